@@ -1,0 +1,194 @@
+package codec
+
+import (
+	"unicode/utf8"
+
+	"github.com/gobwas/ws"
+)
+
+// Event is one thing a Reader found: a data message, a control frame, or in
+// streaming mode a piece of a data message.
+type Event struct {
+	// OpCode is Text, Binary, Close, Ping or Pong. A message that came in
+	// fragments has the opcode of its first frame.
+	OpCode OpCode
+	// Fin is false only for a piece of a message that goes on (streaming mode).
+	Fin bool
+	// Compressed tells that the message had RSV1 set: Payload is to be inflated
+	// (RFC 7692), and its text was not checked for UTF-8. Each piece of a
+	// message has it.
+	Compressed bool
+	// Payload is unmasked and borrowed: it is valid until the next call of Next
+	// or Reset, and as long as the bytes given to Next are left alone. It may be
+	// written to.
+	Payload []byte
+}
+
+// Reader turns the bytes of one connection into events. Init makes it ready. One
+// goroutine at a time may use it. While no frame or message is pending it holds
+// no buffer.
+type Reader struct {
+	cfg       *ReaderConfig
+	pending   *assembly      // nil while between messages with no byte left over
+	failure   *ProtocolError // set for good by the first broken rule
+	streaming bool           // for messages that start from now on
+}
+
+// Init makes r ready for a new connection. cfg is shared and must not change
+// while r is in use.
+func (r *Reader) Init(cfg *ReaderConfig) { *r = Reader{cfg: cfg} }
+
+// Next takes bytes from the front of b, which follow those of the call before,
+// and reports the next event.
+//
+// With ok, ev is an event and n bytes of b are done with: deliver ev, then call
+// Next with b[n:], also when nothing is left of b. Without ok and error, all of b
+// was taken: call again when more has arrived. This last call is the one that
+// gives back the buffer behind the event before it.
+//
+// b is unmasked in place. Its bytes are not needed after the call, except that
+// ev.Payload may point into them.
+//
+// err is a *ProtocolError, for which the caller fails the connection. Events that
+// stand before the fault are reported first. From then on every call returns the
+// same error and takes nothing. How the stream is cut into calls changes neither
+// the events nor the error; in streaming mode it changes only how messages are
+// cut into pieces, and how much of a message was delivered when it turns out to
+// be bad.
+func (r *Reader) Next(b []byte) (ev Event, ok bool, n int, err error) {
+	if r.pending != nil || r.failure != nil {
+		return r.resume(b)
+	}
+	h, n, err := ParseHeader(b)
+	if n == 0 {
+		if err == nil && len(b) == 0 {
+			return Event{}, false, 0, nil
+		}
+		return r.start(b)
+	}
+	if fault := r.cfg.check(&h, &message{streaming: r.streaming}); fault != nil {
+		return r.fail(fault)
+	}
+	if !h.Fin || h.Length > int64(len(b)-n) {
+		return r.start(b)
+	}
+	end := n + int(h.Length)
+	payload := b[n:end:end]
+	if h.Masked {
+		ws.Cipher(payload, h.Mask, 0)
+	}
+	if h.OpCode == Text && !h.Rsv1 && !utf8.Valid(payload) {
+		return r.fail(ErrInvalidUTF8) // §8.1
+	}
+	return Event{OpCode: h.OpCode, Fin: true, Compressed: h.Rsv1, Payload: payload}, true, end, nil
+}
+
+// start leaves the straight path of Next: something is going to stay pending.
+func (r *Reader) start(b []byte) (Event, bool, int, error) {
+	r.pending = newAssembly()
+	return r.resume(b)
+}
+
+// resume is Next while a header, a frame or a message is pending.
+func (r *Reader) resume(b []byte) (ev Event, ok bool, n int, err error) {
+	if r.failure != nil {
+		return Event{}, false, 0, r.failure
+	}
+	a := r.pending
+	if a.delivered {
+		r.Reset()
+		return r.Next(b)
+	}
+	for n < len(b) {
+		if !a.inFrame {
+			used, fault := a.readHeader(b[n:], r.cfg, r.streaming)
+			if fault != nil {
+				return r.fail(fault)
+			}
+			n += used
+			if !a.inFrame {
+				break
+			}
+		}
+		p := a.unmask(b[n:])
+		n += len(p)
+		ev, ok, fault := a.readPayload(p, r.cfg)
+		if fault != nil {
+			return r.fail(fault)
+		}
+		if ok {
+			return ev, true, n, nil
+		}
+	}
+	return Event{}, false, n, nil
+}
+
+// SetStreaming switches streaming mode: with it, data messages are handed over
+// piece by piece as they arrive, only the last piece having Fin set. That piece
+// may be empty, the others are not. A piece of text may end inside a UTF-8
+// sequence. MaxMessage and MaxFragments do not apply, since nothing is kept. The
+// switch takes effect at the next message.
+func (r *Reader) SetStreaming(on bool) { r.streaming = on }
+
+// InMessage reports whether a data message has begun and has not been delivered
+// to its end.
+func (r *Reader) InMessage() bool { return r.pending != nil && r.pending.inMessage }
+
+// Buffered returns how many bytes of a message that is not whole yet are kept.
+func (r *Reader) Buffered() int {
+	if !r.InMessage() || r.pending.data == nil {
+		return 0
+	}
+	return len(r.pending.data.bytes)
+}
+
+// Reset gives back all buffers and forgets what is pending, for the end of a
+// connection. A Reader that failed stays failed; use Init to begin anew.
+func (r *Reader) Reset() {
+	if r.pending != nil {
+		r.pending.release()
+		r.pending = nil
+	}
+}
+
+// fail gives the buffers back and makes fault the answer from now on.
+func (r *Reader) fail(fault *ProtocolError) (Event, bool, int, error) {
+	r.Reset()
+	r.failure = fault
+	return Event{}, false, 0, fault
+}
+
+// check tells which rule the frame behind h breaks, if any. m is the message it
+// falls into.
+func (c *ReaderConfig) check(h *Header, m *message) *ProtocolError {
+	maxMessage, maxFragments := c.withDefaults()
+	switch {
+	case h.Rsv2 || h.Rsv3:
+		return errReservedBits // §5.2
+	case h.OpCode.IsReserved():
+		return errReservedOpCode // §5.2
+	case h.Rsv1 && !(c.Rsv1 && h.OpCode.IsData()):
+		return errUnexpectedRsv1 // §5.2, RFC 7692 §6
+	case c.Role == Server && !h.Masked:
+		return errNotMasked // §5.1
+	case c.Role == Client && h.Masked:
+		return errMasked // §5.1
+	case h.OpCode.IsControl() && !h.Fin:
+		return errFragmentedControl // §5.5
+	case h.OpCode.IsControl() && h.Length > maxControlPayload:
+		return errLongControl // §5.5
+	case h.OpCode.IsControl():
+		return nil
+	case h.OpCode == Continuation && !m.inMessage:
+		return errOrphanContinuation // §5.4
+	case h.OpCode != Continuation && m.inMessage:
+		return errInterleavedMessage // §5.4
+	case m.streaming:
+		return nil
+	case h.Length > maxMessage-m.length:
+		return ErrMessageTooBig // §10.4
+	case m.fragments >= maxFragments:
+		return ErrTooManyFragments // §10.4
+	}
+	return nil
+}

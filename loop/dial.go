@@ -1,0 +1,82 @@
+package loop
+
+import (
+	"net"
+	"os"
+
+	"github.com/panjf2000/gnet/v2/pkg/socket"
+	"golang.org/x/sys/unix"
+)
+
+// DialConfig says how Dial connects.
+type DialConfig struct {
+	// Local is the address to connect from; nil lets the kernel choose. Port 0
+	// is chosen at connect, so that many connections may share local ports.
+	Local net.Addr
+	// Policy is the write policy of the connection; nil means no bounds.
+	Policy *WritePolicy
+}
+
+// Dial connects to addr, which holds an IP address (*net.TCPAddr) or a path
+// (*net.UnixAddr), without blocking anyone. OnOpen follows on a loop of the
+// group when the connection stands, or OnClose with the reason why it does
+// not. Any goroutine; the error is ErrStopped, and then no event follows.
+func (g *Group) Dial(addr net.Addr, h Handler, cfg DialConfig) error {
+	l := g.pick()
+	return l.Do(func() { l.dial(addr, h, cfg) })
+}
+
+func (l *Loop) dial(addr net.Addr, h Handler, cfg DialConfig) {
+	fd, err := connect(addr, cfg.Local)
+	if err != nil {
+		c := h.LoopConn()
+		c.loop, c.handler = l, h
+		c.fd, c.flags, c.gone = -1, dead, true
+		h.OnClose(err)
+		return
+	}
+	h.LoopConn().open(l, h, cfg.Policy, fd, connecting)
+}
+
+// connect starts a non-blocking connect.
+func connect(addr, local net.Addr) (fd int, err error) {
+	sa, family, err := sockaddr(addr)
+	if err != nil {
+		return -1, err
+	}
+	fd, err = newSocket(family)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = unix.Close(fd)
+		}
+	}()
+	if family != unix.AF_UNIX {
+		if err := socket.SetNoDelay(fd, 1); err != nil {
+			return -1, err
+		}
+	}
+	if local != nil {
+		if err := bindLocal(fd, local); err != nil {
+			return -1, err
+		}
+	}
+	err = unix.Connect(fd, sa)
+	if err != nil && err != unix.EINPROGRESS && err != unix.EINTR {
+		return -1, os.NewSyscallError("connect", err)
+	}
+	return fd, nil
+}
+
+func bindLocal(fd int, local net.Addr) error {
+	sa, _, err := sockaddr(local)
+	if err != nil {
+		return err
+	}
+	if err := bindLate(fd); err != nil {
+		return os.NewSyscallError("setsockopt", err)
+	}
+	return os.NewSyscallError("bind", unix.Bind(fd, sa))
+}

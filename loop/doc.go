@@ -1,0 +1,29 @@
+// Package loop owns sockets. A Group runs a few loops; each loop is one
+// goroutine over one epoll or kqueue instance and owns every descriptor
+// registered with it. The package knows bytes only: what they mean is the
+// business of the [Handler].
+//
+// # The path of bytes
+//
+//	descriptor readable   poller.run -> Loop.ready -> Conn.readReady
+//	one recv              into the loop's own 64 KiB buffer
+//	Handler.OnData        on the loop; the bytes are borrowed until it returns
+//	Conn.Write            corked: appended to the outbox
+//	Conn.leave            the event ends: one send for all that was queued
+//
+// # Threads
+//
+// Callbacks of a Handler run on the loop that owns its Conn, one at a time.
+// Methods of Conn say who may call them; Write, WriteShared, Close, Notify, Do
+// and the addresses are safe from any goroutine. A Conn is never reused and
+// its descriptor number becomes -1 under its lock before the number is closed,
+// so neither a late Write nor a stale event can reach another connection.
+//
+// # Corking
+//
+// While the loop is inside an event of a connection, that connection is
+// corked: writes append to its outbox, and one send leaves when the event
+// ends. Outside an event a Write goes straight to the socket if nothing is
+// queued before it. A queue that the socket did not take waits for the
+// descriptor to become writable.
+package loop

@@ -1,0 +1,173 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Backend names what a loop polls with.
+type Backend string
+
+const (
+	// BackendDefault is bare epoll on Linux and netpoll elsewhere.
+	BackendDefault Backend = ""
+	// BackendNetpoll is gnet's pkg/netpoll, on every platform.
+	BackendNetpoll Backend = "netpoll"
+)
+
+// ErrStopped is returned for work given to a group that has stopped, and is
+// what OnClose reports for connections that Stop closed.
+var ErrStopped = errors.New("loop: the group is stopped")
+
+// Config says how a group runs. The zero value works.
+type Config struct {
+	// Loops is the number of loops; 0 means one per CPU this process may use.
+	Loops int
+	// KeepGOMAXPROCS leaves GOMAXPROCS alone. Otherwise Start raises it to
+	// Loops+1 if it is lower: a loop makes system calls without giving up its
+	// P, so the rest of the program needs one to itself.
+	KeepGOMAXPROCS bool
+	// Backend chooses what loops poll with.
+	Backend Backend
+	// BlockedAfter is how long a loop may stay inside one batch of callbacks
+	// before it is reported to Logger; 0 means 1 s, negative never.
+	BlockedAfter time.Duration
+	// Logger receives what no caller can be told; nil means slog.Default().
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.Loops <= 0 {
+		c.Loops = max(1, runtime.NumCPU())
+	}
+	if c.BlockedAfter == 0 {
+		c.BlockedAfter = time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+// Group is a set of loops that share listeners. All methods may be called by
+// any goroutine.
+type Group struct {
+	// Immutable.
+	cfg   Config
+	start time.Time // monotonic: wall-clock steps do not move timers
+	loops []*Loop
+
+	next atomic.Uint32 // round robin over loops
+	done chan struct{} // closed when every loop has ended
+	quit chan struct{} // closed when Stop begins
+	once sync.Once
+}
+
+// Start opens the pollers of a group and runs its loops.
+func Start(cfg Config) (*Group, error) {
+	g := &Group{
+		cfg:   cfg.withDefaults(),
+		start: time.Now(),
+		done:  make(chan struct{}),
+		quit:  make(chan struct{}),
+	}
+	for i := range g.cfg.Loops {
+		l, err := newLoop(g, i)
+		if err != nil {
+			for _, l := range g.loops {
+				l.release()
+			}
+			return nil, fmt.Errorf("loop: start loop %d: %w", i, err)
+		}
+		g.loops = append(g.loops, l)
+	}
+	if procs := g.cfg.Loops + 1; !g.cfg.KeepGOMAXPROCS && runtime.GOMAXPROCS(0) < procs {
+		runtime.GOMAXPROCS(procs)
+	}
+	var running sync.WaitGroup
+	for _, l := range g.loops {
+		running.Go(l.run)
+	}
+	if g.cfg.BlockedAfter > 0 {
+		running.Go(g.watch)
+	}
+	go func() {
+		running.Wait()
+		close(g.done)
+	}()
+	return g, nil
+}
+
+// Loops returns the loops of the group, which never change.
+func (g *Group) Loops() []*Loop { return g.loops }
+
+// Done is closed when every loop of the group has ended.
+func (g *Group) Done() <-chan struct{} { return g.done }
+
+// Conns returns the number of open connections.
+func (g *Group) Conns() int {
+	var n int64
+	for _, l := range g.loops {
+		n += l.conns.Load()
+	}
+	return int(n)
+}
+
+// Stop closes every listener and connection and ends the loops. It waits until
+// they have ended or ctx is done. It must not be called on a loop without a
+// way out through ctx: a loop cannot wait for itself.
+func (g *Group) Stop(ctx context.Context) error {
+	g.once.Do(func() {
+		close(g.quit)
+		for _, l := range g.loops {
+			_ = l.post(mail{fn: func() { l.stopping = true }}) // ended already: nothing to stop
+		}
+	})
+	select {
+	case <-g.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("loop: stop: %w", context.Cause(ctx))
+	}
+}
+
+// pick returns the loop that gets the next connection.
+func (g *Group) pick() *Loop {
+	return g.loops[int(g.next.Add(1))%len(g.loops)]
+}
+
+// now is the time since the group started.
+func (g *Group) now() time.Duration { return time.Since(g.start) }
+
+// watch asks every loop for a sign of life and reports those that give none:
+// a callback has been running since the last time.
+func (g *Group) watch() {
+	every := time.NewTicker(g.cfg.BlockedAfter)
+	defer every.Stop()
+	signs := make([]func(), len(g.loops))
+	for i, l := range g.loops {
+		l.alive.Store(true)
+		signs[i] = func() { l.alive.Store(true) }
+	}
+	for {
+		select {
+		case <-g.quit:
+			return
+		case <-every.C:
+		}
+		for i, l := range g.loops {
+			if !l.alive.Swap(false) {
+				g.cfg.Logger.Warn("loop: a callback blocks its loop; move slow work off it",
+					"loop", i, "longer_than", g.cfg.BlockedAfter)
+				continue
+			}
+			_ = l.Do(signs[i]) // a loop that has ended needs no watching
+		}
+	}
+}

@@ -1,0 +1,313 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/panjf2000/gnet/v2/pkg/socket"
+	"golang.org/x/sys/unix"
+)
+
+// Accept makes the handler of a connection that a listener took in, on the
+// loop that will own it. nil refuses the connection: it is reset.
+type Accept func(l *Loop) Handler
+
+// ListenConfig says how a listener takes connections in.
+type ListenConfig struct {
+	// Accept is called for each connection.
+	Accept Accept
+	// Policy is the write policy of its connections; nil means no bounds.
+	Policy *WritePolicy
+}
+
+// acceptsPerEvent bounds how many connections one event takes in, so that
+// established ones get their turn.
+const acceptsPerEvent = 64
+
+// After a failure that waiting may cure, accepting pauses this long, doubling
+// up to the maximum.
+const (
+	retryMin = 10 * time.Millisecond
+	retryMax = time.Second
+)
+
+// Listener takes in connections on the loops of a group.
+type Listener struct {
+	group     *Group
+	addr      net.Addr
+	acceptors []*acceptor
+	closed    atomic.Bool
+}
+
+// acceptor is the part of a Listener that one loop owns.
+type acceptor struct {
+	// Immutable.
+	loop   *Loop
+	fd     int
+	cfg    ListenConfig
+	spread bool // the only descriptor of its listener: serves all loops
+
+	// Owned by the loop.
+	retry   time.Duration // of the pause under way; 0: accepting
+	timer   *time.Timer
+	refused int // connections refused since the last log line
+	logged  time.Duration
+}
+
+// Listen opens the tcp address addr ("host:port") with one listening
+// descriptor per loop (SO_REUSEPORT). A port that is listened on already is an
+// error. Any goroutine.
+func (g *Group) Listen(addr string, cfg ListenConfig) (*Listener, error) {
+	ln := &Listener{group: g}
+	shared := len(g.loops) > 1
+	for i, l := range g.loops {
+		if i == 0 && shared { // others with SO_REUSEPORT would not be noticed
+			probe, err := listenTCP(addr, false)
+			if err != nil {
+				return nil, fmt.Errorf("loop: listen on %s: %w", addr, err)
+			}
+			addr = withPort(addr, sockAddr(probe))
+			_ = unix.Close(probe)
+		}
+		fd, err := listenTCP(addr, shared)
+		if err != nil {
+			ln.abandon()
+			return nil, fmt.Errorf("loop: listen on %s: %w", addr, err)
+		}
+		ln.addr = sockAddr(fd)
+		ln.acceptors = append(ln.acceptors, &acceptor{loop: l, fd: fd, cfg: cfg})
+	}
+	return ln, ln.register()
+}
+
+// Serve takes in connections of a listener that was opened elsewhere: its
+// descriptor is duplicated and nl is closed. One loop accepts for all. nl must
+// give access to its descriptor (*net.TCPListener, *net.UnixListener).
+func (g *Group) Serve(nl net.Listener, cfg ListenConfig) (*Listener, error) {
+	fd, err := duplicate(nl)
+	if err != nil {
+		return nil, fmt.Errorf("loop: serve %T: %w", nl, err)
+	}
+	addr := nl.Addr()
+	if u, ok := nl.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false) // the path lives on with the duplicate
+	}
+	_ = nl.Close() // the duplicate is what counts
+	ln := &Listener{group: g, addr: addr}
+	ln.acceptors = []*acceptor{{loop: g.pick(), fd: fd, cfg: cfg, spread: true}}
+	return ln, ln.register()
+}
+
+// Addr is the address listened on.
+func (ln *Listener) Addr() net.Addr { return ln.addr }
+
+// Close stops accepting; established connections go on. It returns when no
+// loop accepts any more. Any goroutine but a loop's.
+func (ln *Listener) Close() error {
+	if ln.closed.Swap(true) {
+		return nil
+	}
+	for _, a := range ln.acceptors {
+		done := make(chan struct{})
+		if a.loop.Do(func() { a.loop.unlisten(a.fd); close(done) }) == nil {
+			<-done
+		}
+	}
+	return nil
+}
+
+func (ln *Listener) register() error {
+	for i, a := range ln.acceptors {
+		if err := a.loop.Do(a.start); err != nil {
+			for _, rest := range ln.acceptors[i:] {
+				_ = unix.Close(rest.fd)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// abandon closes descriptors that no loop has seen yet.
+func (ln *Listener) abandon() {
+	for _, a := range ln.acceptors {
+		_ = unix.Close(a.fd)
+	}
+}
+
+func (a *acceptor) start() {
+	a.loop.listeners[a.fd] = a
+	if err := a.loop.poller.add(a.fd, readable); err != nil {
+		a.loop.group.cfg.Logger.Error("loop: cannot poll a listener", "err", err)
+	}
+}
+
+// unlisten closes the listening descriptor fd. Loop only.
+func (l *Loop) unlisten(fd int) {
+	a := l.listeners[fd]
+	if a == nil {
+		return
+	}
+	delete(l.listeners, fd)
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+	if a.retry == 0 {
+		_ = l.poller.del(fd, readable) // a duplicate may keep it registered
+	}
+	_ = unix.Close(fd)
+}
+
+// accept takes in what waits.
+func (a *acceptor) accept() {
+	for range acceptsPerEvent {
+		fd, err := a.loop.accept(a.fd)
+		switch err {
+		case nil:
+			a.hand(fd)
+		case unix.EAGAIN:
+			return
+		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.EPERM: // of that client only
+		default:
+			a.pause(err)
+			return
+		}
+	}
+}
+
+// hand gives fd to its loop.
+func (a *acceptor) hand(fd int) {
+	if !a.spread {
+		a.open(a.loop, fd)
+		return
+	}
+	l := a.loop.group.pick()
+	if l == a.loop {
+		a.open(l, fd)
+		return
+	}
+	if l.Do(func() { a.open(l, fd) }) != nil {
+		_ = unix.Close(fd) // stopped meanwhile
+	}
+}
+
+func (a *acceptor) open(l *Loop, fd int) {
+	h := a.cfg.Accept(l)
+	if h == nil {
+		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		_ = unix.Close(fd)
+		return
+	}
+	h.LoopConn().open(l, h, a.cfg.Policy, fd, 0)
+}
+
+// pause stops accepting for a while: descriptors or memory ran out, and a
+// level-triggered listener would be reported for ever.
+func (a *acceptor) pause(err error) {
+	a.refuseOne(err)
+	a.retry = min(max(2*a.retry, retryMin), retryMax)
+	a.log(err)
+	if a.timer == nil {
+		if err := a.loop.poller.mod(a.fd, readable, 0); err != nil {
+			a.loop.group.cfg.Logger.Error("loop: cannot pause a listener", "err", err)
+		}
+		a.timer = time.AfterFunc(a.retry, func() { _ = a.loop.Do(a.resume) })
+		return
+	}
+	a.timer.Reset(a.retry)
+}
+
+// refuseOne spends the reserve descriptor to close one waiting connection, so
+// that it learns at once.
+func (a *acceptor) refuseOne(err error) {
+	if !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE) || a.loop.reserve < 0 {
+		return
+	}
+	closeReserve(a.loop.reserve)
+	if fd, err := a.loop.accept(a.fd); err == nil {
+		_ = unix.Close(fd)
+		a.refused++
+	}
+	a.loop.reserve = openReserve()
+}
+
+// log writes one line a second at most.
+func (a *acceptor) log(err error) {
+	if a.logged != 0 && a.loop.now-a.logged < time.Second {
+		return
+	}
+	a.logged = a.loop.now
+	a.loop.group.cfg.Logger.LogAttrs(context.Background(), slog.LevelWarn,
+		"loop: accepting is paused; raise the descriptor limit or lower the connection limit",
+		slog.Any("err", err), slog.Int("refused", a.refused), slog.Duration("retry", a.retry))
+	a.refused = 0
+}
+
+// resume tries again after a pause.
+func (a *acceptor) resume() {
+	if a.loop.listeners[a.fd] != a {
+		return
+	}
+	if a.loop.reserve < 0 {
+		a.loop.reserve = openReserve()
+	}
+	fd, err := a.loop.accept(a.fd)
+	switch err {
+	case nil:
+		a.hand(fd)
+	case unix.EAGAIN, unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.EPERM:
+	default:
+		a.pause(err)
+		return
+	}
+	a.retry, a.timer = 0, nil
+	if err := a.loop.poller.mod(a.fd, 0, readable); err != nil {
+		a.pause(err)
+	}
+}
+
+func openReserve() int {
+	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	return fd
+}
+
+func closeReserve(fd int) {
+	if fd >= 0 {
+		_ = unix.Close(fd)
+	}
+}
+
+// listenTCP opens a listening socket; what it accepts inherits TCP_NODELAY.
+func listenTCP(addr string, shared bool) (int, error) {
+	opts := []socket.Option[int]{
+		{SetSockOpt: socket.SetReuseAddr, Opt: 1},
+		{SetSockOpt: socket.SetNoDelay, Opt: 1},
+	}
+	if shared {
+		opts = append(opts, socket.Option[int]{SetSockOpt: socket.SetReuseport, Opt: 1})
+	}
+	fd, _, err := socket.TCPSocket("tcp", addr, true, opts, nil)
+	if errors.Is(err, unix.EAFNOSUPPORT) { // no IPv6 on this machine
+		fd, _, err = socket.TCPSocket("tcp4", addr, true, opts, nil)
+	}
+	return fd, err
+}
+
+// withPort replaces the port of addr by that of bound.
+func withPort(addr string, bound net.Addr) string {
+	host, _, err := net.SplitHostPort(addr)
+	tcp, ok := bound.(*net.TCPAddr)
+	if err != nil || !ok {
+		return addr
+	}
+	return net.JoinHostPort(host, strconv.Itoa(tcp.Port))
+}

@@ -1,0 +1,213 @@
+package loop
+
+import (
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const readBufferSize = 64 << 10
+
+// Loop is one goroutine over one poller. It owns its connections, listeners
+// and timers.
+type Loop struct {
+	// Immutable.
+	group  *Group
+	index  int
+	poller poller
+	accept func(fd int) (int, error) // accept4; tests make it fail
+
+	mailbox mailbox
+	conns   atomic.Int64
+	alive   atomic.Bool // set by the loop for the watchdog
+
+	// Owned by the loop.
+	now       time.Duration // since the group started, read once per batch
+	buf       []byte        // every recv of the loop lands here
+	slots     []*Conn       // by descriptor
+	listeners map[int]*acceptor
+	wheel     wheel
+	doomed    []doomed // closed at the end of the iteration
+	reserve   int      // a descriptor given up when there are no others
+	stopping  bool
+
+	// cork is lent to the connection whose event is under way, and touched
+	// under the mutex of that connection only.
+	cork *outbox
+
+	gather *gather // scratch of flushes
+}
+
+// gather is what a flush of many buffers is assembled in.
+type gather struct {
+	bufs [][]byte
+	iov  [maxBuffers]unix.Iovec
+}
+
+// doomed is a connection that ended in this iteration.
+type doomed struct {
+	c   *Conn
+	err error
+}
+
+func newLoop(g *Group, index int) (*Loop, error) {
+	p, err := newPoller(g.cfg.Backend)
+	if err != nil {
+		return nil, err
+	}
+	return &Loop{
+		group:     g,
+		index:     index,
+		poller:    p,
+		accept:    acceptOne,
+		buf:       make([]byte, readBufferSize),
+		listeners: make(map[int]*acceptor),
+		reserve:   openReserve(),
+		cork:      newCork(),
+		gather:    new(gather),
+	}, nil
+}
+
+// Index is the loop's number in its group, from 0.
+func (l *Loop) Index() int { return l.index }
+
+// Now is the time since the group started, as of the current batch of events.
+// Loop only.
+func (l *Loop) Now() time.Duration { return l.now }
+
+// Conns returns the number of the loop's open connections. Any goroutine.
+func (l *Loop) Conns() int { return int(l.conns.Load()) }
+
+// Do runs fn on the loop. Any goroutine, also the loop's own: then fn runs in
+// the next iteration. The error is ErrStopped if fn will never run.
+func (l *Loop) Do(fn func()) error { return l.post(mail{fn: fn}) }
+
+// Each calls fn for every open connection of the loop. Loop only.
+func (l *Loop) Each(fn func(*Conn)) {
+	for _, c := range l.slots {
+		if c != nil && !c.gone {
+			fn(c)
+		}
+	}
+}
+
+func (l *Loop) post(m mail) error {
+	first, ok := l.mailbox.put(m)
+	if !ok {
+		return ErrStopped
+	}
+	if !first {
+		return nil
+	}
+	return l.poller.wake()
+}
+
+// run is the loop's goroutine.
+func (l *Loop) run() {
+	if err := l.poller.run(l); err != nil {
+		l.group.cfg.Logger.Error("loop: the poller failed; the loop ends", "loop", l.index, "err", err)
+	}
+	l.end()
+}
+
+// tick implements pollHandler.
+func (l *Loop) tick() { l.now = l.group.now() }
+
+// ready implements pollHandler.
+func (l *Loop) ready(fd int, ev interest) {
+	if fd < len(l.slots) {
+		if c := l.slots[fd]; c != nil {
+			c.ready(ev)
+			return
+		}
+	}
+	if a := l.listeners[fd]; a != nil {
+		a.accept()
+	}
+}
+
+// turn implements pollHandler: mail, then timers, then the descriptors that
+// were closed since the last turn.
+func (l *Loop) turn() (wait time.Duration, stop bool) {
+	l.readMail()
+	for _, c := range l.wheel.sweep(l.now) {
+		if !c.gone && !c.timer.armed {
+			c.event((*Conn).timeout)
+		}
+	}
+	if l.stopping {
+		return 0, true
+	}
+	l.bury()
+	if len(l.doomed) > 0 {
+		l.poller.wakeSelf()
+	}
+	return l.wheel.wait(l.now), false
+}
+
+func (l *Loop) readMail() {
+	for _, m := range l.mailbox.take() {
+		l.read(m)
+	}
+	l.mailbox.done()
+}
+
+func (l *Loop) read(m mail) {
+	switch {
+	case m.c == nil:
+		m.fn()
+	case m.fn != nil:
+		m.c.do(m.fn)
+	default:
+		m.c.attend()
+	}
+}
+
+// bury closes the descriptors of connections that ended before this turn.
+// OnClose may end others; they wait for the next turn.
+func (l *Loop) bury() {
+	n := len(l.doomed)
+	for i := range n {
+		d := l.doomed[i]
+		d.c.bury()
+		d.c.handler.OnClose(d.err)
+	}
+	l.doomed = append(l.doomed[:0], l.doomed[n:]...)
+	clear(l.doomed[len(l.doomed):cap(l.doomed)])
+}
+
+// enlist makes c the owner of the events of fd.
+func (l *Loop) enlist(fd int, c *Conn) {
+	for fd >= len(l.slots) {
+		l.slots = append(l.slots, make([]*Conn, max(64, len(l.slots)))...)
+	}
+	l.slots[fd] = c
+	l.conns.Add(1)
+}
+
+func (l *Loop) delist(fd int) {
+	l.slots[fd] = nil
+	l.conns.Add(-1)
+}
+
+// end closes everything the loop owns. Mail that was accepted is still read.
+func (l *Loop) end() {
+	for fd := range l.listeners {
+		l.unlisten(fd)
+	}
+	for _, m := range l.mailbox.shut() {
+		l.read(m)
+	}
+	l.Each(func(c *Conn) { c.doom(ErrStopped) })
+	for len(l.doomed) > 0 {
+		l.bury()
+	}
+	l.release()
+}
+
+// release gives back what newLoop opened.
+func (l *Loop) release() {
+	closeReserve(l.reserve)
+	_ = l.poller.close() // nothing is registered any more
+}

@@ -1,0 +1,148 @@
+package loop
+
+import (
+	"os"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// epollPoller is a bare level-triggered epoll instance. It polls without
+// blocking first, by a raw system call: as long as there is work the Go
+// scheduler never hears of it.
+type epollPoller struct {
+	fd     int
+	wakeFD int
+
+	// Owned by the loop.
+	self   bool // turn again before waiting
+	events [256]unix.EpollEvent
+}
+
+func newEpollPoller() (poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	wakeFD, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	p := &epollPoller{fd: fd, wakeFD: wakeFD}
+	if err := p.add(wakeFD, readable); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func epollEvents(want interest) (ev uint32) {
+	if want&readable != 0 {
+		ev |= unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLRDHUP
+	}
+	if want&writable != 0 {
+		ev |= unix.EPOLLOUT
+	}
+	return ev
+}
+
+func (p *epollPoller) ctl(op, fd int, want interest) error {
+	ev := unix.EpollEvent{Events: epollEvents(want), Fd: int32(fd)}
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.fd, op, fd, &ev))
+}
+
+func (p *epollPoller) add(fd int, want interest) error { return p.ctl(unix.EPOLL_CTL_ADD, fd, want) }
+
+func (p *epollPoller) mod(fd int, _, want interest) error { return p.ctl(unix.EPOLL_CTL_MOD, fd, want) }
+
+func (p *epollPoller) del(fd int, _ interest) error { return p.ctl(unix.EPOLL_CTL_DEL, fd, 0) }
+
+func (p *epollPoller) wake() error {
+	one := [8]byte{1} // any non-zero count wakes, whatever the byte order
+	_, err := unix.Write(p.wakeFD, one[:])
+	if err == unix.EAGAIN { // the counter is full: it is awake
+		err = nil
+	}
+	return os.NewSyscallError("write", err)
+}
+
+func (p *epollPoller) wakeSelf() { p.self = true }
+
+func (p *epollPoller) run(h pollHandler) error {
+	for {
+		wait, stop := h.turn()
+		if stop {
+			return nil
+		}
+		n, err := p.wait(wait)
+		h.tick()
+		if err != nil {
+			return err
+		}
+		for i := range p.events[:n] {
+			p.report(h, &p.events[i])
+		}
+	}
+}
+
+func (p *epollPoller) wait(wait time.Duration) (int, error) {
+	self := p.self
+	p.self = false
+	n, err := p.poll()
+	if n > 0 || self || err != nil {
+		return n, err
+	}
+	msec := -1
+	if wait >= 0 {
+		msec = int((wait + time.Millisecond - 1) / time.Millisecond)
+	}
+	n, err = unix.EpollWait(p.fd, p.events[:], msec)
+	if err == unix.EINTR {
+		return 0, nil
+	}
+	return max(n, 0), os.NewSyscallError("epoll_wait", err)
+}
+
+// poll asks for events without waiting and without telling the scheduler.
+func (p *epollPoller) poll() (int, error) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd),
+		uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), 0, 0, 0)
+	switch errno {
+	case 0:
+		return int(n), nil
+	case unix.EINTR:
+		return 0, nil
+	}
+	return 0, os.NewSyscallError("epoll_pwait", errno)
+}
+
+func (p *epollPoller) report(h pollHandler, e *unix.EpollEvent) {
+	if int(e.Fd) == p.wakeFD {
+		p.drainWake()
+		return
+	}
+	var ev interest
+	if e.Events&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLRDHUP) != 0 {
+		ev |= readable
+	}
+	if e.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		ev |= readable | hangup
+	}
+	if e.Events&unix.EPOLLOUT != 0 {
+		ev |= writable
+	}
+	h.ready(int(e.Fd), ev)
+}
+
+// drainWake empties the eventfd; the turn that ends this batch answers it.
+func (p *epollPoller) drainWake() {
+	var buf [8]byte
+	_, _ = unix.Read(p.wakeFD, buf[:]) // non-blocking: empty is as good as read
+}
+
+func (p *epollPoller) close() error {
+	unix.Close(p.wakeFD)
+	return os.NewSyscallError("close", unix.Close(p.fd))
+}

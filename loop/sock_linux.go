@@ -1,0 +1,104 @@
+//go:build linux && !race
+
+package loop
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Raw system calls: the descriptors never block, so the scheduler need not
+// hear of them; and the socket calls skip the file layer that read and write
+// go through.
+
+const sendFlags = unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT
+
+func recv(fd int, b []byte) (int, error) {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd),
+			uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return -1, errnoError(errno)
+		}
+	}
+}
+
+func send(fd int, b []byte) (int, error) {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd),
+			uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), sendFlags, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return -1, errnoError(errno)
+		}
+	}
+}
+
+// send3 sends up to three buffers, of which some may be empty.
+func send3(fd int, a, b, c []byte) (int, error) {
+	var iov [3]unix.Iovec
+	room := maxSend
+	room = setIovec(&iov[0], a, room)
+	room = setIovec(&iov[1], b, room)
+	setIovec(&iov[2], c, room)
+	return sendmsg(fd, &iov[0], len(iov))
+}
+
+// sendv sends the buffers of g.
+func sendv(fd int, g *gather) (int, error) {
+	for i, b := range g.bufs {
+		setIovec(&g.iov[i], b, len(b))
+	}
+	n, err := sendmsg(fd, &g.iov[0], len(g.bufs))
+	clear(g.iov[:len(g.bufs)])
+	return n, err
+}
+
+// setIovec points v to at most room bytes of b and returns the room left.
+func setIovec(v *unix.Iovec, b []byte, room int) int {
+	n := min(len(b), room)
+	v.Base = unsafe.SliceData(b)
+	v.SetLen(n)
+	return room - n
+}
+
+func sendmsg(fd int, iov *unix.Iovec, n int) (int, error) {
+	msg := unix.Msghdr{Iov: iov}
+	msg.SetIovlen(n)
+	for {
+		n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd),
+			uintptr(unsafe.Pointer(&msg)), sendFlags)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return -1, errnoError(errno)
+		}
+	}
+}
+
+// errnoError turns the common errors into values made before.
+func errnoError(errno syscall.Errno) error {
+	switch errno {
+	case unix.EAGAIN:
+		return errAgain
+	case unix.ECONNRESET:
+		return errReset
+	}
+	return errno
+}
+
+var (
+	errAgain error = unix.EAGAIN
+	errReset error = unix.ECONNRESET
+)

@@ -1,0 +1,112 @@
+package loop
+
+import (
+	"math/bits"
+	"time"
+)
+
+const (
+	// tickLength is the resolution of timers: a timer fires at most this much
+	// late, never early.
+	tickLength = 16 * time.Millisecond
+	wheelSlots = 512
+)
+
+// timer is a connection's place in the wheel of its loop.
+type timer struct {
+	prev, next *Conn
+	due        uint32 // in ticks since the group started
+	armed      bool
+}
+
+// wheel holds at most one timer per connection, without allocation: slot t
+// mod wheelSlots is a list of the connections due at tick t or a multiple of
+// the wheel later. Owned by the loop.
+type wheel struct {
+	cursor   uint32 // every tick up to this one has been swept
+	slots    [wheelSlots]*Conn
+	occupied [wheelSlots / 64]uint64
+	due      []*Conn // of the sweep that is under way
+}
+
+func ticksUp(d time.Duration) uint32 { return uint32((d + tickLength - 1) / tickLength) }
+
+// arm makes c due at the moment at (in time since the group started),
+// replacing an earlier arm.
+func (w *wheel) arm(c *Conn, at time.Duration) {
+	due := max(ticksUp(at), w.cursor+1)
+	if c.timer.armed {
+		if c.timer.due == due {
+			return
+		}
+		w.disarm(c)
+	}
+	slot := due % wheelSlots
+	head := w.slots[slot]
+	c.timer = timer{next: head, due: due, armed: true}
+	if head != nil {
+		head.timer.prev = c
+	}
+	w.slots[slot] = c
+	w.occupied[slot/64] |= 1 << (slot % 64)
+}
+
+// disarm takes c out of the wheel if it is in.
+func (w *wheel) disarm(c *Conn) {
+	t := c.timer
+	if !t.armed {
+		return
+	}
+	c.timer = timer{}
+	if t.next != nil {
+		t.next.timer.prev = t.prev
+	}
+	if t.prev != nil {
+		t.prev.timer.next = t.next
+		return
+	}
+	slot := t.due % wheelSlots
+	w.slots[slot] = t.next
+	if t.next == nil {
+		w.occupied[slot/64] &^= 1 << (slot % 64)
+	}
+}
+
+// sweep disarms every connection that is due at now and returns them. The
+// slice is valid until the next sweep.
+func (w *wheel) sweep(now time.Duration) []*Conn {
+	w.due = w.due[:0]
+	tick := uint32(now / tickLength)
+	if tick <= w.cursor {
+		return nil
+	}
+	for n := min(tick-w.cursor, wheelSlots); n > 0; n-- {
+		slot := (tick - n + 1) % wheelSlots
+		for c := w.slots[slot]; c != nil; {
+			next := c.timer.next
+			if c.timer.due <= tick {
+				w.disarm(c)
+				w.due = append(w.due, c)
+			}
+			c = next
+		}
+	}
+	w.cursor = tick
+	return w.due
+}
+
+// wait returns how long after now the next slot that holds a timer comes up;
+// negative if there is none. A timer of a later round ends a wait early.
+func (w *wheel) wait(now time.Duration) time.Duration {
+	for n := uint32(1); n <= wheelSlots; {
+		slot := (w.cursor + n) % wheelSlots
+		word := w.occupied[slot/64] >> (slot % 64)
+		if word == 0 {
+			n += 64 - slot%64
+			continue
+		}
+		n += uint32(bits.TrailingZeros64(word))
+		return max(0, time.Duration(w.cursor+n)*tickLength-now)
+	}
+	return -1
+}

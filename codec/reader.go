@@ -165,14 +165,14 @@ func (c *ReaderConfig) check(h *Header, m *message) *ProtocolError {
 	switch {
 	case h.Rsv2 || h.Rsv3:
 		return errReservedBits // §5.2
-	case h.OpCode.IsReserved():
-		return errReservedOpCode // §5.2
 	case h.Rsv1 && !(c.Rsv1 && h.OpCode.IsData()):
 		return errUnexpectedRsv1 // §5.2, RFC 7692 §6
 	case c.Role == Server && !h.Masked:
 		return errNotMasked // §5.1
 	case c.Role == Client && h.Masked:
 		return errMasked // §5.1
+	case h.OpCode.IsReserved():
+		return errReservedOpCode // §5.2
 	case h.OpCode.IsControl() && !h.Fin:
 		return errFragmentedControl // §5.5
 	case h.OpCode.IsControl() && h.Length > maxControlPayload:

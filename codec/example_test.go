@@ -1,0 +1,64 @@
+package codec_test
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/fanloop-go/fanloop/codec"
+)
+
+// A server reads what a client wrote. The second read ends inside of a frame.
+func Example() {
+	cfg := &codec.ReaderConfig{Role: codec.Server} // shared by all connections
+	var r codec.Reader
+	r.Init(cfg)
+
+	stream := codec.AppendMaskedFrame(nil, codec.Text, true, []byte("hello"))
+	stream = codec.AppendMaskedFrame(stream, codec.Ping, true, []byte("there?"))
+	stream = codec.AppendMaskedFrame(stream, codec.Text, true, []byte("good bye"))
+	last := codec.AppendClosePayload(nil, codec.StatusGoingAway, "lunch")
+	stream = codec.AppendMaskedFrame(stream, codec.Close, true, last)
+
+	for _, b := range [][]byte{stream[:11], stream[11:30], stream[30:]} {
+		for {
+			ev, ok, n, err := r.Next(b)
+			if err != nil {
+				var fault *codec.ProtocolError
+				errors.As(err, &fault)
+				fmt.Println("fail the connection:", fault.Code, fault.Reason)
+				return
+			}
+			if !ok {
+				break
+			}
+			b = b[n:]
+			switch ev.OpCode {
+			case codec.Close:
+				code, reason, _ := codec.ParseClosePayload(ev.Payload)
+				fmt.Printf("close: %v, %q\n", code, reason)
+			default:
+				fmt.Printf("%v: %s\n", ev.OpCode, ev.Payload)
+			}
+		}
+	}
+	// Output:
+	// text: hello
+	// ping: there?
+	// text: good bye
+	// close: 1001 going away, "lunch"
+}
+
+func ExampleReader_SetStreaming() {
+	var r codec.Reader
+	r.Init(new(codec.ReaderConfig))
+	r.SetStreaming(true)
+
+	frame := codec.AppendMaskedFrame(nil, codec.Binary, true, []byte("a long upload"))
+	for _, b := range [][]byte{frame[:12], frame[12:]} {
+		ev, _, _, _ := r.Next(b)
+		fmt.Printf("%q last=%v\n", ev.Payload, ev.Fin)
+	}
+	// Output:
+	// "a long" last=false
+	// " upload" last=true
+}

@@ -36,7 +36,7 @@ func getChunk(n int) *chunk {
 }
 
 func putChunk(c *chunk) {
-	poison(c.b[:cap(c.b)])
+	Poison(c.b[:cap(c.b)])
 	c.b = c.b[:0]
 	chunks.Put(c, cap(c.b))
 }

@@ -215,21 +215,33 @@ func (c *Conn) open(l *Loop, h Handler, policy *WritePolicy, fd int, state flags
 	if policy == nil {
 		policy = &WritePolicy{}
 	}
-	c.loop, c.handler, c.policy = l, h, policy
-	c.fd, c.flags, c.want = int32(fd), state, readable
+	want := readable
 	if state&connecting != 0 {
-		c.want = writable
+		want = writable
 	}
-	if err := l.poller.add(fd, c.want); err != nil {
-		c.fd, c.flags, c.gone = -1, dead, true
+	if err := l.poller.add(fd, want); err != nil {
 		_ = unix.Close(fd) // never used
-		h.OnClose(err)
+		c.stillborn(h, err)
 		return
 	}
+	c.mu.Lock()
+	c.loop, c.handler, c.policy = l, h, policy
+	c.fd, c.want = int32(fd), want
+	c.flags |= state
+	c.mu.Unlock()
 	l.enlist(fd, c)
 	if state&connecting == 0 {
 		c.event((*Conn).opened)
 	}
+}
+
+// stillborn ends a connection that never had a descriptor. Loop only.
+func (c *Conn) stillborn(h Handler, err error) {
+	c.mu.Lock()
+	c.fd, c.gone = -1, true
+	c.flags |= dead
+	c.mu.Unlock()
+	h.OnClose(err)
 }
 
 // The events of a connection, as arguments for event.
@@ -433,7 +445,7 @@ func (c *Conn) readReady(ev interest) {
 		n, err := recv(int(c.fd), buf)
 		if n > 0 && f&finSent == 0 {
 			c.handler.OnData(buf[:n])
-			poison(buf[:n])
+			Poison(buf[:n])
 		}
 		c.leave()
 		if n <= 0 {

@@ -23,16 +23,14 @@ type DialConfig struct {
 // not. Any goroutine; the error is ErrStopped, and then no event follows.
 func (g *Group) Dial(addr net.Addr, h Handler, cfg DialConfig) error {
 	l := g.pick()
+	h.LoopConn().loop = l // so that it can be closed from now on
 	return l.Do(func() { l.dial(addr, h, cfg) })
 }
 
 func (l *Loop) dial(addr net.Addr, h Handler, cfg DialConfig) {
 	fd, err := connect(addr, cfg.Local)
 	if err != nil {
-		c := h.LoopConn()
-		c.loop, c.handler = l, h
-		c.fd, c.flags, c.gone = -1, dead, true
-		h.OnClose(err)
+		h.LoopConn().stillborn(h, err)
 		return
 	}
 	h.LoopConn().open(l, h, cfg.Policy, fd, connecting)

@@ -112,7 +112,7 @@ func (o *outbox) reset() {
 	for i := o.first; i < len(o.segs); i++ {
 		o.drop(i)
 	}
-	poison(o.cork)
+	Poison(o.cork)
 	o.segs, o.first, o.size, o.cork = o.segs[:0], 0, 0, o.cork[:0]
 	if cap(o.segs) > maxBuffers {
 		o.segs = nil
@@ -128,8 +128,14 @@ func (o *outbox) reset() {
 func (c *Conn) Write(head, body []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.WriteLocked(head, body, false)
+}
+
+// WriteLocked is Write for a caller that holds Lock. An urgent write is not
+// refused by the policy.
+func (c *Conn) WriteLocked(head, body []byte, urgent bool) error {
 	n := len(head) + len(body)
-	if err := c.admitLocked(n); err != nil {
+	if err := c.admitLocked(n, urgent); err != nil {
 		return err
 	}
 	if c.appendsLocked(n) {
@@ -164,7 +170,12 @@ func (c *Conn) Write(head, body []byte) error {
 func (c *Conn) WriteShared(s *Shared) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.admitLocked(len(s.b)); err != nil {
+	return c.WriteSharedLocked(s)
+}
+
+// WriteSharedLocked is WriteShared for a caller that holds Lock.
+func (c *Conn) WriteSharedLocked(s *Shared) error {
+	if err := c.admitLocked(len(s.b), false); err != nil {
 		return err
 	}
 	if c.appendsLocked(len(s.b)) {
@@ -181,6 +192,23 @@ func (c *Conn) WriteShared(s *Shared) error {
 	c.blockedLocked()
 	return nil
 }
+
+// Lock takes the mutex of the connection, which guards its write side. A
+// handler may guard what belongs to its own write side with it. It must not be
+// held for long, nor while any method is called whose name does not end in
+// Locked.
+func (c *Conn) Lock() { c.mu.Lock() }
+
+// Unlock gives the mutex back.
+func (c *Conn) Unlock() { c.mu.Unlock() }
+
+// BlockedLocked says whether the socket takes no more for now, so that writes
+// are queued. For a caller that holds Lock.
+func (c *Conn) BlockedLocked() bool { return c.want&writable != 0 }
+
+// ArmDrainLocked makes OnDrain come when the queue falls to the policy's Low,
+// as if a write had been refused. For a caller that holds Lock.
+func (c *Conn) ArmDrainLocked() { c.flags |= drainArmed }
 
 // Queued returns the number of bytes written and not yet given to the kernel.
 // Any goroutine.
@@ -209,11 +237,11 @@ func (c *Conn) queuedLocked() int {
 }
 
 // admitLocked decides whether n more bytes may be written.
-func (c *Conn) admitLocked(n int) error {
+func (c *Conn) admitLocked(n int, urgent bool) error {
 	if c.flags&(dead|broken|closing|finSent) != 0 {
 		return ErrClosed
 	}
-	if limit := c.policy.Limit; limit > 0 && c.out != nil && c.out.size+n > limit {
+	if limit := c.policy.Limit; limit > 0 && !urgent && c.out != nil && c.out.size+n > limit {
 		c.flags |= drainArmed
 		return ErrBackpressure
 	}

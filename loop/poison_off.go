@@ -2,8 +2,6 @@
 
 package loop
 
-// Poisoned says whether this build overwrites borrowed bytes when the loan
-// ends (build tag poison).
-const Poisoned = false
-
-func poison([]byte) {}
+// Poison overwrites borrowed bytes whose loan has ended, in builds with the tag
+// poison; otherwise it does nothing.
+func Poison([]byte) {}

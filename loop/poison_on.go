@@ -2,13 +2,11 @@
 
 package loop
 
-// Poisoned says that this build overwrites borrowed bytes when the loan ends,
-// so that whoever keeps them is caught.
-const Poisoned = true
-
 const poisonByte = 0xDB
 
-func poison(b []byte) {
+// Poison overwrites borrowed bytes whose loan has ended, in builds with the tag
+// poison; otherwise it does nothing.
+func Poison(b []byte) {
 	for i := range b {
 		b[i] = poisonByte
 	}

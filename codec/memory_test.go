@@ -170,13 +170,6 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		{"AppendFrame", func() { dst = AppendFrame(dst[:0], Text, true, payload) }},
 		{"AppendMaskedFrame", func() { dst = AppendMaskedFrame(dst[:0], Text, true, payload) }},
 		{"AppendClosePayload", func() { dst = AppendClosePayload(dst[:0], StatusGoingAway, "bye") }},
-		{"Next on a message in two reads", func() {
-			if _, ok, _, err := r.Next(text[:500]); ok || err != nil {
-				t.Fatal(ok, err)
-			}
-			next(text[500:])
-			r.Next(nil)
-		}},
 	} {
 		if n := testing.AllocsPerRun(1000, tt.f); n != 0 {
 			t.Errorf("%s allocates %v times", tt.name, n)

@@ -134,7 +134,7 @@ func TestClientTellsWhatIsWrongWithTheEcho(t *testing.T) {
 			_, err := c.Write(append(b, b...))
 			return err
 		}), "more came back than was sent after 2 echoes"},
-		{"the server closes", "echo1x64", only(1, func(net.Conn, ws.Frame) error { return io.EOF }), "the server closed connection 0 after 1 echoes"},
+		{"the server closes", "echo1x64", only(1, func(net.Conn, ws.Frame) error { return io.EOF }), "the server hung up on connection 0 after 1 echoes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := standIn{greet: upgrade, answer: tt.answer}.serve(t)

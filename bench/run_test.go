@@ -106,19 +106,28 @@ func TestServerThatIsDownEndsTheRunWithOneLine(t *testing.T) {
 		{"ends with a reason", []string{"sh", "-c", "echo first; echo port taken >&2; exit 3", "{port}"}, "ours: the server ended (exit status 3): port taken"},
 		{"is not installed", []string{"./no-such-server", "{port}"}, "no-such-server"},
 		{"never listens", []string{"sleep", "60"}, "does not listen on 127.0.0.1:"},
-		{"dies at work", []string{"timeout", "0.2", programs.Floor, "{port}"}, "echo2x64: ours: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			config := small(Server{Name: "ours", Command: tt.command})
 			config.Scenarios = []Scenario{scenario(t, "echo2x64")}
-			config.Patience, config.Window = 150*time.Millisecond, 5*time.Second
-			if tt.name != "dies at work" {
-				config.Window = 10 * time.Millisecond
-			}
+			config.Patience, config.Window = 150*time.Millisecond, 10*time.Millisecond
 			_, err := Run(t.Context(), programs, config)
 			wantLine(t, err, tt.want)
 		})
 	}
+}
+
+func TestServerThatDiesAtWorkIsNoticed(t *testing.T) {
+	s := Server{Name: "ours", Command: []string{"timeout", "0.2", programs(t).Floor, "{port}"}}
+	p, err := s.start(t.Context(), "0", 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.stop()
+	_, err = testClient(t).measure(t.Context(), scenario(t, "echo2x64"), p, 0, time.Minute)
+	wantLine(t, err, "on connection ")
+	<-p.exited
+	wantLine(t, p.blame("ours", err), "; the server ended (exit status 124)")
 }
 
 // during calls a function when the first round is done.

@@ -196,7 +196,7 @@ static void receive(struct conn *c, uint32_t events) {
 		n = recv(c->fd, buf, sizeof buf, 0);
 		if (n < 0 && errno == EAGAIN) return;
 		if (n < 0) fail("receive on connection %ld after %u echoes: %s", c - table, c->echoed, strerror(errno));
-		if (n == 0) fail("the server closed connection %ld after %u echoes", c - table, c->echoed);
+		if (n == 0) fail("the server hung up on connection %ld after %u echoes", c - table, c->echoed);
 		if (c->state == OPEN)
 			echoes(c, buf, n);
 		else

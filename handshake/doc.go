@@ -1,0 +1,27 @@
+// Package handshake is the opening handshake of RFC 6455 (§4) as plain values.
+// It does no I/O, starts no goroutine and imports neither net nor net/http:
+// bytes go in, bytes and verdicts come out. Header maps are plain
+// map[string][]string, to which http.Header is assignable.
+//
+// One request's way through a server:
+//
+//	bytes so far -> Scanner.Scan         n == 0: read more; error: AppendRejection, close
+//	head[:n]     -> ParseRequest         a Request that owns its text
+//	             -> Request.IsUpgrade    false: the request belongs to an http.Handler
+//	             -> Request.CheckUpgrade error: AppendRejection, close
+//	             -> an OriginPolicy, SelectSubprotocol, NegotiateDeflate
+//	             -> AppendResponse       the 101; the bytes after n are the first frames
+//
+// and through a client:
+//
+//	ClientRequest -> AppendClientRequest
+//	bytes so far  -> Scanner.Scan -> ParseResponse -> Response.Check -> Agreed
+//
+// The parser is strict on purpose. Everything that two HTTP parsers in a row
+// could read in two ways (bare CR or LF, obs-fold, a space before the colon, two
+// Content-Length fields, a body described twice) is refused, and refused at the
+// first byte that shows it.
+//
+// Functions keep no state and may be called from any goroutine. A Request and a
+// Response may be read from any number of goroutines; a Scanner belongs to one.
+package handshake

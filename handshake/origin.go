@@ -1,0 +1,159 @@
+package handshake
+
+import (
+	"fmt"
+	"strings"
+)
+
+// OriginPolicy decides by the Origin header whether a request may become a
+// WebSocket (RFC 6455 §10.2). A server answers false with 403. Browsers let any
+// page open a WebSocket to any host and send their cookies along, so without a
+// policy a foreign page speaks in the user's name. It is called on the goroutine
+// that runs the handshake and must not block.
+type OriginPolicy func(req *Request) bool
+
+// SameHost is the policy to start from: the origin's host and port must be those
+// the request was sent to, where a missing port is the default one of the origin's
+// scheme and case does not matter. Requests without an Origin are allowed, as only
+// browsers have one to send; "null" and schemes other than http and https are
+// refused. The schemes are not compared: behind a proxy that ends TLS the server
+// cannot know its own.
+func SameHost(req *Request) bool {
+	value, n := req.only("Origin")
+	if n == 0 {
+		return true
+	}
+	origin, ok := parseOrigin(value)
+	return ok && n == 1 && origin.defaultPort() != "" &&
+		origin.hostEquals(req.Host(), origin.defaultPort())
+}
+
+// AllowAnyOrigin allows every request. It suits services that authenticate by
+// something a foreign page does not have, for instance a token in the query.
+func AllowAnyOrigin(*Request) bool { return true }
+
+// AllowOrigins allows the origins listed and requests without an Origin. The
+// server's own origin is not implied. An entry is an origin as browsers write it,
+// https://example.com or http://localhost:8080, with "*." in front of the host to
+// mean all its subdomains but not the host itself, or the word null. It panics on
+// an entry that is none of these; ParseOrigins returns the error instead.
+func AllowOrigins(origins ...string) OriginPolicy {
+	policy, err := ParseOrigins(origins...)
+	if err != nil {
+		panic(err)
+	}
+	return policy
+}
+
+// ParseOrigins is AllowOrigins for entries that come from a configuration.
+func ParseOrigins(origins ...string) (OriginPolicy, error) {
+	null := false
+	var allowed []originPattern
+	for _, entry := range origins {
+		if entry == "null" {
+			null = true
+			continue
+		}
+		scheme, host, _ := strings.Cut(entry, "://")
+		host, subdomains := strings.CutPrefix(host, "*.")
+		o, ok := parseOrigin(scheme + "://" + host)
+		if !ok {
+			return nil, fmt.Errorf("handshake: %q is not an origin: write it like https://example.com, https://*.example.com or null", entry)
+		}
+		allowed = append(allowed, originPattern{o, subdomains})
+	}
+	return func(req *Request) bool {
+		value, n := req.only("Origin")
+		switch {
+		case n == 0:
+			return true
+		case n > 1:
+			return false
+		case value == "null":
+			return null
+		}
+		o, ok := parseOrigin(value)
+		if !ok {
+			return false
+		}
+		for _, a := range allowed {
+			if a.matches(o) {
+				return true
+			}
+		}
+		return false
+	}, nil
+}
+
+// RequireOrigin refuses requests without an Origin and leaves the others to
+// policy. It keeps out clients that are not browsers, as long as they are honest.
+func RequireOrigin(policy OriginPolicy) OriginPolicy {
+	return func(req *Request) bool {
+		_, n := req.only("Origin")
+		return n > 0 && policy(req)
+	}
+}
+
+// origin is a serialized origin (RFC 6454 §6.2).
+type origin struct {
+	scheme string
+	host   string
+	port   string // "" when none was written
+}
+
+func parseOrigin(s string) (o origin, ok bool) {
+	scheme, host, found := strings.Cut(s, "://")
+	if !found || !isToken(scheme) || !isHost(host) {
+		return o, false
+	}
+	o.scheme = scheme
+	o.host, o.port = splitPort(host)
+	return o, true
+}
+
+// splitPort splits a host that isHost accepts.
+func splitPort(s string) (host, port string) {
+	if i := strings.LastIndexByte(s, ':'); i > strings.LastIndexByte(s, ']') {
+		return s[:i], s[i+1:]
+	}
+	return s, ""
+}
+
+func (o origin) defaultPort() string {
+	switch {
+	case equalFold(o.scheme, "http"):
+		return "80"
+	case equalFold(o.scheme, "https"):
+		return "443"
+	}
+	return ""
+}
+
+func (o origin) hostEquals(hostport, defaultPort string) bool {
+	host, port := splitPort(hostport)
+	return equalFold(o.host, host) && orDefault(o.port, defaultPort) == orDefault(port, defaultPort)
+}
+
+func orDefault(port, def string) string {
+	if port == "" {
+		return def
+	}
+	return port
+}
+
+type originPattern struct {
+	origin
+	subdomains bool
+}
+
+func (p originPattern) matches(o origin) bool {
+	def := p.defaultPort()
+	if !equalFold(p.scheme, o.scheme) || orDefault(p.port, def) != orDefault(o.port, def) {
+		return false
+	}
+	if !p.subdomains {
+		return equalFold(p.host, o.host)
+	}
+	cut := len(o.host) - len(p.host)
+	return cut > 1 && o.host[cut-1] == '.' && equalFold(o.host[cut:], p.host)
+}

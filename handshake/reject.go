@@ -1,0 +1,175 @@
+package handshake
+
+import (
+	"errors"
+	"strconv"
+)
+
+// Causes that a *Rejection of Scanner.Scan, ParseRequest and ParseResponse wraps.
+var (
+	// ErrMalformedHead: the octets are not a head of HTTP/1.1.
+	ErrMalformedHead = errors.New("malformed head")
+	// ErrHeadTooLarge: the head is over the Limits.
+	ErrHeadTooLarge = errors.New("head too large")
+)
+
+// Rejection is a handshake refused, and the HTTP answer that says so.
+// AppendRejection writes that answer.
+type Rejection struct {
+	// Status is the HTTP status, 300 to 599. Anything else is sent as 500.
+	Status int
+	// Reason is the text of the body. The peer sees it. Empty: the status text.
+	Reason string
+	// Header holds further headers of the answer.
+	Header map[string][]string
+	// Cause is for the own log. The peer never sees it.
+	Cause error
+}
+
+// Reject makes the error with which an application refuses a request, for
+// instance Reject(403, "not here").
+func Reject(status int, reason string) *Rejection {
+	return &Rejection{Status: status, Reason: reason}
+}
+
+func (r *Rejection) Error() string {
+	s := "handshake: " + strconv.Itoa(r.Status)
+	for _, part := range [...]string{statusText(r.Status), r.Reason} {
+		if part != "" {
+			s += ": " + part
+		}
+	}
+	if r.Cause != nil {
+		s += ": " + r.Cause.Error()
+	}
+	return s
+}
+
+// Unwrap gives the cause.
+func (r *Rejection) Unwrap() error { return r.Cause }
+
+func malformed(reason string) error {
+	return &Rejection{Status: 400, Reason: reason, Cause: ErrMalformedHead}
+}
+
+func tooLarge(status int, reason string) error {
+	return &Rejection{Status: status, Reason: reason, Cause: ErrHeadTooLarge}
+}
+
+// AppendRejection appends the whole HTTP/1.1 answer that err stands for, after
+// which the connection is closed: it says Connection: close and carries the reason
+// as a text/plain body.
+//
+// err is a *Rejection or wraps one. Any other error is answered with 500 and
+// nothing of its text. Headers of the rejection that would end a line, or that
+// contradict the answer (Connection, Content-Type, Content-Length,
+// Transfer-Encoding), are left out; control octets in the reason become spaces.
+func AppendRejection(dst []byte, err error) []byte {
+	var r *Rejection
+	if !errors.As(err, &r) || r == nil || r.Status < 300 || r.Status > 599 {
+		r = &Rejection{Status: 500}
+	}
+	text := statusText(r.Status)
+	reason := r.Reason
+	if reason == "" {
+		reason = text
+	}
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = strconv.AppendInt(dst, int64(r.Status), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, text...)
+	dst = append(dst, "\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"+
+		"X-Content-Type-Options: nosniff\r\nContent-Length: "...)
+	dst = strconv.AppendInt(dst, int64(len(reason)+1), 10)
+	dst = append(dst, "\r\n"...)
+	for name, values := range r.Header {
+		if contradictsRejection(name) {
+			continue
+		}
+		for _, value := range values {
+			if line, err := appendField(dst, name, value); err == nil {
+				dst = line
+			}
+		}
+	}
+	dst = append(dst, "\r\n"...)
+	for i := 0; i < len(reason); i++ {
+		c := reason[i]
+		if octets[c]&valueOctet == 0 {
+			c = ' '
+		}
+		dst = append(dst, c)
+	}
+	return append(dst, '\n')
+}
+
+func contradictsRejection(name string) bool {
+	for _, n := range [...]string{"Connection", "Content-Type", "Content-Length", "Transfer-Encoding"} {
+		if equalFold(name, n) {
+			return true
+		}
+	}
+	return false
+}
+
+// statusText gives the reason phrase of a status, "" for one that a handshake is
+// never answered with.
+func statusText(status int) string {
+	switch status {
+	case 101:
+		return "Switching Protocols"
+	case 301:
+		return "Moved Permanently"
+	case 302:
+		return "Found"
+	case 303:
+		return "See Other"
+	case 307:
+		return "Temporary Redirect"
+	case 308:
+		return "Permanent Redirect"
+	case 400:
+		return "Bad Request"
+	case 401:
+		return "Unauthorized"
+	case 403:
+		return "Forbidden"
+	case 404:
+		return "Not Found"
+	case 405:
+		return "Method Not Allowed"
+	case 407:
+		return "Proxy Authentication Required"
+	case 408:
+		return "Request Timeout"
+	case 409:
+		return "Conflict"
+	case 410:
+		return "Gone"
+	case 413:
+		return "Content Too Large"
+	case 414:
+		return "URI Too Long"
+	case 421:
+		return "Misdirected Request"
+	case 426:
+		return "Upgrade Required"
+	case 429:
+		return "Too Many Requests"
+	case 431:
+		return "Request Header Fields Too Large"
+	case 500:
+		return "Internal Server Error"
+	case 501:
+		return "Not Implemented"
+	case 502:
+		return "Bad Gateway"
+	case 503:
+		return "Service Unavailable"
+	case 504:
+		return "Gateway Timeout"
+	case 505:
+		return "HTTP Version Not Supported"
+	}
+	return ""
+}

@@ -1,0 +1,86 @@
+package handshake
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestRejectionIsAWholeResponse(t *testing.T) {
+	secret := errors.New("db at 10.0.0.3 is down")
+	tests := []struct {
+		name   string
+		err    error
+		status int
+		body   string
+	}{
+		{"plain", Reject(403, "not here"), 403, "not here\n"},
+		{"wrapped", fmt.Errorf("upgrade: %w", Reject(401, "log in")), 401, "log in\n"},
+		{"no reason", Reject(503, ""), 503, "Service Unavailable\n"},
+		{"cause stays inside", &Rejection{Status: 503, Reason: "later", Cause: secret}, 503, "later\n"},
+		{"foreign error", secret, 500, "Internal Server Error\n"},
+		{"nil", nil, 500, "Internal Server Error\n"},
+		{"nil rejection", (*Rejection)(nil), 500, "Internal Server Error\n"},
+		{"status 101", Reject(101, "x"), 500, "Internal Server Error\n"},
+		{"status 0", Reject(0, "x"), 500, "Internal Server Error\n"},
+		{"status 1000", Reject(1000, "x"), 500, "Internal Server Error\n"},
+		{"redirect", &Rejection{Status: 302, Header: map[string][]string{"Location": {"/login"}}}, 302, "Found\n"},
+		{"line breaks in the reason", Reject(400, "a\r\nb\x00c"), 400, "a  b c\n"},
+		{"unknown status", Reject(418, "teapot"), 418, "teapot\n"},
+	}
+	for _, test := range tests {
+		b := AppendRejection([]byte("before"), test.err)
+		rest, ok := bytes.CutPrefix(b, []byte("before"))
+		in := bufio.NewReader(bytes.NewReader(rest))
+		res, err := http.ReadResponse(in, nil)
+		if !ok || err != nil {
+			t.Fatalf("%s: %q: %v", test.name, b, err)
+		}
+		body, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != test.status || string(body) != test.body {
+			t.Errorf("%s: %d %q %v", test.name, res.StatusCode, body, err)
+		}
+		if in.Buffered() > 0 || !res.Close || res.Header.Get("Content-Type") != "text/plain; charset=utf-8" {
+			t.Errorf("%s: %d bytes left over, close %v, %v", test.name, in.Buffered(), res.Close, res.Header)
+		}
+		if strings.Contains(string(b), "10.0.0.3") {
+			t.Errorf("%s: the cause leaked", test.name)
+		}
+		// Our own client reads it too.
+		head := rest[:bytes.Index(rest, []byte("\r\n\r\n"))+4]
+		if own, err := ParseResponse(head); err != nil || own.Status != test.status {
+			t.Errorf("%s: ParseResponse: %v, %v", test.name, own, err)
+		}
+	}
+}
+
+// H13: headers of a rejection are held to the same rule; a bad one is left out,
+// as a refusal must go out in any case.
+func TestRejectionLeavesOutHeadersThatBreakIt(t *testing.T) {
+	got := string(AppendRejection(nil, &Rejection{Status: 503, Header: map[string][]string{
+		"Retry-After":       {"5"},
+		"X-Split":           {"a\r\nSet-Cookie: b"},
+		"X: y\r\nSplit":     {"a"},
+		"Connection":        {"keep-alive"},
+		"content-length":    {"0"},
+		"Transfer-Encoding": {"chunked"},
+	}}))
+	want := "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n" +
+		"X-Content-Type-Options: nosniff\r\nContent-Length: 20\r\nRetry-After: 5\r\n\r\nService Unavailable\n"
+	if got != want {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestRejectionKeepsItsCause(t *testing.T) {
+	cause := errors.New("token expired")
+	err := error(&Rejection{Status: 401, Reason: "log in", Cause: cause})
+	if !errors.Is(err, cause) || err.Error() != "handshake: 401: Unauthorized: log in: token expired" {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,207 @@
+package handshake
+
+import (
+	"bytes"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// Request is the request of an opening handshake, or of plain HTTP on the same
+// port. It never changes after it was made, owns its text and may be kept; every
+// string it gives is a part of that one text and keeps it alive.
+type Request struct {
+	// RemoteAddr is the peer's address as text. ParseRequest leaves it empty:
+	// whoever owns the connection sets it before handing the request on, nobody
+	// afterwards.
+	RemoteAddr string
+
+	fields
+	method string
+	uri    string
+	path   string
+	query  string
+	host   string
+	minor  byte // of HTTP/1.x
+}
+
+// ParseRequest reads head, one whole head as Scanner delimits it. It copies head
+// once and allocates nothing beside that copy and the Request, unless there are
+// more than 24 header lines or the path holds percent escapes.
+//
+// It is as strict as Scanner, and checks on top what every request must keep,
+// upgrade or not: one valid Host (RFC 9112 §3.2), a target that is a path, an
+// absolute http URI naming that same host, or "*" for OPTIONS, and a body that is
+// described in at most one way (§6.3). The error is a *Rejection.
+func ParseRequest(head []byte) (*Request, error) {
+	if err := scanWhole(head); err != nil {
+		return nil, err
+	}
+	lineEnd := bytes.IndexByte(head, '\r')
+	line, err := parseRequestLine(head[:lineEnd])
+	if err != nil {
+		return nil, err
+	}
+	r := &Request{minor: line.minor}
+	r.fill(string(head), lineEnd+len("\r\n"))
+	r.method = r.text[:line.methodEnd]
+	r.uri = r.text[line.methodEnd+1 : line.targetEnd]
+	if err := r.resolveTarget(); err != nil {
+		return nil, err
+	}
+	if err := r.checkBody(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// resolveTarget finds host, path and query (RFC 9112 §3.2).
+func (r *Request) resolveTarget() error {
+	host, n := r.only("Host")
+	switch {
+	case n > 1:
+		return malformed("there is more than one Host")
+	case n == 0 && r.minor > 0:
+		return malformed("there is no Host")
+	case host != "" && !isHost(host):
+		return malformed("the Host is not valid")
+	}
+	r.host = host
+	rest := r.uri
+	if rest == "*" && r.method == "OPTIONS" {
+		r.path = rest
+		return nil
+	}
+	if rest[0] != '/' {
+		authority, path, ok := cutAuthority(rest)
+		// A peer that names two hosts hopes that two servers pick different ones.
+		if !ok || !isHost(authority) || n == 1 && !equalFold(authority, host) {
+			return malformed("the target is neither a path nor a URI of this host")
+		}
+		r.host, rest = authority, path
+	}
+	path, query, _ := strings.Cut(rest, "?")
+	path, err := url.PathUnescape(path)
+	if err != nil {
+		return malformed("the path has a percent sign that is no escape")
+	}
+	if path == "" {
+		path = "/" // RFC 9110 §4.2.3
+	}
+	r.path, r.query = path, query
+	return nil
+}
+
+// cutAuthority splits an absolute http URI behind its authority.
+func cutAuthority(uri string) (authority, rest string, ok bool) {
+	scheme, rest, ok := strings.Cut(uri, "://")
+	if !ok || !equalFold(scheme, "http") && !equalFold(scheme, "https") {
+		return "", "", false
+	}
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		return rest[:i], rest[i:], true
+	}
+	return rest, "", true
+}
+
+// isHost checks host [ ":" port ] (RFC 3986 §3.2.2), where the host is a name, an
+// IPv4 address or an IPv6 address in brackets. Of what a name could hold by the
+// RFC, only unreserved octets are let through.
+func isHost(s string) bool {
+	var n int
+	if strings.HasPrefix(s, "[") {
+		n = strings.IndexByte(s, ']') + 1
+		if n == 0 {
+			return false
+		}
+		addr, err := netip.ParseAddr(s[1 : n-1])
+		if err != nil || !addr.Is6() || addr.Zone() != "" {
+			return false
+		}
+	} else if n = span(s, hostOctet); n == 0 {
+		return false
+	}
+	return n == len(s) || s[n] == ':' && isPort(s[n+1:])
+}
+
+func isPort(s string) bool {
+	n := 0
+	for i := 0; i < len(s); i++ {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+		n = n*10 + int(s[i]-'0')
+		if n > 65535 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// checkBody refuses heads whose body two servers could measure in two ways
+// (RFC 9112 §6.3).
+func (r *Request) checkBody() error {
+	length, lengths := r.only("Content-Length")
+	coding, codings := r.only("Transfer-Encoding")
+	switch {
+	case lengths > 1:
+		return malformed("there is more than one Content-Length")
+	case lengths == 1 && !isNumber(length):
+		return malformed("the Content-Length is not a number")
+	case lengths == 1 && codings > 0:
+		return malformed("there are Content-Length and Transfer-Encoding")
+	case codings > 1 || codings == 1 && !equalFold(coding, "chunked"):
+		return malformed("the only Transfer-Encoding taken is chunked")
+	case codings == 1 && r.minor == 0:
+		return malformed("HTTP/1.0 has no Transfer-Encoding")
+	}
+	for _, name := range [...]string{"Content-Length", "Transfer-Encoding", "Trailer"} {
+		if codings == 1 && r.hasElement("Trailer", name) {
+			return malformed("the Trailer announces a header that cannot be one") // RFC 9110 §6.5.1
+		}
+	}
+	return nil
+}
+
+// Method gives the method as sent; methods are case-sensitive.
+func (r *Request) Method() string { return r.method }
+
+// RequestURI gives the request target as sent.
+func (r *Request) RequestURI() string { return r.uri }
+
+// Path gives the path of the target without its query and with percent escapes
+// decoded, so it can hold any octet. It is never empty. Dot segments and doubled
+// slashes are left as they are.
+func (r *Request) Path() string { return r.path }
+
+// Query gives what follows the "?" of the target, not decoded; url.ParseQuery
+// reads it.
+func (r *Request) Query() string { return r.query }
+
+// Host gives the host and port the request names, as sent.
+func (r *Request) Host() string { return r.host }
+
+// Origin gives the Origin header, "" when there is none. It is what a browser
+// says about the page that opens the connection; other clients can say anything.
+func (r *Request) Origin() string { return r.Header("Origin") }
+
+// Cookie gives the value of the first cookie with this name, without the quotes
+// around it, and whether there is one. Names are case-sensitive. It allocates
+// nothing.
+func (r *Request) Cookie(name string) (value string, ok bool) {
+	for list := range r.each("Cookie") {
+		for rest, more := list, true; more; {
+			var pair string
+			pair, rest, more = strings.Cut(rest, ";")
+			n, v, found := strings.Cut(trimOWS(pair), "=")
+			if !found || n != name {
+				continue
+			}
+			if len(v) > 1 && v[0] == '"' && v[len(v)-1] == '"' {
+				v = v[1 : len(v)-1]
+			}
+			return v, true
+		}
+	}
+	return "", false
+}

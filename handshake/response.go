@@ -1,0 +1,202 @@
+package handshake
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/gobwas/ws/wsflate"
+)
+
+// Response is a server's answer to an opening handshake. It never changes, owns
+// its text and may be kept.
+type Response struct {
+	Status int    // 100 to 999
+	Reason string // the reason phrase as sent, often empty
+
+	fields
+	minor byte // of HTTP/1.x
+}
+
+// ParseResponse reads head, one whole head of a response as Scanner delimits it.
+// The error is a *ResponseError.
+func ParseResponse(head []byte) (*Response, error) {
+	err := scanWhole(head)
+	if err != nil {
+		return nil, refuseHead(err)
+	}
+	lineEnd := bytes.IndexByte(head, '\r')
+	line, err := parseStatusLine(head[:lineEnd])
+	if err != nil {
+		return nil, refuseHead(err)
+	}
+	r := &Response{Status: line.status, minor: line.minor}
+	r.fill(string(head), lineEnd+len("\r\n"))
+	r.Reason = r.text[line.reason:lineEnd]
+	return r, nil
+}
+
+// ResponseError says that the answer of a server breaks RFC 6455 §4.1 or is not
+// HTTP. The client must drop the connection.
+type ResponseError struct {
+	Header string // the header at fault, "" for the head as a whole
+	Reason string
+	Cause  error // ErrMalformedHead, ErrHeadTooLarge or nil
+}
+
+func (e *ResponseError) Error() string {
+	if e.Header == "" {
+		return "handshake: the server's response is refused: " + e.Reason
+	}
+	return "handshake: the server's response is refused: " + e.Header + ": " + e.Reason
+}
+
+// Unwrap gives the cause.
+func (e *ResponseError) Unwrap() error { return e.Cause }
+
+func refuseHead(err error) error {
+	var r *Rejection
+	if !errors.As(err, &r) {
+		return err
+	}
+	return &ResponseError{Reason: r.Reason, Cause: r.Cause}
+}
+
+// StatusError says that a server answered with something else than 101: it wants
+// credentials (401), a pause (429, 503) or another address (3xx, see Location),
+// or refuses. Nothing is followed or repeated by itself.
+type StatusError struct {
+	Status int
+	Reason string              // the reason phrase as sent
+	Header map[string][]string // canonical names, as http.Header has them
+}
+
+func (e *StatusError) Error() string {
+	s := "handshake: the server answered " + strconv.Itoa(e.Status) + " instead of 101"
+	if e.Reason != "" {
+		s += ": " + strconv.Quote(e.Reason)
+	}
+	return s
+}
+
+// Location gives the address a redirect points to, "" when there is none.
+func (e *StatusError) Location() string {
+	if v := e.Header["Location"]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// RetryAfter gives how long after now the server wants to be left alone, and
+// whether it said so (RFC 9110 §10.2.3). It is never negative and at most a day.
+func (e *StatusError) RetryAfter(now time.Time) (wait time.Duration, ok bool) {
+	v := e.Header["Retry-After"]
+	if len(v) == 0 {
+		return 0, false
+	}
+	const day = 24 * time.Hour
+	if isNumber(v[0]) {
+		seconds, _ := strconv.ParseInt(v[0], 10, 64)
+		return time.Duration(min(seconds, int64(day/time.Second))) * time.Second, true
+	}
+	at, err := time.Parse("Mon, 02 Jan 2006 15:04:05 GMT", v[0])
+	if err != nil {
+		return 0, false
+	}
+	return min(max(at.Sub(now), 0), day), true
+}
+
+// Agreed is what an opening handshake settled, as the client sees it.
+type Agreed struct {
+	Subprotocol string      // "" for none
+	Extensions  []Extension // in the order the server gave
+	// Deflate holds the parameters of permessage-deflate, nil when the server
+	// declined it. A window of 0 bits means 15.
+	Deflate *wsflate.Parameters
+}
+
+// Check checks the answer to want (RFC 6455 §4.1). The error is a *StatusError for
+// an answer that is no 101, and a *ResponseError for a 101 that breaks the rules:
+// not this connection's accept key, a subprotocol or extension that was not
+// offered, a body.
+func (r *Response) Check(want *ClientRequest) (Agreed, error) {
+	var agreed Agreed
+	if r.Status != 101 {
+		return agreed, &StatusError{Status: r.Status, Reason: r.Reason, Header: r.HeaderMap()}
+	}
+	upgrade, upgrades := r.only("Upgrade")
+	accept, accepts := r.only("Sec-WebSocket-Accept")
+	_, lengths := r.only("Content-Length")
+	_, codings := r.only("Transfer-Encoding")
+	switch {
+	case r.minor != 1:
+		return agreed, &ResponseError{Reason: "a WebSocket needs HTTP/1.1"}
+	case upgrades != 1 || !equalFold(upgrade, "websocket"): // item 2
+		return agreed, &ResponseError{Header: "Upgrade", Reason: "it must be websocket, once"}
+	case !r.hasElement("Connection", "upgrade"): // item 3
+		return agreed, &ResponseError{Header: "Connection", Reason: "it does not say Upgrade"}
+	case accepts != 1 || accept != AcceptKey(want.Key): // item 4
+		return agreed, &ResponseError{Header: "Sec-WebSocket-Accept", Reason: "it does not answer the key that was sent"}
+	case lengths > 0 || codings > 0: // RFC 9110 §15.2: a 1xx has no body
+		return agreed, &ResponseError{Reason: "a 101 has no body"}
+	}
+	if err := r.checkSubprotocol(want, &agreed); err != nil {
+		return Agreed{}, err
+	}
+	if err := r.checkExtensions(want, &agreed); err != nil {
+		return Agreed{}, err
+	}
+	return agreed, nil
+}
+
+func (r *Response) checkSubprotocol(want *ClientRequest, agreed *Agreed) error {
+	subprotocol, n := r.only(subprotocolHeader)
+	if n > 1 || n == 1 && !slices.Contains(want.Subprotocols, subprotocol) {
+		return &ResponseError{Header: subprotocolHeader, Reason: "it is not one that was offered"} // item 6
+	}
+	agreed.Subprotocol = subprotocol
+	return nil
+}
+
+func (r *Response) checkExtensions(want *ClientRequest, agreed *Agreed) error {
+	offers, _ := parseExtensions(want.Extensions)
+	for list := range r.each(extensionsHeader) {
+		extensions, ok := parseExtensions(list)
+		if !ok {
+			return &ResponseError{Header: extensionsHeader, Reason: "it is malformed"}
+		}
+		for _, e := range extensions {
+			named := func(o Extension) bool { return o.Name == e.Name }
+			if !slices.ContainsFunc(offers, named) {
+				return &ResponseError{Header: extensionsHeader, Reason: "it has an extension that was not offered"} // item 5
+			}
+			if slices.ContainsFunc(agreed.Extensions, named) {
+				return &ResponseError{Header: extensionsHeader, Reason: "it has an extension twice"}
+			}
+			agreed.Extensions = append(agreed.Extensions, e)
+			if e.Name != wsflate.ExtensionName {
+				continue
+			}
+			if agreed.Deflate = agreeDeflate(offers, e); agreed.Deflate == nil {
+				return &ResponseError{Header: extensionsHeader, Reason: "its parameters do not answer an offer of permessage-deflate"}
+			}
+		}
+	}
+	return nil
+}
+
+// agreeDeflate gives the parameters in e, nil when they answer none of the offers.
+func agreeDeflate(offers []Extension, e Extension) *wsflate.Parameters {
+	answer, ok := parseDeflate(e)
+	if !ok {
+		return nil
+	}
+	for _, o := range offers {
+		if offer, ok := parseDeflate(o); ok && answersDeflate(offer, answer) {
+			return &answer
+		}
+	}
+	return nil
+}

@@ -48,8 +48,8 @@ func (f *fields) value(i int) string { return f.text[f.list[i].value:f.list[i].e
 // each yields the values of every line with this name.
 func (f *fields) each(name string) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for i := range f.list {
-			if equalFold(f.name(i), name) && !yield(f.value(i)) {
+		for i, at := range f.list {
+			if int(at.colon-at.name) == len(name) && equalFold(f.name(i), name) && !yield(f.value(i)) {
 				return
 			}
 		}

@@ -83,40 +83,49 @@ func (s *Scanner) Scan(b []byte, lim Limits) (n int, err error) {
 	return 0, tooLarge(431, "the head is too long")
 }
 
-// step accepts at least one octet of b, or fails and leaves s as it was.
+// step goes on to the end of the line or of b, whichever comes first. When it
+// fails, s.pos stays at the octet at fault, so that a further step fails alike.
 func (s *Scanner) step(b []byte, lim Limits) error {
-	c := b[s.pos]
 	switch s.at {
 	case inStartLine:
 		return s.startLine(b)
+
+	case inLineStart:
+		if err := s.lineStart(b[s.pos], lim); err != nil || s.at != inName {
+			return err
+		}
+		fallthrough
+	case inName:
+		s.pos += uint32(span(b[s.pos:], tokenOctet))
+		if int(s.pos) == len(b) {
+			return nil
+		}
+		if b[s.pos] != ':' {
+			return malformed("a header name holds an octet that is not allowed") // RFC 9112 §5.1
+		}
+		s.pos++
+		s.at = inValue
+		fallthrough
+	case inValue:
+		s.pos += uint32(spanValue(b[s.pos:]))
+		if int(s.pos) == len(b) {
+			return nil
+		}
+		if err := lineEnds(b[s.pos]); err != nil {
+			return err
+		}
+		s.pos++
+		s.at = inLineEnd
+		if int(s.pos) == len(b) {
+			return nil
+		}
+		fallthrough
 	case inLineEnd, inHeadEnd:
-		if c != '\n' {
+		if b[s.pos] != '\n' {
 			return malformed("a CR is not followed by LF") // RFC 9112 §2.2
 		}
 		s.pos++
-		s.at++
-	case inLineStart:
-		return s.lineStart(c, lim)
-	case inName:
-		n := uint32(span(b[s.pos:], tokenOctet))
-		if s.pos+n < uint32(len(b)) {
-			if b[s.pos+n] != ':' {
-				return malformed("a header name holds an octet that is not allowed") // RFC 9112 §5.1
-			}
-			n++
-			s.at = inValue
-		}
-		s.pos += n
-	case inValue:
-		n := uint32(span(b[s.pos:], valueOctet))
-		if s.pos+n < uint32(len(b)) {
-			if err := lineEnds(b[s.pos+n]); err != nil {
-				return err
-			}
-			n++
-			s.at = inLineEnd
-		}
-		s.pos += n
+		s.at++ // inLineStart or pastHead
 	}
 	return nil
 }

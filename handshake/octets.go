@@ -1,6 +1,7 @@
 package handshake
 
 import (
+	"encoding/binary"
 	"iter"
 	"strings"
 
@@ -56,6 +57,30 @@ func span[T string | []byte](s T, class uint8) int {
 	return len(s)
 }
 
+// spanValue is span for valueOctet, eight octets at a time: most of a head is made
+// of values. A word with an octet below 0x20 or with 0x7f in it is left to span.
+func spanValue(b []byte) int {
+	const (
+		ones = 0x0101010101010101
+		tops = 0x8080808080808080
+	)
+	i := 0
+	for i+8 <= len(b) {
+		x := binary.LittleEndian.Uint64(b[i:])
+		del := x ^ 0x7f*ones
+		if ((x-0x20*ones)&^x|(del-ones)&^del)&tops == 0 {
+			i += 8
+			continue
+		}
+		n := span(b[i:i+8], valueOctet)
+		i += n
+		if n < 8 {
+			return i
+		}
+	}
+	return i + span(b[i:], valueOctet)
+}
+
 func isToken(s string) bool { return s != "" && span(s, tokenOctet) == len(s) }
 func isValue(s string) bool { return span(s, valueOctet) == len(s) }
 
@@ -69,6 +94,9 @@ func isNumber(s string) bool {
 func equalFold(a, b string) bool {
 	if len(a) != len(b) {
 		return false
+	}
+	if a == b {
+		return true
 	}
 	for i := 0; i < len(a); i++ {
 		if lower(a[i]) != lower(b[i]) {

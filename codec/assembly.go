@@ -148,7 +148,6 @@ func (a *assembly) readData(p []byte, cfg *ReaderConfig) (Event, bool, *Protocol
 	ev := Event{OpCode: a.opcode, Fin: last, Compressed: a.compressed, Payload: p}
 	if last {
 		a.message = message{}
-		a.text = Validator{}
 	}
 	return ev, true, nil
 }

@@ -29,9 +29,9 @@ type verdict struct {
 	cutShort        bool // ours only: the stream ended inside of a message
 }
 
-// oursOn plays the smallest endpoint on top of a Reader. It also returns the rule
-// that was broken and how many bytes at the end are a header not yet whole.
-func oursOn(stream []byte) (v verdict, fault error, headBytes int) {
+// oursOn plays the smallest endpoint on top of a Reader. It also returns how many
+// bytes at the end are a header not yet whole, and the rule that was broken.
+func oursOn(stream []byte) (v verdict, headBytes int, fault error) {
 	var r Reader
 	r.Init(&ReaderConfig{MaxMessage: differentialLimit, MaxFragments: -1})
 	defer r.Reset()
@@ -43,7 +43,7 @@ func oursOn(stream []byte) (v verdict, fault error, headBytes int) {
 				headBytes = r.pending.headLen
 			}
 			v.cutShort = r.InMessage()
-			return v, nil, headBytes
+			return v, headBytes, nil
 		}
 		b = b[n:]
 		var code StatusCode
@@ -55,10 +55,10 @@ func oursOn(stream []byte) (v verdict, fault error, headBytes int) {
 			var protocol *ProtocolError
 			errors.As(err, &protocol)
 			v.status = protocol.Code
-			return v, err, 0
+			return v, 0, err
 		case ev.OpCode == Close:
 			v.status = code
-			return v, nil, 0
+			return v, 0, nil
 		case ev.OpCode == Ping:
 			v.pongs = append(v.pongs, string(ev.Payload))
 		case ev.OpCode.IsData():
@@ -220,7 +220,7 @@ func isPrefix(short, long []string) bool {
 // checkPeers returns whether both peers gave the same verdict without exception.
 func checkPeers(t *testing.T, stream []byte) bool {
 	t.Helper()
-	ours, fault, headBytes := oursOn(stream)
+	ours, headBytes, fault := oursOn(stream)
 	// Exception: gorilla judges a header by its first two bytes, we by all of it.
 	stream = stream[:len(stream)-headBytes]
 	g := checkPeer(t, "gorilla", stream, ours, gorillaOn(t, stream), fault, gorillaExceptions)

@@ -77,6 +77,7 @@ func TestFramesAreCheckedAgainstTheRFC(t *testing.T) {
 		{"F10 one more", small, masked(0x82, "0123456789a"), ErrMessageTooBig, nil},
 		{"F10 the limit in fragments", small, join(masked(0x02, "01234"), masked(0x80, "56789")), nil, []string{`binary false "0123456789"`}},
 		{"F10 one more in fragments", small, join(masked(0x02, "01234"), masked(0x00, ""), masked(0x80, "56789a")), ErrMessageTooBig, nil},
+		{"F10 the sum does not overflow", small, join(masked(0x02, "01234"), []byte("\x80\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x01\x02\x03\x04")), ErrMessageTooBig, nil},
 		{"F10 control frames do not count", small, join(masked(0x02, "01234"), masked(0x89, "0123456789"), masked(0x80, "56789")), nil, []string{`ping false "0123456789"`, `binary false "0123456789"`}},
 		{"F10 the sum starts anew", small, join(masked(0x82, "0123456789"), masked(0x82, "0123456789")), nil, []string{`binary false "0123456789"`, `binary false "0123456789"`}},
 

@@ -3,8 +3,9 @@ package codec
 import "unicode/utf8"
 
 // Validator checks text that arrives in pieces, cut anywhere, for valid UTF-8
-// (RFC 6455 section 8.1). The zero value is ready. It is a small value without
-// pointers; one goroutine at a time may use it.
+// (RFC 6455 section 8.1). The zero value is ready, and so is one whose text is
+// Complete. It is a small value without pointers; one goroutine at a time may use
+// it.
 type Validator struct {
 	due    uint8 // continuation bytes the open sequence still needs
 	lo, hi uint8 // range of the next one

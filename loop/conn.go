@@ -119,6 +119,10 @@ type Conn struct {
 // goroutine that learned of the connection after it was opened.
 func (c *Conn) Loop() *Loop { return c.loop }
 
+// Handler returns what receives the events of c; nil before it is opened. Any
+// goroutine that learned of the connection after it was opened.
+func (c *Conn) Handler() Handler { return c.handler }
+
 // SetTimer makes OnTimer come after d, replacing an earlier SetTimer; d <= 0
 // takes it back. It fires up to 16 ms late, never early. Loop only.
 func (c *Conn) SetTimer(d time.Duration) {

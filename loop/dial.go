@@ -23,7 +23,8 @@ type DialConfig struct {
 // not. Any goroutine; the error is ErrStopped, and then no event follows.
 func (g *Group) Dial(addr net.Addr, h Handler, cfg DialConfig) error {
 	l := g.pick()
-	h.LoopConn().loop = l // so that it can be closed from now on
+	c := h.LoopConn()
+	c.loop, c.fd, c.flags, c.want = l, -1, connecting, writable // it can be closed and written to from now on
 	return l.Do(func() { l.dial(addr, h, cfg) })
 }
 

@@ -1,0 +1,259 @@
+package engine
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/fanloop-go/fanloop/handshake"
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// webSide serves requests that ask for no WebSocket with a net/http server,
+// which gets its connections from the loops.
+type webSide struct {
+	srv   *http.Server
+	conns chan net.Conn
+	quit  chan struct{}
+
+	start sync.Once
+	stop  sync.Once
+}
+
+func newWebSide(s *Server) *webSide {
+	return &webSide{
+		conns: make(chan net.Conn),
+		quit:  make(chan struct{}),
+		srv: &http.Server{
+			Handler:           http.HandlerFunc(s.serveWeb),
+			ReadHeaderTimeout: s.endpoint.limits.HandshakeTimeout,
+			IdleTimeout:       2 * time.Minute,
+			MaxHeaderBytes:    s.endpoint.limits.MaxHead,
+			ErrorLog:          slog.NewLogLogger(s.endpoint.log.Handler(), slog.LevelWarn),
+		},
+	}
+}
+
+// serveWeb serves what came to the net/http side, where a kept-alive
+// connection may still turn into a WebSocket.
+func (s *Server) serveWeb(w http.ResponseWriter, r *http.Request) {
+	if asksForWebSocket(r) {
+		s.ServeHTTP(w, r)
+		return
+	}
+	s.HTTP.ServeHTTP(w, r)
+}
+
+// handToHTTP gives a connection and the bytes read from it to the net/http
+// server. Loop only.
+func (s *Server) handToHTTP(ws *WebSocket, head, rest []byte) {
+	ws.opening = nil
+	nc, err := ws.conn.Detach()
+	if err != nil {
+		ws.endpoint.log.Error("engine: cannot hand a connection to net/http", "err", err)
+		ws.conn.Close(loop.CloseNow)
+		return
+	}
+	read := make([]byte, 0, len(head)+len(rest))
+	read = append(append(read, head...), rest...)
+	go func() { // Accept may be slow; the loop is not
+		s.web.serve(&replayConn{Conn: nc, read: read})
+		s.forget()
+	}()
+}
+
+func (w *webSide) serve(nc net.Conn) {
+	w.start.Do(func() { go func() { _ = w.srv.Serve(w) }() }) // ends with the listener
+	select {
+	case w.conns <- nc:
+	case <-w.quit:
+		_ = nc.Close()
+	}
+}
+
+// Accept implements net.Listener.
+func (w *webSide) Accept() (net.Conn, error) {
+	select {
+	case nc := <-w.conns:
+		return nc, nil
+	case <-w.quit:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (w *webSide) Close() error {
+	w.stop.Do(func() { close(w.quit) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (w *webSide) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (w *webSide) shutdown(ctx context.Context) error {
+	_ = w.Close()
+	return w.srv.Shutdown(ctx)
+}
+
+func (w *webSide) close() error {
+	_ = w.Close()
+	return w.srv.Close()
+}
+
+// replayConn is a connection whose first bytes were read already.
+type replayConn struct {
+	net.Conn
+	read []byte
+}
+
+func (c *replayConn) Read(p []byte) (int, error) {
+	if len(c.read) == 0 {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, c.read)
+	c.read = c.read[n:]
+	return n, nil
+}
+
+// WriteTo keeps io.Copy from going past what is to be replayed.
+func (c *replayConn) WriteTo(w io.Writer) (int64, error) {
+	var n int64
+	if len(c.read) > 0 {
+		m, err := w.Write(c.read)
+		c.read = c.read[m:]
+		n = int64(m)
+		if err != nil {
+			return n, err
+		}
+	}
+	m, err := io.Copy(w, c.Conn)
+	return n + m, err
+}
+
+func asksForWebSocket(r *http.Request) bool {
+	req, err := fromHTTP(r)
+	return err == nil && req.IsUpgrade()
+}
+
+func fromHTTP(r *http.Request) (*handshake.Request, error) {
+	req, err := handshake.FromHTTP(r.Method, r.RequestURI, r.Host, r.Header, r.Proto, r.ContentLength)
+	if err != nil {
+		return nil, err
+	}
+	req.RemoteAddr = r.RemoteAddr
+	return req, nil
+}
+
+// ServeHTTP implements http.Handler: it makes a WebSocket of a request that
+// net/http or a router received, and moves the connection to a loop.
+// ShouldUpgrade runs on the goroutine of the request, OnUpgrade on the loop. A
+// connection that net/http encrypts cannot be moved and gets 501.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := s.started(); err != nil {
+		http.Error(w, "the WebSocket engine did not start", http.StatusInternalServerError)
+		return
+	}
+	req, err := fromHTTP(r)
+	if err == nil {
+		err = s.check(req)
+	}
+	if err == nil && r.TLS != nil {
+		err = handshake.Reject(http.StatusNotImplemented,
+			"a TLS connection of net/http cannot move to an event loop; end TLS before this server")
+	}
+	var extra http.Header
+	if err == nil {
+		extra, err = s.shouldUpgrade(req)
+	}
+	if err != nil {
+		writeRejection(w, err)
+		return
+	}
+	s.adopt(w, req, extra)
+}
+
+// adopt takes the connection of a request that is to be upgraded.
+func (s *Server) adopt(w http.ResponseWriter, req *handshake.Request, extra http.Header) {
+	nc, buffered, err := hijack(w)
+	if err != nil {
+		writeRejection(w, err)
+		return
+	}
+	raw := nc
+	if rc, ok := nc.(*replayConn); ok {
+		buffered = append(buffered, rc.read...)
+		raw = rc.Conn
+	}
+	_ = raw.SetDeadline(time.Time{}) // net/http's own
+	s.conns.Add(1)
+	s.mu.Lock()
+	closing := s.closing // no goodbye would reach it
+	s.mu.Unlock()
+	ws := newWebSocket(s.endpoint, &adoption{server: s, req: req, extra: extra, buffered: buffered})
+	if closing || s.group.Adopt(raw, (*handler)(ws), &s.endpoint.policy) != nil {
+		s.forget()
+		_, _ = nc.Write(handshake.AppendRejection(nil, handshake.Reject(http.StatusServiceUnavailable, "server is shutting down")))
+		_ = nc.Close()
+	}
+}
+
+// hijack takes the connection behind w, and what was read of it and not used.
+func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
+	nc, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, nil, &handshake.Rejection{
+			Status: http.StatusNotImplemented,
+			Reason: "this connection cannot become a WebSocket: HTTP/1.1 without middleware that hides it is needed",
+			Cause:  err,
+		}
+	}
+	buffered, err := drain(rw.Reader)
+	return nc, buffered, err
+}
+
+func drain(r *bufio.Reader) ([]byte, error) {
+	b := make([]byte, r.Buffered())
+	_, err := io.ReadFull(r, b)
+	return b, err
+}
+
+// writeRejection answers through net/http, as AppendRejection does on a loop.
+func writeRejection(w http.ResponseWriter, err error) {
+	var rejection *handshake.Rejection
+	if !errors.As(err, &rejection) {
+		rejection = handshake.Reject(http.StatusInternalServerError, "")
+	}
+	for name, values := range rejection.Header {
+		w.Header()[http.CanonicalHeaderKey(name)] = values
+	}
+	w.Header().Set("Connection", "close")
+	reason := rejection.Reason
+	if reason == "" {
+		reason = http.StatusText(rejection.Status)
+	}
+	http.Error(w, reason, rejection.Status)
+}
+
+// adoption is the end of an opening handshake that net/http began.
+type adoption struct {
+	server   *Server
+	req      *handshake.Request
+	extra    http.Header
+	buffered []byte
+}
+
+func (a *adoption) begin(ws *WebSocket) {
+	u := newUpgrade(a.server)
+	ws.opening = u
+	u.answer(ws, a.req, a.extra, nil, a.buffered)
+}
+
+func (a *adoption) data(*WebSocket, []byte) {}
+func (a *adoption) timeout(*WebSocket)      {}
+func (a *adoption) lost(*WebSocket, error)  {}

@@ -1,0 +1,67 @@
+package engine
+
+import (
+	"errors"
+
+	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/handshake"
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+var (
+	// ErrClosed is returned by sends after the connection was closed by either
+	// side. Nothing was sent; do not send again.
+	ErrClosed = loop.ErrClosed
+	// ErrBackpressure is returned by sends that would queue more than
+	// Limits.MaxQueued. Nothing was sent: wait for OnDrain, or drop it.
+	ErrBackpressure = loop.ErrBackpressure
+	// ErrServerClosed is returned by ListenAndServe and Serve after Shutdown or
+	// Close.
+	ErrServerClosed = errors.New("engine: server closed")
+	// ErrFragmentOpen is returned by Send while a message begun by SendFragment
+	// is not finished, and by SendFragment for a fragment that fits no message.
+	ErrFragmentOpen = errors.New("engine: a fragmented message is under way; finish it first")
+	// ErrInvalidStatus is returned by Close for a code that may not stand in a
+	// close frame (RFC 6455 section 7.4).
+	ErrInvalidStatus = errors.New("engine: status code may not be sent; use 1000-1003, 1007-1014 or 3000-4999")
+	// ErrControlTooLong is returned by Ping for more than 125 bytes (RFC 6455
+	// section 5.5).
+	ErrControlTooLong = errors.New("engine: a ping carries at most 125 bytes")
+	// ErrNotData is returned by Send for an OpCode other than Text and Binary.
+	ErrNotData = errors.New("engine: send Text or Binary; for others there are Ping and Close")
+)
+
+// Causes of a connection's end, as Err tells them.
+var (
+	// ErrAbnormalClosure: the peer ended the connection without a close frame
+	// (RFC 6455 section 7.1.5, code 1006).
+	ErrAbnormalClosure = errors.New("engine: the peer ended the connection without a close frame")
+	// ErrPongTimeout: the peer did not answer a ping within Limits.PongTimeout.
+	ErrPongTimeout = errors.New("engine: no pong in time; the peer or the network is gone")
+	// ErrIdleTimeout: no message came for Limits.IdleTimeout.
+	ErrIdleTimeout = errors.New("engine: no message within the idle timeout")
+	// ErrCloseTimeout: the peer did not answer a close frame within
+	// Limits.CloseTimeout.
+	ErrCloseTimeout = errors.New("engine: the peer did not finish the closing handshake in time")
+	// ErrWriteTimeout: the peer took no bytes for Limits.WriteTimeout.
+	ErrWriteTimeout = errors.New("engine: the peer reads too slowly")
+	// ErrHandshakeTimeout: the opening handshake took longer than
+	// Limits.HandshakeTimeout.
+	ErrHandshakeTimeout = errors.New("engine: the opening handshake took too long")
+)
+
+// errControlFlood is the limit Limits.MaxControlRate.
+var errControlFlood = &codec.ProtocolError{Code: codec.StatusPolicyViolation, Reason: "too many control frames"}
+
+// PanicError is a panic in a callback. Only its connection is closed, with
+// 1011.
+type PanicError struct {
+	Value any    // what was given to panic
+	Stack []byte // of the callback
+}
+
+func (e *PanicError) Error() string { return "engine: a callback panicked; the log has the stack" }
+
+// Reject makes the error with which ShouldUpgrade refuses a request: an HTTP
+// status of 300 to 599 and a text that the peer sees.
+func Reject(status int, reason string) error { return handshake.Reject(status, reason) }

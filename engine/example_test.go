@@ -1,0 +1,137 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/handshake"
+)
+
+// Sending, and receiving text.
+func Example() {
+	srv := &engine.Server{
+		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+			ws.OnText(func(ws *engine.WebSocket, text []byte) {
+				_ = ws.SendText("you said " + string(text))
+			})
+		},
+	}
+	addr, err := srv.Listen("127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer srv.Close()
+
+	answer := make(chan string, 1)
+	ws, err := engine.Dial(context.Background(), "ws://"+addr.String()+"/", &engine.DialOptions{
+		Callbacks: engine.Callbacks{
+			OnText: func(_ *engine.WebSocket, text []byte) { answer <- string(text) },
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = ws.SendText("hello")
+	fmt.Println(<-answer)
+	_ = ws.Close(engine.StatusNormalClosure, "")
+	<-ws.Done()
+	// Output: you said hello
+}
+
+// A server that refuses some requests, greets, and echoes text reversed.
+func ExampleServer() {
+	srv := &engine.Server{
+		ShouldUpgrade: func(req *handshake.Request) (http.Header, error) {
+			if req.Path() == "/deny" {
+				return nil, engine.Reject(http.StatusForbidden, "not here")
+			}
+			return http.Header{"X-Served-By": {"fanloop"}}, nil
+		},
+		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+			_ = ws.SendText("Connected")
+			ws.OnText(func(ws *engine.WebSocket, text []byte) {
+				slices.Reverse(text)
+				_ = ws.Send(engine.Text, text)
+			})
+		},
+	}
+	addr, err := srv.Listen("127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	_, err = engine.Dial(context.Background(), "ws://"+addr.String()+"/deny", nil)
+	var refused *engine.StatusError
+	if errors.As(err, &refused) {
+		fmt.Println("denied:", refused.Status)
+	}
+
+	received := make(chan string, 2)
+	ws, err := engine.Dial(context.Background(), "ws://"+addr.String()+"/", &engine.DialOptions{
+		Callbacks: engine.Callbacks{
+			OnText: func(_ *engine.WebSocket, text []byte) { received <- string(text) },
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(<-received)
+	_ = ws.SendText("abc")
+	fmt.Println(<-received)
+
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	fmt.Println("shutdown:", srv.Shutdown(ctx))
+	<-ws.Done()
+	code, _ := ws.CloseStatus()
+	fmt.Println("closed:", uint16(code))
+	// Output:
+	// denied: 403
+	// Connected
+	// cba
+	// shutdown: <nil>
+	// closed: 1001
+}
+
+// A client that prints the echo and waits for the end.
+func ExampleDial() {
+	srv := &engine.Server{Callbacks: engine.Callbacks{
+		OnText: func(ws *engine.WebSocket, text []byte) { _ = ws.Send(engine.Text, text) },
+	}}
+	addr, err := srv.Listen("127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer srv.Close()
+
+	ws, err := engine.Dial(context.Background(), "ws://"+addr.String()+"/", &engine.DialOptions{
+		OnUpgrade: func(ws *engine.WebSocket) {
+			ws.OnText(func(ws *engine.WebSocket, text []byte) {
+				fmt.Println("echo:", string(text))
+				_ = ws.Close(engine.StatusNormalClosure, "thanks")
+			})
+			ws.OnClose(func(_ *engine.WebSocket, code engine.StatusCode, _ string) {
+				fmt.Println("closed:", uint16(code))
+			})
+			_ = ws.SendText("hello")
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	<-ws.Done()
+	// Output:
+	// echo: hello
+	// closed: 1000
+}

@@ -1,0 +1,108 @@
+package engine
+
+import "github.com/fanloop-go/fanloop/loop"
+
+// handler is a WebSocket as its loop sees it. Its methods are the events of the
+// connection, on the owning loop.
+type handler WebSocket
+
+// opening is the opening handshake of a connection, while it lasts. Owned by
+// the loop.
+type opening interface {
+	// begin: the transport stands.
+	begin(ws *WebSocket)
+	// data: bytes arrived.
+	data(ws *WebSocket, b []byte)
+	// timeout: it took too long.
+	timeout(ws *WebSocket)
+	// lost: the transport ended before the connection was open.
+	lost(ws *WebSocket, err error)
+}
+
+// LoopConn implements loop.Handler.
+func (h *handler) LoopConn() *loop.Conn { return &h.conn }
+
+// OnOpen implements loop.Handler.
+func (h *handler) OnOpen() {
+	ws := (*WebSocket)(h)
+	defer ws.guard()
+	ws.opening.begin(ws)
+}
+
+// OnData implements loop.Handler.
+func (h *handler) OnData(b []byte) {
+	ws := (*WebSocket)(h)
+	defer ws.guard()
+	ws.heard = ws.conn.Loop().Now()
+	if ws.opening != nil {
+		ws.opening.data(ws, b)
+		return
+	}
+	ws.receive(b)
+}
+
+// OnEOF implements loop.Handler.
+func (h *handler) OnEOF() {
+	ws := (*WebSocket)(h)
+	switch ws.state.Load() {
+	case stateOpen: // §7.1.1: the close frame is missing
+		ws.conn.Close(loop.CloseFlushed)
+		ws.conn.SetTimer(ws.endpoint.limits.CloseTimeout)
+	case stateOpening, stateCloseSent, stateCloseReceived, stateClosed:
+		ws.conn.Close(loop.CloseNow)
+	}
+}
+
+// OnNotify implements loop.Handler.
+func (h *handler) OnNotify() {
+	ws := (*WebSocket)(h)
+	defer ws.guard()
+	if ws.state.Load() == stateCloseSent && !ws.failed {
+		ws.conn.SetTimer(ws.endpoint.limits.CloseTimeout)
+		ws.paused.Store(false) // or the answer would never be read
+	}
+	ws.resume()
+}
+
+// OnTimer implements loop.Handler.
+func (h *handler) OnTimer() {
+	ws := (*WebSocket)(h)
+	defer ws.guard()
+	switch ws.state.Load() {
+	case stateOpening:
+		ws.opening.timeout(ws)
+	case stateOpen:
+		ws.checkAlive()
+	case stateCloseSent:
+		ws.drop(ErrCloseTimeout)
+	case stateCloseReceived:
+		ws.conn.Close(loop.CloseNow)
+	case stateClosed:
+	}
+}
+
+// OnDrain implements loop.Handler.
+func (h *handler) OnDrain() {
+	ws := (*WebSocket)(h)
+	defer ws.guard()
+	ws.sendDuePong()
+	if fn := ws.callbacks.OnDrain; fn != nil && ws.state.Load() == stateOpen {
+		fn(ws)
+	}
+}
+
+// OnClose implements loop.Handler.
+func (h *handler) OnClose(err error) {
+	ws := (*WebSocket)(h)
+	ws.reader.Reset()
+	if gone := ws.endpoint.gone; gone != nil {
+		defer gone()
+	}
+	if o := ws.opening; o != nil {
+		ws.opening = nil
+		ws.state.Store(stateClosed)
+		o.lost(ws, err)
+		return
+	}
+	ws.ended(err)
+}

@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/handshake"
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// Limits bounds what a peer may cost. Zero means the default; a negative
+// number or duration turns a limit off where that is said to be possible.
+type Limits struct {
+	// MaxHead and MaxHeaders bound the head of the opening handshake. Defaults:
+	// 8 KiB, 100. The refusal is 414 or 431.
+	MaxHead    int
+	MaxHeaders int
+	// HandshakeTimeout is the time from connect to the end of the opening
+	// handshake, for Dial of the whole of it. Default: 10 s. The refusal is 408.
+	HandshakeTimeout time.Duration
+
+	// MaxMessage is the largest message received, in bytes. Default: 1 MiB; off
+	// if negative. The refusal is 1009. Messages handed to OnFragment are not
+	// bound.
+	MaxMessage int64
+	// MaxFragments is the largest number of frames of one message. Default:
+	// 16384; off if negative. The refusal is 1008.
+	MaxFragments int
+	// MaxControlRate is the most ping and pong frames received in one second.
+	// Default: 1000; off if negative. The refusal is 1008.
+	MaxControlRate int
+
+	// MaxQueued is the most bytes queued for one connection. Default: 16 MiB;
+	// off if negative. Sends beyond it return ErrBackpressure; one message to
+	// an empty queue is always taken.
+	MaxQueued int
+	// HighWater and LowWater are the marks of OnDrain, in bytes queued: it is
+	// called when the queue falls to LowWater after it was over HighWater.
+	// Defaults: 1 MiB and 256 KiB.
+	HighWater, LowWater int
+	// WriteTimeout is how long the peer may take none of what is queued before
+	// the connection is dropped. Default: 30 s; off if negative. It is noticed
+	// within one more WriteTimeout or PingInterval, whichever is shorter.
+	WriteTimeout time.Duration
+
+	// PingInterval is the silence after which a ping is sent. Default: 30 s;
+	// off if negative.
+	PingInterval time.Duration
+	// PongTimeout is how long any sign of life may take after that ping.
+	// Default: PingInterval.
+	PongTimeout time.Duration
+	// IdleTimeout is how long no message may come, pongs not counting. Default:
+	// off.
+	IdleTimeout time.Duration
+	// CloseTimeout bounds the closing handshake, and the wait for a refused
+	// peer to read why. Default: 5 s.
+	CloseTimeout time.Duration
+
+	// MaxConnections is the most connections of a server, including those in
+	// the opening handshake. Default: off. The refusal is 503.
+	MaxConnections int
+}
+
+func (l Limits) withDefaults() Limits {
+	setDefault(&l.MaxHead, 8<<10)
+	setDefault(&l.MaxHeaders, 100)
+	setDefault(&l.HandshakeTimeout, 10*time.Second)
+	setDefault(&l.MaxControlRate, 1000)
+	setDefault(&l.MaxQueued, 16<<20)
+	setDefault(&l.HighWater, 1<<20)
+	setDefault(&l.LowWater, l.HighWater/4)
+	setDefault(&l.WriteTimeout, 30*time.Second)
+	setDefault(&l.PingInterval, 30*time.Second)
+	setDefault(&l.PongTimeout, l.PingInterval)
+	setDefault(&l.CloseTimeout, 5*time.Second)
+	return l
+}
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+func (l Limits) head() handshake.Limits {
+	return handshake.Limits{MaxHead: l.MaxHead, MaxHeaders: l.MaxHeaders}
+}
+
+func (l Limits) reader(role codec.Role) codec.ReaderConfig {
+	return codec.ReaderConfig{Role: role, MaxMessage: l.MaxMessage, MaxFragments: l.MaxFragments}
+}
+
+func (l Limits) policy() loop.WritePolicy {
+	return loop.WritePolicy{Limit: max(l.MaxQueued, 0), High: l.HighWater, Low: l.LowWater}
+}

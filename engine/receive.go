@@ -1,0 +1,103 @@
+package engine
+
+import (
+	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// receive reads what arrived, event by event.
+func (ws *WebSocket) receive(b []byte) {
+	for !ws.failed {
+		if ws.paused.Load() {
+			ws.hold(b)
+			return
+		}
+		ev, ok, n, err := ws.reader.Next(b)
+		if err != nil {
+			ws.failProtocol(err)
+			return
+		}
+		if !ok {
+			return
+		}
+		b = b[n:]
+		ws.deliver(&ev)
+		loop.Poison(ev.Payload)
+	}
+}
+
+// deliver gives one event to its callback.
+func (ws *WebSocket) deliver(ev *codec.Event) {
+	if ev.OpCode.IsControl() {
+		ws.deliverControl(ev)
+		return
+	}
+	if ws.state.Load() != stateOpen {
+		return // §1.4: data after a close frame is discarded
+	}
+	ws.messaged = ws.heard
+	cb := ws.callbacks
+	switch {
+	case cb.OnFragment != nil:
+		cb.OnFragment(ws, ev.OpCode, ev.Payload, ev.Fin)
+	case ev.OpCode == Text && cb.OnText != nil:
+		cb.OnText(ws, ev.Payload)
+	case ev.OpCode == Binary && cb.OnBinary != nil:
+		cb.OnBinary(ws, ev.Payload)
+	}
+}
+
+func (ws *WebSocket) deliverControl(ev *codec.Event) {
+	if ev.OpCode == codec.Close {
+		ws.peerClosed(ev.Payload)
+		return
+	}
+	if ws.state.Load() != stateOpen {
+		return
+	}
+	if !ws.control.admit(ws.heard, ws.endpoint.limits.MaxControlRate) {
+		ws.failProtocol(errControlFlood)
+		return
+	}
+	switch ev.OpCode {
+	case codec.Ping:
+		ws.pong(ev.Payload)
+		if fn := ws.callbacks.OnPing; fn != nil {
+			fn(ws, ev.Payload)
+		}
+	case codec.Pong:
+		if fn := ws.callbacks.OnPong; fn != nil {
+			fn(ws, ev.Payload)
+		}
+	}
+}
+
+// hold keeps bytes that arrived before the pause took effect.
+func (ws *WebSocket) hold(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	x := ws.extrasLocked()
+	x.held = append(x.held, b...)
+}
+
+// resume goes on after a pause: first what is held, then the socket.
+func (ws *WebSocket) resume() {
+	if ws.paused.Load() || ws.opening != nil {
+		return
+	}
+	ws.conn.Lock()
+	var held []byte
+	if ws.extras != nil {
+		held, ws.extras.held = ws.extras.held, nil
+	}
+	ws.conn.Unlock()
+	if held != nil {
+		ws.receive(held)
+	}
+	if !ws.paused.Load() {
+		ws.conn.ResumeRead()
+	}
+}

@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"sync"
+	"unsafe"
+
+	"github.com/fanloop-go/fanloop/codec"
+)
+
+// Send sends p as one message, Text or Binary. p is free when it returns; text
+// should be valid UTF-8, which is not checked. It never blocks. Any goroutine.
+//
+// nil: the message was given to the kernel or queued. ErrBackpressure: the
+// peer reads too slowly and Limits.MaxQueued is reached. ErrClosed: the
+// connection is closed or closing.
+func (ws *WebSocket) Send(op OpCode, p []byte) error {
+	if !op.IsData() {
+		return ErrNotData
+	}
+	return ws.sendData(op, op, true, p)
+}
+
+// SendText is Send of a text message.
+func (ws *WebSocket) SendText(s string) error {
+	return ws.Send(Text, unsafe.Slice(unsafe.StringData(s), len(s))) // never written to
+}
+
+// SendBinary is Send of a binary message.
+func (ws *WebSocket) SendBinary(p []byte) error { return ws.Send(Binary, p) }
+
+// SendFragment sends p as one frame of a message in several (RFC 6455 section
+// 5.4). op is Text or Binary, the same for every frame of the message; fin
+// marks the last. No other message can be sent in between: ErrFragmentOpen.
+// Otherwise it is Send.
+func (ws *WebSocket) SendFragment(op OpCode, p []byte, fin bool) error {
+	if !op.IsData() {
+		return ErrNotData
+	}
+	return ws.sendData(op, Continuation, fin, p)
+}
+
+// sendData sends a frame of a data message of kind op. as is op for a message
+// in one frame, and Continuation for one of fragments.
+func (ws *WebSocket) sendData(op, as OpCode, fin bool, p []byte) error {
+	if ws.endpoint.role == codec.Client {
+		return ws.sendMasked(op, as, fin, p)
+	}
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	frame, err := ws.nextFrameLocked(op, as)
+	if err != nil {
+		return err
+	}
+	var head [codec.MaxHeaderSize]byte
+	n := codec.PutHeader(&head, codec.Header{OpCode: frame, Fin: fin, Length: int64(len(p))})
+	err = ws.conn.WriteLocked(head[:n], p, false)
+	ws.sentFrameLocked(op, fin, err)
+	return err
+}
+
+// scratch holds masked frames on their way to the outbox.
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
+
+const scratchKept = 64 << 10
+
+func (ws *WebSocket) sendMasked(op, as OpCode, fin bool, p []byte) error {
+	buf := scratch.Get().(*[]byte)
+	defer func() {
+		if cap(*buf) <= scratchKept {
+			scratch.Put(buf)
+		}
+	}()
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	frame, err := ws.nextFrameLocked(op, as)
+	if err != nil {
+		return err
+	}
+	*buf = codec.AppendMaskedFrame((*buf)[:0], frame, fin, p)
+	err = ws.conn.WriteLocked(*buf, nil, false)
+	ws.sentFrameLocked(op, fin, err)
+	return err
+}
+
+// nextFrameLocked decides whether the frame may be sent now, and its opcode.
+func (ws *WebSocket) nextFrameLocked(op, as OpCode) (OpCode, error) {
+	switch {
+	case ws.state.Load() != stateOpen:
+		return 0, ErrClosed
+	case ws.fragments == 0:
+		return op, nil
+	case as != Continuation || op != ws.fragments:
+		return 0, ErrFragmentOpen
+	}
+	return Continuation, nil
+}
+
+// sentFrameLocked notes whether a message of fragments is under way.
+func (ws *WebSocket) sentFrameLocked(op OpCode, fin bool, err error) {
+	switch {
+	case err != nil:
+	case fin:
+		ws.fragments = 0
+	default:
+		ws.fragments = op
+	}
+}
+
+// Ping sends a ping with at most 125 bytes of p; the peer answers with a pong of
+// the same bytes, for OnPong. It is not refused for backpressure. Any
+// goroutine.
+func (ws *WebSocket) Ping(p []byte) error {
+	if len(p) > maxControl {
+		return ErrControlTooLong
+	}
+	return ws.sendControl(codec.Ping, p)
+}
+
+const maxControl = 125 // §5.5
+
+func (ws *WebSocket) sendControl(op OpCode, p []byte) error {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if ws.state.Load() != stateOpen {
+		return ErrClosed
+	}
+	return ws.writeControlLocked(op, p)
+}
+
+func (ws *WebSocket) writeControlLocked(op OpCode, p []byte) error {
+	var buf [codec.MaxHeaderSize + maxControl]byte
+	var frame []byte
+	if ws.endpoint.role == codec.Client {
+		frame = codec.AppendMaskedFrame(buf[:0], op, true, p)
+	} else {
+		frame = codec.AppendFrame(buf[:0], op, true, p)
+	}
+	return ws.conn.WriteLocked(frame, nil, true)
+}
+
+// pong answers a ping. While the peer does not read, only the last ping is
+// answered (§5.5.3), so that pings cannot fill the queue.
+func (ws *WebSocket) pong(p []byte) {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if !ws.conn.BlockedLocked() {
+		_ = ws.writeControlLocked(codec.Pong, p) // closed meanwhile: nobody waits
+		return
+	}
+	x := ws.extrasLocked()
+	x.pong, x.pongDue = append(x.pong[:0], p...), true
+	ws.conn.ArmDrainLocked()
+}
+
+func (ws *WebSocket) sendDuePong() {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if x := ws.extras; x != nil && x.pongDue && ws.state.Load() == stateOpen {
+		x.pongDue = false
+		_ = ws.writeControlLocked(codec.Pong, x.pong) // closed meanwhile: nobody waits
+	}
+}

@@ -1,0 +1,275 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/handshake"
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// Server accepts WebSocket connections on event loops. Its zero value works and
+// discards what it receives. Set the fields before the first method is called
+// and do not change them afterwards. All methods may be called by any goroutine
+// but, as long as they wait, not by a callback.
+type Server struct {
+	// Addr is where ListenAndServe listens, host:port. Default: ":8080".
+	Addr string
+
+	// ShouldUpgrade decides whether a request becomes a WebSocket. It returns
+	// headers to add to the answer (nil for none), or an error that refuses:
+	// one made by Reject is sent as it is, any other as 500 without its text.
+	// nil accepts everything that Origin allows.
+	//
+	// It runs on the loop that owns the connection, so on any loop, and on
+	// several at the same time: variables it shares with others need a lock or
+	// an atomic, or there is a data race. It must not block; if it has to, set
+	// BlockingUpgrade.
+	ShouldUpgrade func(req *handshake.Request) (http.Header, error)
+
+	// OnUpgrade receives the open WebSocket before its first message is
+	// delivered; what it sends follows the answer in the same write. It runs on
+	// the loop that owns the connection, so on any loop: the warning of
+	// ShouldUpgrade holds here too. req may be kept.
+	OnUpgrade func(ws *WebSocket, req *handshake.Request)
+
+	// Callbacks are those of every connection that sets none of its own.
+	Callbacks Callbacks
+
+	// BlockingUpgrade runs ShouldUpgrade on a pool of 64 goroutines while the
+	// loop goes on, for those that ask a database or a token service. OnUpgrade
+	// stays on the loop.
+	BlockingUpgrade bool
+
+	// Origin decides by the Origin header which web pages may connect. nil
+	// means handshake.SameHost. Browsers send cookies along with requests from
+	// any page.
+	Origin handshake.OriginPolicy
+
+	// Subprotocols are those the server speaks, the preferred one first. The
+	// first that the client offers too is agreed.
+	Subprotocols []string
+
+	// Limits bounds what a peer may cost. The zero value means the defaults.
+	Limits Limits
+
+	// HTTP serves requests that ask for no WebSocket, on the same port, through
+	// a net/http server. nil answers them with 426.
+	HTTP http.Handler
+
+	// Logger receives what no caller can be told. Default: slog.Default().
+	Logger *slog.Logger
+
+	// Loops is the number of event loops. Default: one per CPU.
+	Loops int
+
+	start    sync.Once
+	startErr error
+
+	// Immutable after start.
+	endpoint *endpoint
+	group    *loop.Group
+	workers  *workers
+	web      *webSide
+
+	conns atomic.Int64 // handshakes included
+
+	mu        sync.Mutex
+	listeners []*loop.Listener
+	closing   bool
+	drained   chan struct{} // closed when conns falls to 0 while closing
+	done      chan struct{} // closed when everything has ended
+}
+
+// started starts the loops at the first call.
+func (s *Server) started() error {
+	s.start.Do(func() {
+		s.done = make(chan struct{})
+		s.drained = make(chan struct{})
+		s.endpoint = newEndpoint(codec.Server, s.Limits, s.Callbacks, s.Logger)
+		s.endpoint.gone = s.forget
+		s.workers = newWorkers()
+		s.web = newWebSide(s)
+		s.group, s.startErr = loop.Start(loop.Config{Loops: s.Loops, Logger: s.endpoint.log})
+	})
+	return s.startErr
+}
+
+// ListenAndServe listens on Addr and serves until Shutdown or Close, which make
+// it return ErrServerClosed.
+func (s *Server) ListenAndServe() error {
+	addr := s.Addr
+	if addr == "" {
+		addr = ":8080"
+	}
+	if _, err := s.Listen(addr); err != nil {
+		return err
+	}
+	<-s.done
+	return ErrServerClosed
+}
+
+// Listen begins to serve on addr (host:port, port 0 for any) besides what the
+// server listens on already, and returns the address it got. It does not wait.
+func (s *Server) Listen(addr string) (net.Addr, error) {
+	ln, err := s.listen(func(cfg loop.ListenConfig) (*loop.Listener, error) { return s.group.Listen(addr, cfg) })
+	if err != nil {
+		return nil, err
+	}
+	return ln.Addr(), nil
+}
+
+// Serve serves connections of a listener that was opened elsewhere, which it
+// takes over and closes. The listener must give access to its descriptor
+// (*net.TCPListener, *net.UnixListener). It returns ErrServerClosed after
+// Shutdown or Close.
+func (s *Server) Serve(nl net.Listener) error {
+	_, err := s.listen(func(cfg loop.ListenConfig) (*loop.Listener, error) { return s.group.Serve(nl, cfg) })
+	if err != nil {
+		return err
+	}
+	<-s.done
+	return ErrServerClosed
+}
+
+func (s *Server) listen(open func(loop.ListenConfig) (*loop.Listener, error)) (*loop.Listener, error) {
+	if err := s.started(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return nil, ErrServerClosed
+	}
+	ln, err := open(loop.ListenConfig{Accept: s.accept, Policy: &s.endpoint.policy})
+	if err != nil {
+		return nil, err
+	}
+	s.listeners = append(s.listeners, ln)
+	return ln, nil
+}
+
+// accept makes the handler of a connection. It runs on the loop that owns it.
+func (s *Server) accept(*loop.Loop) loop.Handler {
+	s.conns.Add(1)
+	return (*handler)(newWebSocket(s.endpoint, newUpgrade(s)))
+}
+
+// forget counts a connection that ended or went elsewhere.
+func (s *Server) forget() {
+	if s.conns.Add(-1) > 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checkDrainedLocked()
+}
+
+func (s *Server) checkDrainedLocked() {
+	if !s.closing || s.conns.Load() > 0 {
+		return
+	}
+	select {
+	case <-s.drained:
+	default:
+		close(s.drained)
+	}
+}
+
+// Conns returns the number of connections, those in the opening handshake
+// included.
+func (s *Server) Conns() int { return int(s.conns.Load()) }
+
+// Done returns a channel that is closed when the server has ended: after
+// Shutdown or Close, when every connection is closed and OnClose has returned.
+func (s *Server) Done() <-chan struct{} {
+	_ = s.started() // a failed start is reported by what needs the loops
+	return s.done
+}
+
+// Shutdown ends the server in order: it stops listening, closes every
+// connection with 1001, waits until the peers have answered, and ends the
+// loops. When ctx is done it drops what is left and returns why.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if err := s.stopListening(); err != nil {
+		return err
+	}
+	var webErr error
+	webDone := make(chan struct{})
+	go func() {
+		defer close(webDone)
+		webErr = s.web.shutdown(ctx)
+	}()
+	for _, l := range s.group.Loops() {
+		_ = l.Do(func() { // ended: nothing to say goodbye to
+			l.Each(func(c *loop.Conn) { s.goodbye(c) })
+		})
+	}
+	s.mu.Lock()
+	s.checkDrainedLocked()
+	s.mu.Unlock()
+	var err error
+	select {
+	case <-s.drained:
+	case <-ctx.Done():
+		err = fmt.Errorf("engine: shutdown dropped %d connections: %w", s.conns.Load(), context.Cause(ctx))
+	}
+	<-webDone
+	return errors.Join(err, webErr, s.finish())
+}
+
+// goodbye closes one connection in order. Loop only.
+func (s *Server) goodbye(c *loop.Conn) {
+	h, ok := c.Handler().(*handler)
+	if !ok {
+		return
+	}
+	ws := (*WebSocket)(h)
+	if ws.opening != nil {
+		ws.conn.Close(loop.CloseNow)
+		return
+	}
+	_ = ws.Close(StatusGoingAway, "server is shutting down") // a code that may be sent
+}
+
+// Close ends the server at once; connections are dropped.
+func (s *Server) Close() error {
+	if err := s.stopListening(); err != nil {
+		return err
+	}
+	return errors.Join(s.web.close(), s.finish())
+}
+
+func (s *Server) stopListening() error {
+	if err := s.started(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	listeners := s.listeners
+	s.listeners, s.closing = nil, true
+	s.mu.Unlock()
+	for _, ln := range listeners {
+		_ = ln.Close() // never fails
+	}
+	return nil
+}
+
+// finish ends the loops.
+func (s *Server) finish() error {
+	err := s.group.Stop(context.Background())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.done:
+	default:
+		close(s.done)
+	}
+	return err
+}

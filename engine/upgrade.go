@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"sync"
+
+	"github.com/fanloop-go/fanloop/handshake"
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// upgrade is the opening handshake on the server's side (RFC 6455 section 4.2).
+type upgrade struct {
+	server  *Server
+	scanner handshake.Scanner
+	head    []byte // received so far, if it came in pieces
+	asking  bool   // ShouldUpgrade is at work on the pool; reading is paused
+	refused bool   // what follows is not looked at
+}
+
+var upgrades = sync.Pool{New: func() any { return new(upgrade) }}
+
+func newUpgrade(s *Server) *upgrade {
+	u := upgrades.Get().(*upgrade)
+	u.server = s
+	return u
+}
+
+func (u *upgrade) release() {
+	*u = upgrade{head: u.head[:0]}
+	upgrades.Put(u)
+}
+
+func (u *upgrade) begin(ws *WebSocket) {
+	ws.conn.SetTimer(ws.endpoint.limits.HandshakeTimeout)
+	if limit := ws.endpoint.limits.MaxConnections; limit > 0 && u.server.conns.Load() > int64(limit) {
+		u.reject(ws, handshake.Reject(http.StatusServiceUnavailable, "too many connections"))
+	}
+}
+
+// data looks for the end of the head and decides.
+func (u *upgrade) data(ws *WebSocket, b []byte) {
+	if u.refused {
+		return
+	}
+	head, rest := b, []byte(nil)
+	if len(u.head) > 0 { // one octet over the limit is enough to refuse
+		taken := min(len(b), ws.endpoint.limits.MaxHead+1-len(u.head))
+		u.head = append(u.head, b[:taken]...)
+		head, rest = u.head, b[taken:]
+	}
+	n, err := u.scanner.Scan(head, ws.endpoint.limits.head())
+	switch {
+	case err != nil:
+		u.reject(ws, err)
+	case n > 0:
+		behind := len(head) - n + len(rest)
+		u.decide(ws, head[:n], b[len(b)-behind:])
+	case len(u.head) == 0:
+		u.head = append(u.head, b...)
+	}
+}
+
+// decide judges a whole head; rest is what came behind it.
+func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
+	req, err := handshake.ParseRequest(head)
+	if err != nil {
+		u.reject(ws, err)
+		return
+	}
+	if !req.IsUpgrade() && u.server.HTTP != nil {
+		u.server.handToHTTP(ws, head, rest)
+		return
+	}
+	if err := u.server.check(req); err != nil {
+		u.reject(ws, err)
+		return
+	}
+	if addr := ws.RemoteAddr(); addr != nil {
+		req.RemoteAddr = addr.String()
+	}
+	if u.server.BlockingUpgrade && u.server.ShouldUpgrade != nil {
+		u.ask(ws, req, rest)
+		return
+	}
+	extra, err := u.server.shouldUpgrade(req)
+	u.answer(ws, req, extra, err, rest)
+}
+
+// ask runs ShouldUpgrade on the worker pool. Reading pauses meanwhile.
+func (u *upgrade) ask(ws *WebSocket, req *handshake.Request, rest []byte) {
+	u.asking = true
+	rest = append([]byte(nil), rest...)
+	ws.conn.PauseRead()
+	ok := u.server.workers.run(func() {
+		extra, err := u.server.shouldUpgrade(req)
+		_ = ws.conn.Do(func() { // gone meanwhile: nobody waits for the answer
+			defer ws.guard()
+			if ws.opening != u || !u.asking {
+				return
+			}
+			u.asking = false
+			ws.conn.ResumeRead()
+			u.answer(ws, req, extra, err, rest)
+		})
+	})
+	if !ok {
+		u.reject(ws, handshake.Reject(http.StatusServiceUnavailable, "too many handshakes are waiting"))
+	}
+}
+
+// answer sends 101 or the refusal.
+func (u *upgrade) answer(ws *WebSocket, req *handshake.Request, extra http.Header, err error, rest []byte) {
+	if err != nil {
+		u.reject(ws, err)
+		return
+	}
+	buf := scratch.Get().(*[]byte)
+	defer scratch.Put(buf)
+	subprotocol := handshake.SelectSubprotocol(req, u.server.Subprotocols)
+	response, err := handshake.AppendResponse((*buf)[:0], req, subprotocol, "", extra)
+	*buf = response[:0]
+	if err != nil {
+		ws.endpoint.log.Error("engine: ShouldUpgrade returned a header that may not be sent", "err", err)
+		u.reject(ws, err)
+		return
+	}
+	if ws.conn.Write(response, nil) != nil {
+		return // gone; OnClose follows
+	}
+	onUpgrade := u.server.OnUpgrade
+	ws.open(subprotocol, func() {
+		if onUpgrade != nil {
+			onUpgrade(ws, req)
+		}
+	})
+	ws.receive(rest)
+	u.release()
+}
+
+// reject answers with an HTTP error and closes once the peer has read it.
+func (u *upgrade) reject(ws *WebSocket, err error) {
+	u.asking, u.refused = false, true
+	_ = ws.conn.Write(handshake.AppendRejection(nil, err), nil) // gone: nobody to tell
+	ws.conn.Close(loop.CloseLinger)
+	ws.conn.SetTimer(ws.endpoint.limits.CloseTimeout)
+}
+
+func (u *upgrade) timeout(ws *WebSocket) {
+	if u.refused { // and the peer does not go
+		ws.conn.Close(loop.CloseNow)
+		return
+	}
+	u.reject(ws, handshake.Reject(http.StatusRequestTimeout, "the opening handshake took too long"))
+}
+
+func (u *upgrade) lost(*WebSocket, error) { u.release() }
+
+// open makes ws an open connection: after the answer is queued, before the
+// first frame is looked at.
+func (ws *WebSocket) open(subprotocol string, onUpgrade func()) {
+	ws.opening = nil
+	ws.heard = ws.conn.Loop().Now()
+	ws.messaged = ws.heard
+	if ws.callbacks.OnFragment != nil {
+		ws.reader.SetStreaming(true)
+	}
+	ws.conn.Lock()
+	ws.state.Store(stateOpen)
+	if subprotocol != "" {
+		ws.extrasLocked().subprotocol = subprotocol
+	}
+	ws.conn.Unlock()
+	ws.armAlive(ws.heard)
+	onUpgrade()
+}
+
+// shouldUpgrade asks the application, whose panic is a refusal.
+func (s *Server) shouldUpgrade(req *handshake.Request) (extra http.Header, err error) {
+	if s.ShouldUpgrade == nil {
+		return nil, nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			pe := &PanicError{Value: v, Stack: debug.Stack()}
+			s.endpoint.log.Error("engine: ShouldUpgrade panicked; the request is refused with 500",
+				"panic", fmt.Sprint(v), "stack", string(pe.Stack))
+			extra, err = nil, pe
+		}
+	}()
+	return s.ShouldUpgrade(req)
+}
+
+// check judges what every upgrade must keep, whoever parsed its request.
+func (s *Server) check(req *handshake.Request) error {
+	if err := req.CheckUpgrade(); err != nil {
+		return err
+	}
+	origin := s.Origin
+	if origin == nil {
+		origin = handshake.SameHost
+	}
+	if !origin(req) {
+		return handshake.Reject(http.StatusForbidden, "origin not allowed")
+	}
+	return nil
+}
+
+// workers run what may block, a bounded number at a time.
+type workers struct {
+	slots   chan struct{} // one for each that runs
+	waiting chan struct{} // one for each that runs or waits
+}
+
+const (
+	maxUpgradesRunning = 64
+	maxUpgradesWaiting = 4096
+)
+
+func newWorkers() *workers {
+	return &workers{
+		slots:   make(chan struct{}, maxUpgradesRunning),
+		waiting: make(chan struct{}, maxUpgradesWaiting),
+	}
+}
+
+// run starts fn on a goroutine when there is a slot; false if too many wait.
+func (w *workers) run(fn func()) bool {
+	select {
+	case w.waiting <- struct{}{}:
+	default:
+		return false
+	}
+	go func() {
+		w.slots <- struct{}{}
+		defer func() { <-w.slots; <-w.waiting }()
+		fn()
+	}()
+	return true
+}

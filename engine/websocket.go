@@ -1,0 +1,213 @@
+package engine
+
+import (
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// WebSocket is one connection: messages over a loop.Conn. It comes from a
+// Server or from Dial and is the same on both sides. Methods say who may call
+// them; "owning loop" means from OnUpgrade, a callback of this connection, or
+// Do.
+type WebSocket struct {
+	conn loop.Conn
+
+	// Immutable after it was made.
+	endpoint *endpoint
+
+	// Owned by the loop.
+	reader    codec.Reader
+	callbacks *Callbacks    // the endpoint's until own replaces it
+	opening   opening       // nil once the opening handshake is over
+	heard     time.Duration // when bytes last came
+	messaged  time.Duration // when a message last came
+	pinged    time.Duration // when the ping that waits for an answer left; 0: none does
+	control   controlMeter
+	failed    bool // nothing received counts any more
+
+	// Written under the lock of conn, read by anyone.
+	state  atomic.Uint32
+	paused atomic.Bool
+
+	// Guarded by the lock of conn.
+	fragments OpCode  // of the message begun by SendFragment; 0: none
+	extras    *extras // what most connections never need
+}
+
+// endpoint is what the connections of one Server, or of one Dial, share.
+// Immutable.
+type endpoint struct {
+	role      codec.Role
+	limits    Limits
+	reader    codec.ReaderConfig
+	policy    loop.WritePolicy
+	callbacks Callbacks
+	log       *slog.Logger
+	gone      func() // counts a connection that ended; nil: nobody counts
+}
+
+func newEndpoint(role codec.Role, limits Limits, callbacks Callbacks, log *slog.Logger) *endpoint {
+	limits = limits.withDefaults()
+	if log == nil {
+		log = slog.Default()
+	}
+	return &endpoint{
+		role:      role,
+		limits:    limits,
+		reader:    limits.reader(role),
+		policy:    limits.policy(),
+		callbacks: callbacks,
+		log:       log,
+	}
+}
+
+// extras hold what a connection needs rarely or once.
+type extras struct {
+	subprotocol string
+	value       any
+	done        chan struct{}
+	ended       bool   // OnClose has returned
+	held        []byte // received and not yet looked at, because reading is paused
+	pong        []byte // the answer to the last ping, when the queue has room
+	pongDue     bool
+
+	// Why the connection ended.
+	code   StatusCode // that the peer sent, or that it was failed with; 0: none
+	reason string
+	err    error
+}
+
+// The states of a connection.
+const (
+	stateOpening       uint32 = iota
+	stateOpen                 // messages both ways
+	stateCloseSent            // a close frame was sent, and nothing after it
+	stateCloseReceived        // close frames went both ways; the transport is to end
+	stateClosed
+)
+
+func newWebSocket(e *endpoint, o opening) *WebSocket {
+	ws := &WebSocket{endpoint: e, callbacks: &e.callbacks, opening: o}
+	ws.reader.Init(&e.reader)
+	return ws
+}
+
+// extrasLocked returns the extras of ws, made if need be.
+func (ws *WebSocket) extrasLocked() *extras {
+	if ws.extras == nil {
+		ws.extras = new(extras)
+	}
+	return ws.extras
+}
+
+// Do runs fn on the owning loop, as a callback of this connection: what it
+// sends leaves in one write. fn does not run if the connection has ended by
+// then. Any goroutine; ErrClosed if that is known already.
+func (ws *WebSocket) Do(fn func()) error {
+	return ws.conn.Do(func() {
+		defer ws.guard()
+		fn()
+	})
+}
+
+// PauseReading stops TCP itself: the peer cannot send more than fits the
+// kernel's buffers, and no message callback comes until ResumeReading, not even
+// for what was received already. The peer's close is not noticed meanwhile. Any
+// goroutine; on another one than the loop's, a callback may be under way.
+func (ws *WebSocket) PauseReading() {
+	ws.paused.Store(true)
+	ws.conn.PauseRead()
+}
+
+// ResumeReading undoes PauseReading. Any goroutine.
+func (ws *WebSocket) ResumeReading() {
+	if ws.paused.Swap(false) {
+		ws.conn.Notify()
+	}
+}
+
+// Buffered returns how many bytes of messages are queued because the peer does
+// not read them fast enough. Any goroutine.
+func (ws *WebSocket) Buffered() int { return ws.conn.Queued() }
+
+// RemoteAddr returns the peer's address, asked from the kernel; nil after the
+// end of the connection. Any goroutine.
+func (ws *WebSocket) RemoteAddr() net.Addr { return ws.conn.RemoteAddr() }
+
+// LocalAddr is RemoteAddr for this side.
+func (ws *WebSocket) LocalAddr() net.Addr { return ws.conn.LocalAddr() }
+
+// Subprotocol returns the subprotocol agreed in the opening handshake; "" for
+// none (RFC 6455 section 1.9). Any goroutine.
+func (ws *WebSocket) Subprotocol() string {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if ws.extras == nil {
+		return ""
+	}
+	return ws.extras.subprotocol
+}
+
+// Extensions returns the value of Sec-WebSocket-Extensions agreed in the
+// opening handshake; "" as long as none is offered or accepted. Any goroutine.
+func (ws *WebSocket) Extensions() string { return "" }
+
+// SetValue attaches v to the connection. Any goroutine.
+func (ws *WebSocket) SetValue(v any) {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	ws.extrasLocked().value = v
+}
+
+// Value returns what SetValue attached; nil if nothing. Any goroutine.
+func (ws *WebSocket) Value() any {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if ws.extras == nil {
+		return nil
+	}
+	return ws.extras.value
+}
+
+// Done returns a channel that is closed after OnClose returned. Any goroutine.
+func (ws *WebSocket) Done() <-chan struct{} {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	x := ws.extrasLocked()
+	if x.done == nil {
+		x.done = make(chan struct{})
+		if x.ended {
+			close(x.done)
+		}
+	}
+	return x.done
+}
+
+// CloseStatus returns the code and reason of the peer's close frame, as OnClose
+// gets them; 0 before the connection has ended. Any goroutine.
+func (ws *WebSocket) CloseStatus() (StatusCode, string) {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if ws.state.Load() != stateClosed || ws.extras == nil {
+		return 0, ""
+	}
+	return ws.extras.code, ws.extras.reason
+}
+
+// Err returns why the connection ended or is about to: nil while it is well or
+// after a closing handshake, a *ProtocolError if the peer broke the protocol or
+// a limit, a *PanicError, one of the errors of this package, or what the
+// network reported. Any goroutine.
+func (ws *WebSocket) Err() error {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if ws.extras == nil {
+		return nil
+	}
+	return ws.extras.err
+}

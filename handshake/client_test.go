@@ -248,6 +248,9 @@ func TestOtherStatusesAreReadable(t *testing.T) {
 	if e := check("HTTP/1.1 200 OK\r\n\r\n"); e.Location() != "" {
 		t.Errorf("%+v", e)
 	}
+	if e := check("HTTP/1.1 404 caf\xe9\tsociety\r\n\r\n"); e.Reason != "caf\xe9\tsociety" { // RFC 9112 §4
+		t.Errorf("%+v", e)
+	}
 	for value, want := range map[string]time.Duration{
 		"5":                             5 * time.Second,
 		"0":                             0,

@@ -68,7 +68,7 @@ func cutExtension(list string) (element, rest string) {
 // parseExtension reads token *( ";" token [ "=" ( token | quoted-string ) ] ). A
 // quoted value must be a token too (§9.1), so it never needs a backslash and one
 // is refused. gobwas/httphead is not used here: it takes "a b" for b, allows an
-// empty parameter at the end and loses an octet after a backslash.
+// empty parameter at the end, refuses HTAB and loses an octet after a backslash.
 func parseExtension(s string) (e Extension, ok bool) {
 	s = trimOWS(s)
 	e.Name, s = cutToken(s)

@@ -34,6 +34,8 @@ func TestMalformedDeflateOffersAreDeclined(t *testing.T) {
 		"permessage-deflate; server_max_window_bits=99999999999999999999",
 		"permessage-deflate; client_max_window_bits=7",
 		"permessage-deflate; client_max_window_bits=1",
+		"permessage-deflate; client_max_window_bits=",
+		`permessage-deflate; client_max_window_bits=""`,
 		"permessage-deflate; client_max_window_bits; client_max_window_bits",
 		"permessage-deflate; client_max_window_bits=10; client_max_window_bits",
 		"permessage-deflate; server_no_context_takeover=1",

@@ -34,10 +34,11 @@ func Reject(status int, reason string) *Rejection {
 
 func (r *Rejection) Error() string {
 	s := "handshake: " + strconv.Itoa(r.Status)
-	for _, part := range [...]string{statusText(r.Status), r.Reason} {
-		if part != "" {
-			s += ": " + part
-		}
+	if text := statusText(r.Status); text != "" {
+		s += " " + text
+	}
+	if r.Reason != "" {
+		s += ": " + r.Reason
 	}
 	if r.Cause != nil {
 		s += ": " + r.Cause.Error()

@@ -80,7 +80,47 @@ func TestRejectionLeavesOutHeadersThatBreakIt(t *testing.T) {
 func TestRejectionKeepsItsCause(t *testing.T) {
 	cause := errors.New("token expired")
 	err := error(&Rejection{Status: 401, Reason: "log in", Cause: cause})
-	if !errors.Is(err, cause) || err.Error() != "handshake: 401: Unauthorized: log in: token expired" {
+	if !errors.Is(err, cause) || err.Error() != "handshake: 401 Unauthorized: log in: token expired" {
 		t.Error(err)
+	}
+}
+
+func TestErrorsSayWhatIsWrong(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{Reject(418, ""), "handshake: 418"},
+		{&HeaderError{"X\n", "remove it"}, `handshake: header "X\n": remove it`},
+		{&ResponseError{Reason: "a 101 has no body"}, "handshake: the server's response is refused: a 101 has no body"},
+		{&ResponseError{Header: "Upgrade", Reason: "missing"}, "handshake: the server's response is refused: Upgrade: missing"},
+		{&StatusError{Status: 503}, "handshake: the server answered 503 instead of 101"},
+		{&StatusError{Status: 503, Reason: "a\tb"}, `handshake: the server answered 503 instead of 101: "a\tb"`},
+	} {
+		if got := test.err.Error(); got != test.want {
+			t.Errorf("%q, want %q", got, test.want)
+		}
+	}
+}
+
+// The table has the phrases of net/http, but for the two that RFC 9110 renamed.
+func TestStatusTextsAreTheUsualOnes(t *testing.T) {
+	for status := 100; status < 600; status++ {
+		text := statusText(status)
+		want := http.StatusText(status)
+		switch status {
+		case 413:
+			want = "Content Too Large"
+		case 414:
+			want = "URI Too Long"
+		}
+		if text != "" && text != want {
+			t.Errorf("%d: %q", status, text)
+		}
+	}
+	for _, status := range []int{101, 400, 403, 405, 408, 414, 426, 431, 500, 503, 505} {
+		if statusText(status) == "" {
+			t.Errorf("%d has no text", status)
+		}
 	}
 }

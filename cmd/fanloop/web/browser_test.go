@@ -190,4 +190,3 @@ func refusals(t *testing.T, c *page) {
 	c.fill("close-code", "1000")
 	check("close-form", "close-reason", strings.Repeat("ä", 62), "close-error", "124 bytes")
 }
-

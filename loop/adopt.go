@@ -19,8 +19,10 @@ func (g *Group) Adopt(nc net.Conn, h Handler, policy *WritePolicy) error {
 	if err != nil {
 		return fmt.Errorf("loop: adopt %T: %w", nc, err)
 	}
-	l := g.pick()
-	if err := l.Do(func() { h.LoopConn().open(l, h, policy, fd, adopted) }); err != nil {
+	l, c := g.pick(), h.LoopConn()
+	c.bind(l, h, policy)
+	if err := l.Do(func() { c.open(fd, adopted) }); err != nil {
+		c.unbind()
 		_ = unix.Close(fd)
 		return err
 	}
@@ -28,34 +30,44 @@ func (g *Group) Adopt(nc net.Conn, h Handler, policy *WritePolicy) error {
 	return nil
 }
 
-// Detach takes the descriptor away from the loop and returns it as a net.Conn
+// errDetached marks a connection whose end is not told to anyone.
+var errDetached = errors.New("detached")
+
+// Detach takes the connection away from the loop and returns it as a net.Conn
 // that the caller owns. No event follows; what is queued must have been sent.
-// Loop only.
+// If it fails, the connection goes on as before. Loop only.
 func (c *Conn) Detach() (net.Conn, error) {
 	if c.gone {
 		return nil, ErrClosed
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.out != nil {
-		c.mu.Unlock()
-		return nil, errors.New("loop: detach with bytes still queued")
+		return nil, errors.New("loop: detach with bytes still queued; wait for OnDrain")
 	}
-	fd, want := int(c.fd), c.want
-	c.flags |= dead
-	c.fd = -1
-	c.mu.Unlock()
-	c.gone = true
-	c.loop.wheel.disarm(c)
-	c.loop.delist(fd)
-	if err := c.loop.poller.del(fd, want); err != nil {
-		_ = unix.Close(fd)
-		return nil, err
-	}
-	f := os.NewFile(uintptr(fd), "")
-	defer f.Close() // FileConn duplicates
-	nc, err := net.FileConn(f)
+	nc, err := netConn(int(c.fd))
 	if err != nil {
 		return nil, fmt.Errorf("loop: detach: %w", err)
 	}
+	if err := c.loop.poller.del(int(c.fd), c.want); err != nil {
+		_ = nc.Close()
+		return nil, fmt.Errorf("loop: detach: %w", err)
+	}
+	c.gone = true
+	c.flags |= dead
+	c.loop.wheel.disarm(c)
+	c.loop.doomed = append(c.loop.doomed, doomed{c: c, err: errDetached})
+	c.loop.poller.wakeSelf()
 	return nc, nil
+}
+
+// netConn returns a net.Conn over a duplicate of fd.
+func netConn(fd int) (net.Conn, error) {
+	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	f := os.NewFile(uintptr(dup), "")
+	defer f.Close()
+	return net.FileConn(f) // which duplicates
 }

@@ -2,7 +2,6 @@ package loop
 
 import (
 	"errors"
-	"io"
 	"net"
 	"os"
 	"sync"
@@ -29,17 +28,18 @@ type Handler interface {
 	// OnOpen is the first event: accepted, adopted or connected.
 	OnOpen()
 	// OnData hands over bytes that arrived. b is borrowed until OnData
-	// returns and may be scribbled on.
+	// returns and may be scribbled on. It does not come after Close.
 	OnData(b []byte)
 	// OnEOF says that the peer will send no more. The handler closes the
-	// connection, at once or later.
+	// connection, at once or later. It does not come after Close.
 	OnEOF()
 	// OnNotify answers Notify.
 	OnNotify()
 	// OnTimer says that the time given to SetTimer has come.
 	OnTimer()
 	// OnDrain says that the queue fell to the policy's Low after it had been
-	// over High or had refused a write.
+	// over High or had refused a write. If OnDrain fills it again and the
+	// socket takes that too, others get their turn before the next OnDrain.
 	OnDrain()
 	// OnClose is the last event, outside any other. err is nil when this side
 	// closed the connection, and otherwise why it ended.
@@ -76,7 +76,7 @@ type flags uint16
 
 const (
 	corked      flags = 1 << iota // inside an event: writes append
-	connecting                    // a connect is under way
+	connecting                    // not open yet
 	posted                        // in the mailbox
 	notified                      // OnNotify is due
 	readPaused                    // no read interest
@@ -123,8 +123,10 @@ func (c *Conn) Loop() *Loop { return c.loop }
 // goroutine that learned of the connection after it was opened.
 func (c *Conn) Handler() Handler { return c.handler }
 
-// SetTimer makes OnTimer come after d, replacing an earlier SetTimer; d <= 0
-// takes it back. It fires up to 16 ms late, never early. Loop only.
+// SetTimer makes OnTimer come d after [Loop.Now], replacing an earlier
+// SetTimer; d <= 0 takes it back, more than a year counts as a year. It fires
+// up to 16 ms late and later if callbacks keep the loop busy, never early.
+// Loop only, from OnOpen on.
 func (c *Conn) SetTimer(d time.Duration) {
 	if c.gone {
 		return
@@ -133,11 +135,13 @@ func (c *Conn) SetTimer(d time.Duration) {
 		c.loop.wheel.disarm(c)
 		return
 	}
-	c.loop.wheel.arm(c, c.loop.now+d)
+	at := c.loop.now + min(d, maxTimer)
+	c.loop.wheel.arm(c, at)
+	c.loop.turnAt(at)
 }
 
 // Notify makes OnNotify come on the owning loop, once for any number of calls
-// before it. It allocates nothing. Any goroutine.
+// before it, and after OnOpen. It allocates nothing. Any goroutine.
 func (c *Conn) Notify() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -186,7 +190,7 @@ func (c *Conn) ResumeRead() { c.setPaused(false) }
 func (c *Conn) setPaused(paused bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if paused == (c.flags&readPaused != 0) || c.flags&(dead|eof) != 0 {
+	if paused == (c.flags&readPaused != 0) || c.flags&(dead|eof|finSent) != 0 {
 		return
 	}
 	c.flags ^= readPaused
@@ -203,7 +207,7 @@ func (c *Conn) LocalAddr() net.Addr { return c.address(unix.Getsockname) }
 func (c *Conn) address(ask func(int) (unix.Sockaddr, error)) net.Addr {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.loop == nil || c.fd < 0 {
+	if c.fd < 0 || c.loop == nil {
 		return nil
 	}
 	sa, err := ask(int(c.fd))
@@ -213,46 +217,84 @@ func (c *Conn) address(ask func(int) (unix.Sockaddr, error)) net.Addr {
 	return netAddr(sa)
 }
 
-// open gives c its descriptor, which c owns from now on, and its loop. If that
-// fails, OnClose says so. Loop only.
-func (c *Conn) open(l *Loop, h Handler, policy *WritePolicy, fd int, state flags) {
+// bind ties c to its loop before that has seen it: from now on c may be written
+// to and closed, which waits until c is open.
+func (c *Conn) bind(l *Loop, h Handler, policy *WritePolicy) {
 	if policy == nil {
-		policy = &WritePolicy{}
-	}
-	want := readable
-	if state&connecting != 0 {
-		want = writable
-	}
-	if err := l.poller.add(fd, want); err != nil {
-		_ = unix.Close(fd) // never used
-		c.stillborn(h, err)
-		return
+		policy = &noBounds
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.loop, c.handler, c.policy = l, h, policy
-	c.fd, c.want = int32(fd), want
+	c.fd, c.want = -1, writable
+	c.flags |= connecting
+}
+
+var noBounds WritePolicy
+
+// unbind undoes bind when the loop will never see c.
+func (c *Conn) unbind() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.flags |= dead
+	c.dropLocked()
+}
+
+// open gives c, which is bound, its descriptor, which c owns from now on. If
+// that fails, OnClose says so. Loop only.
+func (c *Conn) open(fd int, state flags) {
+	c.mu.Lock()
+	c.flags &^= connecting
 	c.flags |= state
+	c.fd, c.want = int32(fd), c.wantLocked()
+	err := c.loop.poller.add(fd, c.want)
+	if err != nil {
+		c.fd = -1
+		c.flags |= dead
+	}
 	c.mu.Unlock()
-	l.enlist(fd, c)
+	if err != nil {
+		_ = unix.Close(fd) // never used
+		c.stillborn(err)
+		return
+	}
+	c.loop.enlist(fd, c)
 	if state&connecting == 0 {
-		c.event((*Conn).opened)
+		c.opened()
 	}
 }
 
 // stillborn ends a connection that never had a descriptor. Loop only.
-func (c *Conn) stillborn(h Handler, err error) {
+func (c *Conn) stillborn(err error) {
+	c.gone = true
 	c.mu.Lock()
-	c.fd, c.gone = -1, true
+	c.fd = -1
 	c.flags |= dead
+	c.dropLocked()
 	c.mu.Unlock()
-	h.OnClose(err)
+	c.handler.OnClose(err)
+}
+
+// opened is the first event. What was asked for before it follows.
+func (c *Conn) opened() {
+	c.mu.Lock()
+	if c.out != nil {
+		c.out.progress = c.loop.now
+	}
+	c.mu.Unlock()
+	c.enter()
+	c.handler.OnOpen()
+	c.leave()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flags&notified != 0 {
+		c.summonLocked()
+	}
 }
 
 // The events of a connection, as arguments for event.
-func (c *Conn) opened()   { c.handler.OnOpen() }
 func (c *Conn) timeout()  { c.handler.OnTimer() }
 func (c *Conn) notified() { c.handler.OnNotify() }
-func (c *Conn) drained()  { c.handler.OnDrain() }
 func (c *Conn) ended()    { c.handler.OnEOF() }
 
 // event runs one callback of c, corked.
@@ -276,8 +318,10 @@ func (c *Conn) do(fn func()) {
 func (c *Conn) attend() {
 	c.mu.Lock()
 	c.flags &^= posted
-	notify := c.flags&notified != 0
-	c.flags &^= notified
+	notify := c.flags&(notified|connecting) == notified
+	if notify {
+		c.flags &^= notified
+	}
 	c.mu.Unlock()
 	switch {
 	case c.gone:
@@ -301,12 +345,26 @@ func (c *Conn) enter() flags {
 // leave ends an event: what is queued goes out in one send, and what was asked
 // for meanwhile is done.
 func (c *Conn) leave() {
+	if !c.uncork() {
+		return
+	}
+	c.enter()
+	c.handler.OnDrain()
+	if c.uncork() {
+		c.mu.Lock()
+		c.flags |= drainArmed
+		c.summonLocked()
+		c.mu.Unlock()
+	}
+}
+
+// uncork flushes and settles; drain says that OnDrain is due.
+func (c *Conn) uncork() (drain bool) {
 	c.mu.Lock()
 	c.flags &^= corked
 	if c.out != nil && c.want&writable == 0 {
 		c.flushLocked()
 	}
-	var drain bool
 	var over error
 	if c.flags != 0 {
 		drain, over = c.settleLocked()
@@ -314,11 +372,8 @@ func (c *Conn) leave() {
 	c.mu.Unlock()
 	if over != nil {
 		c.doom(over)
-		return
 	}
-	if drain && !c.gone {
-		c.event((*Conn).drained)
-	}
+	return drain
 }
 
 // errLocal stands for "this side closed", which OnClose reports as nil.
@@ -338,6 +393,8 @@ func (c *Conn) settleLocked() (drain bool, over error) {
 	case c.flags&closeNow != 0:
 		return false, errLocal
 	case c.flags&closeFlush != 0 && c.out == nil:
+		return false, errLocal
+	case c.flags&(closeLinger|connecting) == closeLinger|connecting && c.out == nil:
 		return false, errLocal
 	case c.flags&(closeLinger|finSent) == closeLinger && c.out == nil:
 		if err := unix.Shutdown(int(c.fd), unix.SHUT_WR); err != nil {
@@ -367,14 +424,8 @@ func (c *Conn) summonLocked() {
 
 // updateInterestLocked tells the poller what c waits for now.
 func (c *Conn) updateInterestLocked() {
-	var want interest
-	if c.flags&(readPaused|connecting) == 0 {
-		want |= readable
-	}
-	if c.flags&connecting != 0 || c.out != nil {
-		want |= writable
-	}
-	if want == c.want || c.flags&dead != 0 {
+	want := c.wantLocked()
+	if want == c.want || c.flags&dead != 0 || c.fd < 0 {
 		return
 	}
 	if err := c.loop.poller.mod(int(c.fd), c.want, want); err != nil {
@@ -382,6 +433,16 @@ func (c *Conn) updateInterestLocked() {
 		return
 	}
 	c.want = want
+}
+
+func (c *Conn) wantLocked() (want interest) {
+	if c.flags&(readPaused|connecting) == 0 {
+		want |= readable
+	}
+	if c.flags&connecting != 0 || c.out != nil {
+		want |= writable
+	}
+	return want
 }
 
 // failLocked notes that a write failed; the loop closes c.
@@ -419,6 +480,10 @@ func (c *Conn) writeReady() {
 	}
 	errno, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
 	if err == nil && errno == 0 {
+		if _, err := unix.Getpeername(int(c.fd)); err != nil { // not yet: a stale event
+			c.mu.Unlock()
+			return
+		}
 		c.flags &^= connecting
 		c.updateInterestLocked()
 	}
@@ -429,7 +494,7 @@ func (c *Conn) writeReady() {
 	case errno != 0:
 		c.doom(os.NewSyscallError("connect", syscall.Errno(errno)))
 	default:
-		c.event((*Conn).opened)
+		c.opened()
 	}
 }
 
@@ -447,7 +512,7 @@ func (c *Conn) readReady(ev interest) {
 			return
 		}
 		n, err := recv(int(c.fd), buf)
-		if n > 0 && f&finSent == 0 {
+		if n > 0 && f&closing == 0 {
 			c.handler.OnData(buf[:n])
 			Poison(buf[:n])
 		}
@@ -456,9 +521,21 @@ func (c *Conn) readReady(ev interest) {
 			c.readEnded(f, err)
 			return
 		}
-		if c.gone || n < len(buf) {
+		if c.gone || n < len(buf) && ev&hangup == 0 {
 			return
 		}
+	}
+	if edgeTriggered {
+		c.askAgain()
+	}
+}
+
+// askAgain makes an edge-triggered poller report what is left.
+func (c *Conn) askAgain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flags&dead == 0 {
+		_ = c.loop.poller.mod(int(c.fd), c.want, c.want) // it was added like this
 	}
 }
 
@@ -471,18 +548,20 @@ func (c *Conn) readEnded(f flags, err error) {
 	case f&finSent != 0: // both sides are done
 		c.doom(errLocal)
 	default:
-		c.PauseRead() // end of file is readable for ever
 		c.mu.Lock()
-		c.flags |= eof
+		c.flags |= eof | readPaused // end of file is readable for ever
+		c.updateInterestLocked()
 		c.mu.Unlock()
-		c.event((*Conn).ended)
+		if f&closing == 0 {
+			c.event((*Conn).ended)
+		}
 	}
 }
 
 // hungUpWhilePaused keeps a hang-up, which cannot be masked, from being
 // reported over and over while nobody reads.
 func (c *Conn) hungUpWhilePaused(f flags, ev interest) {
-	if ev&hangup == 0 || f&connecting != 0 {
+	if c.gone || ev&hangup == 0 || f&connecting != 0 {
 		return
 	}
 	errno, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
@@ -491,8 +570,12 @@ func (c *Conn) hungUpWhilePaused(f flags, ev interest) {
 		c.doom(os.NewSyscallError("getsockopt", err))
 	case errno != 0:
 		c.doom(os.NewSyscallError("recv", syscall.Errno(errno)))
-	default: // both directions ended in order; what arrived cannot be answered
-		c.doom(io.EOF)
+	default: // both directions ended in order; what arrived is still to be read
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.want == 0 {
+			_ = c.loop.poller.del(int(c.fd), 0) // ResumeRead adds it again
+		}
 	}
 }
 
@@ -523,9 +606,6 @@ func (c *Conn) bury() {
 	c.fd = -1
 	want, f := c.want, c.flags
 	c.mu.Unlock()
-	if fd < 0 { // detached
-		return
-	}
 	c.loop.delist(fd)
 	if f&adopted != 0 {
 		_ = c.loop.poller.del(fd, want) // close does it, but for duplicates

@@ -22,19 +22,22 @@ type DialConfig struct {
 // group when the connection stands, or OnClose with the reason why it does
 // not. Any goroutine; the error is ErrStopped, and then no event follows.
 func (g *Group) Dial(addr net.Addr, h Handler, cfg DialConfig) error {
-	l := g.pick()
-	c := h.LoopConn()
-	c.loop, c.fd, c.flags, c.want = l, -1, connecting, writable // it can be closed and written to from now on
-	return l.Do(func() { l.dial(addr, h, cfg) })
+	l, c := g.pick(), h.LoopConn()
+	c.bind(l, h, cfg.Policy)
+	if err := l.Do(func() { c.dial(addr, cfg.Local) }); err != nil {
+		c.unbind()
+		return err
+	}
+	return nil
 }
 
-func (l *Loop) dial(addr net.Addr, h Handler, cfg DialConfig) {
-	fd, err := connect(addr, cfg.Local)
+func (c *Conn) dial(addr, local net.Addr) {
+	fd, err := connect(addr, local)
 	if err != nil {
-		h.LoopConn().stillborn(h, err)
+		c.stillborn(err)
 		return
 	}
-	h.LoopConn().open(l, h, cfg.Policy, fd, connecting)
+	c.open(fd, connecting)
 }
 
 // connect starts a non-blocking connect.
@@ -74,8 +77,10 @@ func bindLocal(fd int, local net.Addr) error {
 	if err != nil {
 		return err
 	}
-	if err := bindLate(fd); err != nil {
-		return os.NewSyscallError("setsockopt", err)
+	if _, ok := local.(*net.TCPAddr); ok {
+		if err := bindLate(fd); err != nil {
+			return os.NewSyscallError("setsockopt", err)
+		}
 	}
 	return os.NewSyscallError("bind", unix.Bind(fd, sa))
 }

@@ -83,7 +83,7 @@ func (g *Group) Listen(addr string, cfg ListenConfig) (*Listener, error) {
 		ln.addr = sockAddr(fd)
 		ln.acceptors = append(ln.acceptors, &acceptor{loop: l, fd: fd, cfg: cfg})
 	}
-	return ln, ln.register()
+	return ln.register()
 }
 
 // Serve takes in connections of a listener that was opened elsewhere: its
@@ -98,10 +98,11 @@ func (g *Group) Serve(nl net.Listener, cfg ListenConfig) (*Listener, error) {
 	if u, ok := nl.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(false) // the path lives on with the duplicate
 	}
-	_ = nl.Close() // the duplicate is what counts
+	_ = nl.Close()               // the duplicate is what counts
+	_ = socket.SetNoDelay(fd, 1) // inherited by what it accepts; not for unix sockets
 	ln := &Listener{group: g, addr: addr}
 	ln.acceptors = []*acceptor{{loop: g.pick(), fd: fd, cfg: cfg, spread: true}}
-	return ln, ln.register()
+	return ln.register()
 }
 
 // Addr is the address listened on.
@@ -122,16 +123,16 @@ func (ln *Listener) Close() error {
 	return nil
 }
 
-func (ln *Listener) register() error {
+func (ln *Listener) register() (*Listener, error) {
 	for i, a := range ln.acceptors {
 		if err := a.loop.Do(a.start); err != nil {
 			for _, rest := range ln.acceptors[i:] {
 				_ = unix.Close(rest.fd)
 			}
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return ln, nil
 }
 
 // abandon closes descriptors that no loop has seen yet.
@@ -158,14 +159,23 @@ func (l *Loop) unlisten(fd int) {
 	if a.timer != nil {
 		a.timer.Stop()
 	}
-	if a.retry == 0 {
-		_ = l.poller.del(fd, readable) // a duplicate may keep it registered
-	}
+	_ = l.poller.del(fd, a.want()) // a duplicate may keep it registered
 	_ = unix.Close(fd)
+}
+
+// want is what the descriptor waits for.
+func (a *acceptor) want() interest {
+	if a.retry != 0 {
+		return 0
+	}
+	return readable
 }
 
 // accept takes in what waits.
 func (a *acceptor) accept() {
+	if a.retry != 0 { // an event from before the pause
+		return
+	}
 	for range acceptsPerEvent {
 		fd, err := a.loop.accept(a.fd)
 		switch err {
@@ -178,6 +188,9 @@ func (a *acceptor) accept() {
 			a.pause(err)
 			return
 		}
+	}
+	if edgeTriggered {
+		_ = a.loop.poller.mod(a.fd, readable, readable) // it was added like this
 	}
 }
 
@@ -204,7 +217,9 @@ func (a *acceptor) open(l *Loop, fd int) {
 		_ = unix.Close(fd)
 		return
 	}
-	h.LoopConn().open(l, h, a.cfg.Policy, fd, 0)
+	c := h.LoopConn()
+	c.bind(l, h, a.cfg.Policy)
+	c.open(fd, 0)
 }
 
 // pause stops accepting for a while: descriptors or memory ran out, and a

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -28,8 +29,9 @@ type Loop struct {
 	slots     []*Conn       // by descriptor
 	listeners map[int]*acceptor
 	wheel     wheel
-	doomed    []doomed // closed at the end of the iteration
-	reserve   int      // a descriptor given up when there are no others
+	doomed    []doomed      // closed at the end of the iteration
+	turnBy    time.Duration // the poller ends its wait by then; 0: inside a turn
+	reserve   int           // a descriptor given up when there are no others
 	stopping  bool
 
 	// cork is lent to the connection whose event is under way, and touched
@@ -97,10 +99,10 @@ func (l *Loop) post(m mail) error {
 	if !ok {
 		return ErrStopped
 	}
-	if !first {
-		return nil
+	if first {
+		l.poller.wake()
 	}
-	return l.poller.wake()
+	return nil
 }
 
 // run is the loop's goroutine.
@@ -130,12 +132,9 @@ func (l *Loop) ready(fd int, ev interest) {
 // turn implements pollHandler: mail, then timers, then the descriptors that
 // were closed since the last turn.
 func (l *Loop) turn() (wait time.Duration, stop bool) {
+	l.turnBy = 0
 	l.readMail()
-	for _, c := range l.wheel.sweep(l.now) {
-		if !c.gone && !c.timer.armed {
-			c.event((*Conn).timeout)
-		}
-	}
+	l.ring()
 	if l.stopping {
 		return 0, true
 	}
@@ -143,7 +142,34 @@ func (l *Loop) turn() (wait time.Duration, stop bool) {
 	if len(l.doomed) > 0 {
 		l.poller.wakeSelf()
 	}
-	return l.wheel.wait(l.now), false
+	wait = l.wheel.wait(l.now)
+	l.turnBy = math.MaxInt64
+	if wait >= 0 {
+		l.turnBy = l.now + wait
+	}
+	return wait, false
+}
+
+// ring tells the connections whose time has come, but for those that an
+// earlier one took it back from.
+func (l *Loop) ring() {
+	due := l.wheel.sweep(l.now)
+	for _, c := range due {
+		if c.timer.swept {
+			c.timer.swept = false
+			c.event((*Conn).timeout)
+		}
+	}
+	clear(due)
+}
+
+// turnAt sees to it that there is a turn at the moment at, also where the
+// poller is about to wait without one.
+func (l *Loop) turnAt(at time.Duration) {
+	if at < l.turnBy {
+		l.turnBy = at
+		l.poller.wakeSelf()
+	}
 }
 
 func (l *Loop) readMail() {
@@ -168,13 +194,19 @@ func (l *Loop) read(m mail) {
 // OnClose may end others; they wait for the next turn.
 func (l *Loop) bury() {
 	n := len(l.doomed)
+	if n == 0 {
+		return
+	}
 	for i := range n {
 		d := l.doomed[i]
 		d.c.bury()
-		d.c.handler.OnClose(d.err)
+		if d.err != errDetached {
+			d.c.handler.OnClose(d.err)
+		}
 	}
-	l.doomed = append(l.doomed[:0], l.doomed[n:]...)
-	clear(l.doomed[len(l.doomed):cap(l.doomed)])
+	rest := copy(l.doomed, l.doomed[n:])
+	clear(l.doomed[rest:])
+	l.doomed = l.doomed[:rest]
 }
 
 // enlist makes c the owner of the events of fd.
@@ -193,11 +225,11 @@ func (l *Loop) delist(fd int) {
 
 // end closes everything the loop owns. Mail that was accepted is still read.
 func (l *Loop) end() {
-	for fd := range l.listeners {
-		l.unlisten(fd)
-	}
 	for _, m := range l.mailbox.shut() {
 		l.read(m)
+	}
+	for fd := range l.listeners {
+		l.unlisten(fd)
 	}
 	l.Each(func(c *Conn) { c.doom(ErrStopped) })
 	for len(l.doomed) > 0 {

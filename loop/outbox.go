@@ -57,8 +57,19 @@ func (o *outbox) append(p []byte) {
 			}
 		}
 		ch := getChunk(max(len(p), min(o.size, maxChunk)))
-		o.segs = append(o.segs, segment{b: ch.b, chunk: ch})
+		o.push(segment{b: ch.b, chunk: ch})
 	}
+}
+
+// push adds a segment. It takes the room of those that are sent before it asks
+// for more: a queue that is never empty must not grow for ever.
+func (o *outbox) push(s segment) {
+	if len(o.segs) == cap(o.segs) && o.first > len(o.segs)/2 {
+		n := copy(o.segs, o.segs[o.first:])
+		clear(o.segs[n:])
+		o.segs, o.first = o.segs[:n], 0
+	}
+	o.segs = append(o.segs, s)
 }
 
 // appendCorked is append for the loop's cork: into its own buffer while that
@@ -79,7 +90,7 @@ func (o *outbox) appendCorked(p []byte) {
 // appendRef queues shared bytes by reference.
 func (o *outbox) appendRef(b []byte) {
 	o.size += len(b)
-	o.segs = append(o.segs, segment{b: b})
+	o.push(segment{b: b})
 }
 
 // consume forgets the first n bytes.
@@ -138,6 +149,9 @@ func (c *Conn) WriteLocked(head, body []byte, urgent bool) error {
 	if err := c.admitLocked(n, urgent); err != nil {
 		return err
 	}
+	if n == 0 {
+		return nil
+	}
 	if c.appendsLocked(n) {
 		o := c.queueLocked()
 		if o == c.loop.cork {
@@ -177,6 +191,9 @@ func (c *Conn) WriteShared(s *Shared) error {
 func (c *Conn) WriteSharedLocked(s *Shared) error {
 	if err := c.admitLocked(len(s.b), false); err != nil {
 		return err
+	}
+	if len(s.b) == 0 {
+		return nil
 	}
 	if c.appendsLocked(len(s.b)) {
 		c.queueLocked().appendRef(s.b)
@@ -241,7 +258,17 @@ func (c *Conn) admitLocked(n int, urgent bool) error {
 	if c.flags&(dead|broken|closing|finSent) != 0 {
 		return ErrClosed
 	}
-	if limit := c.policy.Limit; limit > 0 && !urgent && c.out != nil && c.out.size+n > limit {
+	limit := c.policy.Limit
+	if limit <= 0 || urgent || c.queuedLocked()+n <= limit {
+		return nil
+	}
+	if c.flags&corked != 0 && c.want&writable == 0 && c.out != nil {
+		c.flushLocked() // no backlog yet: the socket was not asked
+		if c.flags&broken != 0 {
+			return ErrClosed
+		}
+	}
+	if c.out != nil && c.out.size+n > limit {
 		c.flags |= drainArmed
 		return ErrBackpressure
 	}
@@ -323,7 +350,7 @@ func (c *Conn) gatherLocked(head, body []byte) (sent int, done bool) {
 	}
 	var err error
 	if len(queued)+len(body) == 0 {
-		sent, err = send(int(c.fd), head)
+		sent, err = send(int(c.fd), head[:min(len(head), maxSend)])
 	} else {
 		sent, err = send3(int(c.fd), queued, head, body)
 	}
@@ -343,7 +370,9 @@ func (c *Conn) gatherLocked(head, body []byte) (sent int, done bool) {
 	return sent, sent == len(head)+len(body)
 }
 
-// flushLocked sends what is queued until the socket takes no more. Loop only.
+// flushLocked sends what is queued until the socket takes no more. It needs the
+// scratch of the loop, which is lent with the cork: for the loop, or for who
+// holds the mutex of the connection that is corked.
 func (c *Conn) flushLocked() {
 	if c.flags&connecting != 0 {
 		return
@@ -364,7 +393,7 @@ func (c *Conn) flushLocked() {
 			return
 		}
 		o.consume(sent)
-		o.progress = c.loop.now
+		o.progress = c.loop.group.now()
 	}
 }
 

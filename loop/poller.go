@@ -15,18 +15,21 @@ const (
 )
 
 // poller is the seam between a loop and the operating system: one file per
-// backend. add, mod, del and wake may be called by any goroutine; wakeSelf and
-// run belong to the loop.
+// backend. add, mod, del and wake may be called by any goroutine; wakeSelf, run
+// and close belong to the loop.
 type poller interface {
 	add(fd int, want interest) error
 	// mod changes what an added descriptor waits for; had is what it waited
-	// for until now. Nothing at all is a legal interest.
+	// for until now. Nothing at all is a legal interest; a descriptor that was
+	// deleted while it had none is added again.
 	mod(fd int, had, want interest) error
 	del(fd int, had interest) error
 
-	// wake makes run call turn soon, from any goroutine.
-	wake() error
-	// wakeSelf is wake for the loop itself, inside ready or turn.
+	// wake makes run call turn soon, from any goroutine. After close it does
+	// nothing: the number of what it would write to may be another's.
+	wake()
+	// wakeSelf is wake for the loop itself, inside ready or turn. The turn it
+	// asks for comes after the descriptors were looked at.
 	wakeSelf()
 
 	// run reports ready descriptors to h until h.turn says stop.

@@ -1,7 +1,9 @@
 package loop
 
 import (
+	"errors"
 	"os"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -12,12 +14,17 @@ import (
 // blocking first, by a raw system call: as long as there is work the Go
 // scheduler never hears of it.
 type epollPoller struct {
+	// Immutable.
 	fd     int
 	wakeFD int
 
 	// Owned by the loop.
 	self   bool // turn again before waiting
 	events [256]unix.EpollEvent
+
+	// Guarded by mu.
+	mu     sync.Mutex
+	closed bool
 }
 
 func newEpollPoller() (poller, error) {
@@ -55,23 +62,32 @@ func (p *epollPoller) ctl(op, fd int, want interest) error {
 
 func (p *epollPoller) add(fd int, want interest) error { return p.ctl(unix.EPOLL_CTL_ADD, fd, want) }
 
-func (p *epollPoller) mod(fd int, _, want interest) error { return p.ctl(unix.EPOLL_CTL_MOD, fd, want) }
+func (p *epollPoller) mod(fd int, had, want interest) error {
+	err := p.ctl(unix.EPOLL_CTL_MOD, fd, want)
+	if had == 0 && errors.Is(err, unix.ENOENT) {
+		return p.add(fd, want)
+	}
+	return err
+}
 
 func (p *epollPoller) del(fd int, _ interest) error { return p.ctl(unix.EPOLL_CTL_DEL, fd, 0) }
 
-func (p *epollPoller) wake() error {
-	one := [8]byte{1} // any non-zero count wakes, whatever the byte order
-	_, err := unix.Write(p.wakeFD, one[:])
-	if err == unix.EAGAIN { // the counter is full: it is awake
-		err = nil
+func (p *epollPoller) wake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
 	}
-	return os.NewSyscallError("write", err)
+	one := [8]byte{1}                   // any non-zero count wakes, whatever the byte order
+	_, _ = unix.Write(p.wakeFD, one[:]) // fails if the counter is full: it is awake
 }
 
 func (p *epollPoller) wakeSelf() { p.self = true }
 
 func (p *epollPoller) run(h pollHandler) error {
+	h.tick()
 	for {
+		p.self = false // the turn that follows is what it asked for
 		wait, stop := h.turn()
 		if stop {
 			return nil
@@ -88,10 +104,8 @@ func (p *epollPoller) run(h pollHandler) error {
 }
 
 func (p *epollPoller) wait(wait time.Duration) (int, error) {
-	self := p.self
-	p.self = false
 	n, err := p.poll()
-	if n > 0 || self || err != nil {
+	if n > 0 || p.self || err != nil {
 		return n, err
 	}
 	msec := -1
@@ -143,6 +157,9 @@ func (p *epollPoller) drainWake() {
 }
 
 func (p *epollPoller) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
 	unix.Close(p.wakeFD)
 	return os.NewSyscallError("close", unix.Close(p.fd))
 }

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"errors"
+	"sync"
 	"time"
 
 	errorx "github.com/panjf2000/gnet/v2/pkg/errors"
@@ -14,10 +15,20 @@ import (
 // and knows no timeout, so a turn is a task triggered through it, and a wait
 // that must end is a Go timer that triggers one.
 type netpollPoller struct {
-	p     *netpoll.Poller
+	p    *netpoll.Poller
+	task queue.Func // turn, made once
+
+	// Owned by the loop.
 	h     pollHandler
 	timer *time.Timer
-	due   time.Time // when timer fires; zero: it is not running
+	due   time.Time // when timer fires; zero: it never ran
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	queued  bool // a turn is triggered
+	turning bool // a turn is under way
+	again   bool // another was asked for meanwhile
+	closed  bool
 }
 
 func newNetpollPoller() (poller, error) {
@@ -25,36 +36,57 @@ func newNetpollPoller() (poller, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &netpollPoller{p: p}, nil
+	np := &netpollPoller{p: p}
+	np.task = np.turn
+	return np, nil
 }
 
 func (p *netpollPoller) add(fd int, want interest) error {
 	pa := &netpoll.PollAttachment{FD: fd}
 	switch {
 	case want&readable != 0 && want&writable != 0:
-		return p.p.AddReadWrite(pa, netpollEdge)
+		return p.p.AddReadWrite(pa, edgeTriggered)
 	case want&readable != 0:
-		return p.p.AddRead(pa, netpollEdge)
+		return p.p.AddRead(pa, edgeTriggered)
 	case want&writable != 0:
-		return p.p.AddWrite(pa, netpollEdge)
+		return p.p.AddWrite(pa, edgeTriggered)
 	}
 	return nil
 }
 
-func (p *netpollPoller) wake() error {
-	return p.p.Trigger(queue.HighPriority, p.turn, nil)
+func (p *netpollPoller) wake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.closed || p.queued:
+	case p.turning:
+		p.again = true
+	default:
+		p.queued = true
+		_ = p.p.Trigger(queue.HighPriority, p.task, nil) // fails if its eventfd is full: it is awake
+	}
 }
 
-func (p *netpollPoller) wakeSelf() {
-	_ = p.wake() // an eventfd that cannot be written is at its limit: awake
-}
+func (p *netpollPoller) wakeSelf() { p.wake() }
 
-// turn is the task that wake triggers.
+// turn is the task that wake triggers. netpoll runs tasks until there are none
+// left, so a turn that was asked for during a turn is left to the timer: the
+// descriptors are looked at in between.
 func (p *netpollPoller) turn(any) error {
+	p.mu.Lock()
+	p.queued, p.turning = false, true
+	p.mu.Unlock()
 	p.h.tick()
 	wait, stop := p.h.turn()
-	if stop {
+	p.mu.Lock()
+	again := p.again
+	p.turning, p.again = false, false
+	p.mu.Unlock()
+	switch {
+	case stop:
 		return errorx.ErrEngineShutdown
+	case again:
+		wait = 0
 	}
 	p.arm(wait)
 	return nil
@@ -70,7 +102,7 @@ func (p *netpollPoller) arm(wait time.Duration) {
 	}
 	p.due = due
 	if p.timer == nil {
-		p.timer = time.AfterFunc(wait, func() { _ = p.wake() })
+		p.timer = time.AfterFunc(wait, p.wake)
 		return
 	}
 	p.timer.Reset(wait)
@@ -78,9 +110,7 @@ func (p *netpollPoller) arm(wait time.Duration) {
 
 func (p *netpollPoller) run(h pollHandler) error {
 	p.h = h
-	if err := p.wake(); err != nil {
-		return err
-	}
+	p.wake()
 	err := p.p.Polling(func(fd int, event netpoll.IOEvent, flags netpoll.IOFlags) error {
 		h.tick()
 		h.ready(fd, netpollInterest(event, flags))
@@ -95,4 +125,9 @@ func (p *netpollPoller) run(h pollHandler) error {
 	return err
 }
 
-func (p *netpollPoller) close() error { return p.p.Close() }
+func (p *netpollPoller) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	return p.p.Close()
+}

@@ -4,9 +4,10 @@ package loop
 
 import "github.com/panjf2000/gnet/v2/pkg/netpoll"
 
-// netpollEdge: netpoll cannot take back a kqueue read filter, so a paused
-// connection would be reported for ever if filters were level-triggered.
-const netpollEdge = true
+// edgeTriggered: netpoll cannot take back a kqueue read filter, so a paused
+// connection would be reported for ever if filters were level-triggered. Who
+// stops before the descriptor is drained has to mod it to hear of it again.
+const edgeTriggered = true
 
 // newPoller opens kqueue through netpoll, the one backend there is here.
 func newPoller(Backend) (poller, error) { return newNetpollPoller() }

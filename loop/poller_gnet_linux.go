@@ -5,8 +5,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// netpollEdge: level-triggered, as the bare epoll backend is.
-const netpollEdge = false
+// edgeTriggered: level-triggered, as the bare epoll backend is.
+const edgeTriggered = false
 
 // newPoller opens the backend that b names.
 func newPoller(b Backend) (poller, error) {

@@ -15,26 +15,30 @@ const (
 // timer is a connection's place in the wheel of its loop.
 type timer struct {
 	prev, next *Conn
-	due        uint32 // in ticks since the group started
+	due        uint32 // the low bits of a tick since the group started
 	armed      bool
+	swept      bool // its time has come, and it is not told yet
 }
+
+// maxTimer is what fits into due with room to compare.
+const maxTimer = 365 * 24 * time.Hour
 
 // wheel holds at most one timer per connection, without allocation: slot t
 // mod wheelSlots is a list of the connections due at tick t or a multiple of
 // the wheel later. Owned by the loop.
 type wheel struct {
-	cursor   uint32 // every tick up to this one has been swept
+	cursor   int64 // every tick up to this one has been swept
 	slots    [wheelSlots]*Conn
 	occupied [wheelSlots / 64]uint64
 	due      []*Conn // of the sweep that is under way
 }
 
-func ticksUp(d time.Duration) uint32 { return uint32((d + tickLength - 1) / tickLength) }
+func ticksUp(d time.Duration) int64 { return int64((d + tickLength - 1) / tickLength) }
 
-// arm makes c due at the moment at (in time since the group started),
-// replacing an earlier arm.
+// arm makes c due at the moment at (in time since the group started, at most
+// maxTimer from now), replacing an earlier arm.
 func (w *wheel) arm(c *Conn, at time.Duration) {
-	due := max(ticksUp(at), w.cursor+1)
+	due := uint32(max(ticksUp(at), w.cursor+1))
 	if c.timer.armed {
 		if c.timer.due == due {
 			return
@@ -54,10 +58,10 @@ func (w *wheel) arm(c *Conn, at time.Duration) {
 // disarm takes c out of the wheel if it is in.
 func (w *wheel) disarm(c *Conn) {
 	t := c.timer
+	c.timer = timer{}
 	if !t.armed {
 		return
 	}
-	c.timer = timer{}
 	if t.next != nil {
 		t.next.timer.prev = t.prev
 	}
@@ -76,7 +80,7 @@ func (w *wheel) disarm(c *Conn) {
 // slice is valid until the next sweep.
 func (w *wheel) sweep(now time.Duration) []*Conn {
 	w.due = w.due[:0]
-	tick := uint32(now / tickLength)
+	tick := int64(now / tickLength)
 	if tick <= w.cursor {
 		return nil
 	}
@@ -84,8 +88,9 @@ func (w *wheel) sweep(now time.Duration) []*Conn {
 		slot := (tick - n + 1) % wheelSlots
 		for c := w.slots[slot]; c != nil; {
 			next := c.timer.next
-			if c.timer.due <= tick {
+			if int32(c.timer.due-uint32(tick)) <= 0 {
 				w.disarm(c)
+				c.timer.swept = true
 				w.due = append(w.due, c)
 			}
 			c = next
@@ -98,14 +103,14 @@ func (w *wheel) sweep(now time.Duration) []*Conn {
 // wait returns how long after now the next slot that holds a timer comes up;
 // negative if there is none. A timer of a later round ends a wait early.
 func (w *wheel) wait(now time.Duration) time.Duration {
-	for n := uint32(1); n <= wheelSlots; {
+	for n := int64(1); n <= wheelSlots; {
 		slot := (w.cursor + n) % wheelSlots
 		word := w.occupied[slot/64] >> (slot % 64)
 		if word == 0 {
 			n += 64 - slot%64
 			continue
 		}
-		n += uint32(bits.TrailingZeros64(word))
+		n += int64(bits.TrailingZeros64(word))
 		return max(0, time.Duration(w.cursor+n)*tickLength-now)
 	}
 	return -1

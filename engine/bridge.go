@@ -141,12 +141,17 @@ func asksForWebSocket(r *http.Request) bool {
 	return err == nil && req.IsUpgrade()
 }
 
+// addrText is an address that net/http knows.
+type addrText string
+
+func (a addrText) String() string { return string(a) }
+
 func fromHTTP(r *http.Request) (*handshake.Request, error) {
 	req, err := handshake.FromHTTP(r.Method, r.RequestURI, r.Host, r.Header, r.Proto, r.ContentLength)
 	if err != nil {
 		return nil, err
 	}
-	req.RemoteAddr = r.RemoteAddr
+	req.Peer = addrText(r.RemoteAddr)
 	return req, nil
 }
 

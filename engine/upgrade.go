@@ -77,9 +77,7 @@ func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
 		u.reject(ws, err)
 		return
 	}
-	if addr := ws.RemoteAddr(); addr != nil {
-		req.RemoteAddr = addr.String()
-	}
+	req.Peer = (*peer)(ws)
 	if u.server.BlockingUpgrade && u.server.ShouldUpgrade != nil {
 		u.ask(ws, req, rest)
 		return
@@ -238,4 +236,16 @@ func (w *workers) run(fn func()) bool {
 		fn()
 	}()
 	return true
+}
+
+// peer is a WebSocket as its request sees it.
+type peer WebSocket
+
+// String asks the kernel for the peer's address.
+func (p *peer) String() string {
+	addr := p.conn.RemoteAddr()
+	if addr == nil {
+		return ""
+	}
+	return addr.String()
 }

@@ -2,6 +2,7 @@ package handshake
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -11,10 +12,10 @@ import (
 // port. It never changes after it was made, owns its text and may be kept; every
 // string it gives is a part of that one text and keeps it alive.
 type Request struct {
-	// RemoteAddr is the peer's address as text. ParseRequest leaves it empty:
-	// whoever owns the connection sets it before handing the request on, nobody
-	// afterwards.
-	RemoteAddr string
+	// Peer tells the peer's address as text. ParseRequest leaves it nil: whoever
+	// owns the connection sets it before handing the request on, nobody
+	// afterwards. It is asked only by RemoteAddr, so it may be costly.
+	Peer fmt.Stringer
 
 	fields
 	method string
@@ -23,6 +24,15 @@ type Request struct {
 	query  string
 	host   string
 	minor  byte // of HTTP/1.x
+}
+
+// RemoteAddr gives the peer's address, usually host:port; "" when it is not
+// known, which may be so after the connection has ended. Any goroutine.
+func (r *Request) RemoteAddr() string {
+	if r.Peer == nil {
+		return ""
+	}
+	return r.Peer.String()
 }
 
 // ParseRequest reads head, one whole head as Scanner delimits it. It copies head

@@ -549,11 +549,15 @@ func (c *Conn) readEnded(f flags, err error) {
 		c.doom(errLocal)
 	default:
 		c.mu.Lock()
-		c.flags |= eof | readPaused // end of file is readable for ever
-		c.updateInterestLocked()
+		c.flags |= eof | readPaused
 		c.mu.Unlock()
 		if f&closing == 0 {
 			c.event((*Conn).ended)
+		}
+		if !c.gone { // end of file is readable for ever
+			c.mu.Lock()
+			c.updateInterestLocked()
+			c.mu.Unlock()
 		}
 	}
 }
@@ -610,5 +614,5 @@ func (c *Conn) bury() {
 	if f&adopted != 0 {
 		_ = c.loop.poller.del(fd, want) // close does it, but for duplicates
 	}
-	_ = unix.Close(fd) // whatever it says, the number is free
+	closeFD(fd)
 }

@@ -20,3 +20,6 @@ func newSocket(family int) (int, error) {
 func bindLate(fd int) error {
 	return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 }
+
+// closeFD closes fd. Whatever the kernel says to that, the number is free.
+func closeFD(fd int) { _, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }

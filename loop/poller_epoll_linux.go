@@ -57,7 +57,12 @@ func epollEvents(want interest) (ev uint32) {
 
 func (p *epollPoller) ctl(op, fd int, want interest) error {
 	ev := unix.EpollEvent{Events: epollEvents(want), Fd: int32(fd)}
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.fd, op, fd, &ev))
+	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.fd), uintptr(op), uintptr(fd),
+		uintptr(unsafe.Pointer(&ev)), 0, 0)
+	if errno != 0 {
+		return os.NewSyscallError("epoll_ctl", errno)
+	}
+	return nil
 }
 
 func (p *epollPoller) add(fd int, want interest) error { return p.ctl(unix.EPOLL_CTL_ADD, fd, want) }

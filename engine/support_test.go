@@ -1,0 +1,366 @@
+package engine_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine"
+)
+
+// patience bounds every wait of a test, so that what never comes is a failure
+// and not a hang. No test depends on how long it is.
+const patience = 30 * time.Second
+
+// listen starts srv on a free port of 127.0.0.1, ends it with the test, and
+// returns host:port. Without a Logger, srv logs to nowhere.
+func listen(t testing.TB, srv *engine.Server) string {
+	t.Helper()
+	if srv.Logger == nil {
+		srv.Logger = slog.New(slog.DiscardHandler)
+	}
+	addr, err := srv.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := srv.Close(); err != nil {
+			t.Error("closing the server:", err)
+		}
+	})
+	return addr.String()
+}
+
+// echo are callbacks that send every message back.
+var echo = engine.Callbacks{
+	OnText:   func(ws *engine.WebSocket, text []byte) { _ = ws.Send(engine.Text, text) },
+	OnBinary: func(ws *engine.WebSocket, data []byte) { _ = ws.Send(engine.Binary, data) },
+}
+
+// within returns what comes from ch, and fails the test if nothing does.
+func within[T any](t testing.TB, what string, ch <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("%s did not come", what)
+		panic("unreachable")
+	}
+}
+
+// eventually waits until cond holds, for states that no channel announces.
+func eventually(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !cond(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not reached", what)
+		}
+	}
+}
+
+// rawClient is a client that writes and reads octets as it is told.
+type rawClient struct {
+	net.Conn
+	t  testing.TB
+	br *bufio.Reader
+}
+
+// dialRaw connects to addr and closes the connection with the test.
+func dialRaw(t testing.TB, addr string) *rawClient {
+	t.Helper()
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = nc.Close() })
+	return newRawClient(t, nc)
+}
+
+func newRawClient(t testing.TB, nc net.Conn) *rawClient {
+	_ = nc.SetDeadline(time.Now().Add(patience))
+	return &rawClient{Conn: nc, t: t, br: bufio.NewReader(nc)}
+}
+
+// upgradeHead is the head of a valid opening handshake for addr, with further
+// header lines.
+func upgradeHead(addr string, lines ...string) string {
+	return "GET /chat HTTP/1.1\r\nHost: " + addr + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n" +
+		strings.Join(append(lines, ""), "\r\n") + "\r\n"
+}
+
+// acceptKey answers the key of upgradeHead (RFC 6455 section 1.3).
+const acceptKey = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+
+// openRaw connects to addr and finishes the opening handshake.
+func openRaw(t testing.TB, addr string, lines ...string) *rawClient {
+	t.Helper()
+	c := dialRaw(t, addr)
+	c.send(upgradeHead(addr, lines...))
+	c.wantUpgraded()
+	return c
+}
+
+// send writes octets.
+func (c *rawClient) send(octets string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c.Conn, octets); err != nil {
+		c.t.Fatal("write:", err)
+	}
+}
+
+// sendFrame writes one masked frame.
+func (c *rawClient) sendFrame(op engine.OpCode, fin bool, payload []byte) {
+	c.t.Helper()
+	c.send(string(codec.AppendMaskedFrame(nil, op, fin, payload)))
+}
+
+// masked is one masked frame of a whole message or control frame.
+func masked(op engine.OpCode, payload string) string {
+	return string(codec.AppendMaskedFrame(nil, op, true, []byte(payload)))
+}
+
+// readResponse reads the head and body of an HTTP answer.
+func (c *rawClient) readResponse() (*http.Response, string) {
+	c.t.Helper()
+	resp, err := http.ReadResponse(c.br, nil)
+	if err != nil {
+		c.t.Fatal("reading the HTTP answer:", err)
+	}
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return resp, ""
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		c.t.Fatal("reading the body of the HTTP answer:", err)
+	}
+	return resp, string(body)
+}
+
+// wantUpgraded reads the answer 101.
+func (c *rawClient) wantUpgraded() *http.Response {
+	c.t.Helper()
+	resp, body := c.readResponse()
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		c.t.Fatalf("status %d (%q), want 101", resp.StatusCode, body)
+	}
+	if got := resp.Header.Get("Sec-WebSocket-Accept"); got != acceptKey {
+		c.t.Fatalf("Sec-WebSocket-Accept %q, want %q", got, acceptKey)
+	}
+	return resp
+}
+
+// wantRefused reads an HTTP answer with this status, after which the server
+// ends the connection.
+func (c *rawClient) wantRefused(status int) (*http.Response, string) {
+	c.t.Helper()
+	resp, body := c.readResponse()
+	if resp.StatusCode != status {
+		c.t.Fatalf("status %d (%q), want %d", resp.StatusCode, body, status)
+	}
+	c.wantEOF()
+	return resp, body
+}
+
+// readFrame reads one frame of the server.
+func (c *rawClient) readFrame() (codec.Header, []byte, error) {
+	var head [4]byte
+	if _, err := io.ReadFull(c.br, head[:2]); err != nil {
+		return codec.Header{}, nil, err
+	}
+	raw := head[:2:2]
+	more := map[byte]int{126: 2, 127: 8}[head[1]&0x7F]
+	raw = append(raw, make([]byte, more)...)
+	if _, err := io.ReadFull(c.br, raw[2:]); err != nil {
+		return codec.Header{}, nil, err
+	}
+	if head[1]&0x80 != 0 {
+		return codec.Header{}, nil, errors.New("the server masked a frame")
+	}
+	h, _, err := codec.ParseHeader(raw)
+	if err != nil {
+		return h, nil, err
+	}
+	payload := make([]byte, h.Length)
+	_, err = io.ReadFull(c.br, payload)
+	return h, payload, err
+}
+
+// wantFrame reads a frame and compares it.
+func (c *rawClient) wantFrame(op engine.OpCode, fin bool, payload string) {
+	c.t.Helper()
+	h, got, err := c.readFrame()
+	if err != nil {
+		c.t.Fatalf("waiting for %v %.40q: %v", op, payload, err)
+	}
+	if h.OpCode != op || h.Fin != fin || string(got) != payload {
+		c.t.Fatalf("got %v fin=%v %.80q, want %v fin=%v %.80q", h.OpCode, h.Fin, got, op, fin, payload)
+	}
+}
+
+// wantMessage reads a message of one frame.
+func (c *rawClient) wantMessage(op engine.OpCode, payload string) {
+	c.t.Helper()
+	c.wantFrame(op, true, payload)
+}
+
+// readClose skips other frames up to the close frame.
+func (c *rawClient) readClose() (engine.StatusCode, string) {
+	c.t.Helper()
+	for {
+		h, payload, err := c.readFrame()
+		if err != nil {
+			c.t.Fatal("waiting for a close frame:", err)
+		}
+		if h.OpCode != codec.Close {
+			continue
+		}
+		if len(payload) == 0 {
+			return engine.StatusNoStatusRcvd, ""
+		}
+		if len(payload) < 2 {
+			c.t.Fatalf("close frame with a payload of %d byte", len(payload))
+		}
+		return engine.StatusCode(binary.BigEndian.Uint16(payload)), string(payload[2:])
+	}
+}
+
+// wantClose reads up to the close frame, compares its code, and wants nothing
+// behind it but the end of the stream.
+func (c *rawClient) wantClose(code engine.StatusCode) (reason string) {
+	c.t.Helper()
+	got, reason := c.readClose()
+	if got != code {
+		c.t.Fatalf("close code %d (%q), want %d", uint16(got), reason, uint16(code))
+	}
+	c.wantEOF()
+	return reason
+}
+
+// wantEOF wants nothing more but the orderly end of the stream.
+func (c *rawClient) wantEOF() {
+	c.t.Helper()
+	rest, err := io.ReadAll(c.br)
+	if err != nil || len(rest) > 0 {
+		c.t.Fatalf("at the end: %q, %v; want nothing and EOF", rest, err)
+	}
+}
+
+// wantGone wants the end of the stream, by a reset or not, and ignores what
+// comes before.
+func (c *rawClient) wantGone() {
+	c.t.Helper()
+	_, err := io.Copy(io.Discard, c.br)
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		c.t.Fatal("the server did not end the connection")
+	}
+}
+
+// dialGorilla opens a WebSocket with another implementation.
+func dialGorilla(t testing.TB, addr string, header http.Header) *websocket.Conn {
+	t.Helper()
+	conn, resp, err := websocket.DefaultDialer.Dial("ws://"+addr+"/chat", header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	return conn
+}
+
+// dialEngine opens a WebSocket with Dial and drops it with the test.
+func dialEngine(t testing.TB, addr string, opt *engine.DialOptions) *engine.WebSocket {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	ws, err := engine.Dial(ctx, "ws://"+addr+"/chat", opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ws.CloseNow()
+		within(t, "the end of a dialed connection", ws.Done())
+	})
+	return ws
+}
+
+// logBook keeps what was logged.
+type logBook struct {
+	mu      sync.Mutex
+	records []slog.Record
+}
+
+// newLog returns a logger that writes into the book.
+func newLog() (*slog.Logger, *logBook) {
+	b := new(logBook)
+	return slog.New(b), b
+}
+
+// Enabled implements slog.Handler.
+func (b *logBook) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle implements slog.Handler.
+func (b *logBook) Handle(_ context.Context, r slog.Record) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.records = append(b.records, r)
+	return nil
+}
+
+// WithAttrs implements slog.Handler.
+func (b *logBook) WithAttrs([]slog.Attr) slog.Handler { return b }
+
+// WithGroup implements slog.Handler.
+func (b *logBook) WithGroup(string) slog.Handler { return b }
+
+// count is how many records have this text in their message.
+func (b *logBook) count(text string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for _, r := range b.records {
+		if strings.Contains(r.Message, text) {
+			n++
+		}
+	}
+	return n
+}
+
+// liveHeap is the number of bytes and objects that are in use after a
+// collection.
+func liveHeap() (size, objects uint64) {
+	runtime.GC()
+	runtime.GC() // what sync.Pool kept through the first one
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc, m.HeapObjects
+}
+
+// allocated is the number of bytes and objects ever allocated.
+func allocated() (size, objects uint64) {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc, m.Mallocs
+}
+
+// pattern is n bytes that do not repeat with a power of two.
+func pattern(n int) []byte {
+	return bytes.Repeat([]byte("0123456789abcdefghijklmnopqrstuvwxy"), n/35+1)[:n]
+}

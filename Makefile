@@ -1,0 +1,50 @@
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+PACKAGES ?= ./...
+FUZZTIME ?= 20s
+ARGS     ?=
+
+.DEFAULT_GOAL := build
+.PHONY: help build run interop test race fuzz check bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+
+build: ## build bin/fanloop with version information (default)
+	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/fanloop ./cmd/fanloop
+
+run: ## run the echo server; ARGS="..." adds flags
+	$(GO) run ./cmd/fanloop echo $(ARGS)
+
+interop: ## install what the interoperability tests drive, where possible
+	@.ci/interop
+
+test: interop ## run all tests; PACKAGES="./codec/..." narrows them
+	$(GO) test $(PACKAGES)
+
+race: ## run the tests under the race detector
+	$(GO) test -race $(PACKAGES)
+
+# go test -list prints a package's targets, then its "ok" line.
+fuzz: ## run every fuzz target for FUZZTIME (20s)
+	@list=$$($(GO) test -list '^Fuzz' $(PACKAGES)) || { echo "$$list"; exit 1; }; \
+	echo "$$list" | awk '/^Fuzz/ { name[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, name[i]; n = 0 }' | \
+	while read -r package name; do \
+		echo "== $$package $$name"; \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
+	done
+
+check: ## gofmt, vet (also macOS, FreeBSD and the poison build), staticcheck, govulncheck
+	@files=$$(gofmt -l .) || exit 1; [ -z "$$files" ] || { echo "run gofmt -w on:"; echo "$$files"; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags poison ./...
+	GOOS=darwin $(GO) vet ./...
+	GOOS=freebsd $(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	@GO='$(GO)' .ci/vulncheck
+
+bench: ## measure against the baselines; ARGS="..." adds flags
+	$(GO) run ./bench/run $(ARGS)
+
+clean: ## remove what the other targets made
+	rm -rf bin .cache engine/testdata/npm/node_modules

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/web"
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/handshake"
+)
+
+// echoOptions are the flags of fanloop echo.
+type echoOptions struct {
+	addr             string
+	loops            int
+	maxMessage       int64
+	maxConnections   int
+	handshakeTimeout time.Duration
+	pingInterval     time.Duration
+	idleTimeout      time.Duration
+	shutdownTimeout  time.Duration
+	origins          []string
+	subprotocols     []string
+	pprofAddr        string
+	log              logOptions
+}
+
+// logOptions are the flags that say what is written besides the results.
+type logOptions struct {
+	level slog.Level
+	quiet bool
+}
+
+func (o *logOptions) logger(w io.Writer) *slog.Logger {
+	level := o.level
+	if o.quiet {
+		level = slog.LevelError
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+func newEcho(std stdio) *cobra.Command {
+	o := echoOptions{
+		addr:             "127.0.0.1:9001",
+		maxMessage:       1 << 20,
+		handshakeTimeout: 10 * time.Second,
+		pingInterval:     30 * time.Second,
+		shutdownTimeout:  10 * time.Second,
+	}
+	cmd := &cobra.Command{
+		Use:   "echo [flags]",
+		Short: "Serve an echo server and a page to try it",
+		Long: `echo sends every message back, on every path, and serves a page to try it at /.
+
+SIGUSR1 gives freed memory back to the system and logs what is in use. The first
+Ctrl-C or SIGTERM closes connections in order (1001), the second ends at once.`,
+		Example: `  fanloop echo
+  fanloop echo --addr :9001 --origin https://example.com
+  FANLOOP_MAX_MESSAGE=16MiB fanloop echo --loops 2`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), std) },
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&o.addr, "addr", o.addr, "`host:port` to listen on; port 0 takes a free one")
+	countFlag(flags, &o.loops, "loops", "event loops; 0: one per CPU")
+	sizeFlag(flags, &o.maxMessage, "max-message", "largest message taken; 0: no limit")
+	countFlag(flags, &o.maxConnections, "max-connections", "most connections at a time; 0: no limit")
+	durationFlag(flags, &o.handshakeTimeout, "handshake-timeout", "time for the opening handshake")
+	durationFlag(flags, &o.pingInterval, "ping-interval", "silence before a ping; 0: no pings")
+	durationFlag(flags, &o.idleTimeout, "idle-timeout", "time without a message before the close; 0: none")
+	durationFlag(flags, &o.shutdownTimeout, "shutdown-timeout", "time for connections to close at the end")
+	flags.StringSliceVar(&o.origins, "origin", nil, "`origin` of pages that may connect besides the own; * is any")
+	flags.StringSliceVar(&o.subprotocols, "subprotocol", nil, "`name` of a subprotocol to agree to, the preferred first")
+	flags.StringVar(&o.pprofAddr, "pprof", "", "`host:port` to serve net/http/pprof on")
+	levelFlag(flags, &o.log.level, "log-level", "least level logged: debug, info, warn or error")
+	flags.BoolVar(&o.log.quiet, "quiet", false, "write errors only")
+	return cmd
+}
+
+// run serves until ctx is done.
+func (o *echoOptions) run(ctx context.Context, std stdio) error {
+	log := o.log.logger(std.err)
+	srv, err := o.server(log)
+	if err != nil {
+		return err
+	}
+	if o.pprofAddr != "" {
+		stop, err := servePprof(o.pprofAddr, log)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
+	addr, err := srv.Listen(o.addr)
+	if err != nil {
+		return errors.Join(listenError("--addr", o.addr, err), srv.Close())
+	}
+	defer reportMemory(srv, log)()
+	if !o.log.quiet {
+		fmt.Fprintln(std.out, ready(addr))
+	}
+	<-ctx.Done()
+	return o.shutdown(srv, log)
+}
+
+// shutdown ends the server in order, as far as the time allows.
+func (o *echoOptions) shutdown(srv *engine.Server, log *slog.Logger) error {
+	log.Info("shutting down; a second signal ends at once", "connections", srv.Conns())
+	ctx, cancel := context.WithTimeout(context.Background(), o.shutdownTimeout)
+	defer cancel()
+	err := srv.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		log.Warn("the shutdown timeout is over; what was left is dropped", "err", oneLine(err))
+		return nil
+	}
+	return err
+}
+
+// server is the echo server of o, not started yet.
+func (o *echoOptions) server(log *slog.Logger) (*engine.Server, error) {
+	if o.handshakeTimeout == 0 {
+		return nil, usagef("--handshake-timeout 0s: it cannot be off, or slow clients would pile up")
+	}
+	origin, err := originPolicy(o.origins)
+	if err != nil {
+		return nil, err
+	}
+	return &engine.Server{
+		Callbacks:    echoCallbacks,
+		Origin:       origin,
+		Subprotocols: o.subprotocols,
+		Limits: engine.Limits{
+			HandshakeTimeout: o.handshakeTimeout,
+			MaxMessage:       orOff(o.maxMessage),
+			MaxQueued:        maxEchoQueue,
+			PingInterval:     orOff(o.pingInterval),
+			IdleTimeout:      o.idleTimeout,
+			MaxConnections:   o.maxConnections,
+		},
+		HTTP:   web.Handler(),
+		Logger: log,
+		Loops:  o.loops,
+	}, nil
+}
+
+// orOff turns the 0 that means no limit on the command line into what means so
+// to the engine.
+func orOff[T int64 | time.Duration](v T) T {
+	if v == 0 {
+		return -1
+	}
+	return v
+}
+
+// originPolicy allows the server's own pages, and those of the origins listed.
+func originPolicy(origins []string) (handshake.OriginPolicy, error) {
+	if slices.Contains(origins, "*") {
+		return handshake.AllowAnyOrigin, nil
+	}
+	for _, origin := range origins {
+		if _, err := handshake.ParseOrigins(origin); err != nil {
+			return nil, usagef("--origin %q: want an origin like https://example.com, https://*.example.com, null or *", origin)
+		}
+	}
+	listed := handshake.AllowOrigins(origins...)
+	return func(req *handshake.Request) bool { return handshake.SameHost(req) || listed(req) }, nil
+}
+
+// maxEchoQueue is how much is queued for a client that does not read before
+// reading from it pauses too.
+const maxEchoQueue = 1 << 20
+
+// echoCallbacks are those of every connection. One that keeps up with its echo
+// costs nothing but its WebSocket.
+var echoCallbacks = engine.Callbacks{
+	OnText:   func(ws *engine.WebSocket, text []byte) { echo(ws, engine.Text, text) },
+	OnBinary: func(ws *engine.WebSocket, data []byte) { echo(ws, engine.Binary, data) },
+	OnDrain:  echoHeld,
+}
+
+// held is the message that found the queue full.
+type held struct {
+	op   engine.OpCode
+	data []byte
+}
+
+func echo(ws *engine.WebSocket, op engine.OpCode, data []byte) {
+	if ws.Send(op, data) == engine.ErrBackpressure {
+		ws.SetValue(held{op, slices.Clone(data)})
+		ws.PauseReading()
+	}
+}
+
+// echoHeld goes on where echo paused. OnDrain comes again if the queue is still
+// too full for the message.
+func echoHeld(ws *engine.WebSocket) {
+	h, ok := ws.Value().(held)
+	if !ok || ws.Send(h.op, h.data) == engine.ErrBackpressure {
+		return
+	}
+	ws.SetValue(nil)
+	ws.ResumeReading()
+}
+
+// ready is the line that says where the server is.
+func ready(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return "listening on " + addr.String()
+	}
+	everywhere := ""
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host, everywhere = "localhost", "  (on every interface)"
+	}
+	at := net.JoinHostPort(host, port)
+	return fmt.Sprintf("listening on http://%s/  ws://%s/%s", at, at, everywhere)
+}

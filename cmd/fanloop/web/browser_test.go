@@ -113,6 +113,17 @@ func TestConsoleInChromium(t *testing.T) {
 		c.state("failed")
 		c.check(`document.getElementById("ending-meaning").textContent.includes("refused the opening handshake")`)
 	})
+	t.Run("CancelGivesUpAnOpeningThatGetsNoAnswer", func(t *testing.T) {
+		c := open(t)
+		c.fill("url", address+"/silent")
+		c.submit("connect-form")
+		c.state("connecting")
+		c.expect(`document.getElementById("connect").textContent`, "Cancel")
+		c.submit("connect-form")
+		c.state("idle")
+		c.fill("url", address)
+		c.connect()
+	})
 	t.Run("ChosenSubprotocolIsShown", func(t *testing.T) {
 		c := open(t)
 		c.fill("protocols", "other, chat")

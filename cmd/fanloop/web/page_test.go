@@ -41,6 +41,10 @@ func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not here", http.StatusForbidden)
 		return
 	}
+	if r.URL.Path == "/silent" {
+		<-r.Context().Done()
+		return
+	}
 	upgrader := websocket.Upgrader{Subprotocols: []string{"chat"}}
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {

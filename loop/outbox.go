@@ -75,6 +75,9 @@ func (o *outbox) push(s segment) {
 // appendCorked is append for the loop's cork: into its own buffer while that
 // has room.
 func (o *outbox) appendCorked(p []byte) {
+	if len(p) == 0 { // an empty segment would keep the next write out
+		return
+	}
 	if cap(o.cork)-len(o.cork) < len(p) || len(o.segs) > 1 || len(o.segs) == 1 && len(o.cork) == 0 {
 		o.append(p)
 		return
@@ -287,9 +290,13 @@ func (c *Conn) appendsLocked(n int) bool {
 		return false
 	case c.out == nil:
 		return n < gatherMin
+	case n < gatherMin && c.out.size+n <= corkSize:
+		return true
+	case len(c.out.segs) == 1:
+		return false
 	}
-	return c.out != c.loop.cork || len(c.out.segs) != 1 ||
-		n < gatherMin && c.out.size+n <= corkSize
+	c.flushLocked() // or one event could queue without bound
+	return c.want&writable != 0 || n < gatherMin
 }
 
 // queueLocked returns the outbox of c to append to: the loop's cork for the

@@ -1,0 +1,311 @@
+package loop
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// A SOCK_SEQPACKET socket keeps the boundaries of sends: one record read by
+// the peer is one system call of the loop.
+
+func nextRecord(t *testing.T, nc net.Conn) string {
+	t.Helper()
+	buf := make([]byte, 128<<10)
+	n, err := nc.Read(buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(buf[:n])
+}
+
+func TestWritesOfOneEventLeaveInOneSend(t *testing.T) {
+	writes := func(s *scripted) {
+		for _, w := range []string{"a", "b", "c"} {
+			_ = s.Write([]byte(w), []byte("1"))
+		}
+		_ = s.WriteShared(NewShared([]byte("shared")))
+		_ = s.Write(nil, []byte("d"))
+	}
+	const want = "a1b1c1sharedd"
+	eachBackend(t, func(t *testing.T, b Backend) {
+		g := start(t, Config{Backend: b})
+		s := newScripted()
+		s.onOpen, s.onNotify, s.onTimer = writes, writes, writes
+		s.onData = func(s *scripted, _ []byte) { writes(s) }
+		peer := unixPair(t, g, unix.SOCK_SEQPACKET, nil, s)
+		events := []struct {
+			name  string
+			cause func() error
+		}{
+			{"OnOpen", func() error { return nil }},
+			{"OnData", func() error { _, err := peer.Write([]byte("x")); return err }},
+			{"OnNotify", func() error { s.Notify(); return nil }},
+			{"Do", func() error { return s.Do(func() { writes(s) }) }},
+			{"OnTimer", func() error { return s.Do(func() { s.SetTimer(1) }) }},
+		}
+		for _, e := range events {
+			if err := e.cause(); err != nil {
+				t.Fatal(err)
+			}
+			if got := nextRecord(t, peer); got != want {
+				t.Errorf("%s: the peer got %q first, want %q", e.name, got, want)
+			}
+		}
+	})
+}
+
+func TestWriteOfAnotherGoroutineJoinsTheCork(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		g := start(t, Config{Backend: b})
+		s := newScripted()
+		s.onData = func(s *scripted, _ []byte) {
+			_ = s.Write(nil, []byte("loop,"))
+			done := make(chan error)
+			go func() { done <- s.Write(nil, []byte("other,")) }()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			_ = s.Write(nil, []byte("loop"))
+		}
+		peer := unixPair(t, g, unix.SOCK_SEQPACKET, nil, s)
+		if _, err := peer.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := nextRecord(t, peer), "loop,other,loop"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+func TestLargeWriteTakesTheCorkAlong(t *testing.T) {
+	g := start(t, Config{})
+	s := newScripted()
+	large := strings.Repeat("x", 2*gatherMin)
+	s.onData = func(s *scripted, _ []byte) {
+		_ = s.Write(nil, []byte("small"))
+		_ = s.Write([]byte("head"), []byte(large))
+		if n := s.Queued(); n != 0 {
+			t.Errorf("%d bytes are queued after a large write that the socket takes", n)
+		}
+	}
+	peer := unixPair(t, g, unix.SOCK_SEQPACKET, nil, s)
+	if _, err := peer.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := nextRecord(t, peer), "smallhead"+large; got != want {
+		t.Errorf("the first send has %d bytes, want %d", len(got), len(want))
+	}
+}
+
+// corkIsIdle says that nothing of the loop's cork is lent. Loop only.
+func corkIsIdle(l *Loop) bool {
+	return len(l.cork.segs) == 0 && l.cork.first == 0 && l.cork.size == 0 && len(l.cork.cork) == 0
+}
+
+// What each case leaves of its event must not be in what the next connection
+// of the loop sends.
+func TestCorkIsGivenBackWhateverBecomesOfTheConnection(t *testing.T) {
+	marked := bytes.Repeat([]byte("MINE"), 300)
+	shared := NewShared(bytes.Repeat([]byte("SHARED"), 300))
+	write := func(s *scripted) {
+		_ = s.Write(marked, nil)
+		_ = s.WriteShared(shared)
+		_ = s.Write(nil, marked)
+	}
+	cases := map[string]func(t *testing.T, s *scripted, peer *net.TCPConn){
+		"all sent": func(t *testing.T, s *scripted, _ *net.TCPConn) { write(s) },
+		"blocked": func(t *testing.T, s *scripted, _ *net.TCPConn) {
+			for blocked := false; !blocked; {
+				write(s)
+				_ = s.Write(nil, bytes.Repeat(marked, 20))
+				s.Lock()
+				blocked = s.BlockedLocked()
+				s.Unlock()
+			}
+			write(s)
+		},
+		"blocked when the event ends": func(t *testing.T, s *scripted, _ *net.TCPConn) {
+			for range 20000 {
+				_ = s.WriteShared(shared)
+			}
+		},
+		"CloseNow":     func(t *testing.T, s *scripted, _ *net.TCPConn) { write(s); s.Close(CloseNow) },
+		"CloseReset":   func(t *testing.T, s *scripted, _ *net.TCPConn) { write(s); s.Close(CloseReset) },
+		"CloseFlushed": func(t *testing.T, s *scripted, _ *net.TCPConn) { write(s); s.Close(CloseFlushed) },
+		"CloseLinger":  func(t *testing.T, s *scripted, _ *net.TCPConn) { write(s); s.Close(CloseLinger) },
+		"Detach refused": func(t *testing.T, s *scripted, _ *net.TCPConn) {
+			write(s)
+			if _, err := s.Detach(); err == nil {
+				t.Error("a connection with queued bytes was detached")
+			}
+		},
+		"detached": func(t *testing.T, s *scripted, _ *net.TCPConn) {
+			nc, err := s.Detach()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = nc.Close()
+			write(s)
+		},
+		"peer reset": func(t *testing.T, s *scripted, peer *net.TCPConn) {
+			_ = peer.SetLinger(0)
+			_ = peer.Close()
+			for s.Write(nil, bytes.Repeat(marked, 20)) == nil { // until the reset is known
+			}
+			write(s)
+		},
+		"another goroutine": func(t *testing.T, s *scripted, _ *net.TCPConn) {
+			done := make(chan struct{})
+			go func() { defer close(done); write(s) }()
+			write(s)
+			<-done
+		},
+	}
+	eachBackend(t, func(t *testing.T, b Backend) {
+		for name, event := range cases {
+			t.Run(name, func(t *testing.T) {
+				g := start(t, Config{Backend: b})
+				witness := connectTo(t, listenEcho(t, g))
+				s := newScripted()
+				peer := serveOne(t, g, nil, s)
+				shrink(t, &s.Conn)
+				if err := s.Do(func() { event(t, s, peer) }); err != nil {
+					t.Fatal(err)
+				}
+				onLoop(t, s.Loop(), func() {
+					if !corkIsIdle(s.loop) {
+						t.Errorf("the cork still holds %d bytes in %d segments", s.loop.cork.size, len(s.loop.cork.segs))
+					}
+				})
+				roundTrip(t, witness, "only this")
+				g.Loops()[0].Do(func() { s.Close(CloseNow) })
+				if err := witness.CloseWrite(); err != nil {
+					t.Fatal(err)
+				}
+				if rest := readAll(t, witness); len(rest) != 0 {
+					t.Errorf("a connection got %q that was written to another", rest)
+				}
+			})
+		}
+	})
+}
+
+// A Write to a connection that has ended must not reach the one that got its
+// descriptor number.
+func TestLateWriteNeverReachesAReusedDescriptor(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		g := start(t, Config{Backend: b})
+		first := newScripted()
+		peer := serveOne(t, g, nil, first)
+		number := first.descriptor()
+		// Every other descriptor is opened before first gives its number back.
+		accepted := make(chan *scripted, 1)
+		ln := listen(t, g, nil, func(*Loop) Handler { s := newEcho(); accepted <- s; return s })
+		addr := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: ln.Addr().(*net.TCPAddr).Port}
+		second, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(second)
+		writing := make(chan error, 4)
+		for range cap(writing) {
+			go func() {
+				for {
+					if err := first.Write([]byte("FOREIGN"), nil); err != nil {
+						writing <- err
+						return
+					}
+				}
+			}()
+		}
+		go func() { _, _ = io.Copy(io.Discard, peer) }()
+		first.Close(CloseNow)
+		receive(t, first.closed)
+		for range cap(writing) {
+			wantErr(t, receive(t, writing), ErrClosed)
+		}
+
+		if err := unix.Connect(second, addr); err != nil {
+			t.Fatal(err)
+		}
+		heir := receive(t, accepted)
+		receive(t, heir.open)
+		if n := heir.descriptor(); n != number {
+			t.Fatalf("the next connection got the number %d, not %d: nothing is proven", n, number)
+		}
+		wantErr(t, first.Write(nil, []byte("FOREIGN")), ErrClosed)
+		wantErr(t, first.WriteShared(NewShared([]byte("FOREIGN"))), ErrClosed)
+		first.PauseRead()
+		first.ResumeRead()
+		first.Close(CloseReset)
+		if _, err := unix.Write(second, []byte("mine")); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 64)
+		n, err := unix.Read(second, buf)
+		if err != nil || string(buf[:n]) != "mine" {
+			t.Errorf("the heir of the number answered %q, %v", buf[:n], err)
+		}
+	})
+}
+
+func TestWakeAfterCloseWritesNowhere(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		p, err := newPoller(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.close(); err != nil {
+			t.Fatal(err)
+		}
+		// These eventfds take the numbers that the poller had.
+		var victims []int
+		for range 4 {
+			fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(fd)
+			victims = append(victims, fd)
+		}
+		p.wake()
+		for _, fd := range victims {
+			if _, err := unix.Read(fd, make([]byte, 8)); err != unix.EAGAIN {
+				t.Errorf("descriptor %d was written to by a poller that is closed", fd)
+			}
+		}
+	})
+}
+
+func TestDescriptorIsOpenUntilTheEndOfTheIteration(t *testing.T) {
+	g := start(t, Config{})
+	s := newScripted()
+	serveOne(t, g, nil, s)
+	number := s.descriptor()
+	s.onData = nil
+	onLoop(t, s.Loop(), func() {
+		s.enter()
+		s.flags |= closeNow
+		s.leave()
+		if _, err := unix.FcntlInt(uintptr(number), unix.F_GETFD, 0); err != nil {
+			t.Errorf("the number is free while stale events may name it: %v", err)
+		}
+	})
+	receive(t, s.closed)
+	if _, err := unix.FcntlInt(uintptr(number), unix.F_GETFD, 0); !errors.Is(err, syscall.EBADF) {
+		t.Errorf("the descriptor is still open after OnClose: %v", err)
+	}
+	stop(t, g)
+	if err := g.Stop(context.Background()); err != nil {
+		t.Errorf("second Stop: %v", err)
+	}
+}

@@ -1,0 +1,382 @@
+package loop
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestCloseNowDropsWhatIsQueued(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		s := newScripted()
+		peer := serveOne(t, start(t, Config{Backend: b}), nil, s)
+		written := fill(t, &s.Conn)
+		s.Close(CloseNow)
+		if err := receive(t, s.closed); err != nil {
+			t.Errorf("OnClose(%v) after this side closed", err)
+		}
+		if got := readAll(t, peer); len(got) >= len(written) || !bytes.HasPrefix(written, got) {
+			t.Errorf("the peer got %d of %d bytes; want a true prefix", len(got), len(written))
+		}
+		s.checkOrder(t)
+	})
+}
+
+func TestCloseResetResetsThePeer(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		s := newScripted()
+		peer := serveOne(t, start(t, Config{Backend: b}), nil, s)
+		s.Close(CloseReset)
+		if err := receive(t, s.closed); err != nil {
+			t.Errorf("OnClose(%v) after this side closed", err)
+		}
+		_, err := peer.Read(make([]byte, 1))
+		wantErr(t, err, syscall.ECONNRESET)
+	})
+}
+
+func TestCloseFlushedDeliversWhatIsQueued(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		s := newScripted()
+		peer := serveOne(t, start(t, Config{Backend: b}), nil, s)
+		written := fill(t, &s.Conn)
+		s.Close(CloseFlushed)
+		wantErr(t, s.Write(nil, []byte("late")), ErrClosed)
+		if got := readAll(t, peer); !bytes.Equal(got, written) {
+			t.Errorf("the peer got %d bytes of %d", len(got), len(written))
+		}
+		if err := receive(t, s.closed); err != nil {
+			t.Errorf("OnClose(%v) after this side closed", err)
+		}
+		s.checkOrder(t)
+	})
+}
+
+// floodUntil writes to nc until it fails or done is closed.
+func floodUntil(nc net.Conn, done <-chan struct{}) {
+	for p := make([]byte, 32<<10); ; {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		if _, err := nc.Write(p); err != nil {
+			return
+		}
+	}
+}
+
+// Closing a socket with unread bytes resets it, and a reset discards what the
+// peer has not read: CloseLinger is there so that it can.
+func TestCloseLingerDeliversLastWordsToAPeerThatStillSends(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		s := newScripted()
+		var after atomic.Bool
+		s.onData = func(*scripted, []byte) {
+			if after.Load() {
+				t.Error("OnData came after Close")
+			}
+		}
+		peer := serveOne(t, start(t, Config{Backend: b}), nil, s)
+		done, flooded := make(chan struct{}), make(chan struct{})
+		go func() { defer close(flooded); floodUntil(peer, done) }()
+		var words []byte
+		onLoop(t, s.Loop(), func() {
+			words = fill(t, &s.Conn)
+			s.Close(CloseLinger)
+			after.Store(true)
+		})
+		if got := readAll(t, peer); !bytes.Equal(got, words) {
+			t.Errorf("the peer got %d bytes of %d", len(got), len(words))
+		}
+		if s.ends.Load() != 0 {
+			t.Error("the connection ended while the peer still sends")
+		}
+		close(done)
+		receive(t, flooded)
+		if err := peer.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if err := receive(t, s.closed); err != nil {
+			t.Errorf("OnClose(%v) after this side closed", err)
+		}
+		s.checkOrder(t)
+	})
+}
+
+func TestLingerEndsWhenAStrongerModeIsAskedFor(t *testing.T) {
+	for _, mode := range []CloseMode{CloseNow, CloseReset, CloseFlushed} {
+		s := newScripted()
+		peer := serveOne(t, start(t, Config{}), nil, s)
+		s.Close(CloseLinger)
+		if got := readAll(t, peer); len(got) != 0 {
+			t.Errorf("got %q", got)
+		}
+		s.Close(mode)
+		receive(t, s.closed)
+		s.checkOrder(t)
+	}
+}
+
+func TestPauseDoesNotHoldUpALinger(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		s := newScripted()
+		peer := serveOne(t, start(t, Config{Backend: b}), nil, s)
+		s.PauseRead()
+		s.Close(CloseLinger)
+		readAll(t, peer)
+		s.PauseRead() // backpressure that does not know yet
+		if err := peer.Close(); err != nil {
+			t.Fatal(err)
+		}
+		receive(t, s.closed)
+	})
+}
+
+func TestNothingIsDeliveredAfterClose(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		s := newScripted()
+		var events atomic.Int32
+		count := func(s *scripted) {
+			if events.Add(1) > 1 {
+				t.Error("an event of the peer came after Close")
+			}
+		}
+		s.onData = func(s *scripted, _ []byte) {
+			count(s)
+			fill(t, &s.Conn)
+			s.Close(CloseFlushed) // waits for the peer to read
+		}
+		s.onEOF = count
+		peer := serveOne(t, start(t, Config{Backend: b}), nil, s)
+		if _, err := peer.Write([]byte("first")); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the first bytes arrive", func() bool { return events.Load() == 1 })
+		if _, err := peer.Write([]byte("second")); err != nil {
+			t.Fatal(err)
+		}
+		if err := peer.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		readAll(t, peer)
+		receive(t, s.closed)
+		s.checkOrder(t)
+	})
+}
+
+func TestOnCloseComesOnceWhateverIsCalledAtTheSameTime(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		g := start(t, Config{Backend: b})
+		for _, mode := range []CloseMode{CloseNow, CloseReset, CloseFlushed, CloseLinger} {
+			s := newScripted()
+			peer := serveOne(t, g, &WritePolicy{Limit: 1 << 20, High: 1 << 10}, s)
+			go func() {
+				_, _ = io.Copy(io.Discard, peer)
+				_ = peer.Close()
+			}()
+			var begin, end sync.WaitGroup
+			begin.Add(1)
+			for i := range 8 {
+				end.Go(func() {
+					begin.Wait()
+					for range 200 {
+						_ = s.Write([]byte("head"), make([]byte, 3000))
+						s.Notify()
+						_ = s.Do(func() { s.SetTimer(time.Nanosecond) })
+						s.PauseRead()
+						s.ResumeRead()
+					}
+					if i%2 == 0 {
+						s.Close(mode)
+					} else {
+						s.Close(CloseFlushed)
+					}
+				})
+			}
+			begin.Done()
+			end.Wait()
+			receive(t, s.closed)
+			onLoop(t, s.Loop(), func() {})
+			onLoop(t, s.Loop(), func() {})
+			s.checkOrder(t)
+		}
+	})
+}
+
+// R19: every method after the end, from four goroutines.
+func TestEveryMethodIsSafeAfterTheEnd(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		g := start(t, Config{Backend: b})
+		s := newScripted()
+		serveOne(t, g, nil, s)
+		s.Close(CloseNow)
+		receive(t, s.closed)
+		check := func() {
+			wantErr(t, s.Write([]byte("a"), []byte("b")), ErrClosed)
+			wantErr(t, s.Write(nil, nil), ErrClosed)
+			wantErr(t, s.WriteShared(NewShared([]byte("c"))), ErrClosed)
+			wantErr(t, s.Do(func() { t.Error("a function ran after the end") }), ErrClosed)
+			s.Notify()
+			s.PauseRead()
+			s.ResumeRead()
+			for _, mode := range []CloseMode{CloseNow, CloseReset, CloseFlushed, CloseLinger} {
+				s.Close(mode)
+			}
+			if a, b := s.RemoteAddr(), s.LocalAddr(); a != nil || b != nil {
+				t.Errorf("addresses %v and %v after the end", a, b)
+			}
+			if n, d := s.Queued(), s.Stalled(); n != 0 || d != 0 {
+				t.Errorf("%d bytes queued for %v after the end", n, d)
+			}
+		}
+		var end sync.WaitGroup
+		for range 4 {
+			end.Go(check)
+		}
+		end.Wait()
+		onLoop(t, s.Loop(), func() {
+			s.SetTimer(time.Nanosecond)
+			_, err := s.Detach()
+			wantErr(t, err, ErrClosed)
+			check()
+		})
+		stop(t, g)
+		check()
+		s.checkOrder(t)
+	})
+}
+
+func TestOnCloseTellsWhyThePeerIsGone(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		for _, paused := range []bool{false, true} {
+			s := newScripted()
+			peer := serveOne(t, start(t, Config{Backend: b}), nil, s)
+			if paused {
+				s.PauseRead()
+			}
+			_ = peer.SetLinger(0)
+			_ = peer.Close()
+			if paused && b == BackendNetpoll { // reports nothing to who waits for nothing
+				s.ResumeRead()
+			}
+			wantErr(t, receive(t, s.closed), syscall.ECONNRESET)
+			s.checkOrder(t)
+		}
+	})
+}
+
+func TestHalfCloseLeavesTheOtherHalf(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		s := newScripted()
+		eofs := make(chan struct{}, 8)
+		s.onEOF = func(*scripted) { eofs <- struct{}{} }
+		peer := serveOne(t, start(t, Config{Backend: b}), nil, s)
+		if err := peer.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		receive(t, eofs)
+		s.ResumeRead() // end of file is for ever
+		onLoop(t, s.Loop(), func() {})
+		want := fill(t, &s.Conn)
+		s.Close(CloseFlushed)
+		if got := readAll(t, peer); !bytes.Equal(got, want) {
+			t.Errorf("got %d bytes of %d after the peer's end", len(got), len(want))
+		}
+		receive(t, s.closed)
+		if len(eofs) != 0 {
+			t.Error("OnEOF came again")
+		}
+		s.checkOrder(t)
+	})
+}
+
+// A ResumeRead that meets the end of file must not undo the pause which keeps
+// it from being reported for ever.
+func TestOnEOFComesOnceThoughOthersResume(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		g := startObserved(t, b)
+		for range 100 {
+			s := newScripted()
+			var eofs atomic.Int32
+			s.onEOF = func(*scripted) { eofs.Add(1) }
+			peer := serveOne(t, g.Group, nil, s)
+			stopped, resumed := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(resumed)
+				for {
+					select {
+					case <-stopped:
+						return
+					default:
+						s.ResumeRead()
+					}
+				}
+			}()
+			if err := peer.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "OnEOF", func() bool { return eofs.Load() > 0 })
+			close(stopped)
+			receive(t, resumed)
+			onLoop(t, s.Loop(), func() {})
+			s.mu.Lock()
+			want := s.want
+			s.mu.Unlock()
+			if eofs.Load() != 1 || want != 0 {
+				t.Fatalf("OnEOF came %d times; the descriptor waits for %b", eofs.Load(), want)
+			}
+			s.Close(CloseNow)
+			receive(t, s.closed)
+		}
+	})
+}
+
+// EPOLLHUP cannot be masked: with reading paused, the end of a unix socket is
+// reported over and over, and what arrived before it has to be kept.
+func TestBytesBeforeAHangUpSurviveAPause(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		g := startObserved(t, b)
+		s := newScripted()
+		data, eof := make(chan string, 8), make(chan struct{}, 8)
+		s.onData = func(_ *scripted, b []byte) { data <- string(b) }
+		s.onEOF = func(*scripted) { eof <- struct{}{} }
+		peer := unixPair(t, g.Group, unix.SOCK_STREAM, nil, s)
+		s.PauseRead()
+		if _, err := peer.Write([]byte("last words")); err != nil {
+			t.Fatal(err)
+		}
+		_ = peer.Close()
+		witness := connectTo(t, listenEcho(t, g.Group))
+		for range 50 {
+			roundTrip(t, witness, "ping")
+		}
+		if n := g.poller.readyCount(s.descriptor()); n > 4 {
+			t.Errorf("a paused connection was reported %d times", n)
+		}
+		if s.ends.Load() != 0 {
+			t.Fatal("the connection ended with bytes unread")
+		}
+		s.ResumeRead()
+		if got := receive(t, data); got != "last words" {
+			t.Errorf("got %q", got)
+		}
+		receive(t, eof)
+		for range 50 {
+			roundTrip(t, witness, "ping")
+		}
+		if n := g.poller.readyCount(s.descriptor()); n > 8 {
+			t.Errorf("a connection at its end was reported %d times", n)
+		}
+		s.Close(CloseFlushed)
+		receive(t, s.closed)
+		s.checkOrder(t)
+	})
+}

@@ -65,7 +65,7 @@ func (ws *WebSocket) peerClosed(payload []byte) {
 	ws.conn.Unlock()
 	ws.failed = true // §5.5.1: whatever follows does not count
 	if ws.endpoint.role == codec.Server {
-		ws.conn.Close(loop.CloseFlushed) // §7.1.1: the server ends the transport first
+		ws.conn.Close(loop.CloseLinger) // §7.1.1: the server ends the transport first
 	}
 	ws.conn.SetTimer(ws.endpoint.limits.CloseTimeout)
 }

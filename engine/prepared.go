@@ -33,5 +33,5 @@ func (ws *WebSocket) SendPrepared(p *Prepared) error {
 	if _, err := ws.nextFrameLocked(p.op, p.op); err != nil {
 		return err
 	}
-	return ws.conn.WriteSharedLocked(p.frame)
+	return ws.conn.WriteSharedLocked(p.frame, false)
 }

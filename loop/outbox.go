@@ -187,12 +187,13 @@ func (c *Conn) WriteLocked(head, body []byte, urgent bool) error {
 func (c *Conn) WriteShared(s *Shared) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.WriteSharedLocked(s)
+	return c.WriteSharedLocked(s, false)
 }
 
-// WriteSharedLocked is WriteShared for a caller that holds Lock.
-func (c *Conn) WriteSharedLocked(s *Shared) error {
-	if err := c.admitLocked(len(s.b), false); err != nil {
+// WriteSharedLocked is WriteShared for a caller that holds Lock. An urgent write
+// is not refused by the policy.
+func (c *Conn) WriteSharedLocked(s *Shared, urgent bool) error {
+	if err := c.admitLocked(len(s.b), urgent); err != nil {
 		return err
 	}
 	if len(s.b) == 0 {
@@ -211,6 +212,29 @@ func (c *Conn) WriteSharedLocked(s *Shared) error {
 	c.markLocked()
 	c.blockedLocked()
 	return nil
+}
+
+// QueueSharedLocked queues all of list by reference without asking the socket,
+// whatever the policy says; FlushLocked follows in the same iteration. For the
+// loop, holding Lock, outside any event of the connection.
+func (c *Conn) QueueSharedLocked(list []*Shared) error {
+	if err := c.admitLocked(0, true); err != nil {
+		return err
+	}
+	o := c.queueLocked()
+	for _, s := range list {
+		o.appendRef(s.b)
+	}
+	c.markLocked()
+	return nil
+}
+
+// FlushLocked sends what QueueSharedLocked queued, in as few system calls as
+// will do. For the loop, holding Lock.
+func (c *Conn) FlushLocked() {
+	if c.out != nil && c.want&writable == 0 {
+		c.flushLocked()
+	}
 }
 
 // Lock takes the mutex of the connection, which guards its write side. A

@@ -18,10 +18,11 @@ func (ws *WebSocket) Close(code StatusCode, reason string) error {
 	if code != 0 && code != StatusNoStatusRcvd && !code.ValidOnWire() {
 		return ErrInvalidStatus
 	}
-	ws.conn.Lock()
+	ws.lockSend()
 	first := ws.sendCloseLocked(code, reason)
 	ws.conn.Unlock()
 	if first {
+		ws.retire()
 		ws.conn.Notify() // the loop sets the deadline
 	}
 	return nil
@@ -30,6 +31,13 @@ func (ws *WebSocket) Close(code StatusCode, reason string) error {
 // CloseNow drops the connection and what is queued, without a close frame: the
 // peer sees 1006. Any goroutine.
 func (ws *WebSocket) CloseNow() { ws.conn.Close(loop.CloseNow) }
+
+// retire takes a connection that is closing out of its topics.
+func (ws *WebSocket) retire() {
+	if m := ws.member.Load(); m != nil {
+		m.retire()
+	}
+}
 
 // sendCloseLocked sends the one close frame of this side. It says whether it
 // was the first to try.
@@ -64,6 +72,7 @@ func (ws *WebSocket) peerClosed(payload []byte) {
 	}
 	ws.conn.Unlock()
 	ws.failed = true // §5.5.1: whatever follows does not count
+	ws.retire()
 	if ws.endpoint.role == codec.Server {
 		ws.conn.Close(loop.CloseLinger) // §7.1.1: the server ends the transport first
 	}
@@ -94,6 +103,7 @@ func (ws *WebSocket) fail(code StatusCode, reason string, err error) {
 		x.code, x.reason = code, reason
 	}
 	ws.conn.Unlock()
+	ws.retire()
 	ws.conn.Close(mode)
 	ws.conn.SetTimer(ws.endpoint.limits.CloseTimeout)
 	ws.report(err)
@@ -123,6 +133,9 @@ func (ws *WebSocket) ended(cause error) {
 	x.held, x.pong = nil, nil
 	code, reason, told := x.code, x.reason, x.err != nil
 	ws.conn.Unlock()
+	if m := ws.member.Load(); m != nil {
+		m.leaveAll()
+	}
 	if code == 0 {
 		code = StatusAbnormalClosure // §7.1.5
 	}

@@ -86,6 +86,9 @@ func (h *handler) OnDrain() {
 	ws := (*WebSocket)(h)
 	defer ws.guard()
 	ws.sendDuePong()
+	if m := ws.member.Load(); m != nil {
+		m.drained()
+	}
 	if fn := ws.callbacks.OnDrain; fn != nil && ws.state.Load() == stateOpen {
 		fn(ws)
 	}

@@ -28,7 +28,7 @@ func (ws *WebSocket) SendPrepared(p *Prepared) error {
 	if ws.endpoint.role == codec.Client {
 		return ws.sendMasked(p.op, p.op, true, p.payload)
 	}
-	ws.conn.Lock()
+	ws.lockSend()
 	defer ws.conn.Unlock()
 	if _, err := ws.nextFrameLocked(p.op, p.op); err != nil {
 		return err

@@ -60,6 +60,10 @@ type Server struct {
 	// Limits bounds what a peer may cost. The zero value means the defaults.
 	Limits Limits
 
+	// Slow says what happens to what is published to subscribers that read too
+	// slowly. The zero value closes them.
+	Slow Slow
+
 	// HTTP serves requests that ask for no WebSocket, on the same port, through
 	// a net/http server. nil answers them with 426.
 	HTTP http.Handler
@@ -98,6 +102,9 @@ func (s *Server) started() error {
 		s.workers = newWorkers()
 		s.web = newWebSide(s)
 		s.group, s.startErr = loop.Start(loop.Config{Loops: s.Loops, Logger: s.endpoint.log})
+		if s.startErr == nil {
+			s.endpoint.hub = newHub(s.group, s.Slow.withDefaults(s.endpoint))
+		}
 	})
 	return s.startErr
 }

@@ -34,6 +34,9 @@ type WebSocket struct {
 	state  atomic.Uint32
 	paused atomic.Bool
 
+	// Set once, under the lock of conn.
+	member atomic.Pointer[member] // nil until it subscribes
+
 	// Guarded by the lock of conn.
 	fragments OpCode  // of the message begun by SendFragment; 0: none
 	extras    *extras // what most connections never need
@@ -47,6 +50,7 @@ type endpoint struct {
 	reader    codec.ReaderConfig
 	policy    loop.WritePolicy
 	callbacks Callbacks
+	hub       *hub // nil for a client
 	log       *slog.Logger
 	gone      func() // counts a connection that ended; nil: nobody counts
 }
@@ -69,6 +73,7 @@ func newEndpoint(role codec.Role, limits Limits, callbacks Callbacks, log *slog.
 // extras hold what a connection needs rarely or once.
 type extras struct {
 	subprotocol string
+	slow        *Slow // nil: that of the server or the topic
 	value       any
 	done        chan struct{}
 	ended       bool   // OnClose has returned

@@ -403,7 +403,7 @@ func (c *Conn) settleLocked() (drain bool, over error) {
 		c.flags = (c.flags | finSent) &^ (readPaused | eof)
 		c.updateInterestLocked()
 	}
-	if c.flags&drainArmed != 0 && c.queuedLocked() <= c.policy.Low && c.flags&closing == 0 {
+	if c.flags&drainArmed != 0 && c.QueuedLocked() <= c.policy.Low && c.flags&closing == 0 {
 		c.flags &^= drainArmed
 		return true, nil
 	}

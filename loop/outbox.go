@@ -259,7 +259,7 @@ func (c *Conn) ArmDrainLocked() { c.flags |= drainArmed }
 func (c *Conn) Queued() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.queuedLocked()
+	return c.QueuedLocked()
 }
 
 // Stalled returns for how long the socket has taken nothing of what is queued;
@@ -273,7 +273,8 @@ func (c *Conn) Stalled() time.Duration {
 	return c.loop.group.now() - c.out.progress
 }
 
-func (c *Conn) queuedLocked() int {
+// QueuedLocked is Queued for a caller that holds Lock.
+func (c *Conn) QueuedLocked() int {
 	if c.out == nil {
 		return 0
 	}
@@ -286,7 +287,7 @@ func (c *Conn) admitLocked(n int, urgent bool) error {
 		return ErrClosed
 	}
 	limit := c.policy.Limit
-	if limit <= 0 || urgent || c.queuedLocked()+n <= limit {
+	if limit <= 0 || urgent || c.QueuedLocked()+n <= limit {
 		return nil
 	}
 	if c.flags&corked != 0 && c.want&writable == 0 && c.out != nil {

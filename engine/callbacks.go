@@ -36,7 +36,8 @@ type Callbacks struct {
 	// OnError is told what went wrong before OnClose follows.
 	OnError func(ws *WebSocket, err error)
 	// OnClose is the last callback, once. code is what the peer sent in its
-	// close frame; 1005 if that was empty; 1006 if none came.
+	// close frame, 1005 if that was empty; what this side sent if it failed the
+	// connection; 1006 otherwise.
 	OnClose func(ws *WebSocket, code StatusCode, reason string)
 }
 

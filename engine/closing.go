@@ -28,9 +28,21 @@ func (ws *WebSocket) Close(code StatusCode, reason string) error {
 	return nil
 }
 
-// CloseNow drops the connection and what is queued, without a close frame: the
-// peer sees 1006. Any goroutine.
-func (ws *WebSocket) CloseNow() { ws.conn.Close(loop.CloseNow) }
+// CloseNow drops the connection and what is queued, without a close frame: both
+// sides see 1006, and Err is ErrClosed. Any goroutine.
+func (ws *WebSocket) CloseNow() {
+	ws.conn.Lock()
+	switch ws.state.Load() {
+	case stateOpen, stateCloseSent: // nothing more is sent or delivered
+		ws.state.Store(stateClosed)
+		if x := ws.extrasLocked(); x.err == nil {
+			x.err = ErrClosed
+		}
+	case stateOpening, stateCloseReceived, stateClosed: // nothing to add
+	}
+	ws.conn.Unlock()
+	ws.conn.Close(loop.CloseNow)
+}
 
 // retire takes a connection that is closing out of its topics.
 func (ws *WebSocket) retire() {

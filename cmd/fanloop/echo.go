@@ -74,7 +74,7 @@ Ctrl-C or SIGTERM closes connections in order (1001), the second ends at once.`,
 	countFlag(flags, &o.loops, "loops", "event loops; 0: one per CPU")
 	sizeFlag(flags, &o.maxMessage, "max-message", "largest message taken; 0: no limit")
 	countFlag(flags, &o.maxConnections, "max-connections", "most connections at a time; 0: no limit")
-	durationFlag(flags, &o.handshakeTimeout, "handshake-timeout", "time for the opening handshake")
+	positiveFlag(flags, &o.handshakeTimeout, "handshake-timeout", "time for the opening handshake")
 	durationFlag(flags, &o.pingInterval, "ping-interval", "silence before a ping; 0: no pings")
 	durationFlag(flags, &o.idleTimeout, "idle-timeout", "time without a message before the close; 0: none")
 	durationFlag(flags, &o.shutdownTimeout, "shutdown-timeout", "time for connections to close at the end")
@@ -127,9 +127,6 @@ func (o *echoOptions) shutdown(srv *engine.Server, log *slog.Logger) error {
 
 // server is the echo server of o, not started yet.
 func (o *echoOptions) server(log *slog.Logger) (*engine.Server, error) {
-	if o.handshakeTimeout == 0 {
-		return nil, usagef("--handshake-timeout 0s: it cannot be off, or slow clients would pile up")
-	}
 	origin, err := originPolicy(o.origins)
 	if err != nil {
 		return nil, err

@@ -1,7 +1,9 @@
-// Command fanloop runs the engine's echo server with a page to try it.
+// Command fanloop runs the engine's echo server with a page to try it, and
+// speaks WebSocket from a terminal.
 //
 // A message's way through fanloop echo is that of package engine; the program
-// adds the callback that sends it back.
+// adds the callback that sends it back. In fanloop dial a line of stdin becomes
+// a message, and a message a line of stdout.
 package main
 
 import (
@@ -22,6 +24,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1 // it could not do what it was asked to
 	exitUsage  = 2 // wrong command, flag, variable or input
+	exitClosed = 3 // dial: the connection ended in another way than in order
 )
 
 func main() {
@@ -48,7 +51,10 @@ func run(ctx context.Context, args []string, std stdio) int {
 		return exitOK
 	}
 	var usage *usageError
-	if errors.As(err, &usage) {
+	switch {
+	case errors.Is(err, errClosed):
+		return exitClosed // dial has said how
+	case errors.As(err, &usage):
 		fmt.Fprintf(std.err, "fanloop: %s\nRun '%s --help' for usage.\n", oneLine(err), cmd.CommandPath())
 		return exitUsage
 	}
@@ -72,10 +78,11 @@ func usagef(format string, args ...any) error {
 
 func newRoot(std stdio) *cobra.Command {
 	root := &cobra.Command{
-		Use:               "fanloop",
-		Short:             "WebSockets on event loops",
-		Long:              "fanloop is a WebSocket engine on event loops, to try and to measure.",
-		Example:           `  fanloop echo   an echo server with a page at http://127.0.0.1:9001/`,
+		Use:   "fanloop",
+		Short: "WebSockets on event loops",
+		Long:  "fanloop is a WebSocket engine on event loops, to try and to measure.",
+		Example: `  fanloop echo                        an echo server with a page at http://127.0.0.1:9001/
+  fanloop dial ws://127.0.0.1:9001/   talk to it from the terminal`,
 		Args:              noCommand,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return applyEnvironment(cmd.Flags()) },
@@ -89,7 +96,7 @@ func newRoot(std stdio) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
 	root.SetUsageTemplate(usageTemplate)
-	root.AddCommand(newEcho(std))
+	root.AddCommand(newEcho(std), newDial(std), newVersion(std))
 	for _, cmd := range root.Commands() {
 		showVariables(cmd.Flags())
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/fanloop-go/fanloop/engine"
 )
 
 // value is a flag whose parser says in its error what it wants.
@@ -48,6 +50,15 @@ func durationFlag(flags *pflag.FlagSet, p *time.Duration, name, usage string) {
 	flags.Var(&value[time.Duration]{p, "duration", parseDuration, time.Duration.String}, name, usage)
 }
 
+func positiveFlag(flags *pflag.FlagSet, p *time.Duration, name, usage string) {
+	flags.Var(&value[time.Duration]{p, "duration", parsePositive, time.Duration.String}, name, usage)
+}
+
+func codeFlag(flags *pflag.FlagSet, p *engine.StatusCode, name, usage string) {
+	format := func(c engine.StatusCode) string { return strconv.Itoa(int(c)) }
+	flags.Var(&value[engine.StatusCode]{p, "code", parseCode, format}, name, usage)
+}
+
 func levelFlag(flags *pflag.FlagSet, p *slog.Level, name, usage string) {
 	format := func(l slog.Level) string { return strings.ToLower(l.String()) }
 	flags.Var(&value[slog.Level]{p, "level", parseLevel, format}, name, usage)
@@ -66,6 +77,22 @@ func parseDuration(s string) (time.Duration, error) {
 		return d, nil
 	}
 	return 0, errors.New("want a duration like 500ms, 10s or 2m")
+}
+
+func parsePositive(s string) (time.Duration, error) {
+	if d, err := parseDuration(s); err == nil && d > 0 {
+		return d, nil
+	}
+	return 0, errors.New("want a duration above 0, like 500ms or 10s")
+}
+
+// parseCode takes what may stand in a close frame (RFC 6455 section 7.4), and 0.
+func parseCode(s string) (engine.StatusCode, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if code := engine.StatusCode(n); err == nil && (n == 0 || code.ValidOnWire()) {
+		return code, nil
+	}
+	return 0, errors.New("want 1000-1003, 1007-1014, 3000-4999 or 0 for none")
 }
 
 func parseLevel(s string) (slog.Level, error) {

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// What the linker may set (-ldflags "-X main.version=v1.2.3"). Empty: what the
+// go command noted in the binary counts.
+var (
+	version string
+	commit  string
+	date    string
+)
+
+func newVersion(std stdio) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version, and what it was built from and with",
+		Args:  noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			info, _ := debug.ReadBuildInfo()
+			_, err := fmt.Fprint(std.out, describe(info))
+			return err
+		},
+	}
+}
+
+// describe is the text of fanloop version. info may be nil.
+func describe(info *debug.BuildInfo) string {
+	if info == nil {
+		info = new(debug.BuildInfo)
+	}
+	settings := make(map[string]string)
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	revision := settings["vcs.revision"]
+	if revision != "" && settings["vcs.modified"] == "true" {
+		revision += " with changes"
+	}
+	var b strings.Builder
+	line := func(name string, values ...string) {
+		for _, v := range values {
+			if v != "" {
+				fmt.Fprintf(&b, "%-9s %s\n", name, v)
+				return
+			}
+		}
+	}
+	line("fanloop", version, info.Main.Version, "unknown version")
+	line("commit", commit, revision)
+	line("date", date, settings["vcs.time"])
+	line("go", runtime.Version())
+	line("platform", runtime.GOOS+"/"+runtime.GOARCH)
+	return b.String()
+}

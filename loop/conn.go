@@ -363,7 +363,7 @@ func (c *Conn) uncork() (drain bool) {
 	c.mu.Lock()
 	c.flags &^= corked
 	if c.out != nil && c.want&writable == 0 {
-		c.flushLocked()
+		c.flushOnLoopLocked()
 	}
 	var over error
 	if c.flags != 0 {
@@ -472,7 +472,7 @@ func (c *Conn) writeReady() {
 	c.mu.Lock()
 	if c.flags&connecting == 0 {
 		if c.out != nil {
-			c.flushLocked()
+			c.flushOnLoopLocked()
 		}
 		c.mu.Unlock()
 		c.leave()
@@ -512,6 +512,7 @@ func (c *Conn) readReady(ev interest) {
 			return
 		}
 		n, err := recv(int(c.fd), buf)
+		c.loop.counters.BytesIn += uint64(max(n, 0))
 		if n > 0 && f&closing == 0 {
 			c.handler.OnData(buf[:n])
 			Poison(buf[:n])

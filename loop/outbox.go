@@ -34,6 +34,7 @@ type outbox struct {
 	segs     []segment
 	first    int           // segs before it are sent
 	size     int           // bytes queued
+	tallied  int           // of them, those that the loop counts
 	progress time.Duration // when the socket last took bytes
 	cork     []byte        // the loop's cork only: its own buffer, reused
 }
@@ -127,7 +128,7 @@ func (o *outbox) reset() {
 		o.drop(i)
 	}
 	Poison(o.cork)
-	o.segs, o.first, o.size, o.cork = o.segs[:0], 0, 0, o.cork[:0]
+	o.segs, o.first, o.size, o.tallied, o.cork = o.segs[:0], 0, 0, 0, o.cork[:0]
 	if cap(o.segs) > maxBuffers {
 		o.segs = nil
 	}
@@ -165,6 +166,7 @@ func (c *Conn) WriteLocked(head, body []byte, urgent bool) error {
 			o.append(body)
 		}
 		c.markLocked()
+		c.tallyLocked()
 		return nil
 	}
 	sent, done := c.gatherLocked(head, body)
@@ -202,6 +204,7 @@ func (c *Conn) WriteSharedLocked(s *Shared, urgent bool) error {
 	if c.appendsLocked(len(s.b)) {
 		c.queueLocked().appendRef(s.b)
 		c.markLocked()
+		c.tallyLocked()
 		return nil
 	}
 	sent, done := c.gatherLocked(s.b, nil)
@@ -233,8 +236,22 @@ func (c *Conn) QueueSharedLocked(list []*Shared) error {
 // will do. For the loop, holding Lock.
 func (c *Conn) FlushLocked() {
 	if c.out != nil && c.want&writable == 0 {
-		c.flushLocked()
+		c.flushOnLoopLocked()
 	}
+}
+
+// flushOnLoopLocked is flushLocked for the loop, which counts without atomics.
+func (c *Conn) flushOnLoopLocked() {
+	before := c.QueuedLocked()
+	c.flushLocked()
+	c.loop.counters.BytesOut += uint64(before - c.QueuedLocked())
+}
+
+// flushElsewhereLocked is flushLocked for any goroutine.
+func (c *Conn) flushElsewhereLocked() {
+	before := c.QueuedLocked()
+	c.flushLocked()
+	c.loop.sentElsewhere.Add(uint64(before - c.QueuedLocked()))
 }
 
 // Lock takes the mutex of the connection, which guards its write side. A
@@ -291,7 +308,7 @@ func (c *Conn) admitLocked(n int, urgent bool) error {
 		return nil
 	}
 	if c.flags&corked != 0 && c.want&writable == 0 && c.out != nil {
-		c.flushLocked() // no backlog yet: the socket was not asked
+		c.flushElsewhereLocked() // no backlog yet: the socket was not asked
 		if c.flags&broken != 0 {
 			return ErrClosed
 		}
@@ -320,7 +337,7 @@ func (c *Conn) appendsLocked(n int) bool {
 	case len(c.out.segs) == 1:
 		return false
 	}
-	c.flushLocked() // or one event could queue without bound
+	c.flushElsewhereLocked() // or one event could queue without bound
 	return c.want&writable != 0 || n < gatherMin
 }
 
@@ -353,6 +370,7 @@ func (c *Conn) blockedLocked() {
 		c.out.progress = c.loop.group.now()
 		c.updateInterestLocked()
 	}
+	c.tallyLocked()
 }
 
 // keepLocked moves what is left in the loop's cork to an outbox of c's own.
@@ -386,6 +404,7 @@ func (c *Conn) gatherLocked(head, body []byte) (sent int, done bool) {
 	} else {
 		sent, err = send3(int(c.fd), queued, head, body)
 	}
+	c.loop.sentElsewhere.Add(uint64(max(sent, 0)))
 	switch {
 	case err == unix.EAGAIN:
 		return 0, false
@@ -455,6 +474,9 @@ func (o *outbox) send(fd int, g *gather) (int, error) {
 func (c *Conn) releaseLocked() {
 	o := c.out
 	c.out = nil
+	if o.tallied != 0 {
+		c.loop.queued.Add(int64(-o.tallied))
+	}
 	o.reset()
 	if o != c.loop.cork {
 		outboxes.Put(o)

@@ -1,0 +1,89 @@
+package loop
+
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
+// Counters count what a loop did since it started.
+type Counters struct {
+	// BytesIn and BytesOut are what was received, and given to the kernel.
+	BytesIn, BytesOut uint64
+	// MessagesIn and MessagesOut are what handlers told by CountIn and CountOut.
+	MessagesIn, MessagesOut uint64
+}
+
+// Counters returns the counters of the loop as of the end of its last
+// iteration. Any goroutine.
+func (l *Loop) Counters() Counters {
+	return Counters{
+		BytesIn:     atomic.LoadUint64(&l.public.BytesIn),
+		BytesOut:    atomic.LoadUint64(&l.public.BytesOut) + l.sentElsewhere.Load(),
+		MessagesIn:  atomic.LoadUint64(&l.public.MessagesIn),
+		MessagesOut: l.messagesOut.Load(),
+	}
+}
+
+// CountIn adds n messages received. Loop only.
+func (l *Loop) CountIn(n int) { l.counters.MessagesIn += uint64(n) }
+
+// CountOut adds n messages sent. Any goroutine.
+func (l *Loop) CountOut(n int) { l.messagesOut.Add(uint64(n)) }
+
+// Queued returns the bytes that wait in the queues of the loop's connections.
+// Any goroutine.
+func (l *Loop) Queued() int { return int(l.queued.Load()) }
+
+// publish lets others see the counters of the loop.
+func (l *Loop) publish() {
+	if l.counters.BytesIn != l.public.BytesIn {
+		atomic.StoreUint64(&l.public.BytesIn, l.counters.BytesIn)
+		atomic.StoreUint64(&l.public.MessagesIn, l.counters.MessagesIn)
+	}
+	if l.counters.BytesOut != l.public.BytesOut {
+		atomic.StoreUint64(&l.public.BytesOut, l.counters.BytesOut)
+	}
+}
+
+// tallyLocked keeps the loop's count of queued bytes. It follows whatever
+// changes the queue of a connection that waits for its socket.
+func (c *Conn) tallyLocked() {
+	o := c.out
+	if o == nil || o == c.loop.cork || o.size == o.tallied {
+		return
+	}
+	l := c.loop
+	total := l.queued.Add(int64(o.size - o.tallied))
+	o.tallied = o.size
+	if budget := l.group.cfg.QueueBudget; budget > 0 && total > int64(budget) && !l.over.Swap(true) {
+		_ = l.post(mail{fn: l.overload}) // ended: its queues are gone
+	}
+}
+
+// relieve tells the owner of the group that a loop is over its budget.
+func (l *Loop) relieve() {
+	l.over.Store(false)
+	if l.Queued() > l.group.cfg.QueueBudget {
+		l.group.cfg.OnOverBudget(l)
+	}
+}
+
+// HeldLocked returns the bytes of the buffers that the queue of c owns, and
+// notes in shared, by their first byte, those that it shares with others. For a
+// caller that holds Lock.
+func (c *Conn) HeldLocked(shared map[*byte]int) (own int) {
+	o := c.out
+	if o == nil || o == c.loop.cork {
+		return 0
+	}
+	for _, s := range o.segs[o.first:] {
+		switch {
+		case s.chunk != nil:
+			own += cap(s.chunk.b)
+		case len(s.b) > 0:
+			first := unsafe.SliceData(s.b)
+			shared[first] = max(shared[first], len(s.b))
+		}
+	}
+	return own
+}

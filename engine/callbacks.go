@@ -86,14 +86,17 @@ func (ws *WebSocket) OnClose(fn func(ws *WebSocket, code StatusCode, reason stri
 }
 
 // guard turns a panic of a callback into the end of this connection alone. It
-// is deferred around everything that calls callbacks.
+// is deferred around everything that calls callbacks on the loop.
 func (ws *WebSocket) guard() {
-	v := recover()
-	if v == nil {
-		return
+	if v := recover(); v != nil {
+		ws.panicked(v)()
 	}
+}
+
+// panicked logs a panic. What it returns fails the connection, on the loop.
+func (ws *WebSocket) panicked(v any) func() {
 	err := &PanicError{Value: v, Stack: debug.Stack()}
 	ws.endpoint.log.Error("engine: a callback panicked; its connection is closed with 1011",
 		"panic", fmt.Sprint(v), "stack", string(err.Stack))
-	ws.fail(StatusInternalError, "internal error", err)
+	return func() { ws.fail(StatusInternalError, "internal error", err) }
 }

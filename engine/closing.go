@@ -157,13 +157,23 @@ func (ws *WebSocket) ended(cause error) {
 	ws.conn.Lock()
 	x.code = code
 	ws.conn.Unlock()
+	if ws.endpoint.dispatcher != nil {
+		ws.dispatch(func() { ws.finish(code, reason) })
+		return
+	}
+	ws.finish(code, reason)
+}
+
+// finish is the last callback, and what follows it.
+func (ws *WebSocket) finish(code StatusCode, reason string) {
 	ws.callClose(code, reason)
 	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	x := ws.extras
 	x.ended = true
 	if x.done != nil {
 		close(x.done)
 	}
-	ws.conn.Unlock()
 }
 
 func (ws *WebSocket) callClose(code StatusCode, reason string) {

@@ -48,6 +48,9 @@ var (
 	// ErrSlow: more than Slow.Limit waited for a subscriber, and its policy is
 	// SlowClose.
 	ErrSlow = errors.New("engine: the subscriber reads too slowly for what is published")
+	// ErrOverload: Limits.MaxQueuedTotal was reached, and this connection held
+	// much of it.
+	ErrOverload = errors.New("engine: too much is queued on this server; the slowest connections are dropped")
 	// ErrHandshakeTimeout: the opening handshake took longer than
 	// Limits.HandshakeTimeout.
 	ErrHandshakeTimeout = errors.New("engine: the opening handshake took too long")

@@ -355,6 +355,7 @@ func (f *fan) deliver(p *part, together bool) {
 	f.batch = coalesce(f.batch[:0], p.inflight)
 	last := p.upTo
 	first := last - uint64(len(p.inflight)) + 1
+	sent := 0
 	for _, s := range p.subs {
 		ws := s.member.ws
 		c := &ws.conn
@@ -376,6 +377,7 @@ func (f *fan) deliver(p *part, together bool) {
 			_ = c.WriteSharedLocked(f.batch[0], true) // closed meanwhile: nobody to tell
 		}
 		s.seq = last
+		sent += len(p.inflight)
 		blocked := c.BlockedLocked()
 		c.Unlock()
 		if blocked {
@@ -383,6 +385,7 @@ func (f *fan) deliver(p *part, together bool) {
 		}
 	}
 	clear(f.batch)
+	f.loop.CountOut(sent)
 }
 
 // flushTouched sends what deliver queued.

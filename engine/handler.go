@@ -59,7 +59,7 @@ func (h *handler) OnNotify() {
 	defer ws.guard()
 	if ws.state.Load() == stateCloseSent && !ws.failed {
 		ws.conn.SetTimer(ws.endpoint.limits.CloseTimeout)
-		ws.paused.Store(false) // or the answer would never be read
+		ws.paused.Store(0) // or the answer would never be read
 	}
 	ws.resume()
 }

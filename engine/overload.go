@@ -21,7 +21,7 @@ func (s *Server) relieve(l *loop.Loop) {
 		}
 	})
 	slices.SortFunc(holders, func(a, b holder) int { return cmp.Compare(b.queued, a.queued) })
-	excess := l.Queued() - s.endpoint.limits.MaxQueuedTotal/len(s.group.Loops())*9/10
+	excess := l.Queued() - l.QueueBudget()/10*9
 	for _, h := range holders {
 		if excess <= 0 {
 			return

@@ -33,5 +33,7 @@ func (ws *WebSocket) SendPrepared(p *Prepared) error {
 	if _, err := ws.nextFrameLocked(p.op, p.op); err != nil {
 		return err
 	}
-	return ws.conn.WriteSharedLocked(p.frame, false)
+	err := ws.conn.WriteSharedLocked(p.frame, false)
+	ws.sentFrameLocked(p.op, true, err)
+	return err
 }

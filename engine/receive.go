@@ -8,7 +8,7 @@ import (
 // receive reads what arrived, event by event.
 func (ws *WebSocket) receive(b []byte) {
 	for !ws.failed {
-		if ws.paused.Load() {
+		if ws.paused.Load() != 0 {
 			ws.hold(b)
 			return
 		}
@@ -36,14 +36,24 @@ func (ws *WebSocket) deliver(ev *codec.Event) {
 		return // §1.4: data after a close frame is discarded
 	}
 	ws.messaged = ws.heard
+	ws.conn.Loop().CountIn(1)
+	if ws.endpoint.dispatcher != nil {
+		ws.dispatchMessage(ev.OpCode, ev.Payload, ev.Fin)
+		return
+	}
+	ws.callMessage(ev.OpCode, ev.Payload, ev.Fin)
+}
+
+// callMessage gives a message, or a piece of one, to its callback.
+func (ws *WebSocket) callMessage(op OpCode, p []byte, fin bool) {
 	cb := ws.callbacks
 	switch {
 	case cb.OnFragment != nil:
-		cb.OnFragment(ws, ev.OpCode, ev.Payload, ev.Fin)
-	case ev.OpCode == Text && cb.OnText != nil:
-		cb.OnText(ws, ev.Payload)
-	case ev.OpCode == Binary && cb.OnBinary != nil:
-		cb.OnBinary(ws, ev.Payload)
+		cb.OnFragment(ws, op, p, fin)
+	case op == Text && cb.OnText != nil:
+		cb.OnText(ws, p)
+	case op == Binary && cb.OnBinary != nil:
+		cb.OnBinary(ws, p)
 	}
 }
 
@@ -85,7 +95,7 @@ func (ws *WebSocket) hold(b []byte) {
 
 // resume goes on after a pause: first what is held, then the socket.
 func (ws *WebSocket) resume() {
-	if ws.paused.Load() || ws.opening != nil {
+	if ws.paused.Load() != 0 || ws.opening != nil {
 		return
 	}
 	ws.conn.Lock()
@@ -97,7 +107,7 @@ func (ws *WebSocket) resume() {
 	if held != nil {
 		ws.receive(held)
 	}
-	if !ws.paused.Load() {
+	if ws.paused.Load() == 0 {
 		ws.conn.ResumeRead()
 	}
 }

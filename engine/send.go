@@ -110,6 +110,7 @@ func (ws *WebSocket) sentFrameLocked(op OpCode, fin bool, err error) {
 	case err != nil:
 	case fin:
 		ws.fragments = 0
+		ws.conn.Loop().CountOut(1)
 	default:
 		ws.fragments = op
 	}

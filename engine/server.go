@@ -64,6 +64,10 @@ type Server struct {
 	// slowly. The zero value closes them.
 	Slow Slow
 
+	// Dispatch runs message callbacks on a pool of goroutines. nil runs them on
+	// the loops, which is much cheaper.
+	Dispatch *Dispatch
+
 	// HTTP serves requests that ask for no WebSocket, on the same port, through
 	// a net/http server. nil answers them with 426.
 	HTTP http.Handler
@@ -99,9 +103,15 @@ func (s *Server) started() error {
 		s.drained = make(chan struct{})
 		s.endpoint = newEndpoint(codec.Server, s.Limits, s.Callbacks, s.Logger)
 		s.endpoint.gone = s.forget
+		s.endpoint.dispatcher = newDispatcher(s.Dispatch)
 		s.workers = newWorkers()
 		s.web = newWebSide(s)
-		s.group, s.startErr = loop.Start(loop.Config{Loops: s.Loops, Logger: s.endpoint.log})
+		s.group, s.startErr = loop.Start(loop.Config{
+			Loops:        s.Loops,
+			QueueBudget:  s.endpoint.limits.MaxQueuedTotal,
+			OnOverBudget: s.relieve,
+			Logger:       s.endpoint.log,
+		})
 		if s.startErr == nil {
 			s.endpoint.hub = newHub(s.group, s.Slow.withDefaults(s.endpoint))
 		}

@@ -32,7 +32,7 @@ type WebSocket struct {
 
 	// Written under the lock of conn, read by anyone.
 	state  atomic.Uint32
-	paused atomic.Bool
+	paused atomic.Uint32 // pausedBy bits
 
 	// Set once, under the lock of conn.
 	member atomic.Pointer[member] // nil until it subscribes
@@ -45,14 +45,15 @@ type WebSocket struct {
 // endpoint is what the connections of one Server, or of one Dial, share.
 // Immutable.
 type endpoint struct {
-	role      codec.Role
-	limits    Limits
-	reader    codec.ReaderConfig
-	policy    loop.WritePolicy
-	callbacks Callbacks
-	hub       *hub // nil for a client
-	log       *slog.Logger
-	gone      func() // counts a connection that ended; nil: nobody counts
+	role       codec.Role
+	limits     Limits
+	reader     codec.ReaderConfig
+	policy     loop.WritePolicy
+	callbacks  Callbacks
+	hub        *hub        // nil for a client
+	dispatcher *dispatcher // nil: callbacks run on the loop
+	log        *slog.Logger
+	gone       func() // counts a connection that ended; nil: nobody counts
 }
 
 func newEndpoint(role codec.Role, limits Limits, callbacks Callbacks, log *slog.Logger) *endpoint {
@@ -73,6 +74,7 @@ func newEndpoint(role codec.Role, limits Limits, callbacks Callbacks, log *slog.
 // extras hold what a connection needs rarely or once.
 type extras struct {
 	subprotocol string
+	lane        *lane // of the worker pool
 	slow        *Slow // nil: that of the server or the topic
 	value       any
 	done        chan struct{}
@@ -124,14 +126,24 @@ func (ws *WebSocket) Do(fn func()) error {
 // kernel's buffers, and no message callback comes until ResumeReading, not even
 // for what was received already. The peer's close is not noticed meanwhile. Any
 // goroutine; on another one than the loop's, a callback may be under way.
-func (ws *WebSocket) PauseReading() {
-	ws.paused.Store(true)
+func (ws *WebSocket) PauseReading() { ws.pause(pausedByUser) }
+
+// ResumeReading undoes PauseReading. Any goroutine.
+func (ws *WebSocket) ResumeReading() { ws.unpause(pausedByUser) }
+
+// Who paused reading.
+const (
+	pausedByUser uint32 = 1 << iota
+	pausedByDispatch
+)
+
+func (ws *WebSocket) pause(by uint32) {
+	ws.paused.Or(by)
 	ws.conn.PauseRead()
 }
 
-// ResumeReading undoes PauseReading. Any goroutine.
-func (ws *WebSocket) ResumeReading() {
-	if ws.paused.Swap(false) {
+func (ws *WebSocket) unpause(by uint32) {
+	if ws.paused.And(^by) == by {
 		ws.conn.Notify()
 	}
 }

@@ -34,6 +34,15 @@ func (l *Loop) CountOut(n int) { l.messagesOut.Add(uint64(n)) }
 // Any goroutine.
 func (l *Loop) Queued() int { return int(l.queued.Load()) }
 
+// QueueBudget is the loop's part of Config.QueueBudget; 0 means none.
+func (l *Loop) QueueBudget() int {
+	cfg := &l.group.cfg
+	if cfg.QueueBudget <= 0 {
+		return 0
+	}
+	return max(1, cfg.QueueBudget/cfg.Loops)
+}
+
 // publish lets others see the counters of the loop.
 func (l *Loop) publish() {
 	if l.counters.BytesIn != l.public.BytesIn {
@@ -55,7 +64,7 @@ func (c *Conn) tallyLocked() {
 	l := c.loop
 	total := l.queued.Add(int64(o.size - o.tallied))
 	o.tallied = o.size
-	if budget := l.group.cfg.QueueBudget; budget > 0 && total > int64(budget) && !l.over.Swap(true) {
+	if budget := l.QueueBudget(); budget > 0 && total > int64(budget) && !l.over.Swap(true) {
 		_ = l.post(mail{fn: l.overload}) // ended: its queues are gone
 	}
 }
@@ -63,7 +72,7 @@ func (c *Conn) tallyLocked() {
 // relieve tells the owner of the group that a loop is over its budget.
 func (l *Loop) relieve() {
 	l.over.Store(false)
-	if l.Queued() > l.group.cfg.QueueBudget {
+	if l.Queued() > l.QueueBudget() {
 		l.group.cfg.OnOverBudget(l)
 	}
 }

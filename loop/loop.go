@@ -27,7 +27,7 @@ type Loop struct {
 	// What other goroutines count.
 	messagesOut   atomic.Uint64
 	sentElsewhere atomic.Uint64
-	alive   atomic.Bool // set by the loop for the watchdog
+	alive         atomic.Bool // set by the loop for the watchdog
 
 	// Owned by the loop.
 	now       time.Duration // since the group started, read once per batch

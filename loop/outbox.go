@@ -243,15 +243,17 @@ func (c *Conn) FlushLocked() {
 // flushOnLoopLocked is flushLocked for the loop, which counts without atomics.
 func (c *Conn) flushOnLoopLocked() {
 	before := c.QueuedLocked()
-	c.flushLocked()
-	c.loop.counters.BytesOut += uint64(before - c.QueuedLocked())
+	if c.flushLocked() {
+		c.loop.counters.BytesOut += uint64(before - c.QueuedLocked())
+	}
 }
 
 // flushElsewhereLocked is flushLocked for any goroutine.
 func (c *Conn) flushElsewhereLocked() {
 	before := c.QueuedLocked()
-	c.flushLocked()
-	c.loop.sentElsewhere.Add(uint64(before - c.QueuedLocked()))
+	if c.flushLocked() {
+		c.loop.sentElsewhere.Add(uint64(before - c.QueuedLocked()))
+	}
 }
 
 // Lock takes the mutex of the connection, which guards its write side. A
@@ -421,27 +423,28 @@ func (c *Conn) gatherLocked(head, body []byte) (sent int, done bool) {
 	return sent, sent == len(head)+len(body)
 }
 
-// flushLocked sends what is queued until the socket takes no more. It needs the
+// flushLocked sends what is queued until the socket takes no more; false if the
+// connection broke. It needs the
 // scratch of the loop, which is lent with the cork: for the loop, or for who
 // holds the mutex of the connection that is corked.
-func (c *Conn) flushLocked() {
+func (c *Conn) flushLocked() (ok bool) {
 	if c.flags&connecting != 0 {
-		return
+		return true
 	}
 	for o := c.out; ; {
 		sent, err := o.send(int(c.fd), c.loop.gather)
 		if err != nil {
 			if err == unix.EAGAIN {
 				c.blockedLocked()
-				return
+				return true
 			}
 			c.failLocked(errnoOf(err))
-			return
+			return false
 		}
 		if sent == o.size {
 			c.releaseLocked()
 			c.updateInterestLocked()
-			return
+			return true
 		}
 		o.consume(sent)
 		o.progress = c.loop.group.now()

@@ -116,12 +116,17 @@ func (ws *WebSocket) Do(fn func()) error {
 }
 
 // PauseReading stops TCP itself: the peer cannot send more than fits the
-// kernel's buffers, and no message callback comes until ResumeReading, not even
-// for what was received already. The peer's close is not noticed meanwhile. Any
-// goroutine; on another one than the loop's, a callback may be under way.
+// kernel's buffers and one read of the loop, and no message callback comes until
+// ResumeReading, not even for what was received already. The peer's close is not
+// noticed meanwhile, and the limits PongTimeout and IdleTimeout rest. It does
+// nothing after Close, whose answer has to be read. Any goroutine; on another
+// one than the loop's, a callback may be under way.
 func (ws *WebSocket) PauseReading() {
-	ws.paused.Store(true)
-	ws.conn.PauseRead()
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if ws.state.Load() == stateOpen {
+		ws.paused.Store(true) // receive sees it; only the loop pauses and resumes conn
+	}
 }
 
 // ResumeReading undoes PauseReading. Any goroutine.

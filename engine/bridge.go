@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/handshake"
-	"github.com/fanloop-go/fanloop/loop"
 )
 
 // webSide serves requests that ask for no WebSocket with a net/http server,
@@ -52,14 +51,14 @@ func (s *Server) serveWeb(w http.ResponseWriter, r *http.Request) {
 
 // handToHTTP gives a connection and the bytes read from it to the net/http
 // server. Loop only.
-func (s *Server) handToHTTP(ws *WebSocket, head, rest []byte) {
-	ws.opening = nil
+func (s *Server) handToHTTP(ws *WebSocket, u *upgrade, head, rest []byte) {
 	nc, err := ws.conn.Detach()
 	if err != nil {
 		ws.endpoint.log.Error("engine: cannot hand a connection to net/http", "err", err)
-		ws.conn.Close(loop.CloseNow)
+		u.reject(ws, handshake.Reject(http.StatusServiceUnavailable, "no descriptors left"))
 		return
 	}
+	ws.opening = nil
 	read := make([]byte, 0, len(head)+len(rest))
 	read = append(append(read, head...), rest...)
 	go func() { // Accept may be slow; the loop is not
@@ -98,7 +97,10 @@ func (w *webSide) Addr() net.Addr { return &net.TCPAddr{} }
 
 func (w *webSide) shutdown(ctx context.Context) error {
 	_ = w.Close()
-	return w.srv.Shutdown(ctx)
+	if err := w.srv.Shutdown(ctx); err != nil {
+		return errors.Join(err, w.srv.Close())
+	}
+	return nil
 }
 
 func (w *webSide) close() error {
@@ -196,16 +198,33 @@ func (s *Server) adopt(w http.ResponseWriter, req *handshake.Request, extra http
 		raw = rc.Conn
 	}
 	_ = raw.SetDeadline(time.Time{}) // net/http's own
-	s.conns.Add(1)
-	s.mu.Lock()
-	closing := s.closing // no goodbye would reach it
-	s.mu.Unlock()
 	ws := newWebSocket(s.endpoint, &adoption{server: s, req: req, extra: extra, buffered: buffered})
-	if closing || s.group.Adopt(raw, (*handler)(ws), &s.endpoint.policy) != nil {
-		s.forget()
-		_, _ = nc.Write(handshake.AppendRejection(nil, handshake.Reject(http.StatusServiceUnavailable, "server is shutting down")))
+	if err := s.enroll(raw, (*handler)(ws)); err != nil {
+		_, _ = nc.Write(handshake.AppendRejection(nil, err)) // gone: nobody to tell
 		_ = nc.Close()
 	}
+}
+
+// enroll gives a connection to the loops and counts it, or says why not. The
+// lock keeps Shutdown from saying goodbye to all in between.
+func (s *Server) enroll(nc net.Conn, h *handler) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return handshake.Reject(http.StatusServiceUnavailable, "server is shutting down")
+	}
+	defer s.checkDrainedLocked()
+	n := s.conns.Add(1)
+	if limit := s.endpoint.limits.MaxConnections; limit > 0 && n > int64(limit) {
+		s.conns.Add(-1)
+		return handshake.Reject(http.StatusServiceUnavailable, "too many connections")
+	}
+	if err := s.group.Adopt(nc, h, &s.endpoint.policy); err != nil {
+		s.conns.Add(-1)
+		s.endpoint.log.Error("engine: cannot take over a connection of net/http", "err", err)
+		return handshake.Reject(http.StatusServiceUnavailable, "connection cannot be taken over")
+	}
+	return nil
 }
 
 // hijack takes the connection behind w, and what was read of it and not used.

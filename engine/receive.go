@@ -82,8 +82,9 @@ func (ws *WebSocket) deliverControl(ev *codec.Event) {
 	}
 }
 
-// hold keeps bytes that arrived before the pause took effect.
+// hold stops reading and keeps what arrived before.
 func (ws *WebSocket) hold(b []byte) {
+	ws.conn.PauseRead()
 	if len(b) == 0 {
 		return
 	}
@@ -95,19 +96,27 @@ func (ws *WebSocket) hold(b []byte) {
 
 // resume goes on after a pause: first what is held, then the socket.
 func (ws *WebSocket) resume() {
-	if ws.paused.Load() != 0 || ws.opening != nil {
+	if ws.opening != nil {
 		return
 	}
+	for ws.paused.Load() == 0 {
+		ws.heard = ws.conn.Loop().Now() // the silence was this side's
+		held := ws.takeHeld()
+		if held == nil {
+			ws.conn.ResumeRead()
+			return
+		}
+		ws.receive(held) // which may pause, hold the rest, and be resumed
+	}
+}
+
+func (ws *WebSocket) takeHeld() []byte {
 	ws.conn.Lock()
-	var held []byte
-	if ws.extras != nil {
-		held, ws.extras.held = ws.extras.held, nil
+	defer ws.conn.Unlock()
+	if ws.extras == nil {
+		return nil
 	}
-	ws.conn.Unlock()
-	if held != nil {
-		ws.receive(held)
-	}
-	if ws.paused.Load() == 0 {
-		ws.conn.ResumeRead()
-	}
+	held := ws.extras.held
+	ws.extras.held = nil
+	return held
 }

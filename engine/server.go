@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/handshake"
@@ -86,6 +87,7 @@ type Server struct {
 	group    *loop.Group
 	workers  *workers
 	web      *webSide
+	done     <-chan struct{} // closed when the loops have ended
 
 	conns atomic.Int64 // handshakes included
 
@@ -93,13 +95,11 @@ type Server struct {
 	listeners []*loop.Listener
 	closing   bool
 	drained   chan struct{} // closed when conns falls to 0 while closing
-	done      chan struct{} // closed when everything has ended
 }
 
 // started starts the loops at the first call.
 func (s *Server) started() error {
 	s.start.Do(func() {
-		s.done = make(chan struct{})
 		s.drained = make(chan struct{})
 		s.endpoint = newEndpoint(codec.Server, s.Limits, s.Callbacks, s.Logger)
 		s.endpoint.gone = s.forget
@@ -113,6 +113,7 @@ func (s *Server) started() error {
 			Logger:       s.endpoint.log,
 		})
 		if s.startErr == nil {
+			s.done = s.group.Done()
 			s.endpoint.hub = newHub(s.group, s.Slow.withDefaults(s.endpoint))
 		}
 	})
@@ -144,12 +145,13 @@ func (s *Server) Listen(addr string) (net.Addr, error) {
 }
 
 // Serve serves connections of a listener that was opened elsewhere, which it
-// takes over and closes. The listener must give access to its descriptor
+// takes over and closes, also if it fails. The listener must give access to its descriptor
 // (*net.TCPListener, *net.UnixListener). It returns ErrServerClosed after
 // Shutdown or Close.
 func (s *Server) Serve(nl net.Listener) error {
 	_, err := s.listen(func(cfg loop.ListenConfig) (*loop.Listener, error) { return s.group.Serve(nl, cfg) })
 	if err != nil {
+		_ = nl.Close() // of no use to anyone
 		return err
 	}
 	<-s.done
@@ -173,9 +175,17 @@ func (s *Server) listen(open func(loop.ListenConfig) (*loop.Listener, error)) (*
 	return ln, nil
 }
 
+// maxRefusals is how many connections over the limit are told so at the same
+// time. More are reset: a flood must not hold descriptors.
+const maxRefusals = 256
+
 // accept makes the handler of a connection. It runs on the loop that owns it.
 func (s *Server) accept(*loop.Loop) loop.Handler {
-	s.conns.Add(1)
+	limit := s.endpoint.limits.MaxConnections
+	if n := s.conns.Add(1); limit > 0 && n > int64(limit)+maxRefusals {
+		s.forget()
+		return nil
+	}
 	return (*handler)(newWebSocket(s.endpoint, newUpgrade(s)))
 }
 
@@ -213,9 +223,10 @@ func (s *Server) Done() <-chan struct{} {
 
 // Shutdown ends the server in order: it stops listening, closes every
 // connection with 1001, waits until the peers have answered, and ends the
-// loops. When ctx is done it drops what is left and returns why.
+// loops. When ctx is done it drops what is left and returns why; a callback
+// that still runs a second later is left behind, and Done waits for it.
 func (s *Server) Shutdown(ctx context.Context) error {
-	if err := s.stopListening(); err != nil {
+	if err := s.stopListening(ctx); err != nil {
 		return err
 	}
 	var webErr error
@@ -239,7 +250,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		err = fmt.Errorf("engine: shutdown dropped %d connections: %w", s.conns.Load(), context.Cause(ctx))
 	}
 	<-webDone
-	return errors.Join(err, webErr, s.finish())
+	grace, cancel := context.WithTimeoutCause(context.Background(), stopGrace, errCallbackBlocks)
+	defer cancel()
+	return errors.Join(err, webErr, s.group.Stop(grace))
 }
 
 // goodbye closes one connection in order. Loop only.
@@ -256,15 +269,24 @@ func (s *Server) goodbye(c *loop.Conn) {
 	_ = ws.Close(StatusGoingAway, "server is shutting down") // a code that may be sent
 }
 
-// Close ends the server at once; connections are dropped.
+// stopGrace is how long Shutdown waits for loops that have only to drop what
+// is left.
+const stopGrace = time.Second
+
+var errCallbackBlocks = errors.New("a callback blocks its loop; move slow work off it")
+
+// Close ends the server at once; connections are dropped. It waits for
+// callbacks that are under way.
 func (s *Server) Close() error {
-	if err := s.stopListening(); err != nil {
+	ctx := context.Background()
+	if err := s.stopListening(ctx); err != nil {
 		return err
 	}
-	return errors.Join(s.web.close(), s.finish())
+	return errors.Join(s.web.close(), s.group.Stop(ctx))
 }
 
-func (s *Server) stopListening() error {
+// stopListening returns when no loop accepts any more, or ctx is done.
+func (s *Server) stopListening(ctx context.Context) error {
 	if err := s.started(); err != nil {
 		return err
 	}
@@ -272,21 +294,16 @@ func (s *Server) stopListening() error {
 	listeners := s.listeners
 	s.listeners, s.closing = nil, true
 	s.mu.Unlock()
-	for _, ln := range listeners {
-		_ = ln.Close() // never fails
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		for _, ln := range listeners {
+			_ = ln.Close() // never fails
+		}
+	}()
+	select {
+	case <-closed:
+	case <-ctx.Done():
 	}
 	return nil
-}
-
-// finish ends the loops.
-func (s *Server) finish() error {
-	err := s.group.Stop(context.Background())
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	select {
-	case <-s.done:
-	default:
-		close(s.done)
-	}
-	return err
 }

@@ -70,7 +70,7 @@ func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
 		return
 	}
 	if !req.IsUpgrade() && u.server.HTTP != nil {
-		u.server.handToHTTP(ws, head, rest)
+		u.server.handToHTTP(ws, u, head, rest)
 		return
 	}
 	if err := u.server.check(req); err != nil {
@@ -91,8 +91,9 @@ func (u *upgrade) ask(ws *WebSocket, req *handshake.Request, rest []byte) {
 	u.asking = true
 	rest = append([]byte(nil), rest...)
 	ws.conn.PauseRead()
-	ok := u.server.workers.run(func() {
-		extra, err := u.server.shouldUpgrade(req)
+	server := u.server // if the connection ends meanwhile, u becomes another's
+	ok := server.workers.run(func() {
+		extra, err := server.shouldUpgrade(req)
 		_ = ws.conn.Do(func() { // gone meanwhile: nobody waits for the answer
 			defer ws.guard()
 			if ws.opening != u || !u.asking {

@@ -123,9 +123,11 @@ func (ws *WebSocket) Do(fn func()) error {
 }
 
 // PauseReading stops TCP itself: the peer cannot send more than fits the
-// kernel's buffers, and no message callback comes until ResumeReading, not even
-// for what was received already. The peer's close is not noticed meanwhile. Any
-// goroutine; on another one than the loop's, a callback may be under way.
+// kernel's buffers and one read of the loop, and no message callback comes until
+// ResumeReading, not even for what was received already. The peer's close is not
+// noticed meanwhile, and the limits PongTimeout and IdleTimeout rest. It does
+// nothing after Close, whose answer has to be read. Any goroutine; on another
+// one than the loop's, a callback may be under way.
 func (ws *WebSocket) PauseReading() { ws.pause(pausedByUser) }
 
 // ResumeReading undoes PauseReading. Any goroutine.
@@ -138,8 +140,11 @@ const (
 )
 
 func (ws *WebSocket) pause(by uint32) {
-	ws.paused.Or(by)
-	ws.conn.PauseRead()
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if ws.state.Load() == stateOpen {
+		ws.paused.Or(by) // receive sees it; only the loop pauses and resumes conn
+	}
 }
 
 func (ws *WebSocket) unpause(by uint32) {

@@ -309,3 +309,87 @@ func TestDescriptorIsOpenUntilTheEndOfTheIteration(t *testing.T) {
 		t.Errorf("second Stop: %v", err)
 	}
 }
+
+// While a connection is corked, another goroutine may have to flush it; the
+// loop may flush others meanwhile. Neither may see the other's buffers.
+func TestTwoFlushesOfOneLoopDoNotMix(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		g := start(t, Config{Backend: b})
+		x, y := newScripted(), newScripted()
+		xPeer, yPeer := serveOne(t, g, nil, x), serveOne(t, g, nil, y)
+		type result struct {
+			got []byte
+			err error
+		}
+		results := make(chan result, 2)
+		for _, nc := range []net.Conn{xPeer, yPeer} {
+			go func() {
+				got, err := io.ReadAll(nc)
+				results <- result{got, err}
+			}()
+		}
+		const rounds = 300
+		xs, ys := NewShared(bytes.Repeat([]byte("x"), 500)), NewShared(bytes.Repeat([]byte("y"), 500))
+		list := make([]*Shared, 20)
+		for i := range list {
+			list[i] = ys
+		}
+		onLoop(t, g.Loops()[0], func() {
+			x.do(func() {
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					for range rounds {
+						for range len(list) {
+							_ = x.WriteShared(xs)
+						}
+						_ = x.Write(nil, bytes.Repeat([]byte("x"), gatherMin))
+					}
+				}()
+				for range rounds {
+					y.Lock()
+					if err := y.QueueSharedLocked(list); err != nil {
+						t.Error(err)
+					}
+					y.FlushLocked()
+					y.Unlock()
+				}
+				<-done
+			})
+			x.Close(CloseFlushed)
+			y.Close(CloseFlushed)
+		})
+		for range 2 {
+			r := receive(t, results)
+			if r.err != nil {
+				t.Error(r.err)
+			}
+			if len(r.got) == 0 || len(bytes.Trim(r.got, string(r.got[:1]))) != 0 {
+				t.Errorf("a peer got %d bytes, not all of one connection", len(r.got))
+			}
+		}
+	})
+}
+
+// Between QueueSharedLocked and FlushLocked another goroutine may write.
+func TestWriteBeforeFlushLockedKeepsTheOrder(t *testing.T) {
+	g := start(t, Config{})
+	s := newScripted()
+	peer := unixPair(t, g, unix.SOCK_SEQPACKET, nil, s)
+	onLoop(t, g.Loops()[0], func() {
+		s.Lock()
+		if err := s.QueueSharedLocked([]*Shared{NewShared([]byte("1")), NewShared([]byte("2"))}); err != nil {
+			t.Error(err)
+		}
+		s.Unlock()
+		if err := s.Write([]byte("3"), []byte("4")); err != nil {
+			t.Error(err)
+		}
+		s.Lock()
+		s.FlushLocked()
+		s.Unlock()
+	})
+	if got := nextRecord(t, peer); got != "1234" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -41,35 +41,38 @@ func (c *Conn) dial(addr, local net.Addr) {
 }
 
 // connect starts a non-blocking connect.
-func connect(addr, local net.Addr) (fd int, err error) {
+func connect(addr, local net.Addr) (int, error) {
 	sa, family, err := sockaddr(addr)
 	if err != nil {
 		return -1, err
 	}
-	fd, err = newSocket(family)
+	fd, err := newSocket(family)
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
-	defer func() {
-		if err != nil {
-			_ = unix.Close(fd)
-		}
-	}()
-	if family != unix.AF_UNIX {
-		if err := socket.SetNoDelay(fd, 1); err != nil {
-			return -1, err
-		}
-	}
-	if local != nil {
-		if err := bindLocal(fd, local); err != nil {
-			return -1, err
-		}
+	if err := prepare(fd, family, local); err != nil {
+		_ = unix.Close(fd)
+		return -1, err
 	}
 	err = unix.Connect(fd, sa)
 	if err != nil && err != unix.EINPROGRESS && err != unix.EINTR {
+		_ = unix.Close(fd)
 		return -1, os.NewSyscallError("connect", err)
 	}
 	return fd, nil
+}
+
+// prepare makes fd ready to connect.
+func prepare(fd, family int, local net.Addr) error {
+	if family != unix.AF_UNIX {
+		if err := socket.SetNoDelay(fd, 1); err != nil {
+			return err
+		}
+	}
+	if local == nil {
+		return nil
+	}
+	return bindLocal(fd, local)
 }
 
 func bindLocal(fd int, local net.Addr) error {

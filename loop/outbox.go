@@ -37,11 +37,12 @@ type outbox struct {
 	tallied  int           // of them, those that the loop counts
 	progress time.Duration // when the socket last took bytes
 	cork     []byte        // the loop's cork only: its own buffer, reused
+	gather   *gather       // the loop's cork only: scratch of its flushes
 }
 
 var outboxes = sync.Pool{New: func() any { return new(outbox) }}
 
-func newCork() *outbox { return &outbox{cork: make([]byte, 0, corkSize)} }
+func newCork() *outbox { return &outbox{cork: make([]byte, 0, corkSize), gather: new(gather)} }
 
 // append copies p to the end.
 func (o *outbox) append(p []byte) {
@@ -309,7 +310,7 @@ func (c *Conn) admitLocked(n int, urgent bool) error {
 	if limit <= 0 || urgent || c.QueuedLocked()+n <= limit {
 		return nil
 	}
-	if c.flags&corked != 0 && c.want&writable == 0 && c.out != nil {
+	if c.want&writable == 0 && c.out == c.loop.cork {
 		c.flushElsewhereLocked() // no backlog yet: the socket was not asked
 		if c.flags&broken != 0 {
 			return ErrClosed
@@ -331,9 +332,11 @@ func (c *Conn) appendsLocked(n int) bool {
 	case c.want&writable != 0: // connecting, or blocked
 		return true
 	case c.flags&corked == 0:
-		return false
+		return c.out != nil // FlushLocked is to come
 	case c.out == nil:
 		return n < gatherMin
+	case c.out != c.loop.cork:
+		return true
 	case n < gatherMin && c.out.size+n <= corkSize:
 		return true
 	case len(c.out.segs) == 1:
@@ -424,15 +427,18 @@ func (c *Conn) gatherLocked(head, body []byte) (sent int, done bool) {
 }
 
 // flushLocked sends what is queued until the socket takes no more; false if the
-// connection broke. It needs the
-// scratch of the loop, which is lent with the cork: for the loop, or for who
-// holds the mutex of the connection that is corked.
+// connection broke. For the loop; other goroutines may flush the cork, which has
+// scratch of its own.
 func (c *Conn) flushLocked() (ok bool) {
 	if c.flags&connecting != 0 {
 		return true
 	}
-	for o := c.out; ; {
-		sent, err := o.send(int(c.fd), c.loop.gather)
+	o, g := c.out, c.loop.gather
+	if o.gather != nil {
+		g = o.gather
+	}
+	for {
+		sent, err := o.send(int(c.fd), g)
 		if err != nil {
 			if err == unix.EAGAIN {
 				c.blockedLocked()

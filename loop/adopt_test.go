@@ -1,0 +1,192 @@
+package loop
+
+import (
+	"bytes"
+	"crypto/rand"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// tcpPair returns both ends of a connection of the net package.
+func tcpPair(t *testing.T) (a, b *net.TCPConn) {
+	t.Helper()
+	nl, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nl.Close()
+	out, err := net.Dial("tcp", nl.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := nl.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = in.Close(), out.Close() })
+	return in.(*net.TCPConn), out.(*net.TCPConn)
+}
+
+// A connection goes from the net package to a loop and back, while its peer
+// sends without a break.
+func TestNoByteIsLostBetweenAdoptAndDetach(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		g := start(t, Config{Backend: b})
+		nc, peer := tcpPair(t)
+		want := make([]byte, 2<<20)
+		_, _ = rand.Read(want)
+		go func() {
+			_, _ = peer.Write(want)
+			_ = peer.CloseWrite()
+		}()
+
+		got := make([]byte, 1000)
+		if _, err := io.ReadFull(nc, got); err != nil {
+			t.Fatal(err)
+		}
+		s := newScripted()
+		back := make(chan net.Conn, 1)
+		s.onData = func(s *scripted, b []byte) {
+			if got = append(got, b...); len(got) < 200<<10 {
+				return
+			}
+			nc, err := s.Detach()
+			if err != nil {
+				t.Error(err)
+			}
+			wantErr(t, s.Write(nil, []byte("x")), ErrClosed)
+			back <- nc
+		}
+		if err := g.Adopt(nc, s, nil); err != nil {
+			t.Fatal(err)
+		}
+		again := receive(t, back)
+		defer again.Close()
+		rest := readAll(t, again)
+		if got = append(got, rest...); !bytes.Equal(got, want) {
+			t.Errorf("got %d bytes of %d, or others", len(got), len(want))
+		}
+		if _, err := again.Write([]byte("answer")); err != nil {
+			t.Fatal(err)
+		}
+		answer := make([]byte, 6)
+		if _, err := io.ReadFull(peer, answer); err != nil || string(answer) != "answer" {
+			t.Errorf("the peer got %q, %v", answer, err)
+		}
+		onLoop(t, g.Loops()[0], func() {})
+		if n := s.ends.Load(); n != 0 {
+			t.Error("OnClose of a connection that was detached")
+		}
+		if n := g.Conns(); n != 0 {
+			t.Errorf("the group counts %d connections", n)
+		}
+	})
+}
+
+// The duplicate of an adopted descriptor that somebody still holds must not
+// keep its events alive.
+func TestAdoptedConnectionEndsThoughDuplicatesLive(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		g := startObserved(t, b)
+		nc, peer := tcpPair(t)
+		f, err := nc.File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		s := newScripted()
+		if err := g.Adopt(nc, s, nil); err != nil {
+			t.Fatal(err)
+		}
+		receive(t, s.open)
+		number := s.descriptor()
+		s.Close(CloseNow)
+		receive(t, s.closed)
+		witness := connectTo(t, listenEcho(t, g.Group))
+		roundTrip(t, witness, "settled")
+		before := g.poller.readyCount(number)
+		if _, err := peer.Write([]byte("to nobody")); err != nil {
+			t.Fatal(err)
+		}
+		inUse := number == acceptedNumber(g.Group)
+		for range 50 {
+			roundTrip(t, witness, "ping")
+		}
+		if n := g.poller.readyCount(number) - before; n > 0 && !inUse {
+			t.Errorf("a closed descriptor was reported %d times", n)
+		}
+	})
+}
+
+// acceptedNumber returns the descriptor of the only open connection of g.
+func acceptedNumber(g *Group) (fd int) {
+	done := make(chan struct{})
+	l := g.Loops()[0]
+	_ = l.Do(func() {
+		l.Each(func(c *Conn) { fd = int(c.fd) })
+		close(done)
+	})
+	<-done
+	return fd
+}
+
+// A detach that fails for want of descriptors leaves the connection as it was.
+func TestDetachWithoutDescriptorsKeepsTheConnection(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		g := start(t, Config{Backend: b})
+		s := newEcho()
+		peer := serveOne(t, g, nil, s)
+		onLoop(t, g.Loops()[0], func() {
+			var old unix.Rlimit
+			if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+				t.Fatal(err)
+			}
+			if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: old.Max}); err != nil {
+				t.Fatal(err)
+			}
+			nc, err := s.Detach()
+			if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+				t.Fatal(err)
+			}
+			wantErr(t, err, syscall.EMFILE)
+			if nc != nil {
+				t.Error("a connection came with the error")
+			}
+		})
+		roundTrip(t, peer, "still served")
+		s.Close(CloseNow)
+		receive(t, s.closed)
+		s.checkOrder(t)
+	})
+}
+
+func TestDetachWaitsForTheQueue(t *testing.T) {
+	g := start(t, Config{})
+	s := newScripted()
+	peer := serveOne(t, g, &WritePolicy{High: 1}, s)
+	want := fill(t, &s.Conn)
+	onLoop(t, g.Loops()[0], func() {
+		if _, err := s.Detach(); err == nil {
+			t.Error("detached with bytes queued")
+		}
+	})
+	detached := make(chan net.Conn, 1)
+	s.onDrain = func(s *scripted) {
+		nc, err := s.Detach()
+		if err != nil {
+			t.Error(err)
+		}
+		detached <- nc
+	}
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(peer, got); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("what was queued arrived changed: %v", err)
+	}
+	if err := receive(t, detached).Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -214,8 +214,7 @@ func (s *Server) enroll(nc net.Conn, h *handler) error {
 		return handshake.Reject(http.StatusServiceUnavailable, "server is shutting down")
 	}
 	defer s.checkDrainedLocked()
-	n := s.conns.Add(1)
-	if limit := s.endpoint.limits.MaxConnections; limit > 0 && n > int64(limit) {
+	if !s.count() {
 		s.conns.Add(-1)
 		return handshake.Reject(http.StatusServiceUnavailable, "too many connections")
 	}

@@ -56,7 +56,7 @@ func (ws *WebSocket) armAlive(now time.Duration) {
 		}
 	}
 	sooner(l.PingInterval > 0 && ws.pinged == 0, ws.heard+l.PingInterval-now)
-	sooner(ws.pinged != 0, ws.pinged+l.PongTimeout-now)
+	sooner(ws.pinged != 0, min(ws.pinged+l.PongTimeout-now, l.PingInterval)) // answered by then: ping on
 	sooner(l.IdleTimeout > 0, ws.messaged+l.IdleTimeout-now)
 	sooner(l.WriteTimeout > 0, l.WriteTimeout)
 	ws.conn.SetTimer(next)

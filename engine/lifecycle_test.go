@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"runtime"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
@@ -371,15 +369,4 @@ func TestBlockingUpgradeOfClientsThatLeave(t *testing.T) {
 	conns[0].wantUpgraded()
 	conns[0].send(masked(engine.Text, "hello"))
 	conns[0].wantMessage(engine.Text, "hello")
-}
-
-// longTests says whether the long versions of tests are asked for.
-var longTests = os.Getenv("FANLOOP_LONG") == "1"
-
-// longOr returns long if the long versions of tests are asked for.
-func longOr(long, short time.Duration) time.Duration {
-	if longTests {
-		return long
-	}
-	return short
 }

@@ -10,8 +10,11 @@ import (
 )
 
 // TestMain fails the package when a goroutine or a descriptor outlives its
-// test.
+// test. With childVariable set the process is a server instead.
 func TestMain(m *testing.M) {
+	if config := os.Getenv(childVariable); config != "" {
+		os.Exit(childMain(config))
+	}
 	before := openDescriptors()
 	code := m.Run()
 	if code == 0 {

@@ -89,7 +89,8 @@ type Server struct {
 	web      *webSide
 	done     <-chan struct{} // closed when the loops have ended
 
-	conns atomic.Int64 // handshakes included
+	conns   atomic.Int64 // handshakes included
+	refused atomic.Int64 // those of them that are over the limit and are told so
 
 	mu        sync.Mutex
 	listeners []*loop.Listener
@@ -181,12 +182,23 @@ const maxRefusals = 256
 
 // accept makes the handler of a connection. It runs on the loop that owns it.
 func (s *Server) accept(*loop.Loop) loop.Handler {
-	limit := s.endpoint.limits.MaxConnections
-	if n := s.conns.Add(1); limit > 0 && n > int64(limit)+maxRefusals {
+	u := newUpgrade(s)
+	if s.count() {
+		return (*handler)(newWebSocket(s.endpoint, u))
+	}
+	if s.refused.Add(1) > maxRefusals {
+		s.refused.Add(-1)
 		s.forget()
 		return nil
 	}
-	return (*handler)(newWebSocket(s.endpoint, newUpgrade(s)))
+	u.overLimit = true
+	return (*handler)(newWebSocket(s.endpoint, u))
+}
+
+// count counts one more connection, and says whether it is within the limit.
+func (s *Server) count() bool {
+	n, limit := s.conns.Add(1), s.endpoint.limits.MaxConnections
+	return limit <= 0 || n-s.refused.Load() <= int64(limit)
 }
 
 // forget counts a connection that ended or went elsewhere.

@@ -17,6 +17,8 @@ type upgrade struct {
 	head    []byte // received so far, if it came in pieces
 	asking  bool   // ShouldUpgrade is at work on the pool; reading is paused
 	refused bool   // what follows is not looked at
+
+	overLimit bool // counted in server.refused
 }
 
 var upgrades = sync.Pool{New: func() any { return new(upgrade) }}
@@ -34,7 +36,7 @@ func (u *upgrade) release() {
 
 func (u *upgrade) begin(ws *WebSocket) {
 	ws.conn.SetTimer(ws.endpoint.limits.HandshakeTimeout)
-	if limit := ws.endpoint.limits.MaxConnections; limit > 0 && u.server.conns.Load() > int64(limit) {
+	if u.overLimit {
 		u.reject(ws, handshake.Reject(http.StatusServiceUnavailable, "too many connections"))
 	}
 }
@@ -154,7 +156,12 @@ func (u *upgrade) timeout(ws *WebSocket) {
 	u.reject(ws, handshake.Reject(http.StatusRequestTimeout, "the opening handshake took too long"))
 }
 
-func (u *upgrade) lost(*WebSocket, error) { u.release() }
+func (u *upgrade) lost(*WebSocket, error) {
+	if u.overLimit {
+		u.server.refused.Add(-1)
+	}
+	u.release()
+}
 
 // open makes ws an open connection: after the answer is queued, before the
 // first frame is looked at.

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// packages is what npm installs, at the versions of package-lock.json, and the
+// two servers.
+//
+//go:embed npm/package.json npm/package-lock.json npm/server.js npm/bun.js
+var packages embed.FS
+
+func init() {
+	peers["ws"] = peer{name: "ws", version: func() string { return packageVersion("ws") }, missing: missingWs, serve: serveWs}
+	peers["bun"] = peer{name: "bun", version: func() string { return packageVersion("bun") }, missing: missingNpm, serve: serveBun}
+}
+
+func missingWs() error {
+	if _, err := exec.LookPath("node"); err != nil {
+		return fmt.Errorf("%w: install Node.js (node is not in PATH)", errNotAvailable)
+	}
+	return missingNpm()
+}
+
+func missingNpm() error {
+	if dir, err := installDir(); err == nil && isInstalled(dir) {
+		return nil
+	}
+	if _, err := exec.LookPath("npm"); err != nil {
+		return fmt.Errorf("%w: install Node.js with npm (npm is not in PATH)", errNotAvailable)
+	}
+	return nil
+}
+
+// serveWs becomes node, so that CPU time and memory of this process are node's.
+func serveWs(at endpoint) error {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		return err
+	}
+	return become(at, node, "--expose-gc", "server.js")
+}
+
+// serveBun becomes Bun. Its npm package for this platform carries the binary.
+func serveBun(at endpoint) error {
+	return become(at, filepath.Join("node_modules", "@oven", "bun-*", "bin", "bun"), "bun.js")
+}
+
+// become replaces this process by program, a path or a pattern of one inside
+// the folder of the packages. Both servers have one event loop.
+func become(at endpoint, program string, args ...string) error {
+	if at.loops > 1 {
+		fmt.Fprintln(os.Stderr, "peers: this peer has one event loop; LOOPS is ignored")
+	}
+	if err := install(); err != nil {
+		return err
+	}
+	dir, err := installDir()
+	if err != nil {
+		return err
+	}
+	if err := os.Chdir(dir); err != nil {
+		return err
+	}
+	found, err := filepath.Glob(program)
+	if err != nil || len(found) == 0 {
+		return fmt.Errorf("%w: npm has no package of it for this platform", errNotAvailable)
+	}
+	host, port, err := net.SplitHostPort(at.addr)
+	if err != nil {
+		return err
+	}
+	argv := append(append([]string{found[0]}, args...), host, port)
+	return syscall.Exec(found[0], argv, os.Environ())
+}
+
+// installDir is where the packages of this version of package-lock.json and of
+// the servers are, or will be.
+func installDir() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no folder for the npm packages; set HOME or XDG_CACHE_HOME: %w", err)
+	}
+	sum := sha256.New()
+	err = fs.WalkDir(packages, "npm", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		b, err := packages.ReadFile(path)
+		sum.Write(b)
+		return err
+	})
+	return filepath.Join(cache, "fanloop", "peers-"+hex.EncodeToString(sum.Sum(nil)[:8])), err
+}
+
+func isInstalled(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "node_modules"))
+	return err == nil
+}
+
+// install fetches the npm packages if they are not there. It does so beside
+// their final place and moves them, so that nobody meets half of them.
+func install() error {
+	dir, err := installDir()
+	if err != nil || isInstalled(dir) {
+		return err
+	}
+	if err := missingNpm(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	half, err := os.MkdirTemp(filepath.Dir(dir), "installing-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(half)
+	files, err := fs.Sub(packages, "npm")
+	if err != nil {
+		return err
+	}
+	if err := os.CopyFS(half, files); err != nil {
+		return err
+	}
+	npm := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	npm.Dir = half
+	if out, err := npm.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: npm ci: %w: %s", errNotAvailable, err, firstError(out))
+	}
+	if err := os.Rename(half, dir); err != nil && !isInstalled(dir) {
+		return err
+	}
+	return nil
+}
+
+// firstError is npm's first line about an error.
+func firstError(out []byte) string {
+	for line := range strings.Lines(string(out)) {
+		if strings.HasPrefix(line, "npm error") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return string(bytes.TrimSpace(out))
+}
+
+func packageVersion(name string) string {
+	var lock struct {
+		Packages map[string]struct{ Version string }
+	}
+	text, err := packages.ReadFile("npm/package-lock.json")
+	if err := errors.Join(err, json.Unmarshal(text, &lock)); err != nil {
+		return "unknown"
+	}
+	return lock.Packages["node_modules/"+name].Version
+}

@@ -1,0 +1,296 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/gorilla/websocket"
+)
+
+// sizes are the length forms of §5.2 and their edges.
+var sizes = []int{1, 125, 126, 65535, 65536}
+
+var kinds = []int{websocket.TextMessage, websocket.BinaryMessage}
+
+// onEveryServer runs check against a fresh process of every peer, and the floor.
+func onEveryServer(t *testing.T, check func(*testing.T, *server)) {
+	for name, command := range commands() {
+		t.Run(name, func(t *testing.T) { check(t, start(t, command(t))) })
+	}
+}
+
+func TestUpgradesAtAnyPath(t *testing.T) {
+	onEveryServer(t, func(t *testing.T, s *server) {
+		for _, path := range []string{"/", "/any/path", "/chat?room=1&x=%20"} {
+			c := s.dialPath(t, path)
+			send(t, c, websocket.TextMessage, []byte(path))
+			want(t, c, websocket.TextMessage, []byte(path))
+		}
+	})
+}
+
+func TestEchoesAsItCame(t *testing.T) {
+	onEveryServer(t, func(t *testing.T, s *server) {
+		c := s.dial(t)
+		for _, size := range sizes {
+			for _, kind := range kinds {
+				send(t, c, kind, letters('a', size))
+				want(t, c, kind, letters('a', size))
+			}
+		}
+		notFirst := []byte("aB")
+		send(t, c, websocket.BinaryMessage, notFirst)
+		want(t, c, websocket.BinaryMessage, notFirst)
+	})
+}
+
+// An echo is one frame, or a client that compares frames would see an error.
+func TestEchoesAFrameAsOneFrame(t *testing.T) {
+	onEveryServer(t, func(t *testing.T, s *server) {
+		c := s.dial(t)
+		for _, size := range sizes {
+			send(t, c, websocket.BinaryMessage, letters('a', size))
+			h, err := ws.ReadHeader(c.NetConn())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !h.Fin || h.OpCode != ws.OpBinary || h.Length != int64(size) {
+				t.Fatalf("%d bytes came back as %+v", size, h)
+			}
+			rest := make([]byte, size)
+			for got := 0; got < size; {
+				n, err := c.NetConn().Read(rest[got:])
+				if err != nil {
+					t.Fatal(err)
+				}
+				got += n
+			}
+		}
+	})
+}
+
+func TestEchoesHoweverTheBytesAreCut(t *testing.T) {
+	var messages [][]byte
+	var wire []byte
+	for _, size := range []int{1, 40, 126, 5000, 2, 70000, 3} {
+		messages = append(messages, letters('a', size))
+		wire = append(wire, masked(ws.OpBinary, letters('a', size))...)
+	}
+	onEveryServer(t, func(t *testing.T, s *server) {
+		for _, step := range []int{7, 1000, 65536, len(wire)} {
+			c := s.dial(t)
+			done := make(chan error, 1)
+			go func() {
+				for piece := range slices.Chunk(wire, step) {
+					if _, err := c.NetConn().Write(piece); err != nil {
+						done <- err
+						return
+					}
+				}
+				done <- nil
+			}()
+			for _, m := range messages {
+				want(t, c, websocket.BinaryMessage, m)
+			}
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// An unsolicited pong right behind a message must not hold back its echo.
+func TestEchoDoesNotWaitForThePongBehindIt(t *testing.T) {
+	onEveryServer(t, func(t *testing.T, s *server) {
+		c := s.dial(t)
+		for range 20 {
+			wire := slices.Concat(masked(ws.OpText, []byte("hello")), masked(ws.OpPong, []byte("x")))
+			if _, err := c.NetConn().Write(wire); err != nil {
+				t.Fatal(err)
+			}
+			want(t, c, websocket.TextMessage, []byte("hello"))
+		}
+	})
+}
+
+func TestAnswersPingAndClose(t *testing.T) {
+	onEveryServer(t, func(t *testing.T, s *server) {
+		c := s.dial(t)
+		var pong string
+		c.SetPongHandler(func(payload string) error { pong = payload; return nil })
+		send(t, c, websocket.PingMessage, []byte("are you there"))
+		send(t, c, websocket.TextMessage, []byte("then this"))
+		want(t, c, websocket.TextMessage, []byte("then this"))
+		if pong != "are you there" {
+			t.Fatalf("the pong carries %q", pong)
+		}
+		send(t, c, websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""))
+		if _, _, err := c.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
+			t.Fatalf("after the close frame: %v, want close 1000", err)
+		}
+	})
+}
+
+// publishAndCheck sends messages from one client and wants every client to get
+// each of them, in order, as it came. What follows in checkNothingElse proves
+// that none came twice.
+func publishAndCheck(t *testing.T, from *websocket.Conn, everybody []*websocket.Conn) {
+	t.Helper()
+	for i := range 20 {
+		send(t, from, kinds[i%2], fmt.Appendf(nil, "B message %d", i))
+	}
+	for _, size := range sizes {
+		send(t, from, websocket.BinaryMessage, letters('B', size))
+	}
+	for _, c := range everybody {
+		for i := range 20 {
+			want(t, c, kinds[i%2], fmt.Appendf(nil, "B message %d", i))
+		}
+		for _, size := range sizes {
+			want(t, c, websocket.BinaryMessage, letters('B', size))
+		}
+	}
+	checkNothingElse(t, everybody)
+}
+
+// checkNothingElse sends an echo on every connection and wants it next.
+func checkNothingElse(t *testing.T, everybody []*websocket.Conn) {
+	t.Helper()
+	for _, c := range everybody {
+		send(t, c, websocket.TextMessage, []byte("only this"))
+		want(t, c, websocket.TextMessage, []byte("only this"))
+	}
+}
+
+// connect opens n connections that the server knows of: each had an echo.
+func connect(t *testing.T, s *server, n int) []*websocket.Conn {
+	t.Helper()
+	conns := make([]*websocket.Conn, n)
+	for i := range conns {
+		conns[i] = s.dial(t)
+	}
+	checkNothingElse(t, conns)
+	return conns
+}
+
+func TestPublishReachesEveryClientOnce(t *testing.T) {
+	onEveryServer(t, func(t *testing.T, s *server) {
+		conns := connect(t, s, 3)
+		for _, from := range conns {
+			publishAndCheck(t, from, conns)
+		}
+	})
+}
+
+// With two loops, connections and publishers are on both. How SO_REUSEPORT
+// spreads eight connections is up to the kernel; a run where all land on one
+// loop is possible and proves less.
+func TestPublishReachesClientsOnOtherLoops(t *testing.T) {
+	for name := range peers {
+		t.Run(name, func(t *testing.T) {
+			conns := connect(t, start(t, peerCommand(t, name, "2")), 8)
+			for _, from := range conns {
+				publishAndCheck(t, from, conns)
+			}
+		})
+	}
+}
+
+func TestPublishAndEchoKeepTheirOrderInOneWrite(t *testing.T) {
+	onEveryServer(t, func(t *testing.T, s *server) {
+		conns := connect(t, s, 2)
+		var wire []byte
+		for i := range 10 {
+			wire = append(wire, masked(ws.OpText, fmt.Appendf(nil, "B%d", i))...)
+			wire = append(wire, masked(ws.OpText, fmt.Appendf(nil, "echo %d", i))...)
+		}
+		if _, err := conns[0].NetConn().Write(wire); err != nil {
+			t.Fatal(err)
+		}
+		var published, echoed int // how the two mix is up to the server
+		for range 20 {
+			_, got, err := conns[0].ReadMessage()
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch string(got) {
+			case fmt.Sprintf("B%d", published):
+				published++
+			case fmt.Sprintf("echo %d", echoed):
+				echoed++
+			default:
+				t.Fatalf("got %q after %d published and %d echoed", got, published, echoed)
+			}
+		}
+		for i := range 10 {
+			want(t, conns[1], websocket.TextMessage, fmt.Appendf(nil, "B%d", i))
+		}
+		checkNothingElse(t, conns)
+	})
+}
+
+func TestPublishGoesOnWhenClientsLeave(t *testing.T) {
+	onEveryServer(t, func(t *testing.T, s *server) {
+		conns := connect(t, s, 6)
+		conns[1].Close() // without a close frame
+		send(t, conns[4], websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""))
+		if _, _, err := conns[4].ReadMessage(); !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
+			t.Fatalf("after the close frame: %v", err)
+		}
+		conns[4].Close()
+		staying := []*websocket.Conn{conns[0], conns[2], conns[3], conns[5]}
+		for _, from := range staying {
+			publishAndCheck(t, from, staying)
+		}
+		publishAndCheck(t, staying[0], append(staying, connect(t, s, 2)...))
+	})
+}
+
+// A client that never reads is dropped or left behind; the others go on.
+func TestAStalledClientDoesNotStopTheOthers(t *testing.T) {
+	onEveryServer(t, func(t *testing.T, s *server) {
+		conns := connect(t, s, 3)
+		reading := conns[:2] // conns[2] never reads again
+		big := letters('B', 1<<20)
+		for range 48 {
+			send(t, reading[0], websocket.BinaryMessage, big)
+			for _, c := range reading {
+				want(t, c, websocket.BinaryMessage, big)
+			}
+		}
+		checkNothingElse(t, reading)
+	})
+}
+
+func TestGivesBackMemoryAndGoesOn(t *testing.T) {
+	onEveryServer(t, func(t *testing.T, s *server) {
+		c := s.dial(t)
+		for range 3 {
+			s.signal(t, syscall.SIGUSR1)
+			checkNothingElse(t, []*websocket.Conn{c})
+		}
+	})
+}
+
+func TestEndsOnSIGTERM(t *testing.T) {
+	onEveryServer(t, func(t *testing.T, s *server) {
+		connect(t, s, 2)
+		s.signal(t, syscall.SIGTERM)
+		ended := make(chan error, 1)
+		go func() { ended <- s.cmd.Wait() }()
+		select {
+		case <-ended:
+		case <-time.After(patience):
+			t.Fatal("still there")
+		}
+	})
+}
+
+func masked(op ws.OpCode, payload []byte) []byte {
+	return ws.MustCompileFrame(ws.MaskFrame(ws.NewFrame(op, true, bytes.Clone(payload))))
+}

@@ -1,0 +1,193 @@
+package engine_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/handshake"
+)
+
+// childVariable holds the childConfig of a process that TestMain turns into a
+// server. A server whose descriptors are counted or limited must not share them
+// with the clients of the test.
+const childVariable = "FANLOOP_TEST_SERVER"
+
+// childConfig says which server a child process runs: one that echoes, on
+// /late by way of another goroutine.
+type childConfig struct {
+	Loops          int
+	MaxConnections int
+	Descriptors    uint64 // limit of the process; 0: as it is
+}
+
+// childMain is the main function of a child process.
+func childMain(config string) (code int) {
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	if err := runChild(config); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// runChild serves until its standard input ends. It prints its address on
+// standard output and logs to standard error.
+func runChild(config string) error {
+	var cfg childConfig
+	if err := json.Unmarshal([]byte(config), &cfg); err != nil {
+		return err
+	}
+	if n := cfg.Descriptors; n > 0 {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: n, Max: n}); err != nil {
+			return err
+		}
+	}
+	late := newLateEcho()
+	defer late.stop()
+	srv := &engine.Server{
+		Loops:     cfg.Loops,
+		Limits:    engine.Limits{MaxConnections: cfg.MaxConnections, HandshakeTimeout: time.Hour},
+		Callbacks: echo,
+		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+			if req.Path() == "/late" {
+				ws.OnText(late.echo)
+			}
+		},
+		HTTP: http.NotFoundHandler(),
+	}
+	addr, err := srv.Listen("127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println(addr)
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return shutdown(srv)
+}
+
+// lateEcho answers from another goroutine, when the connection may be gone and
+// its descriptor another's.
+type lateEcho struct {
+	queue chan lateText
+	done  sync.WaitGroup
+}
+
+type lateText struct {
+	ws   *engine.WebSocket
+	text []byte
+}
+
+func newLateEcho() *lateEcho {
+	e := &lateEcho{queue: make(chan lateText, 4096)}
+	e.done.Go(func() {
+		for m := range e.queue {
+			_ = m.ws.Send(engine.Text, m.text) // gone: nobody waits
+		}
+	})
+	return e
+}
+
+func (e *lateEcho) echo(ws *engine.WebSocket, text []byte) {
+	e.queue <- lateText{ws, bytes.Clone(text)}
+}
+
+// stop is for when the server has ended.
+func (e *lateEcho) stop() {
+	close(e.queue)
+	e.done.Wait()
+}
+
+// child is a server in a process of its own.
+type child struct {
+	addr  string
+	pid   int
+	log   *lockedBuffer
+	stdin io.Closer
+	ended chan error
+}
+
+// startChild runs a server in a process of its own and ends it with the test.
+func startChild(t *testing.T, cfg childConfig) *child {
+	t.Helper()
+	config, err := json.Marshal(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childVariable+"="+string(config))
+	c := &child{log: new(lockedBuffer), ended: make(chan error, 1)}
+	cmd.Stderr = c.log
+	if c.stdin, err = cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	c.pid = cmd.Process.Pid
+	line, err := bufio.NewReader(out).ReadString('\n')
+	go func() { c.ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = c.stdin.Close()
+		if err := within(t, "the end of the server's process", c.ended); err != nil {
+			t.Errorf("the server's process: %v; its log:\n%s", err, c.log)
+		}
+	})
+	if err != nil {
+		t.Fatalf("the address of the server: %v; its log:\n%s", err, c.log)
+	}
+	c.addr = strings.TrimSpace(line)
+	return c
+}
+
+// descriptors counts those of the server's process.
+func (c *child) descriptors(t *testing.T) int {
+	t.Helper()
+	n, err := c.countDescriptors()
+	if err != nil {
+		t.Fatal("the server's process is gone or there is no /proc: ", err)
+	}
+	return n
+}
+
+func (c *child) countDescriptors() (int, error) {
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", c.pid))
+	return len(entries), err
+}
+
+// lockedBuffer collects what a process writes while the test reads it.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// longTests says whether the long versions of tests are asked for.
+var longTests = os.Getenv("FANLOOP_LONG") == "1"

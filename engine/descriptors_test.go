@@ -1,0 +1,74 @@
+package engine_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fanloop-go/fanloop/engine"
+)
+
+// exchange sends a text and wants it back.
+func (c *rawClient) exchange(text string) {
+	c.t.Helper()
+	c.send(masked(engine.Text, text))
+	c.wantMessage(engine.Text, text)
+}
+
+// R04
+func TestServerSurvivesExhaustedDescriptors(t *testing.T) {
+	const limit, loops = 100, 2
+	srv := startChild(t, childConfig{Loops: loops, Descriptors: limit})
+	started := time.Now()
+	established := make([]*rawClient, 20)
+	for i := range established {
+		established[i] = openRaw(t, srv.addr)
+	}
+	request := dialRaw(t, srv.addr) // says what it wants when there is nothing left
+	before := srv.descriptors(t)
+
+	var idle []net.Conn
+	for range 2 * limit {
+		nc, err := net.Dial("tcp", srv.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		idle = append(idle, nc)
+	}
+	eventually(t, "the descriptors are exhausted", func() bool {
+		return strings.Contains(srv.log.String(), "accepting is paused")
+	})
+	for round := range 50 {
+		for i, c := range established {
+			c.exchange(fmt.Sprintf("connection %d round %d", i, round))
+		}
+	}
+	// net/http needs one more for a moment. The request is refused or served,
+	// and counted out either way.
+	request.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	if resp, _ := request.readResponse(); resp.StatusCode != http.StatusServiceUnavailable && resp.StatusCode != http.StatusNotFound {
+		t.Errorf("the request got %d, want 503 or 404", resp.StatusCode)
+	}
+	_ = request.Close()
+
+	for _, nc := range idle {
+		_ = nc.Close()
+	}
+	for i := range 10 {
+		openRaw(t, srv.addr).exchange(fmt.Sprint("after relief ", i))
+	}
+	for i, c := range established {
+		c.exchange(fmt.Sprintf("connection %d after relief", i))
+	}
+	eventually(t, "descriptors are back", func() bool { return srv.descriptors(t) <= before+10 })
+
+	lines := bytes.Count([]byte(srv.log.String()), []byte("\n"))
+	if most := loops * (1 + int(time.Since(started)/time.Second)); lines > most+1 { // and one for the request
+		t.Errorf("%d log lines, want at most one a second and loop:\n%s", lines, srv.log)
+	}
+}

@@ -16,6 +16,10 @@ import (
 // has got, so whoever needs a connection to be up to date earlier (a direct
 // send after a publish, an unsubscribe) can see to that by itself: catchUp.
 //
+// A connection that takes no more, or has a fragmented message under way, is
+// slow: its subscriptions have a backlog, and each message is decided on by
+// policy when it is published, until everything is sent.
+//
 // Locks are taken in the order shard, fan, connection. None is held while
 // others' connections are written to, but a connection's own.
 type fan struct {
@@ -34,13 +38,15 @@ type fan struct {
 	flushing bool    // subs of all parts stand still
 	changes  []change
 	posted   bool
-	delayed  int // parts with pending messages that are not due
+	delayed  int         // parts with pending messages that are not due
+	spare    [][]message // empty, for pending
 
 	// Owned by the loop.
 	parts   []*part // being flushed
 	slowed  []*member
 	touched []*WebSocket
 	batch   []*loop.Shared
+	missing []*loop.Shared // of one subscriber that has got a part of them
 }
 
 // part is the subscribers of one topic that one fan has. Guarded by the fan's
@@ -54,12 +60,14 @@ type part struct {
 	subs  []*subscription // read by the loop without lock while flushing
 	count int             // of subscribers, with changes that wait
 	seq   uint64          // number of the last message published
-	slow  []*subscription // those that are slow: they get each message by itself
+	slow  []*subscription // those with a backlog
 
 	pending  []message // the last ones, up to seq
 	inflight []message // being flushed, before pending
 	bytes    int       // of pending
+	refused  uint64    // publishes since pending was empty
 	upTo     uint64    // number of the last one in flight; owned by the loop
+	gap      uint64    // refused ones behind those in flight; owned by the loop
 }
 
 // message is one publish as a part keeps it.
@@ -69,15 +77,21 @@ type message struct {
 	keyed bool
 }
 
-// member is a connection that subscribes, or did. Guarded by the fan's lock.
+// member is a connection that subscribes, or did.
 type member struct {
 	// Immutable.
 	ws  *WebSocket
 	fan *fan
 
+	// Written under the locks of the fan and the connection, read by anyone.
+	slow atomic.Bool  // some subscription has a backlog
+	held atomic.Int64 // bytes in backlogs
+
+	// Guarded by the fan's lock.
 	subs  []*subscription
 	index map[string]*subscription // once there are many
-	gone  bool
+	gone  bool                     // closing: not counted any more
+	turn  uint                     // whose backlog is released first
 }
 
 // subscription is one connection in one topic.
@@ -86,14 +100,9 @@ type subscription struct {
 	member *member
 	part   *part
 
-	// Guarded by the connection's lock.
-	seq uint64 // the last message that was written or decided on
-
-	// Guarded by the fan's lock.
-	at      int32    // in part.subs
-	slowAt  int32    // in part.slow, plus one; 0: not slow
-	retired bool     // its connection is closing: not counted any more
-	backlog *backlog // of a slow one
+	seq     uint64   // the last message that was written or decided on; guarded by the connection's lock
+	at      int32    // in part.subs; guarded by the fan's lock
+	backlog *backlog // nil: not slow; guarded by the fan's lock
 }
 
 // change is a subscriber that joins or leaves while subs stand still.
@@ -153,7 +162,7 @@ func (f *fan) leave(s *subscription) {
 	}
 	delete(m.index, s.part.topic.name)
 	f.unslow(s)
-	if !s.retired {
+	if !m.gone {
 		s.part.count--
 	}
 	f.apply(change{s: s, leave: true})
@@ -186,36 +195,28 @@ func (f *fan) publish(p *part, msg message, from *WebSocket, d *Delivery) error 
 		return nil
 	}
 	queued := p.count
-	var sender *subscription
-	if from != nil {
-		if m := from.member.Load(); m != nil && m.fan == f {
-			sender = m.find(p.topic.name)
-		}
-	}
-	if sender != nil && !sender.retired {
+	sender := f.subscriptionOf(from, p)
+	if sender != nil && !sender.member.gone {
 		queued--
 	}
 	size := msg.frame.Len()
 	if limit := p.slowRules().Limit; limit > 0 && p.bytes > 0 && p.bytes+size > limit {
 		d.Dropped += queued
 		f.hub.dropped.Add(uint64(queued))
+		p.refuse(sender)
 		return ErrBackpressure
 	}
-	// Those that get it by themselves, or not at all, have to be up to date.
-	if sender != nil {
+	if sender != nil { // or it would get this one along with what is pending
 		f.catchUp(sender)
-	}
-	for _, s := range p.slow {
-		f.catchUp(s)
 	}
 	p.seq++
 	if sender != nil {
 		sender.settle(p.seq)
 	}
-	for i := len(p.slow) - 1; i >= 0; i-- { // deciding may take one out
-		switch s := p.slow[i]; {
+	for _, s := range p.slow {
+		switch {
 		case s == sender:
-		case s.retired:
+		case s.member.gone:
 			s.settle(p.seq)
 		default:
 			queued--
@@ -223,13 +224,33 @@ func (f *fan) publish(p *part, msg message, from *WebSocket, d *Delivery) error 
 		}
 	}
 	d.Queued += queued
+	f.append(p, msg)
+	return nil
+}
+
+// subscriptionOf returns that of ws to p, nil if there is none.
+func (f *fan) subscriptionOf(ws *WebSocket, p *part) *subscription {
+	if ws == nil {
+		return nil
+	}
+	m := ws.member.Load()
+	if m == nil || m.fan != f {
+		return nil
+	}
+	return m.find(p.topic.name)
+}
+
+// append makes msg pending.
+func (f *fan) append(p *part, msg message) {
+	if last := len(f.spare) - 1; p.pending == nil && last >= 0 {
+		p.pending, f.spare = f.spare[last], f.spare[:last]
+	}
 	p.pending = append(p.pending, msg)
-	p.bytes += size
+	p.bytes += msg.frame.Len()
 	f.busy.Store(true)
 	if len(p.pending) == 1 {
 		f.due(p)
 	}
-	return nil
 }
 
 // due makes the loop flush p, at once or after the delay of its topic.
@@ -263,170 +284,58 @@ func (s *subscription) settle(seq uint64) {
 	c.Unlock()
 }
 
-// catchUp writes to s what is published and not written yet. Under the fan's
-// lock.
+// catchUp writes to s what is published and not written yet. The backlog of a
+// slow one is left alone: it is up to date by policy.
 func (f *fan) catchUp(s *subscription) {
-	p, c := s.part, &s.member.ws.conn
-	if len(p.pending)+len(p.inflight) == 0 {
+	p, ws := s.part, s.member.ws
+	if s.backlog != nil || len(p.pending)+len(p.inflight) == 0 {
 		return
 	}
-	c.Lock()
-	defer c.Unlock()
-	first := p.seq - uint64(len(p.pending)+len(p.inflight)) + 1
-	for i, msg := range p.inflight {
-		s.writeLocked(msg, first+uint64(i))
+	ws.conn.Lock()
+	whole := ws.fragments == 0
+	if whole {
+		s.eachMissing(func(msg message) { s.writeLocked(msg) })
 	}
-	first += uint64(len(p.inflight))
-	for i, msg := range p.pending {
-		s.writeLocked(msg, first+uint64(i))
+	ws.conn.Unlock()
+	if !whole { // §5.4: no other message in between
+		f.markSlow(s.member)
 	}
 }
 
-// writeLocked writes message number seq unless s has it. Under the
+// eachMissing calls fn for every message that s has not got, which from then on
+// it has. Under the locks of the fan and the connection.
+func (s *subscription) eachMissing(fn func(message)) {
+	p := s.part
+	seq := p.seq - uint64(len(p.pending)+len(p.inflight))
+	for _, msgs := range [2][]message{p.inflight, p.pending} {
+		for _, msg := range msgs {
+			if seq++; s.seq < seq {
+				s.seq = seq
+				fn(msg)
+			}
+		}
+	}
+}
+
+// writeLocked writes msg unless the connection is closing. Under the
 // connection's lock.
-func (s *subscription) writeLocked(msg message, seq uint64) {
-	if s.seq >= seq {
-		return
-	}
-	s.seq = seq
-	if ws := s.member.ws; ws.state.Load() == stateOpen {
-		_ = ws.conn.WriteSharedLocked(msg.frame, true) // closed meanwhile: nobody to tell
+func (s *subscription) writeLocked(msg message) {
+	ws := s.member.ws
+	if ws.state.Load() == stateOpen && ws.conn.WriteSharedLocked(msg.frame, true) == nil {
+		s.part.fan.loop.CountOut(1)
 	}
 }
 
-// catchUpAll is catchUp for every topic of a connection.
+// catchUpAll brings a connection up to date in every topic, backlogs included,
+// because something is about to be sent that was published later.
 func (m *member) catchUpAll() {
 	m.fan.mu.Lock()
 	defer m.fan.mu.Unlock()
 	for _, s := range m.subs {
+		if s.backlog != nil {
+			s.overtake()
+			continue
+		}
 		m.fan.catchUp(s)
 	}
-}
-
-// doFlush delivers what is due. On the loop, outside any event.
-func (f *fan) doFlush() {
-	f.mu.Lock()
-	f.posted = false
-	f.parts, f.dirty = f.dirty, f.parts[:0]
-	for _, p := range f.parts {
-		p.inflight, p.pending = p.pending, p.inflight[:0]
-		p.bytes, p.upTo = 0, p.seq
-	}
-	f.flushing = true
-	f.mu.Unlock()
-
-	together := len(f.parts) > 1
-	for _, p := range f.parts {
-		f.deliver(p, together)
-	}
-	f.flushTouched()
-
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.flushing = false
-	for i, p := range f.parts {
-		clear(p.inflight)
-		if p.inflight = p.inflight[:0]; cap(p.inflight) > keptMessages {
-			p.inflight = nil
-		}
-		f.parts[i] = nil
-	}
-	f.parts = f.parts[:0]
-	for i, c := range f.changes {
-		f.apply(c)
-		f.changes[i] = change{}
-	}
-	f.changes = f.changes[:0]
-	for i, m := range f.slowed {
-		f.markSlow(m)
-		f.slowed[i] = nil
-	}
-	f.slowed = f.slowed[:0]
-	f.busy.Store(len(f.dirty) > 0 || f.delayed > 0)
-}
-
-// keptMessages is the room a part keeps for messages between flushes.
-const keptMessages = 64
-
-// deliver writes what is in flight to the subscribers of p, straight to the
-// sockets, or, if together, to the queues of those who may get more from other
-// parts.
-func (f *fan) deliver(p *part, together bool) {
-	f.batch = coalesce(f.batch[:0], p.inflight)
-	last := p.upTo
-	first := last - uint64(len(p.inflight)) + 1
-	sent := 0
-	for _, s := range p.subs {
-		ws := s.member.ws
-		c := &ws.conn
-		c.Lock()
-		if s.seq >= last || ws.state.Load() != stateOpen {
-			c.Unlock()
-			continue
-		}
-		switch {
-		case s.seq+1 != first:
-			for i, msg := range p.inflight {
-				s.writeLocked(msg, first+uint64(i))
-			}
-		case together || len(f.batch) > 1:
-			if c.QueueSharedLocked(f.batch) == nil {
-				f.touched = append(f.touched, ws)
-			}
-		default:
-			_ = c.WriteSharedLocked(f.batch[0], true) // closed meanwhile: nobody to tell
-		}
-		s.seq = last
-		sent += len(p.inflight)
-		blocked := c.BlockedLocked()
-		c.Unlock()
-		if blocked {
-			f.slowed = append(f.slowed, s.member)
-		}
-	}
-	clear(f.batch)
-	f.loop.CountOut(sent)
-}
-
-// flushTouched sends what deliver queued.
-func (f *fan) flushTouched() {
-	for i, ws := range f.touched {
-		ws.conn.Lock()
-		ws.conn.FlushLocked()
-		blocked := ws.conn.BlockedLocked()
-		ws.conn.Unlock()
-		if blocked {
-			f.slowed = append(f.slowed, ws.member.Load())
-		}
-		f.touched[i] = nil
-	}
-	f.touched = f.touched[:0]
-}
-
-const (
-	// coalesceMax is the largest frame that is copied to be sent with others.
-	coalesceMax = 8 << 10
-	// coalesceTo is the size up to which frames are put together.
-	coalesceTo = 64 << 10
-)
-
-// coalesce appends the frames of msgs to dst, small neighbours put together.
-func coalesce(dst []*loop.Shared, msgs []message) []*loop.Shared {
-	for len(msgs) > 0 {
-		n, size := 0, 0
-		for n < len(msgs) && msgs[n].frame.Len() <= coalesceMax && size+msgs[n].frame.Len() <= coalesceTo {
-			size += msgs[n].frame.Len()
-			n++
-		}
-		if n <= 1 {
-			dst, msgs = append(dst, msgs[0].frame), msgs[1:]
-			continue
-		}
-		b := make([]byte, 0, size)
-		for _, msg := range msgs[:n] {
-			b = msg.frame.AppendTo(b)
-		}
-		dst, msgs = append(dst, loop.NewShared(b)), msgs[n:]
-	}
-	return dst
 }

@@ -57,6 +57,9 @@ func (h *handler) OnEOF() {
 func (h *handler) OnNotify() {
 	ws := (*WebSocket)(h)
 	defer ws.guard()
+	if m := ws.member.Load(); m != nil {
+		m.drained()
+	}
 	if ws.state.Load() == stateCloseSent && !ws.failed {
 		ws.conn.SetTimer(ws.endpoint.limits.CloseTimeout)
 		ws.paused.Store(0) // or the answer would never be read
@@ -86,9 +89,6 @@ func (h *handler) OnDrain() {
 	ws := (*WebSocket)(h)
 	defer ws.guard()
 	ws.sendDuePong()
-	if m := ws.member.Load(); m != nil {
-		m.drained()
-	}
 	if fn := ws.callbacks.OnDrain; fn != nil && ws.state.Load() == stateOpen {
 		fn(ws)
 	}

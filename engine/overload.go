@@ -8,16 +8,20 @@ import (
 )
 
 // relieve drops the connections of a loop that hold most of what is queued,
-// until a tenth of the budget is free again. On the loop.
+// closing ones too, until a tenth of the budget is free again. On the loop.
 func (s *Server) relieve(l *loop.Loop) {
 	type holder struct {
 		ws     *WebSocket
 		queued int
 	}
 	var holders []holder
-	eachOpen(l, func(ws *WebSocket) {
-		if n := ws.Buffered(); n > 0 {
-			holders = append(holders, holder{ws, n})
+	l.Each(func(c *loop.Conn) {
+		h, ok := c.Handler().(*handler)
+		if !ok || h.opening != nil {
+			return
+		}
+		if ws := (*WebSocket)(h); ws.Buffered() > 0 {
+			holders = append(holders, holder{ws, ws.Buffered()})
 		}
 	})
 	slices.SortFunc(holders, func(a, b holder) int { return cmp.Compare(b.queued, a.queued) })
@@ -27,7 +31,9 @@ func (s *Server) relieve(l *loop.Loop) {
 			return
 		}
 		excess -= h.queued
+		if h.ws.state.Load() == stateOpen { // others are counted, if they were slow
+			s.endpoint.hub.closed.Add(1)
+		}
 		h.ws.drop(ErrOverload)
-		s.endpoint.hub.closed.Add(1)
 	}
 }

@@ -61,7 +61,7 @@ func (ws *WebSocket) sendData(op, as OpCode, fin bool, p []byte) error {
 // lockSend takes the lock of the connection for a send. What the same goroutine
 // published to this connection before goes first.
 func (ws *WebSocket) lockSend() {
-	if m := ws.member.Load(); m != nil && m.fan.busy.Load() {
+	if m := ws.member.Load(); m != nil && (m.fan.busy.Load() || m.slow.Load()) {
 		m.catchUpAll()
 	}
 	ws.conn.Lock()
@@ -109,6 +109,9 @@ func (ws *WebSocket) sentFrameLocked(op OpCode, fin bool, err error) {
 	switch {
 	case err != nil:
 	case fin:
+		if m := ws.member.Load(); ws.fragments != 0 && m != nil && m.slow.Load() {
+			ws.conn.NotifyEmptyLocked() // what is published had to wait for the end
+		}
 		ws.fragments = 0
 		ws.conn.Loop().CountOut(1)
 	default:

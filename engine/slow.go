@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // SlowPolicy says what happens to a message for a subscriber whose queue is
 // full.
@@ -11,19 +14,30 @@ const (
 	SlowClose SlowPolicy = iota
 	// SlowDropNewest drops the message.
 	SlowDropNewest
-	// SlowDropOldest drops the oldest message of the topic that waits.
+	// SlowDropOldest drops the oldest messages of the topic that wait.
 	SlowDropOldest
-	// SlowConflate keeps, of messages published with a key, the latest of each;
-	// others are treated as by SlowDropNewest.
+	// SlowConflate keeps, of messages published with a key, the latest of each,
+	// at its place in the order; others are treated as by SlowDropNewest.
 	SlowConflate
 )
 
-// Slow is a policy for subscribers that read more slowly than is published.
+// Slow is a policy for subscribers that read more slowly than is published. It
+// is asked while a subscriber's connection takes no more, or while a fragmented
+// message is under way on it. What was published before that was noticed, which
+// is at the end of the loop's iteration, is sent whatever the policy.
+//
+// A direct send, and Close, turn what waits for its connection into what is
+// queued: it keeps its place in the order, and can not be dropped or replaced
+// any more.
 type Slow struct {
 	Policy SlowPolicy
 	// Limit is the most bytes that wait for one subscriber. Default:
-	// Limits.MaxQueued of the server.
+	// Limits.MaxQueued of the server; off if negative.
 	Limit int
+	// Timeout is for how long a subscriber may take less than 1 KiB while
+	// messages wait; after that its queue counts as full. Default: off, so that
+	// only Limits.WriteTimeout applies, which drops the connection.
+	Timeout time.Duration
 }
 
 func (s Slow) withDefaults(e *endpoint) Slow {
@@ -79,30 +93,28 @@ func (p *part) flushEvery() time.Duration {
 }
 
 // decide settles what a slow subscriber gets of msg, the message number
-// part.seq. It is up to date. Under the fan's lock.
+// part.seq. Under the fan's lock.
 func (f *fan) decide(s *subscription, msg message, d *Delivery) {
-	ws := s.member.ws
-	c := &ws.conn
-	c.Lock()
-	rules := s.part.slowRules()
-	if x := ws.extras; x != nil && x.slow != nil {
-		rules = x.slow
-	}
-	fits := rules.Limit <= 0 || c.QueuedLocked()+s.waiting()+msg.frame.Len() <= rules.Limit
+	ws, m, b := s.member.ws, s.member, s.backlog
+	ws.conn.Lock()
+	rules := s.rulesLocked()
+	before, size, room := b.bytes, msg.frame.Len(), s.roomLocked(rules)
+	keep := rules.Policy == SlowDropOldest || rules.Policy == SlowConflate
 	s.seq = s.part.seq
 	var end bool
-	switch keep := rules.Policy == SlowDropOldest || rules.Policy == SlowConflate; {
-	case rules.Policy == SlowConflate && msg.keyed && s.backlogged().replace(msg):
+	switch {
+	case rules.Policy == SlowConflate && b.replace(msg, room):
 		d.Conflated++
 		f.hub.conflated.Add(1)
-	case fits && (keep || s.waiting() > 0):
-		s.backlogged().push(msg)
+	case size <= room && (keep || b.live > 0 || b.missed > 0 || ws.fragments != 0):
+		b.push(msg)
 		d.Queued++
-	case fits:
-		_ = c.WriteSharedLocked(msg.frame, true) // closing: it counts as on its way
+	case size <= room:
+		s.writeLocked(msg) // closing: it counts as on its way
 		d.Queued++
-	case rules.Policy == SlowDropOldest && s.backlogged().makeRoom(msg, rules.Limit-c.QueuedLocked()):
-		s.backlog.push(msg)
+	case rules.Policy == SlowDropOldest && b.bytes+room >= size:
+		f.hub.dropped.Add(b.makeRoom(size-room) - 1) // one is said to be conflated
+		b.push(msg)
 		d.Conflated++
 		f.hub.conflated.Add(1)
 	case rules.Policy == SlowClose:
@@ -110,189 +122,122 @@ func (f *fan) decide(s *subscription, msg message, d *Delivery) {
 		f.hub.closed.Add(1)
 		end = true
 	default:
-		s.backlogged().missed++
+		b.missed++
 		d.Dropped++
 		f.hub.dropped.Add(1)
 	}
-	c.Unlock()
+	m.hold(b.bytes - before)
+	ws.conn.Unlock()
 	if end {
-		f.retire(s.member)
+		f.retire(m)
 		ws.shed()
 	}
+}
+
+// rulesLocked returns the policy for s. Under the locks of the fan and the
+// connection.
+func (s *subscription) rulesLocked() *Slow {
+	if x := s.member.ws.extras; x != nil && x.slow != nil {
+		return x.slow
+	}
+	return s.part.slowRules()
+}
+
+// roomLocked returns how many bytes more may wait for s. Under the locks of the
+// fan and the connection.
+func (s *subscription) roomLocked(rules *Slow) int {
+	c := &s.member.ws.conn
+	room := math.MaxInt / 2
+	if rules.Limit > 0 {
+		room = rules.Limit - c.QueuedLocked() - int(s.member.held.Load())
+	}
+	if rules.Timeout > 0 && c.StalledLocked() >= rules.Timeout {
+		room = min(room, 0)
+	}
+	return room
 }
 
 // shed closes the connection of a slow subscriber. Its queue is full, so the
 // close frame may come too late: CloseTimeout decides.
 func (ws *WebSocket) shed() {
+	const reason = "too slow for what is published"
 	ws.conn.Lock()
-	first := ws.sendCloseLocked(StatusTryAgainLater, "too slow for what is published")
-	if x := ws.extrasLocked(); first && x.err == nil {
-		x.err = ErrSlow
+	first := ws.sendCloseLocked(StatusTryAgainLater, reason)
+	if first {
+		x := ws.extrasLocked()
+		x.code, x.reason = StatusTryAgainLater, reason
+		if x.err == nil {
+			x.err = ErrSlow
+		}
 	}
 	ws.conn.Unlock()
 	if first {
 		ws.conn.Notify()
+		_ = ws.Do(func() { // ended: OnClose has told
+			if fn := ws.callbacks.OnError; fn != nil {
+				fn(ws, ErrSlow)
+			}
+		})
 	}
 }
 
-// backlog is what waits for a slow subscriber outside the queue of its
-// connection, where it can still be dropped or replaced. Guarded by the fan's
+// markSlow makes every subscription of m get its messages by policy until its
+// connection has sent everything. What it has not got yet waits. Under the fan's
 // lock.
-type backlog struct {
-	msgs   []message
-	bytes  int
-	missed uint64 // dropped since OnGap was told
-}
-
-func (s *subscription) backlogged() *backlog {
-	if s.backlog == nil {
-		s.backlog = new(backlog)
-	}
-	return s.backlog
-}
-
-// waiting is the bytes in the backlog.
-func (s *subscription) waiting() int {
-	if s.backlog == nil {
-		return 0
-	}
-	return s.backlog.bytes
-}
-
-func (b *backlog) push(msg message) {
-	b.msgs = append(b.msgs, msg)
-	b.bytes += msg.frame.Len()
-}
-
-// replace puts msg where an older one of its key waits, if one does.
-func (b *backlog) replace(msg message) bool {
-	for i := range b.msgs {
-		if b.msgs[i].keyed && b.msgs[i].key == msg.key {
-			b.bytes += msg.frame.Len() - b.msgs[i].frame.Len()
-			b.msgs[i] = msg
-			return true
-		}
-	}
-	return false
-}
-
-// makeRoom drops the oldest until msg fits in limit bytes; false, and nothing
-// dropped, if that cannot be.
-func (b *backlog) makeRoom(msg message, limit int) bool {
-	room, n := limit-b.bytes, 0
-	for n < len(b.msgs) && room < msg.frame.Len() {
-		room += b.msgs[n].frame.Len()
-		n++
-	}
-	if room < msg.frame.Len() {
-		return false
-	}
-	for i := range n {
-		b.bytes -= b.msgs[i].frame.Len()
-		b.msgs[i] = message{}
-	}
-	b.msgs = b.msgs[n:]
-	b.missed += uint64(n)
-	return true
-}
-
-// markSlow makes every subscription of m get its messages one by one, by
-// policy, until its connection has drained. Under the fan's lock.
 func (f *fan) markSlow(m *member) {
+	if m.gone {
+		return
+	}
 	c := &m.ws.conn
 	c.Lock()
-	c.ArmDrainLocked()
-	c.Unlock()
+	defer c.Unlock()
 	for _, s := range m.subs {
-		if s.slowAt != 0 || s.retired {
+		if s.backlog != nil {
 			continue
 		}
-		f.catchUp(s) // or what is pending would be overtaken
+		b := &backlog{at: int32(len(s.part.slow))}
+		s.backlog = b
 		s.part.slow = append(s.part.slow, s)
-		s.slowAt = int32(len(s.part.slow))
+		s.eachMissing(b.push)
+		s.seq = s.part.seq
+		m.hold(b.bytes)
 	}
+	m.slow.Store(true)
+	c.NotifyEmptyLocked()
 }
 
-// unslow undoes markSlow for one subscription. Under the fan's lock.
+// unslow undoes markSlow for one subscription, and forgets its backlog. Under
+// the fan's lock.
 func (f *fan) unslow(s *subscription) {
-	if s.slowAt == 0 {
+	b := s.backlog
+	if b == nil {
 		return
 	}
 	slow := s.part.slow
 	last := len(slow) - 1
-	slow[s.slowAt-1] = slow[last]
-	slow[last].slowAt, s.slowAt = s.slowAt, 0
+	slow[b.at] = slow[last]
+	slow[b.at].backlog.at = b.at
 	slow[last] = nil
 	s.part.slow = slow[:last]
+	s.member.hold(-b.bytes)
 	s.backlog = nil
+}
+
+// hold counts n more bytes in the backlogs of m. Under the fan's lock.
+func (m *member) hold(n int) {
+	if n != 0 {
+		m.held.Add(int64(n))
+		m.fan.loop.Hold(n)
+	}
 }
 
 // retire stops counting the subscriptions of m. Under the fan's lock.
 func (f *fan) retire(m *member) {
+	if m.gone {
+		return
+	}
 	m.gone = true
 	for _, s := range m.subs {
-		if !s.retired {
-			s.retired = true
-			s.part.count--
-		}
+		s.part.count--
 	}
-}
-
-// drained goes on with a slow subscriber whose queue has fallen. On the loop,
-// inside an event of the connection.
-func (m *member) drained() {
-	for _, gap := range m.takeGaps() {
-		if fn := m.ws.callbacks.OnGap; fn != nil {
-			fn(m.ws, gap.topic, gap.dropped)
-		}
-	}
-	f := m.fan
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i := len(m.subs) - 1; i >= 0; i-- {
-		if s := m.subs[i]; s.slowAt != 0 && s.release() {
-			f.unslow(s)
-		}
-	}
-}
-
-// gap is how many messages of a topic a subscriber lost.
-type gap struct {
-	topic   string
-	dropped uint64
-}
-
-func (m *member) takeGaps() (gaps []gap) {
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
-	for _, s := range m.subs {
-		if b := s.backlog; b != nil && b.missed > 0 {
-			gaps = append(gaps, gap{s.part.topic.name, b.missed})
-			b.missed = 0
-		}
-	}
-	return gaps
-}
-
-// release writes the backlog until the socket takes no more; it says whether
-// nothing is left. Under the fan's lock.
-func (s *subscription) release() bool {
-	c := &s.member.ws.conn
-	c.Lock()
-	defer c.Unlock()
-	b := s.backlog
-	for b != nil && len(b.msgs) > 0 && !c.BlockedLocked() {
-		msg := b.msgs[0]
-		b.msgs[0] = message{}
-		b.msgs = b.msgs[1:]
-		b.bytes -= msg.frame.Len()
-		if s.member.ws.state.Load() == stateOpen {
-			_ = c.WriteSharedLocked(msg.frame, true) // closing: nobody to tell
-		}
-	}
-	if c.BlockedLocked() {
-		c.ArmDrainLocked()
-		return false
-	}
-	return b == nil || b.missed == 0
 }

@@ -126,6 +126,9 @@ func (t *Memory) addLoop(l *loop.Loop, shared map[*byte]int) {
 		c.Unlock()
 		if m := h.member.Load(); m != nil {
 			m.fan.mu.Lock()
+			for _, s := range m.subs {
+				s.backlog.note(shared)
+			}
 			t.Topics += int(unsafe.Sizeof(*m)) + len(m.subs)*int(unsafe.Sizeof(subscription{})+2*unsafe.Sizeof(m))
 			m.fan.mu.Unlock()
 		}

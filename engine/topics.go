@@ -113,6 +113,7 @@ func (ws *WebSocket) Unsubscribe(topic string) error {
 	defer m.fan.mu.Unlock()
 	if s := m.find(topic); s != nil {
 		m.fan.catchUp(s)
+		s.flushBacklog()
 		m.fan.leave(s)
 		sh.prune(s.part)
 	}
@@ -162,13 +163,14 @@ func (sh *shard) topic(name string) *topic {
 	return t
 }
 
-// prune forgets p, and its topic, if nobody is left. For a caller that holds the
-// shard's and the fan's lock.
+// prune forgets p, and its topic, if nobody is left; what is forgotten already
+// may have a successor of the same name. For a caller that holds the shard's and
+// the fan's lock.
 func (sh *shard) prune(p *part) {
-	if len(p.subs) > 0 || p.count > 0 {
+	t := p.topic
+	if len(p.subs) > 0 || p.count > 0 || sh.topics[t.name] != t {
 		return
 	}
-	t := p.topic
 	parts := make([]*part, 0, len(t.parts))
 	for _, q := range t.parts {
 		if q != p {
@@ -218,9 +220,9 @@ func (m *member) leaveAll() {
 // order, and what one goroutine publishes and sends to a connection keeps its
 // order too. A topic without subscribers costs a look-up. Any goroutine.
 //
-// The error is ErrBackpressure if the loops are behind by more than
-// Slow.Limit in this topic: then nobody gets the message. ErrNotData if op is
-// neither Text nor Binary.
+// The error is ErrBackpressure if a loop is behind by more than Slow.Limit in
+// this topic: the subscribers it owns do not get the message, and are counted as
+// Dropped. ErrNotData if op is neither Text nor Binary.
 func (s *Server) Publish(topic string, op OpCode, p []byte) (Delivery, error) {
 	return s.publish(publish{topic: topic, op: op, payload: p})
 }

@@ -154,8 +154,14 @@ func (ws *WebSocket) unpause(by uint32) {
 }
 
 // Buffered returns how many bytes of messages are queued because the peer does
-// not read them fast enough. Any goroutine.
-func (ws *WebSocket) Buffered() int { return ws.conn.Queued() }
+// not read them fast enough, published ones included. Any goroutine.
+func (ws *WebSocket) Buffered() int {
+	n := ws.conn.Queued()
+	if m := ws.member.Load(); m != nil {
+		n += int(m.held.Load())
+	}
+	return n
+}
 
 // RemoteAddr returns the peer's address, asked from the kernel; nil after the
 // end of the connection. Any goroutine.

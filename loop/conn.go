@@ -90,6 +90,7 @@ const (
 	eof                           // the peer ended its writing side
 	adopted                       // the descriptor may have duplicates
 	dead                          // nothing more is sent or read
+	emptyArmed                    // OnNotify is due when the queue is empty
 )
 
 const closing = closeNow | closeReset | closeFlush | closeLinger
@@ -277,11 +278,6 @@ func (c *Conn) stillborn(err error) {
 
 // opened is the first event. What was asked for before it follows.
 func (c *Conn) opened() {
-	c.mu.Lock()
-	if c.out != nil {
-		c.out.progress = c.loop.now
-	}
-	c.mu.Unlock()
 	c.enter()
 	c.handler.OnOpen()
 	c.leave()
@@ -402,6 +398,10 @@ func (c *Conn) settleLocked() (drain bool, over error) {
 		}
 		c.flags = (c.flags | finSent) &^ (readPaused | eof)
 		c.updateInterestLocked()
+	}
+	if c.flags&emptyArmed != 0 && c.out == nil {
+		c.flags = c.flags&^emptyArmed | notified
+		c.summonLocked()
 	}
 	if c.flags&drainArmed != 0 && c.QueuedLocked() <= c.policy.Low && c.flags&closing == 0 {
 		c.flags &^= drainArmed

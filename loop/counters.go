@@ -1,9 +1,6 @@
 package loop
 
-import (
-	"sync/atomic"
-	"unsafe"
-)
+import "sync/atomic"
 
 // Counters count what a loop did since it started.
 type Counters struct {
@@ -30,8 +27,8 @@ func (l *Loop) CountIn(n int) { l.counters.MessagesIn += uint64(n) }
 // CountOut adds n messages sent. Any goroutine.
 func (l *Loop) CountOut(n int) { l.messagesOut.Add(uint64(n)) }
 
-// Queued returns the bytes that wait in the queues of the loop's connections.
-// Any goroutine.
+// Queued returns the bytes that wait in the queues of the loop's connections,
+// and those of Hold. Any goroutine.
 func (l *Loop) Queued() int { return int(l.queued.Load()) }
 
 // QueueBudget is the loop's part of Config.QueueBudget; 0 means none.
@@ -47,6 +44,8 @@ func (l *Loop) QueueBudget() int {
 func (l *Loop) publish() {
 	if l.counters.BytesIn != l.public.BytesIn {
 		atomic.StoreUint64(&l.public.BytesIn, l.counters.BytesIn)
+	}
+	if l.counters.MessagesIn != l.public.MessagesIn {
 		atomic.StoreUint64(&l.public.MessagesIn, l.counters.MessagesIn)
 	}
 	if l.counters.BytesOut != l.public.BytesOut {
@@ -61,9 +60,14 @@ func (c *Conn) tallyLocked() {
 	if o == nil || o == c.loop.cork || o.size == o.tallied {
 		return
 	}
-	l := c.loop
-	total := l.queued.Add(int64(o.size - o.tallied))
+	c.loop.Hold(o.size - o.tallied)
 	o.tallied = o.size
+}
+
+// Hold counts n more bytes, or fewer if negative, that wait for connections of
+// the loop elsewhere than in their queues. Any goroutine.
+func (l *Loop) Hold(n int) {
+	total := l.queued.Add(int64(n))
 	if budget := l.QueueBudget(); budget > 0 && total > int64(budget) && !l.over.Swap(true) {
 		_ = l.post(mail{fn: l.overload}) // ended: its queues are gone
 	}
@@ -78,8 +82,8 @@ func (l *Loop) relieve() {
 }
 
 // HeldLocked returns the bytes of the buffers that the queue of c owns, and
-// notes in shared, by their first byte, those that it shares with others. For a
-// caller that holds Lock.
+// notes in shared those that it shares with others. For a caller that holds
+// Lock.
 func (c *Conn) HeldLocked(shared map[*byte]int) (own int) {
 	o := c.out
 	if o == nil || o == c.loop.cork {
@@ -90,9 +94,17 @@ func (c *Conn) HeldLocked(shared map[*byte]int) (own int) {
 		case s.chunk != nil:
 			own += cap(s.chunk.b)
 		case len(s.b) > 0:
-			first := unsafe.SliceData(s.b)
-			shared[first] = max(shared[first], len(s.b))
+			note(shared, s.b)
 		}
 	}
 	return own
+}
+
+// Note notes s in shared as HeldLocked does.
+func (s *Shared) Note(shared map[*byte]int) { note(shared, s.b) }
+
+// note keeps shared bytes by their last one: the first ones may be sent.
+func note(shared map[*byte]int, b []byte) {
+	last := &b[len(b)-1]
+	shared[last] = max(shared[last], len(b))
 }

@@ -35,7 +35,10 @@ type outbox struct {
 	first    int           // segs before it are sent
 	size     int           // bytes queued
 	tallied  int           // of them, those that the loop counts
-	progress time.Duration // when the socket last took bytes
+	sent     int           // bytes given to the socket since something waits
+	taken    int           // of them, those that the peer had at progress
+	progress time.Duration // when Stalled last saw the peer get on
+	looked   bool          // the two above are known
 	cork     []byte        // the loop's cork only: its own buffer, reused
 	gather   *gather       // the loop's cork only: scratch of its flushes
 }
@@ -130,6 +133,7 @@ func (o *outbox) reset() {
 	}
 	Poison(o.cork)
 	o.segs, o.first, o.size, o.tallied, o.cork = o.segs[:0], 0, 0, 0, o.cork[:0]
+	o.sent, o.looked = 0, false
 	if cap(o.segs) > maxBuffers {
 		o.segs = nil
 	}
@@ -239,6 +243,9 @@ func (c *Conn) FlushLocked() {
 	if c.out != nil && c.want&writable == 0 {
 		c.flushOnLoopLocked()
 	}
+	if c.flags&emptyArmed != 0 && c.out == nil {
+		c.summonLocked() // no event is under way to act on it
+	}
 }
 
 // flushOnLoopLocked is flushLocked for the loop, which counts without atomics.
@@ -274,6 +281,15 @@ func (c *Conn) BlockedLocked() bool { return c.want&writable != 0 }
 // as if a write had been refused. For a caller that holds Lock.
 func (c *Conn) ArmDrainLocked() { c.flags |= drainArmed }
 
+// NotifyEmptyLocked makes OnNotify come when nothing is queued any more, which
+// may be now. For a caller that holds Lock.
+func (c *Conn) NotifyEmptyLocked() {
+	c.flags |= emptyArmed
+	if c.out == nil {
+		c.summonLocked()
+	}
+}
+
 // Queued returns the number of bytes written and not yet given to the kernel.
 // Any goroutine.
 func (c *Conn) Queued() int {
@@ -282,15 +298,36 @@ func (c *Conn) Queued() int {
 	return c.QueuedLocked()
 }
 
-// Stalled returns for how long the socket has taken nothing of what is queued;
-// 0 if nothing is queued. Any goroutine.
+// minProgress is how much a peer has to take between two looks of Stalled: one
+// that reads a byte now and then does not get on.
+const minProgress = 1 << 10
+
+// Stalled returns for how long the peer has taken less than 1 KiB of what was
+// written to it; 0 if nothing is queued. It counts from the first call, and
+// compares each call with those before: ask again and again. Where the kernel
+// tells, it goes by what the peer acknowledged: a large send buffer hides for
+// long that a slow link gets on. Any goroutine.
 func (c *Conn) Stalled() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.out == nil || c.want&writable == 0 || c.flags&connecting != 0 {
+	return c.StalledLocked()
+}
+
+// StalledLocked is Stalled for a caller that holds Lock.
+func (c *Conn) StalledLocked() time.Duration {
+	o := c.out
+	if o == nil || c.want&writable == 0 || c.flags&connecting != 0 {
 		return 0
 	}
-	return c.loop.group.now() - c.out.progress
+	now := c.loop.group.now()
+	taken := o.sent - unacknowledged(int(c.fd))
+	switch {
+	case !o.looked:
+		o.taken, o.progress, o.looked = taken, now, true
+	case taken-o.taken >= minProgress:
+		o.taken, o.progress = taken, now
+	}
+	return now - o.progress
 }
 
 // QueuedLocked is Queued for a caller that holds Lock.
@@ -372,7 +409,6 @@ func (c *Conn) blockedLocked() {
 		c.keepLocked()
 	}
 	if c.want&writable == 0 {
-		c.out.progress = c.loop.group.now()
 		c.updateInterestLocked()
 	}
 	c.tallyLocked()
@@ -453,7 +489,7 @@ func (c *Conn) flushLocked() (ok bool) {
 			return true
 		}
 		o.consume(sent)
-		o.progress = c.loop.group.now()
+		o.sent += sent
 	}
 }
 

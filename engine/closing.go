@@ -20,6 +20,9 @@ func (ws *WebSocket) Close(code StatusCode, reason string) error {
 	}
 	ws.lockSend()
 	first := ws.sendCloseLocked(code, reason)
+	if first {
+		ws.deaf.Store(true)
+	}
 	ws.conn.Unlock()
 	if first {
 		ws.retire()
@@ -32,6 +35,7 @@ func (ws *WebSocket) Close(code StatusCode, reason string) error {
 // sides see 1006, and Err is ErrClosed. Any goroutine.
 func (ws *WebSocket) CloseNow() {
 	ws.conn.Lock()
+	ws.deaf.Store(true)
 	switch ws.state.Load() {
 	case stateOpen, stateCloseSent: // nothing more is sent or delivered
 		ws.state.Store(stateClosed)
@@ -144,6 +148,9 @@ func (ws *WebSocket) ended(cause error) {
 	x := ws.extrasLocked()
 	x.held, x.pong = nil, nil
 	code, reason, told := x.code, x.reason, x.err != nil
+	if errors.Is(cause, loop.ErrStopped) {
+		ws.deaf.Store(true) // the server ends at once
+	}
 	ws.conn.Unlock()
 	if m := ws.member.Load(); m != nil {
 		m.leaveAll()

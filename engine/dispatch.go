@@ -4,8 +4,10 @@ import "sync"
 
 // Dispatch runs OnText, OnBinary, OnFragment and OnClose on a pool of
 // goroutines, for callbacks that block. Those of one connection run one after
-// the other, in order. The other callbacks stay on the loop, so they may run at
-// the same time as these.
+// the other, in order, and get what came before the end of the connection,
+// unless Close or CloseNow ended it. Bytes given to them are copies. The other
+// callbacks stay on the loop, so they may run at the same time as these; a
+// connection's own callbacks can be set in OnUpgrade only.
 type Dispatch struct {
 	// Workers is the number of goroutines at most. Default: 64.
 	Workers int
@@ -21,6 +23,8 @@ type dispatcher struct {
 	mu    sync.Mutex
 	ready []*lane // have jobs and no worker
 	free  int     // workers that may be started
+
+	working sync.WaitGroup
 }
 
 // lane is the jobs of one connection that wait. Guarded by the mutex of the
@@ -43,11 +47,19 @@ func newDispatcher(cfg *Dispatch) *dispatcher {
 	return d
 }
 
+// wait returns when all jobs are done. There are no new ones after the loops
+// have ended.
+func (d *dispatcher) wait() {
+	if d != nil {
+		d.working.Wait()
+	}
+}
+
 // dispatchMessage gives a copy of a message to the worker pool. On the loop.
 func (ws *WebSocket) dispatchMessage(op OpCode, p []byte, fin bool) {
 	p = append([]byte(nil), p...)
 	ws.dispatch(func() {
-		if ws.state.Load() == stateOpen {
+		if !ws.deaf.Load() {
 			ws.callMessage(op, p, fin)
 		}
 	})
@@ -71,7 +83,7 @@ func (ws *WebSocket) dispatch(job func()) {
 	d.ready = append(d.ready, l)
 	if d.free > 0 {
 		d.free--
-		go d.work()
+		d.working.Go(d.work)
 	}
 }
 
@@ -115,6 +127,7 @@ func (d *dispatcher) work() {
 func (l *lane) run(job func()) {
 	defer func() {
 		if v := recover(); v != nil {
+			l.ws.deaf.Store(true)
 			_ = l.ws.conn.Do(l.ws.panicked(v)) // ended: nothing to close
 		}
 	}()

@@ -114,11 +114,40 @@ func (s *Server) started() error {
 			Logger:       s.endpoint.log,
 		})
 		if s.startErr == nil {
-			s.done = s.group.Done()
+			s.done = s.ends()
 			s.endpoint.hub = newHub(s.group, s.Slow.withDefaults(s.endpoint))
 		}
 	})
 	return s.startErr
+}
+
+// ends returns a channel that is closed when the loops have ended, and after them
+// the callbacks they gave to the worker pool.
+func (s *Server) ends() <-chan struct{} {
+	d := s.endpoint.dispatcher
+	if d == nil {
+		return s.group.Done()
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		<-s.group.Done()
+		d.wait()
+	}()
+	return done
+}
+
+// stop ends the loops and waits for done.
+func (s *Server) stop(ctx context.Context) error {
+	if err := s.group.Stop(ctx); err != nil {
+		return err
+	}
+	select {
+	case <-s.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("engine: stop: %w", context.Cause(ctx))
+	}
 }
 
 // ListenAndServe listens on Addr and serves until Shutdown or Close, which make
@@ -264,7 +293,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	<-webDone
 	grace, cancel := context.WithTimeoutCause(context.Background(), stopGrace, errCallbackBlocks)
 	defer cancel()
-	return errors.Join(err, webErr, s.group.Stop(grace))
+	return errors.Join(err, webErr, s.stop(grace))
 }
 
 // goodbye closes one connection in order. Loop only.
@@ -294,7 +323,7 @@ func (s *Server) Close() error {
 	if err := s.stopListening(ctx); err != nil {
 		return err
 	}
-	return errors.Join(s.web.close(), s.group.Stop(ctx))
+	return errors.Join(s.web.close(), s.stop(ctx))
 }
 
 // stopListening returns when no loop accepts any more, or ctx is done.

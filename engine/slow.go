@@ -231,7 +231,8 @@ func (m *member) hold(n int) {
 	}
 }
 
-// retire stops counting the subscriptions of m. Under the fan's lock.
+// retire stops counting the subscriptions of m, which gets nothing any more.
+// Under the fan's lock.
 func (f *fan) retire(m *member) {
 	if m.gone {
 		return
@@ -239,5 +240,9 @@ func (f *fan) retire(m *member) {
 	m.gone = true
 	for _, s := range m.subs {
 		s.part.count--
+		if b := s.backlog; b != nil {
+			m.hold(-b.bytes)
+			*b = backlog{at: b.at}
+		}
 	}
 }

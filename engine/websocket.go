@@ -33,6 +33,7 @@ type WebSocket struct {
 	// Written under the lock of conn, read by anyone.
 	state  atomic.Uint32
 	paused atomic.Uint32 // pausedBy bits
+	deaf   atomic.Bool   // this side closed: nothing more goes to the worker pool's callbacks
 
 	// Set once, under the lock of conn.
 	member atomic.Pointer[member] // nil until it subscribes

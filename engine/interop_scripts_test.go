@@ -49,21 +49,29 @@ func (s script) testClient(t *testing.T) {
 		"echo", "fragments in", "fragments out", "ping", "pong", "large", "subprotocol",
 		"server closes", "server drops", "client drops", "many",
 	} {
-		var outcome struct {
-			Name, Error string
-			Ends        []closeReport
+		var o outcome
+		decode(t, within(t, "the outcome of "+name, lines), &o)
+		t.Run(name, func(t *testing.T) { o.check(t, name, ends) })
+	}
+}
+
+// outcome is what a foreign client tells of one case: what went wrong, or how
+// the server has to see its connections end.
+type outcome struct {
+	Name  string        `json:"name"`
+	Error string        `json:"error"`
+	Ends  []closeReport `json:"ends"`
+}
+
+func (o *outcome) check(t *testing.T, name string, ends <-chan closeReport) {
+	t.Helper()
+	if o.Name != name || o.Error != "" || len(o.Ends) == 0 {
+		t.Fatalf("want %q without an error, got %+v", name, *o)
+	}
+	for range o.Ends {
+		if got := within(t, "OnClose", ends); !slices.Contains(o.Ends, got) {
+			t.Errorf("OnClose was told %+v, want %+v", got, o.Ends)
 		}
-		decode(t, within(t, "the outcome of "+name, lines), &outcome)
-		t.Run(outcome.Name, func(t *testing.T) {
-			if outcome.Name != name || outcome.Error != "" || len(outcome.Ends) == 0 {
-				t.Fatalf("want %q without an error, got %+v", name, outcome)
-			}
-			for range outcome.Ends {
-				if got := within(t, "OnClose", ends); !slices.Contains(outcome.Ends, got) {
-					t.Errorf("OnClose was told %+v, want %+v", got, outcome.Ends)
-				}
-			}
-		})
 	}
 }
 

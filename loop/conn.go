@@ -452,8 +452,8 @@ func (c *Conn) wantLocked() (want interest) {
 	if c.flags&(readPaused|connecting) == 0 {
 		want |= readable
 	}
-	if c.flags&connecting != 0 || c.out != nil {
-		want |= writable
+	if c.flags&connecting != 0 || c.out != nil && c.out != c.loop.cork {
+		want |= writable // what is corked was not offered to the socket yet
 	}
 	return want
 }

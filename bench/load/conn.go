@@ -51,6 +51,12 @@ func (g *Generator) newConn(id uint32) *conn {
 	return c
 }
 
+// sharesTopic says whether c gets what publisher from sends.
+func (c *conn) sharesTopic(from uint32) bool {
+	topics := uint32(c.gen.cfg.Topics)
+	return topics == 1 || from%topics == c.id%topics
+}
+
 // LoopConn implements loop.Handler.
 func (c *conn) LoopConn() *loop.Conn { return &c.Conn }
 

@@ -142,7 +142,7 @@ func (g *Generator) openedSince(began int64) (Opened, error) {
 // awaitOpen waits until all connections are open.
 func (g *Generator) awaitOpen(ctx context.Context) error {
 	done := g.allOpen.Load().ch
-	every := time.NewTicker(g.cfg.Deadline)
+	every := time.NewTicker(g.cfg.Deadline * 3 / 2) // a handshake that takes too long can tell more
 	defer every.Stop()
 	for last := int64(-1); ; {
 		select {
@@ -155,7 +155,7 @@ func (g *Generator) awaitOpen(ctx context.Context) error {
 		case <-every.C:
 			open := g.open.Load()
 			if open == last || last < 0 && open == 0 {
-				return fmt.Errorf("%d of %d connections are open and no more were opened for %v; is the server's limit of open files high enough?", open, g.cfg.Conns, g.cfg.Deadline)
+				return fmt.Errorf("%d of %d connections are open and no more were opened for %v: is the server's limit of open files high enough, and its address right?", open, g.cfg.Conns, g.cfg.Deadline)
 			}
 			last = open
 		}

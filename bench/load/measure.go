@@ -38,22 +38,38 @@ func (g *Generator) Measure(ctx context.Context, warmUp, window time.Duration, p
 		return Measured{}, err
 	}
 	began := time.Now()
-	err = g.watch(ctx, began, warmUp, progress, func(Window) {})
-	var seen Window
+	var warm, seen Window
+	err = g.watch(ctx, began, warmUp, progress, warm.Append)
 	if err == nil {
+		before := mallocs()
 		err = g.watch(ctx, began, window, progress, seen.Append)
+		seen.Allocs = mallocs() - before
 	}
 	published := stop()
+	if err == nil {
+		err = g.judge(seen)
+	}
 	if errors.Is(err, errBehind) {
-		err = g.rateError(seen)
-	}
-	if err == nil && g.cfg.Rate > 0 && !g.cfg.Tolerant && g.fellShort(seen) {
-		err = g.rateError(seen)
-	}
-	if err == nil && seen.Messages == 0 && !g.cfg.Tolerant {
-		err = fmt.Errorf("nothing arrived within %v: does the server speak the bench protocol?", window)
+		if rest, restErr := g.take(); restErr == nil {
+			warm.Append(seen)
+			warm.Append(rest)
+		}
+		err = g.rateError(warm)
 	}
 	return Measured{Window: seen, Published: published}, err
+}
+
+// judge says what makes a window worthless.
+func (g *Generator) judge(seen Window) error {
+	switch {
+	case g.cfg.Tolerant:
+		return nil
+	case seen.Messages == 0:
+		return fmt.Errorf("nothing arrived within %.3g s: does the server speak the bench protocol (echo; a message that begins with B goes to everybody)?", seen.Seconds)
+	case g.cfg.Rate > 0 && !g.cfg.Listen && g.fellShort(seen):
+		return g.rateError(seen)
+	}
+	return nil
 }
 
 // watch takes what was seen, tick by tick, for d.

@@ -1,7 +1,7 @@
 package load
 
 import (
-	"runtime/metrics"
+	"runtime"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
@@ -21,11 +21,10 @@ type tally struct {
 	latency  *hdrhistogram.Histogram // from the time a message was to leave to its arrival
 	last     *hdrhistogram.Histogram // of a publish, to the last of its receivers
 
-	start, end         int64 // clock
-	ownStart, ownEnd   int64 // CPU time of this process
-	srvStart, srvEnd   int64 // CPU time of the server
-	heapStart, heapEnd uint64
-	err                error
+	start, end       int64 // clock
+	ownStart, ownEnd int64 // CPU time of this process
+	srvStart, srvEnd int64 // CPU time of the server
+	err              error
 }
 
 func newTally() *tally { return &tally{latency: newHistogram(), last: newHistogram()} }
@@ -46,7 +45,13 @@ func (t *tally) reset() {
 	*t = tally{latency: latency, last: last}
 }
 
-var heapObjects = []metrics.Sample{{Name: "/gc/heap/allocs:objects"}}
+// mallocs counts the heap objects made so far, exactly: it stops the world for
+// a moment.
+func mallocs() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.Mallocs
+}
 
 // until ends the span of t. The first worker's loop reads the CPU clocks for
 // all, there and then: another goroutine may have to wait for a busy CPU.
@@ -56,13 +61,11 @@ func (t *tally) until(w *worker) {
 		return
 	}
 	t.ownEnd, t.srvEnd, t.err = cpuTimes(w.gen.cfg.ServerPID)
-	metrics.Read(heapObjects)
-	t.heapEnd = heapObjects[0].Value.Uint64()
 }
 
 // from begins the span of t where that of prev ended.
 func (t *tally) from(prev *tally) {
-	t.start, t.ownStart, t.srvStart, t.heapStart = prev.end, prev.ownEnd, prev.srvEnd, prev.heapEnd
+	t.start, t.ownStart, t.srvStart = prev.end, prev.ownEnd, prev.srvEnd
 }
 
 // Window is what a generator saw over a span of time.
@@ -88,7 +91,6 @@ func (w *Window) add(t *tally) {
 	w.Seconds = max(w.Seconds, float64(t.end-t.start)/1e9)
 	w.ClientMicros += float64(t.ownEnd-t.ownStart) / 1e3
 	w.ServerMicros += float64(t.srvEnd-t.srvStart) / 1e3
-	w.Allocs += t.heapEnd - t.heapStart
 	w.Latency.merge(t.latency)
 	w.Last.merge(t.last)
 }

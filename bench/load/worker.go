@@ -95,7 +95,7 @@ func (w *worker) message(c *conn, p []byte, at int64) {
 	switch {
 	case s.kind == kindEcho && s.from == c.id:
 		w.echoed(c, s, at)
-	case s.kind == kindPublish && int(s.from) < len(c.from):
+	case s.kind == kindPublish && int(s.from) < len(c.from) && c.sharesTopic(s.from):
 		w.delivered(c, s, at)
 	default:
 		w.corrupt(c, "is of kind %q from connection %d, which belongs elsewhere", s.kind, s.from)

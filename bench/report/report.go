@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/fanloop-go/fanloop/bench/load"
@@ -59,6 +60,12 @@ func (r Result) Figures(key string) []float64 {
 		}
 	}
 	return all
+}
+
+// Measured says that there is something to show: a round, or a server that
+// failed while others went on.
+func (r *Report) Measured() bool {
+	return slices.ContainsFunc(r.Results, func(one Result) bool { return len(one.Rounds) > 0 || one.Failed != "" })
 }
 
 // Failure says that at least one server failed; nil if none did.

@@ -76,7 +76,7 @@ func (c *Catalog) find(ctx context.Context, name string, f *Found) error {
 	}
 	if err := c.loadPeers(ctx); err != nil {
 		if !errors.Is(err, bench.ErrNotAvailable) || name != "all" {
-			return err
+			return fmt.Errorf("server %q: %w", name, err)
 		}
 		f.Missing["peers"] = err.Error()
 	}

@@ -48,8 +48,8 @@ func Run(ctx context.Context, cfg Config) ([]report.Result, error) {
 		}
 		r.Specs[i] = s.withDefaults()
 		r.steps += r.Specs[i].Rounds * len(r.Servers)
-		if most := load.MaxConns(); r.Specs[i].Conns > most && r.local() {
-			return nil, fmt.Errorf("%s: a server of this machine would need %d descriptors and may open %d: use fewer connections, or raise the limit (ulimit -n)", s.Name, s.Conns, most)
+		if s, most := r.Specs[i], load.MaxConns(); s.Conns > most && r.local() {
+			return nil, fmt.Errorf("%s: the server needs a descriptor for each of %d connections and may open %d here: use fewer connections, or raise the limit (ulimit -n)", s.Name, s.Conns, most)
 		}
 	}
 	var results []report.Result

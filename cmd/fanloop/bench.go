@@ -94,7 +94,7 @@ func newBenchOptions() benchOptions {
 // run measures specs and shows what was measured, also after a failure.
 func (o *benchOptions) run(ctx context.Context, std stdio, specs []scenario.Spec) (*report.Report, error) {
 	r, err := o.measure(ctx, std, specs)
-	if r == nil || len(r.Results) == 0 {
+	if r == nil || !r.Measured() {
 		return nil, usageIfConfig(err)
 	}
 	if err := r.WriteMarkdown(std.out); err != nil {

@@ -72,7 +72,6 @@ func TestQueueAndFlushAllocateNothing(t *testing.T) {
 		g := start(t, Config{BlockedAfter: -1, Backend: b})
 		s := newScripted()
 		peer := serveOne(t, g, nil, s)
-		shrink(t, &s.Conn)
 		small, shared := make([]byte, 1000), NewShared(make([]byte, 30<<10))
 		got := make([]byte, 1<<20)
 		read := 0

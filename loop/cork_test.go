@@ -141,6 +141,13 @@ func TestCorkIsGivenBackWhateverBecomesOfTheConnection(t *testing.T) {
 		"CloseReset":   func(t *testing.T, s *scripted, _ *net.TCPConn) { write(s); s.Close(CloseReset) },
 		"CloseFlushed": func(t *testing.T, s *scripted, _ *net.TCPConn) { write(s); s.Close(CloseFlushed) },
 		"CloseLinger":  func(t *testing.T, s *scripted, _ *net.TCPConn) { write(s); s.Close(CloseLinger) },
+		"paused":       func(t *testing.T, s *scripted, _ *net.TCPConn) { write(s); s.PauseRead() },
+		"paused and resumed": func(t *testing.T, s *scripted, _ *net.TCPConn) {
+			s.PauseRead()
+			write(s)
+			s.ResumeRead()
+			write(s)
+		},
 		"Detach refused": func(t *testing.T, s *scripted, _ *net.TCPConn) {
 			write(s)
 			if _, err := s.Detach(); err == nil {

@@ -117,6 +117,7 @@ func newHelp(root *cobra.Command) *cobra.Command {
 			if err := noCommand(root, rest); err != nil {
 				return err
 			}
+			cmd.InitDefaultHelpFlag() // as --help shows it
 			return cmd.Help()
 		},
 	}

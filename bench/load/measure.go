@@ -212,6 +212,7 @@ func (g *Generator) enrol() {
 			}}
 		}
 	})
+	g.onLoops(func(*worker) {}) // from here on every loop sees all of them
 }
 
 // halt stops sending.

@@ -344,3 +344,24 @@ func TestTerminalSeesControlCharactersAsEscapes(t *testing.T) {
 		}
 	}
 }
+
+func TestEscapesAreForTerminalsOnly(t *testing.T) {
+	for _, k := range []struct {
+		escape, raw bool
+		want        string
+	}{
+		{true, false, "a\\x0ab\n"}, {false, false, "a\nb\n"}, {true, true, "a\nb"},
+	} {
+		p := newPrinter(io.Discard, 0, k.raw)
+		p.escape = k.escape
+		p.onText(nil, []byte("a\nb"))
+		if got := string(p.lines); got != k.want {
+			t.Errorf("terminal %v, raw %v: %q, want %q", k.escape, k.raw, got, k.want)
+		}
+	}
+	r, w := io.Pipe()
+	if isTerminal(w) || isTerminal(silence(t)) {
+		t.Error("a pipe is taken for a terminal")
+	}
+	_ = r.Close()
+}

@@ -99,7 +99,7 @@ func start(t *testing.T, in io.Reader, env []string, args ...string) *process {
 	t.Helper()
 	p := &process{exited: make(chan struct{})}
 	p.cmd = exec.Command(os.Args[0], args...)
-	p.cmd.Env = []string{asCommand + "=1"}
+	p.cmd.Env = []string{asCommand + "=1", "GORACE=atexit_sleep_ms=0"} // or -race adds a second to each
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "FANLOOP_") {
 			p.cmd.Env = append(p.cmd.Env, kv)

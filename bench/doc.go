@@ -1,11 +1,16 @@
-// Package bench measures the CPU time a WebSocket echo server spends per message, next to
-// a plain C epoll server (floor/floor.c) in the same interleaved run.
+// Package bench serves the bench protocol with fanloop, for the harness in the
+// packages below it.
 //
-// A run's way: [Build] compiles the floor and the load client, [Run] takes each
-// [Scenario], starts every [Server] pinned to one CPU and lets the client, pinned to
-// another, work on them in turn (A B C A B C); the client counts messages and reads the
-// server's CPU clock over one and the same window. A [Report] keeps every round, and its
-// [Summary] gives the median of the per-round ratios to the floor.
+// The protocol: a server upgrades at any path and echoes every message, text as
+// text and binary as binary; a message whose first byte is 'B' goes to every
+// connected client instead, the sender included.
 //
-// What the figures mean, and what they do not, stands in README.md.
+// A measurement's way: [scenario] starts servers and generators and runs them
+// in turn; [load] is the generator, on fanloop's own loops; [report] keeps and
+// shows the figures; floor and peers are servers to compare with. What the
+// figures mean, and what they do not, stands in README.md.
+//
+// [scenario]: https://pkg.go.dev/github.com/fanloop-go/fanloop/bench/scenario
+// [load]: https://pkg.go.dev/github.com/fanloop-go/fanloop/bench/load
+// [report]: https://pkg.go.dev/github.com/fanloop-go/fanloop/bench/report
 package bench

@@ -1,119 +1,168 @@
 package bench
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"net"
-	"os/exec"
-	"strconv"
-	"strings"
-	"syscall"
-	"time"
+	"log/slog"
+	"net/url"
+	"slices"
+	"sync"
+
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/handshake"
 )
 
-// FloorName is the server all ratios are relative to.
-const FloorName = "floor"
+// maxMessage is the largest message of the bench protocol, in bytes.
+const maxMessage = 64 << 20
 
-// Server is an echo server to measure.
-type Server struct {
-	Name string
-	// Command is the program and its arguments; {port} stands for the port to listen on
-	// at 127.0.0.1. It is run without a shell and must not fork: the CPU time and the
-	// memory of that one process count.
-	Command []string
-	// GivesBack says that SIGUSR1 makes the server return freed memory to the system.
-	GivesBack bool
-}
-
-// ParseServer reads name=command, as in "gorilla=./gorilla-echo {port}". The command is
-// split at spaces; there is no quoting.
-func ParseServer(text string) (Server, error) {
-	name, command, found := strings.Cut(text, "=")
-	s := Server{Name: name, Command: strings.Fields(command)}
-	if !found || name == "" || !strings.Contains(command, "{port}") {
-		return Server{}, fmt.Errorf("server %q: want name=command with {port} in it", text)
-	}
-	return s, nil
-}
-
-// process is a server that listens.
-type process struct {
-	pid    int
-	port   int
-	stop   func()        // ends it and waits; may be called again
-	exited chan struct{} // closed when it is gone
-	err    error         // how it ended; valid after exited
-	said   tail
-}
-
-// start runs the server on one CPU and returns when it accepts connections. It ends with
-// ctx. patience bounds the wait for the first accept.
-func (s Server) start(ctx context.Context, cpu string, patience time.Duration) (*process, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, fmt.Errorf("%s: find a free port: %w", s.Name, err)
-	}
-	args := []string{"-c", cpu}
-	for _, arg := range s.Command {
-		args = append(args, strings.ReplaceAll(arg, "{port}", strconv.Itoa(port)))
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	cmd := exec.CommandContext(ctx, "taskset", args...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 2 * time.Second
-	p := &process{port: port, exited: make(chan struct{})}
-	p.stop = func() { cancel(); <-p.exited }
-	cmd.Stdout, cmd.Stderr = &p.said, &p.said
-	if err := cmd.Start(); err != nil {
-		cancel()
-		return nil, fmt.Errorf("%s: %w", s.Name, err)
-	}
-	p.pid = cmd.Process.Pid
-	go func() { p.err = cmd.Wait(); close(p.exited) }()
-	if err := p.awaitAccept(ctx, patience); err != nil {
-		p.stop()
-		return nil, fmt.Errorf("%s: %w", s.Name, err)
-	}
-	return p, nil
-}
-
-func (p *process) awaitAccept(ctx context.Context, patience time.Duration) error {
-	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port))
-	late := time.After(patience)
-	for {
-		if c, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
-			return c.Close()
-		}
-		select {
-		case <-p.exited:
-			return p.ended()
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-late:
-			return fmt.Errorf("does not listen on %s after %v", addr, patience)
-		case <-time.After(10 * time.Millisecond):
+// NewServer returns a server of the bench protocol with fanloop on loops event
+// loops; 0 means one per CPU. Clients that ask for ?topic=NAME get what is
+// published by clients of that topic, which is how K topics are measured; the
+// others share one. The caller starts and ends it.
+func NewServer(loops int, log *slog.Logger) *engine.Server {
+	h := &hub{topics: make(map[string]*topic)}
+	receive := func(op engine.OpCode) func(*engine.WebSocket, []byte) {
+		return func(ws *engine.WebSocket, p []byte) {
+			if len(p) > 0 && p[0] == 'B' {
+				ws.Value().(*member).topic.publish(op, p)
+				return
+			}
+			echo(ws, op, p)
 		}
 	}
+	return &engine.Server{
+		Loops:  loops,
+		Logger: log,
+		Limits: engine.Limits{MaxMessage: maxMessage, MaxQueued: 4 << 20},
+		Origin: handshake.AllowAnyOrigin,
+		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+			ws.SetValue(h.join(ws, topicOf(req)))
+		},
+		Callbacks: engine.Callbacks{
+			OnText:   receive(engine.Text),
+			OnBinary: receive(engine.Binary),
+			OnDrain:  drained,
+			OnClose: func(ws *engine.WebSocket, _ engine.StatusCode, _ string) {
+				m := ws.Value().(*member)
+				m.topic.leave(m)
+			},
+		},
+	}
 }
 
-// ended describes a server that is gone. Only valid after exited is closed.
-func (p *process) ended() error {
-	how := p.err
-	if how == nil {
-		how = errors.New("exit status 0")
-	}
-	if line := p.said.lastLine(); line != "" {
-		return fmt.Errorf("the server ended (%w): %s", how, line)
-	}
-	return fmt.Errorf("the server ended (%w)", how)
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func topicOf(req *handshake.Request) string {
+	values, err := url.ParseQuery(req.Query())
 	if err != nil {
-		return 0, err
+		return ""
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return values.Get("topic")
+}
+
+// echo sends a message back. A client that does not read is not read from.
+func echo(ws *engine.WebSocket, op engine.OpCode, p []byte) {
+	if ws.Send(op, p) == engine.ErrBackpressure {
+		m := ws.Value().(*member)
+		m.held, m.op = slices.Clone(p), op
+		ws.PauseReading()
+	}
+}
+
+// drained goes on where echo paused.
+func drained(ws *engine.WebSocket) {
+	m := ws.Value().(*member)
+	if m.held == nil || ws.Send(m.op, m.held) == engine.ErrBackpressure {
+		return
+	}
+	m.held = nil
+	ws.ResumeReading()
+}
+
+// hub holds the topics. Any loop may use it.
+type hub struct {
+	mu     sync.Mutex
+	topics map[string]*topic
+}
+
+// topic is the clients that get each other's publishes. Any loop may use it.
+type topic struct {
+	mu      sync.Mutex
+	members []*member
+	pending []*engine.Prepared // until the publisher's turn ends
+}
+
+// member is a client of a topic.
+type member struct {
+	ws    *engine.WebSocket
+	topic *topic
+	place int // in topic.members, guarded by its mu
+
+	// Owned by the loop of ws.
+	held []byte // an echo that found the queue full
+	op   engine.OpCode
+}
+
+func (h *hub) join(ws *engine.WebSocket, name string) *member {
+	h.mu.Lock()
+	t := h.topics[name]
+	if t == nil {
+		t = new(topic)
+		h.topics[name] = t
+	}
+	h.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	m := &member{ws: ws, topic: t, place: len(t.members)}
+	t.members = append(t.members, m)
+	return m
+}
+
+func (t *topic) leave(m *member) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	last := len(t.members) - 1
+	t.members[m.place] = t.members[last]
+	t.members[m.place].place = m.place
+	t.members[last] = nil
+	t.members = t.members[:last]
+}
+
+// publish delivers p to every member. What is published before that has begun
+// goes along, so a burst costs each member one write.
+func (t *topic) publish(op engine.OpCode, p []byte) {
+	m, err := engine.Prepare(op, p)
+	if err != nil {
+		return // op is that of a message
+	}
+	t.mu.Lock()
+	t.pending = append(t.pending, m)
+	first := len(t.pending) == 1
+	t.mu.Unlock()
+	if first {
+		t.schedule()
+	}
+}
+
+// schedule delivers what is pending on the loop of any member, in its next turn.
+func (t *topic) schedule() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, m := range t.members {
+		if m.ws.Do(t.deliver) == nil {
+			return
+		}
+	}
+	t.pending = nil // nobody is left
+}
+
+// deliver hands what is pending to the loops of the members.
+func (t *topic) deliver() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	batch := t.pending
+	t.pending = nil
+	for _, m := range t.members {
+		_ = m.ws.Do(func() { // ended: it leaves
+			for _, p := range batch {
+				_ = m.ws.SendPrepared(p) // full or ended: this one misses it
+			}
+		})
+	}
 }

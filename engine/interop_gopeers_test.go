@@ -223,33 +223,27 @@ func (c *gobwasConn) receive() (message, error) {
 	var m message
 	state := c.role
 	for {
-		f, err := gobwas.ReadFrame(c.r)
-		if err == nil {
-			err = gobwas.CheckHeader(f.Header, state)
-		}
+		h, payload, err := c.readFrame(state)
 		if err != nil {
 			return m, err
 		}
-		if f.Header.Masked {
-			f = gobwas.UnmaskFrameInPlace(f)
-		}
-		switch f.Header.OpCode {
+		switch h.OpCode {
 		case gobwas.OpPing:
-			err = c.frame(gobwas.OpPong, true, f.Payload)
+			err = c.frame(gobwas.OpPong, true, payload)
 		case gobwas.OpPong:
-			c.onPong(string(f.Payload))
+			c.onPong(string(payload))
 		case gobwas.OpClose:
-			_ = c.frame(gobwas.OpClose, true, f.Payload) // closed already if this is the answer
-			if len(f.Payload) == 0 {
+			_ = c.frame(gobwas.OpClose, true, payload) // closed already if this is the answer
+			if len(payload) == 0 {
 				return m, &closedError{1005, ""}
 			}
-			return m, &closedError{int(binary.BigEndian.Uint16(f.Payload)), string(f.Payload[2:])}
+			return m, &closedError{int(binary.BigEndian.Uint16(payload)), string(payload[2:])}
 		default:
-			if f.Header.OpCode != gobwas.OpContinuation {
-				m.op = engine.OpCode(f.Header.OpCode)
+			if h.OpCode != gobwas.OpContinuation {
+				m.op = engine.OpCode(h.OpCode)
 			}
-			m.payload += string(f.Payload)
-			if f.Header.Fin {
+			m.payload += string(payload)
+			if h.Fin {
 				return m, nil
 			}
 			state = state.Set(gobwas.StateFragmented)
@@ -258,6 +252,22 @@ func (c *gobwasConn) receive() (message, error) {
 			return m, err
 		}
 	}
+}
+
+func (c *gobwasConn) readFrame(state gobwas.State) (gobwas.Header, []byte, error) {
+	h, err := gobwas.ReadHeader(c.r)
+	if err == nil {
+		err = gobwas.CheckHeader(h, state)
+	}
+	if err != nil {
+		return h, nil, err
+	}
+	payload := make([]byte, h.Length)
+	_, err = io.ReadFull(c.r, payload)
+	if h.Masked {
+		gobwas.Cipher(payload, h.Mask, 0)
+	}
+	return h, payload, err
 }
 
 func (c *gobwasConn) ping(payload string) error {

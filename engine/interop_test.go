@@ -51,6 +51,7 @@ var lengthBorders = []int{0, 1, 125, 126, 127, 65535, 65536, 1 << 20}
 func interopServer(t *testing.T) (addr string, ends chan closeReport) {
 	ends = make(chan closeReport, 256)
 	addr = listen(t, &engine.Server{
+		HTTP:         pages,
 		Subprotocols: []string{subprotocol},
 		Limits:       engine.Limits{MaxMessage: largest},
 		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {

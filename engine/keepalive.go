@@ -29,14 +29,14 @@ func (ws *WebSocket) checkAlive() {
 	if ws.heard > ws.pinged {
 		ws.pinged = 0 // any byte is a sign of life
 	}
-	switch {
+	switch { // a loop that was held up may not have read the sign of life yet
 	case l.WriteTimeout > 0 && ws.conn.Stalled() >= l.WriteTimeout:
 		ws.drop(ErrWriteTimeout)
 		return
-	case ws.pinged != 0 && now-ws.pinged >= l.PongTimeout:
+	case ws.pinged != 0 && now-ws.pinged >= l.PongTimeout && !ws.conn.Unread():
 		ws.drop(ErrPongTimeout)
 		return
-	case l.IdleTimeout > 0 && now-ws.messaged >= l.IdleTimeout:
+	case l.IdleTimeout > 0 && now-ws.messaged >= l.IdleTimeout && !ws.conn.Unread():
 		ws.fail(StatusGoingAway, "idle for too long", ErrIdleTimeout)
 		return
 	case l.PingInterval > 0 && ws.pinged == 0 && now-ws.heard >= l.PingInterval:

@@ -107,6 +107,8 @@ func (ws *WebSocket) nextFrameLocked(op, as OpCode) (OpCode, error) {
 // sentFrameLocked notes whether a message of fragments is under way.
 func (ws *WebSocket) sentFrameLocked(op OpCode, fin bool, err error) {
 	switch {
+	case err == ErrClosed: // what is under way will not be finished
+		ws.fragments = 0
 	case err != nil:
 	case fin:
 		if m := ws.member.Load(); ws.fragments != 0 && m != nil && m.slow.Load() {

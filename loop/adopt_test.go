@@ -167,13 +167,6 @@ func TestDetachWithoutDescriptorsKeepsTheConnection(t *testing.T) {
 func TestDetachWaitsForTheQueue(t *testing.T) {
 	g := start(t, Config{})
 	s := newScripted()
-	peer := serveOne(t, g, &WritePolicy{High: 1}, s)
-	want := fill(t, &s.Conn)
-	onLoop(t, g.Loops()[0], func() {
-		if _, err := s.Detach(); err == nil {
-			t.Error("detached with bytes queued")
-		}
-	})
 	detached := make(chan net.Conn, 1)
 	s.onDrain = func(s *scripted) {
 		nc, err := s.Detach()
@@ -182,6 +175,13 @@ func TestDetachWaitsForTheQueue(t *testing.T) {
 		}
 		detached <- nc
 	}
+	peer := serveOne(t, g, &WritePolicy{High: 1}, s)
+	want := fill(t, &s.Conn)
+	onLoop(t, g.Loops()[0], func() {
+		if _, err := s.Detach(); err == nil {
+			t.Error("detached with bytes queued")
+		}
+	})
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(peer, got); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("what was queued arrived changed: %v", err)

@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 func TestLimitRefusesAWholeWriteAndOnDrainFollows(t *testing.T) {
@@ -313,40 +311,4 @@ func contents(o *outbox) (b []byte) {
 		b = append(b, s.b...)
 	}
 	return b
-}
-
-// No single system call sends more than maxSend, whatever is written: a stop
-// of the world waits for it.
-func TestOneSendIsCapped(t *testing.T) {
-	s := newScripted()
-	peer := unixPair(t, start(t, Config{}), unix.SOCK_STREAM, nil, s)
-	s.mu.Lock()
-	if err := unix.SetsockoptInt(int(s.fd), unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, 32<<20); err != nil {
-		s.mu.Unlock()
-		t.Skipf("a larger buffer needs a privilege: %v", err)
-	}
-	s.mu.Unlock()
-	large := make([]byte, 4*maxSend)
-	for name, write := range map[string]func() error{
-		"head":   func() error { return s.Write(large, nil) },
-		"body":   func() error { return s.Write(nil, large) },
-		"shared": func() error { return s.WriteShared(NewShared(large)) },
-	} {
-		stuck, free := make(chan struct{}), make(chan struct{})
-		if err := s.Loop().Do(func() { close(stuck); <-free }); err != nil { // nobody flushes
-			t.Fatal(err)
-		}
-		receive(t, stuck)
-		if err := write(); err != nil {
-			t.Fatal(err)
-		}
-		if sent := len(large) - s.Queued(); sent > maxSend {
-			t.Errorf("%s: one call sent %d bytes", name, sent)
-		}
-		close(free)
-		if _, err := io.ReadFull(peer, make([]byte, len(large))); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "the queue is sent", func() bool { return s.Queued() == 0 })
-	}
 }

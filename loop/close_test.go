@@ -166,6 +166,11 @@ func TestNothingIsDeliveredAfterClose(t *testing.T) {
 		if err := peer.CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
+		eventually(t, "the peer's end is seen", func() bool { // unread bytes would reset the connection
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.flags&eof != 0
+		})
 		readAll(t, peer)
 		receive(t, s.closed)
 		s.checkOrder(t)

@@ -63,7 +63,9 @@ const (
 	CloseNow CloseMode = iota
 	// CloseReset drops what is queued, in both directions, and sends RST.
 	CloseReset
-	// CloseFlushed closes after what is queued was given to the kernel.
+	// CloseFlushed closes after what is queued was given to the kernel. If the
+	// peer sends until then, the kernel resets the connection, and the peer may
+	// miss the end: CloseLinger is for that.
 	CloseFlushed
 	// CloseLinger flushes, ends the writing side, then drops what still
 	// arrives until the peer ends too, so that it can read the last words. The
@@ -196,6 +198,17 @@ func (c *Conn) setPaused(paused bool) {
 	}
 	c.flags ^= readPaused
 	c.updateInterestLocked()
+}
+
+// Unread says whether something waits to be read, be it the end: what the peer
+// sent while the loop was busy. Loop only.
+func (c *Conn) Unread() bool {
+	if c.gone {
+		return false
+	}
+	var b [1]byte
+	_, _, err := unix.Recvfrom(int(c.fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return err == nil
 }
 
 // RemoteAddr asks the kernel for the peer's address; nil if the connection has
@@ -439,8 +452,8 @@ func (c *Conn) wantLocked() (want interest) {
 	if c.flags&(readPaused|connecting) == 0 {
 		want |= readable
 	}
-	if c.flags&connecting != 0 || c.out != nil {
-		want |= writable
+	if c.flags&connecting != 0 || c.out != nil && c.out != c.loop.cork {
+		want |= writable // what is corked was not offered to the socket yet
 	}
 	return want
 }

@@ -161,35 +161,6 @@ func TestWritesBeforeOpenAreSentAfterIt(t *testing.T) {
 	})
 }
 
-// silent returns an address that does not answer to a connect: its backlog is
-// full.
-func silent(t *testing.T) net.Addr {
-	t.Helper()
-	addr, release := fullBacklog(t)
-	t.Cleanup(release)
-	return addr
-}
-
-func TestCloseEndsAConnectUnderWay(t *testing.T) {
-	eachBackend(t, func(t *testing.T, b Backend) {
-		g := start(t, Config{Backend: b})
-		addr := silent(t)
-		for _, mode := range []CloseMode{CloseNow, CloseReset, CloseFlushed, CloseLinger} {
-			s := newScripted()
-			s.onOpen = func(*scripted) { t.Error("OnOpen of a connection that nobody accepted") }
-			if err := g.Dial(addr, s, DialConfig{}); err != nil {
-				t.Fatal(err)
-			}
-			onLoop(t, s.Loop(), func() {}) // the connect is under way
-			s.Close(mode)
-			if err := receive(t, s.closed); err != nil {
-				t.Errorf("OnClose(%v) after this side closed", err)
-			}
-			s.checkOrder(t)
-		}
-	})
-}
-
 func TestCloseBeforeTheLoopHasSeenADial(t *testing.T) {
 	eachBackend(t, func(t *testing.T, b Backend) {
 		g := start(t, Config{Backend: b})
@@ -204,27 +175,6 @@ func TestCloseBeforeTheLoopHasSeenADial(t *testing.T) {
 		})
 		receive(t, s.closed)
 		s.checkOrder(t)
-	})
-}
-
-// An event of an earlier owner of a descriptor number must not open a
-// connection that is not established.
-func TestStaleEventDoesNotOpenADial(t *testing.T) {
-	eachBackend(t, func(t *testing.T, b Backend) {
-		g := start(t, Config{Backend: b})
-		s := newScripted()
-		s.onOpen = func(*scripted) { t.Error("OnOpen of a connection that nobody accepted") }
-		if err := g.Dial(silent(t), s, DialConfig{}); err != nil {
-			t.Fatal(err)
-		}
-		l := s.Loop()
-		onLoop(t, l, func() { l.ready(int(s.fd), writable) })
-		onLoop(t, l, func() { l.ready(int(s.fd), writable|readable|hangup) })
-		if s.ends.Load() != 0 {
-			t.Error("a stale event ended the connect")
-		}
-		s.Close(CloseNow)
-		receive(t, s.closed)
 	})
 }
 

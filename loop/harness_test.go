@@ -183,12 +183,13 @@ func unixPair(t *testing.T, g *Group, kind int, policy *WritePolicy, s *scripted
 
 func socketPair(t *testing.T, kind int) (a, b *net.UnixConn) {
 	t.Helper()
-	fds, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	fds, err := unix.Socketpair(unix.AF_UNIX, kind, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var conns [2]*net.UnixConn
 	for i, fd := range fds {
+		unix.CloseOnExec(fd)
 		f := os.NewFile(uintptr(fd), "pair")
 		nc, err := net.FileConn(f)
 		_ = f.Close()

@@ -230,6 +230,9 @@ func (c *Conn) QueueSharedLocked(list []*Shared) error {
 		return err
 	}
 	o := c.queueLocked()
+	if c.want&writable == 0 {
+		o.progress = c.loop.now
+	}
 	for _, s := range list {
 		o.appendRef(s.b)
 	}

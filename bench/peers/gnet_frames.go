@@ -28,7 +28,7 @@ func (s *gnetServer) answer(c gnet.Conn, conn *gnetConn, in []byte) (used int, e
 	run := gnetRun{start: 4, end: 4}
 	for {
 		h, n := parseGnetHeader(in[used:])
-		if h.Length > maxUnread {
+		if h.Length < 0 || h.Length > maxUnread { // §5.2: the highest bit is 0
 			return used, errTooLong
 		}
 		size := n + int(h.Length)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"net"
 	"sync"
 
@@ -11,15 +12,16 @@ import (
 
 func init() { registerGo("gobwas", "github.com/gobwas/ws", serveGobwas) }
 
-// gobwasConn is served by a goroutine that reads through a buffer and flushes
-// what it wrote when nothing more is buffered.
+// gobwasConn is served by a goroutine that reads through a buffer of its own.
+// Answers collect in a borrowed buffer and leave in one write when nothing more
+// is there to read.
 type gobwasConn struct {
 	net.Conn
 	in    *bufio.Reader
 	queue queue[[]byte] // frames
 
 	mu   sync.Mutex // guards what follows
-	out  *bufio.Writer
+	out  *bytes.Buffer
 	head [ws.MaxHeaderSize]byte
 }
 
@@ -41,7 +43,7 @@ func serveGobwas(at endpoint) error {
 			if _, err := ws.Upgrade(conn); err != nil {
 				return // Upgrade has answered
 			}
-			c := &gobwasConn{Conn: conn, in: bufio.NewReader(conn), out: bufio.NewWriter(conn)}
+			c := &gobwasConn{Conn: conn, in: bufio.NewReader(conn)}
 			c.queue.write, c.queue.drop = c.writeAll, func() { conn.Close() }
 			c.serve(all)
 		}()
@@ -91,31 +93,40 @@ func (c *gobwasConn) echo(op ws.OpCode, message []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h := ws.Header{Fin: true, OpCode: op, Length: int64(len(message))}
-	if err := ws.WriteHeaderBuffer(c.out, h, c.head[:]); err != nil {
+	if err := ws.WriteHeaderBuffer(c.pending(), h, c.head[:]); err != nil {
 		return err
 	}
-	_, err := c.out.Write(message)
-	return err
+	c.out.Write(message)
+	return nil
 }
 
-func (c *gobwasConn) flush() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.out.Flush()
+// pending is the buffer of what is to be written. c.mu is held.
+func (c *gobwasConn) pending() *bytes.Buffer {
+	if c.out == nil {
+		c.out = borrowBuffer()
+	}
+	return c.out
 }
+
+func (c *gobwasConn) flush() error { return c.writeAll(nil) }
 
 // Write takes the answer to a control frame.
 func (c *gobwasConn) Write(frame []byte) (int, error) {
 	return len(frame), c.writeAll([][]byte{frame})
 }
 
+// writeAll writes what is pending and then frames.
 func (c *gobwasConn) writeAll(frames [][]byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, f := range frames {
-		if _, err := c.out.Write(f); err != nil {
-			return err
-		}
+		c.pending().Write(f)
 	}
-	return c.out.Flush()
+	if c.out == nil {
+		return nil
+	}
+	_, err := c.Conn.Write(c.out.Bytes())
+	buffers.Put(c.out)
+	c.out = nil
+	return err
 }

@@ -12,8 +12,9 @@
 //
 // Once the server accepts connections, one line "listening ADDR" is printed,
 // with the port that port 0 became. LOOPS is how many threads run at once:
-// GOMAXPROCS, and event loops where a peer has them; without it, one per CPU
-// the process may use. SIGUSR1 gives freed memory back to the system.
+// GOMAXPROCS unless the environment sets it, and event loops where a peer has
+// them; without it, one per CPU the process may use. ws and bun always have one
+// loop. SIGUSR1 gives freed memory back to the system.
 //
 // A peer's way through this package: its file registers a name and a serve
 // function in init; main finds it by name and calls serve; serve listens by

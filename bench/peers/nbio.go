@@ -14,7 +14,8 @@ func init() { registerGo("nbio", "github.com/lesismal/nbio", serveNbio) }
 
 // serveNbio runs nbio's poller in non-blocking mode. A write never blocks there:
 // what the socket does not take waits inside nbio. So a publish is a loop of
-// WriteMessage, which is safe from any goroutine.
+// WriteMessage, which is safe from any goroutine, and the handlers run on the
+// poller itself instead of nbio's pool for handlers that block.
 func serveNbio(at endpoint) error {
 	logging.SetLevel(logging.LevelNone)
 	ln, err := at.listen()
@@ -39,6 +40,7 @@ func serveNbio(at endpoint) error {
 		Listen:                       func(string, string) (net.Listener, error) { return ln, nil },
 		IOMod:                        nbhttp.IOModNonBlocking,
 		NPoller:                      at.loops,
+		ServerExecutor:               func(f func()) { f() },
 		ReleaseWebsocketPayload:      true,
 		MaxWriteBufferSize:           maxUnread,
 		MaxWebsocketFramePayloadSize: maxUnread, // an echo is one frame; 32 KiB otherwise

@@ -60,11 +60,9 @@ func serveBun(at endpoint) error {
 }
 
 // become replaces this process by program, a path or a pattern of one inside
-// the folder of the packages. Both servers have one event loop.
+// the folder of the packages. Both servers have one event loop, whatever
+// at.loops says.
 func become(at endpoint, program string, args ...string) error {
-	if at.loops > 1 {
-		fmt.Fprintln(os.Stderr, "peers: this peer has one event loop; LOOPS is ignored")
-	}
 	if err := install(); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"slices"
 	"syscall"
 	"testing"
@@ -265,6 +266,32 @@ func TestAStalledClientDoesNotStopTheOthers(t *testing.T) {
 		}
 		checkNothingElse(t, reading)
 	})
+}
+
+// In the floor and the gnet peer the framing is this module's own. The other
+// peers' answers to nonsense are their own affair.
+func TestNonsenseEndsOnlyTheConnectionItCameOn(t *testing.T) {
+	nonsense := map[string][]byte{
+		"a length with the highest bit": append([]byte{0x82, 0xff, 0xff}, make([]byte, 64)...),
+		"an endless frame":              append([]byte{0x82, 0xff, 0x7f}, make([]byte, 64)...),
+		"an unmasked frame":             []byte("\x82\x04abcd and more"),
+	}
+	for _, name := range []string{"floor", "gnet"} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, commands()[name](t))
+			other := s.dial(t)
+			for what, wire := range nonsense {
+				c := s.dial(t)
+				if _, err := c.NetConn().Write(wire); err != nil {
+					t.Fatal(err)
+				}
+				if _, _, err := c.ReadMessage(); err == nil || os.IsTimeout(err) {
+					t.Fatalf("%s: %v, want the connection closed", what, err)
+				}
+				checkNothingElse(t, []*websocket.Conn{other})
+			}
+		})
+	}
 }
 
 func TestGivesBackMemoryAndGoesOn(t *testing.T) {

@@ -23,6 +23,11 @@ func listenError(flag, addr string, err error) error {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%s is not an address of this machine: choose one that is, or :port for all, with %s", addr, flag)
 	}
+	if _, port, bad := net.SplitHostPort(addr); bad == nil {
+		if _, unknown := net.LookupPort("tcp", port); unknown != nil {
+			err = &net.AddrError{Err: "unknown port", Addr: addr}
+		}
+	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return fmt.Errorf("%s: cannot find %q: give %s an address of this machine as host:port", addr, dns.Name, flag)
 	}

@@ -94,13 +94,33 @@ func newRoot(std stdio) *cobra.Command {
 	root.SetOut(std.out)
 	root.SetErr(std.err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
-	root.SetHelpCommand(&cobra.Command{Hidden: true})
+	root.SetHelpCommand(newHelp(root))
 	root.SetUsageTemplate(usageTemplate)
-	root.AddCommand(newEcho(std), newDial(std), newVersion(std))
+	root.AddCommand(newEcho(std), newDial(std), newVersion(std), newBench(std))
 	for _, cmd := range root.Commands() {
 		showVariables(cmd.Flags())
 	}
 	return root
+}
+
+// newHelp is fanloop help, which is the same as --help.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:    "help [command]",
+		Short:  "Show the help of a command",
+		Hidden: true,
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil {
+				return err
+			}
+			if err := noCommand(root, rest); err != nil {
+				return err
+			}
+			cmd.InitDefaultHelpFlag() // as --help shows it
+			return cmd.Help()
+		},
+	}
 }
 
 // noCommand refuses the word that stands where a command should.

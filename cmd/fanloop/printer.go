@@ -105,7 +105,7 @@ func (p *printer) run(ws *engine.WebSocket) {
 		lines, paused := p.lines, p.paused
 		p.lines, p.paused = spare[:0], false
 		p.mu.Unlock()
-		if p.err == nil {
+		if len(lines) > 0 && p.err == nil {
 			if _, p.err = p.w.Write(lines); p.err != nil {
 				_ = ws.Close(engine.StatusGoingAway, "") // a code that may be sent
 			}

@@ -1,0 +1,39 @@
+//go:build unix && !linux
+
+package load
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+var origin = time.Now()
+
+// now is a monotonic clock in nanoseconds.
+func now() int64 { return int64(time.Since(origin)) }
+
+// cpuTimes reads the CPU time in nanoseconds of this process. That of others
+// cannot be read here.
+func cpuTimes(pid int) (own, other int64, err error) {
+	if pid != 0 {
+		return 0, 0, fmt.Errorf("the CPU time of another process can be read on Linux only")
+	}
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		return 0, 0, err
+	}
+	return u.Utime.Nano() + u.Stime.Nano(), 0, nil
+}
+
+func preciseSleep() {}
+
+// sleepUntil waits for the clock of now to reach at.
+func sleepUntil(at int64) { time.Sleep(time.Duration(at - now())) }
+
+// ProcessCPU is the CPU time that process pid has used; 0 for pid 0.
+func ProcessCPU(pid int) (time.Duration, error) {
+	_, other, err := cpuTimes(pid)
+	return time.Duration(other), err
+}

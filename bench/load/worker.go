@@ -1,0 +1,203 @@
+package load
+
+import (
+	"bytes"
+	"sync/atomic"
+
+	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// worker is what the connections of one loop share. All of it is owned by that
+// loop, but for the fields said otherwise.
+type worker struct {
+	gen      *Generator
+	loop     *loop.Loop
+	template template
+	conns    []*conn // open ones
+
+	tally  *tally // since the last take
+	total  uint64 // messages before that
+	faults Faults
+
+	sending bool // answer an echo by the next message
+	pace    pace
+
+	swap  func()        // gives tally away for spare
+	spare *tally        // the generator's while the loop does not swap
+	ready chan struct{} // told after swap
+}
+
+func newWorker(g *Generator, l *loop.Loop) *worker {
+	w := &worker{gen: g, loop: l, tally: newTally(), spare: newTally(), ready: make(chan struct{}, 1)}
+	w.pace.run = w.paced
+	w.template = newTemplate(g.cfg.Size)
+	w.swap = func() {
+		w.total += w.tally.Messages
+		w.tally.until(w)
+		w.tally, w.spare = w.spare, w.tally
+		w.tally.reset()
+		w.tally.from(w.spare)
+		w.ready <- struct{}{}
+	}
+	return w
+}
+
+// newTemplate makes a message whose bytes all differ from their neighbours.
+func newTemplate(size int) template {
+	t := template{want: make([]byte, size)}
+	x := uint32(2463534242)
+	for i := range t.want {
+		x ^= x << 13
+		x ^= x >> 17
+		x ^= x << 5
+		t.want[i] = byte(x)
+	}
+	t.frame = codec.AppendMaskedFrame(nil, codec.Binary, true, t.want)
+	t.at = len(t.frame) - size
+	for i, b := range t.frame[t.at-4 : t.at] {
+		t.mask |= uint64(b)<<(8*i) | uint64(b)<<(8*i+32)
+	}
+	return t
+}
+
+func (w *worker) add(c *conn) {
+	c.place = len(w.conns)
+	w.conns = append(w.conns, c)
+}
+
+func (w *worker) remove(c *conn) {
+	if c.place < 0 {
+		return
+	}
+	last := len(w.conns) - 1
+	w.conns[c.place] = w.conns[last]
+	w.conns[c.place].place = c.place
+	w.conns[last] = nil
+	w.conns = w.conns[:last]
+}
+
+// message is the arrival of p at c.
+func (w *worker) message(c *conn, p []byte, at int64) {
+	if len(p) != w.gen.cfg.Size {
+		w.corrupt(c, "has %d bytes, not %d", len(p), w.gen.cfg.Size)
+		return
+	}
+	s, ok := readStamp(p)
+	if !ok {
+		w.corrupt(c, "has a damaged stamp")
+		return
+	}
+	if !bytes.Equal(p[stampSize:], w.template.want[stampSize:]) {
+		w.corrupt(c, "has a damaged payload")
+		return
+	}
+	switch {
+	case s.kind == kindEcho && s.from == c.id:
+		w.echoed(c, s, at)
+	case s.kind == kindPublish && int(s.from) < len(c.from) && c.sharesTopic(s.from):
+		w.delivered(c, s, at)
+	default:
+		w.corrupt(c, "is of kind %q from connection %d, which belongs elsewhere", s.kind, s.from)
+	}
+}
+
+func (w *worker) corrupt(c *conn, format string, args ...any) {
+	w.faults.Corrupt++
+	w.faults.note("connection %d: message "+format, append([]any{c.id}, args...)...)
+}
+
+// echoed is the return of a message of c.
+func (w *worker) echoed(c *conn, s stamp, at int64) {
+	c.back.see(s.seq, &w.faults, c.id, c.id)
+	w.tally.record(s.since(at))
+	if w.sending {
+		c.send(kindEcho, at)
+	}
+}
+
+// delivered is the arrival of a publish at c.
+func (w *worker) delivered(c *conn, s stamp, at int64) {
+	c.from[s.from].see(s.seq, &w.faults, c.id, s.from)
+	w.tally.record(s.since(at))
+	if w.gen.publishers.reached(s) {
+		w.tally.recordLast(s.since(at))
+	}
+}
+
+// collect has the loop hand over what it counted; nil when it has ended.
+func (w *worker) collect() *tally {
+	if w.loop.Do(w.swap) != nil {
+		return nil
+	}
+	select {
+	case <-w.ready:
+		return w.spare
+	case <-w.gen.group.Done():
+		return nil
+	}
+}
+
+// outstanding counts the messages that have not arrived. Loop only.
+func (w *worker) outstanding(expect []uint32) (n uint64) {
+	g := w.gen
+	for _, c := range w.conns {
+		if c.silent {
+			continue
+		}
+		if g.cfg.Mode == Echo {
+			n += uint64(c.sent - c.back.next)
+			continue
+		}
+		for p, published := range expect {
+			if p%g.cfg.Topics == int(c.id)%g.cfg.Topics {
+				n += uint64(published - c.from[p].next)
+			}
+		}
+	}
+	return n
+}
+
+// publishers are those of a Fanout generator, and what they have under way.
+type publishers struct {
+	all     []*publisher
+	burst   uint32
+	readers []int32 // by topic; set before anything is sent
+	again   atomic.Bool
+}
+
+// maxBurst is the most messages of a publisher that may be under way.
+const maxBurst = 1024
+
+// publisher is one connection that publishes.
+type publisher struct {
+	conn *conn
+	next func()                 // sends a burst, on the connection's loop
+	left [maxBurst]atomic.Int32 // receivers still to be reached, by seq
+	done atomic.Uint32          // messages that reached everybody
+	sent atomic.Uint32
+}
+
+// reached notes that one more receiver has message s; it is true for the last.
+// Any loop.
+func (ps *publishers) reached(s stamp) bool {
+	if int(s.from) >= len(ps.all) {
+		return false
+	}
+	p := ps.all[s.from]
+	if p == nil || p.left[s.seq%maxBurst].Add(-1) != 0 {
+		return false
+	}
+	if p.done.Add(1)%ps.burst == 0 && ps.again.Load() {
+		_ = p.conn.Do(p.next) // ended: OnClose has told
+	}
+	return true
+}
+
+// publish sends one message of c to everybody on its topic. Owning loop only.
+func (ps *publishers) publish(c *conn, at int64) {
+	p := ps.all[c.id]
+	p.left[c.sent%maxBurst].Store(ps.readers[int(c.id)%len(ps.readers)])
+	p.sent.Store(c.sent + 1)
+	c.send(kindPublish, at)
+}

@@ -1,0 +1,142 @@
+package report
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"math"
+	"strings"
+
+	"github.com/go-echarts/go-echarts/v2/charts"
+	"github.com/go-echarts/go-echarts/v2/opts"
+	"github.com/go-echarts/go-echarts/v2/render"
+)
+
+// script draws the charts. It is Apache ECharts, whose licence stands beside it.
+//
+//go:embed echarts/echarts.common.min.js
+var script string
+
+//go:embed page.html
+var pageText string
+
+var page = template.Must(template.New("page").Parse(pageText))
+
+// section is one scenario on the page.
+type section struct {
+	Name   string
+	Head   []string
+	Rows   [][]string
+	Charts []template.HTML
+}
+
+// WriteHTML writes a page with tables and charts that needs nothing else: no
+// network, no other file.
+func (r *Report) WriteHTML(w io.Writer) error {
+	var sections []section
+	for _, name := range r.Scenarios() {
+		rows := r.Table(name)
+		s := section{Name: name, Head: rows[0], Rows: rows[1:]}
+		for _, snippet := range r.charts(name, len(sections)) {
+			// Element and Script come from go-echarts, which escapes what we give it.
+			s.Charts = append(s.Charts, template.HTML(snippet.Element+snippet.Script))
+		}
+		sections = append(sections, s)
+	}
+	return page.Execute(w, struct {
+		*Report
+		Script   template.JS
+		Capacity string
+		Called   string
+		Sections []section
+	}{r, template.JS(script), r.capacity(), strings.Join(r.Command, " "), sections})
+}
+
+// charts draws one scenario.
+func (r *Report) charts(scenario string, index int) (all []render.ChartSnippet) {
+	summaries := Summarize(r.Of(scenario))
+	id := func(name string) string { return fmt.Sprintf("s%d_%s", index, name) }
+	for _, m := range columnsOf(summaries) {
+		if m.Chart {
+			all = append(all, bars(id(m.Key), m, summaries).RenderSnippet())
+		}
+	}
+	if line := percentiles(id("latency"), summaries); line != nil {
+		all = append(all, line.RenderSnippet())
+	}
+	return all
+}
+
+// bars shows the medians of one metric; the label of a bar is its figure.
+func bars(id string, m Metric, summaries []Summary) *charts.Bar {
+	bar := charts.NewBar()
+	more := "less is better"
+	if m.More {
+		more = "more is better"
+	}
+	bar.SetGlobalOptions(
+		charts.WithInitializationOpts(opts.Initialization{ChartID: id, Width: "560px", Height: "320px"}),
+		charts.WithTitleOpts(opts.Title{Title: m.Title, Subtitle: "median of the rounds, " + more}),
+		charts.WithTooltipOpts(opts.Tooltip{Show: opts.Bool(true)}),
+		charts.WithLegendOpts(opts.Legend{Show: opts.Bool(false)}),
+		charts.WithXAxisOpts(opts.XAxis{AxisLabel: &opts.AxisLabel{Rotate: 30, Interval: "0"}}),
+	)
+	var names []string
+	var data []opts.BarData
+	for _, s := range summaries {
+		f, ok := s.Figures[m.Key]
+		if !ok {
+			continue
+		}
+		names = append(names, s.Server)
+		label := m.Format(f.Median)
+		if m.Key == CPU && s.ToFloor > 0 {
+			label += "\n" + times(s.ToFloor)
+		}
+		data = append(data, opts.BarData{Name: s.Server, Value: rounded(f.Median),
+			Label: &opts.Label{Show: opts.Bool(true), Position: "top", Formatter: label}})
+	}
+	bar.SetXAxis(names).AddSeries(m.Title, data)
+	return bar
+}
+
+// percentiles shows the latencies of all servers; nil if there are none.
+func percentiles(id string, summaries []Summary) *charts.Line {
+	keys := []string{"p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns"}
+	line := charts.NewLine()
+	line.SetGlobalOptions(
+		charts.WithInitializationOpts(opts.Initialization{ChartID: id, Width: "1130px", Height: "380px"}),
+		charts.WithTitleOpts(opts.Title{Title: "latency", Subtitle: "median of the rounds, milliseconds, logarithmic"}),
+		charts.WithTooltipOpts(opts.Tooltip{Show: opts.Bool(true), Trigger: "axis"}),
+		charts.WithLegendOpts(opts.Legend{Show: opts.Bool(true), Top: "bottom"}),
+		charts.WithYAxisOpts(opts.YAxis{Type: "log"}),
+	)
+	line.SetXAxis([]string{"p50", "p90", "p99", "p99.9", "max"})
+	drawn := false
+	for _, s := range summaries {
+		var data []opts.LineData
+		for _, key := range keys {
+			if f, ok := s.Figures[key]; ok && f.Median > 0 {
+				data = append(data, opts.LineData{Value: rounded(f.Median / 1e6)})
+			}
+		}
+		if len(data) == len(keys) {
+			line.AddSeries(s.Server, data)
+			drawn = true
+		}
+	}
+	if !drawn {
+		return nil
+	}
+	return line
+}
+
+// rounded keeps four digits.
+func rounded(v float64) float64 {
+	if v == 0 {
+		return 0
+	}
+	scale := math.Pow(10, 3-math.Floor(math.Log10(math.Abs(v))))
+	return math.Round(v*scale) / scale
+}

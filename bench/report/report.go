@@ -1,0 +1,117 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/fanloop-go/fanloop/bench/load"
+)
+
+// Names of the servers that others are compared with.
+const (
+	Floor = "floor"   // the physical limit
+	Ours  = "fanloop" // never the best peer
+)
+
+// Report is a run with all that is needed to repeat it.
+type Report struct {
+	Time     time.Time         `json:"time"`
+	Machine  Machine           `json:"machine"`
+	Command  []string          `json:"command"` // as it was called
+	Servers  string            `json:"server_cpus"`
+	Clients  string            `json:"client_cpus"`
+	Harness  Harness           `json:"harness"`
+	Versions map[string]string `json:"versions,omitempty"`      // of the peers
+	Missing  map[string]string `json:"not_available,omitempty"` // servers, and why
+	Results  []Result          `json:"results"`
+}
+
+// Harness is what the harness measured of itself.
+type Harness struct {
+	ClockNanos float64 `json:"clock_read_ns"` // to read the clock
+	StepNanos  int64   `json:"clock_step_ns"` // smallest difference of two readings
+	LateMicros float64 `json:"timer_late_us"` // median lateness of the open loop's timer
+}
+
+// Round is one round's figures by metric key; those of a scenario are in
+// [Metrics].
+type Round map[string]float64
+
+// Result holds every round of one server in one scenario, in the order they
+// ran: round i of all servers ran one right after the other.
+type Result struct {
+	Scenario string       `json:"scenario"`
+	Kind     string       `json:"kind"`
+	Server   string       `json:"server"`
+	Rounds   []Round      `json:"rounds"`
+	Latency  load.Latency `json:"latency"` // of all rounds
+	Failed   string       `json:"failed,omitempty"`
+}
+
+// Figures are the values of one metric, round by round; those that have it.
+func (r Result) Figures(key string) []float64 {
+	var all []float64
+	for _, round := range r.Rounds {
+		if v, ok := round[key]; ok {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// Measured says that there is something to show: a round, or a server that
+// failed while others went on.
+func (r *Report) Measured() bool {
+	return slices.ContainsFunc(r.Results, func(one Result) bool { return len(one.Rounds) > 0 || one.Failed != "" })
+}
+
+// Failure says that at least one server failed; nil if none did.
+func (r *Report) Failure() error {
+	for _, result := range r.Results {
+		if result.Failed != "" {
+			return fmt.Errorf("%s: %s: %s", result.Scenario, result.Server, result.Failed)
+		}
+	}
+	return nil
+}
+
+// Scenarios are the names of the scenarios in the order they ran.
+func (r *Report) Scenarios() []string {
+	var names []string
+	for i, result := range r.Results {
+		if i == 0 || names[len(names)-1] != result.Scenario {
+			names = append(names, result.Scenario)
+		}
+	}
+	return names
+}
+
+// Of returns the results of one scenario.
+func (r *Report) Of(scenario string) []Result {
+	var all []Result
+	for _, result := range r.Results {
+		if result.Scenario == scenario {
+			all = append(all, result)
+		}
+	}
+	return all
+}
+
+// WriteJSON writes the report for machines.
+func (r *Report) WriteJSON(w io.Writer) error {
+	out := json.NewEncoder(w)
+	out.SetIndent("", "\t")
+	return out.Encode(r)
+}
+
+// Read reads what WriteJSON wrote.
+func Read(in io.Reader) (*Report, error) {
+	r := new(Report)
+	if err := json.NewDecoder(in).Decode(r); err != nil {
+		return nil, fmt.Errorf("this is no report of fanloop bench: %w", err)
+	}
+	return r, nil
+}

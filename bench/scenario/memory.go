@@ -1,0 +1,148 @@
+package scenario
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// errNoMemory is the cause when the memory of a server cannot be read.
+var errNoMemory = errors.New("the memory of the server cannot be read: it must run on this machine, Linux, and its process be known (--pid)")
+
+// residentBytes reads the Rss line of /proc/PID/smaps_rollup. It walks the page
+// tables; VmRSS in /proc/PID/status may lag by some pages per CPU.
+func residentBytes(pid int) (uint64, error) {
+	if pid == 0 {
+		return 0, errNoMemory
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", errNoMemory, err)
+	}
+	return parseRollup(string(text))
+}
+
+func parseRollup(text string) (uint64, error) {
+	lines := bufio.NewScanner(strings.NewReader(text))
+	for lines.Scan() {
+		f := strings.Fields(lines.Text())
+		if len(f) != 3 || f[0] != "Rss:" {
+			continue
+		}
+		kib, err := strconv.ParseUint(f[1], 10, 54)
+		if err != nil || f[2] != "kB" {
+			return 0, fmt.Errorf("smaps_rollup: cannot read %q", lines.Text())
+		}
+		return kib << 10, nil
+	}
+	return 0, fmt.Errorf("smaps_rollup: no Rss line")
+}
+
+// kernelBytes is the memory that the kernel holds for all TCP sockets of the
+// machine, of both sides: buffers, not the sockets themselves.
+func kernelBytes() (uint64, bool) {
+	text, err := os.ReadFile("/proc/net/sockstat")
+	if err != nil {
+		return 0, false
+	}
+	return parseSockstat(string(text))
+}
+
+func parseSockstat(text string) (uint64, bool) {
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		for i := 1; i+1 < len(f) && f[0] == "TCP:"; i += 2 {
+			if f[i] == "mem" {
+				pages, err := strconv.ParseUint(f[i+1], 10, 48)
+				return pages * uint64(os.Getpagesize()), err == nil
+			}
+		}
+	}
+	return 0, false
+}
+
+// giveBack asks the server to return freed memory, and waits for it to settle.
+func (o *round) giveBack(ctx context.Context) error {
+	if !o.server.GivesBack || o.process.exited == nil {
+		return pause(ctx, o.spec.Settle)
+	}
+	if err := syscall.Kill(o.process.pid, syscall.SIGUSR1); err != nil {
+		return fmt.Errorf("send SIGUSR1: %w", err)
+	}
+	return pause(ctx, o.spec.Settle)
+}
+
+// idle is a round of Idle: what connections that do nothing hold.
+func (o *round) idle(ctx context.Context) error {
+	// A few connections first: what a server sets up once belongs to no connection.
+	first := o.spec
+	first.Conns, first.Processes = min(o.spec.Conns, 64), 1
+	if err := o.withClients(ctx, first, func(cs *clients) error { return o.echoOnce(cs) }); err != nil {
+		return err
+	}
+	if err := o.giveBack(ctx); err != nil {
+		return err
+	}
+	before, err := residentBytes(o.process.pid)
+	if err != nil {
+		return err
+	}
+	heapBefore, heap := o.process.heap()
+	kernelBefore, kernel := kernelBytes()
+	return o.withClients(ctx, o.spec, func(cs *clients) error {
+		opened, err := cs.open()
+		if err != nil {
+			return err
+		}
+		n := float64(opened.Conns)
+		o.figures["open_rate"] = n / opened.Seconds
+		o.percentiles(opened.Latency)
+		if err := o.echoOnce(cs); err != nil {
+			return err
+		}
+		if err := pause(ctx, o.spec.Settle); err != nil {
+			return err
+		}
+		rss, err := residentBytes(o.process.pid)
+		if err != nil {
+			return err
+		}
+		o.figures["rss"] = float64(rss)
+		o.figures["rss_conn"] = (float64(rss) - float64(before)) / n
+		if after, ok := kernelBytes(); ok && kernel {
+			o.figures["kernel_conn"] = (float64(after) - float64(kernelBefore)) / n
+		}
+		if !o.server.GivesBack {
+			return nil
+		}
+		if err := o.giveBack(ctx); err != nil {
+			return err
+		}
+		if rss, err = residentBytes(o.process.pid); err != nil {
+			return err
+		}
+		o.figures["rss_conn_given"] = (float64(rss) - float64(before)) / n
+		if after, ok := o.process.heap(); ok && heap {
+			o.figures["heap_conn"] = (float64(after) - float64(heapBefore)) / n
+		}
+		return nil
+	})
+}
+
+// echoOnce has every connection speak before it is idle.
+func (o *round) echoOnce(cs *clients) error {
+	if err := cs.openIfNot(); err != nil {
+		return err
+	}
+	_, faults, err := cs.measure(0, 100*time.Millisecond, nil)
+	if err != nil {
+		return err
+	}
+	return faults.Err()
+}

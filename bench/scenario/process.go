@@ -1,0 +1,160 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Server is one to measure.
+type Server struct {
+	Name string
+	// Command is the program and its arguments; {addr} stands for the host:port to
+	// listen on, {port} for the port alone. It is run without a shell and must not
+	// fork: the CPU time and the memory of that one process count.
+	Command []string
+	// GivesBack says that SIGUSR1 makes the server return freed memory to the
+	// system and log heap_bytes=N.
+	GivesBack bool
+	// Topics says that it tells topics apart (?topic=N in the resource name).
+	Topics bool
+
+	// Target is the URL of a server that runs already, instead of Command.
+	Target string
+	// PID is the process of Target; 0 if unknown or elsewhere: no CPU time and no
+	// memory then.
+	PID int
+}
+
+// ParseServer reads name=command, as in "mine=./my-echo --addr {addr}". The
+// command is split at spaces; there is no quoting.
+func ParseServer(text string) (Server, error) {
+	name, command, found := strings.Cut(text, "=")
+	s := Server{Name: name, Command: strings.Fields(command)}
+	if !found || name == "" || !strings.Contains(command, "{addr}") && !strings.Contains(command, "{port}") {
+		return Server{}, usagef("server %q: want name=command with {addr} or {port} in it", text)
+	}
+	return s, nil
+}
+
+// process is a server that accepts connections.
+type process struct {
+	pid    int
+	target string
+	stop   func()        // ends it and waits; may be called again
+	exited chan struct{} // closed when it is gone; nil if it is not ours
+	err    error         // how it ended; valid after exited
+	said   tail
+}
+
+// patience bounds the wait for a server to listen.
+const patience = 15 * time.Second
+
+// start runs the server on some CPUs and returns when it accepts connections.
+// It ends with ctx.
+func (s Server) start(ctx context.Context, cpus CPUs) (*process, error) {
+	if s.Target != "" {
+		return &process{pid: s.PID, target: s.Target, stop: func() {}}, nil
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, fmt.Errorf("%s: find a free port: %w", s.Name, err)
+	}
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	args := make([]string, len(s.Command))
+	for i, arg := range s.Command {
+		args[i] = strings.NewReplacer("{addr}", addr, "{port}", strconv.Itoa(port)).Replace(arg)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	cmd := command(ctx, args)
+	p := &process{target: "ws://" + addr + "/", exited: make(chan struct{})}
+	p.stop = func() { cancel(); <-p.exited }
+	cmd.Stdout, cmd.Stderr = &p.said, &p.said
+	if err := startOn(cmd, cpus); err != nil {
+		cancel()
+		return nil, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	p.pid = cmd.Process.Pid
+	go func() { p.err = cmd.Wait(); close(p.exited) }()
+	if err := p.awaitAccept(ctx, addr); err != nil {
+		p.stop()
+		return nil, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	return p, nil
+}
+
+// command ends with ctx: asked to at first, then without asking.
+func command(ctx context.Context, args []string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 2 * time.Second
+	return cmd
+}
+
+func (p *process) awaitAccept(ctx context.Context, addr string) error {
+	late := time.After(patience)
+	for {
+		if c, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
+			return c.Close()
+		}
+		select {
+		case <-p.exited:
+			return p.ended()
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-late:
+			return fmt.Errorf("it does not listen on %s after %v", addr, patience)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// ended describes a server that is gone. Only valid after exited is closed.
+func (p *process) ended() error {
+	how := p.err
+	if how == nil {
+		how = errors.New("exit status 0")
+	}
+	if line := p.said.lastLine(); line != "" {
+		return fmt.Errorf("the server ended (%w): %s", how, line)
+	}
+	return fmt.Errorf("the server ended (%w)", how)
+}
+
+// blame names the server, and says so if the reason is that it died.
+func (p *process) blame(name string, err error) error {
+	select {
+	case <-p.exited:
+		return fmt.Errorf("%s: %w; %w", name, err, p.ended())
+	default: // also if it is not ours
+		return fmt.Errorf("%s: %w", name, err)
+	}
+}
+
+var heapLine = regexp.MustCompile(`heap_bytes=(\d+)`)
+
+// heap is the last heap_bytes=N that the server logged.
+func (p *process) heap() (uint64, bool) {
+	found := heapLine.FindAllStringSubmatch(p.said.all(), -1)
+	if len(found) == 0 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(found[len(found)-1][1], 10, 64)
+	return n, err == nil
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/fanloop-go/fanloop/bench/load"
+	"github.com/fanloop-go/fanloop/bench/report"
+	"github.com/fanloop-go/fanloop/bench/scenario"
+)
+
+// benchOptions are the flags that all measuring commands share.
+type benchOptions struct {
+	servers      []string
+	target       string
+	pid          int
+	serverCPU    string
+	clientCPU    string
+	serverLoops  int
+	peersDir     string
+	jsonPath     string
+	htmlPath     string
+	markdownPath string
+	quiet        bool
+	keepGoing    bool
+}
+
+func newBench(std stdio) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure WebSocket servers side by side",
+		Long: `bench starts servers pinned to some CPUs, works on them in turn with clients
+pinned to others, and reports what the servers spent and how long messages took.
+Every message is checked: one that is missing, duplicated, out of order or
+damaged fails the run.`,
+		Example: `  fanloop bench echo                                        floor and fanloop, 200 connections
+  fanloop bench fanout --conns 5000 --servers all           beside every peer
+  fanloop bench echo --target ws://127.0.0.1:9001/ --rate 20000
+  fanloop bench compare before.json after.json`,
+		Args: noCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	for _, kind := range []scenario.Kind{scenario.Echo, scenario.Fanout, scenario.Connect, scenario.Idle,
+		scenario.Slow, scenario.Storm, scenario.Soak} {
+		cmd.AddCommand(newBenchKind(std, kind))
+	}
+	cmd.AddCommand(newBenchSuite(std), newBenchCompare(std), newBenchServe(std), newBenchLoad(std))
+	for _, sub := range cmd.Commands() {
+		showVariables(sub.Flags())
+	}
+	return cmd
+}
+
+// newBenchLoad runs a generator for the other commands, in a process of its own.
+func newBenchLoad(std stdio) *cobra.Command {
+	return &cobra.Command{
+		Use:    "load",
+		Hidden: true,
+		Args:   noArguments,
+		RunE:   func(cmd *cobra.Command, _ []string) error { return load.Serve(cmd.Context(), std.in, std.out) },
+	}
+}
+
+func (o *benchOptions) flags(flags *pflag.FlagSet) {
+	flags.StringSliceVar(&o.servers, "servers", o.servers, "`names` of servers: floor, fanloop, a peer, all, or NAME=COMMAND with {addr}")
+	flags.StringVar(&o.target, "target", "", "`URL` of a server that runs already, instead of --servers")
+	countFlag(flags, &o.pid, "pid", "process of --target, if it is on this machine; 0: no CPU time and memory of it")
+	flags.StringVar(&o.serverCPU, "server-cpus", o.serverCPU, "`list` of CPUs for servers, or any")
+	flags.StringVar(&o.clientCPU, "client-cpus", o.clientCPU, "`list` of CPUs for clients, or any")
+	countFlag(flags, &o.serverLoops, "server-loops", "event loops of each server")
+	flags.StringVar(&o.peersDir, "peers-dir", "bench/peers", "`folder` with the sources of the peers")
+	flags.StringVar(&o.jsonPath, "json", "", "`file` to write for machines, and for compare")
+	flags.StringVar(&o.htmlPath, "html", "", "`file` to write with charts")
+	flags.StringVar(&o.markdownPath, "md", "", "`file` to write as markdown")
+	flags.BoolVar(&o.quiet, "quiet", false, "show no progress")
+	flags.BoolVar(&o.keepGoing, "keep-going", o.keepGoing, "note a server that fails and go on with the others")
+}
+
+// newBenchOptions has the defaults.
+func newBenchOptions() benchOptions {
+	servers, clients := scenario.DefaultCPUs()
+	return benchOptions{
+		servers:   []string{report.Floor, report.Ours},
+		serverCPU: servers.String(), clientCPU: clients.String(), serverLoops: 1,
+	}
+}
+
+// run measures specs and shows what was measured, also after a failure.
+func (o *benchOptions) run(ctx context.Context, std stdio, specs []scenario.Spec) (*report.Report, error) {
+	r, err := o.measure(ctx, std, specs)
+	if r == nil || !r.Measured() {
+		return nil, usageIfConfig(err)
+	}
+	if err := r.WriteMarkdown(std.out); err != nil {
+		return nil, err
+	}
+	for path, write := range map[string]func(*os.File) error{
+		o.jsonPath:     func(f *os.File) error { return r.WriteJSON(f) },
+		o.htmlPath:     func(f *os.File) error { return r.WriteHTML(f) },
+		o.markdownPath: func(f *os.File) error { return r.WriteMarkdown(f) },
+	} {
+		if path != "" {
+			err = errors.Join(err, writeFile(path, write))
+		}
+	}
+	if err == nil {
+		err = r.Failure()
+	}
+	return r, usageIfConfig(err)
+}
+
+// usageIfConfig makes wrong usage of a setting that cannot be used.
+func usageIfConfig(err error) error {
+	if config, ok := errors.AsType[*load.ConfigError](err); ok {
+		return usagef("%s", config.Reason)
+	}
+	return err
+}
+
+func writeFile(path string, write func(*os.File) error) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}
+
+// measure runs specs; the report holds what was measured before an error.
+func (o *benchOptions) measure(ctx context.Context, std stdio, specs []scenario.Spec) (*report.Report, error) {
+	servers, err := scenario.ParseCPUs(o.serverCPU)
+	if err != nil {
+		return nil, err
+	}
+	clients, err := scenario.ParseCPUs(o.clientCPU)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range specs {
+		if err := s.Check(); err != nil {
+			return nil, err
+		}
+	}
+	dir, err := os.MkdirTemp("", "fanloop-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program, to start it as server and client: %w", err)
+	}
+	found, err := o.find(ctx, dir, self)
+	if err != nil {
+		return nil, err
+	}
+	own := load.MeasureResolution(ctx)
+	r := &report.Report{
+		Time: time.Now(), Machine: report.ThisMachine(ctx), Command: os.Args,
+		Servers: servers.String(), Clients: clients.String(),
+		Harness:  report.Harness{ClockNanos: own.Read, StepNanos: own.Step, LateMicros: float64(own.Late.Nanoseconds()) / 1e3},
+		Versions: found.Versions, Missing: found.Missing,
+	}
+	p := newProgress(std.err, o.quiet)
+	defer p.finish()
+	r.Results, err = scenario.Run(ctx, scenario.Config{
+		Specs: specs, Servers: found.Servers, ServerCPU: servers, ClientCPU: clients,
+		Generator: []string{self, "bench", "load"}, Progress: p.show, KeepGoing: o.keepGoing,
+	})
+	return r, err
+}
+
+// find resolves the servers of the run.
+func (o *benchOptions) find(ctx context.Context, dir, self string) (scenario.Found, error) {
+	if o.target != "" {
+		return scenario.Found{Servers: []scenario.Server{{Name: o.target, Target: o.target, PID: o.pid}}}, nil
+	}
+	catalog := scenario.Catalog{Dir: dir, PeersDir: o.peersDir, Loops: o.serverLoops,
+		Self: []string{self, "bench", "serve", "--addr", "{addr}", "--loops", "{loops}"}}
+	return catalog.Find(ctx, o.servers)
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/fanloop-go/fanloop/bench/scenario"
+)
+
+// benchKind says what is special about the command of a kind of scenario.
+type benchKind struct {
+	short, long string
+	defaults    scenario.Spec
+	flags       func(flags *pflag.FlagSet, s *scenario.Spec)
+}
+
+var benchKinds = map[scenario.Kind]benchKind{
+	scenario.Echo: {
+		short: "Messages sent back, as fast as they come or at a rate",
+		long: `Each connection sends the next message when the last one is back (closed loop).
+With --rate, messages leave on a schedule whatever the server does (open loop),
+and latency counts from the time a message was to leave.`,
+		defaults: scenario.Spec{Conns: 200},
+		flags: func(flags *pflag.FlagSet, s *scenario.Spec) {
+			messageFlags(flags, s)
+			countFlag(flags, &s.InFlight, "inflight", "messages under way per connection, without --rate")
+		},
+	},
+	scenario.Fanout: {
+		short: "Messages delivered to every connection",
+		long: `Publishers send messages that go to every connection of their topic; the next
+ones follow when the last has arrived everywhere, or at --rate. Every delivery is
+counted. "last" is the time from publish to the last delivery.`,
+		defaults: scenario.Spec{Conns: 1000, Publishers: 1, Topics: 1, Burst: 1},
+		flags: func(flags *pflag.FlagSet, s *scenario.Spec) {
+			messageFlags(flags, s)
+			countFlag(flags, &s.Publishers, "publishers", "connections that publish")
+			countFlag(flags, &s.Topics, "topics", "topics; more than one needs a server that knows ?topic=N, as fanloop's")
+			countFlag(flags, &s.Burst, "burst", "messages published at once, without --rate")
+		},
+	},
+	scenario.Connect: {
+		short:    "Handshakes: connect, upgrade, reset, again",
+		long:     "Latency is from connect to the end of the opening handshake.",
+		defaults: scenario.Spec{Conns: 64},
+	},
+	scenario.Idle: {
+		short: "Memory of connections that do nothing",
+		long: `Connections open, echo once and rest. Every round has a fresh server. "kernel" is
+what the kernel holds in socket buffers for both sides.`,
+		defaults: scenario.Spec{Conns: 10000, Rounds: 3},
+	},
+	scenario.Slow: {
+		short: "What readers that stop do to the others",
+		long: `A publisher goes on at its rate; at first everybody reads, then some stop.
+"reach" is the part of the messages that still reached the others in time.`,
+		defaults: scenario.Spec{Conns: 1000, Size: 1024, Rate: 20, Stopped: 0.1, Window: 5 * time.Second, Rounds: 3, Publishers: 1},
+		flags: func(flags *pflag.FlagSet, s *scenario.Spec) {
+			messageFlags(flags, s)
+			countFlag(flags, &s.Publishers, "publishers", "connections that publish")
+			flags.Float64Var(&s.Stopped, "stopped", s.Stopped, "`part` of the connections that stops reading, 0 to 1")
+		},
+	},
+	scenario.Storm: {
+		short:    "Everybody dropped at once, and back at once",
+		long:     `"all back" is the time from the drop to the last opening handshake.`,
+		defaults: scenario.Spec{Conns: 5000, Rounds: 3},
+	},
+	scenario.Soak: {
+		short: "Echo at a rate for long, and whether memory grows",
+		long: `"RSS/hour" is the slope of the server's memory over the window without its first
+fifth. Run it for an hour or more: fanloop bench soak --duration 1h`,
+		defaults: scenario.Spec{Conns: 1000, Rate: 5000, Rounds: 1, Window: time.Minute, WarmUp: 5 * time.Second},
+		flags:    messageFlags,
+	},
+}
+
+func messageFlags(flags *pflag.FlagSet, s *scenario.Spec) {
+	if s.Size == 0 {
+		s.Size = 64
+	}
+	countFlag(flags, &s.Size, "size", "payload bytes of a message")
+	flags.Float64Var(&s.Rate, "rate", s.Rate, "`messages` a second in all, at fixed times; 0: as fast as answers come")
+}
+
+func newBenchKind(std stdio, kind scenario.Kind) *cobra.Command {
+	k, o := benchKinds[kind], newBenchOptions()
+	s := k.defaults
+	s.Kind = kind
+	if s.Rounds == 0 {
+		s.Rounds = 5
+	}
+	if s.Window == 0 {
+		s.Window = 2 * time.Second
+	}
+	if s.WarmUp == 0 {
+		s.WarmUp = 300 * time.Millisecond
+	}
+	s.Deadline = 10 * time.Second
+	cmd := &cobra.Command{
+		Use:   string(kind) + " [flags]",
+		Short: k.short,
+		Long:  k.long,
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if s.Rounds == 0 || s.Window == 0 || s.Conns == 0 {
+				return usagef("--rounds, --duration and --conns must be 1 or more")
+			}
+			_, err := o.run(cmd.Context(), std, []scenario.Spec{s})
+			return err
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	countFlag(flags, &s.Conns, "conns", "connections; of connect, handshakes under way at once")
+	if k.flags != nil {
+		k.flags(flags, &s)
+	}
+	countFlag(flags, &s.Rounds, "rounds", "rounds of every server, in turn")
+	durationFlag(flags, &s.Window, "duration", "measured time of a round")
+	durationFlag(flags, &s.WarmUp, "warm-up", "time before it that does not count")
+	durationFlag(flags, &s.Deadline, "deadline", "longest time for a handshake, and longest silence")
+	countFlag(flags, &s.Processes, "processes", "client processes; 0: as many as the connections need")
+	countFlag(flags, &s.Loops, "client-loops", "event loops of a client process; 0: one per CPU")
+	countFlag(flags, &s.Sources, "sources", "source addresses 127.0.0.1, 127.0.0.2, ...; 0: as many as the ports need")
+	o.flags(flags)
+	return cmd
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fanloop-go/fanloop/bench"
+	"github.com/fanloop-go/fanloop/bench/scenario"
+)
+
+// benchServeOptions are the flags of fanloop bench serve.
+type benchServeOptions struct {
+	addr     string
+	loops    int
+	peer     string
+	peersDir string
+	log      logOptions
+}
+
+func newBenchServe(std stdio) *cobra.Command {
+	o := benchServeOptions{addr: "127.0.0.1:9002", peersDir: "bench/peers"}
+	cmd := &cobra.Command{
+		Use:   "serve [flags]",
+		Short: "Serve the bench protocol with fanloop or a peer",
+		Long: `serve echoes every message at any path; a message whose first byte is B goes to
+every connected client. Clients that connect with ?topic=N get what is published
+on their topic only.
+
+SIGUSR1 gives freed memory back to the system and logs what is in use.`,
+		Example: `  fanloop bench serve --addr 127.0.0.1:9002 --loops 1
+  fanloop bench serve --peer gorilla`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.peer != "" {
+				return o.servePeer(cmd.Context())
+			}
+			return o.serve(cmd.Context(), std)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&o.addr, "addr", o.addr, "`host:port` to listen on; port 0 takes a free one")
+	countFlag(flags, &o.loops, "loops", "event loops; 0: one per CPU")
+	flags.StringVar(&o.peer, "peer", "", "`name` of a peer to serve with instead of fanloop")
+	flags.StringVar(&o.peersDir, "peers-dir", o.peersDir, "`folder` with the sources of the peers")
+	levelFlag(flags, &o.log.level, "log-level", "least level logged: debug, info, warn or error")
+	flags.BoolVar(&o.log.quiet, "quiet", false, "write errors only")
+	return cmd
+}
+
+func (o *benchServeOptions) serve(ctx context.Context, std stdio) error {
+	log := o.log.logger(std.err)
+	srv := bench.NewServer(o.loops, log)
+	addr, err := srv.Listen(o.addr)
+	if err != nil {
+		return errors.Join(listenError("--addr", o.addr, err), srv.Close())
+	}
+	defer reportMemory(srv, log)()
+	if !o.log.quiet {
+		fmt.Fprintln(std.out, "listening", addr)
+	}
+	<-ctx.Done()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// servePeer becomes the peer, so that signals and CPU time are its own.
+func (o *benchServeOptions) servePeer(ctx context.Context) error {
+	if _, _, err := net.SplitHostPort(o.addr); err != nil {
+		return listenError("--addr", o.addr, &net.AddrError{Err: "missing port in address", Addr: o.addr})
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return fmt.Errorf("no folder for the peers' program; set HOME or XDG_CACHE_HOME: %w", err)
+	}
+	dir := filepath.Join(cache, "fanloop", "bench")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	catalog := scenario.Catalog{Dir: dir, PeersDir: o.peersDir}
+	path, err := catalog.BuildPeers(ctx)
+	if err != nil {
+		return err
+	}
+	args := []string{path, o.peer, o.addr}
+	if o.loops > 0 {
+		args = append(args, strconv.Itoa(o.loops))
+	}
+	return fmt.Errorf("start the peers' program: %w", syscall.Exec(path, args, os.Environ()))
+}

@@ -1,0 +1,367 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/fanloop-go/fanloop/engine"
+)
+
+func TestDialPrintsTheEchoOfItsLines(t *testing.T) {
+	s := startEcho(t)
+	told := "connected to " + s.url("/x") + "\nclosed: 1000 normal closure\n"
+	for _, k := range []struct{ flags, in, out string }{
+		{"--count 2", "one\ntwo\n", "one\ntwo\n"},
+		{"--count 2", "one\r\nno line end", "one\nno line end\n"},
+		{"--count 2", "\nä€😀\n", "\nä€😀\n"},
+		{"--count 1 --binary", "hi\xff\n", "6869ff\n"},
+		{"--count 1 --hex", "68 69FF\n", "6869ff\n"},
+		{"--count 2 --hex --raw", "00\nff0a\n", "\x00\xff\n"},
+		{"--count 2 --raw", "a\nb\n", "ab"},
+		{"", "waits a second for the echo\n", "waits a second for the echo\n"},
+	} {
+		got := command(t, k.in, nil, append([]string{"dial", s.url("/x")}, strings.Fields(k.flags)...)...)
+		if want := (result{exitOK, k.out, told}); got != want {
+			t.Errorf("%s: %+v, want %+v", k.flags, got, want)
+		}
+	}
+	got := command(t, "hello\n", nil, "dial", s.url("/x"), "--count", "1", "--quiet")
+	if want := (result{exitOK, "hello\n", ""}); got != want {
+		t.Errorf("--quiet: %+v, want %+v", got, want)
+	}
+}
+
+func TestDialSendsWhatItsFlagsSay(t *testing.T) {
+	type seen struct {
+		header   http.Header
+		closeErr error
+	}
+	saw := make(chan seen, 1)
+	url := peer(t, func(ws *websocket.Conn, r *http.Request) {
+		_, _, err := ws.ReadMessage()
+		saw <- seen{r.Header, err}
+	})
+	got := command(t, "", nil, "dial", strings.Replace(url, "ws://", "ws://user:pass@", 1), "--wait", "0",
+		"--subprotocol", "v0,chat", "--header", "X-One: 1, 2", "--header", "x-two:2", "--origin", "http://o.example",
+		"--close-code", "3005", "--close-reason", "that was it")
+	if got.code != exitOK || !strings.Contains(got.err, ", subprotocol chat\n") || strings.Contains(got.err, "pass") {
+		t.Errorf("%+v", got)
+	}
+	s := <-saw
+	for name, want := range map[string]string{
+		"X-One": "1, 2", "X-Two": "2", "Origin": "http://o.example",
+		"Sec-WebSocket-Protocol": "v0, chat", "Authorization": "Basic dXNlcjpwYXNz",
+	} {
+		if got := s.header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if e, ok := s.closeErr.(*websocket.CloseError); !ok || e.Code != 3005 || e.Text != "that was it" {
+		t.Errorf("the peer saw %v, want 3005 and the reason", s.closeErr)
+	}
+}
+
+func TestDialExitCodeComesFromTheCloseCode(t *testing.T) {
+	url := peer(t, func(ws *websocket.Conn, r *http.Request) {
+		code, _ := strconv.Atoi(r.URL.Query().Get("code"))
+		if code == websocket.CloseAbnormalClosure {
+			return
+		}
+		_ = ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Now().Add(patience))
+		_, _, _ = ws.ReadMessage() // the answer
+	})
+	for code, want := range map[int]int{1000: 0, 1001: 0, 1005: 0, 1006: 3, 1008: 3, 1011: 3, 1013: 3, 4000: 3} {
+		p := start(t, silence(t), nil, "dial", fmt.Sprintf("%s?code=%d", url, code))
+		if status := p.wait(t); status.ExitStatus() != want || !strings.Contains(p.err.String(), "\nclosed: "+strconv.Itoa(code)) {
+			t.Errorf("close code %d: exit code %d, want %d; stderr %s", code, status.ExitStatus(), want, &p.err)
+		}
+	}
+}
+
+func TestDialTellsTheReasonWithoutControlCharacters(t *testing.T) {
+	url := peer(t, func(ws *websocket.Conn, _ *http.Request) {
+		_ = ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1008, "no\x1b[31m"), time.Now().Add(patience))
+		_, _, _ = ws.ReadMessage()
+	})
+	got := command(t, "", nil, "dial", url)
+	if want := "closed: 1008 policy violation, \"no\\x1b[31m\"\n"; got.code != exitClosed || !strings.HasSuffix(got.err, want) {
+		t.Errorf("%+v, want %q at the end", got, want)
+	}
+}
+
+func TestDialWithoutAConnectionIsOneLineAndExitCodeOne(t *testing.T) {
+	plain := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(plain.Close)
+	moved := httptest.NewServer(http.RedirectHandler("/new", http.StatusMovedPermanently))
+	t.Cleanup(moved.Close)
+	ws := func(srv *httptest.Server) string { return strings.Replace(srv.URL, "http", "ws", 1) }
+	for _, k := range []struct{ url, want string }{
+		{closedPort(t), "nothing listens there; is the server up?"},
+		{ws(plain), "the server answered 404 Not Found instead of opening a WebSocket"},
+		{ws(moved), `the server answered 301 and points to "/new": dial that`},
+		{rawServer(t, "SSH-2.0-x\r\n\r\n"), "what answers there is not a WebSocket server: the answer is not HTTP or over the limits"},
+		{rawServer(t, ""), "the server hung up without an answer"},
+	} {
+		got := command(t, "", nil, "dial", k.url)
+		if want := (result{exitFailed, "", "fanloop: " + k.url + ": " + k.want + "\n"}); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+	mute, err := net.Listen("tcp", "127.0.0.1:0") // its backlog accepts, nobody answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = mute.Close() })
+	url := "ws://" + mute.Addr().String()
+	got := command(t, "", nil, "dial", url, "--timeout", "50ms")
+	if want := (result{exitFailed, "", "fanloop: " + url + ": no connection within 50ms; give it longer with --timeout\n"}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// closedPort is the URL of a port that nobody listens on.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = ln.Close()
+	return "ws://" + ln.Addr().String()
+}
+
+// rawServer is the URL of a server that reads a request, says answer and hangs
+// up.
+func rawServer(t *testing.T, answer string) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		c, err := ln.Accept()
+		if err != nil {
+			return // the end of the test
+		}
+		defer c.Close()
+		_, _ = c.Read(make([]byte, 4096))
+		_, _ = io.WriteString(c, answer)
+	}()
+	return "ws://" + ln.Addr().String()
+}
+
+func TestDialRefusesLinesItCannotSend(t *testing.T) {
+	s := startEcho(t)
+	for _, k := range []struct{ flags, in, want string }{
+		{"", "fine\n\xff\n", "line 2 of stdin: it is not valid UTF-8, as text must be; use --binary"},
+		{"--hex", "abc\n", "line 1 of stdin: want an even number of hex digits"},
+		{"--hex", "zz\n", "line 1 of stdin: want an even number of hex digits"},
+		{"--max-message 8", "12345678\n123456789\n", "line 2 of stdin is longer than --max-message (8)"},
+	} {
+		got := command(t, k.in, nil, append([]string{"dial", s.url("/"), "--count", "9", "--quiet"}, strings.Fields(k.flags)...)...)
+		if want := "fanloop: " + k.want + "\nRun 'fanloop dial --help' for usage.\n"; got.code != exitUsage || got.err != want {
+			t.Errorf("%s: %+v, want %q", k.flags, got, want)
+		}
+	}
+}
+
+func TestFewerMessagesThanCountIsExitCodeThree(t *testing.T) {
+	s := startEcho(t)
+	got := command(t, "one\n", nil, "dial", s.url("/"), "--count", "2", "--wait", "200ms")
+	if got.code != exitClosed || got.out != "one\n" || !strings.HasSuffix(got.err, "\n1 of 2 messages came\n") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestInterruptClosesDialWith1001(t *testing.T) {
+	saw := make(chan error, 1)
+	url := peer(t, func(ws *websocket.Conn, _ *http.Request) {
+		_, _, err := ws.ReadMessage()
+		saw <- err
+	})
+	p := start(t, silence(t), nil, "dial", url)
+	p.err.await(t, "connected")
+	p.signal(t, os.Interrupt)
+	if err := <-saw; !websocket.IsCloseError(err, websocket.CloseGoingAway) {
+		t.Errorf("the peer saw %v, want 1001", err)
+	}
+	if status := p.wait(t); status.ExitStatus() != exitOK {
+		t.Errorf("exit code %d, want 0; stderr %s", status.ExitStatus(), &p.err)
+	}
+}
+
+func TestSecondInterruptEndsDialAtOnce(t *testing.T) { // L02
+	held := make(chan struct{})
+	url := peer(t, func(*websocket.Conn, *http.Request) { <-held }) // never answers the close
+	t.Cleanup(func() { close(held) })
+	p := start(t, silence(t), nil, "dial", url)
+	p.err.await(t, "connected")
+	p.signal(t, os.Interrupt)
+	late := time.After(patience)
+	for ended := false; !ended; { // the program says nothing when the first one arrives
+		select {
+		case <-p.exited:
+			ended = true
+		case <-late:
+			t.Fatal("the program goes on")
+		case <-time.After(20 * time.Millisecond):
+			_ = p.cmd.Process.Signal(os.Interrupt) // gone meanwhile: that is wanted
+		}
+	}
+	if status := p.wait(t); !status.Signaled() || status.Signal() != syscall.SIGINT {
+		t.Errorf("ended with %#x, want by the signal; stderr %s", status, &p.err)
+	}
+}
+
+// watchedReader notes how much is unsent when more is read.
+type watchedReader struct {
+	io.Reader
+	unsent func() int
+	most   int
+}
+
+func (r *watchedReader) Read(p []byte) (int, error) {
+	r.most = max(r.most, r.unsent())
+	return r.Reader.Read(p)
+}
+
+// R01, from the client's side.
+func TestStdinWaitsForAServerThatDoesNotRead(t *testing.T) {
+	begin := make(chan struct{})
+	const lines, size = 1024, 32 << 10
+	url := peer(t, func(ws *websocket.Conn, _ *http.Request) {
+		<-begin
+		for i := range lines {
+			if _, p, err := ws.ReadMessage(); err != nil || len(p) != size-1 {
+				t.Errorf("line %d: %d bytes, %v", i, len(p), err)
+				break
+			}
+		}
+		_, _, _ = ws.ReadMessage() // the close
+	})
+	line := strings.Repeat("x", size-1) + "\n"
+	in := &watchedReader{Reader: strings.NewReader(strings.Repeat(line, lines))}
+	s := newSender(in, &dialOptions{})
+	ws, err := engine.Dial(t.Context(), url, &engine.DialOptions{
+		Callbacks: engine.Callbacks{OnDrain: s.onDrain},
+		Limits:    engine.Limits{MaxQueued: -1, HighWater: maxUnsent},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.unsent = ws.Buffered
+	sent := make(chan error)
+	go func() { sent <- s.run(ws) }()
+	eventually(t, "more is unsent than may be", func() bool { return ws.Buffered() > maxUnsent })
+	close(begin)
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+	if most := maxUnsent + 2*size; in.most > most {
+		t.Errorf("stdin was read with %d bytes unsent, want at most %d", in.most, most)
+	}
+	_ = ws.Close(engine.StatusNormalClosure, "")
+	<-ws.Done()
+}
+
+func TestServerWaitsForAStdoutThatDoesNotRead(t *testing.T) {
+	const messages, size = 256, 64 << 10
+	url := peer(t, func(ws *websocket.Conn, _ *http.Request) {
+		for range messages {
+			if err := ws.WriteMessage(websocket.BinaryMessage, make([]byte, size)); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+		_, _, _ = ws.ReadMessage()
+	})
+	r, w := io.Pipe()
+	p := newPrinter(w, messages, true)
+	ws, err := engine.Dial(t.Context(), url, &engine.DialOptions{Callbacks: engine.Callbacks{OnBinary: p.onBinary}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go p.run(ws)
+	eventually(t, "a pause", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.paused
+	})
+	p.mu.Lock()
+	if len(p.lines) > maxUnprinted+size || p.n == messages {
+		t.Errorf("%d bytes of %d messages wait for stdout, want at most %d", len(p.lines), p.n, maxUnprinted+size)
+	}
+	p.mu.Unlock()
+	if n, err := io.CopyN(io.Discard, r, messages*size); err != nil || n != messages*size {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	<-p.enough
+	_ = ws.Close(engine.StatusNormalClosure, "")
+	<-ws.Done()
+	if err := p.finish(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStdoutThatFailsEndsDial(t *testing.T) {
+	s := startEcho(t)
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("no /dev/full: ", err)
+	}
+	defer full.Close()
+	var stderr transcript
+	silent, typing := io.Pipe()
+	defer typing.Close()
+	go func() { _, _ = io.WriteString(typing, "hello\n") }()
+	code := run(t.Context(), []string{"dial", s.url("/")}, stdio{silent, full, &stderr})
+	if code != exitFailed || !strings.Contains(stderr.String(), "fanloop: cannot write to stdout: ") {
+		t.Errorf("exit code %d, stderr %s", code, &stderr)
+	}
+}
+
+func TestTerminalSeesControlCharactersAsEscapes(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain ä€😀\tx":   "plain ä€😀\tx",
+		"a\x1b[31mb":     `a\x1b[31mb`,
+		"two\nlines\r":   `two\x0alines\x0d`,
+		"\x00\x7f\u009b": `\x00\x7f\x9b`,
+	} {
+		if got := string(appendVisible(nil, []byte(text))); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestEscapesAreForTerminalsOnly(t *testing.T) {
+	for _, k := range []struct {
+		escape, raw bool
+		want        string
+	}{
+		{true, false, "a\\x0ab\n"}, {false, false, "a\nb\n"}, {true, true, "a\nb"},
+	} {
+		p := newPrinter(io.Discard, 0, k.raw)
+		p.escape = k.escape
+		p.onText(nil, []byte("a\nb"))
+		if got := string(p.lines); got != k.want {
+			t.Errorf("terminal %v, raw %v: %q, want %q", k.escape, k.raw, got, k.want)
+		}
+	}
+	r, w := io.Pipe()
+	if isTerminal(w) || isTerminal(silence(t)) {
+		t.Error("a pipe is taken for a terminal")
+	}
+	_ = r.Close()
+}

@@ -1,0 +1,141 @@
+package engine_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/handshake"
+)
+
+// methods are all methods of a WebSocket that any goroutine may call, with the
+// error they must return once it has ended.
+func methods(t *testing.T) map[string]func(ws *engine.WebSocket) error {
+	prepared, err := engine.Prepare(engine.Text, []byte("prepared"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet := func(fn func(ws *engine.WebSocket)) func(ws *engine.WebSocket) error {
+		return func(ws *engine.WebSocket) error { fn(ws); return engine.ErrClosed }
+	}
+	return map[string]func(ws *engine.WebSocket) error{
+		"Send":         func(ws *engine.WebSocket) error { return ws.Send(engine.Text, []byte("late")) },
+		"SendText":     func(ws *engine.WebSocket) error { return ws.SendText("late") },
+		"SendBinary":   func(ws *engine.WebSocket) error { return ws.SendBinary([]byte("late")) },
+		"SendFragment": func(ws *engine.WebSocket) error { return ws.SendFragment(engine.Text, nil, false) },
+		"SendPrepared": func(ws *engine.WebSocket) error { return ws.SendPrepared(prepared) },
+		"Ping":         func(ws *engine.WebSocket) error { return ws.Ping(nil) },
+		"Do":           func(ws *engine.WebSocket) error { return ws.Do(func() { t.Error("Do ran after the end") }) },
+
+		"Close": func(ws *engine.WebSocket) error {
+			if err := ws.Close(4000, "late"); err != nil {
+				return err
+			}
+			return engine.ErrClosed
+		},
+		"CloseNow":      quiet(func(ws *engine.WebSocket) { ws.CloseNow() }),
+		"PauseReading":  quiet(func(ws *engine.WebSocket) { ws.PauseReading() }),
+		"ResumeReading": quiet(func(ws *engine.WebSocket) { ws.ResumeReading() }),
+		"SetValue":      quiet(func(ws *engine.WebSocket) { ws.SetValue(1); _ = ws.Value() }),
+		"Subprotocol":   quiet(func(ws *engine.WebSocket) { _ = ws.Subprotocol(); _ = ws.Extensions() }),
+		"Done":          quiet(func(ws *engine.WebSocket) { <-ws.Done() }),
+		"CloseStatus": quiet(func(ws *engine.WebSocket) {
+			if code, _ := ws.CloseStatus(); code == 0 {
+				t.Error("CloseStatus is 0 after the end")
+			}
+		}),
+		"Err": quiet(func(ws *engine.WebSocket) { _ = ws.Err() }),
+		"Buffered": quiet(func(ws *engine.WebSocket) {
+			if n := ws.Buffered(); n != 0 {
+				t.Errorf("%d bytes are buffered after the end", n)
+			}
+		}),
+		"addresses": quiet(func(ws *engine.WebSocket) {
+			if ws.RemoteAddr() != nil || ws.LocalAddr() != nil {
+				t.Error("an address is left after the end")
+			}
+		}),
+	}
+}
+
+// R19
+func TestEveryMethodAfterTheEndFromFourGoroutines(t *testing.T) {
+	ends := map[string]func(c *rawClient, ws *engine.WebSocket){
+		"closing handshake": func(c *rawClient, _ *engine.WebSocket) { c.send(frame(0x88, "")); c.wantGone() },
+		"broken rule":       func(c *rawClient, _ *engine.WebSocket) { c.send(frame(0x83, "")); c.wantGone() },
+		"vanished":          func(c *rawClient, _ *engine.WebSocket) {},
+		"CloseNow":          func(c *rawClient, ws *engine.WebSocket) { ws.CloseNow(); c.wantGone() },
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			opened := make(chan *engine.WebSocket, 1)
+			addr := listen(t, &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws }})
+			c := openRaw(t, addr)
+			ws := within(t, "OnUpgrade", opened)
+			end(c, ws)
+			_ = c.Close()
+			within(t, "the end", ws.Done())
+			var all sync.WaitGroup
+			for range 4 {
+				for method, call := range methods(t) {
+					all.Go(func() {
+						if err := call(ws); !errors.Is(err, engine.ErrClosed) {
+							t.Errorf("%s returned %v, want ErrClosed", method, err)
+						}
+					})
+				}
+			}
+			all.Wait()
+		})
+	}
+}
+
+// R19: the same while the connection ends. Nothing is promised then but that
+// nothing breaks.
+func TestEveryMethodDuringTheEndFromFourGoroutines(t *testing.T) {
+	for _, side := range []string{"server", "client"} {
+		t.Run(side, func(t *testing.T) {
+			opened := make(chan *engine.WebSocket, 1)
+			addr := listen(t, &engine.Server{
+				Callbacks: echo,
+				OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+			})
+			for i := range 20 {
+				client := dialEngine(t, addr, nil)
+				server := within(t, "OnUpgrade", opened)
+				ws, other := server, client
+				if side == "client" {
+					ws, other = client, server
+				}
+				var all sync.WaitGroup
+				for range 4 {
+					all.Go(func() {
+						for err := error(nil); err == nil; err = ws.SendText("on and on") {
+							ws.SetValue(ws.Buffered())
+							ws.PauseReading()
+							ws.ResumeReading()
+							_ = ws.Ping(nil)
+							_ = ws.Do(func() { _ = ws.SendText("from the loop") })
+							_, _, _ = ws.RemoteAddr(), ws.Value(), ws.Err()
+							_, _ = ws.CloseStatus()
+						}
+						<-ws.Done()
+					})
+				}
+				switch i % 4 {
+				case 0:
+					_ = ws.Close(engine.StatusNormalClosure, "")
+				case 1:
+					_ = other.Close(engine.StatusNormalClosure, "")
+				case 2:
+					ws.CloseNow()
+				case 3:
+					other.CloseNow()
+				}
+				all.Wait()
+				within(t, "the other end", other.Done())
+			}
+		})
+	}
+}

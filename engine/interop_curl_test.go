@@ -1,0 +1,103 @@
+package engine_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/handshake"
+)
+
+const curlInstall = "apt-get install curl"
+
+// curl makes a command that ends with the test.
+func curl(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	path := program(t, curlInstall, "curl")
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return exec.CommandContext(ctx, path, append([]string{"--disable", "--noproxy", "*", "-sS", "-N"}, args...)...)
+}
+
+// Without a Server.HTTP, who comes by HTTP is told what is spoken here.
+func TestInteropCurlIsToldToUpgrade(t *testing.T) {
+	addr := listen(t, new(engine.Server))
+	out, err := curl(t, "-i", "http://"+addr+"/").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(strings.NewReader(string(out))), nil)
+	if err != nil {
+		t.Fatalf("%q: %v", out, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if resp.StatusCode != http.StatusUpgradeRequired || resp.Header.Get("Upgrade") != "websocket" ||
+		!strings.Contains(string(body), "WebSocket") || err != nil {
+		t.Errorf("got %q (%v), want 426 that asks for a WebSocket", out, err)
+	}
+}
+
+// curl without WebSocket still shows the answer and the frames of a server.
+func TestInteropCurlUpgradesByHand(t *testing.T) {
+	addr := listen(t, &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+		_ = ws.SendText(unicodeText)
+	}})
+	cmd := curl(t, "-i", "--http1.1", "-H", "Connection: Upgrade", "-H", "Upgrade: websocket",
+		"-H", "Sec-WebSocket-Version: 13", "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "http://"+addr+"/")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	c := &rawClient{t: t, br: bufio.NewReader(stdout)}
+	defer func() {
+		_ = cmd.Process.Kill() // it would wait for the end of the connection
+		_ = cmd.Wait()
+	}()
+	c.wantUpgraded()
+	c.wantMessage(engine.Text, unicodeText)
+}
+
+// curl with WebSocket prints what it receives. It can neither send nor answer
+// a close frame, so the test ends it.
+func TestInteropCurlSpeaksWebSocket(t *testing.T) {
+	version, err := curl(t, "--version").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(strings.Fields(string(version)), "ws") {
+		t.Skip("this curl was built without ws, which is on by default from 8.11: ", strings.SplitN(string(version), "\n", 2)[0])
+	}
+	ends := make(chan int, 1)
+	addr := listen(t, &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+		ws.OnClose(func(_ *engine.WebSocket, code engine.StatusCode, _ string) { ends <- int(code) })
+		_ = sendThirds(ws, engine.Text, []byte(unicodeText))
+	}})
+	cmd := curl(t, "ws://"+addr+"/")
+	stdout, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(unicodeText))
+	_, err = io.ReadFull(stdout, got)
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if err != nil || string(got) != unicodeText {
+		t.Errorf("curl printed %q (%v), want %q", got, err, unicodeText)
+	}
+	if got := within(t, "OnClose", ends); got != 1006 {
+		t.Errorf("OnClose was told %d, want 1006", got)
+	}
+}

@@ -1,0 +1,83 @@
+package engine_test
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+)
+
+// How engine.Server and engine.Dial get on with Node's ws.
+func TestInteropDialToNodeWS(t *testing.T) { nodeWS(t).testServer(t) }
+func TestInteropServeNodeWS(t *testing.T)  { nodeWS(t).testClient(t) }
+
+// How they get on with Python's websockets.
+func TestInteropDialToPythonWebsockets(t *testing.T) { pythonWebsockets(t).testServer(t) }
+func TestInteropServePythonWebsockets(t *testing.T)  { pythonWebsockets(t).testClient(t) }
+
+// scriptConfig is what the scripts have to know of the contract.
+func scriptConfig(url string) map[string]any {
+	return map[string]any{
+		"url": url, "largest": largest, "subprotocol": subprotocol, "lengths": lengthBorders,
+		"unicode": unicodeText, "payload": pingedPayload, "byeCode": byeCode, "byeReason": byeReason,
+		"leaveCode": leaveCode, "leaveReason": leaveReason,
+	}
+}
+
+// testServer proves engine.Dial against the script's server.
+func (s script) testServer(t *testing.T) {
+	lines := s.start(t, "serve", scriptConfig(""))
+	var ready struct{ Address string }
+	decode(t, within(t, "the server's address", lines), &ready)
+	ends := make(chan closeReport, 256)
+	go func() {
+		for line := range lines {
+			end := closeReport{Reason: line} // unless it is a report
+			_ = json.Unmarshal([]byte(line), &end)
+			if end.Path != "/drop" {
+				ends <- end
+			}
+		}
+	}()
+	testDial(t, &foreignServer{ready.Address, ends})
+}
+
+// testClient proves engine.Server against the script's client.
+func (s script) testClient(t *testing.T) {
+	addr, ends := interopServer(t)
+	lines := s.start(t, "dial", scriptConfig("ws://"+addr))
+	for _, name := range []string{
+		"echo", "fragments in", "fragments out", "ping", "pong", "large", "subprotocol",
+		"server closes", "server drops", "client drops", "many",
+	} {
+		var o outcome
+		decode(t, within(t, "the outcome of "+name, lines), &o)
+		t.Run(name, func(t *testing.T) { o.check(t, name, ends) })
+	}
+}
+
+// outcome is what a foreign client tells of one case: what went wrong, or how
+// the server has to see its connections end.
+type outcome struct {
+	Name  string        `json:"name"`
+	Error string        `json:"error"`
+	Ends  []closeReport `json:"ends"`
+}
+
+func (o *outcome) check(t *testing.T, name string, ends <-chan closeReport) {
+	t.Helper()
+	if o.Name != name || o.Error != "" || len(o.Ends) == 0 {
+		t.Fatalf("want %q without an error, got %+v", name, *o)
+	}
+	for range o.Ends {
+		if got := within(t, "OnClose", ends); !slices.Contains(o.Ends, got) {
+			t.Errorf("OnClose was told %+v, want %+v", got, o.Ends)
+		}
+	}
+}
+
+func decode(t *testing.T, line string, v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(line), v); err != nil {
+		t.Fatalf("a script printed %q: %v", line, err)
+	}
+}

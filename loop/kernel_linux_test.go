@@ -1,0 +1,164 @@
+package loop
+
+import (
+	"io"
+	"net"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// fullBacklog listens without accepting until nobody gets through: Linux then
+// leaves the connects that follow without an answer.
+func fullBacklog(t *testing.T) (addr net.Addr, release func()) {
+	t.Helper()
+	ln, err := newSocket(unix.AF_INET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Bind(ln, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(ln, 0); err != nil {
+		t.Fatal(err)
+	}
+	sa, err := unix.Getsockname(ln)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fds := []int{ln}
+	for waiting := false; !waiting; {
+		fd, err := newSocket(unix.AF_INET)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fds = append(fds, fd)
+		if err := unix.Connect(fd, sa); err != nil && err != unix.EINPROGRESS {
+			t.Fatal(err)
+		}
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 100)
+		if err != nil && err != unix.EINTR {
+			t.Fatal(err)
+		}
+		waiting = n == 0 && err == nil
+	}
+	return netAddr(sa), func() {
+		for _, fd := range fds {
+			_ = unix.Close(fd)
+		}
+	}
+}
+
+// silent returns an address that does not answer to a connect: its backlog is
+// full.
+func silent(t *testing.T) net.Addr {
+	t.Helper()
+	addr, release := fullBacklog(t)
+	t.Cleanup(release)
+	return addr
+}
+
+func TestCloseEndsAConnectUnderWay(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		g := start(t, Config{Backend: b})
+		addr := silent(t)
+		for _, mode := range []CloseMode{CloseNow, CloseReset, CloseFlushed, CloseLinger} {
+			s := newScripted()
+			s.onOpen = func(*scripted) { t.Error("OnOpen of a connection that nobody accepted") }
+			if err := g.Dial(addr, s, DialConfig{}); err != nil {
+				t.Fatal(err)
+			}
+			onLoop(t, s.Loop(), func() {}) // the connect is under way
+			s.Close(mode)
+			if err := receive(t, s.closed); err != nil {
+				t.Errorf("OnClose(%v) after this side closed", err)
+			}
+			s.checkOrder(t)
+		}
+	})
+}
+
+// An event of an earlier owner of a descriptor number must not open a
+// connection that is not established.
+func TestStaleEventDoesNotOpenADial(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		g := start(t, Config{Backend: b})
+		s := newScripted()
+		s.onOpen = func(*scripted) { t.Error("OnOpen of a connection that nobody accepted") }
+		if err := g.Dial(silent(t), s, DialConfig{}); err != nil {
+			t.Fatal(err)
+		}
+		l := s.Loop()
+		onLoop(t, l, func() { l.ready(int(s.fd), writable) })
+		onLoop(t, l, func() { l.ready(int(s.fd), writable|readable|hangup) })
+		if s.ends.Load() != 0 {
+			t.Error("a stale event ended the connect")
+		}
+		s.Close(CloseNow)
+		receive(t, s.closed)
+	})
+}
+
+func TestWakeAfterCloseWritesNowhere(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		p, err := newPoller(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.close(); err != nil {
+			t.Fatal(err)
+		}
+		// These eventfds take the numbers that the poller had.
+		var victims []int
+		for range 4 {
+			fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(fd)
+			victims = append(victims, fd)
+		}
+		p.wake()
+		for _, fd := range victims {
+			if _, err := unix.Read(fd, make([]byte, 8)); err != unix.EAGAIN {
+				t.Errorf("descriptor %d was written to by a poller that is closed", fd)
+			}
+		}
+	})
+}
+
+// No single system call sends more than maxSend, whatever is written: a stop
+// of the world waits for it.
+func TestOneSendIsCapped(t *testing.T) {
+	s := newScripted()
+	peer := unixPair(t, start(t, Config{}), unix.SOCK_STREAM, nil, s)
+	s.mu.Lock()
+	if err := unix.SetsockoptInt(int(s.fd), unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, 32<<20); err != nil {
+		s.mu.Unlock()
+		t.Skipf("a larger buffer needs a privilege: %v", err)
+	}
+	s.mu.Unlock()
+	large := make([]byte, 4*maxSend)
+	for name, write := range map[string]func() error{
+		"head":   func() error { return s.Write(large, nil) },
+		"body":   func() error { return s.Write(nil, large) },
+		"shared": func() error { return s.WriteShared(NewShared(large)) },
+	} {
+		stuck, free := make(chan struct{}), make(chan struct{})
+		if err := s.Loop().Do(func() { close(stuck); <-free }); err != nil { // nobody flushes
+			t.Fatal(err)
+		}
+		receive(t, stuck)
+		if err := write(); err != nil {
+			t.Fatal(err)
+		}
+		if sent := len(large) - s.Queued(); sent > maxSend {
+			t.Errorf("%s: one call sent %d bytes", name, sent)
+		}
+		close(free)
+		if _, err := io.ReadFull(peer, make([]byte, len(large))); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the queue is sent", func() bool { return s.Queued() == 0 })
+	}
+}

@@ -294,7 +294,7 @@ func (f *fan) catchUp(s *subscription) {
 	ws.conn.Lock()
 	whole := ws.fragments == 0
 	if whole {
-		s.eachMissing(func(msg message) { s.writeLocked(msg) })
+		s.eachMissing(s.writeLocked)
 	}
 	ws.conn.Unlock()
 	if !whole { // §5.4: no other message in between

@@ -45,6 +45,9 @@ func (s Slow) withDefaults(e *endpoint) Slow {
 	return s
 }
 
+// keeps says whether what waits may be dropped or replaced later.
+func (s *Slow) keeps() bool { return s.Policy == SlowDropOldest || s.Policy == SlowConflate }
+
 // topicRules are the settings of one topic.
 type topicRules struct {
 	slow  *Slow
@@ -99,14 +102,13 @@ func (f *fan) decide(s *subscription, msg message, d *Delivery) {
 	ws.conn.Lock()
 	rules := s.rulesLocked()
 	before, size, room := b.bytes, msg.frame.Len(), s.roomLocked(rules)
-	keep := rules.Policy == SlowDropOldest || rules.Policy == SlowConflate
 	s.seq = s.part.seq
 	var end bool
 	switch {
 	case rules.Policy == SlowConflate && b.replace(msg, room):
 		d.Conflated++
 		f.hub.conflated.Add(1)
-	case size <= room && (keep || b.live > 0 || b.missed > 0 || ws.fragments != 0):
+	case size <= room && (rules.keeps() || b.live > 0 || b.missed > 0 || ws.fragments != 0):
 		b.push(msg)
 		d.Queued++
 	case size <= room:
@@ -182,8 +184,8 @@ func (ws *WebSocket) shed() {
 }
 
 // markSlow makes every subscription of m get its messages by policy until its
-// connection has sent everything. What it has not got yet waits. Under the fan's
-// lock.
+// connection has sent everything. What it has not got yet is queued, or waits
+// where it can be replaced. Under the fan's lock.
 func (f *fan) markSlow(m *member) {
 	if m.gone {
 		return
@@ -198,8 +200,11 @@ func (f *fan) markSlow(m *member) {
 		b := &backlog{at: int32(len(s.part.slow))}
 		s.backlog = b
 		s.part.slow = append(s.part.slow, s)
+		if m.ws.fragments == 0 && !s.rulesLocked().keeps() {
+			s.eachMissing(s.writeLocked)
+			continue
+		}
 		s.eachMissing(b.push)
-		s.seq = s.part.seq
 		m.hold(b.bytes)
 	}
 	m.slow.Store(true)

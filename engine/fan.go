@@ -102,6 +102,7 @@ type subscription struct {
 
 	seq     uint64   // the last message that was written or decided on; guarded by the connection's lock
 	at      int32    // in part.subs; guarded by the fan's lock
+	own     int32    // in member.subs; guarded by the fan's lock
 	backlog *backlog // nil: not slow; guarded by the fan's lock
 }
 
@@ -134,7 +135,7 @@ func (m *member) find(topic string) *subscription {
 
 // join adds a subscription. Under the fan's lock, as all that follows.
 func (f *fan) join(m *member, p *part) {
-	s := &subscription{member: m, part: p, seq: p.seq}
+	s := &subscription{member: m, part: p, seq: p.seq, own: int32(len(m.subs))}
 	m.subs = append(m.subs, s)
 	switch {
 	case m.index != nil:
@@ -152,14 +153,10 @@ func (f *fan) join(m *member, p *part) {
 // leave ends a subscription.
 func (f *fan) leave(s *subscription) {
 	m := s.member
-	for i, t := range m.subs {
-		if t == s {
-			last := len(m.subs) - 1
-			m.subs[i], m.subs[last] = m.subs[last], nil
-			m.subs = m.subs[:last]
-			break
-		}
-	}
+	lastOwn := len(m.subs) - 1
+	m.subs[s.own], m.subs[lastOwn].own = m.subs[lastOwn], s.own
+	m.subs[lastOwn] = nil
+	m.subs = m.subs[:lastOwn]
 	delete(m.index, s.part.topic.name)
 	f.unslow(s)
 	if !m.gone {

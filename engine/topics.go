@@ -81,6 +81,10 @@ func (ws *WebSocket) Subscribe(topic string) error {
 	if m == nil {
 		return ErrClosed
 	}
+	return h.subscribe(m, topic)
+}
+
+func (h *hub) subscribe(m *member, topic string) error {
 	sh := h.shard(topic)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -102,10 +106,13 @@ func (ws *WebSocket) Unsubscribe(topic string) error {
 	if h == nil {
 		return ErrNoTopics
 	}
-	m := ws.member.Load()
-	if m == nil {
-		return nil
+	if m := ws.member.Load(); m != nil {
+		h.unsubscribe(m, topic)
 	}
+	return nil
+}
+
+func (h *hub) unsubscribe(m *member, topic string) {
 	sh := h.shard(topic)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -117,7 +124,6 @@ func (ws *WebSocket) Unsubscribe(topic string) error {
 		m.fan.leave(s)
 		sh.prune(s.part)
 	}
-	return nil
 }
 
 // memberOf returns the member of ws, made if need be; nil if ws is not open.

@@ -68,7 +68,7 @@ func runChild(config string) error {
 	late := newLateEcho()
 	defer late.stop()
 	srv := &engine.Server{
-		Loops:     cfg.Loops,
+		Loops: cfg.Loops,
 		Limits: engine.Limits{
 			MaxConnections: cfg.MaxConnections, HandshakeTimeout: time.Hour, MaxQueuedTotal: cfg.MaxQueuedTotal,
 		},

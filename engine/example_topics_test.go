@@ -70,7 +70,7 @@ func ExampleServer_PublishKeyed() {
 	joined := make(chan *engine.WebSocket, 1)
 	srv := &engine.Server{
 		Loops: 1,
-		Slow:  engine.Slow{Policy: engine.SlowConflate, Limit: 1 << 20},
+		Slow:  engine.Slow{Policy: engine.SlowConflate, Limit: 8 << 20},
 		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
 			if err := ws.Subscribe("prices"); err != nil {
 				return // gone already
@@ -106,7 +106,7 @@ func ExampleServer_PublishKeyed() {
 	}
 	ws := <-joined
 	client.PauseReading() // a slow subscriber
-	for ws.Buffered() == 0 {
+	for ws.Buffered() < 1<<20 {
 		_ = ws.SendBinary(make([]byte, 64<<10)) // until the network is full
 	}
 

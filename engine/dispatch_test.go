@@ -117,6 +117,8 @@ func TestDispatchPausesReadingBeyondMaxWaiting(t *testing.T) {
 		}},
 	}
 	c := openRaw(t, listen(t, srv))
+	goOn := sync.OnceFunc(func() { close(leave) })
+	t.Cleanup(goOn) // also if the test fails before
 	within(t, "OnUpgrade", opened)
 	var sent atomic.Int32
 	sending := make(chan struct{})
@@ -141,7 +143,7 @@ func TestDispatchPausesReadingBeyondMaxWaiting(t *testing.T) {
 	if st := srv.Stats(); st.MessagesIn > 1+waiting+1 {
 		t.Errorf("%d messages were taken in, want one at work and %d waiting, and the one that was too many", st.MessagesIn, waiting)
 	}
-	close(leave)
+	goOn()
 	within(t, "the end of sending", sending)
 	eventually(t, "everything is handled", func() bool { return handled.Load() == total })
 }

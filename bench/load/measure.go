@@ -226,16 +226,21 @@ func (g *Generator) halt() (published []uint32) {
 	return published
 }
 
-// rateReached is the part of a rate that counts as having reached it.
-const rateReached = 0.95
+// rateReached is the part of a rate that counts as having reached it, and
+// rateSlack how much, in seconds, may still be on its way at the end.
+const (
+	rateReached = 0.95
+	rateSlack   = 0.1
+)
 
 // fellShort says whether fewer answers came than were asked for.
 func (g *Generator) fellShort(w Window) bool {
 	asked := g.cfg.Rate * w.Seconds
+	least := min(rateReached*asked, asked-rateSlack*g.cfg.Rate)
 	if g.cfg.Mode == Fanout {
-		return float64(w.Last.Count()) < rateReached*asked-maxBurst/10
+		return float64(w.Last.Count()) < least-float64(g.cfg.Publishers)
 	}
-	return float64(w.Messages) < rateReached*asked-float64(g.cfg.Conns)
+	return float64(w.Messages) < least-float64(g.cfg.Conns)
 }
 
 func (g *Generator) rateError(w Window) error {
@@ -313,6 +318,7 @@ func (g *Generator) Storm(ctx context.Context) (Opened, error) {
 		return Opened{}, err
 	}
 	g.allOpen.Store(newGate())
+	g.back.Store(0)
 	g.retries.Store(0)
 	g.stormy.Store(true)
 	g.reopen.Store(true)

@@ -39,7 +39,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		rows := r.Table(name)
 		s := section{Name: name, Head: rows[0], Rows: rows[1:]}
 		for _, snippet := range r.charts(name, len(sections)) {
-			// Element and Script come from go-echarts, which escapes what we give it.
+			// Made by go-echarts of numbers and plain names.
 			s.Charts = append(s.Charts, template.HTML(snippet.Element+snippet.Script))
 		}
 		sections = append(sections, s)
@@ -68,6 +68,9 @@ func (r *Report) charts(scenario string, index int) (all []render.ChartSnippet) 
 	return all
 }
 
+// plain makes text of names: a chart shows them as markup.
+var plain = strings.NewReplacer("<", "‹", ">", "›", "&", "+", `"`, "'")
+
 // bars shows the medians of one metric; the label of a bar is its figure.
 func bars(id string, m Metric, summaries []Summary) *charts.Bar {
 	bar := charts.NewBar()
@@ -89,12 +92,13 @@ func bars(id string, m Metric, summaries []Summary) *charts.Bar {
 		if !ok {
 			continue
 		}
-		names = append(names, s.Server)
+		name := plain.Replace(s.Server)
+		names = append(names, name)
 		label := m.Format(f.Median)
 		if m.Key == CPU && s.ToFloor > 0 {
 			label += "\n" + times(s.ToFloor)
 		}
-		data = append(data, opts.BarData{Name: s.Server, Value: rounded(f.Median),
+		data = append(data, opts.BarData{Name: name, Value: rounded(f.Median),
 			Label: &opts.Label{Show: opts.Bool(true), Position: "top", Formatter: label}})
 	}
 	bar.SetXAxis(names).AddSeries(m.Title, data)
@@ -122,7 +126,7 @@ func percentiles(id string, summaries []Summary) *charts.Line {
 			}
 		}
 		if len(data) == len(keys) {
-			line.AddSeries(s.Server, data)
+			line.AddSeries(plain.Replace(s.Server), data)
 			drawn = true
 		}
 	}

@@ -22,7 +22,7 @@ const (
 	seconds             // shown as the duration it is
 	count
 	share // of one CPU, or of a whole
-	bytes
+	octets
 )
 
 // CPU is the headline: the server's CPU time per message.
@@ -46,19 +46,19 @@ var Metrics = []Metric{
 	{Key: "last_p50_ns", Title: "last p50", Unit: nanos},
 	{Key: "last_p99_ns", Title: "last p99", Unit: nanos},
 	{Key: "allocs", Title: "client allocs/msg", Unit: count},
-	{Key: "rss_conn", Title: "RSS/conn", Unit: bytes, Chart: true},
-	{Key: "rss_conn_given", Title: "after SIGUSR1", Unit: bytes},
-	{Key: "heap_conn", Title: "heap/conn", Unit: bytes},
-	{Key: "kernel_conn", Title: "kernel/conn", Unit: bytes},
-	{Key: "rss", Title: "RSS", Unit: bytes},
+	{Key: "rss_conn", Title: "RSS/conn", Unit: octets, Chart: true},
+	{Key: "rss_conn_given", Title: "after SIGUSR1", Unit: octets},
+	{Key: "heap_conn", Title: "heap/conn", Unit: octets},
+	{Key: "kernel_conn", Title: "kernel/conn", Unit: octets},
+	{Key: "rss", Title: "RSS", Unit: octets},
 	{Key: "open_rate", Title: "opened/s", Unit: count, More: true},
 	{Key: "reach", Title: "reach", Unit: share, More: true},
 	{Key: "calm_p99_ns", Title: "p99 before", Unit: nanos},
-	{Key: "rss_grown", Title: "RSS grown", Unit: bytes, Chart: true},
+	{Key: "rss_grown", Title: "RSS grown", Unit: octets, Chart: true},
 	{Key: "dropped", Title: "slow dropped", Unit: share},
 	{Key: "back_s", Title: "all back", Unit: seconds, Chart: true},
 	{Key: "retries", Title: "retries", Unit: count},
-	{Key: "slope", Title: "RSS/hour", Unit: bytes, Chart: true},
+	{Key: "slope", Title: "RSS/hour", Unit: octets, Chart: true},
 }
 
 // metric finds a kind of figure.
@@ -82,7 +82,7 @@ func (m Metric) Format(v float64) string {
 		return duration(v * 1e9)
 	case share:
 		return fmt.Sprintf("%.0f %%", 100*v)
-	case bytes:
+	case octets:
 		return size(v)
 	default:
 		return number(v)

@@ -163,8 +163,11 @@ func (s Spec) Check() error {
 	case s.Publishers > s.Conns/s.Processes:
 		return usagef("%d publishers: want no more than the %d connections of one client process", s.Publishers, s.Conns/s.Processes)
 	}
-	c := s.config("ws://127.0.0.1:1/", 0, 0)
-	return c.Check()
+	first, last := s.config("ws://127.0.0.1:1/", 0, 0), s.config("ws://127.0.0.1:1/", 0, s.Processes-1)
+	if err := first.Check(); err != nil {
+		return err
+	}
+	return last.Check()
 }
 
 func usagef(format string, args ...any) error {

@@ -22,6 +22,9 @@ func TestCloseNowDropsWhatIsQueued(t *testing.T) {
 		if err := receive(t, s.closed); err != nil {
 			t.Errorf("OnClose(%v) after this side closed", err)
 		}
+		if n := s.Queued(); n != 0 {
+			t.Errorf("%d bytes are queued after the end", n)
+		}
 		if got := readAll(t, peer); len(got) >= len(written) || !bytes.HasPrefix(written, got) {
 			t.Errorf("the peer got %d of %d bytes; want a true prefix", len(got), len(written))
 		}

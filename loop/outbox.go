@@ -399,7 +399,6 @@ func (c *Conn) gatherLocked(head, body []byte) (sent int, done bool) {
 		return 0, true
 	case sent < len(queued):
 		c.out.consume(sent)
-		c.keepLocked()
 		return 0, false
 	}
 	c.dropLocked()

@@ -31,8 +31,8 @@ func newBenchSuite(std stdio) *cobra.Command {
 	o := benchSuiteOptions{
 		benchOptions: newBenchOptions(),
 		scenarios:    strings.Split(suiteScenarios, ","),
-		rounds:       3,
-		window:       time.Second,
+		rounds:       4, // the fewest that compare can tell apart
+		window:       800 * time.Millisecond,
 	}
 	o.servers, o.keepGoing = []string{"all"}, true
 	cmd := &cobra.Command{
@@ -63,7 +63,7 @@ func (o *benchSuiteOptions) run(ctx context.Context, std stdio) error {
 		}
 		s.Rounds, s.Window = o.rounds, o.window
 		if s.Kind == scenario.Idle || s.Kind == scenario.Slow {
-			s.Rounds = max(1, o.rounds/2) // they start every server anew
+			s.Rounds = max(1, o.rounds/4) // they start every server anew
 		}
 		specs = append(specs, s)
 	}

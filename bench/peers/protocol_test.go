@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"os"
+	"os/exec"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -235,20 +238,59 @@ func TestPublishAndEchoKeepTheirOrderInOneWrite(t *testing.T) {
 	})
 }
 
+// The order makes those leave who were moved into the place of one who left.
 func TestPublishGoesOnWhenClientsLeave(t *testing.T) {
+	for name, command := range commands() {
+		t.Run(name, func(t *testing.T) {
+			if name != "floor" {
+				command = func(t *testing.T) *exec.Cmd { return peerCommand(t, name, "1") }
+			}
+			s := start(t, command(t))
+			conns := connect(t, s, 8)
+			conns[2].Close() // without a close frame
+			staying := slices.Concat(conns[:2], conns[3:])
+			for _, leaving := range []*websocket.Conn{conns[0], conns[7], conns[6], conns[3]} {
+				leave(t, leaving)
+				staying = slices.DeleteFunc(staying, func(c *websocket.Conn) bool { return c == leaving })
+				publishAndCheck(t, staying[0], staying)
+			}
+			publishAndCheck(t, staying[1], append(staying, connect(t, s, 2)...))
+		})
+	}
+}
+
+func leave(t *testing.T, c *websocket.Conn) {
+	t.Helper()
+	send(t, c, websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""))
+	if _, _, err := c.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
+		t.Fatalf("after the close frame: %v, want close 1000", err)
+	}
+	c.Close()
+}
+
+// The server's writes to the slow client are partial, over and over.
+func TestPublishReachesAClientWithASmallBuffer(t *testing.T) {
 	onEveryServer(t, func(t *testing.T, s *server) {
-		conns := connect(t, s, 6)
-		conns[1].Close() // without a close frame
-		send(t, conns[4], websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""))
-		if _, _, err := conns[4].ReadMessage(); !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
-			t.Fatalf("after the close frame: %v", err)
+		conns := connect(t, s, 2)
+		slow := s.dialWith(t, "/", func(c *net.TCPConn) error { return c.SetReadBuffer(256 << 10) })
+		checkNothingElse(t, []*websocket.Conn{slow})
+		big := letters('B', 1<<20)
+		var readers sync.WaitGroup
+		for _, c := range append(conns, slow) {
+			readers.Go(func() {
+				for range 12 {
+					if kind, got, err := c.ReadMessage(); err != nil || kind != websocket.BinaryMessage || !bytes.Equal(got, big) {
+						t.Errorf("got kind %d, %s, %v", kind, short(got), err)
+						return
+					}
+				}
+			})
 		}
-		conns[4].Close()
-		staying := []*websocket.Conn{conns[0], conns[2], conns[3], conns[5]}
-		for _, from := range staying {
-			publishAndCheck(t, from, staying)
+		for range 12 {
+			send(t, conns[0], websocket.BinaryMessage, big)
 		}
-		publishAndCheck(t, staying[0], append(staying, connect(t, s, 2)...))
+		readers.Wait()
+		checkNothingElse(t, append(conns, slow))
 	})
 }
 

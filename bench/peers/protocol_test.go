@@ -108,6 +108,24 @@ func TestEchoesHoweverTheBytesAreCut(t *testing.T) {
 	})
 }
 
+// The end of a frame comes only after the echo of what was complete before it.
+func TestEchoDoesNotWaitForTheFrameBehindIt(t *testing.T) {
+	first, second := masked(ws.OpText, []byte("first")), masked(ws.OpText, letters('a', 300))
+	onEveryServer(t, func(t *testing.T, s *server) {
+		c := s.dial(t)
+		for cut := 1; cut < len(second); cut += 1 + cut/10 {
+			if _, err := c.NetConn().Write(slices.Concat(first, second[:cut])); err != nil {
+				t.Fatal(err)
+			}
+			want(t, c, websocket.TextMessage, []byte("first"))
+			if _, err := c.NetConn().Write(second[cut:]); err != nil {
+				t.Fatal(err)
+			}
+			want(t, c, websocket.TextMessage, letters('a', 300))
+		}
+	})
+}
+
 // An unsolicited pong right behind a message must not hold back its echo.
 func TestEchoDoesNotWaitForThePongBehindIt(t *testing.T) {
 	onEveryServer(t, func(t *testing.T, s *server) {

@@ -219,6 +219,28 @@ func TestOnCloseComesOnceWhateverIsCalledAtTheSameTime(t *testing.T) {
 	})
 }
 
+// The reset is found by recv while the close of this side waits for the end of
+// the event: one end, one OnClose.
+func TestEndThatIsFoundTwiceIsToldOnce(t *testing.T) {
+	g := start(t, Config{})
+	s := newScripted()
+	peer := serveOne(t, g, nil, s)
+	onLoop(t, g.Loops()[0], func() {
+		_ = peer.SetLinger(0)
+		_ = peer.Close()
+		s.mu.Lock()
+		s.flags |= closeNow
+		s.mu.Unlock()
+		s.ready(readable)
+	})
+	receive(t, s.closed)
+	onLoop(t, g.Loops()[0], func() {})
+	s.checkOrder(t)
+	if n := g.Conns(); n != 0 {
+		t.Errorf("the group counts %d connections", n)
+	}
+}
+
 // R19: every method after the end, from four goroutines.
 func TestEveryMethodIsSafeAfterTheEnd(t *testing.T) {
 	eachBackend(t, func(t *testing.T, b Backend) {

@@ -347,7 +347,7 @@ func TestTwoFlushesOfOneLoopDoNotMix(t *testing.T) {
 				results <- result{got, err}
 			}()
 		}
-		const rounds = 300
+		const rounds = 2000
 		xs, ys := NewShared(bytes.Repeat([]byte("x"), 500)), NewShared(bytes.Repeat([]byte("y"), 500))
 		list := make([]*Shared, 20)
 		for i := range list {

@@ -12,6 +12,7 @@ type Metric struct {
 	Unit  unit
 	More  bool // more is better
 	Chart bool // on the page
+	Quiet bool // in JSON and comparisons only
 }
 
 type unit int
@@ -45,7 +46,7 @@ var Metrics = []Metric{
 	{Key: "max_ns", Title: "max", Unit: nanos},
 	{Key: "last_p50_ns", Title: "last p50", Unit: nanos},
 	{Key: "last_p99_ns", Title: "last p99", Unit: nanos},
-	{Key: "allocs", Title: "client allocs/msg", Unit: count},
+	{Key: "allocs", Title: "client allocs/msg", Unit: count, Quiet: true},
 	{Key: "rss_conn", Title: "RSS/conn", Unit: octets, Chart: true},
 	{Key: "rss_conn_given", Title: "after SIGUSR1", Unit: octets},
 	{Key: "heap_conn", Title: "heap/conn", Unit: octets},
@@ -59,16 +60,6 @@ var Metrics = []Metric{
 	{Key: "back_s", Title: "all back", Unit: seconds, Chart: true},
 	{Key: "retries", Title: "retries", Unit: count},
 	{Key: "slope", Title: "RSS/hour", Unit: octets, Chart: true},
-}
-
-// metric finds a kind of figure.
-func metric(key string) (Metric, bool) {
-	for _, m := range Metrics {
-		if m.Key == key {
-			return m, true
-		}
-	}
-	return Metric{}, false
 }
 
 // Format shows v with its unit.

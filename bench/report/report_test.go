@@ -19,6 +19,16 @@ func result(server string, values ...float64) Result {
 	return Result{Scenario: "echo200x64", Kind: "echo", Server: server, Rounds: rounds(CPU, values...)}
 }
 
+// metric finds a kind of figure.
+func metric(key string) (Metric, bool) {
+	for _, m := range Metrics {
+		if m.Key == key {
+			return m, true
+		}
+	}
+	return Metric{}, false
+}
+
 func sampleReport(ours ...float64) *Report {
 	return &Report{
 		Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Machine: Machine{CPU: "a CPU", CPUs: 2, Commit: "abc"},

@@ -94,6 +94,9 @@ func newBenchOptions() benchOptions {
 // run measures specs and shows what was measured, also after a failure.
 func (o *benchOptions) run(ctx context.Context, std stdio, specs []scenario.Spec) (*report.Report, error) {
 	r, err := o.measure(ctx, std, specs)
+	if ctx.Err() != nil {
+		err = errors.New("interrupted: only rounds that were over are reported")
+	}
 	if r == nil || !r.Measured() {
 		return nil, usageIfConfig(err)
 	}

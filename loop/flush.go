@@ -70,6 +70,15 @@ func (c *Conn) flushLocked() {
 		return
 	}
 	o, g := c.out, c.loop.gather
+	if o == c.loop.cork && len(o.segs) == 1 && o.size <= maxSend { // what most events end with
+		if n, err := send(int(c.fd), o.segs[0].b); err == nil && n == o.size {
+			c.out = nil
+			o.reset()
+			return
+		} else if err == nil {
+			o.consume(n)
+		}
+	}
 	if o.gather != nil {
 		g = o.gather
 	}

@@ -107,7 +107,7 @@ func number(v float64) string {
 	switch {
 	case v == 0:
 		return "0"
-	case v >= 1000:
+	case v >= 100:
 		return fmt.Sprintf("%.0f", v)
 	case v < 0.001:
 		return fmt.Sprintf("%.1g", v)

@@ -187,7 +187,7 @@ func TestFormats(t *testing.T) {
 		want string
 	}{
 		{CPU, 4.714, "4.71"}, {"p99_ns", 950, "950 ns"}, {"p99_ns", 1.5e6, "1.5 ms"}, {"back_s", 2, "2 s"},
-		{"rate", 123456.7, "123457"}, {"client_cpu", 0.954, "95 %"}, {"rss_conn", 577, "577 B"},
+		{"rate", 123456.7, "123457"}, {"rate", 999.7, "1000"}, {"client_cpu", 0.954, "95 %"}, {"rss_conn", 577, "577 B"},
 		{"rss", 22.6 * (1 << 20), "22.6 MiB"}, {"slope", -20480, "-20.0 KiB"}, {"allocs", 0.00004, "4e-05"},
 	} {
 		m, ok := metric(c.key)

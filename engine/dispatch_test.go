@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -151,7 +152,7 @@ func TestDispatchDeliversWhatCameBeforeTheEnd(t *testing.T) {
 	for name, end := range map[string]func(*rawClient, *engine.WebSocket){
 		"close frame": func(c *rawClient, _ *engine.WebSocket) { c.send(masked(codec.Close, "\x03\xe8")) },
 		"end of file": func(c *rawClient, _ *engine.WebSocket) { _ = c.Close() },
-		"violation":   func(c *rawClient, _ *engine.WebSocket) { c.send("\xff\xff\xff\xff\xff\xff") },
+		"violation":   func(c *rawClient, _ *engine.WebSocket) { c.send("\x81\x00") },
 		"Close":       func(_ *rawClient, ws *engine.WebSocket) { _ = ws.Close(engine.StatusNormalClosure, "") },
 		"CloseNow":    func(_ *rawClient, ws *engine.WebSocket) { ws.CloseNow() },
 	} {
@@ -176,6 +177,7 @@ func TestDispatchDeliversWhatCameBeforeTheEnd(t *testing.T) {
 				},
 			}
 			c := openRaw(t, listen(t, srv))
+			t.Cleanup(func() { close(leave) }) // also if the test fails before
 			ws := within(t, "OnUpgrade", opened)
 			c.send(masked(engine.Text, "1") + masked(engine.Text, "2") + masked(engine.Text, "3"))
 			within(t, "the first callback", inside)
@@ -189,7 +191,7 @@ func TestDispatchDeliversWhatCameBeforeTheEnd(t *testing.T) {
 			}
 			leave <- struct{}{}
 			want := []string{"1", "2", "3", "closed"}
-			if name[:2] == "Cl" {
+			if strings.HasPrefix(name, "Close") {
 				want = []string{"1", "closed"}
 			}
 			for _, want := range want {
@@ -254,11 +256,13 @@ func TestServerEndsAfterDispatchedCallbacks(t *testing.T) {
 		},
 	}
 	c := openRaw(t, listen(t, srv))
+	t.Cleanup(func() { close(leave) }) // also if the test fails before
 	c.send(masked(engine.Text, "x") + masked(engine.Text, "not any more"))
 	within(t, "the callback", inside)
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Close() }()
 	c.wantGone()
+	eventually(t, "the connection is gone", func() bool { return srv.Conns() == 0 })
 	select {
 	case <-srv.Done():
 		t.Error("Done while a callback is under way")

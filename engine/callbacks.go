@@ -30,6 +30,9 @@ type Callbacks struct {
 	// OnDrain says that the queue fell to Limits.LowWater after it was over
 	// HighWater or a send returned ErrBackpressure: send on.
 	OnDrain func(ws *WebSocket)
+	// OnGap is told that dropped messages of topic were lost to this connection
+	// because it read too slowly, before the next one is delivered.
+	OnGap func(ws *WebSocket, topic string, dropped uint64)
 	// OnError is told what went wrong before OnClose follows.
 	OnError func(ws *WebSocket, err error)
 	// OnClose is the last callback, once. code is what the peer sent in its
@@ -69,6 +72,11 @@ func (ws *WebSocket) OnPong(fn func(ws *WebSocket, payload []byte)) { ws.own().O
 // OnDrain sets the callback of that name for this connection. Owning loop only.
 func (ws *WebSocket) OnDrain(fn func(ws *WebSocket)) { ws.own().OnDrain = fn }
 
+// OnGap sets the callback of that name for this connection. Owning loop only.
+func (ws *WebSocket) OnGap(fn func(ws *WebSocket, topic string, dropped uint64)) {
+	ws.own().OnGap = fn
+}
+
 // OnError sets the callback of that name for this connection. Owning loop only.
 func (ws *WebSocket) OnError(fn func(ws *WebSocket, err error)) { ws.own().OnError = fn }
 
@@ -78,14 +86,17 @@ func (ws *WebSocket) OnClose(fn func(ws *WebSocket, code StatusCode, reason stri
 }
 
 // guard turns a panic of a callback into the end of this connection alone. It
-// is deferred around everything that calls callbacks.
+// is deferred around everything that calls callbacks on the loop.
 func (ws *WebSocket) guard() {
-	v := recover()
-	if v == nil {
-		return
+	if v := recover(); v != nil {
+		ws.panicked(v)()
 	}
+}
+
+// panicked logs a panic. What it returns fails the connection, on the loop.
+func (ws *WebSocket) panicked(v any) func() {
 	err := &PanicError{Value: v, Stack: debug.Stack()}
 	ws.endpoint.log.Error("engine: a callback panicked; its connection is closed with 1011",
 		"panic", fmt.Sprint(v), "stack", string(err.Stack))
-	ws.fail(StatusInternalError, "internal error", err)
+	return func() { ws.fail(StatusInternalError, "internal error", err) }
 }

@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +35,9 @@ type childConfig struct {
 	Loops          int
 	MaxConnections int
 	Descriptors    uint64 // limit of the process; 0: as it is
+	MemoryLimit    int64  // as by GOMEMLIMIT; 0: none
+	MaxQueuedTotal int
+	Flood          bool // see flooder
 }
 
 // childMain is the main function of a child process.
@@ -56,11 +62,16 @@ func runChild(config string) error {
 			return err
 		}
 	}
+	if n := cfg.MemoryLimit; n > 0 {
+		debug.SetMemoryLimit(n)
+	}
 	late := newLateEcho()
 	defer late.stop()
 	srv := &engine.Server{
-		Loops:     cfg.Loops,
-		Limits:    engine.Limits{MaxConnections: cfg.MaxConnections, HandshakeTimeout: time.Hour},
+		Loops: cfg.Loops,
+		Limits: engine.Limits{
+			MaxConnections: cfg.MaxConnections, HandshakeTimeout: time.Hour, MaxQueuedTotal: cfg.MaxQueuedTotal,
+		},
 		Callbacks: echo,
 		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
 			if req.Path() == "/late" {
@@ -69,6 +80,11 @@ func runChild(config string) error {
 		},
 		HTTP: http.NotFoundHandler(),
 	}
+	if cfg.Flood {
+		f := &flooder{srv: srv}
+		defer f.senders.Wait()
+		srv.Callbacks.OnText = f.answer
+	}
 	addr, err := srv.Listen("127.0.0.1:0")
 	if err != nil {
 		return err
@@ -76,6 +92,35 @@ func runChild(config string) error {
 	fmt.Println(addr)
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return shutdown(srv)
+}
+
+// flooder sends to those who ask for it as much as their connections take, and
+// tells others how the process fares.
+type flooder struct {
+	srv     *engine.Server
+	senders sync.WaitGroup
+}
+
+func (f *flooder) answer(ws *engine.WebSocket, text []byte) {
+	switch string(text) {
+	case "flood me":
+		f.senders.Go(func() {
+			for body := pattern(64 << 10); !errors.Is(ws.SendBinary(body), engine.ErrClosed); {
+				runtime.Gosched()
+			}
+		})
+	case "memory?":
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		status, _ := os.ReadFile("/proc/self/status")
+		var peak uint64
+		if _, line, ok := strings.Cut(string(status), "VmHWM:"); ok {
+			_, _ = fmt.Sscan(line, &peak)
+		}
+		_ = ws.SendText(fmt.Sprint(f.srv.Stats().ClosedSlow, m.HeapAlloc, peak<<10, m.GCCPUFraction))
+	default:
+		_ = ws.Send(engine.Text, text)
+	}
 }
 
 // lateEcho answers from another goroutine, when the connection may be gone and

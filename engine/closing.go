@@ -17,10 +17,14 @@ func (ws *WebSocket) Close(code StatusCode, reason string) error {
 	if code != 0 && code != StatusNoStatusRcvd && !code.ValidOnWire() {
 		return ErrInvalidStatus
 	}
-	ws.conn.Lock()
+	ws.lockSend()
 	first := ws.sendCloseLocked(code, reason)
+	if first {
+		ws.deaf.Store(true)
+	}
 	ws.conn.Unlock()
 	if first {
+		ws.retire()
 		ws.conn.Notify() // the loop sets the deadline
 	}
 	return nil
@@ -30,6 +34,7 @@ func (ws *WebSocket) Close(code StatusCode, reason string) error {
 // sides see 1006, and Err is ErrClosed. Any goroutine.
 func (ws *WebSocket) CloseNow() {
 	ws.conn.Lock()
+	ws.deaf.Store(true)
 	switch ws.state.Load() {
 	case stateOpen, stateCloseSent: // nothing more is sent or delivered
 		ws.state.Store(stateClosed)
@@ -40,6 +45,13 @@ func (ws *WebSocket) CloseNow() {
 	}
 	ws.conn.Unlock()
 	ws.conn.Close(loop.CloseNow)
+}
+
+// retire takes a connection that is closing out of its topics.
+func (ws *WebSocket) retire() {
+	if m := ws.member.Load(); m != nil {
+		m.retire()
+	}
 }
 
 // sendCloseLocked sends the one close frame of this side. It says whether it
@@ -75,6 +87,7 @@ func (ws *WebSocket) peerClosed(payload []byte) {
 	}
 	ws.conn.Unlock()
 	ws.failed = true // §5.5.1: whatever follows does not count
+	ws.retire()
 	if ws.endpoint.role == codec.Server {
 		ws.conn.Close(loop.CloseLinger) // §7.1.1: the server ends the transport first
 	}
@@ -105,6 +118,7 @@ func (ws *WebSocket) fail(code StatusCode, reason string, err error) {
 		x.code, x.reason = code, reason
 	}
 	ws.conn.Unlock()
+	ws.retire()
 	ws.conn.Close(mode)
 	ws.conn.SetTimer(ws.endpoint.limits.CloseTimeout)
 	ws.report(err)
@@ -133,7 +147,13 @@ func (ws *WebSocket) ended(cause error) {
 	x := ws.extrasLocked()
 	x.held, x.pong = nil, nil
 	code, reason, told := x.code, x.reason, x.err != nil
+	if errors.Is(cause, loop.ErrStopped) {
+		ws.deaf.Store(true) // the server ends at once
+	}
 	ws.conn.Unlock()
+	if m := ws.member.Load(); m != nil {
+		m.leaveAll()
+	}
 	if code == 0 {
 		code = StatusAbnormalClosure // §7.1.5
 	}
@@ -143,13 +163,23 @@ func (ws *WebSocket) ended(cause error) {
 	ws.conn.Lock()
 	x.code = code
 	ws.conn.Unlock()
+	if ws.endpoint.dispatcher != nil {
+		ws.dispatch(func() { ws.finish(code, reason) })
+		return
+	}
+	ws.finish(code, reason)
+}
+
+// finish is the last callback, and what follows it.
+func (ws *WebSocket) finish(code StatusCode, reason string) {
 	ws.callClose(code, reason)
 	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	x := ws.extras
 	x.ended = true
 	if x.done != nil {
 		close(x.done)
 	}
-	ws.conn.Unlock()
 }
 
 func (ws *WebSocket) callClose(code StatusCode, reason string) {

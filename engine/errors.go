@@ -45,6 +45,12 @@ var (
 	ErrCloseTimeout = errors.New("engine: the peer did not finish the closing handshake in time")
 	// ErrWriteTimeout: the peer took no bytes for Limits.WriteTimeout.
 	ErrWriteTimeout = errors.New("engine: the peer reads too slowly")
+	// ErrSlow: more than Slow.Limit waited for a subscriber, and its policy is
+	// SlowClose.
+	ErrSlow = errors.New("engine: the subscriber reads too slowly for what is published")
+	// ErrOverload: Limits.MaxQueuedTotal was reached, and this connection held
+	// much of it.
+	ErrOverload = errors.New("engine: too much is queued on this server; the slowest connections are dropped")
 	// ErrHandshakeTimeout: the opening handshake took longer than
 	// Limits.HandshakeTimeout.
 	ErrHandshakeTimeout = errors.New("engine: the opening handshake took too long")

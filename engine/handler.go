@@ -57,9 +57,12 @@ func (h *handler) OnEOF() {
 func (h *handler) OnNotify() {
 	ws := (*WebSocket)(h)
 	defer ws.guard()
+	if m := ws.member.Load(); m != nil {
+		m.drained()
+	}
 	if ws.state.Load() == stateCloseSent && !ws.failed {
 		ws.conn.SetTimer(ws.endpoint.limits.CloseTimeout)
-		ws.paused.Store(false) // or the answer would never be read
+		ws.paused.Store(0) // or the answer would never be read
 	}
 	ws.resume()
 }

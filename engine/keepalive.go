@@ -23,7 +23,7 @@ func (m *controlMeter) admit(now time.Duration, limit int) bool {
 // timer for the next look.
 func (ws *WebSocket) checkAlive() {
 	now, l := ws.conn.Loop().Now(), &ws.endpoint.limits
-	if ws.paused.Load() { // silence of a peer that is not listened to says nothing
+	if ws.paused.Load() != 0 { // silence of a peer that is not listened to says nothing
 		ws.heard, ws.messaged = now, now
 	}
 	if ws.heard > ws.pinged {

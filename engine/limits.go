@@ -34,6 +34,10 @@ type Limits struct {
 	// off if negative. Sends beyond it return ErrBackpressure; one message to
 	// an empty queue is always taken.
 	MaxQueued int
+	// MaxQueuedTotal is the most bytes queued for all connections of a server,
+	// in equal parts for each loop. Default: off. Beyond it, the connections
+	// that hold most are dropped first, with ErrOverload.
+	MaxQueuedTotal int
 	// HighWater and LowWater are the marks of OnDrain, in bytes queued: it is
 	// called when the queue falls to LowWater after it was over HighWater.
 	// Defaults: 1 MiB and 256 KiB.

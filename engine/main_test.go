@@ -10,10 +10,14 @@ import (
 )
 
 // TestMain fails the package when a goroutine or a descriptor outlives its
-// test. With childVariable set the process is a server instead.
+// test. With childVariable set the process is a server instead, with
+// readerVariable a client.
 func TestMain(m *testing.M) {
 	if config := os.Getenv(childVariable); config != "" {
 		os.Exit(childMain(config))
+	}
+	if addr := os.Getenv(readerVariable); addr != "" {
+		os.Exit(readerMain(addr))
 	}
 	before := openDescriptors()
 	code := m.Run()

@@ -28,10 +28,12 @@ func (ws *WebSocket) SendPrepared(p *Prepared) error {
 	if ws.endpoint.role == codec.Client {
 		return ws.sendMasked(p.op, p.op, true, p.payload)
 	}
-	ws.conn.Lock()
+	ws.lockSend()
 	defer ws.conn.Unlock()
 	if _, err := ws.nextFrameLocked(p.op, p.op); err != nil {
 		return err
 	}
-	return ws.conn.WriteSharedLocked(p.frame, false)
+	err := ws.conn.WriteSharedLocked(p.frame, false)
+	ws.sentFrameLocked(p.op, true, err)
+	return err
 }

@@ -8,7 +8,7 @@ import (
 // receive reads what arrived, event by event.
 func (ws *WebSocket) receive(b []byte) {
 	for !ws.failed {
-		if ws.paused.Load() {
+		if ws.paused.Load() != 0 {
 			ws.hold(b)
 			return
 		}
@@ -36,14 +36,24 @@ func (ws *WebSocket) deliver(ev *codec.Event) {
 		return // §1.4: data after a close frame is discarded
 	}
 	ws.messaged = ws.heard
+	ws.conn.Loop().CountIn(1)
+	if ws.endpoint.dispatcher != nil {
+		ws.dispatchMessage(ev.OpCode, ev.Payload, ev.Fin)
+		return
+	}
+	ws.callMessage(ev.OpCode, ev.Payload, ev.Fin)
+}
+
+// callMessage gives a message, or a piece of one, to its callback.
+func (ws *WebSocket) callMessage(op OpCode, p []byte, fin bool) {
 	cb := ws.callbacks
 	switch {
 	case cb.OnFragment != nil:
-		cb.OnFragment(ws, ev.OpCode, ev.Payload, ev.Fin)
-	case ev.OpCode == Text && cb.OnText != nil:
-		cb.OnText(ws, ev.Payload)
-	case ev.OpCode == Binary && cb.OnBinary != nil:
-		cb.OnBinary(ws, ev.Payload)
+		cb.OnFragment(ws, op, p, fin)
+	case op == Text && cb.OnText != nil:
+		cb.OnText(ws, p)
+	case op == Binary && cb.OnBinary != nil:
+		cb.OnBinary(ws, p)
 	}
 }
 
@@ -89,7 +99,7 @@ func (ws *WebSocket) resume() {
 	if ws.opening != nil {
 		return
 	}
-	for !ws.paused.Load() {
+	for ws.paused.Load() == 0 {
 		ws.heard = ws.conn.Loop().Now() // the silence was this side's
 		held := ws.takeHeld()
 		if held == nil {

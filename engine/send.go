@@ -45,7 +45,7 @@ func (ws *WebSocket) sendData(op, as OpCode, fin bool, p []byte) error {
 	if ws.endpoint.role == codec.Client {
 		return ws.sendMasked(op, as, fin, p)
 	}
-	ws.conn.Lock()
+	ws.lockSend()
 	defer ws.conn.Unlock()
 	frame, err := ws.nextFrameLocked(op, as)
 	if err != nil {
@@ -56,6 +56,15 @@ func (ws *WebSocket) sendData(op, as OpCode, fin bool, p []byte) error {
 	err = ws.conn.WriteLocked(head[:n], p, false)
 	ws.sentFrameLocked(op, fin, err)
 	return err
+}
+
+// lockSend takes the lock of the connection for a send. What the same goroutine
+// published to this connection before goes first.
+func (ws *WebSocket) lockSend() {
+	if m := ws.member.Load(); m != nil && (m.fan.busy.Load() || m.slow.Load()) {
+		m.catchUpAll()
+	}
+	ws.conn.Lock()
 }
 
 // scratch holds masked frames on their way to the outbox.
@@ -70,7 +79,7 @@ func (ws *WebSocket) sendMasked(op, as OpCode, fin bool, p []byte) error {
 			scratch.Put(buf)
 		}
 	}()
-	ws.conn.Lock()
+	ws.lockSend()
 	defer ws.conn.Unlock()
 	frame, err := ws.nextFrameLocked(op, as)
 	if err != nil {
@@ -102,7 +111,11 @@ func (ws *WebSocket) sentFrameLocked(op OpCode, fin bool, err error) {
 		ws.fragments = 0
 	case err != nil:
 	case fin:
+		if m := ws.member.Load(); ws.fragments != 0 && m != nil && m.slow.Load() {
+			ws.conn.NotifyEmptyLocked() // what is published had to wait for the end
+		}
 		ws.fragments = 0
+		ws.conn.Loop().CountOut(1)
 	default:
 		ws.fragments = op
 	}

@@ -61,6 +61,14 @@ type Server struct {
 	// Limits bounds what a peer may cost. The zero value means the defaults.
 	Limits Limits
 
+	// Slow says what happens to what is published to subscribers that read too
+	// slowly. The zero value closes them.
+	Slow Slow
+
+	// Dispatch runs message callbacks on a pool of goroutines. nil runs them on
+	// the loops, which is much cheaper.
+	Dispatch *Dispatch
+
 	// HTTP serves requests that ask for no WebSocket, on the same port, through
 	// a net/http server. nil answers them with 426.
 	HTTP http.Handler
@@ -96,14 +104,50 @@ func (s *Server) started() error {
 		s.drained = make(chan struct{})
 		s.endpoint = newEndpoint(codec.Server, s.Limits, s.Callbacks, s.Logger)
 		s.endpoint.gone = s.forget
+		s.endpoint.dispatcher = newDispatcher(s.Dispatch)
 		s.workers = newWorkers()
 		s.web = newWebSide(s)
-		s.group, s.startErr = loop.Start(loop.Config{Loops: s.Loops, Logger: s.endpoint.log})
+		s.group, s.startErr = loop.Start(loop.Config{
+			Loops:        s.Loops,
+			QueueBudget:  s.endpoint.limits.MaxQueuedTotal,
+			OnOverBudget: s.relieve,
+			Logger:       s.endpoint.log,
+		})
 		if s.startErr == nil {
-			s.done = s.group.Done()
+			s.done = s.ends()
+			s.endpoint.hub = newHub(s.group, s.Slow.withDefaults(s.endpoint))
 		}
 	})
 	return s.startErr
+}
+
+// ends returns a channel that is closed when the loops have ended, and after them
+// the callbacks they gave to the worker pool.
+func (s *Server) ends() <-chan struct{} {
+	d := s.endpoint.dispatcher
+	if d == nil {
+		return s.group.Done()
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		<-s.group.Done()
+		d.wait()
+	}()
+	return done
+}
+
+// stop ends the loops and waits for done.
+func (s *Server) stop(ctx context.Context) error {
+	if err := s.group.Stop(ctx); err != nil {
+		return err
+	}
+	select {
+	case <-s.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("engine: stop: %w", context.Cause(ctx))
+	}
 }
 
 // ListenAndServe listens on Addr and serves until Shutdown or Close, which make
@@ -249,7 +293,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	<-webDone
 	grace, cancel := context.WithTimeoutCause(context.Background(), stopGrace, errCallbackBlocks)
 	defer cancel()
-	return errors.Join(err, webErr, s.group.Stop(grace))
+	return errors.Join(err, webErr, s.stop(grace))
 }
 
 // goodbye closes one connection in order. Loop only.
@@ -279,7 +323,7 @@ func (s *Server) Close() error {
 	if err := s.stopListening(ctx); err != nil {
 		return err
 	}
-	return errors.Join(s.web.close(), s.group.Stop(ctx))
+	return errors.Join(s.web.close(), s.stop(ctx))
 }
 
 // stopListening returns when no loop accepts any more, or ctx is done.

@@ -32,7 +32,11 @@ type WebSocket struct {
 
 	// Written under the lock of conn, read by anyone.
 	state  atomic.Uint32
-	paused atomic.Bool
+	paused atomic.Uint32 // pausedBy bits
+	deaf   atomic.Bool   // this side closed: nothing more goes to the worker pool's callbacks
+
+	// Set once, under the lock of conn.
+	member atomic.Pointer[member] // nil until it subscribes
 
 	// Guarded by the lock of conn.
 	fragments OpCode  // of the message begun by SendFragment; 0: none
@@ -42,13 +46,15 @@ type WebSocket struct {
 // endpoint is what the connections of one Server, or of one Dial, share.
 // Immutable.
 type endpoint struct {
-	role      codec.Role
-	limits    Limits
-	reader    codec.ReaderConfig
-	policy    loop.WritePolicy
-	callbacks Callbacks
-	log       *slog.Logger
-	gone      func() // counts a connection that ended; nil: nobody counts
+	role       codec.Role
+	limits     Limits
+	reader     codec.ReaderConfig
+	policy     loop.WritePolicy
+	callbacks  Callbacks
+	hub        *hub        // nil for a client
+	dispatcher *dispatcher // nil: callbacks run on the loop
+	log        *slog.Logger
+	gone       func() // counts a connection that ended; nil: nobody counts
 }
 
 func newEndpoint(role codec.Role, limits Limits, callbacks Callbacks, log *slog.Logger) *endpoint {
@@ -69,6 +75,8 @@ func newEndpoint(role codec.Role, limits Limits, callbacks Callbacks, log *slog.
 // extras hold what a connection needs rarely or once.
 type extras struct {
 	subprotocol string
+	lane        *lane // of the worker pool
+	slow        *Slow // nil: that of the server or the topic
 	value       any
 	done        chan struct{}
 	ended       bool   // OnClose has returned
@@ -121,24 +129,40 @@ func (ws *WebSocket) Do(fn func()) error {
 // noticed meanwhile, and the limits PongTimeout and IdleTimeout rest. It does
 // nothing after Close, whose answer has to be read. Any goroutine; on another
 // one than the loop's, a callback may be under way.
-func (ws *WebSocket) PauseReading() {
+func (ws *WebSocket) PauseReading() { ws.pause(pausedByUser) }
+
+// ResumeReading undoes PauseReading. Any goroutine.
+func (ws *WebSocket) ResumeReading() { ws.unpause(pausedByUser) }
+
+// Who paused reading.
+const (
+	pausedByUser uint32 = 1 << iota
+	pausedByDispatch
+)
+
+func (ws *WebSocket) pause(by uint32) {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	if ws.state.Load() == stateOpen {
-		ws.paused.Store(true) // receive sees it; only the loop pauses and resumes conn
+		ws.paused.Or(by) // receive sees it; only the loop pauses and resumes conn
 	}
 }
 
-// ResumeReading undoes PauseReading. Any goroutine.
-func (ws *WebSocket) ResumeReading() {
-	if ws.paused.Swap(false) {
+func (ws *WebSocket) unpause(by uint32) {
+	if ws.paused.And(^by) == by {
 		ws.conn.Notify()
 	}
 }
 
 // Buffered returns how many bytes of messages are queued because the peer does
-// not read them fast enough. Any goroutine.
-func (ws *WebSocket) Buffered() int { return ws.conn.Queued() }
+// not read them fast enough, published ones included. Any goroutine.
+func (ws *WebSocket) Buffered() int {
+	n := ws.conn.Queued()
+	if m := ws.member.Load(); m != nil {
+		n += int(m.held.Load())
+	}
+	return n
+}
 
 // RemoteAddr returns the peer's address, asked from the kernel; nil after the
 // end of the connection. Any goroutine.

@@ -90,6 +90,7 @@ const (
 	eof                           // the peer ended its writing side
 	adopted                       // the descriptor may have duplicates
 	dead                          // nothing more is sent or read
+	emptyArmed                    // OnNotify is due when the queue is empty
 )
 
 const closing = closeNow | closeReset | closeFlush | closeLinger

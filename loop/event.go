@@ -78,7 +78,7 @@ func (c *Conn) uncork() (drain bool) {
 	c.mu.Lock()
 	c.flags &^= corked
 	if c.out != nil && c.want&writable == 0 {
-		c.flushLocked()
+		c.flushOnLoopLocked()
 	}
 	var over error
 	if c.flags != 0 {
@@ -115,7 +115,11 @@ func (c *Conn) settleLocked() (drain bool, over error) {
 		c.flags = (c.flags | finSent) &^ (readPaused | eof)
 		c.updateInterestLocked()
 	}
-	if c.flags&drainArmed != 0 && c.queuedLocked() <= c.policy.Low && c.flags&closing == 0 {
+	if c.flags&emptyArmed != 0 && c.out == nil {
+		c.flags = c.flags&^emptyArmed | notified
+		c.summonLocked()
+	}
+	if c.flags&drainArmed != 0 && c.QueuedLocked() <= c.policy.Low && c.flags&closing == 0 {
 		c.flags &^= drainArmed
 		return true, nil
 	}
@@ -184,7 +188,7 @@ func (c *Conn) writeReady() {
 	c.mu.Lock()
 	if c.flags&connecting == 0 {
 		if c.out != nil {
-			c.flushLocked()
+			c.flushOnLoopLocked()
 		}
 		c.mu.Unlock()
 		c.leave()
@@ -224,6 +228,7 @@ func (c *Conn) readReady(ev interest) {
 			return
 		}
 		n, err := recv(int(c.fd), buf)
+		c.loop.counters.BytesIn += uint64(max(n, 0))
 		if n > 0 && f&closing == 0 {
 			c.handler.OnData(buf[:n])
 			Poison(buf[:n])

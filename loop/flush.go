@@ -12,9 +12,9 @@ func (c *Conn) blockedLocked() {
 		c.keepLocked()
 	}
 	if c.want&writable == 0 {
-		c.out.progress = c.loop.group.now()
 		c.updateInterestLocked()
 	}
+	c.tallyLocked()
 }
 
 // keepLocked moves what is left in the loop's cork to an outbox of c's own.
@@ -48,6 +48,7 @@ func (c *Conn) gatherLocked(head, body []byte) (sent int, done bool) {
 	} else {
 		sent, err = send3(int(c.fd), queued, head, body)
 	}
+	c.loop.sentElsewhere.Add(uint64(max(sent, 0)))
 	switch {
 	case err == unix.EAGAIN:
 		return 0, false
@@ -63,20 +64,24 @@ func (c *Conn) gatherLocked(head, body []byte) (sent int, done bool) {
 	return sent, sent == len(head)+len(body)
 }
 
-// flushLocked sends what is queued until the socket takes no more. For the
-// loop; other goroutines may flush the cork, which has scratch of its own.
-func (c *Conn) flushLocked() {
+// flushLocked sends what is queued until the socket takes no more; false if the
+// connection broke. For the loop; other goroutines may flush the cork, which has
+// scratch of its own.
+func (c *Conn) flushLocked() (ok bool) {
 	if c.flags&connecting != 0 {
-		return
+		return true
 	}
 	o, g := c.out, c.loop.gather
 	if o == c.loop.cork && len(o.segs) == 1 && o.size <= maxSend { // what most events end with
-		if n, err := send(int(c.fd), o.segs[0].b); err == nil && n == o.size {
+		switch n, err := send(int(c.fd), o.segs[0].b); {
+		case err != nil: // the general case finds out what it means
+		case n == o.size:
 			c.out = nil
 			o.reset()
-			return
-		} else if err == nil {
+			return true
+		default:
 			o.consume(n)
+			o.sent += n
 		}
 	}
 	if o.gather != nil {
@@ -87,18 +92,18 @@ func (c *Conn) flushLocked() {
 		if err != nil {
 			if err == unix.EAGAIN {
 				c.blockedLocked()
-				return
+				return true
 			}
 			c.failLocked(errnoOf(err))
-			return
+			return false
 		}
 		if sent == o.size {
 			c.releaseLocked()
 			c.updateInterestLocked()
-			return
+			return true
 		}
 		o.consume(sent)
-		o.progress = c.loop.group.now()
+		o.sent += sent
 	}
 }
 
@@ -106,6 +111,9 @@ func (c *Conn) flushLocked() {
 func (c *Conn) releaseLocked() {
 	o := c.out
 	c.out = nil
+	if o.tallied != 0 {
+		c.loop.queued.Add(int64(-o.tallied))
+	}
 	o.reset()
 	if o != c.loop.cork {
 		outboxes.Put(o)

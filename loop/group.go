@@ -38,6 +38,12 @@ type Config struct {
 	// BlockedAfter is how long a loop may stay inside one batch of callbacks
 	// before it is reported to Logger; 0 means 1 s, negative never.
 	BlockedAfter time.Duration
+	// QueueBudget is how many bytes the queues of all connections may hold, in
+	// equal parts for each loop. Over its part, OnOverBudget is called on the
+	// loop and is to close some; 0 means no budget. Shared bytes count in each
+	// queue.
+	QueueBudget  int
+	OnOverBudget func(l *Loop)
 	// Logger receives what no caller can be told; nil means slog.Default().
 	Logger *slog.Logger
 }

@@ -66,11 +66,6 @@ func (c *Conn) stillborn(err error) {
 
 // opened is the first event. What was asked for before it follows.
 func (c *Conn) opened() {
-	c.mu.Lock()
-	if c.out != nil {
-		c.out.progress = c.loop.now
-	}
-	c.mu.Unlock()
 	c.enter()
 	c.handler.OnOpen()
 	c.leave()

@@ -21,7 +21,13 @@ type Loop struct {
 
 	mailbox mailbox
 	conns   atomic.Int64
-	alive   atomic.Bool // set by the loop for the watchdog
+	queued  atomic.Int64 // bytes in outboxes that wait for their sockets
+	over    atomic.Bool  // queued is over the budget, and the loop is told
+	public  Counters     // counters, as of the last turn; each is atomic
+	// What other goroutines count.
+	messagesOut   atomic.Uint64
+	sentElsewhere atomic.Uint64
+	alive         atomic.Bool // set by the loop for the watchdog
 
 	// Owned by the loop.
 	now       time.Duration // since the group started, read once per batch
@@ -33,6 +39,8 @@ type Loop struct {
 	turnBy    time.Duration // the poller ends its wait by then; 0: inside a turn
 	reserve   int           // a descriptor given up when there are no others
 	stopping  bool
+	counters  Counters // read by others through public
+	overload  func()   // relieve as a value: a post allocates nothing
 
 	// cork is lent to the connection whose event is under way, and touched
 	// under the mutex of that connection only.
@@ -58,7 +66,7 @@ func newLoop(g *Group, index int) (*Loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Loop{
+	l := &Loop{
 		group:     g,
 		index:     index,
 		poller:    p,
@@ -68,7 +76,9 @@ func newLoop(g *Group, index int) (*Loop, error) {
 		reserve:   openReserve(),
 		cork:      newCork(),
 		gather:    new(gather),
-	}, nil
+	}
+	l.overload = l.relieve
+	return l, nil
 }
 
 // Index is the loop's number in its group, from 0.
@@ -139,6 +149,7 @@ func (l *Loop) turn() (wait time.Duration, stop bool) {
 		return 0, true
 	}
 	l.bury()
+	l.publish()
 	if len(l.doomed) > 0 {
 		l.poller.wakeSelf()
 	}

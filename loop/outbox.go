@@ -31,7 +31,11 @@ type outbox struct {
 	segs     []segment
 	first    int           // segs before it are sent
 	size     int           // bytes queued
-	progress time.Duration // when the socket last took bytes
+	tallied  int           // of them, those that the loop counts
+	sent     int           // bytes given to the socket since something waits
+	taken    int           // of them, those that the peer had at progress
+	progress time.Duration // when Stalled last saw the peer get on
+	looked   bool          // the two above are known
 	cork     []byte        // the loop's cork only: its own buffer, reused
 	gather   *gather       // the loop's cork only: scratch of its flushes
 }
@@ -125,7 +129,8 @@ func (o *outbox) reset() {
 		o.drop(i)
 	}
 	Poison(o.cork)
-	o.segs, o.first, o.size, o.cork = o.segs[:0], 0, 0, o.cork[:0]
+	o.segs, o.first, o.size, o.tallied, o.cork = o.segs[:0], 0, 0, 0, o.cork[:0]
+	o.sent, o.looked = 0, false
 	if cap(o.segs) > maxBuffers {
 		o.segs = nil
 	}

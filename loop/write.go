@@ -36,6 +36,7 @@ func (c *Conn) WriteLocked(head, body []byte, urgent bool) error {
 			o.append(body)
 		}
 		c.markLocked()
+		c.tallyLocked()
 		return nil
 	}
 	sent, done := c.gatherLocked(head, body)
@@ -73,6 +74,7 @@ func (c *Conn) WriteSharedLocked(s *Shared, urgent bool) error {
 	if c.appendsLocked(len(s.b)) {
 		c.queueLocked().appendRef(s.b)
 		c.markLocked()
+		c.tallyLocked()
 		return nil
 	}
 	sent, done := c.gatherLocked(s.b, nil)
@@ -107,7 +109,26 @@ func (c *Conn) QueueSharedLocked(list []*Shared) error {
 // will do. For the loop, holding Lock.
 func (c *Conn) FlushLocked() {
 	if c.out != nil && c.want&writable == 0 {
-		c.flushLocked()
+		c.flushOnLoopLocked()
+	}
+	if c.flags&emptyArmed != 0 && c.out == nil {
+		c.summonLocked() // no event is under way to act on it
+	}
+}
+
+// flushOnLoopLocked is flushLocked for the loop, which counts without atomics.
+func (c *Conn) flushOnLoopLocked() {
+	before := c.QueuedLocked()
+	if c.flushLocked() {
+		c.loop.counters.BytesOut += uint64(before - c.QueuedLocked())
+	}
+}
+
+// flushElsewhereLocked is flushLocked for any goroutine.
+func (c *Conn) flushElsewhereLocked() {
+	before := c.QueuedLocked()
+	if c.flushLocked() {
+		c.loop.sentElsewhere.Add(uint64(before - c.QueuedLocked()))
 	}
 }
 
@@ -128,26 +149,57 @@ func (c *Conn) BlockedLocked() bool { return c.want&writable != 0 }
 // as if a write had been refused. For a caller that holds Lock.
 func (c *Conn) ArmDrainLocked() { c.flags |= drainArmed }
 
+// NotifyEmptyLocked makes OnNotify come when nothing is queued any more, which
+// may be now. For a caller that holds Lock.
+func (c *Conn) NotifyEmptyLocked() {
+	c.flags |= emptyArmed
+	if c.out == nil {
+		c.summonLocked()
+	}
+}
+
 // Queued returns the number of bytes written and not yet given to the kernel.
 // Any goroutine.
 func (c *Conn) Queued() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.queuedLocked()
+	return c.QueuedLocked()
 }
 
-// Stalled returns for how long the socket has taken nothing of what is queued;
-// 0 if nothing is queued. Any goroutine.
+// minProgress is how much a peer has to take between two looks of Stalled: one
+// that reads a byte now and then does not get on.
+const minProgress = 1 << 10
+
+// Stalled returns for how long the peer has taken less than 1 KiB of what was
+// written to it; 0 if nothing is queued. It counts from the first call, and
+// compares each call with those before: ask again and again. Where the kernel
+// tells, it goes by what the peer acknowledged: a large send buffer hides for
+// long that a slow link gets on. Any goroutine.
 func (c *Conn) Stalled() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.out == nil || c.want&writable == 0 || c.flags&connecting != 0 {
-		return 0
-	}
-	return c.loop.group.now() - c.out.progress
+	return c.StalledLocked()
 }
 
-func (c *Conn) queuedLocked() int {
+// StalledLocked is Stalled for a caller that holds Lock.
+func (c *Conn) StalledLocked() time.Duration {
+	o := c.out
+	if o == nil || c.want&writable == 0 || c.flags&connecting != 0 {
+		return 0
+	}
+	now := c.loop.group.now()
+	taken := o.sent - unacknowledged(int(c.fd))
+	switch {
+	case !o.looked:
+		o.taken, o.progress, o.looked = taken, now, true
+	case taken-o.taken >= minProgress:
+		o.taken, o.progress = taken, now
+	}
+	return now - o.progress
+}
+
+// QueuedLocked is Queued for a caller that holds Lock.
+func (c *Conn) QueuedLocked() int {
 	if c.out == nil {
 		return 0
 	}
@@ -160,11 +212,11 @@ func (c *Conn) admitLocked(n int, urgent bool) error {
 		return ErrClosed
 	}
 	limit := c.policy.Limit
-	if limit <= 0 || urgent || c.queuedLocked()+n <= limit {
+	if limit <= 0 || urgent || c.QueuedLocked()+n <= limit {
 		return nil
 	}
 	if c.want&writable == 0 && c.out == c.loop.cork {
-		c.flushLocked() // no backlog yet: the socket was not asked
+		c.flushElsewhereLocked() // no backlog yet: the socket was not asked
 		if c.flags&broken != 0 {
 			return ErrClosed
 		}
@@ -195,7 +247,7 @@ func (c *Conn) appendsLocked(n int) bool {
 	case len(c.out.segs) == 1:
 		return false
 	}
-	c.flushLocked() // or one event could queue without bound
+	c.flushElsewhereLocked() // or one event could queue without bound
 	return c.want&writable != 0 || n < gatherMin
 }
 

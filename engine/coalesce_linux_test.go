@@ -1,0 +1,148 @@
+package engine_test
+
+import (
+	"fmt"
+	"net"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fanloop-go/fanloop/engine"
+)
+
+// segments is how many segments with data the client's kernel has received. On
+// the loopback device each write that fits makes one: Nagle's algorithm is off.
+func (c *rawClient) segments() (n int) {
+	c.t.Helper()
+	raw, err := c.Conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var info *unix.TCPInfo
+	if cerr := raw.Control(func(fd uintptr) {
+		info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+	}); cerr != nil || err != nil {
+		c.t.Fatal(cerr, err)
+	}
+	return int(info.Data_segs_in)
+}
+
+func TestABurstOfPublishesReachesEachSubscriberInOneWrite(t *testing.T) {
+	const clients, burst = 5, 20
+	for _, body := range []int{120, 2000} {
+		t.Run(fmt.Sprint(body), func(t *testing.T) {
+			r := openRoom(t, &engine.Server{Loops: 2, Callbacks: engine.Callbacks{
+				OnText: func(ws *engine.WebSocket, _ []byte) {
+					for i := range burst {
+						topic := []string{"room", "other"}[i/(burst/2)]
+						if _, err := ws.Publish(topic, engine.Binary, numbered(uint32(i), body)); err != nil {
+							t.Error(err)
+						}
+					}
+				},
+			}})
+			talker, _ := r.join()
+			var peers []*rawClient
+			for range clients {
+				c, ws := r.join()
+				if err := ws.Subscribe("other"); err != nil {
+					t.Fatal(err)
+				}
+				peers = append(peers, c)
+			}
+			for range 3 {
+				var before []int
+				for _, c := range peers {
+					before = append(before, c.segments())
+				}
+				talker.sendFrame(engine.Text, true, nil)
+				for i, c := range peers {
+					for j := range uint32(burst) {
+						c.wantNumbered(j, body)
+					}
+					// A loop other than the talker's may wake during the burst.
+					if n := c.segments() - before[i]; n > 4 {
+						t.Errorf("client %d: %d publishes came in %d segments", i, burst, n)
+					}
+				}
+			}
+		})
+	}
+}
+
+// The measure itself: messages that are sent one by one come one by one, and
+// those of subscribers on the publishing loop come in exactly one.
+func TestABurstOnOneLoopIsExactlyOneWrite(t *testing.T) {
+	const burst = 20
+	r := openRoom(t, &engine.Server{Loops: 1, Callbacks: engine.Callbacks{
+		OnText: func(ws *engine.WebSocket, _ []byte) {
+			for i := range burst {
+				if _, err := ws.Publish("room", engine.Text, fmt.Append(nil, i)); err != nil {
+					t.Error(err)
+				}
+			}
+		},
+	}})
+	talker, _ := r.join()
+	c, ws := r.join()
+	for i := range burst {
+		before := c.segments()
+		if err := ws.SendText(fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+		c.wantMessage(engine.Text, fmt.Sprint(i))
+		if n := c.segments() - before; n != 1 {
+			t.Fatalf("one message came in %d segments", n)
+		}
+	}
+	before := c.segments()
+	talker.sendFrame(engine.Text, true, nil)
+	for i := range burst {
+		c.wantMessage(engine.Text, fmt.Sprint(i))
+	}
+	if n := c.segments() - before; n != 1 {
+		t.Errorf("%d publishes of one callback came in %d segments", burst, n)
+	}
+}
+
+// Encoded once: what a publish allocates does not depend on how many get it.
+func TestPublishAllocatesTheSameForAnyNumberOfSubscribers(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates by itself")
+	}
+	const rounds = 100
+	body := pattern(64)
+	allocations := func(clients int) float64 {
+		r := openRoom(t, &engine.Server{Loops: 1})
+		var last *engine.WebSocket
+		for range clients { // the kernel keeps what nobody reads here
+			_, last = r.join()
+		}
+		wake := make(chan struct{})
+		each := func() {
+			if d, err := r.srv.Publish("room", engine.Binary, body); err != nil || d != queued(clients) {
+				t.Fatalf("%+v, %v", d, err)
+			}
+			if err := last.Do(func() { wake <- struct{}{} }); err != nil {
+				t.Fatal(err)
+			}
+			<-wake
+		}
+		for range 10 {
+			each()
+		}
+		runtime.GC()
+		_, before := allocated()
+		for range rounds {
+			each()
+		}
+		_, after := allocated()
+		return float64(after-before) / rounds
+	}
+	few, many := allocations(10), allocations(1000)
+	t.Logf("%.1f objects for a publish to 10, %.1f for one to 1000", few, many)
+	if many > few+2 || few > 10 {
+		t.Error("want the same few")
+	}
+}

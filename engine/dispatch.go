@@ -1,0 +1,135 @@
+package engine
+
+import "sync"
+
+// Dispatch runs OnText, OnBinary, OnFragment and OnClose on a pool of
+// goroutines, for callbacks that block. Those of one connection run one after
+// the other, in order, and get what came before the end of the connection,
+// unless Close or CloseNow ended it. Bytes given to them are copies. The other
+// callbacks stay on the loop, so they may run at the same time as these; a
+// connection's own callbacks can be set in OnUpgrade only.
+type Dispatch struct {
+	// Workers is the number of goroutines at most. Default: 64.
+	Workers int
+	// MaxWaiting is how many messages of one connection may wait before its
+	// reading pauses. Default: 16.
+	MaxWaiting int
+}
+
+// dispatcher is the pool of a Server. Workers run while there is work.
+type dispatcher struct {
+	cfg Dispatch
+
+	mu    sync.Mutex
+	ready []*lane // have jobs and no worker
+	free  int     // workers that may be started
+
+	working sync.WaitGroup
+}
+
+// lane is the jobs of one connection that wait. Guarded by the mutex of the
+// dispatcher.
+type lane struct {
+	ws     *WebSocket
+	jobs   []func()
+	busy   bool // ready, or with a worker
+	paused bool // reading waits for it
+}
+
+func newDispatcher(cfg *Dispatch) *dispatcher {
+	if cfg == nil {
+		return nil
+	}
+	d := &dispatcher{cfg: *cfg}
+	setDefault(&d.cfg.Workers, 64)
+	setDefault(&d.cfg.MaxWaiting, 16)
+	d.free = d.cfg.Workers
+	return d
+}
+
+// wait returns when all jobs are done. There are no new ones after the loops
+// have ended.
+func (d *dispatcher) wait() {
+	if d != nil {
+		d.working.Wait()
+	}
+}
+
+// dispatchMessage gives a copy of a message to the worker pool. On the loop.
+func (ws *WebSocket) dispatchMessage(op OpCode, p []byte, fin bool) {
+	p = append([]byte(nil), p...)
+	ws.dispatch(func() {
+		if !ws.deaf.Load() {
+			ws.callMessage(op, p, fin)
+		}
+	})
+}
+
+// dispatch gives a job of ws to the worker pool. On the loop.
+func (ws *WebSocket) dispatch(job func()) {
+	d := ws.endpoint.dispatcher
+	l := ws.lane()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l.jobs = append(l.jobs, job)
+	if len(l.jobs) > d.cfg.MaxWaiting && !l.paused {
+		l.paused = true
+		ws.pause(pausedByDispatch)
+	}
+	if l.busy {
+		return
+	}
+	l.busy = true
+	d.ready = append(d.ready, l)
+	if d.free > 0 {
+		d.free--
+		d.working.Go(d.work)
+	}
+}
+
+// lane returns the lane of ws, made if need be.
+func (ws *WebSocket) lane() *lane {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	x := ws.extrasLocked()
+	if x.lane == nil {
+		x.lane = &lane{ws: ws}
+	}
+	return x.lane
+}
+
+// work runs jobs, one of a lane at a time, until there are none.
+func (d *dispatcher) work() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for len(d.ready) > 0 {
+		l := d.ready[0]
+		d.ready[0] = nil
+		d.ready = d.ready[1:]
+		job := l.jobs[0]
+		l.jobs[0] = nil
+		l.jobs = l.jobs[1:]
+		d.mu.Unlock()
+		l.run(job)
+		d.mu.Lock()
+		if l.paused && len(l.jobs) <= d.cfg.MaxWaiting/2 {
+			l.paused = false
+			l.ws.unpause(pausedByDispatch)
+		}
+		if l.busy = len(l.jobs) > 0; l.busy {
+			d.ready = append(d.ready, l)
+		}
+	}
+	d.free++
+}
+
+// run runs one job. A panic in it ends its connection, as on the loop.
+func (l *lane) run(job func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			l.ws.deaf.Store(true)
+			_ = l.ws.conn.Do(l.ws.panicked(v)) // ended: nothing to close
+		}
+	}()
+	job()
+}

@@ -1,0 +1,25 @@
+package engine
+
+// HubLeft counts what the topics of s consist of.
+func HubLeft(s *Server) (topics, parts, subs, slow int) {
+	h := s.endpoint.hub
+	for i := range h.shards {
+		sh := &h.shards[i]
+		sh.mu.RLock()
+		for _, t := range sh.topics {
+			topics++
+			for _, p := range t.parts {
+				parts++
+				p.fan.mu.Lock()
+				subs += len(p.subs)
+				slow += len(p.slow)
+				p.fan.mu.Unlock()
+			}
+		}
+		sh.mu.RUnlock()
+	}
+	return topics, parts, subs, slow
+}
+
+// LoopOf returns the number of the loop that owns ws.
+func LoopOf(ws *WebSocket) int { return ws.conn.Loop().Index() }

@@ -1,0 +1,568 @@
+package engine_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/handshake"
+)
+
+const (
+	fanWorkers = 8
+	fanPeers   = 40 // every fourth reads slowly
+	fanTopics  = 6
+	never      = math.MaxInt64
+)
+
+// fanModel knows what every connection has to receive from what was called when.
+type fanModel struct {
+	t      *testing.T
+	srv    *engine.Server
+	addr   string
+	clock  atomic.Int64 // ticks at each call and each return
+	opens  sync.Mutex   // one connection opens at a time
+	joined chan *engine.WebSocket
+
+	slots [fanPeers]atomic.Pointer[fanPeer]
+
+	mu    sync.Mutex
+	peers []*fanPeer // those of the slots, and those they followed
+	pubs  []fanPub
+	sends []fanSend
+}
+
+// fanPub is one publish. Its number is that of its worker's operation.
+type fanPub struct {
+	worker, number int
+	topic          string
+	keyed          bool
+	from           *fanPeer
+	call, ret      int64
+	d              engine.Delivery
+	err            error
+}
+
+type fanSend struct {
+	worker, number int
+	to             *fanPeer
+	err            error
+}
+
+// fanSpan is a subscription, from the call and return of Subscribe to those of
+// Unsubscribe.
+type fanSpan struct {
+	topic                            string
+	subCall, subRet, endCall, endRet int64
+}
+
+// fanGot is one message as it was received.
+type fanGot struct {
+	direct         bool
+	worker, number int
+	topic          string
+	keyed          bool
+}
+
+// fanPeer is a connection of the model, both sides.
+type fanPeer struct {
+	name   string
+	ws     *engine.WebSocket // the server's side
+	slow   bool
+	policy engine.SlowPolicy
+	steady bool // never unsubscribes
+
+	drop func() // ends the client's side at once
+	done <-chan struct{}
+	gate chan bool // what is sent here stops or starts a slow reader
+
+	mu    sync.Mutex
+	got   []fanGot
+	ends  int // times that "end" was received
+	gaps  map[string]int
+	spans []fanSpan
+
+	closeCall atomic.Int64 // of Close or CloseNow
+	ended     atomic.Int64 // OnClose
+	dropped   atomic.Bool  // it was not closed in order: what was under way may be lost
+}
+
+func (p *fanPeer) receive(t *testing.T, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if text == "end" {
+		p.ends++
+		return
+	}
+	var kind string
+	var g fanGot
+	if _, err := fmt.Sscan(text, &kind, &g.worker, &g.number, &g.topic); err != nil {
+		t.Errorf("%s received %.40q: %v", p.name, text, err)
+	}
+	g.direct, g.keyed = kind == "S", kind == "K"
+	p.got = append(p.got, g)
+}
+
+// connect fills a slot.
+func (m *fanModel) connect(slot int) {
+	m.opens.Lock()
+	defer m.opens.Unlock()
+	p := &fanPeer{slow: slot%4 == 3, gaps: make(map[string]int)}
+	p.closeCall.Store(never)
+	p.ended.Store(never)
+	if p.slow {
+		m.connectSlow(p)
+	} else {
+		client := dialEngine(m.t, m.addr, &engine.DialOptions{Callbacks: engine.Callbacks{
+			OnText: func(_ *engine.WebSocket, text []byte) { p.receive(m.t, string(text)) },
+		}})
+		p.drop, p.done = client.CloseNow, client.Done()
+	}
+	p.ws = within(m.t, "OnUpgrade", m.joined)
+	if p.slow {
+		p.policy = []engine.SlowPolicy{engine.SlowDropNewest, engine.SlowDropOldest, engine.SlowConflate}[slot/4%3]
+		p.steady = slot%8 == 3
+		p.ws.SetSlow(engine.Slow{Policy: p.policy, Limit: 16 << 10})
+	}
+	p.ws.SetValue(p)
+	m.mu.Lock()
+	p.name = fmt.Sprintf("peer %d (slot %d, loop %d)", len(m.peers), slot, engine.LoopOf(p.ws))
+	m.peers = append(m.peers, p)
+	m.mu.Unlock()
+	m.slots[slot].Store(p)
+}
+
+func (m *fanModel) connectSlow(p *fanPeer) {
+	c := openNarrow(m.t, m.addr)
+	done := make(chan struct{})
+	p.drop, p.done, p.gate = func() { _ = c.Close() }, done, make(chan bool, 1)
+	go func() {
+		defer close(done)
+		defer c.Close()
+		for {
+			select {
+			case open := <-p.gate:
+				for !open {
+					open = <-p.gate
+				}
+			default:
+			}
+			h, payload, err := c.readFrame()
+			switch {
+			case err != nil:
+				return
+			case h.OpCode == codec.Close:
+				_, _ = c.Write([]byte(masked(codec.Close, string(payload))))
+				_, _, _ = c.readFrame() // the server ends first
+				return
+			}
+			p.receive(m.t, string(payload))
+		}
+	}()
+}
+
+// open sets the gate of a slow reader to open or shut.
+func (p *fanPeer) open(open bool) {
+	for {
+		select {
+		case p.gate <- open:
+			return
+		case <-p.gate: // replaced
+		case <-p.done:
+			return
+		}
+	}
+}
+
+// operate is one random operation of a worker, which alone subscribes,
+// unsubscribes and closes the connections of its slots.
+func (m *fanModel) operate(worker, number int, rng *rand.Rand) {
+	own := worker + fanWorkers*rng.IntN(fanPeers/fanWorkers)
+	anyone := m.slots[rng.IntN(fanPeers)].Load()
+	topic := fmt.Sprint("t", rng.IntN(fanTopics))
+	switch n := rng.IntN(100); {
+	case n < 50:
+		m.publish(worker, number, topic, n, anyone, rng)
+	case n < 65:
+		err := anyone.ws.SendText(fmt.Sprintf("S %d %d -", worker, number))
+		m.mu.Lock()
+		m.sends = append(m.sends, fanSend{worker, number, anyone, err})
+		m.mu.Unlock()
+	case n < 80:
+		m.subscribe(m.slots[own].Load(), topic)
+	case n < 88:
+		m.unsubscribe(m.slots[own].Load(), topic)
+	case n < 97:
+		if p := m.slots[fanPeers/4*rng.IntN(4)|3].Load(); p.slow {
+			p.open(rng.IntN(3) > 0)
+		}
+	case n < 99:
+		m.close(m.slots[own].Load(), rng.IntN(3))
+		m.connect(own)
+	}
+}
+
+func (m *fanModel) publish(worker, number int, topic string, n int, from *fanPeer, rng *rand.Rand) {
+	size := rng.IntN(200)
+	if rng.IntN(20) == 0 {
+		size = rng.IntN(12_000)
+	}
+	kind := "P"
+	if n < 12 {
+		kind = "K"
+	}
+	text := fmt.Appendf(nil, "%s %d %d %s %s", kind, worker, number, topic, strings.Repeat(".", size))
+	pub := fanPub{worker: worker, number: number, topic: topic, keyed: n < 12, call: m.clock.Add(1)}
+	switch {
+	case pub.keyed:
+		pub.d, pub.err = m.srv.PublishKeyed(topic, fmt.Sprint(worker), engine.Text, text)
+	case n < 25:
+		pub.from = from
+		pub.d, pub.err = from.ws.Publish(topic, engine.Text, text)
+	default:
+		pub.d, pub.err = m.srv.Publish(topic, engine.Text, text)
+	}
+	pub.ret = m.clock.Add(1)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pubs = append(m.pubs, pub)
+}
+
+func (m *fanModel) subscribe(p *fanPeer, topic string) {
+	p.mu.Lock()
+	for _, s := range p.spans {
+		if s.topic == topic && s.endRet == never {
+			p.mu.Unlock()
+			return
+		}
+	}
+	p.mu.Unlock()
+	span := fanSpan{topic: topic, subCall: m.clock.Add(1), endCall: never, endRet: never}
+	err := p.ws.Subscribe(topic)
+	span.subRet = m.clock.Add(1)
+	if err != nil {
+		m.t.Errorf("%s: Subscribe: %v", p.name, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.spans = append(p.spans, span)
+}
+
+func (m *fanModel) unsubscribe(p *fanPeer, topic string) {
+	if p.steady {
+		return
+	}
+	call := m.clock.Add(1)
+	if err := p.ws.Unsubscribe(topic); err != nil {
+		m.t.Errorf("%s: Unsubscribe: %v", p.name, err)
+	}
+	ret := m.clock.Add(1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range p.spans {
+		if s := &p.spans[i]; s.topic == topic && s.endRet == never {
+			s.endCall, s.endRet = call, ret
+		}
+	}
+}
+
+// close ends a connection in one of three ways.
+func (m *fanModel) close(p *fanPeer, how int) {
+	p.closeCall.Store(m.clock.Add(1))
+	switch how {
+	case 0:
+		if err := p.ws.Close(engine.StatusNormalClosure, ""); err != nil {
+			m.t.Error(err)
+		}
+	case 1:
+		p.dropped.Store(true)
+		p.ws.CloseNow()
+	case 2:
+		p.dropped.Store(true)
+		p.drop()
+	}
+	if p.slow {
+		p.open(true)
+	}
+}
+
+// settle lets every connection receive what is on its way.
+func (m *fanModel) settle() {
+	for _, p := range m.peers {
+		if p.slow {
+			p.open(true)
+		}
+		if p.closeCall.Load() != never {
+			within(m.t, "the end of "+p.name, p.done)
+			within(m.t, "the end of "+p.name, p.ws.Done())
+		}
+	}
+	eventually(m.t, "nobody is slow", func() bool { _, _, _, slow := engine.HubLeft(m.srv); return slow == 0 })
+	for i := range m.slots {
+		p := m.slots[i].Load()
+		if err := p.ws.SendText("end"); err != nil {
+			m.t.Fatalf("%s: %v, %v", p.name, err, p.ws.Err())
+		}
+		eventually(m.t, "the last message", func() bool {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return p.ends == 1
+		})
+	}
+}
+
+// fanKey tells one message.
+type fanKey struct {
+	direct         bool
+	worker, number int
+}
+
+// check compares what everyone received with what was called.
+func (m *fanModel) check() {
+	for _, p := range m.peers {
+		p.mu.Lock()
+		m.checkOrder(p)
+		m.checkDeliveries(p)
+		p.mu.Unlock()
+	}
+	for _, pub := range m.pubs {
+		m.checkCounts(&pub)
+	}
+}
+
+// checkOrder: what a worker published to one topic comes in order, and so does
+// what it sent among what it published, gaps aside.
+func (m *fanModel) checkOrder(p *fanPeer) {
+	var last [fanWorkers]map[string]int // by topic
+	var sent, seen [fanWorkers]int      // numbers of the last send, and the highest
+	seenAll := make(map[fanKey]bool)
+	for w := range last {
+		last[w] = make(map[string]int)
+		sent[w], seen[w] = -1, -1
+	}
+	for _, g := range p.got {
+		w, key := g.worker, fanKey{g.direct, g.worker, g.number}
+		switch {
+		case seenAll[key]:
+			m.t.Errorf("%s received %+v twice", p.name, g)
+		case !g.direct && last[w][g.topic] > g.number:
+			m.t.Errorf("%s received %+v after number %d", p.name, g, last[w][g.topic])
+		case len(p.gaps) > 0: // what is sent may go before what waits behind a gap
+		case g.number < sent[w], g.direct && g.number < seen[w]:
+			m.t.Errorf("%s received %+v after number %d, with the send number %d in between", p.name, g, seen[w], sent[w])
+		}
+		seenAll[key] = true
+		if g.direct {
+			sent[w] = g.number
+		} else {
+			last[w][g.topic] = g.number
+		}
+		seen[w] = max(seen[w], g.number)
+	}
+}
+
+// checkDeliveries: everything that p was subscribed to while it was published,
+// and nothing else.
+func (m *fanModel) checkDeliveries(p *fanPeer) {
+	got := make(map[fanKey]bool)
+	fromTopic := make(map[string]int)
+	for _, g := range p.got {
+		got[fanKey{g.direct, g.worker, g.number}] = true
+		if !g.direct {
+			fromTopic[g.topic]++
+		}
+	}
+	must, may := make(map[string]int), make(map[string]int)
+	lastKeyed := make(map[fanKey]int) // of each worker and topic, for a slow one that conflates
+	for i := range m.pubs {
+		pub := &m.pubs[i]
+		key := fanKey{worker: pub.worker, number: pub.number}
+		surely, perhaps := p.expects(pub)
+		switch {
+		case got[key] && !perhaps:
+			m.t.Errorf("%s received %+v, which was not meant for it", p.name, *pub)
+		case !got[key] && surely && !p.slow:
+			m.t.Errorf("%s missed %+v", p.name, *pub)
+		}
+		delete(got, key)
+		if surely {
+			must[pub.topic]++
+		}
+		if perhaps {
+			may[pub.topic]++
+		}
+		if surely && pub.keyed {
+			var n int
+			_, _ = fmt.Sscanf(pub.topic, "t%d", &n)
+			lastKeyed[fanKey{worker: pub.worker, number: n}] = pub.number
+		}
+	}
+	for _, s := range m.sends {
+		key := fanKey{true, s.worker, s.number}
+		if s.to != p {
+			continue
+		}
+		if !got[key] && s.err == nil && !p.dropped.Load() {
+			m.t.Errorf("%s missed the send %+v", p.name, s)
+		}
+		if got[key] && s.err != nil {
+			m.t.Errorf("%s received what was refused: %+v", p.name, s)
+		}
+		delete(got, key)
+	}
+	if len(got) > 0 {
+		m.t.Errorf("%s received what nobody sent it: %+v", p.name, got)
+	}
+	if !p.slow || !p.steady || p.closeCall.Load() != never {
+		return
+	}
+	for topic := range may {
+		n := fromTopic[topic] + p.gaps[topic]
+		if p.policy != engine.SlowConflate && (n < must[topic] || n > may[topic]) {
+			m.t.Errorf("%s got %d messages and gaps of %d in %s, want %d to %d together",
+				p.name, fromTopic[topic], p.gaps[topic], topic, must[topic], may[topic])
+		}
+	}
+	if p.policy == engine.SlowConflate {
+		m.checkLatest(p, lastKeyed)
+	}
+}
+
+// checkLatest: a subscriber that conflates has the latest message of each key.
+func (m *fanModel) checkLatest(p *fanPeer, latest map[fanKey]int) {
+	for _, g := range p.got {
+		var n int
+		_, _ = fmt.Sscanf(g.topic, "t%d", &n)
+		if key := (fanKey{worker: g.worker, number: n}); g.keyed && g.number >= latest[key] {
+			delete(latest, key)
+		}
+	}
+	for key, number := range latest {
+		if p.gaps[fmt.Sprint("t", key.number)] == 0 {
+			m.t.Errorf("%s has not got the latest message of key %d in t%d, number %d", p.name, key.worker, key.number, number)
+		}
+	}
+}
+
+// expects says whether p surely, or perhaps, gets pub.
+func (p *fanPeer) expects(pub *fanPub) (surely, perhaps bool) {
+	if pub.from == p {
+		return false, false
+	}
+	for _, s := range p.spans {
+		if s.topic != pub.topic {
+			continue
+		}
+		if s.subCall < pub.ret && pub.call < s.endRet {
+			perhaps = true
+		}
+		if s.subRet < pub.call && pub.ret < s.endCall && pub.ret < p.closeCall.Load() &&
+			pub.err == nil && !p.dropped.Load() {
+			surely = true
+		}
+	}
+	return surely, perhaps
+}
+
+// checkCounts: the counts of a publish are the subscribers of the moment.
+func (m *fanModel) checkCounts(pub *fanPub) {
+	low, high := 0, 0
+	for _, p := range m.peers {
+		if p == pub.from {
+			continue
+		}
+		for _, s := range p.spans {
+			if s.topic != pub.topic {
+				continue
+			}
+			if s.subRet < pub.call && pub.ret < min(s.endCall, p.closeCall.Load()) {
+				low++
+			}
+			if s.subCall < pub.ret && pub.call < min(s.endRet, p.ended.Load()) {
+				high++
+			}
+		}
+	}
+	if n := pub.d.Subscribers(); n < low || n > high {
+		m.t.Errorf("%+v counts %d subscribers, there were %d to %d", *pub, n, low, high)
+	}
+	if pub.err != nil && !errors.Is(pub.err, engine.ErrBackpressure) {
+		m.t.Errorf("%+v", *pub)
+	}
+}
+
+// Random operations of eight goroutines on two loops, every delivery checked.
+func TestRandomFanOutKeepsToTheModel(t *testing.T) {
+	operations := 1500
+	if raceEnabled {
+		operations = 500
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rounds := 0
+	for start := time.Now(); rounds == 0 || longTests && time.Since(start) < time.Minute; rounds++ {
+		fanRound(t, seed+uint64(rounds), operations)
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d rounds", rounds)
+}
+
+func fanRound(t *testing.T, seed uint64, operations int) {
+	m := &fanModel{t: t, joined: make(chan *engine.WebSocket, 1)}
+	m.srv = &engine.Server{
+		Loops:     2,
+		Limits:    engine.Limits{CloseTimeout: patience, WriteTimeout: -1},
+		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { m.joined <- ws },
+		Callbacks: engine.Callbacks{
+			OnGap: func(ws *engine.WebSocket, topic string, dropped uint64) {
+				p := ws.Value().(*fanPeer)
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				p.gaps[topic] += int(dropped)
+			},
+			OnClose: func(ws *engine.WebSocket, _ engine.StatusCode, _ string) {
+				if p, ok := ws.Value().(*fanPeer); ok {
+					p.ended.Store(m.clock.Add(1))
+				}
+			},
+		},
+	}
+	m.addr = listenWithSendBuffer(t, m.srv, 4096)
+	for i := range m.slots {
+		m.connect(i)
+	}
+	var working sync.WaitGroup
+	for w := range fanWorkers {
+		working.Go(func() {
+			rng := rand.New(rand.NewPCG(seed, uint64(w)))
+			for number := range operations {
+				m.operate(w, number, rng)
+			}
+		})
+	}
+	working.Wait()
+	m.settle()
+	m.check()
+	st := m.srv.Stats()
+	t.Logf("%d publishes, %d peers, %d delivered, %d dropped, %d conflated",
+		len(m.pubs), len(m.peers), st.MessagesOut, st.Dropped, st.Conflated)
+	if st.Dropped == 0 || st.Conflated == 0 {
+		t.Error("nobody was slow: the model was not put to the test")
+	}
+	if err := m.srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if topics, parts, subs, slow := engine.HubLeft(m.srv); topics+parts+subs+slow != 0 {
+		t.Errorf("left over: %d topics, %d parts, %d subscriptions, %d slow", topics, parts, subs, slow)
+	}
+}

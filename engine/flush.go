@@ -1,0 +1,180 @@
+package engine
+
+import "github.com/fanloop-go/fanloop/loop"
+
+// doFlush delivers what is due. On the loop, outside any event.
+func (f *fan) doFlush() {
+	f.mu.Lock()
+	f.posted = false
+	f.parts, f.dirty = f.dirty, f.parts[:0]
+	for _, p := range f.parts {
+		p.inflight, p.pending = p.pending, nil
+		p.bytes, p.upTo = 0, p.seq
+		p.gap, p.refused = p.refused, 0
+	}
+	f.flushing = true
+	f.mu.Unlock()
+
+	together := len(f.parts) > 1
+	for _, p := range f.parts {
+		f.deliver(p, together)
+	}
+	f.flushTouched()
+
+	f.prune(f.settleFlush())
+}
+
+// settleFlush does what had to wait for the end of a flush. It returns the
+// parts that have lost their last subscriber meanwhile.
+func (f *fan) settleFlush() (left []*part) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.flushing = false
+	for i, m := range f.slowed { // while those in flight are known
+		f.markSlow(m)
+		f.slowed[i] = nil
+	}
+	f.slowed = f.slowed[:0]
+	for i, p := range f.parts {
+		f.tellGap(p)
+		f.recycle(p.inflight)
+		p.inflight = nil
+		f.parts[i] = nil
+	}
+	f.parts = f.parts[:0]
+	for i, c := range f.changes {
+		f.apply(c)
+		if p := c.s.part; p.count == 0 && len(p.subs) == 0 {
+			left = append(left, p)
+		}
+		f.changes[i] = change{}
+	}
+	f.changes = f.changes[:0]
+	f.busy.Store(len(f.dirty) > 0 || f.delayed > 0)
+	return left
+}
+
+const (
+	// keptMessages is the room for messages that is kept for the next flush.
+	keptMessages = 64
+	// keptSpares is how many such rooms are kept.
+	keptSpares = 64
+)
+
+func (f *fan) recycle(msgs []message) {
+	clear(msgs)
+	if cap(msgs) <= keptMessages && len(f.spare) < keptSpares {
+		f.spare = append(f.spare, msgs[:0])
+	}
+}
+
+// prune forgets parts without subscribers. On the loop, without locks.
+func (f *fan) prune(left []*part) {
+	for _, p := range left {
+		sh := f.hub.shard(p.topic.name)
+		sh.mu.Lock()
+		f.mu.Lock()
+		sh.prune(p)
+		f.mu.Unlock()
+		sh.mu.Unlock()
+	}
+}
+
+// deliver writes what is in flight to the subscribers of p, straight to the
+// sockets, or, if together, to the queues of those who may get more from other
+// parts.
+func (f *fan) deliver(p *part, together bool) {
+	f.batch = coalesce(f.batch[:0], p.inflight)
+	sent := 0
+	for _, s := range p.subs {
+		ws := s.member.ws
+		ws.conn.Lock()
+		n, blocked := f.deliverLocked(s, together || len(f.batch) > 1)
+		ws.conn.Unlock()
+		sent += n
+		if blocked {
+			f.slowed = append(f.slowed, s.member)
+		}
+	}
+	clear(f.batch)
+	f.loop.CountOut(sent)
+}
+
+// deliverLocked writes or queues what s has not got of what is in flight. It
+// returns how many messages that were, and whether the connection takes no more
+// for now. Under the connection's lock.
+func (f *fan) deliverLocked(s *subscription, queue bool) (sent int, blocked bool) {
+	p, ws := s.part, s.member.ws
+	c := &ws.conn
+	if s.seq >= p.upTo || ws.state.Load() != stateOpen {
+		return 0, false
+	}
+	if ws.fragments != 0 || c.BlockedLocked() {
+		return 0, true // and markSlow takes care of them
+	}
+	sent = int(p.upTo - s.seq)
+	batch := f.batch
+	if sent < len(p.inflight) {
+		f.missing = f.missing[:0]
+		for _, msg := range p.inflight[len(p.inflight)-sent:] {
+			f.missing = append(f.missing, msg.frame)
+		}
+		batch, queue = f.missing, true
+	}
+	s.seq = p.upTo
+	var err error
+	if queue {
+		err = c.QueueSharedLocked(batch)
+		f.touched = append(f.touched, ws)
+		clear(f.missing)
+	} else {
+		err = c.WriteSharedLocked(batch[0], true)
+	}
+	if err != nil { // closed meanwhile: nobody to tell
+		return 0, false
+	}
+	return sent, c.BlockedLocked()
+}
+
+// flushTouched sends what deliver queued.
+func (f *fan) flushTouched() {
+	for i, ws := range f.touched {
+		ws.conn.Lock()
+		ws.conn.FlushLocked()
+		blocked := ws.conn.BlockedLocked()
+		ws.conn.Unlock()
+		if blocked {
+			f.slowed = append(f.slowed, ws.member.Load())
+		}
+		f.touched[i] = nil
+	}
+	f.touched = f.touched[:0]
+}
+
+const (
+	// coalesceMax is the largest frame that is copied to be sent with others.
+	coalesceMax = 8 << 10
+	// coalesceTo is the size up to which frames are put together.
+	coalesceTo = 64 << 10
+)
+
+// coalesce appends the frames of msgs to dst, small neighbours put together.
+func coalesce(dst []*loop.Shared, msgs []message) []*loop.Shared {
+	for len(msgs) > 0 {
+		n, size := 0, 0
+		for n < len(msgs) && msgs[n].frame.Len() <= coalesceMax && size+msgs[n].frame.Len() <= coalesceTo {
+			size += msgs[n].frame.Len()
+			n++
+		}
+		if n <= 1 {
+			dst, msgs = append(dst, msgs[0].frame), msgs[1:]
+			continue
+		}
+		b := make([]byte, 0, size)
+		for _, msg := range msgs[:n] {
+			b = msg.frame.AppendTo(b)
+		}
+		dst, msgs = append(dst, loop.NewShared(b)), msgs[n:]
+	}
+	return dst
+}

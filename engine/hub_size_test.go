@@ -1,0 +1,177 @@
+package engine
+
+import (
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
+	"testing"
+
+	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// million is what it says, and less where the race detector would take minutes.
+var million = func() int {
+	info, _ := debug.ReadBuildInfo()
+	for _, s := range info.Settings {
+		if s.Key == "-race" && s.Value == "true" {
+			return 100_000
+		}
+	}
+	return 1_000_000
+}()
+
+// bareHub is a hub over two loops that have no connections. Its members share
+// one WebSocket, which is closed: what is published to them goes nowhere.
+func bareHub(t *testing.T) (*hub, *WebSocket) {
+	t.Helper()
+	g, err := loop.Start(loop.Config{Loops: 2, BlockedAfter: -1, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := g.Stop(t.Context()); err != nil && t.Context().Err() == nil {
+			t.Error(err)
+		}
+		<-g.Done()
+	})
+	e := newEndpoint(codec.Server, Limits{}, Callbacks{}, nil)
+	e.hub = newHub(g, Slow{}.withDefaults(e))
+	ws := newWebSocket(e, nil)
+	ws.state.Store(stateClosed)
+	return e.hub, ws
+}
+
+func heapInUse() int {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+// grown reports how much the heap grew by since before, for each of n, and wants
+// at most limit bytes.
+func grown(t *testing.T, before, n, limit int, what string) {
+	t.Helper()
+	each := (heapInUse() - before) / n
+	t.Logf("%d bytes for each %s", each, what)
+	if each > limit {
+		t.Errorf("%d bytes for each %s, want at most %d", each, what, limit)
+	}
+}
+
+func (h *hub) sizes() (topics, subscribers int) {
+	for i := range h.shards {
+		topics += len(h.shards[i].topics)
+		for _, t := range h.shards[i].topics {
+			for _, p := range t.parts {
+				subscribers += len(p.subs)
+			}
+		}
+	}
+	return topics, subscribers
+}
+
+func TestAMillionTopicsWithOneSubscriberEach(t *testing.T) {
+	const members = 1000
+	h, ws := bareHub(t)
+	names := make([]string, million)
+	for i := range names {
+		names[i] = fmt.Sprintf("user:%08d", i)
+	}
+	all := make([]*member, members)
+	for i := range all {
+		all[i] = &member{ws: ws, fan: h.fans[i%2]}
+	}
+	before := heapInUse()
+	for i, name := range names {
+		if err := h.subscribe(all[i%members], name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	grown(t, before, million, 560, "topic with one subscriber")
+	if topics, subs := h.sizes(); topics != million || subs != million {
+		t.Fatalf("%d topics, %d subscribers", topics, subs)
+	}
+	for range 1000 {
+		i := rand.IntN(million)
+		d, err := h.publish(publish{topic: names[i], op: Text})
+		if err != nil || d != (Delivery{Queued: 1}) {
+			t.Fatalf("%+v, %v", d, err)
+		}
+	}
+	rand.Shuffle(million, func(i, j int) { names[i], names[j] = names[j], names[i] })
+	for i, name := range names[:million/2] {
+		var n int
+		if _, err := fmt.Sscanf(name, "user:%d", &n); err != nil {
+			t.Fatal(err)
+		}
+		h.unsubscribe(all[n%members], name)
+		if i%(million/10) == 0 {
+			d, err := h.publish(publish{topic: name, op: Text})
+			if err != nil || d != (Delivery{}) {
+				t.Fatalf("to a topic without subscribers: %+v, %v", d, err)
+			}
+		}
+	}
+	for _, m := range all {
+		m.leaveAll()
+	}
+	waitForLoops(h)
+	if topics, subs := h.sizes(); topics+subs != 0 {
+		t.Errorf("%d topics and %d subscribers are left", topics, subs)
+	}
+	runtime.KeepAlive(names)
+}
+
+func TestOneTopicWithAMillionSubscribers(t *testing.T) {
+	h, ws := bareHub(t)
+	all := make([]*member, million)
+	before := heapInUse()
+	for i := range all {
+		all[i] = &member{ws: ws, fan: h.fans[i%2]}
+		if err := h.subscribe(all[i], "everybody"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	grown(t, before, million, 176, "subscriber of one topic, its membership included")
+	for range 3 {
+		d, err := h.publish(publish{topic: "everybody", op: Text, payload: []byte("hello")})
+		if err != nil || d != (Delivery{Queued: million}) {
+			t.Fatalf("%+v, %v", d, err)
+		}
+	}
+	rand.Shuffle(million, func(i, j int) { all[i], all[j] = all[j], all[i] })
+	for i, m := range all { // while the loops flush
+		h.unsubscribe(m, "everybody")
+		if i == million/2 {
+			if d, err := h.publish(publish{topic: "everybody", op: Text}); err != nil || d.Queued != million/2-1 {
+				t.Fatalf("%+v, %v", d, err)
+			}
+		}
+	}
+	waitForLoops(h)
+	if topics, subs := h.sizes(); topics+subs != 0 {
+		t.Errorf("%d topics and %d subscribers are left", topics, subs)
+	}
+	for _, f := range h.fans {
+		if len(f.changes)+len(f.dirty)+f.delayed != 0 || f.flushing || f.busy.Load() {
+			t.Error("a fan is not at rest")
+		}
+	}
+}
+
+// waitForLoops returns when every loop has done what was asked of it.
+func waitForLoops(h *hub) {
+	for range 2 { // a flush may ask for another
+		for _, f := range h.fans {
+			done := make(chan struct{})
+			if f.loop.Do(func() { close(done) }) == nil {
+				<-done
+			}
+		}
+	}
+}

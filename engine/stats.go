@@ -1,0 +1,136 @@
+package engine
+
+import (
+	"unsafe"
+
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// Stats is what a server has done and holds.
+type Stats struct {
+	LoopStats             // of all loops together
+	Loops     []LoopStats // each loop
+
+	Dropped    uint64 // messages that slow subscribers did not get
+	Conflated  uint64 // messages that took the place of others for slow subscribers
+	ClosedSlow uint64 // connections closed for being slow
+}
+
+// LoopStats is what one loop has done and holds.
+type LoopStats struct {
+	Connections             int    // open, handshakes included
+	QueuedBytes             int    // written and not taken by the sockets yet
+	MessagesIn, MessagesOut uint64 // data messages; a publish counts for each subscriber
+	BytesIn, BytesOut       uint64 // on the wire
+}
+
+// Stats returns the counters of the server as of the last iteration of each
+// loop. It does not wait. Any goroutine.
+func (s *Server) Stats() (st Stats) {
+	if s.started() != nil {
+		return st
+	}
+	for _, l := range s.group.Loops() {
+		c := l.Counters()
+		one := LoopStats{
+			Connections: l.Conns(),
+			QueuedBytes: l.Queued(),
+			MessagesIn:  c.MessagesIn,
+			MessagesOut: c.MessagesOut,
+			BytesIn:     c.BytesIn,
+			BytesOut:    c.BytesOut,
+		}
+		st.Loops = append(st.Loops, one)
+		st.Connections += one.Connections
+		st.QueuedBytes += one.QueuedBytes
+		st.MessagesIn += one.MessagesIn
+		st.MessagesOut += one.MessagesOut
+		st.BytesIn += one.BytesIn
+		st.BytesOut += one.BytesOut
+	}
+	h := s.endpoint.hub
+	st.Dropped, st.Conflated, st.ClosedSlow = h.dropped.Load(), h.conflated.Load(), h.closed.Load()
+	return st
+}
+
+// Each runs fn for every open WebSocket of the server, on the loop that owns
+// it, so on any loop. It does not wait. Any goroutine.
+func (s *Server) Each(fn func(ws *WebSocket)) {
+	if s.started() != nil {
+		return
+	}
+	for _, l := range s.group.Loops() {
+		_ = l.Do(func() { // ended: nobody is left
+			eachOpen(l, func(ws *WebSocket) {
+				defer ws.guard()
+				fn(ws)
+			})
+		})
+	}
+}
+
+// eachOpen calls fn for every open WebSocket of l. On the loop.
+func eachOpen(l *loop.Loop, fn func(ws *WebSocket)) {
+	l.Each(func(c *loop.Conn) {
+		if h, ok := c.Handler().(*handler); ok && h.state.Load() == stateOpen {
+			fn((*WebSocket)(h))
+		}
+	})
+}
+
+// Memory is the bytes a server holds for its connections, by class. The
+// runtime's own overhead is not in it.
+type Memory struct {
+	Connections  int // the connections themselves
+	Outboxes     int // queued bytes that belong to one connection
+	SharedFrames int // queued bytes that connections share, each counted once
+	Assembly     int // messages received in part
+	Topics       int // subscriptions
+	TLS          int // not there yet: 0
+	Compression  int // not there yet: 0
+}
+
+// Memory walks all connections and adds up what they hold. It waits for every
+// loop. Any goroutine but a loop's own.
+func (s *Server) Memory() (total Memory) {
+	if s.started() != nil {
+		return total
+	}
+	shared := make(map[*byte]int)
+	for _, l := range s.group.Loops() {
+		done := make(chan struct{})
+		if l.Do(func() { total.addLoop(l, shared); close(done) }) == nil {
+			<-done
+		}
+	}
+	for _, n := range shared {
+		total.SharedFrames += n
+	}
+	return total
+}
+
+// addLoop adds the connections of l. On the loop.
+func (t *Memory) addLoop(l *loop.Loop, shared map[*byte]int) {
+	l.Each(func(c *loop.Conn) {
+		h, ok := c.Handler().(*handler)
+		if !ok {
+			return
+		}
+		t.Connections += int(unsafe.Sizeof(*h))
+		if h.extras != nil {
+			t.Connections += int(unsafe.Sizeof(*h.extras))
+		}
+		t.Assembly += h.reader.Buffered()
+		c.Lock()
+		t.Outboxes += c.HeldLocked(shared)
+		c.Unlock()
+		if m := h.member.Load(); m != nil {
+			m.fan.mu.Lock()
+			for _, s := range m.subs {
+				s.backlog.note(shared)
+			}
+			t.Topics += int(unsafe.Sizeof(*m)) + len(m.subs)*int(unsafe.Sizeof(subscription{})+2*unsafe.Sizeof(m))
+			m.fan.mu.Unlock()
+		}
+	})
+}

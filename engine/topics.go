@@ -1,0 +1,351 @@
+package engine
+
+import (
+	"errors"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+
+	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// ErrNoTopics is returned to connections made by Dial: topics belong to a
+// Server.
+var ErrNoTopics = errors.New("engine: a dialed connection has no topics; subscribe on the server's side")
+
+// Delivery says what became of one publish. The counts are those of the moment
+// of the publish, when every subscriber falls under exactly one of them.
+type Delivery struct {
+	// Queued: the message is on its way.
+	Queued int
+	// Dropped: the subscriber is slow, and its policy drops this message.
+	Dropped int
+	// Conflated: the message took the place of an older one of the same key, or
+	// of the oldest one, which this subscriber will not get.
+	Conflated int
+	// Closed: the subscriber is slow and its connection is closed for it.
+	Closed int
+}
+
+// Subscribers is the number of subscribers the message was meant for.
+func (d Delivery) Subscribers() int { return d.Queued + d.Dropped + d.Conflated + d.Closed }
+
+const hubShards = 64
+
+// hub is the topics of a Server: names here, subscribers with the fan of the
+// loop that owns them.
+type hub struct {
+	dropped, conflated, closed atomic.Uint64 // messages to slow subscribers, and subscribers
+
+	// Immutable.
+	fans   []*fan // by loop
+	seed   maphash.Seed
+	shards [hubShards]shard
+}
+
+// shard holds the topics whose names hash to it. Its lock is taken before that
+// of a fan.
+type shard struct {
+	mu     sync.RWMutex
+	topics map[string]*topic
+}
+
+// topic exists while it has subscribers or settings.
+type topic struct {
+	name  string
+	parts []*part // one for each loop with subscribers; copied when it changes
+	rules *topicRules
+}
+
+func newHub(g *loop.Group, slow Slow) *hub {
+	h := &hub{seed: maphash.MakeSeed()}
+	for _, l := range g.Loops() {
+		h.fans = append(h.fans, newFan(h, l, slow))
+	}
+	return h
+}
+
+func (h *hub) shard(name string) *shard {
+	return &h.shards[maphash.String(h.seed, name)%hubShards]
+}
+
+// Subscribe makes the connection receive what is published to topic from now
+// on. Subscribing twice is no error. Any goroutine; ErrClosed after the end.
+func (ws *WebSocket) Subscribe(topic string) error {
+	h := ws.endpoint.hub
+	if h == nil {
+		return ErrNoTopics
+	}
+	m := ws.memberOf(h)
+	if m == nil {
+		return ErrClosed
+	}
+	return h.subscribe(m, topic)
+}
+
+func (h *hub) subscribe(m *member, topic string) error {
+	sh := h.shard(topic)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	m.fan.mu.Lock()
+	defer m.fan.mu.Unlock()
+	if m.gone {
+		return ErrClosed
+	}
+	if m.find(topic) == nil {
+		m.fan.join(m, sh.part(topic, m.fan))
+	}
+	return nil
+}
+
+// Unsubscribe undoes Subscribe. What was published before is still delivered.
+// Without a subscription it does nothing. Any goroutine.
+func (ws *WebSocket) Unsubscribe(topic string) error {
+	h := ws.endpoint.hub
+	if h == nil {
+		return ErrNoTopics
+	}
+	if m := ws.member.Load(); m != nil {
+		h.unsubscribe(m, topic)
+	}
+	return nil
+}
+
+func (h *hub) unsubscribe(m *member, topic string) {
+	sh := h.shard(topic)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	m.fan.mu.Lock()
+	defer m.fan.mu.Unlock()
+	if s := m.find(topic); s != nil {
+		m.fan.catchUp(s)
+		s.flushBacklog()
+		m.fan.leave(s)
+		sh.prune(s.part)
+	}
+}
+
+// memberOf returns the member of ws, made if need be; nil if ws is not open.
+func (ws *WebSocket) memberOf(h *hub) *member {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if ws.state.Load() != stateOpen {
+		return nil
+	}
+	m := ws.member.Load()
+	if m == nil {
+		m = &member{ws: ws, fan: h.fans[ws.conn.Loop().Index()]}
+		ws.member.Store(m)
+	}
+	return m
+}
+
+// part returns the part of the topic called name that f owns, made if need be.
+// For a caller that holds the shard's and the fan's lock.
+func (sh *shard) part(name string, f *fan) *part {
+	t := sh.topic(name)
+	for _, p := range t.parts {
+		if p.fan == f {
+			return p
+		}
+	}
+	p := &part{fan: f, topic: t, rules: t.rules}
+	t.parts = append(t.parts[:len(t.parts):len(t.parts)], p)
+	return p
+}
+
+// topic returns the topic called name, made if need be. For a caller that holds
+// the shard's lock.
+func (sh *shard) topic(name string) *topic {
+	t := sh.topics[name]
+	if t == nil {
+		if sh.topics == nil {
+			sh.topics = make(map[string]*topic)
+		}
+		t = &topic{name: name}
+		sh.topics[name] = t
+	}
+	return t
+}
+
+// prune forgets p, and its topic, if nobody is left; what is forgotten already
+// may have a successor of the same name. For a caller that holds the shard's and
+// the fan's lock.
+func (sh *shard) prune(p *part) {
+	t := p.topic
+	if len(p.subs) > 0 || p.count > 0 || sh.topics[t.name] != t {
+		return
+	}
+	parts := make([]*part, 0, len(t.parts))
+	for _, q := range t.parts {
+		if q != p {
+			parts = append(parts, q)
+		}
+	}
+	t.parts = parts
+	if len(parts) == 0 && t.rules == nil {
+		delete(sh.topics, t.name)
+	}
+}
+
+// retire stops counting the subscriptions of a connection that is closing, and
+// refuses new ones. Any goroutine that holds no lock.
+func (m *member) retire() {
+	m.fan.mu.Lock()
+	defer m.fan.mu.Unlock()
+	m.fan.retire(m)
+}
+
+// leaveAll ends every subscription of a connection that is closed. Any goroutine
+// that holds no lock.
+func (m *member) leaveAll() {
+	m.fan.mu.Lock()
+	m.fan.retire(m)
+	names := make([]string, 0, len(m.subs))
+	for _, s := range m.subs {
+		names = append(names, s.part.topic.name)
+	}
+	m.fan.mu.Unlock()
+	for _, name := range names {
+		sh := m.fan.hub.shard(name)
+		sh.mu.Lock()
+		m.fan.mu.Lock()
+		if s := m.find(name); s != nil {
+			m.fan.leave(s)
+			sh.prune(s.part)
+		}
+		m.fan.mu.Unlock()
+		sh.mu.Unlock()
+	}
+}
+
+// Publish sends one message to every subscriber of topic. It never blocks, and
+// encodes the message once, however many they are; p is free when it returns.
+// Two publishes to a topic by one goroutine reach every subscriber in that
+// order, and what one goroutine publishes and sends to a connection keeps its
+// order too. A topic without subscribers costs a look-up. Any goroutine.
+//
+// The error is ErrBackpressure if a loop is behind by more than Slow.Limit in
+// this topic: the subscribers it owns do not get the message, and are counted as
+// Dropped. ErrNotData if op is neither Text nor Binary.
+func (s *Server) Publish(topic string, op OpCode, p []byte) (Delivery, error) {
+	return s.publish(publish{topic: topic, op: op, payload: p})
+}
+
+// PublishKeyed is Publish of a message that replaces earlier ones of the same
+// key: for a slow subscriber whose policy is SlowConflate, only the latest
+// message of each key is kept. For presence, prices, cursors.
+func (s *Server) PublishKeyed(topic, key string, op OpCode, p []byte) (Delivery, error) {
+	return s.publish(publish{topic: topic, op: op, payload: p, key: key, keyed: true})
+}
+
+// Publish is Server.Publish to all but this connection, which need not be
+// subscribed itself.
+func (ws *WebSocket) Publish(topic string, op OpCode, p []byte) (Delivery, error) {
+	if ws.endpoint.hub == nil {
+		return Delivery{}, ErrNoTopics
+	}
+	return ws.endpoint.hub.publish(publish{topic: topic, op: op, payload: p, from: ws})
+}
+
+// publish is one message on its way to a topic.
+type publish struct {
+	topic   string
+	op      OpCode
+	payload []byte
+	key     string
+	keyed   bool
+	from    *WebSocket // gets nothing; nil: everyone does
+}
+
+func (s *Server) publish(pub publish) (Delivery, error) {
+	if err := s.started(); err != nil {
+		return Delivery{}, err
+	}
+	return s.endpoint.hub.publish(pub)
+}
+
+func (h *hub) publish(pub publish) (d Delivery, err error) {
+	if !pub.op.IsData() {
+		return d, ErrNotData
+	}
+	sh := h.shard(pub.topic)
+	sh.mu.RLock()
+	var parts []*part
+	if t := sh.topics[pub.topic]; t != nil {
+		parts = t.parts
+	}
+	sh.mu.RUnlock()
+	if len(parts) == 0 {
+		return d, nil
+	}
+	msg := message{frame: loop.NewShared(codec.AppendFrame(
+		make([]byte, 0, codec.MaxHeaderSize+len(pub.payload)), pub.op, true, pub.payload))}
+	if pub.keyed {
+		msg.key, msg.keyed = pub.key, true
+	}
+	for _, p := range parts {
+		if perr := p.fan.publish(p, msg, pub.from, &d); perr != nil {
+			err = perr
+		}
+	}
+	return d, err
+}
+
+// Topic is a handle to the topic called name, whether it has subscribers or
+// not.
+type Topic struct {
+	server *Server
+	name   string
+}
+
+// Topic returns a handle to the topic called name. Any goroutine.
+func (s *Server) Topic(name string) Topic { return Topic{server: s, name: name} }
+
+// Subscribers returns the number of subscribers. Any goroutine.
+func (t Topic) Subscribers() int {
+	if t.server.started() != nil {
+		return 0
+	}
+	sh := t.server.endpoint.hub.shard(t.name)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	n := 0
+	if t := sh.topics[t.name]; t != nil {
+		for _, p := range t.parts {
+			p.fan.mu.Lock()
+			n += p.count
+			p.fan.mu.Unlock()
+		}
+	}
+	return n
+}
+
+// change edits the settings of the topic, which then exists without subscribers
+// too.
+func (t Topic) change(edit func(*topicRules)) {
+	if t.server.started() != nil {
+		return
+	}
+	sh := t.server.endpoint.hub.shard(t.name)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	top := sh.topic(t.name)
+	rules := new(topicRules)
+	if top.rules != nil {
+		*rules = *top.rules
+	}
+	edit(rules)
+	top.rules = rules
+	for _, p := range top.parts {
+		p.fan.mu.Lock()
+		p.rules = rules
+		p.fan.mu.Unlock()
+	}
+}
+
+// Publish is Server.Publish to this topic.
+func (t Topic) Publish(op OpCode, p []byte) (Delivery, error) {
+	return t.server.Publish(t.name, op, p)
+}

@@ -1,0 +1,110 @@
+package loop
+
+import "sync/atomic"
+
+// Counters count what a loop did since it started.
+type Counters struct {
+	// BytesIn and BytesOut are what was received, and given to the kernel.
+	BytesIn, BytesOut uint64
+	// MessagesIn and MessagesOut are what handlers told by CountIn and CountOut.
+	MessagesIn, MessagesOut uint64
+}
+
+// Counters returns the counters of the loop as of the end of its last
+// iteration. Any goroutine.
+func (l *Loop) Counters() Counters {
+	return Counters{
+		BytesIn:     atomic.LoadUint64(&l.public.BytesIn),
+		BytesOut:    atomic.LoadUint64(&l.public.BytesOut) + l.sentElsewhere.Load(),
+		MessagesIn:  atomic.LoadUint64(&l.public.MessagesIn),
+		MessagesOut: l.messagesOut.Load(),
+	}
+}
+
+// CountIn adds n messages received. Loop only.
+func (l *Loop) CountIn(n int) { l.counters.MessagesIn += uint64(n) }
+
+// CountOut adds n messages sent. Any goroutine.
+func (l *Loop) CountOut(n int) { l.messagesOut.Add(uint64(n)) }
+
+// Queued returns the bytes that wait in the queues of the loop's connections,
+// and those of Hold. Any goroutine.
+func (l *Loop) Queued() int { return int(l.queued.Load()) }
+
+// QueueBudget is the loop's part of Config.QueueBudget; 0 means none.
+func (l *Loop) QueueBudget() int {
+	cfg := &l.group.cfg
+	if cfg.QueueBudget <= 0 {
+		return 0
+	}
+	return max(1, cfg.QueueBudget/cfg.Loops)
+}
+
+// publish lets others see the counters of the loop.
+func (l *Loop) publish() {
+	if l.counters.BytesIn != l.public.BytesIn {
+		atomic.StoreUint64(&l.public.BytesIn, l.counters.BytesIn)
+	}
+	if l.counters.MessagesIn != l.public.MessagesIn {
+		atomic.StoreUint64(&l.public.MessagesIn, l.counters.MessagesIn)
+	}
+	if l.counters.BytesOut != l.public.BytesOut {
+		atomic.StoreUint64(&l.public.BytesOut, l.counters.BytesOut)
+	}
+}
+
+// tallyLocked keeps the loop's count of queued bytes. It follows whatever
+// changes the queue of a connection that waits for its socket.
+func (c *Conn) tallyLocked() {
+	o := c.out
+	if o == nil || o == c.loop.cork || o.size == o.tallied {
+		return
+	}
+	c.loop.Hold(o.size - o.tallied)
+	o.tallied = o.size
+}
+
+// Hold counts n more bytes, or fewer if negative, that wait for connections of
+// the loop elsewhere than in their queues. Any goroutine.
+func (l *Loop) Hold(n int) {
+	total := l.queued.Add(int64(n))
+	if budget := l.QueueBudget(); budget > 0 && total > int64(budget) && !l.over.Swap(true) {
+		_ = l.post(mail{fn: l.overload}) // ended: its queues are gone
+	}
+}
+
+// relieve tells the owner of the group that a loop is over its budget.
+func (l *Loop) relieve() {
+	l.over.Store(false)
+	if l.Queued() > l.QueueBudget() {
+		l.group.cfg.OnOverBudget(l)
+	}
+}
+
+// HeldLocked returns the bytes of the buffers that the queue of c owns, and
+// notes in shared those that it shares with others. For a caller that holds
+// Lock.
+func (c *Conn) HeldLocked(shared map[*byte]int) (own int) {
+	o := c.out
+	if o == nil || o == c.loop.cork {
+		return 0
+	}
+	for _, s := range o.segs[o.first:] {
+		switch {
+		case s.chunk != nil:
+			own += cap(s.chunk.b)
+		case len(s.b) > 0:
+			note(shared, s.b)
+		}
+	}
+	return own
+}
+
+// Note notes s in shared as HeldLocked does.
+func (s *Shared) Note(shared map[*byte]int) { note(shared, s.b) }
+
+// note keeps shared bytes by their last one: the first ones may be sent.
+func note(shared map[*byte]int, b []byte) {
+	last := &b[len(b)-1]
+	shared[last] = max(shared[last], len(b))
+}

@@ -98,14 +98,15 @@ const closing = closeNow | closeReset | closeFlush | closeLinger
 // Conn is one connection: bytes over a descriptor. Embed it in a Handler. Its
 // zero value is ready to be opened, once.
 type Conn struct {
+	timer timer // owned by the loop; the rest stands together, as events touch it
+
 	// Immutable after it is opened.
 	loop    *Loop
 	handler Handler
 	policy  *WritePolicy
 
 	// Owned by the loop.
-	timer timer
-	gone  bool // ended: waits for bury
+	gone bool // ended: waits for bury
 
 	// Guarded by mu.
 	want  interest

@@ -36,15 +36,18 @@ type Limits struct {
 	MaxQueued int
 	// MaxQueuedTotal is the most bytes queued for all connections of a server,
 	// in equal parts for each loop. Default: off. Beyond it, the connections
-	// that hold most are dropped first, with ErrOverload.
+	// that hold most are dropped first, with ErrOverload, and until that is done
+	// sends to connections that have bytes waiting return ErrBackpressure.
 	MaxQueuedTotal int
 	// HighWater and LowWater are the marks of OnDrain, in bytes queued: it is
 	// called when the queue falls to LowWater after it was over HighWater.
 	// Defaults: 1 MiB and 256 KiB.
 	HighWater, LowWater int
-	// WriteTimeout is how long the peer may take none of what is queued before
-	// the connection is dropped. Default: 30 s; off if negative. It is noticed
-	// within one more WriteTimeout or PingInterval, whichever is shorter.
+	// WriteTimeout is how long the peer may take less than 1 KiB of what is
+	// queued before the connection is dropped: a reader of a byte a second does
+	// not hold its queue for ever. On Linux what counts is what the peer
+	// acknowledged, elsewhere what the kernel took. Default: 30 s; off if
+	// negative. It is noticed within two more WriteTimeouts.
 	WriteTimeout time.Duration
 
 	// PingInterval is the silence after which a ping is sent. Default: 30 s;

@@ -43,12 +43,22 @@ func TestThoseThatHoldMostGoFirst(t *testing.T) {
 		}},
 	}
 	sockets := holders(t, srv, 200*kb, 2000*kb, 100*kb, 1500*kb, 300*kb, 400*kb)
-	if q := srv.Stats().QueuedBytes; q != 4500*kb {
+	if q := srv.Stats().QueuedBytes; q < 4400*kb || q > 4500*kb { // the kernel may have taken a little more
 		t.Fatalf("%d bytes are queued", q)
 	}
-	fillTo(t, sockets[2], 601*kb) // 5001 together
+	for sockets[2].Buffered() < 800*kb { // more than 5000 together
+		if err := sockets[2].SendBinary(pattern(30 * kb)); err != nil && !errors.Is(err, engine.ErrBackpressure) {
+			t.Fatal(err)
+		}
+	}
 	within(t, "the end of the largest", sockets[1].Done())
-	eventually(t, "the queues are below the budget", func() bool { return srv.Stats().QueuedBytes == 3001*kb })
+	eventually(t, "what is queued for the others is all that is left", func() bool {
+		sum := 0
+		for _, ws := range sockets {
+			sum += ws.Buffered()
+		}
+		return sum > 3000*kb && srv.Stats().QueuedBytes == sum
+	})
 	mu.Lock()
 	defer mu.Unlock()
 	if err := sockets[1].Err(); !errors.Is(err, engine.ErrOverload) || !errors.Is(told[sockets[1]], engine.ErrOverload) {
@@ -80,7 +90,7 @@ func TestBacklogsAndClosingConnectionsCountForTheBudget(t *testing.T) {
 	if err := sockets[2].Unsubscribe("room"); err != nil {
 		t.Fatal(err)
 	}
-	for published := 0; sockets[1].Err() == nil; published += 50 * kb {
+	for published := 0; sockets[0].Err() == nil; {
 		if published > 3000*kb {
 			t.Fatalf("nobody is dropped: %+v", srv.Stats())
 		}
@@ -88,13 +98,15 @@ func TestBacklogsAndClosingConnectionsCountForTheBudget(t *testing.T) {
 			t.Fatal(err)
 		}
 		flushed(t, sockets[2])
-		if n := sockets[0].Buffered(); n < 200*kb+published {
+		published += 50 * kb
+		if n := sockets[0].Buffered(); sockets[0].Err() == nil && n < 150*kb+published {
 			t.Fatalf("%d bytes wait after %d were published", n, published)
 		}
 	}
-	// 3001: one that holds more than 1000 goes; that makes enough room.
 	within(t, "the end of the one that held most", sockets[0].Done())
-	if err := sockets[2].Err(); err != nil {
-		t.Error("the one that held least ended:", err)
+	for i, ws := range sockets[1:] {
+		if err := ws.Err(); err != nil {
+			t.Errorf("connection %d, which held less, ended: %v", i+1, err)
+		}
 	}
 }

@@ -261,19 +261,22 @@ func TestServerShedsLoadUnderAMemoryLimit(t *testing.T) {
 		friend.send(masked(engine.Text, text))
 		friend.wantMessage(engine.Text, text)
 	}
-	friend.send(masked(engine.Text, "memory?"))
-	h, report, err := friend.readFrame()
-	if err != nil {
-		t.Fatal(h, err)
-	}
 	var shed, heap, total uint64
 	var gc float64
-	if _, err := fmt.Sscan(string(report), &shed, &heap, &total, &gc); err != nil {
-		t.Fatalf("%q: %v", report, err)
-	}
+	eventually(t, "nearly all are shed", func() bool { // some fit in the budget
+		friend.send(masked(engine.Text, "memory?"))
+		h, report, err := friend.readFrame()
+		if err != nil {
+			t.Fatal(h, err)
+		}
+		if _, err := fmt.Sscan(string(report), &shed, &heap, &total, &gc); err != nil {
+			t.Fatalf("%q: %v", report, err)
+		}
+		return shed >= uint64(stalled*9/10)
+	})
 	t.Logf("%d shed, %d MiB of heap at the end, %d MiB resident at most, GC took %.1f %%", shed, heap>>20, total>>20, 100*gc)
-	if shed == 0 || total > 256<<20 || gc > 0.5 {
-		t.Error("want connections shed, at most 256 MiB, and GC below half of the CPU")
+	if total > 256<<20 || gc > 0.5 {
+		t.Error("want at most 256 MiB, and GC below half of the CPU")
 	}
 }
 

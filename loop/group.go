@@ -40,8 +40,9 @@ type Config struct {
 	BlockedAfter time.Duration
 	// QueueBudget is how many bytes the queues of all connections may hold, in
 	// equal parts for each loop. Over its part, OnOverBudget is called on the
-	// loop and is to close some; 0 means no budget. Shared bytes count in each
-	// queue.
+	// loop and is to close some, and until then writes to connections that have
+	// bytes waiting return ErrBackpressure; 0 means no budget. Shared bytes count
+	// in each queue.
 	QueueBudget  int
 	OnOverBudget func(l *Loop)
 	// Logger receives what no caller can be told; nil means slog.Default().

@@ -22,7 +22,7 @@ type Loop struct {
 	mailbox mailbox
 	conns   atomic.Int64
 	queued  atomic.Int64 // bytes in outboxes that wait for their sockets
-	over    atomic.Bool  // queued is over the budget, and the loop is told
+	over    atomic.Bool  // queued is over the budget, and the loop is told: queues grow no more
 	public  Counters     // counters, as of the last turn; each is atomic
 	// What other goroutines count.
 	messagesOut   atomic.Uint64

@@ -211,8 +211,15 @@ func (c *Conn) admitLocked(n int, urgent bool) error {
 	if c.flags&(dead|broken|closing|finSent) != 0 {
 		return ErrClosed
 	}
+	if urgent {
+		return nil
+	}
+	if c.want&writable != 0 && c.loop.over.Load() { // writers may be many, and faster than the loop
+		c.flags |= drainArmed
+		return ErrBackpressure
+	}
 	limit := c.policy.Limit
-	if limit <= 0 || urgent || c.QueuedLocked()+n <= limit {
+	if limit <= 0 || c.QueuedLocked()+n <= limit {
 		return nil
 	}
 	if c.want&writable == 0 && c.out == c.loop.cork {

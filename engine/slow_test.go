@@ -41,11 +41,8 @@ type slowCase struct {
 	*room
 	c      *rawClient
 	ws     *engine.WebSocket
-	topic  string
 	errs   chan error
 	closed chan engine.StatusCode
-	limit  int
-	frames int
 }
 
 const (

@@ -275,7 +275,7 @@ func TestServerShedsLoadUnderAMemoryLimit(t *testing.T) {
 		return shed >= uint64(stalled*9/10)
 	})
 	t.Logf("%d shed, %d MiB of heap at the end, %d MiB resident at most, GC took %.1f %%", shed, heap>>20, total>>20, 100*gc)
-	if total > 256<<20 || gc > 0.5 {
+	if total > 256<<20 && !raceEnabled || gc > 0.5 { // the detector keeps as much again
 		t.Error("want at most 256 MiB, and GC below half of the CPU")
 	}
 }

@@ -32,7 +32,8 @@ func TestABurstOfPublishesReachesEachSubscriberInOneWrite(t *testing.T) {
 	const clients, burst = 5, 20
 	for _, body := range []int{120, 2000} {
 		t.Run(fmt.Sprint(body), func(t *testing.T) {
-			r := openRoom(t, &engine.Server{Loops: 2, Callbacks: engine.Callbacks{
+			// On one loop: another would wake during the burst, and rightly so.
+			r := openRoom(t, &engine.Server{Loops: 1, Callbacks: engine.Callbacks{
 				OnText: func(ws *engine.WebSocket, _ []byte) {
 					for i := range burst {
 						topic := []string{"room", "other"}[i/(burst/2)]
@@ -61,8 +62,8 @@ func TestABurstOfPublishesReachesEachSubscriberInOneWrite(t *testing.T) {
 					for j := range uint32(burst) {
 						c.wantNumbered(j, body)
 					}
-					// A loop other than the talker's may wake during the burst.
-					if n := c.segments() - before[i]; n > 4 {
+					// One write of 40 kB may be more than TCP puts into a segment.
+					if n := c.segments() - before[i]; n > 1+burst*body/16384 {
 						t.Errorf("client %d: %d publishes came in %d segments", i, burst, n)
 					}
 				}

@@ -1,17 +1,20 @@
 GO       ?= go
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null)
+DATE     ?= $(shell git log -1 --format=%cI 2>/dev/null)
+LDFLAGS   = -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 PACKAGES ?= ./...
 FUZZTIME ?= 20s
 ARGS     ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help build run interop test race fuzz check bench clean
+.PHONY: help build run interop test race peers fuzz check bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
 
 build: ## build bin/fanloop with version information (default)
-	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/fanloop ./cmd/fanloop
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/fanloop ./cmd/fanloop
 
 run: ## run the echo server; ARGS="..." adds flags
 	$(GO) run ./cmd/fanloop echo $(ARGS)
@@ -21,9 +24,13 @@ interop: ## install what the interoperability tests drive, where possible
 
 test: interop ## run all tests; PACKAGES="./codec/..." narrows them
 	$(GO) test $(PACKAGES)
+	$(GO) test -tags poison -run Poison ./engine
 
 race: ## run the tests under the race detector
 	$(GO) test -race $(PACKAGES)
+
+peers: ## build and test the servers that bench compares with (a module of their own)
+	cd bench/peers && $(GO) vet ./... && $(GO) test ./...
 
 # go test -list prints a package's targets, then its "ok" line.
 fuzz: ## run every fuzz target for FUZZTIME (20s)
@@ -43,8 +50,8 @@ check: ## gofmt, vet (also macOS, FreeBSD and the poison build), staticcheck, go
 	$(GO) tool staticcheck ./...
 	@GO='$(GO)' .ci/vulncheck
 
-bench: ## measure against the baselines; ARGS="..." adds flags
-	$(GO) run ./bench/run $(ARGS)
+bench: ## run the standard suite of benchmarks into bench/results; ARGS="..." adds flags
+	$(GO) run ./cmd/fanloop bench suite --out bench/results $(ARGS)
 
 clean: ## remove what the other targets made
 	rm -rf bin .cache engine/testdata/npm/node_modules

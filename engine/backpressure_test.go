@@ -25,10 +25,16 @@ func (c *rawClient) wantNumbered(i uint32, size int) {
 
 // R01
 func TestSendIsRefusedAtMaxQueuedAndDrainsOnceThePeerReads(t *testing.T) {
+	for name, highWater := range map[string]int{"over HighWater": 128 << 10, "below HighWater": 1 << 20} {
+		t.Run(name, func(t *testing.T) { refuseAndDrain(t, highWater) })
+	}
+}
+
+func refuseAndDrain(t *testing.T, highWater int) {
 	const most, size = 256 << 10, 10_000
 	opened, drained := make(chan *engine.WebSocket, 1), make(chan int, 1)
 	srv := &engine.Server{
-		Limits:    engine.Limits{MaxQueued: most, HighWater: 128 << 10, LowWater: 32 << 10},
+		Limits:    engine.Limits{MaxQueued: most, HighWater: highWater, LowWater: 32 << 10},
 		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
 		Callbacks: engine.Callbacks{OnDrain: func(ws *engine.WebSocket) { drained <- ws.Buffered() }},
 	}

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,7 +14,9 @@ import (
 // R18
 func TestBlockingCallbackIsReportedAndHoldsUpNoOtherLoop(t *testing.T) {
 	log, book := newLog()
-	entered, release := make(chan struct{}), make(chan struct{})
+	entered, blocked := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(blocked) })
+	defer release()
 	names := make(chan string, 1)
 	srv := &engine.Server{
 		Loops:     2,
@@ -22,7 +25,7 @@ func TestBlockingCallbackIsReportedAndHoldsUpNoOtherLoop(t *testing.T) {
 		Callbacks: engine.Callbacks{OnText: func(ws *engine.WebSocket, text []byte) {
 			if string(text) == "block" {
 				close(entered)
-				<-release
+				<-blocked
 			}
 			_ = ws.Send(engine.Text, text)
 		}},
@@ -40,7 +43,7 @@ func TestBlockingCallbackIsReportedAndHoldsUpNoOtherLoop(t *testing.T) {
 		other.exchange("meanwhile")
 		return book.count("a callback blocks its loop") > 0
 	})
-	close(release)
+	release()
 	first.wantMessage(engine.Text, "block")
 	first.exchange("again")
 }
@@ -50,14 +53,16 @@ func TestBlockingCallbackIsReportedAndHoldsUpNoOtherLoop(t *testing.T) {
 func TestLoopThatWasHeldUpDropsNobody(t *testing.T) {
 	const clients = 300 // more than one batch of events
 	const pingInterval, pongTimeout = 200 * time.Millisecond, 2 * time.Second
-	entered, release := make(chan struct{}), make(chan struct{})
+	entered, blocked := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(blocked) })
+	defer release()
 	srv := &engine.Server{
 		Loops:  1,
 		Limits: engine.Limits{PingInterval: pingInterval, PongTimeout: pongTimeout},
 		Callbacks: engine.Callbacks{OnText: func(ws *engine.WebSocket, text []byte) {
 			if string(text) == "block" {
 				close(entered)
-				<-release
+				<-blocked
 			}
 			_ = ws.Send(engine.Text, text)
 		}},
@@ -76,7 +81,7 @@ func TestLoopThatWasHeldUpDropsNobody(t *testing.T) {
 		c.send(masked(codec.Pong, "") + masked(engine.Text, fmt.Sprint("from ", i)))
 	}
 	time.Sleep(pingInterval + pongTimeout) // the clock of a loop cannot be driven
-	close(release)
+	release()
 	for i, c := range conns {
 		for {
 			h, got, err := c.readFrame()

@@ -79,6 +79,27 @@ func TestFrameBehindTheHeadIsDeliveredOnce(t *testing.T) {
 	}
 }
 
+// H09: more than net/http's own buffer, so that the bytes behind the head lie in
+// several places when the connection moves.
+func TestLargeFrameBehindTheHeadIsDeliveredOnce(t *testing.T) {
+	for name, front := range fronts {
+		t.Run(name, func(t *testing.T) {
+			addr, before := front(t, &engine.Server{Callbacks: echo})
+			large := string(pattern(40 << 10))
+			c := dialRaw(t, addr)
+			c.send(before + upgradeHead(addr) + masked(engine.Text, "first") + masked(engine.Binary, large))
+			if before != "" {
+				c.wantPage()
+			}
+			c.wantUpgraded()
+			c.send(masked(engine.Text, "third"))
+			c.wantMessage(engine.Text, "first")
+			c.wantMessage(engine.Binary, large)
+			c.wantMessage(engine.Text, "third")
+		})
+	}
+}
+
 // wantPage reads one answer of page and leaves the connection open.
 func (c *rawClient) wantPage() {
 	c.t.Helper()

@@ -58,7 +58,7 @@ func runChild(config string) error {
 		return err
 	}
 	if n := cfg.Descriptors; n > 0 {
-		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: n, Max: n}); err != nil {
+		if err := limitDescriptors(n); err != nil {
 			return err
 		}
 	}
@@ -236,3 +236,18 @@ func (l *lockedBuffer) String() string {
 
 // longTests says whether the long versions of tests are asked for.
 var longTests = os.Getenv("FANLOOP_LONG") == "1"
+
+// limitDescriptors lowers the limit of this process to n. The fields are of
+// another type on each system, so they are counted up instead of converted.
+func limitDescriptors(n uint64) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	limit.Cur, limit.Max = 0, 0
+	for range n {
+		limit.Cur++
+		limit.Max++
+	}
+	return unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+}

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/fanloop-go/fanloop/codec"
@@ -195,5 +194,13 @@ func abnormal(cause error) error {
 	if cause == nil || errors.Is(cause, io.EOF) {
 		return ErrAbnormalClosure
 	}
-	return fmt.Errorf("%w: %w", ErrAbnormalClosure, cause)
+	return &abnormalError{cause}
 }
+
+// abnormalError is ErrAbnormalClosure with what the network said. It is put into
+// words only when somebody asks: in a storm of resets nobody does.
+type abnormalError struct{ cause error }
+
+func (e *abnormalError) Error() string { return ErrAbnormalClosure.Error() + ": " + e.cause.Error() }
+
+func (e *abnormalError) Unwrap() []error { return []error{ErrAbnormalClosure, e.cause} }

@@ -138,7 +138,11 @@ func TestPeerThatAnswersACloseAndStaysIsDropped(t *testing.T) {
 }
 
 func TestFailedPeerThatStaysIsDropped(t *testing.T) {
-	cb, ended := record(engine.Callbacks{})
+	cb, ended := record(engine.Callbacks{OnError: func(ws *engine.WebSocket, _ error) {
+		if code, reason := ws.CloseStatus(); code != 0 || reason != "" {
+			t.Errorf("CloseStatus is %d %q before the end", code, reason)
+		}
+	}})
 	addr := listen(t, &engine.Server{Callbacks: cb, Limits: engine.Limits{CloseTimeout: 30 * time.Millisecond}})
 	c := openRaw(t, addr)
 	c.send(frame(0x83, ""))
@@ -147,7 +151,6 @@ func TestFailedPeerThatStaysIsDropped(t *testing.T) {
 	if got.code != engine.StatusProtocolError || !errors.As(got.err, &broken) || broken.Reason != got.reason {
 		t.Errorf("ended with %+v", got)
 	}
-	_ = c
 }
 
 func TestServerThatDoesNotEndTheTransportIsDropped(t *testing.T) {

@@ -32,6 +32,7 @@ func TestABurstOfPublishesReachesEachSubscriberInOneWrite(t *testing.T) {
 	const clients, burst = 5, 20
 	for _, body := range []int{120, 2000} {
 		t.Run(fmt.Sprint(body), func(t *testing.T) {
+			// On one loop: another would wake during the burst, and rightly so.
 			r := openRoom(t, &engine.Server{Loops: 1, Callbacks: engine.Callbacks{
 				OnText: func(ws *engine.WebSocket, _ []byte) {
 					for i := range burst {
@@ -44,19 +45,12 @@ func TestABurstOfPublishesReachesEachSubscriberInOneWrite(t *testing.T) {
 			}})
 			talker, _ := r.join()
 			var peers []*rawClient
-			one := 0 // segments that one write of as many bytes makes
 			for range clients {
 				c, ws := r.join()
 				if err := ws.Subscribe("other"); err != nil {
 					t.Fatal(err)
 				}
 				peers = append(peers, c)
-				before := c.segments()
-				if err := ws.SendBinary(numbered(0, burst*body)); err != nil {
-					t.Fatal(err)
-				}
-				c.wantNumbered(0, burst*body)
-				one = max(one, c.segments()-before)
 			}
 			for range 3 {
 				var before []int
@@ -68,8 +62,8 @@ func TestABurstOfPublishesReachesEachSubscriberInOneWrite(t *testing.T) {
 					for j := range uint32(burst) {
 						c.wantNumbered(j, body)
 					}
-					// With more loops, one may wake during the burst.
-					if n := c.segments() - before[i]; n > one+1 {
+					// One write of 40 kB may be more than TCP puts into a segment.
+					if n := c.segments() - before[i]; n > 1+burst*body/16384 {
 						t.Errorf("client %d: %d publishes came in %d segments", i, burst, n)
 					}
 				}

@@ -170,6 +170,28 @@ func echoUntil(c *rawClient, stop <-chan struct{}) <-chan int {
 	return count
 }
 
+// H03: octets that keep coming do not move the deadline.
+func TestDeadlineOfTheHeadStandsStill(t *testing.T) {
+	addr := listen(t, &engine.Server{Limits: engine.Limits{
+		HandshakeTimeout: 300 * time.Millisecond,
+		MaxHead:          1 << 30,
+	}})
+	c := dialRaw(t, addr)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, err := io.WriteString(c.Conn, "GET / HTTP/1.1\r\nX: ")
+		for err == nil {
+			_, err = io.WriteString(c.Conn, "a")
+		}
+	}()
+	if resp, _ := c.readResponse(); resp.StatusCode != http.StatusRequestTimeout {
+		t.Errorf("status %d, want 408", resp.StatusCode)
+	}
+	_ = c.Close()
+	<-done
+}
+
 // H03
 func TestSilentConnectionIsClosedAtTheDeadline(t *testing.T) {
 	addr := listen(t, &engine.Server{Limits: engine.Limits{HandshakeTimeout: 20 * time.Millisecond}})

@@ -168,9 +168,11 @@ func (m *model) connect(ctx context.Context, slot int) {
 	m.slots[slot].Store(p)
 }
 
+// modelLimits let nothing but the operations end a connection: a side may stay
+// paused until the end of the run.
 var modelLimits = engine.Limits{
-	MaxQueued: 512 << 10, HighWater: 128 << 10, LowWater: 32 << 10,
-	MaxControlRate: -1, CloseTimeout: patience,
+	MaxQueued: 512 << 10, HighWater: 128 << 10, LowWater: 32 << 10, MaxControlRate: -1,
+	WriteTimeout: -1, PingInterval: -1, CloseTimeout: time.Hour,
 }
 
 func TestRandomOperationsOnBothSidesKeepToTheModel(t *testing.T) {

@@ -152,12 +152,14 @@ func TestShutdownIsNotHeldByAStuckClient(t *testing.T) {
 }
 
 func TestShutdownIsNotHeldByACallback(t *testing.T) {
-	entered, release := make(chan struct{}), make(chan struct{})
+	entered, blocked := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(blocked) })
+	defer release()
 	srv := &engine.Server{
 		Loops: 2,
 		Callbacks: engine.Callbacks{OnText: func(*engine.WebSocket, []byte) {
 			close(entered)
-			<-release
+			<-blocked
 		}},
 	}
 	addr := listen(t, srv)
@@ -176,7 +178,7 @@ func TestShutdownIsNotHeldByACallback(t *testing.T) {
 		t.Error("Done is closed while a callback runs")
 	default:
 	}
-	close(release)
+	release()
 	within(t, "Done", srv.Done())
 }
 

@@ -18,6 +18,10 @@ func TestStatisticsAddUp(t *testing.T) {
 		c, ws := r.join()
 		peers, sockets = append(peers, c), append(sockets, ws)
 	}
+	for _, ws := range sockets { // the last handshake is counted when its iteration ends
+		flushed(t, ws)
+		flushed(t, ws)
+	}
 	opened := srv.Stats()
 	if opened.Connections != clients || opened.MessagesIn+opened.MessagesOut != 0 {
 		t.Fatalf("%+v", opened)

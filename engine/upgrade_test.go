@@ -144,8 +144,8 @@ func TestOriginPolicy(t *testing.T) {
 	}
 }
 
-// H10
-func TestMalformedDeflateOfferIsDeclined(t *testing.T) {
+// H10, H11: without compression the good offers are declined like the others.
+func TestDeflateOfferIsDeclined(t *testing.T) {
 	addr := listen(t, &engine.Server{Callbacks: echo})
 	for _, offer := range []string{
 		"permessage-deflate; server_max_window_bits=7",
@@ -157,6 +157,8 @@ func TestMalformedDeflateOfferIsDeclined(t *testing.T) {
 		"permessage-deflate; server_no_context_takeover=1",
 		"permessage-deflate; server_no_context_takeover; server_no_context_takeover",
 		"permessage-deflate; =",
+		"permessage-deflate; server_max_window_bits=7, permessage-deflate",
+		"permessage-deflate",
 		"x-webkit-deflate-frame",
 	} {
 		t.Run(offer, func(t *testing.T) {

@@ -15,7 +15,19 @@ import (
 // them; "owning loop" means from OnUpgrade, a callback of this connection, or
 // Do.
 type WebSocket struct {
+	// What a message touches stands together, in few cache lines.
+
 	conn loop.Conn
+
+	// Written under the lock of conn, read by anyone.
+	state  atomic.Uint32
+	paused atomic.Uint32 // pausedBy bits
+
+	fragments OpCode // of the message begun by SendFragment; 0: none; guarded by the lock of conn
+	failed    bool   // nothing received counts any more; owned by the loop
+
+	// Set once, under the lock of conn.
+	member atomic.Pointer[member] // nil until it subscribes
 
 	// Immutable after it was made.
 	endpoint *endpoint
@@ -26,21 +38,11 @@ type WebSocket struct {
 	opening   opening       // nil once the opening handshake is over
 	heard     time.Duration // when bytes last came
 	messaged  time.Duration // when a message last came
-	pinged    time.Duration // when the ping that waits for an answer left; 0: none does
-	control   controlMeter
-	failed    bool // nothing received counts any more
 
-	// Written under the lock of conn, read by anyone.
-	state  atomic.Uint32
-	paused atomic.Uint32 // pausedBy bits
-	deaf   atomic.Bool   // this side closed: nothing more goes to the worker pool's callbacks
-
-	// Set once, under the lock of conn.
-	member atomic.Pointer[member] // nil until it subscribes
-
-	// Guarded by the lock of conn.
-	fragments OpCode  // of the message begun by SendFragment; 0: none
-	extras    *extras // what most connections never need
+	deaf    atomic.Bool   // this side closed: nothing more goes to the worker pool's callbacks
+	control controlMeter  // owned by the loop
+	pinged  time.Duration // when the ping that waits for an answer left; 0: none does; owned by the loop
+	extras  *extras       // what most connections never need; guarded by the lock of conn
 }
 
 // endpoint is what the connections of one Server, or of one Dial, share.

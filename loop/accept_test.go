@@ -1,9 +1,11 @@
 package loop
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"syscall"
@@ -121,8 +123,9 @@ func TestReserveDescriptorRefusesAtOnce(t *testing.T) {
 		failAccepts(t, l, errno, 1)
 		wantErr(t, firstRead(ln), io.EOF)
 		onLoop(t, l, func() {
-			if l.reserve < 0 {
-				t.Error("the reserve is not taken back")
+			var st unix.Stat_t
+			if err := unix.Fstat(l.reserve, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR {
+				t.Errorf("the reserve is not taken back: descriptor %d, mode %o, %v", l.reserve, st.Mode, err)
 			}
 		})
 		roundTrip(t, connectTo(t, ln), "the next is taken in")
@@ -215,6 +218,37 @@ func TestServeSpreadsConnectionsOfAForeignListener(t *testing.T) {
 			}
 		}
 	})
+}
+
+// One loop accepts for all; a connection for one that has ended is closed.
+func TestConnectionForALoopThatHasEndedIsClosed(t *testing.T) {
+	g := start(t, Config{Loops: 2})
+	nl, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := g.Serve(nl, ListenConfig{Accept: func(*Loop) Handler { return newEcho() }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := g.Loops()[1-ln.acceptors[0].loop.index]
+	if err := other.Do(func() { other.stopping = true }); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the loop has ended", func() bool { return other.Do(func() {}) != nil })
+	served, closed := 0, 0
+	for range 4 {
+		nc := connectTo(t, ln)
+		_, _ = nc.Write([]byte("!"))
+		if _, err := nc.Read(make([]byte, 1)); err == nil {
+			served++
+		} else if !errors.Is(err, os.ErrDeadlineExceeded) {
+			closed++
+		}
+	}
+	if served != 2 || closed != 2 {
+		t.Errorf("of 4 connections %d were served and %d closed, want 2 and 2", served, closed)
+	}
 }
 
 func TestServeNeedsADescriptor(t *testing.T) {

@@ -49,12 +49,8 @@ func (c *Conn) Detach() (net.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loop: detach: %w", err)
 	}
-	if err := c.loop.poller.del(int(c.fd), c.want); err != nil {
-		_ = nc.Close()
-		return nil, fmt.Errorf("loop: detach: %w", err)
-	}
 	c.gone = true
-	c.flags |= dead
+	c.flags |= dead | adopted // nc is a duplicate
 	c.loop.wheel.disarm(c)
 	c.loop.doomed = append(c.loop.doomed, doomed{c: c, err: errDetached})
 	c.loop.poller.wakeSelf()

@@ -87,51 +87,62 @@ func TestNoByteIsLostBetweenAdoptAndDetach(t *testing.T) {
 	})
 }
 
-// The duplicate of an adopted descriptor that somebody still holds must not
-// keep its events alive.
-func TestAdoptedConnectionEndsThoughDuplicatesLive(t *testing.T) {
+// A duplicate that somebody still holds keeps the registration of a descriptor
+// alive: it has to be taken back before the number is closed.
+func TestNoEventsAfterTheEndThoughDuplicatesLive(t *testing.T) {
+	ends := map[string]func(t *testing.T, s *scripted){
+		"closed": func(t *testing.T, s *scripted) {
+			s.Close(CloseNow)
+			receive(t, s.closed)
+		},
+		"detached": func(t *testing.T, s *scripted) {
+			onLoop(t, s.Loop(), func() {
+				nc, err := s.Detach()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				t.Cleanup(func() { _ = nc.Close() })
+			})
+			onLoop(t, s.Loop(), func() {}) // the number is closed
+		},
+	}
 	eachBackend(t, func(t *testing.T, b Backend) {
-		g := startObserved(t, b)
-		nc, peer := tcpPair(t)
-		f, err := nc.File()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		s := newScripted()
-		if err := g.Adopt(nc, s, nil); err != nil {
-			t.Fatal(err)
-		}
-		receive(t, s.open)
-		number := s.descriptor()
-		s.Close(CloseNow)
-		receive(t, s.closed)
-		witness := connectTo(t, listenEcho(t, g.Group))
-		roundTrip(t, witness, "settled")
-		before := g.poller.readyCount(number)
-		if _, err := peer.Write([]byte("to nobody")); err != nil {
-			t.Fatal(err)
-		}
-		inUse := number == acceptedNumber(g.Group)
-		for range 50 {
-			roundTrip(t, witness, "ping")
-		}
-		if n := g.poller.readyCount(number) - before; n > 0 && !inUse {
-			t.Errorf("a closed descriptor was reported %d times", n)
+		for name, end := range ends {
+			g := startObserved(t, b)
+			witness := connectTo(t, listenEcho(t, g.Group))
+			roundTrip(t, witness, "settled")
+			s := newScripted()
+			var peer net.Conn
+			if name == "detached" { // what Detach returns is the duplicate
+				peer = serveOne(t, g.Group, nil, s)
+			} else {
+				nc, other := tcpPair(t)
+				f, err := nc.File()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer f.Close()
+				if err := g.Adopt(nc, s, nil); err != nil {
+					t.Fatal(err)
+				}
+				receive(t, s.open)
+				peer = other
+			}
+			number := s.descriptor()
+			end(t, s)
+			before := g.poller.readyCount(number)
+			if _, err := peer.Write([]byte("to nobody")); err != nil {
+				t.Fatal(err)
+			}
+			for range 50 {
+				roundTrip(t, witness, "ping")
+			}
+			if n := g.poller.readyCount(number) - before; n > 0 {
+				t.Errorf("%s: a descriptor that is gone was reported %d times", name, n)
+			}
 		}
 	})
-}
-
-// acceptedNumber returns the descriptor of the only open connection of g.
-func acceptedNumber(g *Group) (fd int) {
-	done := make(chan struct{})
-	l := g.Loops()[0]
-	_ = l.Do(func() {
-		l.Each(func(c *Conn) { fd = int(c.fd) })
-		close(done)
-	})
-	<-done
-	return fd
 }
 
 // A detach that fails for want of descriptors leaves the connection as it was.

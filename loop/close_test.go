@@ -22,6 +22,9 @@ func TestCloseNowDropsWhatIsQueued(t *testing.T) {
 		if err := receive(t, s.closed); err != nil {
 			t.Errorf("OnClose(%v) after this side closed", err)
 		}
+		if n := s.Queued(); n != 0 {
+			t.Errorf("%d bytes are queued after the end", n)
+		}
 		if got := readAll(t, peer); len(got) >= len(written) || !bytes.HasPrefix(written, got) {
 			t.Errorf("the peer got %d of %d bytes; want a true prefix", len(got), len(written))
 		}
@@ -214,6 +217,28 @@ func TestOnCloseComesOnceWhateverIsCalledAtTheSameTime(t *testing.T) {
 			s.checkOrder(t)
 		}
 	})
+}
+
+// The reset is found by recv while the close of this side waits for the end of
+// the event: one end, one OnClose.
+func TestEndThatIsFoundTwiceIsToldOnce(t *testing.T) {
+	g := start(t, Config{})
+	s := newScripted()
+	peer := serveOne(t, g, nil, s)
+	onLoop(t, g.Loops()[0], func() {
+		_ = peer.SetLinger(0)
+		_ = peer.Close()
+		s.mu.Lock()
+		s.flags |= closeNow
+		s.mu.Unlock()
+		s.ready(readable)
+	})
+	receive(t, s.closed)
+	onLoop(t, g.Loops()[0], func() {})
+	s.checkOrder(t)
+	if n := g.Conns(); n != 0 {
+		t.Errorf("the group counts %d connections", n)
+	}
 }
 
 // R19: every method after the end, from four goroutines.

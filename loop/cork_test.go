@@ -105,6 +105,43 @@ func TestLargeWriteTakesTheCorkAlong(t *testing.T) {
 	}
 }
 
+// The socket may take a part of what is corked when a large write asks it.
+func TestLargeWriteKeepsTheOrderOfACorkThatIsSentInPart(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		g := start(t, Config{Backend: b})
+		for name, large := range map[string]func(s *scripted, p []byte) error{
+			"Write":       func(s *scripted, p []byte) error { return s.Write(p[:3], p[3:]) },
+			"WriteShared": func(s *scripted, p []byte) error { return s.WriteShared(NewShared(p)) },
+		} {
+			s := newScripted()
+			peer := unixPair(t, g, unix.SOCK_STREAM, nil, s)
+			shrink(t, &s.Conn)
+			want := make([]byte, 0, 8*gatherMin)
+			onLoop(t, g.Loops()[0], func() {
+				s.do(func() {
+					for i := range 10 {
+						p := bytes.Repeat([]byte{byte(i)}, gatherMin/2)
+						_ = s.Write(nil, p)
+						want = append(want, p...)
+					}
+					p := bytes.Repeat([]byte("large"), gatherMin)
+					if err := large(s, p); err != nil {
+						t.Error(err)
+					}
+					want = append(want, p...)
+					if sent := len(want) - s.Queued(); sent == 0 || sent >= 10*gatherMin/2 {
+						t.Errorf("%s: %d bytes were sent at once: nothing is proven", name, sent)
+					}
+				})
+			})
+			s.Close(CloseFlushed)
+			if got := readAll(t, peer); !bytes.Equal(got, want) {
+				t.Errorf("%s: got %d bytes of %d, or others", name, len(got), len(want))
+			}
+		}
+	})
+}
+
 // corkIsIdle says that nothing of the loop's cork is lent. Loop only.
 func corkIsIdle(l *Loop) bool {
 	return len(l.cork.segs) == 0 && l.cork.first == 0 && l.cork.size == 0 && len(l.cork.cork) == 0
@@ -254,6 +291,9 @@ func TestLateWriteNeverReachesAReusedDescriptor(t *testing.T) {
 		first.PauseRead()
 		first.ResumeRead()
 		first.Close(CloseReset)
+		if a, b := first.RemoteAddr(), first.LocalAddr(); a != nil || b != nil {
+			t.Errorf("the addresses %v and %v are the heir's", a, b)
+		}
 		if _, err := unix.Write(second, []byte("mine")); err != nil {
 			t.Fatal(err)
 		}
@@ -307,7 +347,7 @@ func TestTwoFlushesOfOneLoopDoNotMix(t *testing.T) {
 				results <- result{got, err}
 			}()
 		}
-		const rounds = 300
+		const rounds = 2000
 		xs, ys := NewShared(bytes.Repeat([]byte("x"), 500)), NewShared(bytes.Repeat([]byte("y"), 500))
 		list := make([]*Shared, 20)
 		for i := range list {

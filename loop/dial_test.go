@@ -120,10 +120,11 @@ func TestWritesBeforeOpenAreSentAfterIt(t *testing.T) {
 		g := start(t, Config{Backend: b})
 		ln := listenEcho(t, g)
 		s := newScripted()
+		dialed := g.now()
 		order := make(chan string, 8)
 		s.onOpen = func(s *scripted) {
-			if d := s.Stalled(); d > time.Second {
-				t.Errorf("a connection that is just open stalled for %v", d)
+			if d := s.Stalled(); d > g.now()-dialed {
+				t.Errorf("stalled for %v, dialed %v ago", d, g.now()-dialed)
 			}
 			order <- "open"
 			_ = s.Write(nil, []byte("3"))

@@ -10,14 +10,15 @@ import (
 )
 
 // Raw system calls: the descriptors never block, so the scheduler need not
-// hear of them; and the socket calls skip the file layer that read and write
-// go through.
+// hear of them. They are those of package syscall, which take their arguments in
+// registers; those of x/sys go through a stub that does not. And the socket
+// calls skip the file layer that read and write go through.
 
 const sendFlags = unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT
 
 func recv(fd int, b []byte) (int, error) {
 	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd),
+		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd),
 			uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
@@ -31,7 +32,7 @@ func recv(fd int, b []byte) (int, error) {
 
 func send(fd int, b []byte) (int, error) {
 	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd),
+		n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd),
 			uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), sendFlags, 0, 0)
 		switch errno {
 		case 0:
@@ -72,7 +73,7 @@ func sendmsg(fd int, iov *unix.Iovec, n int) (int, error) {
 	msg := unix.Msghdr{Iov: iov}
 	msg.SetIovlen(n)
 	for {
-		n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd),
+		n, _, errno := syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(fd),
 			uintptr(unsafe.Pointer(&msg)), sendFlags)
 		switch errno {
 		case 0:

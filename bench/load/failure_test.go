@@ -121,6 +121,32 @@ func TestSilenceFailsTheRun(t *testing.T) {
 	wantLine(t, err, "nothing arrived")
 }
 
+func TestServerThatHangsEndsTheRunEarly(t *testing.T) {
+	target := serveFaults(t, func(_, n int, p []byte) [][]byte {
+		if n > 10 {
+			return nil
+		}
+		return [][]byte{p}
+	})
+	g := open(t, load.Config{Target: target, Conns: 1, Deadline: deadline})
+	_, err := g.Measure(t.Context(), 0, time.Hour, nil)
+	wantLine(t, err, "the server hangs")
+}
+
+func TestLowRateEndsInTime(t *testing.T) {
+	g := open(t, load.Config{Target: serveFaults(t, honest), Conns: 1, Rate: 0.001})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = g.Measure(t.Context(), 0, window, nil) // one message comes, or none
+	}()
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the measurement goes on until the next message is due")
+	}
+}
+
 func TestTooFewDescriptorsIsSaidSo(t *testing.T) {
 	_, err := load.Start(context.Background(), load.Config{Target: "ws://127.0.0.1:1/", Conns: load.MaxConns() + 1})
 	wantLine(t, err, "use more client processes")

@@ -32,6 +32,7 @@ type Generator struct {
 
 	next       atomic.Int64 // connections asked for
 	open       atomic.Int64
+	back       atomic.Int64 // open again after a storm
 	retries    atomic.Int64
 	dropped    atomic.Int64 // silent connections that the server ended
 	reopen     atomic.Bool  // a connection that closes is opened again
@@ -186,7 +187,11 @@ func (g *Generator) opened(c *conn) {
 		return
 	}
 	w.add(c)
-	if g.open.Add(1) == int64(g.cfg.Conns) {
+	n := g.open.Add(1)
+	if g.stormy.Load() {
+		n = g.back.Add(1)
+	}
+	if n == int64(g.cfg.Conns) {
 		g.allOpen.Load().unlatch()
 	}
 	g.dialNext()

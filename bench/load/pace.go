@@ -22,6 +22,9 @@ type pace struct {
 // then leave together, each with its own intended time.
 const shortestTick = 50_000
 
+// longestNap, in nanoseconds, is how soon a pacer notices that it is to end.
+const longestNap = 50_000_000
+
 // begin lays out a schedule of rate messages a second. Loop only.
 func (w *worker) begin(senders []*conn, start int64, rate float64) {
 	p := &w.pace
@@ -89,8 +92,13 @@ func (w *worker) keepsUp(late int64) bool {
 func (g *Generator) runPacers(ctx context.Context, start int64, rate float64) {
 	preciseSleep()
 	tick := max(int64(1e9/rate), shortestTick)
-	for at := start; ctx.Err() == nil; at += tick {
-		sleepUntil(at)
+	for at := start; ; at += tick {
+		for now() < at && ctx.Err() == nil {
+			sleepUntil(min(at, now()+longestNap))
+		}
+		if ctx.Err() != nil {
+			return
+		}
 		for _, w := range g.workers {
 			if !w.pace.due.Swap(true) {
 				_ = w.loop.Do(w.pace.run) // ended: nothing to send
@@ -100,4 +108,33 @@ func (g *Generator) runPacers(ctx context.Context, start int64, rate float64) {
 			at += late / tick * tick
 		}
 	}
+}
+
+// startPacers starts the open loop; the channel is closed when it has ended.
+func (g *Generator) startPacers(ctx context.Context) chan struct{} {
+	start := now() + 1e6
+	senders := make([][]*conn, len(g.workers))
+	var total int
+	g.onLoops(func(w *worker) {
+		for _, c := range w.conns {
+			if !c.silent && (g.cfg.Mode == Echo || int(c.id) < len(g.publishers.all)) {
+				senders[w.loop.Index()] = append(senders[w.loop.Index()], c)
+			}
+		}
+	})
+	for _, s := range senders {
+		total += len(s)
+	}
+	g.onLoops(func(w *worker) {
+		mine := senders[w.loop.Index()]
+		if len(mine) > 0 {
+			w.begin(mine, start, g.cfg.Rate*float64(len(mine))/float64(total))
+		}
+	})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		g.runPacers(ctx, start, g.cfg.Rate)
+	}()
+	return ended
 }

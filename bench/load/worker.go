@@ -2,7 +2,6 @@ package load
 
 import (
 	"bytes"
-	"sync/atomic"
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/loop"
@@ -156,48 +155,4 @@ func (w *worker) outstanding(expect []uint32) (n uint64) {
 		}
 	}
 	return n
-}
-
-// publishers are those of a Fanout generator, and what they have under way.
-type publishers struct {
-	all     []*publisher
-	burst   uint32
-	readers []int32 // by topic; set before anything is sent
-	again   atomic.Bool
-}
-
-// maxBurst is the most messages of a publisher that may be under way.
-const maxBurst = 1024
-
-// publisher is one connection that publishes.
-type publisher struct {
-	conn *conn
-	next func()                 // sends a burst, on the connection's loop
-	left [maxBurst]atomic.Int32 // receivers still to be reached, by seq
-	done atomic.Uint32          // messages that reached everybody
-	sent atomic.Uint32
-}
-
-// reached notes that one more receiver has message s; it is true for the last.
-// Any loop.
-func (ps *publishers) reached(s stamp) bool {
-	if int(s.from) >= len(ps.all) {
-		return false
-	}
-	p := ps.all[s.from]
-	if p == nil || p.left[s.seq%maxBurst].Add(-1) != 0 {
-		return false
-	}
-	if p.done.Add(1)%ps.burst == 0 && ps.again.Load() {
-		_ = p.conn.Do(p.next) // ended: OnClose has told
-	}
-	return true
-}
-
-// publish sends one message of c to everybody on its topic. Owning loop only.
-func (ps *publishers) publish(c *conn, at int64) {
-	p := ps.all[c.id]
-	p.left[c.sent%maxBurst].Store(ps.readers[int(c.id)%len(ps.readers)])
-	p.sent.Store(c.sent + 1)
-	c.send(kindPublish, at)
 }

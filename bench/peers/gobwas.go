@@ -12,12 +12,10 @@ import (
 
 func init() { registerGo("gobwas", "github.com/gobwas/ws", serveGobwas) }
 
-// gobwasConn is served by a goroutine that reads through a buffer of its own.
-// Answers collect in a borrowed buffer and leave in one write when nothing more
-// is there to read.
+// gobwasConn is served by a goroutine that reads through a buffer. Answers
+// collect in a borrowed buffer and leave in one write before the next read.
 type gobwasConn struct {
 	net.Conn
-	in    *bufio.Reader
 	queue queue[[]byte] // frames
 
 	mu   sync.Mutex // guards what follows
@@ -43,7 +41,7 @@ func serveGobwas(at endpoint) error {
 			if _, err := ws.Upgrade(conn); err != nil {
 				return // Upgrade has answered
 			}
-			c := &gobwasConn{Conn: conn, in: bufio.NewReader(conn)}
+			c := &gobwasConn{Conn: conn}
 			c.queue.write, c.queue.drop = c.writeAll, func() { conn.Close() }
 			c.serve(all)
 		}()
@@ -53,20 +51,19 @@ func serveGobwas(at endpoint) error {
 func (c *gobwasConn) serve(all *hub[*gobwasConn]) {
 	all.join(c)
 	defer all.leave(c)
-	frames := wsutil.NewReader(c.in, ws.StateServerSide)
+	frames := wsutil.NewReader(bufio.NewReader(c), ws.StateServerSide)
 	control := wsutil.ControlFrameHandler(c, ws.StateServerSide)
 	frames.OnIntermediate = control
 	for {
 		h, err := frames.NextFrame()
 		switch {
 		case err != nil:
-			return
 		case h.OpCode.IsControl():
 			err = control(h, frames)
 		default:
 			err = c.answer(all, h.OpCode, frames)
 		}
-		if err != nil || c.in.Buffered() == 0 && c.flush() != nil {
+		if err != nil {
 			return
 		}
 	}
@@ -108,7 +105,13 @@ func (c *gobwasConn) pending() *bytes.Buffer {
 	return c.out
 }
 
-func (c *gobwasConn) flush() error { return c.writeAll(nil) }
+// Read flushes first, so that no answer waits for what the client sends next.
+func (c *gobwasConn) Read(p []byte) (int, error) {
+	if err := c.writeAll(nil); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
 
 // Write takes the answer to a control frame.
 func (c *gobwasConn) Write(frame []byte) (int, error) {

@@ -23,18 +23,17 @@ import (
 //go:embed npm/package.json npm/package-lock.json npm/server.js npm/bun.js
 var packages embed.FS
 
-func init() {
-	peers["ws"] = peer{name: "ws", version: func() string { return packageVersion("ws") }, missing: missingWs, serve: serveWs}
-	peers["bun"] = peer{name: "bun", version: func() string { return packageVersion("bun") }, missing: missingNpm, serve: serveBun}
-}
-
-func missingWs() error {
-	if _, err := exec.LookPath("node"); err != nil {
-		return fmt.Errorf("%w: install Node.js (node is not in PATH)", errNotAvailable)
+// registerNpm adds a peer that is an npm package. missing is as in peer.
+func registerNpm(name string, missing func() error, serve func(endpoint) error) {
+	peers[name] = peer{
+		name:    name,
+		version: func() string { return packageVersion(name) },
+		missing: missing,
+		serve:   serve,
 	}
-	return missingNpm()
 }
 
+// missingNpm is what keeps the packages from being there.
 func missingNpm() error {
 	if dir, err := installDir(); err == nil && isInstalled(dir) {
 		return nil
@@ -45,23 +44,9 @@ func missingNpm() error {
 	return nil
 }
 
-// serveWs becomes node, so that CPU time and memory of this process are node's.
-func serveWs(at endpoint) error {
-	node, err := exec.LookPath("node")
-	if err != nil {
-		return err
-	}
-	return become(at, node, "--expose-gc", "server.js")
-}
-
-// serveBun becomes Bun. Its npm package for this platform carries the binary.
-func serveBun(at endpoint) error {
-	return become(at, filepath.Join("node_modules", "@oven", "bun-*", "bin", "bun"), "bun.js")
-}
-
-// become replaces this process by program, a path or a pattern of one inside
-// the folder of the packages. Both servers have one event loop, whatever
-// at.loops says.
+// become replaces this process by program, so that CPU time and memory of this
+// process are the peer's. program is a path, or a pattern inside the folder of
+// the packages; args are followed by host and port.
 func become(at endpoint, program string, args ...string) error {
 	if err := install(); err != nil {
 		return err

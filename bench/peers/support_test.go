@@ -120,8 +120,22 @@ func (s *server) dial(t *testing.T) *websocket.Conn { return s.dialPath(t, "/") 
 
 func (s *server) dialPath(t *testing.T, path string) *websocket.Conn {
 	t.Helper()
-	// A message is one frame as long as it fits the write buffer.
-	dialer := websocket.Dialer{WriteBufferSize: 2 << 20}
+	return s.dialWith(t, path, func(*net.TCPConn) error { return nil })
+}
+
+// dialWith connects with a socket that prepare has seen.
+func (s *server) dialWith(t *testing.T, path string, prepare func(*net.TCPConn) error) *websocket.Conn {
+	t.Helper()
+	dialer := websocket.Dialer{
+		WriteBufferSize: 2 << 20, // a message that fits is one frame
+		NetDial: func(network, addr string) (net.Conn, error) {
+			c, err := net.Dial(network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return c, prepare(c.(*net.TCPConn))
+		},
+	}
 	c, response, err := dialer.Dial("ws://"+s.addr+path, nil)
 	if err != nil {
 		t.Fatalf("%s: %v (%v)", path, err, response)
@@ -172,15 +186,4 @@ func letters(first byte, n int) []byte {
 		b[0] = first
 	}
 	return b
-}
-
-// freeAddr is an address nobody listens on.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }

@@ -39,7 +39,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		rows := r.Table(name)
 		s := section{Name: name, Head: rows[0], Rows: rows[1:]}
 		for _, snippet := range r.charts(name, len(sections)) {
-			// Element and Script come from go-echarts, which escapes what we give it.
+			// Made by go-echarts of numbers and plain names.
 			s.Charts = append(s.Charts, template.HTML(snippet.Element+snippet.Script))
 		}
 		sections = append(sections, s)
@@ -55,11 +55,12 @@ func (r *Report) WriteHTML(w io.Writer) error {
 
 // charts draws one scenario.
 func (r *Report) charts(scenario string, index int) (all []render.ChartSnippet) {
-	summaries := Summarize(r.Of(scenario))
+	results := r.Of(scenario)
+	summaries := Summarize(results)
 	id := func(name string) string { return fmt.Sprintf("s%d_%s", index, name) }
 	for _, m := range columnsOf(summaries) {
 		if m.Chart {
-			all = append(all, bars(id(m.Key), m, summaries).RenderSnippet())
+			all = append(all, bars(id(m.Key), m, results[0].Kind, summaries).RenderSnippet())
 		}
 	}
 	if line := percentiles(id("latency"), summaries); line != nil {
@@ -68,20 +69,24 @@ func (r *Report) charts(scenario string, index int) (all []render.ChartSnippet) 
 	return all
 }
 
-// bars shows the medians of one metric; the label of a bar is its figure.
-func bars(id string, m Metric, summaries []Summary) *charts.Bar {
+// plain makes text of names: a chart shows them as markup.
+var plain = strings.NewReplacer("<", "‹", ">", "›", "&", "+", `"`, "'")
+
+// bars shows the medians of one metric. Above a bar of the headline stands the
+// ratio to the floor, above others the figure.
+func bars(id string, m Metric, kind string, summaries []Summary) *charts.Bar {
 	bar := charts.NewBar()
-	more := "less is better"
+	subtitle := "less is better"
 	if m.More {
-		more = "more is better"
+		subtitle = "more is better"
 	}
-	bar.SetGlobalOptions(
-		charts.WithInitializationOpts(opts.Initialization{ChartID: id, Width: "560px", Height: "320px"}),
-		charts.WithTitleOpts(opts.Title{Title: m.Title, Subtitle: "median of the rounds, " + more}),
-		charts.WithTooltipOpts(opts.Tooltip{Show: opts.Bool(true)}),
-		charts.WithLegendOpts(opts.Legend{Show: opts.Bool(false)}),
-		charts.WithXAxisOpts(opts.XAxis{AxisLabel: &opts.AxisLabel{Rotate: 30, Interval: "0"}}),
-	)
+	scale := 1.0
+	switch m.Unit {
+	case nanos:
+		scale, subtitle = 1e-6, "milliseconds, "+subtitle
+	case octets:
+		subtitle = "bytes, " + subtitle
+	}
 	var names []string
 	var data []opts.BarData
 	for _, s := range summaries {
@@ -89,16 +94,39 @@ func bars(id string, m Metric, summaries []Summary) *charts.Bar {
 		if !ok {
 			continue
 		}
-		names = append(names, s.Server)
 		label := m.Format(f.Median)
-		if m.Key == CPU && s.ToFloor > 0 {
-			label += "\n" + times(s.ToFloor)
+		if m.Key == Headline(kind) && s.ToFloor > 0 {
+			label = times(s.ToFloor)
 		}
-		data = append(data, opts.BarData{Name: s.Server, Value: rounded(f.Median),
-			Label: &opts.Label{Show: opts.Bool(true), Position: "top", Formatter: label}})
+		name := plain.Replace(s.Server)
+		names = append(names, name)
+		data = append(data, opts.BarData{Name: name, Value: rounded(f.Median * scale),
+			ItemStyle: &opts.ItemStyle{Color: color(s.Server)},
+			Label:     &opts.Label{Show: opts.Bool(true), Position: "top", Formatter: label}})
 	}
+	if m.Key == Headline(kind) {
+		subtitle += "; above the bars: ratio to the floor"
+	}
+	bar.SetGlobalOptions(
+		charts.WithInitializationOpts(opts.Initialization{ChartID: id, Width: "560px", Height: "320px"}),
+		charts.WithTitleOpts(opts.Title{Title: m.Title, Subtitle: "median of the rounds, " + subtitle}),
+		charts.WithTooltipOpts(opts.Tooltip{Show: opts.Bool(true)}),
+		charts.WithLegendOpts(opts.Legend{Show: opts.Bool(false)}),
+		charts.WithXAxisOpts(opts.XAxis{AxisLabel: &opts.AxisLabel{Rotate: 30, Interval: "0"}}),
+	)
 	bar.SetXAxis(names).AddSeries(m.Title, data)
 	return bar
+}
+
+// color tells the floor and fanloop from the peers.
+func color(server string) string {
+	switch server {
+	case Floor:
+		return "#9aa5b1"
+	case Ours:
+		return "#e8590c"
+	}
+	return "#4c78b8"
 }
 
 // percentiles shows the latencies of all servers; nil if there are none.
@@ -122,7 +150,7 @@ func percentiles(id string, summaries []Summary) *charts.Line {
 			}
 		}
 		if len(data) == len(keys) {
-			line.AddSeries(s.Server, data)
+			line.AddSeries(plain.Replace(s.Server), data)
 			drawn = true
 		}
 	}

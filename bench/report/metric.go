@@ -12,6 +12,7 @@ type Metric struct {
 	Unit  unit
 	More  bool // more is better
 	Chart bool // on the page
+	Quiet bool // in JSON and comparisons only
 }
 
 type unit int
@@ -22,7 +23,7 @@ const (
 	seconds             // shown as the duration it is
 	count
 	share // of one CPU, or of a whole
-	bytes
+	octets
 )
 
 // CPU is the headline: the server's CPU time per message.
@@ -45,30 +46,20 @@ var Metrics = []Metric{
 	{Key: "max_ns", Title: "max", Unit: nanos},
 	{Key: "last_p50_ns", Title: "last p50", Unit: nanos},
 	{Key: "last_p99_ns", Title: "last p99", Unit: nanos},
-	{Key: "allocs", Title: "client allocs/msg", Unit: count},
-	{Key: "rss_conn", Title: "RSS/conn", Unit: bytes, Chart: true},
-	{Key: "rss_conn_given", Title: "after SIGUSR1", Unit: bytes},
-	{Key: "heap_conn", Title: "heap/conn", Unit: bytes},
-	{Key: "kernel_conn", Title: "kernel/conn", Unit: bytes},
-	{Key: "rss", Title: "RSS", Unit: bytes},
+	{Key: "allocs", Title: "client allocs/msg", Unit: count, Quiet: true},
+	{Key: "rss_conn", Title: "RSS/conn", Unit: octets, Chart: true},
+	{Key: "rss_conn_given", Title: "after SIGUSR1", Unit: octets},
+	{Key: "heap_conn", Title: "heap/conn", Unit: octets},
+	{Key: "kernel_conn", Title: "kernel/conn", Unit: octets},
+	{Key: "rss", Title: "RSS", Unit: octets},
 	{Key: "open_rate", Title: "opened/s", Unit: count, More: true},
 	{Key: "reach", Title: "reach", Unit: share, More: true},
 	{Key: "calm_p99_ns", Title: "p99 before", Unit: nanos},
-	{Key: "rss_grown", Title: "RSS grown", Unit: bytes, Chart: true},
+	{Key: "rss_grown", Title: "RSS grown", Unit: octets, Chart: true},
 	{Key: "dropped", Title: "slow dropped", Unit: share},
 	{Key: "back_s", Title: "all back", Unit: seconds, Chart: true},
 	{Key: "retries", Title: "retries", Unit: count},
-	{Key: "slope", Title: "RSS/hour", Unit: bytes, Chart: true},
-}
-
-// metric finds a kind of figure.
-func metric(key string) (Metric, bool) {
-	for _, m := range Metrics {
-		if m.Key == key {
-			return m, true
-		}
-	}
-	return Metric{}, false
+	{Key: "slope", Title: "RSS/hour", Unit: octets, Chart: true},
 }
 
 // Format shows v with its unit.
@@ -82,7 +73,7 @@ func (m Metric) Format(v float64) string {
 		return duration(v * 1e9)
 	case share:
 		return fmt.Sprintf("%.0f %%", 100*v)
-	case bytes:
+	case octets:
 		return size(v)
 	default:
 		return number(v)
@@ -116,7 +107,7 @@ func number(v float64) string {
 	switch {
 	case v == 0:
 		return "0"
-	case v >= 1000:
+	case v >= 100:
 		return fmt.Sprintf("%.0f", v)
 	case v < 0.001:
 		return fmt.Sprintf("%.1g", v)

@@ -50,7 +50,7 @@ func (r *Report) Table(scenario string) [][]string {
 func columnsOf(summaries []Summary) []Metric {
 	var columns []Metric
 	for _, m := range Metrics {
-		if slices.ContainsFunc(summaries, func(s Summary) bool { _, ok := s.Figures[m.Key]; return ok }) {
+		if !m.Quiet && slices.ContainsFunc(summaries, func(s Summary) bool { _, ok := s.Figures[m.Key]; return ok }) {
 			columns = append(columns, m)
 		}
 	}
@@ -126,8 +126,12 @@ func (r *Report) capacity() string {
 			continue
 		}
 		us := median(client)
-		return fmt.Sprintf(" Against the floor (%s) the clients spend %.2f µs of CPU per message, %.2fx what the floor spends: at most %.0f messages a second per CPU of clients.",
+		text := fmt.Sprintf(" Against the floor (%s) the clients spend %.2f µs of CPU per message, %.2fx what the floor spends: at most %.0f messages a second per CPU of clients.",
 			result.Scenario, us, ratio(client, server), 1e6/us)
+		if allocs := result.Figures("allocs"); len(allocs) > 0 {
+			text += fmt.Sprintf(" They make %s heap objects per message, reports included.", number(median(allocs)))
+		}
+		return text
 	}
 	return ""
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,6 +53,9 @@ func (c *Catalog) Find(ctx context.Context, names []string) (Found, error) {
 }
 
 func (c *Catalog) find(ctx context.Context, name string, f *Found) error {
+	if slices.ContainsFunc(f.Servers, func(s Server) bool { return s.Name == name }) {
+		return nil
+	}
 	loops := strconv.Itoa(max(c.Loops, 1))
 	switch {
 	case strings.Contains(name, "="):

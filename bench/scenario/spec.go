@@ -29,9 +29,9 @@ type Spec struct {
 	Name string // how reports call it; default: made of what it does
 
 	Conns      int     // connections; Connect: handshakes under way at once
-	Size       int     // payload bytes; default 64
+	Size       int     // payload bytes; default 64, Slow 16 KiB
 	InFlight   int     // Echo, closed loop: messages under way per connection; default 1
-	Rate       float64 // open loop: messages or publishes a second; 0: closed loop
+	Rate       float64 // open loop: messages or publishes a second; 0: closed loop (Slow: 100, Soak: 1000)
 	Publishers int     // Fanout, Slow; default 1
 	Topics     int     // Fanout; default 1
 	Burst      int     // Fanout, closed loop: messages published at once; default 1
@@ -48,6 +48,9 @@ type Spec struct {
 }
 
 func (s Spec) withDefaults() Spec {
+	if s.Kind == Slow {
+		orDefault(&s.Size, 16<<10)
+	}
 	orDefault(&s.Size, 64)
 	orDefault(&s.InFlight, 1)
 	orDefault(&s.Publishers, 1)
@@ -62,14 +65,12 @@ func (s Spec) withDefaults() Spec {
 	if most := load.MaxConns(); s.Processes == 0 {
 		s.Processes = (s.Conns + most - 1) / most
 	}
-	conns := map[Kind]int{Fanout: 1000, Connect: 64, Idle: 10000, Slow: 1000, Storm: 1000}[s.Kind]
-	orDefault(&s.Conns, max(conns, 200))
-	if s.Kind == Connect {
-		s.Conns = max(s.Conns, 1)
-	}
+	conns := map[Kind]int{Fanout: 1000, Connect: 64, Idle: 10000, Slow: 100, Storm: 1000}[s.Kind]
+	orDefault(&conns, 200)
+	orDefault(&s.Conns, conns)
 	s.Processes = max(s.Processes, 1)
 	if s.Rate == 0 && s.Kind == Slow {
-		s.Rate = 20
+		s.Rate = 100
 	}
 	if s.Rate == 0 && s.Kind == Soak {
 		s.Rate = 1000
@@ -163,8 +164,11 @@ func (s Spec) Check() error {
 	case s.Publishers > s.Conns/s.Processes:
 		return usagef("%d publishers: want no more than the %d connections of one client process", s.Publishers, s.Conns/s.Processes)
 	}
-	c := s.config("ws://127.0.0.1:1/", 0, 0)
-	return c.Check()
+	first, last := s.config("ws://127.0.0.1:1/", 0, 0), s.config("ws://127.0.0.1:1/", 0, s.Processes-1)
+	if err := first.Check(); err != nil {
+		return err
+	}
+	return last.Check()
 }
 
 func usagef(format string, args ...any) error {

@@ -29,7 +29,7 @@ func (o *round) slow(ctx context.Context) error {
 		if err := cs.together(func(_ int, c *client) error { return c.Silence(stopped) }); err != nil {
 			return err
 		}
-		w, faults, err := cs.measure(0, s.Window, o.progress)
+		w, _, err := cs.measure(0, s.Window, o.progress) // what is missing is in reach
 		if err != nil {
 			return err
 		}

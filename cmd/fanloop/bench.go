@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -94,6 +95,9 @@ func newBenchOptions() benchOptions {
 // run measures specs and shows what was measured, also after a failure.
 func (o *benchOptions) run(ctx context.Context, std stdio, specs []scenario.Spec) (*report.Report, error) {
 	r, err := o.measure(ctx, std, specs)
+	if ctx.Err() != nil {
+		err = errors.New("interrupted: only rounds that were over are reported")
+	}
 	if r == nil || !r.Measured() {
 		return nil, usageIfConfig(err)
 	}
@@ -161,7 +165,7 @@ func (o *benchOptions) measure(ctx context.Context, std stdio, specs []scenario.
 	}
 	own := load.MeasureResolution(ctx)
 	r := &report.Report{
-		Time: time.Now(), Machine: report.ThisMachine(ctx), Command: os.Args,
+		Time: time.Now(), Machine: report.ThisMachine(ctx), Command: append([]string{filepath.Base(os.Args[0])}, os.Args[1:]...),
 		Servers: servers.String(), Clients: clients.String(),
 		Harness:  report.Harness{ClockNanos: own.Read, StepNanos: own.Step, LateMicros: float64(own.Late.Nanoseconds()) / 1e3},
 		Versions: found.Versions, Missing: found.Missing,

@@ -55,8 +55,10 @@ what the kernel holds in socket buffers for both sides.`,
 	scenario.Slow: {
 		short: "What readers that stop do to the others",
 		long: `A publisher goes on at its rate; at first everybody reads, then some stop.
-"reach" is the part of the messages that still reached the others in time.`,
-		defaults: scenario.Spec{Conns: 1000, Size: 1024, Rate: 20, Stopped: 0.1, Window: 5 * time.Second, Rounds: 3, Publishers: 1},
+"reach" is the part of the messages that still reached the others in time. The
+kernel buffers some MiB per connection: choose size, rate and duration so that
+those who stopped miss more than that.`,
+		defaults: scenario.Spec{Conns: 100, Size: 16 << 10, Rate: 100, Stopped: 0.1, Window: 5 * time.Second, Rounds: 3, Publishers: 1},
 		flags: func(flags *pflag.FlagSet, s *scenario.Spec) {
 			messageFlags(flags, s)
 			countFlag(flags, &s.Publishers, "publishers", "connections that publish")

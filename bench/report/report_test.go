@@ -1,0 +1,198 @@
+package report
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+func rounds(key string, values ...float64) (all []Round) {
+	for _, v := range values {
+		all = append(all, Round{key: v})
+	}
+	return all
+}
+
+func result(server string, values ...float64) Result {
+	return Result{Scenario: "echo200x64", Kind: "echo", Server: server, Rounds: rounds(CPU, values...)}
+}
+
+// metric finds a kind of figure.
+func metric(key string) (Metric, bool) {
+	for _, m := range Metrics {
+		if m.Key == key {
+			return m, true
+		}
+	}
+	return Metric{}, false
+}
+
+func sampleReport(ours ...float64) *Report {
+	return &Report{
+		Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Machine: Machine{CPU: "a CPU", CPUs: 2, Commit: "abc"},
+		Missing: map[string]string{"bun": "not available here: npm is not in PATH"},
+		Results: []Result{result(Floor, 2, 4, 2, 4, 2), result(Ours, ours...), result("gorilla", 4, 8, 4, 8, 4), result("nbio", 6, 12, 6, 12, 6)},
+	}
+}
+
+// A slow phase of the machine hits one round of all servers: ratios are taken
+// inside rounds, not between medians.
+func TestRatiosAreTakenInsideRounds(t *testing.T) {
+	r := sampleReport(3, 6, 3, 6, 3)
+	for _, s := range Summarize(r.Results) {
+		want := map[string][2]float64{Floor: {1, 0.5}, Ours: {1.5, 0.75}, "gorilla": {2, 1}, "nbio": {3, 1.5}}[s.Server]
+		if s.ToFloor != want[0] || s.ToPeer != want[1] {
+			t.Errorf("%s: %.2fx to floor, %.2fx to the best peer, want %v", s.Server, s.ToFloor, s.ToPeer, want)
+		}
+	}
+}
+
+func TestSpreadIsMedianMinAndMax(t *testing.T) {
+	if got := spread([]float64{5, 1, 3}); got != (Spread{3, 1, 5}) {
+		t.Errorf("got %+v", got)
+	}
+	if got := median([]float64{1, 2, 3, 10}); got != 2.5 {
+		t.Errorf("the median of an even number is %g", got)
+	}
+}
+
+func TestBusyClientsAreSaidSo(t *testing.T) {
+	for _, c := range []struct {
+		client, server float64
+		closed         bool
+		want           string
+	}{
+		{0.99, 0.7, true, "client bound"},
+		{0.97, 0.99, true, ""},
+		{0.5, 0.3, true, "neither side busy"},
+		{0.5, 0.3, false, ""},
+		{0.5, 0.99, true, ""},
+	} {
+		round := Round{"client_cpu": c.client, "server_cpu": c.server}
+		if c.closed {
+			round[Closed] = 1
+		}
+		got := Summarize([]Result{{Server: Ours, Rounds: []Round{round}}})[0].Note
+		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("client %g server %g: note %q, want %q", c.client, c.server, got, c.want)
+		}
+	}
+}
+
+func TestMarkdownShowsEveryServer(t *testing.T) {
+	r := sampleReport(3, 6, 3, 6, 3)
+	r.Results = append(r.Results, Result{Scenario: "echo200x64", Kind: "echo", Server: "ws", Failed: "it fell over"})
+	var b bytes.Buffer
+	if err := r.WriteMarkdown(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"### echo200x64", "| fanloop", "1.50x", "0.75x", "3 (3-6)", "FAILED: it fell over", "- bun: not available here"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, b.String())
+		}
+	}
+	if err := r.Failure(); err == nil || !strings.Contains(err.Error(), "ws: it fell over") {
+		t.Errorf("failure %v", err)
+	}
+}
+
+func TestJSONKeepsEveryRound(t *testing.T) {
+	r := sampleReport(3, 6, 3, 6, 3)
+	var b bytes.Buffer
+	if err := r.WriteJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	back, err := Read(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := back.Of("echo200x64")[1].Figures(CPU); len(got) != 5 || got[1] != 6 {
+		t.Errorf("read %v", got)
+	}
+	if _, err := Read(strings.NewReader("<html>")); err == nil {
+		t.Error("a page was read as a report")
+	}
+}
+
+func TestComparisonTellsChangeFromNoise(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		before, after []float64
+		want          string
+	}{
+		{"worse", []float64{3, 3.1, 3.2, 3.3, 3.4}, []float64{4, 4.1, 4.2, 4.3, 4.4}, `\+31\.25% worse`},
+		{"better", []float64{4, 4.1, 4.2, 4.3, 4.4}, []float64{3, 3.1, 3.2, 3.3, 3.4}, `-23\.81% better`},
+		{"noise", []float64{3, 3.5, 3.2, 3.6, 3.4}, []float64{3.1, 3.4, 3.3, 3.7, 3.2}, `~`},
+		{"few", []float64{3, 3.1}, []float64{4, 4.1}, `too few rounds`},
+	} {
+		var b bytes.Buffer
+		if err := Compare(&b, sampleReport(c.before...), sampleReport(c.after...)); err != nil {
+			t.Fatal(err)
+		}
+		if ok, _ := regexp.MatchString(`\| fanloop +\| server µs/msg +\|[^|]+\|[^|]+\| `+c.want, b.String()); !ok {
+			t.Errorf("%s: want %q in\n%s", c.name, c.want, b.String())
+		}
+	}
+}
+
+func TestComparisonKnowsThatMoreMayBeBetter(t *testing.T) {
+	m, _ := metric("rate")
+	row := compareFigure(m, []float64{100, 101, 102, 103, 104}, []float64{200, 201, 202, 203, 204})
+	if !strings.Contains(row[2], "better") {
+		t.Errorf("twice the rate is %q", row[2])
+	}
+}
+
+func TestComparisonNeedsSomethingInCommon(t *testing.T) {
+	other := sampleReport(1)
+	other.Results[0].Scenario = "idle10"
+	other.Results = other.Results[:1]
+	if err := Compare(&bytes.Buffer{}, sampleReport(1), other); err == nil {
+		t.Error("two runs with nothing in common were compared")
+	}
+}
+
+func TestPageNeedsNoNetwork(t *testing.T) {
+	r := sampleReport(3, 6, 3, 6, 3)
+	r.Results[1].Server = `<img src=x onerror="alert(1)">`
+	var b bytes.Buffer
+	if err := r.WriteHTML(&b); err != nil {
+		t.Fatal(err)
+	}
+	head, text, ok := strings.Cut(b.String(), "</script>")
+	if !ok || !strings.Contains(head, script[1000:1200]) {
+		t.Fatal("the page does not begin with its script")
+	}
+	head, _, _ = strings.Cut(head, "<script>")
+	text = head + text
+	if regexp.MustCompile(`(?i)<(script|link|img|iframe)[^>]+(src|href)=`).MatchString(text) {
+		t.Error("the page loads something")
+	}
+	for _, want := range []string{"1.50x", "echarts.init", "bun"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%.40q is missing", want)
+		}
+	}
+	if strings.Contains(text, "<img") {
+		t.Error("the name of a server became markup")
+	}
+}
+
+func TestFormats(t *testing.T) {
+	for _, c := range []struct {
+		key  string
+		v    float64
+		want string
+	}{
+		{CPU, 4.714, "4.71"}, {"p99_ns", 950, "950 ns"}, {"p99_ns", 1.5e6, "1.5 ms"}, {"back_s", 2, "2 s"},
+		{"rate", 123456.7, "123457"}, {"rate", 999.7, "1000"}, {"client_cpu", 0.954, "95 %"}, {"rss_conn", 577, "577 B"},
+		{"rss", 22.6 * (1 << 20), "22.6 MiB"}, {"slope", -20480, "-20.0 KiB"}, {"allocs", 0.00004, "4e-05"},
+	} {
+		m, ok := metric(c.key)
+		if got := m.Format(c.v); !ok || got != c.want {
+			t.Errorf("%s of %g is %q, want %q", c.key, c.v, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/fanloop-go/fanloop/bench/load"
+	"github.com/fanloop-go/fanloop/bench/report"
+)
+
+// runBench runs fanloop bench with args to its end.
+func runBench(t *testing.T, args ...string) result {
+	t.Helper()
+	return command(t, "", nil, append([]string{"bench"}, args...)...)
+}
+
+// short makes rounds of a moment on any CPU.
+func short(args ...string) []string {
+	return append(args, "--servers", "fanloop", "--server-cpus", "any", "--client-cpus", "any",
+		"--duration", "100ms", "--rounds", "1")
+}
+
+func TestBenchReportsInEveryForm(t *testing.T) {
+	dir := t.TempDir()
+	base := filepath.Join(dir, "r")
+	r := runBench(t, short("echo", "--conns", "5", "--json", base+".json", "--html", base+".html", "--md", base+".md")...)
+	if r.code != exitOK || !strings.Contains(r.out, "### echo5x64") || !strings.Contains(r.out, "| fanloop") {
+		t.Fatalf("%+v", r)
+	}
+	if r.err != "" {
+		t.Errorf("progress is shown where there is no terminal: %q", r.err)
+	}
+	if text, err := os.ReadFile(base + ".md"); err != nil || string(text) != r.out {
+		t.Errorf("the markdown differs from what was printed; error %v", err)
+	}
+	if text, err := os.ReadFile(base + ".html"); err != nil || !bytes.Contains(text, []byte("echarts.init")) {
+		t.Errorf("no chart on the page; error %v", err)
+	}
+	r = runBench(t, "compare", base+".json", base+".json")
+	if r.code != exitOK || !strings.Contains(r.out, "server µs/msg") {
+		t.Errorf("compare: %+v", r)
+	}
+}
+
+func TestBenchSuiteKeepsItsReports(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "results")
+	if r := runBench(t, short("suite", "--scenarios", "echo5x64,connect4", "--out", dir)...); r.code != exitOK {
+		t.Fatalf("%+v", r)
+	}
+	for _, ext := range []string{"json", "html", "md"} {
+		if files, _ := filepath.Glob(filepath.Join(dir, "20*-*."+ext)); len(files) != 1 {
+			t.Errorf("%d files *.%s", len(files), ext)
+		}
+	}
+}
+
+func TestBenchFailsWithOneLineThatSaysWhatToDo(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	down := "ws://" + closed.Addr().String() + "/"
+	closed.Close()
+	web := httptest.NewServer(http.NotFoundHandler())
+	defer web.Close()
+	upgrader := websocket.Upgrader{}
+	midway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ws, err := upgrader.Upgrade(w, r, nil); err == nil {
+			_, _, _ = ws.ReadMessage()
+			ws.Close()
+		}
+	}))
+	defer midway.Close()
+	notAReport := filepath.Join(t.TempDir(), "x.json")
+	if err := os.WriteFile(notAReport, []byte("<html>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ws := func(srv *httptest.Server) string { return "ws" + strings.TrimPrefix(srv.URL, "http") + "/" }
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"down", []string{"echo", "--target", down}, exitFailed, "start the server"},
+		{"only HTTP", []string{"echo", "--target", ws(web)}, exitFailed, "opens no WebSocket at this path"},
+		{"closes midway", []string{"echo", "--target", ws(midway)}, exitFailed, "the server closed connection"},
+		{"rate", short("echo", "--rate", "50000000", "--conns", "2"), exitFailed, "lower the rate"},
+		{"descriptors", short("idle", "--conns", "9000000"), exitFailed, "ulimit"},
+		{"no report", []string{"compare", notAReport, notAReport}, exitFailed, "no report"},
+		{"no file", []string{"compare", "nofile.json", "nofile.json"}, exitFailed, "no such file"},
+		{"CPU", []string{"echo", "--server-cpus", "1000"}, exitFailed, "cannot be used here"},
+		{"unknown kind", []string{"walk"}, exitUsage, "unknown command"},
+		{"size", short("echo", "--size", "3"), exitUsage, "16 bytes"},
+		{"no rounds", []string{"echo", "--rounds", "0"}, exitUsage, "--rounds"},
+		{"scheme", []string{"echo", "--target", "http://127.0.0.1/"}, exitUsage, "ws://"},
+		{"CPU list", []string{"echo", "--server-cpus", "x"}, exitUsage, "CPUs"},
+		{"scenario", []string{"suite", "--scenarios", "walk5"}, exitUsage, "walk5"},
+		{"server", []string{"echo", "--servers", "x=y"}, exitUsage, "{addr}"},
+		{"one file", []string{"compare", notAReport}, exitUsage, "two files"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := runBench(t, c.args...)
+			lines := strings.Count(r.err, "\n")
+			if r.code == exitUsage {
+				lines-- // "Run ... for usage."
+			}
+			if r.code != c.code || !strings.Contains(r.err, c.want) || lines != 1 || r.out != "" {
+				t.Fatalf("%+v, want code %d and one line with %q", r, c.code, c.want)
+			}
+		})
+	}
+}
+
+func TestBenchServeSpeaksTheBenchProtocol(t *testing.T) {
+	p := start(t, nil, nil, "bench", "serve", "--addr", "127.0.0.1:0", "--loops", "1")
+	addr := regexp.MustCompile(`listening (\S+)`).FindStringSubmatch(p.out.await(t, "listening "))[1]
+	g, err := load.Start(t.Context(), load.Config{Target: "ws://" + addr + "/any/path", Mode: load.Fanout, Conns: 10, Burst: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	if _, err := g.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m, err := g.Measure(t.Context(), 0, 100*time.Millisecond, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err := g.Settle(t.Context(), m.Published); err != nil || !f.None() {
+		t.Fatalf("faults %+v, error %v", f, err)
+	}
+	p.signal(t, syscall.SIGUSR1)
+	p.err.await(t, "heap_bytes=")
+}
+
+func TestBenchPeersAreSaidToBeMissing(t *testing.T) {
+	r := runBench(t, "serve", "--peer", "gorilla", "--peers-dir", t.TempDir())
+	if r.code != exitFailed || !strings.Contains(r.err, "not available here") {
+		t.Fatalf("%+v", r)
+	}
+	r = runBench(t, append(short("echo", "--conns", "2", "--peers-dir", t.TempDir()), "--servers", "all")...)
+	if r.code != exitOK || !strings.Contains(r.out, "- peers: not available here") {
+		t.Fatalf("%+v", r)
+	}
+}
+
+func TestBenchKeepsEveryRound(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.json")
+	if r := runBench(t, append(short("echo", "--conns", "2", "--json", path), "--rounds", "3")...); r.code != exitOK {
+		t.Fatalf("%+v", r)
+	}
+	kept, err := readReport(path)
+	if err != nil || len(kept.Of("echo2x64")[0].Figures(report.CPU)) != 3 {
+		t.Fatalf("%+v, error %v", kept, err)
+	}
+}

@@ -1,0 +1,114 @@
+package loop
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// bind ties c to its loop before that has seen it: from now on c may be written
+// to and closed, which waits until c is open.
+func (c *Conn) bind(l *Loop, h Handler, policy *WritePolicy) {
+	if policy == nil {
+		policy = &noBounds
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.loop, c.handler, c.policy = l, h, policy
+	c.fd, c.want = -1, writable
+	c.flags |= connecting
+}
+
+var noBounds WritePolicy
+
+// unbind undoes bind when the loop will never see c.
+func (c *Conn) unbind() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.flags |= dead
+	c.dropLocked()
+}
+
+// open gives c, which is bound, its descriptor, which c owns from now on. If
+// that fails, OnClose says so. Loop only.
+func (c *Conn) open(fd int, state flags) {
+	c.mu.Lock()
+	c.flags &^= connecting
+	c.flags |= state
+	c.fd, c.want = int32(fd), c.wantLocked()
+	err := c.loop.poller.add(fd, c.want)
+	if err != nil {
+		c.fd = -1
+		c.flags |= dead
+	}
+	c.mu.Unlock()
+	if err != nil {
+		_ = unix.Close(fd) // never used
+		c.stillborn(err)
+		return
+	}
+	c.loop.enlist(fd, c)
+	if state&connecting == 0 {
+		c.opened()
+	}
+}
+
+// stillborn ends a connection that never had a descriptor. Loop only.
+func (c *Conn) stillborn(err error) {
+	c.gone = true
+	c.mu.Lock()
+	c.fd = -1
+	c.flags |= dead
+	c.dropLocked()
+	c.mu.Unlock()
+	c.handler.OnClose(err)
+}
+
+// opened is the first event. What was asked for before it follows.
+func (c *Conn) opened() {
+	c.enter()
+	c.handler.OnOpen()
+	c.leave()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flags&notified != 0 {
+		c.summonLocked()
+	}
+}
+
+// errLocal stands for "this side closed", which OnClose reports as nil.
+var errLocal = errors.New("closed by this side")
+
+// doom ends c: nothing is read or sent any more. The descriptor stays open,
+// and its number taken, until bury. Loop only.
+func (c *Conn) doom(err error) {
+	if c.gone {
+		return
+	}
+	if err == errLocal {
+		err = nil
+	}
+	c.gone = true
+	c.mu.Lock()
+	c.flags |= dead
+	c.dropLocked()
+	c.mu.Unlock()
+	c.loop.wheel.disarm(c)
+	c.loop.doomed = append(c.loop.doomed, doomed{c: c, err: err})
+	c.loop.poller.wakeSelf()
+}
+
+// bury closes the descriptor: after the events of the iteration in which c
+// ended, under its lock, so that no one can use the number afterwards.
+func (c *Conn) bury() {
+	c.mu.Lock()
+	fd := int(c.fd)
+	c.fd = -1
+	want, f := c.want, c.flags
+	c.mu.Unlock()
+	c.loop.delist(fd)
+	if f&adopted != 0 {
+		_ = c.loop.poller.del(fd, want) // close does it, but for duplicates
+	}
+	closeFD(fd)
+}

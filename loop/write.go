@@ -1,0 +1,279 @@
+package loop
+
+import (
+	"time"
+)
+
+// Write sends head and then body, which together are one write: in order, all
+// or nothing. It copies what the socket does not take at once, so both are
+// free when it returns. Any goroutine; it never blocks and never calls back.
+//
+// The error is nil if the bytes are sent or queued, ErrBackpressure if the
+// policy refuses them, or ErrClosed.
+func (c *Conn) Write(head, body []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.WriteLocked(head, body, false)
+}
+
+// WriteLocked is Write for a caller that holds Lock. An urgent write is not
+// refused by the policy.
+func (c *Conn) WriteLocked(head, body []byte, urgent bool) error {
+	n := len(head) + len(body)
+	if err := c.admitLocked(n, urgent); err != nil {
+		return err
+	}
+	if n == 0 {
+		return nil
+	}
+	if c.appendsLocked(n) {
+		o := c.queueLocked()
+		if o == c.loop.cork {
+			o.appendCorked(head)
+			o.appendCorked(body)
+		} else {
+			o.append(head)
+			o.append(body)
+		}
+		c.markLocked()
+		c.tallyLocked()
+		return nil
+	}
+	sent, done := c.gatherLocked(head, body)
+	if done {
+		return nil
+	}
+	o := c.queueLocked()
+	if sent < len(head) {
+		o.append(head[sent:])
+		sent = len(head)
+	}
+	o.append(body[sent-len(head):])
+	c.markLocked()
+	c.blockedLocked()
+	return nil
+}
+
+// WriteShared is Write for bytes that many connections send: what the socket
+// does not take at once is queued by reference.
+func (c *Conn) WriteShared(s *Shared) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.WriteSharedLocked(s, false)
+}
+
+// WriteSharedLocked is WriteShared for a caller that holds Lock. An urgent write
+// is not refused by the policy.
+func (c *Conn) WriteSharedLocked(s *Shared, urgent bool) error {
+	if err := c.admitLocked(len(s.b), urgent); err != nil {
+		return err
+	}
+	if len(s.b) == 0 {
+		return nil
+	}
+	if c.appendsLocked(len(s.b)) {
+		c.queueLocked().appendRef(s.b)
+		c.markLocked()
+		c.tallyLocked()
+		return nil
+	}
+	sent, done := c.gatherLocked(s.b, nil)
+	if done {
+		return nil
+	}
+	c.queueLocked().appendRef(s.b[sent:])
+	c.markLocked()
+	c.blockedLocked()
+	return nil
+}
+
+// QueueSharedLocked queues all of list by reference without asking the socket,
+// whatever the policy says; FlushLocked follows in the same iteration. For the
+// loop, holding Lock, outside any event of the connection.
+func (c *Conn) QueueSharedLocked(list []*Shared) error {
+	if err := c.admitLocked(0, true); err != nil {
+		return err
+	}
+	o := c.queueLocked()
+	if c.want&writable == 0 {
+		o.progress = c.loop.now
+	}
+	for _, s := range list {
+		o.appendRef(s.b)
+	}
+	c.markLocked()
+	return nil
+}
+
+// FlushLocked sends what QueueSharedLocked queued, in as few system calls as
+// will do. For the loop, holding Lock.
+func (c *Conn) FlushLocked() {
+	if c.out != nil && c.want&writable == 0 {
+		c.flushOnLoopLocked()
+	}
+	if c.flags&emptyArmed != 0 && c.out == nil {
+		c.summonLocked() // no event is under way to act on it
+	}
+}
+
+// flushOnLoopLocked is flushLocked for the loop, which counts without atomics.
+func (c *Conn) flushOnLoopLocked() {
+	before := c.QueuedLocked()
+	if c.flushLocked() {
+		c.loop.counters.BytesOut += uint64(before - c.QueuedLocked())
+	}
+}
+
+// flushElsewhereLocked is flushLocked for any goroutine.
+func (c *Conn) flushElsewhereLocked() {
+	before := c.QueuedLocked()
+	if c.flushLocked() {
+		c.loop.sentElsewhere.Add(uint64(before - c.QueuedLocked()))
+	}
+}
+
+// Lock takes the mutex of the connection, which guards its write side. A
+// handler may guard what belongs to its own write side with it. It must not be
+// held for long, nor while any method is called whose name does not end in
+// Locked.
+func (c *Conn) Lock() { c.mu.Lock() }
+
+// Unlock gives the mutex back.
+func (c *Conn) Unlock() { c.mu.Unlock() }
+
+// BlockedLocked says whether the socket takes no more for now, so that writes
+// are queued. For a caller that holds Lock.
+func (c *Conn) BlockedLocked() bool { return c.want&writable != 0 }
+
+// ArmDrainLocked makes OnDrain come when the queue falls to the policy's Low,
+// as if a write had been refused. For a caller that holds Lock.
+func (c *Conn) ArmDrainLocked() { c.flags |= drainArmed }
+
+// NotifyEmptyLocked makes OnNotify come when nothing is queued any more, which
+// may be now. For a caller that holds Lock.
+func (c *Conn) NotifyEmptyLocked() {
+	c.flags |= emptyArmed
+	if c.out == nil {
+		c.summonLocked()
+	}
+}
+
+// Queued returns the number of bytes written and not yet given to the kernel.
+// Any goroutine.
+func (c *Conn) Queued() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.QueuedLocked()
+}
+
+// minProgress is how much a peer has to take between two looks of Stalled: one
+// that reads a byte now and then does not get on.
+const minProgress = 1 << 10
+
+// Stalled returns for how long the peer has taken less than 1 KiB of what was
+// written to it; 0 if nothing is queued. It counts from the first call, and
+// compares each call with those before: ask again and again. Where the kernel
+// tells, it goes by what the peer acknowledged: a large send buffer hides for
+// long that a slow link gets on. Any goroutine.
+func (c *Conn) Stalled() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.StalledLocked()
+}
+
+// StalledLocked is Stalled for a caller that holds Lock.
+func (c *Conn) StalledLocked() time.Duration {
+	o := c.out
+	if o == nil || c.want&writable == 0 || c.flags&connecting != 0 {
+		return 0
+	}
+	now := c.loop.group.now()
+	taken := o.sent - unacknowledged(int(c.fd))
+	switch {
+	case !o.looked:
+		o.taken, o.progress, o.looked = taken, now, true
+	case taken-o.taken >= minProgress:
+		o.taken, o.progress = taken, now
+	}
+	return now - o.progress
+}
+
+// QueuedLocked is Queued for a caller that holds Lock.
+func (c *Conn) QueuedLocked() int {
+	if c.out == nil {
+		return 0
+	}
+	return c.out.size
+}
+
+// admitLocked decides whether n more bytes may be written.
+func (c *Conn) admitLocked(n int, urgent bool) error {
+	if c.flags&(dead|broken|closing|finSent) != 0 {
+		return ErrClosed
+	}
+	if urgent {
+		return nil
+	}
+	if c.want&writable != 0 && c.loop.over.Load() { // writers may be many, and faster than the loop
+		c.flags |= drainArmed
+		return ErrBackpressure
+	}
+	limit := c.policy.Limit
+	if limit <= 0 || c.QueuedLocked()+n <= limit {
+		return nil
+	}
+	if c.want&writable == 0 && c.out == c.loop.cork {
+		c.flushElsewhereLocked() // no backlog yet: the socket was not asked
+		if c.flags&broken != 0 {
+			return ErrClosed
+		}
+	}
+	if c.out != nil && c.out.size+n > limit {
+		c.flags |= drainArmed
+		return ErrBackpressure
+	}
+	return nil
+}
+
+// appendsLocked says whether n more bytes join the queue. Otherwise the socket
+// may take them: nothing waits for it to become writable, and either no event
+// is under way, or they are too many to be worth a copy and what is queued
+// before them can go along.
+func (c *Conn) appendsLocked(n int) bool {
+	switch {
+	case c.want&writable != 0: // connecting, or blocked
+		return true
+	case c.flags&corked == 0:
+		return c.out != nil // FlushLocked is to come
+	case c.out == nil:
+		return n < gatherMin
+	case c.out != c.loop.cork:
+		return true
+	case n < gatherMin && c.out.size+n <= corkSize:
+		return true
+	case len(c.out.segs) == 1:
+		return false
+	}
+	c.flushElsewhereLocked() // or one event could queue without bound
+	return c.want&writable != 0 || n < gatherMin
+}
+
+// queueLocked returns the outbox of c to append to: the loop's cork for the
+// connection whose event is under way, unless its bytes have to stay.
+func (c *Conn) queueLocked() *outbox {
+	if c.out == nil {
+		if c.flags&corked != 0 && c.want&writable == 0 {
+			c.out = c.loop.cork
+		} else {
+			c.out = outboxes.Get().(*outbox)
+		}
+	}
+	return c.out
+}
+
+// markLocked follows an append.
+func (c *Conn) markLocked() {
+	if high := c.policy.High; high > 0 && c.out.size > high {
+		c.flags |= drainArmed
+	}
+}

@@ -35,7 +35,8 @@ type Limits struct {
 	// an empty queue is always taken.
 	MaxQueued int
 	// MaxQueuedTotal is the most bytes queued for all connections of a server,
-	// in equal parts for each loop. Default: off. Beyond it, the connections
+	// in equal parts for each loop. What is published counts for every
+	// subscriber it waits for, though it is in memory once. Default: off. Beyond it, the connections
 	// that hold most are dropped first, with ErrOverload, and until that is done
 	// sends to connections that have bytes waiting return ErrBackpressure.
 	MaxQueuedTotal int

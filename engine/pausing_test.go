@@ -67,15 +67,16 @@ func TestNothingIsDeliveredWhilePausedAndNothingIsLost(t *testing.T) {
 }
 
 func TestPingsAreNotAnsweredWhilePaused(t *testing.T) {
-	opened := make(chan *engine.WebSocket, 1)
+	opened, paused := make(chan *engine.WebSocket, 1), make(chan bool, 1)
 	addr := listen(t, &engine.Server{
 		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
-		Callbacks: engine.Callbacks{OnText: func(ws *engine.WebSocket, _ []byte) { ws.PauseReading() }},
+		Callbacks: engine.Callbacks{OnText: func(ws *engine.WebSocket, _ []byte) { ws.PauseReading(); paused <- true }},
 	})
 	c := openRaw(t, addr)
 	ws := within(t, "OnUpgrade", opened)
 	c.send(frame(0x81, "pause") + frame(0x89, "one"))
-	eventually(t, "the pause", func() bool { atRest(t, ws); return true })
+	within(t, "the pause", paused)
+	eventually(t, "its effect", func() bool { atRest(t, ws); return true })
 	if err := ws.SendText("sent while paused"); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -18,6 +19,11 @@ type epollPoller struct {
 	// Immutable.
 	fd     int
 	wakeFD int
+
+	// Of the loop and those that wake it. Each side writes its own and then
+	// reads the other's, so that one of them sees the other.
+	woken  atomic.Bool // a turn is asked for
+	asleep atomic.Bool // the loop waits, or is about to
 
 	// Owned by the loop.
 	self   bool // turn again before waiting
@@ -79,6 +85,10 @@ func (p *epollPoller) mod(fd int, had, want interest) error {
 func (p *epollPoller) del(fd int, _ interest) error { return p.ctl(unix.EPOLL_CTL_DEL, fd, 0) }
 
 func (p *epollPoller) wake() {
+	p.woken.Store(true)
+	if !p.asleep.Load() { // it turns before it waits
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -94,6 +104,7 @@ func (p *epollPoller) run(h pollHandler) error {
 	h.tick()
 	for {
 		p.self = false // the turn that follows is what it asked for
+		p.woken.Store(false)
 		wait, stop := h.turn()
 		if stop {
 			return nil
@@ -117,6 +128,11 @@ func (p *epollPoller) wait(wait time.Duration) (int, error) {
 	msec := -1
 	if wait >= 0 {
 		msec = int((wait + time.Millisecond - 1) / time.Millisecond)
+	}
+	p.asleep.Store(true)
+	defer p.asleep.Store(false)
+	if p.woken.Load() {
+		return 0, nil
 	}
 	n, err = unix.EpollWait(p.fd, p.events[:], msec)
 	if err == unix.EINTR {

@@ -74,7 +74,7 @@ func (a *assembly) readHeader(b []byte, cfg *ReaderConfig, streaming bool) (used
 // begin enters the frame behind h, and the message if it is its first frame.
 func (a *assembly) begin(h Header, cfg *ReaderConfig, streaming bool) *ProtocolError {
 	if !a.inMessage {
-		a.streaming = streaming
+		a.streaming = streaming && !h.Rsv1
 	}
 	if fault := cfg.check(&h, &a.message); fault != nil {
 		return fault

@@ -24,6 +24,11 @@ var (
 	ErrMessageTooBig = &ProtocolError{StatusMessageTooBig, "message is over the size limit"}
 	// ErrTooManyFragments is a message of more than ReaderConfig.MaxFragments frames.
 	ErrTooManyFragments = &ProtocolError{StatusPolicyViolation, "message has too many fragments"}
+	// ErrInvalidDeflate is compressed data that does not inflate: garbage, or an
+	// end before the end.
+	ErrInvalidDeflate = &ProtocolError{StatusInvalidFramePayloadData, "compressed data is invalid"}
+	// ErrInflateRatio is a message over InflateLimit.MaxRatio: a deflate bomb.
+	ErrInflateRatio = &ProtocolError{StatusMessageTooBig, "message inflates too much"}
 	// ErrInvalidUTF8 is text, or the reason of a close frame, that is not UTF-8.
 	ErrInvalidUTF8 = &ProtocolError{StatusInvalidFramePayloadData, "text is not valid UTF-8"}
 )

@@ -15,8 +15,8 @@ type Event struct {
 	// Fin is false only for a piece of a message that goes on (streaming mode).
 	Fin bool
 	// Compressed tells that the message had RSV1 set: Payload is to be inflated
-	// (RFC 7692), and its text was not checked for UTF-8. Each piece of a
-	// message has it.
+	// (RFC 7692), and its text was not checked for UTF-8. A compressed message
+	// is always whole.
 	Compressed bool
 	// Payload is unmasked and borrowed: it is valid until the next call of Next
 	// or Reset, and as long as the bytes given to Next are left alone. It may be
@@ -66,7 +66,7 @@ func (r *Reader) Next(b []byte) (ev Event, ok bool, n int, err error) {
 		}
 		return r.start(b)
 	}
-	if fault := r.cfg.check(&h, &message{streaming: r.streaming}); fault != nil {
+	if fault := r.cfg.check(&h, &message{streaming: r.streaming && !h.Rsv1}); fault != nil {
 		return r.fail(fault)
 	}
 	if !h.Fin || h.Length > int64(len(b)-n) {
@@ -127,7 +127,8 @@ func (r *Reader) resume(b []byte) (ev Event, ok bool, n int, err error) {
 // piece by piece as they arrive, only the last piece having Fin set. That piece
 // may be empty, the others are not. A piece of text may end inside a UTF-8
 // sequence. MaxMessage and MaxFragments do not apply, since nothing is kept. The
-// switch takes effect at the next message.
+// switch takes effect at the next message. Compressed messages are not handed
+// over in pieces: they are assembled, within the limits.
 func (r *Reader) SetStreaming(on bool) { r.streaming = on }
 
 // InMessage reports whether a data message has begun and has not been delivered

@@ -1,0 +1,85 @@
+package codec
+
+// MinWindowBits and MaxWindowBits bound the size of an LZ77 window: 2^8 to 2^15
+// bytes (RFC 7692 section 7.1.2).
+const (
+	MinWindowBits = 8
+	MaxWindowBits = 15
+)
+
+const minWindow = 1 << MinWindowBits
+
+// Window is the context one direction of one connection takes over from message
+// to message (RFC 7692 section 7.1.1): the last 2^bits bytes before compression
+// of the messages that were sent compressed. It takes memory as messages come,
+// never more than its size at once. Give a Window either to one [Deflater.AppendMessage]
+// side or to one [Inflater.Inflate] side; one goroutine at a time may use it.
+type Window struct {
+	size int    // immutable: 2^bits
+	ring []byte // grows to size
+	next int    // where the oldest byte is, once len(ring) == size
+}
+
+// NewWindow returns an empty window of 2^bits bytes. Bits outside of 8 to 15 are
+// a mistake of the caller and panic.
+func NewWindow(bits int) *Window {
+	checkWindowBits(bits)
+	return &Window{size: 1 << bits}
+}
+
+func checkWindowBits(bits int) {
+	if bits < MinWindowBits || bits > MaxWindowBits {
+		panic("codec: window bits must be 8 to 15")
+	}
+}
+
+// Reset forgets all messages. A sender that compressed a message and did not send
+// it calls this, because the peer does not have what the next message would
+// refer back to. A receiver never does.
+func (w *Window) Reset() { w.ring, w.next = w.ring[:0], 0 }
+
+// Size returns the bytes of memory w holds now.
+func (w *Window) Size() int { return cap(w.ring) }
+
+// MaxSize returns the most bytes of memory w can come to hold.
+func (w *Window) MaxSize() int { return w.size }
+
+// add takes p, the message that follows those before.
+func (w *Window) add(p []byte) {
+	if len(p) > w.size {
+		p = p[len(p)-w.size:]
+	}
+	if room := w.size - len(w.ring); room > 0 {
+		n := min(room, len(p))
+		w.grow(len(w.ring) + n)
+		w.ring = append(w.ring, p[:n]...)
+		p = p[n:]
+	}
+	for len(p) > 0 {
+		n := copy(w.ring[w.next:], p)
+		w.next = (w.next + n) % w.size
+		p = p[n:]
+	}
+}
+
+func (w *Window) grow(need int) {
+	if need <= cap(w.ring) {
+		return
+	}
+	size := max(cap(w.ring), minWindow)
+	for size < need {
+		size *= 2
+	}
+	w.ring = append(make([]byte, 0, size), w.ring...)
+}
+
+// tail appends the last n bytes to dst, or all there are.
+func (w *Window) tail(dst []byte, n int) []byte {
+	n = min(n, len(w.ring))
+	start := w.next + len(w.ring) - n
+	if start >= len(w.ring) {
+		start -= len(w.ring)
+		return append(dst, w.ring[start:start+n]...)
+	}
+	return append(append(dst, w.ring[start:]...), w.ring[:w.next]...)
+}

@@ -2,100 +2,137 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"net/http"
-	"net/url"
-	"sync"
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// DialOptions says how Dial connects. The zero value works.
-type DialOptions struct {
-	// OnUpgrade receives the open WebSocket before its first message is
-	// delivered: the place to set callbacks. It runs on the loop that owns the
-	// connection, so on any loop: variables it shares with others need a lock.
-	OnUpgrade func(ws *WebSocket)
-	// Callbacks are those of the connection from the start.
-	Callbacks Callbacks
-
-	// Header holds further headers of the request, for instance Authorization.
-	Header http.Header
-	// Origin is sent as the Origin header; "" sends none.
-	Origin string
-	// Subprotocols are offered, the preferred one first.
-	Subprotocols []string
-
-	// Limits bounds what the server may cost, as for a Server.
-	Limits Limits
-	// LocalAddr is the address to connect from, for instance to have more
-	// connections than one address has ports. nil lets the kernel choose.
-	LocalAddr net.Addr
-	// Group is the loops that own the connection. nil means one loop that is
-	// shared by all such connections and ends with the last of them.
-	Group *loop.Group
-	// Logger receives what no caller can be told. Default: slog.Default().
-	Logger *slog.Logger
-}
-
 // StatusError is the answer of a server that refuses the opening handshake.
 type StatusError = handshake.StatusError
 
-// Dial opens a WebSocket to rawURL (ws://host:port/path?query). It waits until
-// the opening handshake is over or ctx is done, or Limits.HandshakeTimeout has
-// passed; opt may be nil. Names are resolved by the calling goroutine, and the
-// addresses tried in turn.
+// Dial opens a WebSocket to rawURL (ws://user:password@host:port/path?query). It
+// waits until the opening handshake is over or ctx is done, or
+// Limits.HandshakeTimeout has passed, which covers everything from the name to
+// the last redirect; opt may be nil. If a name has several addresses, they are
+// tried as RFC 8305 says.
 //
 // The error is a *StatusError if the server answered with something else than
-// 101, a *handshake.ResponseError if its answer breaks the protocol, or what
-// the network or ctx said. Any goroutine but a loop's own.
+// 101, a *handshake.ResponseError if its answer breaks the protocol, a
+// *ProxyError if a proxy gives no way to it, or what the network or ctx said; no
+// password is in its text. Any goroutine but a loop's own.
 func Dial(ctx context.Context, rawURL string, opt *DialOptions) (*WebSocket, error) {
 	if opt == nil {
 		opt = new(DialOptions)
 	}
-	target, err := parseTarget(rawURL)
+	t, err := parseTarget(rawURL)
 	if err != nil {
 		return nil, err
 	}
-	endpoint := newEndpoint(codec.Client, opt.Limits, opt.Callbacks, opt.Logger)
-	ctx, cancel := context.WithTimeoutCause(ctx, endpoint.limits.HandshakeTimeout, ErrHandshakeTimeout)
-	defer cancel()
-	addrs, err := target.resolve(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("engine: dial %s: %w", rawURL, causeOf(ctx, err))
+	d := &dialer{
+		opt:      opt,
+		origin:   t,
+		endpoint: newEndpoint(codec.Client, opt.Limits, opt.Callbacks, opt.Logger),
 	}
-	group := opt.Group
-	if group == nil {
-		if group, err = clients.acquire(endpoint.log); err != nil {
+	ws, err := d.dial(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("engine: dial %s: %w", t, err)
+	}
+	return ws, nil
+}
+
+// dialer is one call of Dial.
+type dialer struct {
+	opt      *DialOptions
+	origin   target // what was asked for
+	endpoint *endpoint
+	group    *loop.Group
+}
+
+// dial follows redirects until there is a connection or a reason why not.
+func (d *dialer) dial(ctx context.Context) (*WebSocket, error) {
+	d.group = d.opt.Group
+	if d.group == nil {
+		group, err := clients.acquire(d.endpoint.log)
+		if err != nil {
 			return nil, err
 		}
 		defer clients.release() // of Dial itself; the connection has its own
-		endpoint.gone = clients.release
+		d.group, d.endpoint.gone = group, clients.release
 	}
-	var failures []error
-	for _, addr := range addrs {
-		ws, err := dialOne(ctx, group, addr, target, endpoint, opt)
+	ctx, cancel := context.WithTimeoutCause(ctx, d.endpoint.limits.HandshakeTimeout, ErrHandshakeTimeout)
+	defer cancel()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	select {
+	case <-d.group.Done():
+		return nil, loop.ErrStopped
+	default:
+	}
+	go func() {
+		select {
+		case <-d.group.Done():
+			stop(loop.ErrStopped)
+		case <-ctx.Done():
+		}
+	}()
+	for t, followed := d.origin, 0; ; followed++ {
+		ws, err := d.attempt(ctx, t)
 		if err == nil {
 			return ws, nil
 		}
-		failures = append(failures, err)
-		if ctx.Err() != nil || !isNetError(err) {
-			break
+		if t, err = d.redirect(t, followed, err); err != nil {
+			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("engine: dial %s: %w", rawURL, errors.Join(failures...))
 }
 
-// isNetError says whether another address may do better.
-func isNetError(err error) bool {
-	var status *handshake.StatusError
-	var response *handshake.ResponseError
-	return !errors.As(err, &status) && !errors.As(err, &response)
+// attempt asks one server.
+func (d *dialer) attempt(ctx context.Context, t target) (*WebSocket, error) {
+	c, err := d.newConnect(t) // a mistake in opt shows before anything is sent
+	if err != nil {
+		return nil, err
+	}
+	tr, err := d.transport(ctx, t)
+	if err != nil {
+		return nil, causeOf(ctx, err)
+	}
+	c.received = tr.received
+	ws, err := d.adopt(tr, c)
+	if err != nil {
+		_ = tr.conn.Close()
+		return nil, err
+	}
+	select {
+	case err = <-c.result:
+	case <-ctx.Done():
+		ws.conn.Close(loop.CloseNow)
+		return nil, context.Cause(ctx)
+	}
+	if c.resp != nil {
+		d.keepCookies(t, c.resp)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ws, nil
+}
+
+// adopt moves a transport to a loop, where first takes over.
+func (d *dialer) adopt(tr transport, first opening) (*WebSocket, error) {
+	ws := newWebSocket(d.endpoint, first)
+	if d.opt.Group == nil {
+		if _, err := clients.acquire(d.endpoint.log); err != nil {
+			return nil, err
+		}
+	}
+	err := d.group.Adopt(tr.conn, (*handler)(ws), &d.endpoint.policy)
+	if err != nil && d.opt.Group == nil {
+		clients.release()
+	}
+	return ws, err
 }
 
 // causeOf prefers what ended ctx to how that showed.
@@ -106,184 +143,28 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-// target is where a URL leads.
-type target struct{ hostport, host, port, uri string }
-
-func parseTarget(rawURL string) (target, error) {
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		return target{}, fmt.Errorf("engine: dial: %w", err)
+// header is what a request to t has besides the handshake's own.
+func (d *dialer) header(t target) http.Header {
+	h := d.opt.Header
+	user := t.user
+	if !t.sameOrigin(d.origin) {
+		h = withoutSecrets(h)
+	} else if user == nil {
+		user = d.origin.user
 	}
-	switch {
-	case u.Scheme != "ws":
-		return target{}, fmt.Errorf("engine: dial %q: scheme must be ws", rawURL)
-	case u.Hostname() == "":
-		return target{}, fmt.Errorf("engine: dial %q: no host", rawURL)
-	case u.Fragment != "": // §3
-		return target{}, fmt.Errorf("engine: dial %q: a WebSocket URL has no fragment", rawURL)
+	h = withUser(h, user)
+	if d.opt.Jar != nil {
+		h = withCookies(h, d.opt.Jar.Cookies(t.web()))
 	}
-	t := target{hostport: u.Host, host: u.Hostname(), port: u.Port(), uri: u.RequestURI()}
-	if t.port == "" {
-		t.port = "80"
-	}
-	return t, nil
+	return h
 }
 
-func (t target) resolve(ctx context.Context) ([]net.Addr, error) {
-	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", t.port)
-	if err != nil {
-		return nil, err
-	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", t.host)
-	if err != nil {
-		return nil, err
-	}
-	var addrs []net.Addr
-	for _, ip := range ips {
-		addrs = append(addrs, &net.TCPAddr{IP: ip.Unmap().AsSlice(), Port: port, Zone: ip.Zone()})
-	}
-	return addrs, nil
-}
-
-// dialOne tries one address.
-func dialOne(ctx context.Context, group *loop.Group, addr net.Addr, t target, e *endpoint, opt *DialOptions) (*WebSocket, error) {
-	c := &connect{
-		opt:    opt,
-		result: make(chan error, 1),
-		req: handshake.ClientRequest{
-			Host:         t.hostport,
-			RequestURI:   t.uri,
-			Key:          handshake.NewKey(),
-			Origin:       opt.Origin,
-			Subprotocols: opt.Subprotocols,
-			Header:       opt.Header,
-		},
-	}
-	var err error
-	if c.request, err = handshake.AppendClientRequest(nil, &c.req); err != nil {
-		return nil, err
-	}
-	ws := newWebSocket(e, c)
-	if opt.Group == nil {
-		if _, err := clients.acquire(e.log); err != nil {
-			return nil, err
-		}
-	}
-	if err := group.Dial(addr, (*handler)(ws), loop.DialConfig{Local: opt.LocalAddr, Policy: &e.policy}); err != nil {
-		return nil, err
-	}
-	select {
-	case err = <-c.result:
-	case <-ctx.Done():
-		ws.conn.Close(loop.CloseNow)
-		err = context.Cause(ctx)
-	case <-group.Done():
-		err = loop.ErrStopped
-	}
-	if err != nil {
-		return nil, err
-	}
-	return ws, nil
-}
-
-// connect is the opening handshake on the client's side (RFC 6455 section 4.1).
-type connect struct {
-	opt     *DialOptions
-	req     handshake.ClientRequest
-	request []byte
-	result  chan error // told once
-
-	// Owned by the loop.
-	scanner handshake.Scanner
-	head    []byte
-	err     error // why the answer was no good
-}
-
-func (c *connect) begin(ws *WebSocket) {
-	_ = ws.conn.Write(c.request, nil) // gone: lost follows
-}
-
-func (c *connect) data(ws *WebSocket, b []byte) {
-	c.head = append(c.head, b...)
-	n, err := c.scanner.Scan(c.head, ws.endpoint.limits.head())
-	if err != nil {
-		c.refuse(ws, &handshake.ResponseError{Reason: "the answer is not HTTP or over the limits", Cause: err})
+func (d *dialer) keepCookies(t target, resp *handshake.Response) {
+	if d.opt.Jar == nil {
 		return
 	}
-	if n == 0 {
-		return
+	answer := http.Response{Header: http.Header{"Set-Cookie": resp.Values("Set-Cookie")}}
+	if cookies := answer.Cookies(); len(cookies) > 0 {
+		d.opt.Jar.SetCookies(t.web(), cookies)
 	}
-	resp, err := handshake.ParseResponse(c.head[:n])
-	if err != nil {
-		c.refuse(ws, err)
-		return
-	}
-	agreed, err := resp.Check(&c.req)
-	if err != nil {
-		c.refuse(ws, err)
-		return
-	}
-	rest := c.head[n:]
-	ws.open(agreed.Subprotocol, func() {
-		defer ws.guard()
-		if c.opt.OnUpgrade != nil {
-			c.opt.OnUpgrade(ws)
-		}
-	})
-	c.result <- nil
-	ws.receive(rest)
-}
-
-func (c *connect) refuse(ws *WebSocket, err error) {
-	c.err = err
-	ws.conn.Close(loop.CloseNow)
-}
-
-func (c *connect) timeout(*WebSocket) {} // Dial itself keeps the time
-
-func (c *connect) lost(_ *WebSocket, err error) {
-	switch {
-	case c.err != nil:
-		err = c.err
-	case err == nil:
-		err = ErrAbnormalClosure
-	}
-	c.result <- err
-}
-
-// clients is the group of dialed connections that name none.
-var clients sharedGroup
-
-// sharedGroup is one loop that runs while somebody uses it.
-type sharedGroup struct {
-	mu    sync.Mutex
-	group *loop.Group
-	users int
-}
-
-// acquire returns the group, to be given back by release.
-func (g *sharedGroup) acquire(log *slog.Logger) (*loop.Group, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.group == nil {
-		group, err := loop.Start(loop.Config{Loops: 1, Logger: log})
-		if err != nil {
-			return nil, err
-		}
-		g.group = group
-	}
-	g.users++
-	return g.group, nil
-}
-
-// release gives the group back. It does not wait, so loops may call it.
-func (g *sharedGroup) release() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.users--; g.users > 0 {
-		return
-	}
-	group := g.group
-	g.group = nil
-	go func() { _ = group.Stop(context.Background()) }() // without a deadline it cannot fail
 }

@@ -3,6 +3,7 @@ package loop
 import (
 	"net"
 	"os"
+	"syscall"
 
 	"github.com/panjf2000/gnet/v2/pkg/socket"
 	"golang.org/x/sys/unix"
@@ -86,4 +87,15 @@ func bindLocal(fd int, local net.Addr) error {
 		}
 	}
 	return os.NewSyscallError("bind", unix.Bind(fd, sa))
+}
+
+// BindLate leaves the choice of a local port to connect, where the system can do
+// that (Linux), so that connections to different peers may share one. It is a
+// Control for a net.Dialer whose LocalAddr has port 0.
+func BindLate(_, _ string, rc syscall.RawConn) error {
+	var err error
+	if failed := rc.Control(func(fd uintptr) { err = bindLate(int(fd)) }); failed != nil {
+		return failed
+	}
+	return os.NewSyscallError("setsockopt", err)
 }

@@ -3,6 +3,7 @@ package loop
 import (
 	"io"
 	"net"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -160,5 +161,29 @@ func TestOneSendIsCapped(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "the queue is sent", func() bool { return s.Queued() == 0 })
+	}
+}
+
+func TestBindLateLeavesThePortToConnect(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}
+	for want, control := range []func(string, string, syscall.RawConn) error{nil, BindLate} {
+		nc, err := (&net.Dialer{LocalAddr: local, Control: control}).Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		fd, err := duplicate(nc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := unix.GetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT); err != nil || got != want {
+			t.Errorf("IP_BIND_ADDRESS_NO_PORT is %d, %v; want %d", got, err, want)
+		}
+		_ = unix.Close(fd)
+		_ = nc.Close()
 	}
 }

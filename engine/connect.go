@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"github.com/fanloop-go/fanloop/handshake"
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// connect is the opening handshake on the client's side (RFC 6455 section 4.1).
+type connect struct {
+	opt      *DialOptions
+	req      handshake.ClientRequest
+	request  []byte
+	received []byte     // what came with the transport
+	result   chan error // told once
+
+	// Owned by the loop until result is told.
+	scanner handshake.Scanner
+	head    []byte
+	resp    *handshake.Response // nil: none came
+	err     error               // why the answer was no good
+}
+
+func (d *dialer) newConnect(t target) (*connect, error) {
+	c := &connect{
+		opt:    d.opt,
+		result: make(chan error, 1),
+		req: handshake.ClientRequest{
+			Host:         t.authority,
+			RequestURI:   t.url.RequestURI(),
+			Key:          handshake.NewKey(),
+			Origin:       d.opt.Origin,
+			Subprotocols: d.opt.Subprotocols,
+			Header:       d.header(t),
+		},
+	}
+	var err error
+	c.request, err = handshake.AppendClientRequest(nil, &c.req)
+	return c, err
+}
+
+func (c *connect) begin(ws *WebSocket) {
+	_ = ws.conn.Write(c.request, nil) // gone: lost follows
+	if len(c.received) > 0 {
+		c.data(ws, c.received)
+	}
+}
+
+func (c *connect) data(ws *WebSocket, b []byte) {
+	c.head = append(c.head, b...)
+	n, err := c.scanner.Scan(c.head, ws.endpoint.limits.head())
+	if err != nil {
+		c.refuse(ws, &handshake.ResponseError{Reason: "the answer is not HTTP or over the limits", Cause: err})
+		return
+	}
+	if n == 0 {
+		return
+	}
+	if c.resp, err = handshake.ParseResponse(c.head[:n]); err != nil {
+		c.refuse(ws, err)
+		return
+	}
+	if fn := c.opt.OnResponse; fn != nil {
+		fn(c.resp)
+	}
+	agreed, err := c.resp.Check(&c.req)
+	if err != nil {
+		c.refuse(ws, err)
+		return
+	}
+	rest := c.head[n:]
+	ws.open(agreed.Subprotocol, func() {
+		defer ws.guard()
+		if c.opt.OnUpgrade != nil {
+			c.opt.OnUpgrade(ws)
+		}
+	})
+	c.result <- nil
+	ws.receive(rest)
+}
+
+func (c *connect) refuse(ws *WebSocket, err error) {
+	c.err = err
+	ws.conn.Close(loop.CloseNow)
+}
+
+func (c *connect) timeout(*WebSocket) {} // Dial itself keeps the time
+
+func (c *connect) lost(ws *WebSocket, err error) {
+	switch panicked := ws.Err(); {
+	case c.err != nil:
+		err = c.err
+	case panicked != nil:
+		err = panicked
+	case err == nil:
+		err = ErrAbnormalClosure
+	}
+	c.result <- err
+}

@@ -1,0 +1,174 @@
+package engine
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// target is where a URL leads.
+type target struct {
+	url       *url.URL // ws or wss, without the user
+	user      *url.Userinfo
+	secure    bool   // wss
+	host      string // as DNS and TLS know it; an IPv6 address has no zone
+	hostport  string // to dial
+	authority string // of the request: host, and port unless it is the scheme's own
+}
+
+func parseTarget(rawURL string) (target, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return target{}, fmt.Errorf("engine: dial: %w", withoutURL(rawURL, err))
+	}
+	t, err := newTarget(u)
+	if err != nil {
+		return t, fmt.Errorf("engine: dial %q: %w", u.Redacted(), err)
+	}
+	return t, nil
+}
+
+// withoutURL is an error of url.Parse without the URL, which may hold a password.
+func withoutURL(rawURL string, err error) error {
+	var parse *url.Error
+	if !errors.As(err, &parse) || strings.Contains(rawURL, "@") {
+		return errors.New("this is not a URL; what is special in its user and password must be percent-encoded")
+	}
+	return err
+}
+
+func newTarget(u *url.URL) (target, error) {
+	t := target{url: new(url.URL), user: u.User, secure: u.Scheme == "wss"}
+	*t.url = *u
+	t.url.User = nil
+	switch {
+	case u.Scheme != "ws" && u.Scheme != "wss":
+		return t, errors.New("the scheme must be ws or wss")
+	case u.Hostname() == "":
+		return t, errors.New("it names no host")
+	case u.Fragment != "": // §3
+		return t, errors.New("a WebSocket URL has no fragment")
+	}
+	host, zone, _ := strings.Cut(u.Hostname(), "%")
+	if strings.ContainsFunc(host, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return t, errors.New("its host must be written in ASCII, as DNS has it (xn--...)")
+	}
+	t.host, t.authority = host, host
+	if strings.Contains(host, ":") {
+		t.authority = "[" + host + "]"
+	}
+	port, own := u.Port(), t.ownPort()
+	if port == "" {
+		port = own
+	} else if port != own {
+		t.authority += ":" + port
+	}
+	if zone != "" {
+		host += "%" + zone // RFC 6874: for this machine only
+	}
+	t.hostport = net.JoinHostPort(host, port)
+	return t, nil
+}
+
+func (t target) ownPort() string {
+	if t.secure {
+		return "443"
+	}
+	return "80"
+}
+
+// String is the URL without its password.
+func (t target) String() string {
+	u := *t.url
+	u.User = t.user
+	return u.Redacted()
+}
+
+// web is the URL as what knows only http and https sees it.
+func (t target) web() *url.URL {
+	u := *t.url
+	u.Scheme = "http"
+	if t.secure {
+		u.Scheme = "https"
+	}
+	return &u
+}
+
+// sameOrigin says whether what is secret between the user and one may go to the
+// other.
+func (t target) sameOrigin(other target) bool {
+	return t.secure == other.secure && strings.EqualFold(t.hostport, other.hostport)
+}
+
+// secrets are the headers that are meant for one server.
+var secrets = [...]string{"Authorization", "Cookie", "Proxy-Authorization"}
+
+// withoutSecrets is h without secrets, spelt in any way.
+func withoutSecrets(h http.Header) http.Header {
+	clean := h.Clone()
+	for name := range h {
+		for _, secret := range secrets {
+			if strings.EqualFold(name, secret) {
+				delete(clean, name)
+			}
+		}
+	}
+	return clean
+}
+
+// withUser is h with an Authorization header for user, unless it has one.
+func withUser(h http.Header, user *url.Userinfo) http.Header {
+	if user == nil {
+		return h
+	}
+	for name := range h {
+		if strings.EqualFold(name, "Authorization") {
+			return h
+		}
+	}
+	h = cloned(h)
+	h.Set("Authorization", basicAuth(user))
+	return h
+}
+
+// basicAuth is the value of a header with a user and password (RFC 7617).
+func basicAuth(user *url.Userinfo) string {
+	password, _ := user.Password()
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password))
+}
+
+// withCookies is h with cookies besides those it has (RFC 6265 section 5.4: in
+// one header).
+func withCookies(h http.Header, cookies []*http.Cookie) http.Header {
+	if len(cookies) == 0 {
+		return h
+	}
+	clean := cloned(h)
+	var own []string
+	for name, values := range h {
+		if strings.EqualFold(name, "Cookie") {
+			own = append(own, values...)
+			delete(clean, name)
+		}
+	}
+	req := http.Request{Header: clean}
+	if len(own) > 0 {
+		clean.Set("Cookie", strings.Join(own, "; "))
+	}
+	for _, c := range cookies {
+		req.AddCookie(c)
+	}
+	return clean
+}
+
+func cloned(h http.Header) http.Header {
+	if h == nil {
+		return make(http.Header)
+	}
+	return h.Clone()
+}

@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"golang.org/x/net/proxy"
+
+	"github.com/fanloop-go/fanloop/handshake"
+)
+
+// ProxyError says that a proxy gave no way to the server.
+type ProxyError struct {
+	Proxy  string      // its URL, without user and password
+	Status int         // what an HTTP proxy answered to CONNECT; 0: see Cause
+	Reason string      // the reason phrase as sent
+	Header http.Header // of the answer
+	// Cause is what went wrong if there is no answer: what the network said, or
+	// a SOCKS proxy. errors.ErrUnsupported: a proxy of this kind cannot be used.
+	Cause error
+}
+
+func (e *ProxyError) Error() string {
+	s := "engine: proxy " + e.Proxy + ": "
+	switch {
+	case e.Cause != nil:
+		return s + e.Cause.Error()
+	case e.Reason != "":
+		return s + "it answered " + strconv.Itoa(e.Status) + ": " + strconv.Quote(e.Reason)
+	}
+	return s + "it answered " + strconv.Itoa(e.Status)
+}
+
+// Unwrap gives the cause.
+func (e *ProxyError) Unwrap() error { return e.Cause }
+
+// tunnel connects to t through a proxy.
+func (d *dialer) tunnel(ctx context.Context, via *url.URL, t target) (transport, error) {
+	var tr transport
+	var err error
+	switch via.Scheme {
+	case "http":
+		tr, err = d.tunnelHTTP(ctx, via, t)
+	case "socks5", "socks5h":
+		tr, err = d.tunnelSOCKS(ctx, via, t)
+	case "https":
+		err = fmt.Errorf("a proxy behind TLS is not supported, use an http or socks5 proxy: %w", errors.ErrUnsupported)
+	default:
+		err = fmt.Errorf("the scheme must be http, socks5 or socks5h: %w", errors.ErrUnsupported)
+	}
+	if err == nil {
+		return tr, nil
+	}
+	var refused *ProxyError
+	if !errors.As(err, &refused) {
+		refused = &ProxyError{Cause: causeOf(ctx, err)}
+	}
+	refused.Proxy = via.Scheme + "://" + via.Host
+	return transport{}, refused
+}
+
+// tunnelHTTP asks for a tunnel by CONNECT (RFC 9110 section 9.3.6).
+func (d *dialer) tunnelHTTP(ctx context.Context, via *url.URL, t target) (transport, error) {
+	nc, err := d.netDial(ctx, proxyAddr(via, "80"))
+	if err != nil {
+		return transport{}, err
+	}
+	request := "CONNECT " + t.hostport + " HTTP/1.1\r\nHost: " + t.hostport + "\r\n"
+	if via.User != nil {
+		request += "Proxy-Authorization: " + basicAuth(via.User) + "\r\n"
+	}
+	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
+	received, err := askForTunnel(nc, request+"\r\n", d.endpoint.limits.head())
+	if !stop() {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		_ = nc.Close()
+		return transport{}, err
+	}
+	return transport{conn: nc, received: received}, nil
+}
+
+// askForTunnel returns what came behind the head of the answer.
+func askForTunnel(nc net.Conn, request string, limits handshake.Limits) ([]byte, error) {
+	if _, err := nc.Write([]byte(request)); err != nil {
+		return nil, err
+	}
+	var scanner handshake.Scanner
+	var head []byte
+	buf := make([]byte, 1<<10)
+	for {
+		n, readErr := nc.Read(buf)
+		head = append(head, buf[:n]...)
+		end, err := scanner.Scan(head, limits)
+		switch {
+		case err != nil:
+			return nil, &handshake.ResponseError{Reason: "the answer is not HTTP or over the limits", Cause: err}
+		case end > 0:
+			return head[end:], checkTunnel(head[:end])
+		case readErr != nil:
+			return nil, fmt.Errorf("it ended the connection before its answer was whole: %w", readErr)
+		}
+	}
+}
+
+func checkTunnel(head []byte) error {
+	resp, err := handshake.ParseResponse(head)
+	if err != nil {
+		return err
+	}
+	if resp.Status/100 != 2 {
+		return &ProxyError{Status: resp.Status, Reason: resp.Reason, Header: resp.HeaderMap()}
+	}
+	return nil
+}
+
+// tunnelSOCKS asks for a tunnel by RFC 1928, with a password by RFC 1929.
+func (d *dialer) tunnelSOCKS(ctx context.Context, via *url.URL, t target) (transport, error) {
+	var auth *proxy.Auth
+	if via.User != nil {
+		password, _ := via.User.Password()
+		auth = &proxy.Auth{User: via.User.Username(), Password: password}
+	}
+	first := &keepingDialer{dial: d.netDial}
+	// The error is always nil, and the Dialer a ContextDialer, as documented.
+	socks, err := proxy.SOCKS5("tcp", proxyAddr(via, "1080"), auth, first)
+	if err != nil {
+		return transport{}, err
+	}
+	if _, err := socks.(proxy.ContextDialer).DialContext(ctx, "tcp", t.hostport); err != nil {
+		return transport{}, err
+	}
+	return transport{conn: first.conn}, nil // whose wrapper reads not one octet more
+}
+
+// keepingDialer keeps the connection it made, which a SOCKS dialer hides.
+type keepingDialer struct {
+	dial func(ctx context.Context, hostport string) (net.Conn, error)
+	conn net.Conn
+}
+
+// DialContext implements proxy.ContextDialer.
+func (k *keepingDialer) DialContext(ctx context.Context, _, hostport string) (net.Conn, error) {
+	var err error
+	k.conn, err = k.dial(ctx, hostport)
+	return k.conn, err
+}
+
+// Dial implements proxy.Dialer.
+func (k *keepingDialer) Dial(network, hostport string) (net.Conn, error) {
+	return k.DialContext(context.Background(), network, hostport)
+}
+
+// proxyAddr is where a proxy listens.
+func proxyAddr(via *url.URL, port string) string {
+	if p := via.Port(); p != "" {
+		port = p
+	}
+	return net.JoinHostPort(via.Hostname(), port)
+}

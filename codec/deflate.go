@@ -37,7 +37,8 @@ func (d *Deflater) AppendMessage(dst, p []byte, window *Window) []byte {
 	d.out.bytes = dst
 	d.dictionary = d.dictionary[:0]
 	if window != nil {
-		d.dictionary = window.tail(d.dictionary, min(d.reach, maxDictionary))
+		back := min(d.reach, maxDictionary, len(window.ring))
+		d.dictionary = window.appendBack(d.dictionary, back, back)
 		window.add(p)
 	}
 	d.writer.ResetDict(&d.out, d.dictionary)

@@ -73,13 +73,14 @@ func (w *Window) grow(need int) {
 	w.ring = append(make([]byte, 0, size), w.ring...)
 }
 
-// tail appends the last n bytes to dst, or all there are.
-func (w *Window) tail(dst []byte, n int) []byte {
-	n = min(n, len(w.ring))
-	start := w.next + len(w.ring) - n
+// appendBack appends n bytes to dst, of which the first is back bytes before the
+// end; neither is more than there are.
+func (w *Window) appendBack(dst []byte, back, n int) []byte {
+	start := w.next + len(w.ring) - back
 	if start >= len(w.ring) {
 		start -= len(w.ring)
-		return append(dst, w.ring[start:start+n]...)
 	}
-	return append(append(dst, w.ring[start:]...), w.ring[:w.next]...)
+	first := min(n, len(w.ring)-start)
+	dst = append(dst, w.ring[start:start+first]...)
+	return append(dst, w.ring[:n-first]...)
 }

@@ -1,0 +1,147 @@
+package codec
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+)
+
+// held returns how many bytes of heap are in use at most while f runs, above
+// what was before. f calls look where it holds most.
+func held(f func(look func())) int64 {
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // the first leaves what is in pools
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before, most := heap(), int64(0)
+	f(func() { most = max(most, heap()-before) })
+	return most
+}
+
+// F13
+func TestDeflateBombIsRefusedWithinTheLimits(t *testing.T) {
+	p := bomb(1 << 30)
+	if len(p) < 1<<20-1<<16 || len(p) > 1<<20+1<<16 {
+		t.Fatalf("the bomb has %d bytes", len(p))
+	}
+	for _, tt := range []struct {
+		name  string
+		limit InflateLimit
+		want  error
+	}{
+		{"defaults", InflateLimit{}, ErrInflateRatio},
+		{"by size", InflateLimit{MaxRatio: -1}, ErrMessageTooBig},
+		{"large limit", InflateLimit{MaxMessage: 64 << 20}, ErrInflateRatio},
+		{"large limit, by size", InflateLimit{MaxMessage: 64 << 20, MaxRatio: -1}, ErrMessageTooBig},
+	} {
+		f := NewInflater()
+		var out []byte
+		var err error
+		cost := allocated(func() { out, err = f.Inflate(p, nil, tt.limit) })
+		var fault *ProtocolError
+		if !errors.Is(err, tt.want) || !errors.As(err, &fault) || fault.Code != StatusMessageTooBig || out != nil {
+			t.Errorf("%s: %d bytes, %v; want %v", tt.name, len(out), err, tt.want)
+		}
+		// Growing to 64 KiB in steps, they cost twice that.
+		if cost > 2*maxScratch {
+			t.Errorf("%s: refusing the bomb cost %d bytes", tt.name, cost)
+		}
+		if f.Size() > 80<<10 {
+			t.Errorf("%s: the Inflater keeps %d bytes", tt.name, f.Size())
+		}
+	}
+}
+
+// F13: what the Reader keeps of the compressed bytes counts as well.
+func TestFragmentedDeflateBombHoldsNoMoreThanTheLimit(t *testing.T) {
+	const limit = 1<<20 + 1<<16
+	p := bomb(1 << 30)
+	for _, size := range []int{len(p), 100_000, 1000} {
+		cost := held(func(look func()) {
+			var r Reader
+			r.Init(&ReaderConfig{Rsv1: true, MaxMessage: limit})
+			defer r.Reset()
+			f := NewInflater()
+			rest, first := p, byte(0x41)
+			for rest != nil {
+				part := rest[:min(size, len(rest))]
+				if rest = rest[len(part):]; len(rest) == 0 {
+					rest, first = nil, first|finBit
+				}
+				frame := masked(first, string(part))
+				first = 0
+				for len(frame) > 0 {
+					ev, ok, n, err := r.Next(frame[:min(1000, len(frame))])
+					if err != nil || ok && !ev.Compressed || ok != (rest == nil && n == len(frame)) {
+						t.Fatal(ev.OpCode, ok, n, err)
+					}
+					frame = frame[n:]
+					if ok {
+						frame = nil
+						if _, err := f.Inflate(ev.Payload, nil, InflateLimit{MaxMessage: limit}); !errors.Is(err, ErrInflateRatio) {
+							t.Fatal(err)
+						}
+						look()
+						runtime.KeepAlive(f)
+					}
+				}
+			}
+		})
+		if cost > limit+maxScratch+8<<10 {
+			t.Errorf("a bomb in fragments of %d bytes holds %d", size, cost)
+		}
+	}
+}
+
+func TestHonestLargeMessageCostsItsSize(t *testing.T) {
+	message := chat(rand.New(rand.NewPCG(1, 2)), 700_000)
+	p := stockDeflate(message, 6, nil)
+	for _, limit := range []int64{700_000, 1 << 20, -1} {
+		f := NewInflater()
+		f.Inflate(bomb(1<<20), nil, InflateLimit{}) // the scratch is there
+		var out []byte
+		var err error
+		cost := allocated(func() { out, err = f.Inflate(p, nil, InflateLimit{MaxMessage: limit}) })
+		if err != nil || !bytes.Equal(out, message) {
+			t.Fatal(len(out), err)
+		}
+		most := uint64(1 << 20) // the next power of two, for the pool
+		if limit == 700_000 {
+			most = 700_000
+		}
+		if cost > most+16<<10 {
+			t.Errorf("limit %d: %d bytes cost %d", limit, len(message), cost)
+		}
+		if f.Release(); f.Size() > 80<<10 {
+			t.Errorf("the Inflater keeps %d bytes", f.Size())
+		}
+	}
+}
+
+func TestInflateAllocatesNothingUpTo64KiB(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	f, window := NewInflater(), NewWindow(15)
+	window.add(chat(rng, 1<<15))
+	for _, size := range []int{0, 10, 1000, 16 << 10, maxScratch} {
+		p := stockDeflate(chat(rng, size), 6, nil)
+		for _, w := range []*Window{nil, window} {
+			n := testing.AllocsPerRun(100, func() {
+				if out, err := f.Inflate(p, w, InflateLimit{}); err != nil || len(out) != size {
+					t.Fatal(len(out), err)
+				}
+			})
+			if n != 0 {
+				t.Errorf("%d bytes: Inflate allocates %v times", size, n)
+			}
+		}
+	}
+	bad := []byte("garbage")
+	if n := testing.AllocsPerRun(100, func() { f.Inflate(bad, window, InflateLimit{}) }); n != 0 {
+		t.Errorf("Inflate that fails allocates %v times", n)
+	}
+}

@@ -1,0 +1,282 @@
+package codec
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func unhex(s string) []byte {
+	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func TestExamplesOfTheRFCInflate(t *testing.T) {
+	for _, tt := range []struct {
+		name, before, message, want string
+	}{
+		{"§7.2.3.1 one block", "", "f2 48 cd c9 c9 07 00", "Hello"},
+		{"§7.2.3.2 sharing the window", "f2 48 cd c9 c9 07 00", "f2 00 11 00 00", "Hello"},
+		{"§7.2.3.3 no compression", "", "00 05 00 fa ff 48 65 6c 6c 6f 00", "Hello"},
+		{"§7.2.3.4 BFINAL", "", "f3 48 cd c9 c9 07 00 00", "Hello"},
+		{"§7.2.3.5 two blocks", "", "f2 48 05 00 00 00 ff ff ca c9 c9 07 00", "Hello"},
+		{"§7.2.3.6 empty", "", "00", ""},
+		{"§7.2.1 blocks after BFINAL", "", "f3 48 cd c9 c9 07 00 f3 48 cd c9 c9 07 00 00", "HelloHello"},
+		{"§7.2.1 a block after BFINAL refers back", "", "f3 48 cd c9 c9 07 00 f2 00 11 00 00", "HelloHello"},
+		{"BFINAL without the empty block", "", "f3 48 cd c9 c9 07 00", "Hello"},
+		{"BFINAL on the empty block", "", "01", ""},
+	} {
+		f, window := NewInflater(), NewWindow(15)
+		if tt.before != "" {
+			if _, err := f.Inflate(unhex(tt.before), window, InflateLimit{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := f.Inflate(unhex(tt.message), window, InflateLimit{})
+		if err != nil || string(got) != tt.want {
+			t.Errorf("%s: %q, %v; want %q", tt.name, got, err, tt.want)
+		}
+	}
+}
+
+// F14
+func TestBadCompressedDataIs1007(t *testing.T) {
+	bad := map[string][]byte{
+		"nothing":                         {},
+		"garbage":                         []byte("this is not compressed"),
+		"reserved kind of block":          unhex("06"),
+		"flush that was not cut off":      unhex("f2 48 cd c9 c9 07 00 00 00 ff ff"),
+		"trailing octet":                  unhex("f2 48 cd c9 c9 07 00 00"),
+		"garbage after a final block":     append(unhex("f3 48 cd c9 c9 07 00"), "garbage"...),
+		"stored block short of its end":   unhex("00 05 00 fa ff 48 65 6c 6c"),
+		"stored block short of its bytes": unhex("00 04 00 fb ff"), // the octets cut off would fit
+		"lengths do not match":            unhex("00 05 00 fa fe 48 65 6c 6c 6f 00"),
+		"distance before the start":       unhex("f2 00 11 00 00"),
+		"fixed code that is not used":     unhex("1b 03 00"),
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, level := range []int{-2, 1, 9} {
+		whole := stockDeflate(chat(rng, 3000), level, nil)
+		for cut := range whole {
+			bad["cut off"] = whole[:cut]
+			for name, p := range bad {
+				f := NewInflater()
+				got, err := f.Inflate(p, nil, InflateLimit{})
+				var fault *ProtocolError
+				if !errors.As(err, &fault) || fault.Code != StatusInvalidFramePayloadData || !errors.Is(err, ErrInvalidDeflate) || got != nil {
+					t.Fatalf("%s, level %d, at %d: %q, %v; want 1007", name, level, cut, got, err)
+				}
+			}
+		}
+	}
+}
+
+// checkInflate compares Inflate with the slow inflater, and the standard
+// library's with both.
+func checkInflate(t *testing.T, f *Inflater, p, context []byte) (ok bool) {
+	t.Helper()
+	window := NewWindow(MaxWindowBits)
+	window.add(context)
+	context = context[max(0, len(context)-1<<MaxWindowBits):]
+	want, far, slowErr := slowInflate(p, context)
+	given := bytes.Clone(p)
+	got, err := f.Inflate(p, window, InflateLimit{MaxRatio: -1})
+	if (err == nil) != (slowErr == nil) || !bytes.Equal(got, want) {
+		t.Fatalf("%x after %d bytes: %d bytes %.100q, %v; the slow inflater: %d bytes %.100q, %v", p, len(context), len(got), got, err, len(want), want, slowErr)
+	}
+	if !bytes.Equal(p, given) {
+		t.Fatal("Inflate wrote to the message")
+	}
+	if err != nil {
+		return false
+	}
+	if far > 1<<MaxWindowBits {
+		t.Fatalf("distance %d", far)
+	}
+	// It stops at a final block.
+	if stock, err := stockInflate(p, context); err != nil || !bytes.HasPrefix(want, stock) {
+		t.Fatalf("%x: the standard library: %.100q, %v; want %.100q", p, stock, err, want)
+	}
+	return true
+}
+
+func TestInflateAgreesWithTheSlowInflater(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	f := NewInflater()
+	good, bad := 0, 0
+	for i := range 3000 {
+		context := chat(rng, rng.IntN(300))
+		message := chat(rng, rng.IntN(2000))
+		if i%3 == 0 {
+			message = append(message, context...)
+		}
+		p := stockDeflate(message, i%12-2, context)
+		for range rng.IntN(4) {
+			p[rng.IntN(len(p))] ^= 1 << rng.IntN(8)
+		}
+		if checkInflate(t, f, p, context) {
+			good++
+		} else {
+			bad++
+		}
+	}
+	if good < 700 || bad < 700 {
+		t.Errorf("%d messages were good, %d bad", good, bad)
+	}
+}
+
+func TestLargeMessagesInflate(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	f := NewInflater()
+	for _, size := range []int{maxScratch - 1, maxScratch, maxScratch + 1, 100_000, 300_000, 1 << 20} {
+		context := chat(rng, 1<<15)
+		message := slices.Concat(context[10:], chat(rng, size))[:size]
+		for _, level := range []int{0, 1, 9} {
+			if !checkInflate(t, f, stockDeflate(message, level, context), context) {
+				t.Errorf("%d bytes at level %d did not inflate", size, level)
+			}
+		}
+	}
+}
+
+// F10 after inflating
+func TestInflatedMessageMayReachTheLimitButNotPassIt(t *testing.T) {
+	f := NewInflater()
+	for _, limit := range []int{1, 2, 100, minScratch - 1, minScratch, minScratch + 1, maxScratch - 1, maxScratch, maxScratch + 1, 98_304, 100_000, 131_072, 1 << 20} {
+		for _, fill := range [][]byte{[]byte("a"), []byte("abc"), chat(rand.New(rand.NewPCG(7, 8)), 5000)} {
+			long := bytes.Repeat(fill, limit/len(fill)+2)
+			for _, level := range []int{0, 1, 9} {
+				l := InflateLimit{MaxMessage: int64(limit), MaxRatio: -1}
+				got, err := f.Inflate(stockDeflate(long[:limit], level, nil), nil, l)
+				if err != nil || !bytes.Equal(got, long[:limit]) {
+					t.Fatalf("limit %d, level %d: %d bytes, %v", limit, level, len(got), err)
+				}
+				got, err = f.Inflate(stockDeflate(long[:limit+1], level, nil), nil, l)
+				if !errors.Is(err, ErrMessageTooBig) || got != nil {
+					t.Fatalf("limit %d, level %d: one byte over is %d bytes, %v", limit, level, len(got), err)
+				}
+			}
+		}
+	}
+}
+
+func TestRatioIsLookedAtBeyond64KiB(t *testing.T) {
+	f := NewInflater()
+	for _, tt := range []struct {
+		size, ratio int
+		want        error
+	}{
+		{maxScratch, 2, nil},
+		{maxScratch + 1, 2, ErrInflateRatio},
+		{maxScratch + 1, 0, ErrInflateRatio},
+		{maxScratch + 1, -1, nil},
+	} {
+		p := stockDeflate(make([]byte, tt.size), 9, nil)
+		if _, err := f.Inflate(p, nil, InflateLimit{MaxRatio: tt.ratio}); !errors.Is(err, tt.want) {
+			t.Errorf("%d bytes of %d with ratio %d: %v, want %v", tt.size, len(p), tt.ratio, err, tt.want)
+		}
+	}
+	message := append(chat(rand.New(rand.NewPCG(9, 1)), 50_000), make([]byte, 50_000)...)
+	p := stockDeflate(message, 9, nil)
+	exact := len(message)/len(p) + 1
+	if _, err := f.Inflate(p, nil, InflateLimit{MaxRatio: exact}); err != nil {
+		t.Errorf("%d bytes of %d with ratio %d: %v", len(message), len(p), exact, err)
+	}
+	if _, err := f.Inflate(p, nil, InflateLimit{MaxRatio: exact - 1}); !errors.Is(err, ErrInflateRatio) {
+		t.Errorf("%d bytes of %d with ratio %d: %v", len(message), len(p), exact-1, err)
+	}
+}
+
+func TestWindowHoldsNoMoreThanItsSize(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	for bits := MinWindowBits; bits <= MaxWindowBits; bits++ {
+		window, size := NewWindow(bits), 1<<bits
+		var all []byte
+		for range 300 {
+			p := chat(rng, rng.IntN(3)*rng.IntN(size)+rng.IntN(20))
+			window.add(p)
+			all = append(all, p...)
+			held := min(size, len(all))
+			if got := window.appendBack(nil, held, held); !bytes.Equal(got, all[len(all)-held:]) || len(window.ring) != held {
+				t.Fatalf("%d bits: after %d bytes the window holds the wrong %d", bits, len(all), len(window.ring))
+			}
+			back := rng.IntN(held + 1)
+			n := rng.IntN(back + 1)
+			if got := window.appendBack(nil, back, n); !bytes.Equal(got, all[len(all)-back:][:n]) {
+				t.Fatalf("%d bits: wrong %d bytes from %d back", bits, n, back)
+			}
+			if window.Size() > window.MaxSize() || window.Size() > max(2*len(all), minWindow) {
+				t.Fatalf("%d bits: %d bytes of memory for %d", bits, window.Size(), len(all))
+			}
+		}
+		// The oldest byte that is there can be referred to, the one before cannot.
+		for _, extra := range []int{0, 1} {
+			p := stockDeflate(all[len(all)-size-extra:][:40], 9, all[len(all)-size-extra:])
+			window := NewWindow(bits)
+			window.add(all)
+			if _, far, _ := slowInflate(p, all); far != size+extra && bits != MaxWindowBits {
+				t.Fatalf("%d bits: the message refers %d back", bits, far)
+			}
+			_, err := NewInflater().Inflate(p, window, InflateLimit{})
+			if want := extra == 1 && bits != MaxWindowBits; errors.Is(err, ErrInvalidDeflate) != want {
+				t.Errorf("%d bits, %d over the window: %v", bits, extra, err)
+			}
+		}
+	}
+}
+
+func TestWindowBitsOutOfRangePanic(t *testing.T) {
+	for _, bits := range []int{-1, 0, 7, 16} {
+		for _, f := range []func(){func() { NewWindow(bits) }, func() { NewDeflater(bits) }} {
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Errorf("%d bits did not panic", bits)
+					}
+				}()
+				f()
+			}()
+		}
+	}
+}
+
+func FuzzInflate(f *testing.F) {
+	rng := rand.New(rand.NewPCG(13, 14))
+	f.Add(unhex("f2 48 cd c9 c9 07 00"), []byte(nil), uint32(0))
+	f.Add(unhex("f3 48 cd c9 c9 07 00 f2 00 11 00 00"), []byte("Hello"), uint32(5))
+	f.Add(bomb(4 << 20)[:200], []byte(nil), uint32(70_000))
+	for level := -2; level <= 9; level++ {
+		context := chat(rng, 200)
+		f.Add(stockDeflate(chat(rng, 400), level, context), context, uint32(390+level))
+	}
+	f.Fuzz(func(t *testing.T, p, context []byte, limit uint32) {
+		inflater := NewInflater()
+		if len(p) < 500 { // at most 1 MiB comes out
+			checkInflate(t, inflater, p, context)
+		}
+		if limit %= 200_000; limit == 0 {
+			return
+		}
+		window := NewWindow(MaxWindowBits)
+		window.add(context)
+		whole, wholeErr := NewInflater().Inflate(p, window, InflateLimit{MaxRatio: -1})
+		window.Reset()
+		window.add(context)
+		got, err := inflater.Inflate(p, window, InflateLimit{MaxMessage: int64(limit), MaxRatio: 10})
+		switch {
+		case len(got) > int(limit) || len(got) > maxScratch && len(got) > 10*len(p):
+			t.Fatalf("%d bytes from %d with limit %d", len(got), len(p), limit)
+		case wholeErr == nil && err == nil && !bytes.Equal(got, whole):
+			t.Fatal("the limits changed the message")
+		case wholeErr == nil && err != nil && len(whole) <= maxScratch && len(whole) <= int(limit):
+			t.Fatalf("%d bytes within limit %d: %v", len(whole), limit, err)
+		}
+	})
+}

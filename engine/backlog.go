@@ -5,10 +5,10 @@ package engine
 // lock.
 type backlog struct {
 	at     int32          // in part.slow
-	msgs   []message      // oldest first; without frame: replaced by a later one
+	msgs   []message      // oldest first; without frames: replaced by a later one
 	first  int            // number of msgs[0]
 	keys   map[string]int // number of the message of each key
-	live   int            // those with a frame
+	live   int            // those with frames
 	bytes  int
 	missed uint64 // messages dropped since OnGap was told
 }
@@ -22,7 +22,7 @@ func (b *backlog) push(msg message) {
 	}
 	b.msgs = append(b.msgs, msg)
 	b.live++
-	b.bytes += msg.frame.Len()
+	b.bytes += msg.size()
 }
 
 // pop takes the oldest message. There is one.
@@ -31,14 +31,14 @@ func (b *backlog) pop() message {
 		msg, number := b.msgs[0], b.first
 		b.msgs[0] = message{}
 		b.msgs, b.first = b.msgs[1:], b.first+1
-		if msg.frame == nil {
+		if msg.frames == nil {
 			continue
 		}
 		if msg.keyed && b.keys[msg.key] == number {
 			delete(b.keys, msg.key)
 		}
 		b.live--
-		b.bytes -= msg.frame.Len()
+		b.bytes -= msg.size()
 		return msg
 	}
 }
@@ -54,11 +54,11 @@ func (b *backlog) replace(msg message, room int) bool {
 		return false
 	}
 	old := &b.msgs[number-b.first]
-	if more := msg.frame.Len() - old.frame.Len(); more > max(room, 0) {
+	if more := msg.size() - old.size(); more > max(room, 0) {
 		return false
 	}
 	b.live--
-	b.bytes -= old.frame.Len()
+	b.bytes -= old.size()
 	*old = message{}
 	b.push(msg)
 	if len(b.msgs) > 2*b.live+indexFrom {
@@ -71,7 +71,7 @@ func (b *backlog) replace(msg message, room int) bool {
 func (b *backlog) compact() {
 	msgs := make([]message, 0, 2*b.live)
 	for i, msg := range b.msgs {
-		if msg.frame == nil {
+		if msg.frames == nil {
 			continue
 		}
 		if msg.keyed && b.keys[msg.key] == b.first+i {
@@ -86,7 +86,8 @@ func (b *backlog) compact() {
 // how many. There are as many.
 func (b *backlog) makeRoom(n int) (dropped uint64) {
 	for n > 0 {
-		n -= b.pop().frame.Len()
+		msg := b.pop()
+		n -= msg.size()
 		dropped++
 	}
 	b.missed += dropped
@@ -254,8 +255,8 @@ func (b *backlog) note(shared map[*byte]int) {
 		return
 	}
 	for _, msg := range b.msgs {
-		if msg.frame != nil {
-			msg.frame.Note(shared)
+		if msg.frames != nil {
+			msg.frames.note(shared)
 		}
 	}
 }

@@ -30,6 +30,7 @@ func (d *dialer) newConnect(t target) (*connect, error) {
 			Key:          handshake.NewKey(),
 			Origin:       d.opt.Origin,
 			Subprotocols: d.opt.Subprotocols,
+			Extensions:   d.endpoint.compressor.offer(),
 			Header:       d.header(t),
 		},
 	}
@@ -68,6 +69,7 @@ func (c *connect) data(ws *WebSocket, b []byte) {
 		return
 	}
 	rest := c.head[n:]
+	ws.endpoint.compressor.accept(ws, agreed.Deflate)
 	ws.open(agreed.Subprotocol, func() {
 		defer ws.guard()
 		if c.opt.OnUpgrade != nil {

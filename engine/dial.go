@@ -36,6 +36,7 @@ func Dial(ctx context.Context, rawURL string, opt *DialOptions) (*WebSocket, err
 		origin:   t,
 		endpoint: newEndpoint(codec.Client, opt.Limits, opt.Callbacks, opt.Logger),
 	}
+	d.endpoint.compressor = newCompressor(opt.Compression, d.endpoint)
 	ws, err := d.dial(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("engine: dial %s: %w", t, err)

@@ -43,6 +43,9 @@ type DialOptions struct {
 	// URL's user and password do.
 	MaxRedirects int
 
+	// Compression offers permessage-deflate. nil offers nothing.
+	Compression *Compression
+
 	// Limits bounds what the server may cost, as for a Server.
 	Limits Limits
 	// Proxy names the proxy for a URL, whose scheme is given as http for ws and

@@ -45,8 +45,8 @@ type fan struct {
 	parts   []*part // being flushed
 	slowed  []*member
 	touched []*WebSocket
-	batch   []*loop.Shared
-	missing []*loop.Shared // of one subscriber that has got a part of them
+	batches [variants]batch // of the part that is delivered
+	missing []*loop.Shared  // of one subscriber that has got a part of them
 }
 
 // part is the subscribers of one topic that one fan has. Guarded by the fan's
@@ -72,10 +72,14 @@ type part struct {
 
 // message is one publish as a part keeps it.
 type message struct {
-	frame *loop.Shared
-	key   string
-	keyed bool
+	frames *frames
+	key    string
+	keyed  bool
 }
+
+// size is what counts for queues and limits before the message is written:
+// that of the plain frame, which is in memory whatever a subscriber gets.
+func (m *message) size() int { return m.frames.size() }
 
 // member is a connection that subscribes, or did.
 type member struct {
@@ -196,7 +200,7 @@ func (f *fan) publish(p *part, msg message, from *WebSocket, d *Delivery) error 
 	if sender != nil && !sender.member.gone {
 		queued--
 	}
-	size := msg.frame.Len()
+	size := msg.size()
 	if limit := p.slowRules().Limit; limit > 0 && p.bytes > 0 && p.bytes+size > limit {
 		d.Dropped += queued
 		f.hub.dropped.Add(uint64(queued))
@@ -243,7 +247,7 @@ func (f *fan) append(p *part, msg message) {
 		p.pending, f.spare = f.spare[last], f.spare[:last]
 	}
 	p.pending = append(p.pending, msg)
-	p.bytes += msg.frame.Len()
+	p.bytes += msg.size()
 	f.busy.Store(true)
 	if len(p.pending) == 1 {
 		f.due(p)
@@ -318,7 +322,7 @@ func (s *subscription) eachMissing(fn func(message)) {
 // connection's lock.
 func (s *subscription) writeLocked(msg message) {
 	ws := s.member.ws
-	if ws.state.Load() == stateOpen && ws.conn.WriteSharedLocked(msg.frame, true) == nil {
+	if ws.state.Load() == stateOpen && ws.conn.WriteSharedLocked(ws.frameLocked(msg.frames), true) == nil {
 		s.part.fan.loop.CountOut(1)
 	}
 }

@@ -84,11 +84,16 @@ func (f *fan) prune(left []*part) {
 	}
 }
 
+// batch is what is in flight as one variant has it, small frames put together.
+type batch struct {
+	frames     []*loop.Shared
+	compressed bool // some of them are
+}
+
 // deliver writes what is in flight to the subscribers of p, straight to the
 // sockets, or, if together, to the queues of those who may get more from other
 // parts.
 func (f *fan) deliver(p *part, together bool) {
-	f.batch = coalesce(f.batch[:0], p.inflight)
 	sent := 0
 	for subs := range slices.Chunk(p.subs, lookAhead) {
 		for _, s := range subs {
@@ -97,8 +102,12 @@ func (f *fan) deliver(p *part, together bool) {
 		}
 		for _, s := range subs {
 			ws := s.member.ws
+			b := &f.batches[ws.agreed.variant]
+			if len(b.frames) == 0 {
+				b.fill(p.inflight, ws.agreed.variant, f.hub.compressor)
+			}
 			ws.conn.Lock()
-			n, blocked := f.deliverLocked(s, together || len(f.batch) > 1)
+			n, blocked := f.deliverLocked(s, b, together)
 			ws.conn.Unlock()
 			sent += n
 			if blocked {
@@ -106,7 +115,11 @@ func (f *fan) deliver(p *part, together bool) {
 			}
 		}
 	}
-	clear(f.batch)
+	for i := range f.batches {
+		b := &f.batches[i]
+		clear(b.frames)
+		b.frames, b.compressed = b.frames[:0], false
+	}
 	f.loop.CountOut(sent)
 }
 
@@ -115,10 +128,10 @@ func (f *fan) deliver(p *part, together bool) {
 // together, they come back at the same time instead of one after the other.
 const lookAhead = 16
 
-// deliverLocked writes or queues what s has not got of what is in flight. It
-// returns how many messages that were, and whether the connection takes no more
-// for now. Under the connection's lock.
-func (f *fan) deliverLocked(s *subscription, queue bool) (sent int, blocked bool) {
+// deliverLocked writes or queues what s has not got of what is in flight, which
+// is b in its variant. It returns how many messages that were, and whether the
+// connection takes no more for now. Under the connection's lock.
+func (f *fan) deliverLocked(s *subscription, b *batch, together bool) (sent int, blocked bool) {
 	p, ws := s.part, s.member.ws
 	c := &ws.conn
 	if s.seq >= p.upTo || ws.state.Load() != stateOpen {
@@ -128,22 +141,25 @@ func (f *fan) deliverLocked(s *subscription, queue bool) (sent int, blocked bool
 		return 0, true // and markSlow takes care of them
 	}
 	sent = int(p.upTo - s.seq)
-	batch := f.batch
+	frames, queue := b.frames, together || len(b.frames) > 1
 	if sent < len(p.inflight) {
 		f.missing = f.missing[:0]
 		for _, msg := range p.inflight[len(p.inflight)-sent:] {
-			f.missing = append(f.missing, msg.frame)
+			f.missing = append(f.missing, msg.frames.in(ws.agreed.variant, f.hub.compressor))
 		}
-		batch, queue = f.missing, true
+		frames, queue = f.missing, true
+	}
+	if b.compressed {
+		ws.forgetSentLocked()
 	}
 	s.seq = p.upTo
 	var err error
 	if queue {
-		err = c.QueueSharedLocked(batch)
+		err = c.QueueSharedLocked(frames)
 		f.touched = append(f.touched, ws)
 		clear(f.missing)
 	} else {
-		err = c.WriteSharedLocked(batch[0], true)
+		err = c.WriteSharedLocked(frames[0], true)
 	}
 	if err != nil { // closed meanwhile: nobody to tell
 		return 0, false
@@ -173,23 +189,36 @@ const (
 	coalesceTo = 64 << 10
 )
 
-// coalesce appends the frames of msgs to dst, small neighbours put together.
-func coalesce(dst []*loop.Shared, msgs []message) []*loop.Shared {
+// fill puts msgs into b as v has them, small neighbours put together.
+func (b *batch) fill(msgs []message, v variant, c *compressor) {
 	for len(msgs) > 0 {
 		n, size := 0, 0
-		for n < len(msgs) && msgs[n].frame.Len() <= coalesceMax && size+msgs[n].frame.Len() <= coalesceTo {
-			size += msgs[n].frame.Len()
+		for n < len(msgs) {
+			frame := msgs[n].frames.in(v, c)
+			if frame.Len() > coalesceMax || size+frame.Len() > coalesceTo {
+				break
+			}
+			size += frame.Len()
 			n++
 		}
-		if n <= 1 {
-			dst, msgs = append(dst, msgs[0].frame), msgs[1:]
-			continue
-		}
-		b := make([]byte, 0, size)
-		for _, msg := range msgs[:n] {
-			b = msg.frame.AppendTo(b)
-		}
-		dst, msgs = append(dst, loop.NewShared(b)), msgs[n:]
+		n = max(n, 1)
+		b.add(msgs[:n], size, v, c)
+		msgs = msgs[n:]
 	}
-	return dst
+}
+
+// add adds msgs as one: one alone as it is, more of them copied, size bytes.
+func (b *batch) add(msgs []message, size int, v variant, c *compressor) {
+	one := msgs[0].frames.in(v, c)
+	if len(msgs) > 1 {
+		together := make([]byte, 0, size)
+		for _, msg := range msgs {
+			together = msg.frames.in(v, c).AppendTo(together)
+		}
+		one = loop.NewShared(together)
+	}
+	b.frames = append(b.frames, one)
+	for _, msg := range msgs {
+		b.compressed = b.compressed || msg.frames.in(v, c) != &msg.frames.plain
+	}
 }

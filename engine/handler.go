@@ -101,6 +101,9 @@ func (h *handler) OnClose(err error) {
 	if gone := ws.endpoint.gone; gone != nil {
 		defer gone()
 	}
+	if c := ws.endpoint.compressor; c != nil {
+		defer c.leave(ws)
+	}
 	if o := ws.opening; o != nil {
 		ws.opening = nil
 		ws.state.Store(stateClosed)

@@ -38,7 +38,7 @@ func bareHub(t *testing.T) (*hub, *WebSocket) {
 		<-g.Done()
 	})
 	e := newEndpoint(codec.Server, Limits{}, Callbacks{}, nil)
-	e.hub = newHub(g, Slow{}.withDefaults(e))
+	e.hub = newHub(g, Slow{}.withDefaults(e), nil)
 	ws := newWebSocket(e, nil)
 	ws.state.Store(stateClosed)
 	return e.hub, ws

@@ -35,13 +35,23 @@ func (ws *WebSocket) deliver(ev *codec.Event) {
 	if ws.state.Load() != stateOpen {
 		return // §1.4: data after a close frame is discarded
 	}
+	if ev.Compressed {
+		ws.deliverCompressed(ev)
+		return
+	}
+	ws.deliverMessage(ev.OpCode, ev.Payload, ev.Fin)
+}
+
+// deliverMessage gives a message, or a piece of one, to its callback or to the
+// worker pool.
+func (ws *WebSocket) deliverMessage(op OpCode, p []byte, fin bool) {
 	ws.messaged = ws.heard
 	ws.conn.Loop().CountIn(1)
 	if ws.endpoint.dispatcher != nil {
-		ws.dispatchMessage(ev.OpCode, ev.Payload, ev.Fin)
+		ws.dispatchMessage(op, p, fin)
 		return
 	}
-	ws.callMessage(ev.OpCode, ev.Payload, ev.Fin)
+	ws.callMessage(op, p, fin)
 }
 
 // callMessage gives a message, or a piece of one, to its callback.

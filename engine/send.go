@@ -17,7 +17,10 @@ func (ws *WebSocket) Send(op OpCode, p []byte) error {
 	if !op.IsData() {
 		return ErrNotData
 	}
-	return ws.sendData(op, op, true, p)
+	if ws.compresses(len(p)) {
+		return ws.sendCompressed(op, p)
+	}
+	return ws.sendFrame(op, op, true, false, p)
 }
 
 // SendText is Send of a text message.
@@ -30,32 +33,38 @@ func (ws *WebSocket) SendBinary(p []byte) error { return ws.Send(Binary, p) }
 
 // SendFragment sends p as one frame of a message in several (RFC 6455 section
 // 5.4). op is Text or Binary, the same for every frame of the message; fin
-// marks the last. No other message can be sent in between: ErrFragmentOpen.
-// Otherwise it is Send.
+// marks the last. No other message can be sent in between: ErrFragmentOpen. It
+// is not compressed. Otherwise it is Send.
 func (ws *WebSocket) SendFragment(op OpCode, p []byte, fin bool) error {
 	if !op.IsData() {
 		return ErrNotData
 	}
-	return ws.sendData(op, Continuation, fin, p)
+	return ws.sendFrame(op, Continuation, fin, false, p)
 }
 
-// sendData sends a frame of a data message of kind op. as is op for a message
-// in one frame, and Continuation for one of fragments.
-func (ws *WebSocket) sendData(op, as OpCode, fin bool, p []byte) error {
-	if ws.endpoint.role == codec.Client {
-		return ws.sendMasked(op, as, fin, p)
-	}
+// sendFrame sends a frame of a data message of kind op. as is op for a message
+// in one frame, and Continuation for one of fragments; rsv1 says that p is
+// compressed.
+func (ws *WebSocket) sendFrame(op, as OpCode, fin, rsv1 bool, p []byte) error {
 	ws.lockSend()
 	defer ws.conn.Unlock()
 	frame, err := ws.nextFrameLocked(op, as)
 	if err != nil {
 		return err
 	}
-	var head [codec.MaxHeaderSize]byte
-	n := codec.PutHeader(&head, codec.Header{OpCode: frame, Fin: fin, Length: int64(len(p))})
-	err = ws.conn.WriteLocked(head[:n], p, false)
+	err = ws.writeFrameLocked(frame, fin, rsv1, p)
 	ws.sentFrameLocked(op, fin, err)
 	return err
+}
+
+// writeFrameLocked writes one frame as this side has to.
+func (ws *WebSocket) writeFrameLocked(op OpCode, fin, rsv1 bool, p []byte) error {
+	if ws.endpoint.role == codec.Client {
+		return ws.writeMaskedLocked(op, fin, rsv1, p)
+	}
+	var head [codec.MaxHeaderSize]byte
+	n := codec.PutHeader(&head, codec.Header{OpCode: op, Fin: fin, Rsv1: rsv1, Length: int64(len(p))})
+	return ws.conn.WriteLocked(head[:n], p, false)
 }
 
 // lockSend takes the lock of the connection for a send. What the same goroutine
@@ -67,28 +76,26 @@ func (ws *WebSocket) lockSend() {
 	ws.conn.Lock()
 }
 
-// scratch holds masked frames on their way to the outbox.
+// scratch holds masked and compressed frames on their way to the outbox.
 var scratch = sync.Pool{New: func() any { return new([]byte) }}
 
 const scratchKept = 64 << 10
 
-func (ws *WebSocket) sendMasked(op, as OpCode, fin bool, p []byte) error {
-	buf := scratch.Get().(*[]byte)
-	defer func() {
-		if cap(*buf) <= scratchKept {
-			scratch.Put(buf)
-		}
-	}()
-	ws.lockSend()
-	defer ws.conn.Unlock()
-	frame, err := ws.nextFrameLocked(op, as)
-	if err != nil {
-		return err
+func putScratch(buf *[]byte) {
+	if cap(*buf) <= scratchKept {
+		scratch.Put(buf)
 	}
-	*buf = codec.AppendMaskedFrame((*buf)[:0], frame, fin, p)
-	err = ws.conn.WriteLocked(*buf, nil, false)
-	ws.sentFrameLocked(op, fin, err)
-	return err
+}
+
+func (ws *WebSocket) writeMaskedLocked(op OpCode, fin, rsv1 bool, p []byte) error {
+	buf := scratch.Get().(*[]byte)
+	defer putScratch(buf)
+	if rsv1 {
+		*buf = codec.AppendMaskedCompressedFrame((*buf)[:0], op, fin, p)
+	} else {
+		*buf = codec.AppendMaskedFrame((*buf)[:0], op, fin, p)
+	}
+	return ws.conn.WriteLocked(*buf, nil, false)
 }
 
 // nextFrameLocked decides whether the frame may be sent now, and its opcode.

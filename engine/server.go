@@ -58,6 +58,10 @@ type Server struct {
 	// first that the client offers too is agreed.
 	Subprotocols []string
 
+	// Compression agrees on permessage-deflate with clients that offer it. nil
+	// declines all offers.
+	Compression *Compression
+
 	// Limits bounds what a peer may cost. The zero value means the defaults.
 	Limits Limits
 
@@ -103,6 +107,7 @@ func (s *Server) started() error {
 	s.start.Do(func() {
 		s.drained = make(chan struct{})
 		s.endpoint = newEndpoint(codec.Server, s.Limits, s.Callbacks, s.Logger)
+		s.endpoint.compressor = newCompressor(s.Compression, s.endpoint)
 		s.endpoint.gone = s.forget
 		s.endpoint.dispatcher = newDispatcher(s.Dispatch)
 		s.workers = newWorkers()
@@ -115,7 +120,7 @@ func (s *Server) started() error {
 		})
 		if s.startErr == nil {
 			s.done = s.ends()
-			s.endpoint.hub = newHub(s.group, s.Slow.withDefaults(s.endpoint))
+			s.endpoint.hub = newHub(s.group, s.Slow.withDefaults(s.endpoint), s.endpoint.compressor)
 		}
 	})
 	return s.startErr

@@ -101,7 +101,7 @@ func (f *fan) decide(s *subscription, msg message, d *Delivery) {
 	ws, m, b := s.member.ws, s.member, s.backlog
 	ws.conn.Lock()
 	rules := s.rulesLocked()
-	before, size, room := b.bytes, msg.frame.Len(), s.roomLocked(rules)
+	before, size, room := b.bytes, msg.size(), s.roomLocked(rules)
 	s.seq = s.part.seq
 	var end bool
 	switch {

@@ -14,6 +14,10 @@ type Stats struct {
 	Dropped    uint64 // messages that slow subscribers did not get
 	Conflated  uint64 // messages that took the place of others for slow subscribers
 	ClosedSlow uint64 // connections closed for being slow
+
+	Compressed      int    // connections that agreed on permessage-deflate
+	TakeoverReserve int    // bytes set aside for context takeover, of Compression.Memory
+	Compressions    uint64 // messages compressed; a publish counts once for each window size
 }
 
 // LoopStats is what one loop has done and holds.
@@ -50,6 +54,10 @@ func (s *Server) Stats() (st Stats) {
 	}
 	h := s.endpoint.hub
 	st.Dropped, st.Conflated, st.ClosedSlow = h.dropped.Load(), h.conflated.Load(), h.closed.Load()
+	if c := s.endpoint.compressor; c != nil {
+		st.Compressed, st.TakeoverReserve = int(c.conns.Load()), int(c.reserved.Load())
+		st.Compressions = c.messages.Load()
+	}
 	return st
 }
 
@@ -87,7 +95,7 @@ type Memory struct {
 	Assembly     int // messages received in part
 	Topics       int // subscriptions
 	TLS          int // not there yet: 0
-	Compression  int // not there yet: 0
+	Compression  int // what context takeover keeps
 }
 
 // Memory walks all connections and adds up what they hold. It waits for every
@@ -117,11 +125,12 @@ func (t *Memory) addLoop(l *loop.Loop, shared map[*byte]int) {
 			return
 		}
 		t.Connections += int(unsafe.Sizeof(*h))
-		if h.extras != nil {
-			t.Connections += int(unsafe.Sizeof(*h.extras))
-		}
 		t.Assembly += h.reader.Buffered()
 		c.Lock()
+		if h.extras != nil {
+			t.Connections += int(unsafe.Sizeof(*h.extras))
+			t.Compression += h.extras.takeover.size()
+		}
 		t.Outboxes += c.HeldLocked(shared)
 		c.Unlock()
 		if m := h.member.Load(); m != nil {

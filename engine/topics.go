@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -39,9 +38,10 @@ type hub struct {
 	dropped, conflated, closed atomic.Uint64 // messages to slow subscribers, and subscribers
 
 	// Immutable.
-	fans   []*fan // by loop
-	seed   maphash.Seed
-	shards [hubShards]shard
+	compressor *compressor // nil: no compression
+	fans       []*fan      // by loop
+	seed       maphash.Seed
+	shards     [hubShards]shard
 }
 
 // shard holds the topics whose names hash to it. Its lock is taken before that
@@ -58,8 +58,8 @@ type topic struct {
 	rules *topicRules
 }
 
-func newHub(g *loop.Group, slow Slow) *hub {
-	h := &hub{seed: maphash.MakeSeed()}
+func newHub(g *loop.Group, slow Slow, c *compressor) *hub {
+	h := &hub{compressor: c, seed: maphash.MakeSeed()}
 	for _, l := range g.Loops() {
 		h.fans = append(h.fans, newFan(h, l, slow))
 	}
@@ -280,8 +280,7 @@ func (h *hub) publish(pub publish) (d Delivery, err error) {
 	if len(parts) == 0 {
 		return d, nil
 	}
-	msg := message{frame: loop.NewShared(codec.AppendFrame(
-		make([]byte, 0, codec.MaxHeaderSize+len(pub.payload)), pub.op, true, pub.payload))}
+	msg := message{frames: newFrames(pub.op, pub.payload)}
 	if pub.keyed {
 		msg.key, msg.keyed = pub.key, true
 	}

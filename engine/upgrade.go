@@ -120,7 +120,8 @@ func (u *upgrade) answer(ws *WebSocket, req *handshake.Request, extra http.Heade
 	buf := scratch.Get().(*[]byte)
 	defer scratch.Put(buf)
 	subprotocol := handshake.SelectSubprotocol(req, u.server.Subprotocols)
-	response, err := handshake.AppendResponse((*buf)[:0], req, subprotocol, "", extra)
+	extensions := ws.endpoint.compressor.answer(ws, req)
+	response, err := handshake.AppendResponse((*buf)[:0], req, subprotocol, extensions, extra)
 	*buf = response[:0]
 	if err != nil {
 		ws.endpoint.log.Error("engine: ShouldUpgrade returned a header that may not be sent", "err", err)

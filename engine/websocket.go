@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -25,6 +26,7 @@ type WebSocket struct {
 
 	fragments OpCode // of the message begun by SendFragment; 0: none; guarded by the lock of conn
 	failed    bool   // nothing received counts any more; owned by the loop
+	agreed    agreement
 
 	// Set once, under the lock of conn.
 	member atomic.Pointer[member] // nil until it subscribes
@@ -53,6 +55,7 @@ type endpoint struct {
 	reader     codec.ReaderConfig
 	policy     loop.WritePolicy
 	callbacks  Callbacks
+	compressor *compressor // nil: no compression
 	hub        *hub        // nil for a client
 	dispatcher *dispatcher // nil: callbacks run on the loop
 	log        *slog.Logger
@@ -77,8 +80,9 @@ func newEndpoint(role codec.Role, limits Limits, callbacks Callbacks, log *slog.
 // extras hold what a connection needs rarely or once.
 type extras struct {
 	subprotocol string
-	lane        *lane // of the worker pool
-	slow        *Slow // nil: that of the server or the topic
+	takeover    *takeover // nil: no context takeover
+	lane        *lane     // of the worker pool
+	slow        *Slow     // nil: that of the server or the topic
 	value       any
 	done        chan struct{}
 	ended       bool   // OnClose has returned
@@ -185,8 +189,13 @@ func (ws *WebSocket) Subprotocol() string {
 }
 
 // Extensions returns the value of Sec-WebSocket-Extensions agreed in the
-// opening handshake; "" as long as none is offered or accepted. Any goroutine.
-func (ws *WebSocket) Extensions() string { return "" }
+// opening handshake; "" for none (RFC 6455 section 9.1). Any goroutine.
+func (ws *WebSocket) Extensions() string {
+	if ws.agreed.variant == plain {
+		return ""
+	}
+	return handshake.FormatDeflate(ws.agreed.params)
+}
 
 // SetValue attaches v to the connection. Any goroutine.
 func (ws *WebSocket) SetValue(v any) {

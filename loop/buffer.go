@@ -14,6 +14,9 @@ func NewShared(b []byte) *Shared { return &Shared{b: b} }
 // Len returns the number of bytes.
 func (s *Shared) Len() int { return len(s.b) }
 
+// Bytes returns the bytes, which must not be changed.
+func (s *Shared) Bytes() []byte { return s.b }
+
 // AppendTo appends the bytes to dst and returns the longer slice.
 func (s *Shared) AppendTo(dst []byte) []byte { return append(dst, s.b...) }
 

@@ -1,0 +1,285 @@
+package engine
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/gobwas/ws/wsflate"
+
+	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/handshake"
+)
+
+// Compression turns on permessage-deflate (RFC 7692) where the other side
+// agrees. The zero value compresses each message by itself: no memory is held
+// between messages, and what is published is compressed once for all
+// subscribers.
+//
+// It is off unless it is asked for: it costs many times the CPU of a plain
+// message, gains little on the short ones of a chat, and where secrets and text
+// of an attacker are compressed together, the length tells of the secrets.
+type Compression struct {
+	// ServerContextTakeover lets the server refer back to the messages it sent
+	// before, and ClientContextTakeover the client (section 7.1.1), unless the
+	// other side forbids it. Similar messages become much smaller. Each
+	// direction takes memory for as long as the connection lives: see Memory.
+	//
+	// What is published refers to nothing, so that it is compressed once. The
+	// next message sent to this connection alone begins anew.
+	ServerContextTakeover bool
+	ClientContextTakeover bool
+
+	// ServerMaxWindowBits and ClientMaxWindowBits bound how far back each side
+	// refers: 8 to 15 for 256 bytes to 32 KiB (section 7.1.2). Default: 15. A
+	// server with ClientMaxWindowBits below 15 declines clients that cannot
+	// bound theirs. What is published is compressed once for each size in use.
+	ServerMaxWindowBits int
+	ClientMaxWindowBits int
+
+	// Threshold is the size in bytes from which messages are compressed.
+	// Default: 256, as shorter ones rarely shrink by more than their share of a
+	// TCP segment; 1 for all.
+	Threshold int
+
+	// Memory is the most bytes that a server sets aside for context takeover of
+	// all connections together. Connections beyond it are compressed without.
+	// Default: 64 MiB; off if negative. Dial does not look at it.
+	Memory int
+
+	// MaxRatio is how many times its compressed size a received message of more
+	// than 64 KiB may have. Default: off, as honest ones of zeros or blanks reach
+	// a thousand, and Limits.MaxMessage bounds what inflates, while it inflates.
+	// The refusal is 1009.
+	MaxRatio int
+}
+
+// compressor is the permessage-deflate of one endpoint.
+type compressor struct {
+	// Immutable.
+	options  Compression
+	role     codec.Role
+	reader   codec.ReaderConfig // of connections that agreed on it
+	limit    codec.InflateLimit
+	minFrame int // size of the plain frame of a message of Threshold bytes
+
+	conns    atomic.Int64  // that agreed on it
+	reserved atomic.Int64  // bytes for takeover
+	messages atomic.Uint64 // compressed
+}
+
+// newCompressor returns nil without options.
+func newCompressor(options *Compression, e *endpoint) *compressor {
+	if options == nil {
+		return nil
+	}
+	c := &compressor{options: *options, role: e.role, reader: e.reader}
+	for _, bits := range [...]*int{&c.options.ServerMaxWindowBits, &c.options.ClientMaxWindowBits} {
+		setDefault(bits, codec.MaxWindowBits)
+		*bits = min(max(*bits, codec.MinWindowBits), codec.MaxWindowBits)
+	}
+	setDefault(&c.options.Threshold, 256)
+	setDefault(&c.options.Memory, 64<<20)
+	if c.role == codec.Client {
+		c.options.Memory = -1
+	}
+	c.reader.Rsv1 = true
+	setDefault(&c.options.MaxRatio, -1)
+	c.limit = codec.InflateLimit{MaxMessage: e.limits.MaxMessage, MaxRatio: c.options.MaxRatio}
+	var head [codec.MaxHeaderSize]byte
+	c.minFrame = c.options.Threshold + codec.PutHeader(&head, codec.Header{Length: int64(c.options.Threshold)})
+	return c
+}
+
+// variant is a way in which a message goes out: plain, or compressed within a
+// window of some size.
+type variant uint8
+
+const (
+	plain    variant = 0
+	variants         = 1 + codec.MaxWindowBits - codec.MinWindowBits + 1
+)
+
+func variantOf(windowBits int) variant { return variant(windowBits - codec.MinWindowBits + 1) }
+
+func (v variant) windowBits() int { return int(v) + codec.MinWindowBits - 1 }
+
+// agreement is what the two sides of a connection settled. The zero value is no
+// compression. Immutable once the connection is open.
+type agreement struct {
+	variant  variant // of what this side sends, if it is of Threshold bytes
+	takeover uint8
+	params   wsflate.Parameters
+}
+
+// The bits of agreement.takeover.
+const (
+	sendsInContext    uint8 = 1 << iota // this side refers back to what it sent
+	receivesInContext                   // the peer does
+)
+
+// settle says what params mean for this side.
+func (c *compressor) settle(params wsflate.Parameters) agreement {
+	own, peer := c.sides(params)
+	a := agreement{variant: variantOf(own.bits), params: params}
+	if own.takeover {
+		a.takeover |= sendsInContext
+	}
+	if peer.takeover {
+		a.takeover |= receivesInContext
+	}
+	return a
+}
+
+// side is how one side of a connection compresses.
+type side struct {
+	bits     int
+	takeover bool
+}
+
+// sides returns how this side is going to compress, which may be less than was
+// agreed (RFC 7692 section 7.1), and how the peer may.
+func (c *compressor) sides(params wsflate.Parameters) (own, peer side) {
+	server := side{windowBits(params.ServerMaxWindowBits), !params.ServerNoContextTakeover}
+	client := side{windowBits(params.ClientMaxWindowBits), !params.ClientNoContextTakeover}
+	if c.role == codec.Server {
+		return server, client
+	}
+	client.bits = min(client.bits, c.options.ClientMaxWindowBits)
+	client.takeover = client.takeover && c.options.ClientContextTakeover
+	return client, server
+}
+
+func windowBits(agreed wsflate.WindowBits) int {
+	if !agreed.Defined() {
+		return codec.MaxWindowBits // §7.1.2
+	}
+	return int(agreed)
+}
+
+// answer settles what the client of ws offers, and returns the value of
+// Sec-WebSocket-Extensions for the answer. On the loop.
+func (c *compressor) answer(ws *WebSocket, req *handshake.Request) string {
+	if c == nil {
+		return ""
+	}
+	params, ok := handshake.NegotiateDeflate(req, handshake.DeflateOptions{
+		ServerMaxWindowBits:   c.options.ServerMaxWindowBits,
+		ClientMaxWindowBits:   c.options.ClientMaxWindowBits,
+		ServerContextTakeover: c.options.ServerContextTakeover,
+		ClientContextTakeover: c.options.ClientContextTakeover,
+	})
+	if !ok {
+		return ""
+	}
+	if !c.reserve(c.cost(params)) { // §7.1.1: a server may forbid both, asked or not
+		params.ServerNoContextTakeover, params.ClientNoContextTakeover = true, true
+	}
+	c.agree(ws, params)
+	return handshake.FormatDeflate(params)
+}
+
+// offer returns the value of Sec-WebSocket-Extensions for a request.
+func (c *compressor) offer() string {
+	if c == nil {
+		return ""
+	}
+	params := wsflate.Parameters{
+		ServerNoContextTakeover: !c.options.ServerContextTakeover,
+		ClientNoContextTakeover: !c.options.ClientContextTakeover,
+		ClientMaxWindowBits:     1, // without a value (§7.1.2.2): whatever the server likes
+	}
+	if bits := c.options.ServerMaxWindowBits; bits < codec.MaxWindowBits {
+		params.ServerMaxWindowBits = wsflate.WindowBits(bits)
+	}
+	if bits := c.options.ClientMaxWindowBits; bits < codec.MaxWindowBits {
+		params.ClientMaxWindowBits = wsflate.WindowBits(bits)
+	}
+	return handshake.FormatDeflate(params)
+}
+
+// cost returns the bytes that takeover by params may come to hold.
+func (c *compressor) cost(params wsflate.Parameters) (n int64) {
+	own, peer := c.sides(params)
+	for _, s := range [...]side{own, peer} {
+		if s.takeover {
+			n += takeoverSize + int64(1)<<s.bits
+		}
+	}
+	return n
+}
+
+// reserve sets n bytes aside if the budget has them.
+func (c *compressor) reserve(n int64) bool {
+	if c.reserved.Add(n) <= int64(c.options.Memory) || n == 0 || c.options.Memory < 0 {
+		return true
+	}
+	c.reserved.Add(-n)
+	return false
+}
+
+// accept takes what the server of ws answered, nil if it declined. On the loop.
+func (c *compressor) accept(ws *WebSocket, params *wsflate.Parameters) {
+	if params != nil {
+		c.reserve(c.cost(*params)) // which is not bound here
+		c.agree(ws, *params)
+	}
+}
+
+// agree makes ws, which is not open yet, a connection with compression. What
+// takeover costs was reserved. On the loop.
+func (c *compressor) agree(ws *WebSocket, params wsflate.Parameters) {
+	c.conns.Add(1)
+	ws.reader.Init(&c.reader)
+	ws.agreed = c.settle(params)
+	if ws.agreed.takeover == 0 {
+		return
+	}
+	own, peer := c.sides(params)
+	x := new(takeover)
+	if own.takeover {
+		x.sent = codec.NewWindow(own.bits)
+	}
+	if peer.takeover {
+		x.received = codec.NewWindow(peer.bits)
+	}
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	ws.extrasLocked().takeover = x
+}
+
+// leave gives back what ws has of compression, when it has ended. On the loop.
+func (c *compressor) leave(ws *WebSocket) {
+	if ws.agreed.variant == plain {
+		return
+	}
+	c.conns.Add(-1)
+	c.reserved.Add(-c.cost(ws.agreed.params))
+	if ws.agreed.takeover != 0 {
+		ws.conn.Lock()
+		defer ws.conn.Unlock()
+		ws.extras.takeover = nil
+	}
+}
+
+// takeover is what a connection keeps from message to message.
+type takeover struct {
+	sent     *codec.Window // guarded by the lock of conn; nil: no takeover
+	received *codec.Window // owned by the loop; nil: no takeover
+}
+
+// takeoverSize is what a window takes besides its bytes.
+const takeoverSize = int64(unsafe.Sizeof(takeover{}) + unsafe.Sizeof(codec.Window{}))
+
+// size returns the bytes that x holds. On the loop, under the lock of conn.
+func (x *takeover) size() int {
+	if x == nil {
+		return 0
+	}
+	n := 0
+	for _, w := range [...]*codec.Window{x.sent, x.received} {
+		if w != nil {
+			n += int(takeoverSize) + w.Size()
+		}
+	}
+	return n
+}

@@ -1,0 +1,200 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// Whoever compresses or inflates borrows what it takes for that long: as many
+// exist as loops and senders are at it at the same time.
+var (
+	inflaters = sync.Pool{New: func() any { return codec.NewInflater() }}
+	deflaters [variants]sync.Pool // by variant; plain: unused
+)
+
+// appendCompressed appends p as v has it. w is nil without context takeover.
+func (c *compressor) appendCompressed(dst, p []byte, v variant, w *codec.Window) []byte {
+	c.messages.Add(1)
+	d, _ := deflaters[v].Get().(*codec.Deflater)
+	if d == nil {
+		d = codec.NewDeflater(v.windowBits())
+	}
+	dst = d.AppendMessage(dst, p, w)
+	deflaters[v].Put(d)
+	return dst
+}
+
+// deliverCompressed gives a message to its callback as it was before
+// compression.
+func (ws *WebSocket) deliverCompressed(ev *codec.Event) {
+	f := inflaters.Get().(*codec.Inflater)
+	defer func() {
+		f.Release()
+		inflaters.Put(f)
+	}()
+	p, err := f.Inflate(ev.Payload, ws.received(), ws.endpoint.compressor.limit)
+	if err == nil && ev.OpCode == Text && !utf8.Valid(p) {
+		err = codec.ErrInvalidUTF8 // §8.1
+	}
+	if err != nil {
+		ws.failProtocol(err)
+		return
+	}
+	ws.deliverMessage(ev.OpCode, p, true)
+	loop.Poison(p)
+}
+
+// received returns what the peer may refer back to.
+func (ws *WebSocket) received() *codec.Window {
+	if ws.agreed.takeover&receivesInContext == 0 {
+		return nil
+	}
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	return ws.extras.takeover.received
+}
+
+// compresses says whether a message of n bytes goes out compressed.
+func (ws *WebSocket) compresses(n int) bool {
+	return ws.agreed.variant != plain && n >= ws.endpoint.compressor.options.Threshold
+}
+
+// sendCompressed sends p as one message. What does not shrink by itself goes out
+// as it is; in a context it goes out compressed in any case, which costs a few
+// bytes and not the context.
+func (ws *WebSocket) sendCompressed(op OpCode, p []byte) error {
+	if ws.state.Load() != stateOpen {
+		return ErrClosed // before it is compressed for nothing
+	}
+	if ws.agreed.takeover&sendsInContext != 0 {
+		return ws.sendInContext(op, p)
+	}
+	buf := scratch.Get().(*[]byte)
+	defer putScratch(buf)
+	*buf = ws.endpoint.compressor.appendCompressed((*buf)[:0], p, ws.agreed.variant, nil)
+	if len(*buf) >= len(p) {
+		return ws.sendFrame(op, op, true, false, p)
+	}
+	return ws.sendFrame(op, op, true, true, *buf)
+}
+
+// sendInContext is sendCompressed with context takeover: messages are compressed
+// in the order in which they are sent, so under the lock.
+func (ws *WebSocket) sendInContext(op OpCode, p []byte) error {
+	buf := scratch.Get().(*[]byte)
+	defer putScratch(buf)
+	ws.lockSend()
+	defer ws.conn.Unlock()
+	frame, err := ws.nextFrameLocked(op, op)
+	if err != nil {
+		return err
+	}
+	sent := ws.extras.takeover.sent
+	*buf = ws.endpoint.compressor.appendCompressed((*buf)[:0], p, ws.agreed.variant, sent)
+	if err = ws.writeFrameLocked(frame, true, true, *buf); err != nil {
+		sent.Reset() // the peer does not get what the next message would refer to
+	}
+	ws.sentFrameLocked(op, true, err)
+	return err
+}
+
+// frames are one message for many connections of servers: plain, and compressed
+// in each variant that somebody asks for. Immutable but for what is made when it
+// is first asked for; any goroutine may ask.
+type frames struct {
+	plain  loop.Shared
+	packed atomic.Pointer[[variants]packed] // by variant; plain: unused
+}
+
+// packed is one variant of a message.
+type packed struct {
+	making sync.Mutex
+	frame  atomic.Pointer[loop.Shared] // nil: nobody asked yet
+}
+
+func newFrames(op OpCode, payload []byte) *frames {
+	frame := codec.AppendFrame(make([]byte, 0, codec.MaxHeaderSize+len(payload)), op, true, payload)
+	return &frames{plain: *loop.NewShared(frame)}
+}
+
+// size is that of the plain frame: what counts where it is not known yet, or not
+// the same for all, how the message goes out.
+func (m *frames) size() int { return m.plain.Len() }
+
+// in returns m as v has it: the plain frame for messages below the threshold of
+// c, which is nil for nobody but plain ones, and for those that do not shrink.
+func (m *frames) in(v variant, c *compressor) *loop.Shared {
+	if v == plain || m.plain.Len() < c.minFrame {
+		return &m.plain
+	}
+	all := m.packed.Load()
+	if all == nil {
+		m.packed.CompareAndSwap(nil, new([variants]packed))
+		all = m.packed.Load()
+	}
+	one := &all[v]
+	if frame := one.frame.Load(); frame != nil {
+		return frame
+	}
+	one.making.Lock()
+	defer one.making.Unlock()
+	frame := one.frame.Load()
+	if frame == nil {
+		frame = m.pack(v, c)
+		one.frame.Store(frame)
+	}
+	return frame
+}
+
+// pack compresses m.
+func (m *frames) pack(v variant, c *compressor) *loop.Shared {
+	buf := scratch.Get().(*[]byte)
+	defer putScratch(buf)
+	whole := m.plain.Bytes()
+	h, n, _ := codec.ParseHeader(whole) // newFrames made it
+	*buf = c.appendCompressed((*buf)[:0], whole[n:], v, nil)
+	if len(*buf) >= len(whole)-n {
+		return &m.plain
+	}
+	frame := make([]byte, 0, codec.MaxHeaderSize+len(*buf))
+	return loop.NewShared(codec.AppendCompressedFrame(frame, h.OpCode, true, *buf))
+}
+
+// note notes in shared what is there of m.
+func (m *frames) note(shared map[*byte]int) {
+	m.plain.Note(shared)
+	all := m.packed.Load()
+	if all == nil {
+		return
+	}
+	for i := range all {
+		if frame := all[i].frame.Load(); frame != nil {
+			frame.Note(shared)
+		}
+	}
+}
+
+// frameLocked returns m as ws gets it. Under the lock of conn, for a frame that
+// is written next.
+func (ws *WebSocket) frameLocked(m *frames) *loop.Shared {
+	if ws.agreed.variant == plain {
+		return &m.plain
+	}
+	frame := m.in(ws.agreed.variant, ws.endpoint.compressor)
+	if frame != &m.plain {
+		ws.forgetSentLocked()
+	}
+	return frame
+}
+
+// forgetSentLocked keeps the next message from referring back to what was sent
+// before a frame that many connections share: the distances would be wrong.
+func (ws *WebSocket) forgetSentLocked() {
+	if ws.agreed.takeover&sendsInContext != 0 {
+		ws.extras.takeover.sent.Reset()
+	}
+}

@@ -98,7 +98,7 @@ func (d *dialer) attempt(ctx context.Context, t target) (*WebSocket, error) {
 	}
 	tr, err := d.transport(ctx, t)
 	if err != nil {
-		return nil, causeOf(ctx, err)
+		return nil, err
 	}
 	c.received = tr.received
 	ws, err := d.adopt(tr, c)
@@ -134,14 +134,6 @@ func (d *dialer) adopt(tr transport, first opening) (*WebSocket, error) {
 		clients.release()
 	}
 	return ws, err
-}
-
-// causeOf prefers what ended ctx to how that showed.
-func causeOf(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
-	return err
 }
 
 // header is what a request to t has besides the handshake's own.

@@ -27,7 +27,10 @@ func (d *dialer) transport(ctx context.Context, t target) (transport, error) {
 		return d.tunnel(ctx, via, t)
 	}
 	nc, err := d.netDial(ctx, t.hostport)
-	return transport{conn: nc}, err
+	if err != nil {
+		return transport{}, causeOf(ctx, err)
+	}
+	return transport{conn: nc}, nil
 }
 
 // proxy returns the proxy for t, nil if there is none.
@@ -56,4 +59,12 @@ func (d *dialer) netDial(ctx context.Context, hostport string) (net.Conn, error)
 		dialer.Control = loop.BindLate
 	}
 	return dialer.DialContext(ctx, "tcp", hostport)
+}
+
+// causeOf prefers what ended ctx to how that showed.
+func causeOf(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
 }

@@ -11,31 +11,52 @@ import (
 
 // Adopt moves an established connection to a loop of the group, with h as its
 // handler: the descriptor is duplicated and nc is closed. nc must give access
-// to its descriptor (*net.TCPConn, *net.UnixConn). Bytes that were read from
-// nc before are the caller's to hand to h. OnOpen follows on the loop, or
-// OnClose. Any goroutine.
+// to its descriptor (*net.TCPConn, *net.UnixConn), or be a *tls.Conn of
+// NewTLSListener or Detach whose handshake is finished, and which stays
+// encrypted; nobody else may use it any more. Bytes that were read from nc
+// before are the caller's to hand to h; what a *tls.Conn read ahead is not lost.
+// OnOpen follows on the loop, or OnClose. Any goroutine.
 func (g *Group) Adopt(nc net.Conn, h Handler, policy *WritePolicy) error {
-	fd, err := duplicate(nc)
+	raw, fd := nc, -1
+	t, err := layerOf(nc)
+	if t != nil {
+		raw = t.nc
+	}
+	if err == nil {
+		fd, err = duplicate(raw)
+	}
 	if err != nil {
 		return fmt.Errorf("loop: adopt %T: %w", nc, err)
 	}
 	l, c := g.pick(), h.LoopConn()
 	c.bind(l, h, policy)
-	if err := l.Do(func() { c.open(fd, adopted) }); err != nil {
+	if err := l.Do(func() { c.adopt(fd, t) }); err != nil {
 		c.unbind()
 		_ = unix.Close(fd)
 		return err
 	}
-	_ = nc.Close() // the duplicate is what counts
+	_ = raw.Close() // the duplicate is what counts
 	return nil
+}
+
+// adopt opens c, which was the transport of t if that is not nil. Loop only.
+func (c *Conn) adopt(fd int, t *tlsLayer) {
+	if t != nil {
+		t.moveToLoop(c)
+	}
+	c.open(fd, adopted)
+	if t != nil && !c.gone {
+		c.resumeSealed()
+	}
 }
 
 // errDetached marks a connection whose end is not told to anyone.
 var errDetached = errors.New("detached")
 
 // Detach takes the connection away from the loop and returns it as a net.Conn
-// that the caller owns. No event follows; what is queued must have been sent.
-// If it fails, the connection goes on as before. Loop only.
+// that the caller owns: a *tls.Conn if it is encrypted. No event follows; what
+// is queued must have been sent, and a TLS handshake must be over. If it fails,
+// the connection goes on as before. Loop only.
 func (c *Conn) Detach() (net.Conn, error) {
 	if c.gone {
 		return nil, ErrClosed
@@ -45,9 +66,15 @@ func (c *Conn) Detach() (net.Conn, error) {
 	if c.out != nil {
 		return nil, errors.New("loop: detach with bytes still queued; wait for OnDrain")
 	}
+	if c.tls != nil && c.tls.handshake != nil {
+		return nil, errors.New("loop: detach during a TLS handshake; wait for its end")
+	}
 	nc, err := netConn(int(c.fd))
 	if err != nil {
 		return nil, fmt.Errorf("loop: detach: %w", err)
+	}
+	if c.tls != nil {
+		nc = c.tls.moveToSocketLocked(nc)
 	}
 	c.gone = true
 	c.flags |= dead | adopted // nc is a duplicate

@@ -98,23 +98,27 @@ const closing = closeNow | closeReset | closeFlush | closeLinger
 // Conn is one connection: bytes over a descriptor. Embed it in a Handler. Its
 // zero value is ready to be opened, once.
 type Conn struct {
-	timer timer // owned by the loop; the rest stands together, as events touch it
+	// Owned by the loop. The rest stands together, as events touch it.
+	timer links
+	due   uint32 // the low bits of a tick since the group started
+	armed bool   // it is in the wheel
+	swept bool   // its time has come, and it is not told yet
+	gone  bool   // ended: waits for bury
+
+	want interest // guarded by mu
 
 	// Immutable after it is opened.
 	loop    *Loop
 	handler Handler
 	policy  *WritePolicy
 
-	// Owned by the loop.
-	gone bool // ended: waits for bury
-
 	// Guarded by mu.
-	want  interest
 	flags flags
 	errno uint16 // why a write failed
 	fd    int32
 	mu    sync.Mutex
-	out   *outbox // nil: nothing is queued
+	out   *outbox   // nil: nothing is queued
+	tls   *tlsLayer // nil: not encrypted; set on the loop, which reads it without mu
 }
 
 // Loop returns the loop that owns the connection; nil before it is opened. Any
@@ -197,6 +201,9 @@ func (c *Conn) setPaused(paused bool) {
 	}
 	c.flags ^= readPaused
 	c.updateInterestLocked()
+	if !paused && c.tls != nil {
+		c.postLocked() // what was decrypted, or received, and is not delivered
+	}
 }
 
 // Unread says whether something waits to be read, be it the end: what the peer
@@ -204,6 +211,9 @@ func (c *Conn) setPaused(paused bool) {
 func (c *Conn) Unread() bool {
 	if c.gone {
 		return false
+	}
+	if c.tls != nil && c.tls.unread {
+		return true
 	}
 	var b [1]byte
 	_, _, err := unix.Recvfrom(int(c.fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)

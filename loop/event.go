@@ -46,6 +46,9 @@ func (c *Conn) attend() {
 		c.enter()
 		c.leave()
 	}
+	if c.tls != nil && !c.gone {
+		c.resumeSealed()
+	}
 }
 
 // enter corks c and returns its flags of that moment.
@@ -103,12 +106,13 @@ func (c *Conn) settleLocked() (drain bool, over error) {
 		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 		return false, errLocal
 	case c.flags&closeNow != 0:
+		c.partLocked()
 		return false, errLocal
-	case c.flags&closeFlush != 0 && c.out == nil:
+	case c.flags&closeFlush != 0 && c.out == nil && c.farewellLocked():
 		return false, errLocal
-	case c.flags&(closeLinger|connecting) == closeLinger|connecting && c.out == nil:
+	case c.flags&closeLinger != 0 && c.out == nil && c.openingLocked():
 		return false, errLocal
-	case c.flags&(closeLinger|finSent) == closeLinger && c.out == nil:
+	case c.flags&(closeLinger|finSent) == closeLinger && c.out == nil && c.farewellLocked():
 		if err := unix.Shutdown(int(c.fd), unix.SHUT_WR); err != nil {
 			return false, errLocal // the peer is gone: nobody reads last words
 		}
@@ -119,7 +123,7 @@ func (c *Conn) settleLocked() (drain bool, over error) {
 		c.flags = c.flags&^emptyArmed | notified
 		c.summonLocked()
 	}
-	if c.flags&drainArmed != 0 && c.QueuedLocked() <= c.policy.Low && c.flags&closing == 0 {
+	if c.flags&drainArmed != 0 && c.QueuedLocked() <= c.policy.Low && c.flags&closing == 0 && !c.openingLocked() {
 		c.flags &^= drainArmed
 		return true, nil
 	}
@@ -132,10 +136,23 @@ func (c *Conn) summonLocked() {
 	if c.flags&(dead|posted) != 0 || c.flags&corked != 0 && c.flags&notified == 0 {
 		return
 	}
+	c.postLocked()
+}
+
+// postLocked gets the loop to attend to c after the event that is under way.
+func (c *Conn) postLocked() {
+	if c.flags&posted != 0 {
+		return
+	}
 	c.flags |= posted
 	if c.loop.post(mail{c: c}) != nil {
 		c.flags &^= posted // the loop has ended, and closed c
 	}
+}
+
+// openingLocked says that bytes of the handler cannot be sent yet.
+func (c *Conn) openingLocked() bool {
+	return c.flags&connecting != 0 || c.tls != nil && c.tls.handshake != nil
 }
 
 // updateInterestLocked tells the poller what c waits for now.
@@ -152,11 +169,15 @@ func (c *Conn) updateInterestLocked() {
 }
 
 func (c *Conn) wantLocked() (want interest) {
-	if c.flags&(readPaused|connecting) == 0 {
+	if c.flags&(readPaused|connecting) == 0 && (c.tls == nil || !c.tls.fullLocked()) {
 		want |= readable
 	}
-	if c.flags&connecting != 0 || c.out != nil && c.out != c.loop.cork {
-		want |= writable // what is corked was not offered to the socket yet
+	switch {
+	case c.flags&connecting != 0:
+		want |= writable
+	case c.out == nil || c.out == c.loop.cork: // what is corked was not offered to the socket yet
+	case c.tls == nil || c.tls.sendsLocked(c.out):
+		want |= writable
 	}
 	return want
 }
@@ -219,6 +240,10 @@ func (c *Conn) writeReady() {
 const readsPerEvent = 8
 
 func (c *Conn) readReady(ev interest) {
+	if c.tls != nil {
+		c.readSealed(ev)
+		return
+	}
 	buf := c.loop.buf
 	for range readsPerEvent {
 		f := c.enter()
@@ -238,7 +263,7 @@ func (c *Conn) readReady(ev interest) {
 			c.readEnded(f, err)
 			return
 		}
-		if c.gone || n < len(buf) && ev&hangup == 0 {
+		if c.gone || c.tls != nil || n < len(buf) && ev&hangup == 0 {
 			return
 		}
 	}

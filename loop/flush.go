@@ -30,6 +30,8 @@ func (c *Conn) keepLocked() {
 		own.segs = append(own.segs, s)
 		cork.segs[i] = segment{}
 	}
+	own.size += len(cork.sealed.b)
+	own.sealed, cork.sealed = cork.sealed, segment{}
 	cork.reset()
 	c.out = own
 }
@@ -38,6 +40,10 @@ func (c *Conn) keepLocked() {
 // says that nothing is left to queue: all was sent, or the connection broke;
 // otherwise sent counts the bytes of head and body that went.
 func (c *Conn) gatherLocked(head, body []byte) (sent int, done bool) {
+	if c.tls != nil {
+		c.writeSealedLocked(head, body)
+		return 0, true
+	}
 	var queued []byte
 	if c.out != nil {
 		queued = c.out.segs[0].b
@@ -70,6 +76,9 @@ func (c *Conn) gatherLocked(head, body []byte) (sent int, done bool) {
 func (c *Conn) flushLocked() (ok bool) {
 	if c.flags&connecting != 0 {
 		return true
+	}
+	if c.tls != nil {
+		return c.flushSealedLocked()
 	}
 	o, g := c.out, c.loop.gather
 	if o == c.loop.cork && len(o.segs) == 1 && o.size <= maxSend { // what most events end with

@@ -45,6 +45,10 @@ type Config struct {
 	// in each queue.
 	QueueBudget  int
 	OnOverBudget func(l *Loop)
+	// MaxHandshakes is how many TLS handshakes may be under way in the group; 0
+	// means 1024. Each has a goroutine and up to about 150 KiB. More wait in turn
+	// with their bytes unread.
+	MaxHandshakes int
 	// Logger receives what no caller can be told; nil means slog.Default().
 	Logger *slog.Logger
 }
@@ -52,6 +56,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Loops <= 0 {
 		c.Loops = max(1, runtime.NumCPU())
+	}
+	if c.MaxHandshakes <= 0 {
+		c.MaxHandshakes = defaultMaxHandshakes
 	}
 	if c.BlockedAfter == 0 {
 		c.BlockedAfter = time.Second
@@ -69,6 +76,8 @@ type Group struct {
 	cfg   Config
 	start time.Time // monotonic: wall-clock steps do not move timers
 	loops []*Loop
+
+	handshakes handshakes
 
 	next atomic.Uint32 // round robin over loops
 	done chan struct{} // closed when every loop has ended

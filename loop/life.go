@@ -60,6 +60,9 @@ func (c *Conn) stillborn(err error) {
 	c.fd = -1
 	c.flags |= dead
 	c.dropLocked()
+	if c.tls != nil {
+		c.tls.endLocked()
+	}
 	c.mu.Unlock()
 	c.handler.OnClose(err)
 }
@@ -92,6 +95,9 @@ func (c *Conn) doom(err error) {
 	c.mu.Lock()
 	c.flags |= dead
 	c.dropLocked()
+	if c.tls != nil {
+		c.tls.endLocked()
+	}
 	c.mu.Unlock()
 	c.loop.wheel.disarm(c)
 	c.loop.doomed = append(c.loop.doomed, doomed{c: c, err: err})

@@ -19,11 +19,12 @@ type Loop struct {
 	poller poller
 	accept func(fd int) (int, error) // accept4; tests make it fail
 
-	mailbox mailbox
-	conns   atomic.Int64
-	queued  atomic.Int64 // bytes in outboxes that wait for their sockets
-	over    atomic.Bool  // queued is over the budget, and the loop is told: queues grow no more
-	public  Counters     // counters, as of the last turn; each is atomic
+	mailbox   mailbox
+	conns     atomic.Int64
+	queued    atomic.Int64 // bytes in outboxes that wait for their sockets
+	encrypted atomic.Int64 // connections
+	over      atomic.Bool  // queued is over the budget, and the loop is told: queues grow no more
+	public    Counters     // counters, as of the last turn; each is atomic
 	// What other goroutines count.
 	messagesOut   atomic.Uint64
 	sentElsewhere atomic.Uint64
@@ -46,7 +47,8 @@ type Loop struct {
 	// under the mutex of that connection only.
 	cork *outbox
 
-	gather *gather // scratch of flushes
+	gather *gather     // scratch of flushes
+	tls    *tlsBuffers // nil: no connection was encrypted yet
 }
 
 // gather is what a flush of many buffers is assembled in.
@@ -166,8 +168,8 @@ func (l *Loop) turn() (wait time.Duration, stop bool) {
 func (l *Loop) ring() {
 	due := l.wheel.sweep(l.now)
 	for _, c := range due {
-		if c.timer.swept {
-			c.timer.swept = false
+		if c.swept {
+			c.swept = false
 			c.event((*Conn).timeout)
 		}
 	}

@@ -30,6 +30,7 @@ type segment struct {
 type outbox struct {
 	segs     []segment
 	first    int           // segs before it are sent
+	sealed   segment       // ciphertext of an encrypted connection: goes first
 	size     int           // bytes queued
 	tallied  int           // of them, those that the loop counts
 	sent     int           // bytes given to the socket since something waits
@@ -127,6 +128,9 @@ func (o *outbox) drop(i int) {
 func (o *outbox) reset() {
 	for i := o.first; i < len(o.segs); i++ {
 		o.drop(i)
+	}
+	if o.sealed.chunk != nil {
+		o.releaseSealed()
 	}
 	Poison(o.cork)
 	o.segs, o.first, o.size, o.tallied, o.cork = o.segs[:0], 0, 0, 0, o.cork[:0]

@@ -12,13 +12,8 @@ const (
 	wheelSlots = 512
 )
 
-// timer is a connection's place in the wheel of its loop.
-type timer struct {
-	prev, next *Conn
-	due        uint32 // the low bits of a tick since the group started
-	armed      bool
-	swept      bool // its time has come, and it is not told yet
-}
+// links are a connection's place in the wheel of its loop.
+type links struct{ prev, next *Conn }
 
 // maxTimer is what fits into due with room to compare.
 const maxTimer = 365 * 24 * time.Hour
@@ -39,15 +34,15 @@ func ticksUp(d time.Duration) int64 { return int64((d + tickLength - 1) / tickLe
 // maxTimer from now), replacing an earlier arm.
 func (w *wheel) arm(c *Conn, at time.Duration) {
 	due := uint32(max(ticksUp(at), w.cursor+1))
-	if c.timer.armed {
-		if c.timer.due == due {
+	if c.armed {
+		if c.due == due {
 			return
 		}
 		w.disarm(c)
 	}
 	slot := due % wheelSlots
 	head := w.slots[slot]
-	c.timer = timer{next: head, due: due, armed: true}
+	c.timer, c.due, c.armed, c.swept = links{next: head}, due, true, false
 	if head != nil {
 		head.timer.prev = c
 	}
@@ -57,9 +52,9 @@ func (w *wheel) arm(c *Conn, at time.Duration) {
 
 // disarm takes c out of the wheel if it is in.
 func (w *wheel) disarm(c *Conn) {
-	t := c.timer
-	c.timer = timer{}
-	if !t.armed {
+	t, armed := c.timer, c.armed
+	c.timer, c.armed, c.swept = links{}, false, false
+	if !armed {
 		return
 	}
 	if t.next != nil {
@@ -69,7 +64,7 @@ func (w *wheel) disarm(c *Conn) {
 		t.prev.timer.next = t.next
 		return
 	}
-	slot := t.due % wheelSlots
+	slot := c.due % wheelSlots
 	w.slots[slot] = t.next
 	if t.next == nil {
 		w.occupied[slot/64] &^= 1 << (slot % 64)
@@ -88,9 +83,9 @@ func (w *wheel) sweep(now time.Duration) []*Conn {
 		slot := (tick - n + 1) % wheelSlots
 		for c := w.slots[slot]; c != nil; {
 			next := c.timer.next
-			if int32(c.timer.due-uint32(tick)) <= 0 {
+			if int32(c.due-uint32(tick)) <= 0 {
 				w.disarm(c)
-				c.timer.swept = true
+				c.swept = true
 				w.due = append(w.due, c)
 			}
 			c = next

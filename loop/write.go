@@ -77,6 +77,10 @@ func (c *Conn) WriteSharedLocked(s *Shared, urgent bool) error {
 		c.tallyLocked()
 		return nil
 	}
+	if c.tls != nil {
+		c.writeSealedSharedLocked(s)
+		return nil
+	}
 	sent, done := c.gatherLocked(s.b, nil)
 	if done {
 		return nil
@@ -117,9 +121,10 @@ func (c *Conn) FlushLocked() {
 }
 
 // flushOnLoopLocked is flushLocked for the loop, which counts without atomics.
+// What an encrypted connection sends is counted where it is sent.
 func (c *Conn) flushOnLoopLocked() {
 	before := c.QueuedLocked()
-	if c.flushLocked() {
+	if c.flushLocked() && c.tls == nil {
 		c.loop.counters.BytesOut += uint64(before - c.QueuedLocked())
 	}
 }
@@ -127,7 +132,7 @@ func (c *Conn) flushOnLoopLocked() {
 // flushElsewhereLocked is flushLocked for any goroutine.
 func (c *Conn) flushElsewhereLocked() {
 	before := c.QueuedLocked()
-	if c.flushLocked() {
+	if c.flushLocked() && c.tls == nil {
 		c.loop.sentElsewhere.Add(uint64(before - c.QueuedLocked()))
 	}
 }

@@ -1,0 +1,235 @@
+package loop
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+)
+
+const (
+	recordHeader  = 5
+	maxPlaintext  = 16 << 10                            // RFC 8446 section 5.1
+	maxRecord     = recordHeader + maxPlaintext + 2<<10 // RFC 5246 section 6.2.3
+	sealedSize    = maxRecord + readBufferSize          // a partial record, and one read behind it
+	plaintextSize = sealedSize
+)
+
+// tlsBuffers are what the encrypted connections of a loop share. Owned by the
+// loop.
+type tlsBuffers struct {
+	sealed    [sealedSize]byte
+	plaintext [plaintextSize]byte
+}
+
+// encrypts counts n more encrypted connections. Loop only.
+func (l *Loop) encrypts(n int) {
+	if l.tls == nil {
+		l.tls = new(tlsBuffers)
+	}
+	l.encrypted.Add(int64(n))
+}
+
+// readSealed is readReady for an encrypted connection.
+func (c *Conn) readSealed(ev interest) {
+	t := c.tls
+	buf := c.loop.tls.sealed[maxRecord:]
+	for range readsPerEvent {
+		c.resumeSealed()
+		if c.gone {
+			return
+		}
+		f, full := c.enterSealed()
+		if full || f&(readPaused|connecting) != 0 {
+			c.leave()
+			c.hungUpWhilePaused(f, ev)
+			return
+		}
+		n, err := recv(int(c.fd), buf)
+		c.loop.counters.BytesIn += uint64(max(n, 0))
+		shaking := t.handshake != nil
+		switch {
+		case n <= 0:
+		case shaking:
+			t.handshake.feed(c, buf[:n], false)
+		case f&closing == 0:
+			t.deliver(buf[:n])
+		}
+		c.leave()
+		switch {
+		case c.gone:
+			return
+		case n <= 0 && shaking:
+			c.shakenEnded(f, err)
+			return
+		case n <= 0:
+			c.readEnded(f, err)
+			return
+		case t.end != nil:
+			c.sealedEnded()
+			return
+		case n < len(buf) && ev&hangup == 0:
+			return
+		}
+	}
+	if edgeTriggered {
+		c.askAgain()
+	}
+}
+
+// enterSealed is enter; full says that nothing is to be received.
+func (c *Conn) enterSealed() (f flags, full bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f = c.flags
+	c.flags |= corked
+	return f, c.tls.fullLocked()
+}
+
+// resumeSealed delivers what was received while it could not be. Loop only,
+// outside any event.
+func (c *Conn) resumeSealed() {
+	t := c.tls
+	c.mu.Lock()
+	due := (t.unread || t.end != nil) && t.handshake == nil && c.flags&(readPaused|closing|dead) == 0
+	c.mu.Unlock()
+	if !due {
+		return
+	}
+	if t.end == nil {
+		c.enter()
+		t.deliver(nil)
+		c.leave()
+	}
+	if t.end != nil && !c.gone {
+		c.sealedEnded()
+	}
+}
+
+// sealedEnded acts on the end of what the peer sends. Loop only, outside any
+// event.
+func (c *Conn) sealedEnded() {
+	t := c.tls
+	if t.end != io.EOF {
+		c.doom(fmt.Errorf("loop: TLS: %w", t.end))
+		return
+	}
+	c.mu.Lock()
+	f := c.flags
+	c.mu.Unlock()
+	if f&readPaused != 0 && f&closing == 0 {
+		return // resumeSealed follows
+	}
+	t.end = nil
+	c.readEnded(f, nil)
+}
+
+// deliver decrypts what was kept and what is fresh, and hands it to the handler.
+// Loop only, inside an event.
+func (t *tlsLayer) deliver(fresh []byte) {
+	c, out := t.c, t.c.loop.tls.plaintext[:]
+	for goOn := true; goOn; {
+		c.mu.Lock()
+		n, err := t.openLocked(t.joinLocked(fresh), out)
+		fresh = nil
+		unread := t.unread
+		c.mu.Unlock()
+		if n > 0 {
+			c.handler.OnData(out[:n])
+			Poison(out[:n])
+		}
+		if err == nil && t.eof && !unread {
+			err = io.EOF
+		}
+		t.end = err
+		c.mu.Lock()
+		goOn = unread && err == nil && c.flags&(readPaused|closing|dead) == 0
+		c.mu.Unlock()
+	}
+}
+
+// joinLocked returns what was kept, followed by fresh, which lies where
+// maxRecord bytes are free before it.
+func (t *tlsLayer) joinLocked(fresh []byte) []byte {
+	k := len(t.kept.b)
+	switch {
+	case k == 0:
+		return fresh
+	case len(fresh) == 0:
+		return t.kept.b
+	}
+	sealed := &t.c.loop.tls.sealed
+	copy(sealed[maxRecord-k:], t.kept.b)
+	t.releaseKept()
+	return sealed[maxRecord-k : maxRecord+len(fresh)]
+}
+
+// keepLocked keeps what is left of what joinLocked returned.
+func (t *tlsLayer) keepLocked(rest []byte) {
+	switch {
+	case len(rest) == 0:
+		t.releaseKept()
+	case t.kept.b != nil:
+		t.kept.b = rest
+	case len(rest) > maxChunk:
+		t.kept.b = bytes.Clone(rest)
+	default:
+		ch := getChunk(len(rest))
+		t.kept = segment{b: append(ch.b, rest...), chunk: ch}
+	}
+}
+
+func (t *tlsLayer) releaseKept() {
+	if t.kept.chunk != nil {
+		putChunk(t.kept.chunk)
+	}
+	t.kept = segment{}
+}
+
+// openLocked decrypts src into dst, keeps what is left and returns the number
+// of plaintext bytes. unread says afterwards that dst was too small for all. err
+// is why nothing more will come: io.EOF after close_notify.
+func (t *tlsLayer) openLocked(src, dst []byte) (n int, err error) {
+	err = t.guarded(func() (err error) {
+		n, err = t.readRecordsLocked(src, dst)
+		return err
+	})
+	if err == errNoInput {
+		err = nil
+	}
+	if err != nil && err != io.EOF {
+		t.failed = true
+	}
+	return n, err
+}
+
+func (t *tlsLayer) readRecordsLocked(src, dst []byte) (n int, err error) {
+	raw := t.lend(src)
+	for err == nil && (t.unread || raw == nil || wholeRecord(raw.Bytes())) {
+		t.unread = len(dst)-n < maxPlaintext
+		if t.unread {
+			break
+		}
+		before := 0
+		if raw != nil {
+			before = raw.Len()
+		}
+		var m int
+		m, err = t.conn.Read(dst[n:])
+		n += m
+		if raw != nil && err == errNoInput && raw.Len() == before && wholeRecord(raw.Bytes()) {
+			raw, err = t.stopLending(raw), nil
+		}
+	}
+	t.takeBackLocked(raw)
+	return n, err
+}
+
+// wholeRecord says whether b begins with a record that is all there, or one that
+// is refused for its length.
+func wholeRecord(b []byte) bool {
+	if len(b) < recordHeader {
+		return false
+	}
+	n := recordHeader + int(b[3])<<8 + int(b[4])
+	return n <= len(b) || n > maxRecord
+}

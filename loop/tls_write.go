@@ -1,0 +1,176 @@
+package loop
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// sealRoom is the room that n bytes of plaintext need as ciphertext: the records
+// of a new connection are small, and each costs up to 85 bytes more.
+func sealRoom(n int) int { return n + n/8 + 256 }
+
+// minPiece is the least that is cut off a longer queue to fill a batch.
+const minPiece = 4 << 10
+
+// appendSealed adds ciphertext, which goes before all plaintext.
+func (o *outbox) appendSealed(p []byte) {
+	if o.sealed.chunk == nil {
+		ch := getChunk(len(p))
+		o.sealed = segment{b: ch.b, chunk: ch}
+	}
+	o.sealed.b = append(o.sealed.b, p...)
+	o.size += len(p)
+}
+
+// releaseSealed gives back the buffer of ciphertext, and what is in it.
+func (o *outbox) releaseSealed() {
+	o.size -= len(o.sealed.b)
+	if o.sealed.chunk != nil {
+		putChunk(o.sealed.chunk)
+	}
+	o.sealed = segment{}
+}
+
+// shrinkSealed moves ciphertext that has to wait to a buffer of its size.
+func (o *outbox) shrinkSealed() {
+	s := o.sealed
+	if s.chunk == nil || 2*len(s.b) > cap(s.chunk.b) || cap(s.chunk.b) <= minChunk {
+		return
+	}
+	ch := getChunk(len(s.b))
+	o.sealed = segment{b: append(ch.b, s.b...), chunk: ch}
+	putChunk(s.chunk)
+}
+
+// flushSealedLocked is flushLocked for an encrypted connection: ciphertext
+// first, and nothing is encrypted while some waits.
+func (c *Conn) flushSealedLocked() (ok bool) {
+	t := c.tls
+	for {
+		o := c.out
+		if len(o.sealed.b) == 0 {
+			switch {
+			case o.size == 0 || t.failed:
+				c.releaseLocked()
+				c.updateInterestLocked()
+				return true
+			case t.handshake != nil:
+				o.releaseSealed()
+				c.holdLocked()
+				return true
+			case !t.sealLocked(o):
+				c.failLocked(unix.EPROTO)
+				return false
+			}
+		}
+		n, err := send(int(c.fd), o.sealed.b[:min(len(o.sealed.b), maxSend)])
+		switch {
+		case err == unix.EAGAIN:
+			o.shrinkSealed()
+			c.blockedLocked()
+			return true
+		case err != nil:
+			c.failLocked(errnoOf(err))
+			return false
+		}
+		c.loop.sentElsewhere.Add(uint64(n))
+		o.sealed.b = o.sealed.b[n:]
+		o.size -= n
+		o.sent += n
+	}
+}
+
+// holdLocked keeps what is queued until the handshake is over.
+func (c *Conn) holdLocked() {
+	if c.out == c.loop.cork {
+		c.keepLocked()
+	}
+	c.updateInterestLocked()
+	c.tallyLocked()
+}
+
+// sealLocked encrypts the oldest bytes of o, as many as a buffer takes; false if
+// they cannot be.
+func (t *tlsLayer) sealLocked(o *outbox) bool {
+	if ch := o.sealed.chunk; ch != nil && cap(ch.b) < min(sealRoom(o.size), maxChunk) {
+		o.releaseSealed()
+	}
+	if o.sealed.chunk == nil {
+		o.sealed.chunk = getChunk(sealRoom(o.size))
+	}
+	batch := o.sealed.chunk.b
+	o.sealed.b = batch
+	for o.first < len(o.segs) {
+		left := o.size - len(o.sealed.b)
+		room := (cap(batch) - len(o.sealed.b) - 256) / 9 * 8
+		n := min(left, maxPlaintext, room)
+		if n < min(left, minPiece) {
+			break
+		}
+		p, scratch := o.piece(n)
+		_, err := t.conn.Write(p)
+		if scratch != nil {
+			putChunk(scratch)
+		}
+		if err != nil {
+			return false
+		}
+		o.consume(n)
+	}
+	return true
+}
+
+// piece returns the oldest n bytes of plaintext in one run, in scratch if they
+// are queued in several.
+func (o *outbox) piece(n int) (p []byte, scratch *chunk) {
+	if s := o.segs[o.first]; len(s.b) >= n {
+		return s.b[:n], nil
+	}
+	scratch = getChunk(n)
+	p = scratch.b
+	for _, s := range o.segs[o.first:] {
+		p = append(p, s.b[:min(len(s.b), n-len(p))]...)
+		if len(p) == n {
+			break
+		}
+	}
+	return p, scratch
+}
+
+// writeSealedLocked queues head and body and sends what the socket takes. A
+// large body is encrypted from where it is; what is left of it is copied.
+func (c *Conn) writeSealedLocked(head, body []byte) {
+	o := c.queueLocked()
+	o.append(head)
+	borrowed := len(body) > maxPlaintext
+	if borrowed {
+		o.appendRef(body)
+	} else {
+		o.append(body)
+	}
+	c.flushElsewhereLocked()
+	o = c.out
+	if o == nil {
+		return
+	}
+	if borrowed && o.first < len(o.segs) {
+		last := len(o.segs) - 1
+		rest := o.segs[last].b
+		o.size -= len(rest)
+		o.segs[last] = segment{}
+		o.segs = o.segs[:last]
+		o.append(rest)
+	}
+	c.markLocked()
+	c.tallyLocked()
+}
+
+// writeSealedSharedLocked is writeSealedLocked for shared bytes, which are never
+// copied.
+func (c *Conn) writeSealedSharedLocked(s *Shared) {
+	c.queueLocked().appendRef(s.b)
+	c.flushElsewhereLocked()
+	if c.out != nil {
+		c.markLocked()
+		c.tallyLocked()
+	}
+}

@@ -3,15 +3,19 @@ package engine
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/fanloop-go/fanloop/handshake"
+	"github.com/fanloop-go/fanloop/loop"
 )
 
 // webSide serves requests that ask for no WebSocket with a net/http server,
@@ -59,10 +63,9 @@ func (s *Server) handToHTTP(ws *WebSocket, u *upgrade, head, rest []byte) {
 		return
 	}
 	ws.opening = nil
-	read := make([]byte, 0, len(head)+len(rest))
-	read = append(append(read, head...), rest...)
+	replay := newReplayConn(nc, slices.Concat(head, rest), ws.told())
 	go func() { // Accept may be slow; the loop is not
-		s.web.serve(&replayConn{Conn: nc, read: read})
+		s.web.serve(replay)
 		s.forget()
 	}()
 }
@@ -108,59 +111,36 @@ func (w *webSide) close() error {
 	return w.srv.Close()
 }
 
-// replayConn is a connection whose first bytes were read already.
-type replayConn struct {
-	net.Conn
-	read []byte
-}
-
-func (c *replayConn) Read(p []byte) (int, error) {
-	if len(c.read) == 0 {
-		return c.Conn.Read(p)
-	}
-	n := copy(p, c.read)
-	c.read = c.read[n:]
-	return n, nil
-}
-
-// WriteTo keeps io.Copy from going past what is to be replayed.
-func (c *replayConn) WriteTo(w io.Writer) (int64, error) {
-	var n int64
-	if len(c.read) > 0 {
-		m, err := w.Write(c.read)
-		c.read = c.read[m:]
-		n = int64(m)
-		if err != nil {
-			return n, err
-		}
-	}
-	m, err := io.Copy(w, c.Conn)
-	return n + m, err
-}
-
 func asksForWebSocket(r *http.Request) bool {
 	req, err := fromHTTP(r)
 	return err == nil && req.IsUpgrade()
 }
 
-// addrText is an address that net/http knows.
-type addrText string
+// webPeer is the peer of a request that net/http received.
+type webPeer struct {
+	addr string
+	tls  *tls.ConnectionState
+}
 
-func (a addrText) String() string { return string(a) }
+func (p *webPeer) String() string { return p.addr }
+
+// TLS is for RequestTLS.
+func (p *webPeer) TLS() *tls.ConnectionState { return p.tls }
 
 func fromHTTP(r *http.Request) (*handshake.Request, error) {
 	req, err := handshake.FromHTTP(r.Method, r.RequestURI, r.Host, r.Header, r.Proto, r.ContentLength)
 	if err != nil {
 		return nil, err
 	}
-	req.Peer = addrText(r.RemoteAddr)
+	req.Peer = &webPeer{addr: r.RemoteAddr, tls: r.TLS}
 	return req, nil
 }
 
 // ServeHTTP implements http.Handler: it makes a WebSocket of a request that
 // net/http or a router received, and moves the connection to a loop.
-// ShouldUpgrade runs on the goroutine of the request, OnUpgrade on the loop. A
-// connection that net/http encrypts cannot be moved and gets 501.
+// ShouldUpgrade runs on the goroutine of the request, OnUpgrade on the loop. An
+// encrypted connection can be moved if it came from a [NewTLSListener];
+// otherwise it gets 501.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := s.started(); err != nil {
 		http.Error(w, "the WebSocket engine did not start", http.StatusInternalServerError)
@@ -169,10 +149,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	req, err := fromHTTP(r)
 	if err == nil {
 		err = s.check(req)
-	}
-	if err == nil && r.TLS != nil {
-		err = handshake.Reject(http.StatusNotImplemented,
-			"a TLS connection of net/http cannot move to an event loop; end TLS before this server")
 	}
 	var extra http.Header
 	if err == nil {
@@ -192,13 +168,13 @@ func (s *Server) adopt(w http.ResponseWriter, req *handshake.Request, extra http
 		writeRejection(w, err)
 		return
 	}
-	raw := nc
-	if rc, ok := nc.(*replayConn); ok {
-		buffered = append(buffered, rc.read...)
-		raw = rc.Conn
-	}
+	raw, unread, told := unreplayed(nc)
+	buffered = append(buffered, unread...)
 	_ = raw.SetDeadline(time.Time{}) // net/http's own
 	ws := newWebSocket(s.endpoint, &adoption{server: s, req: req, extra: extra, buffered: buffered})
+	if told != nil {
+		ws.extras = &extras{told: told}
+	}
 	if err := s.enroll(raw, (*handler)(ws)); err != nil {
 		_, _ = nc.Write(handshake.AppendRejection(nil, err)) // gone: nobody to tell
 		_ = nc.Close()
@@ -221,9 +197,23 @@ func (s *Server) enroll(nc net.Conn, h *handler) error {
 	if err := s.group.Adopt(nc, h, &s.endpoint.policy); err != nil {
 		s.conns.Add(-1)
 		s.endpoint.log.Error("engine: cannot take over a connection of net/http", "err", err)
-		return handshake.Reject(http.StatusServiceUnavailable, "connection cannot be taken over")
+		return notAdopted(nc, err)
 	}
 	return nil
+}
+
+// notAdopted tells apart what passes, such as a lack of descriptors, and what
+// the program has to change.
+func notAdopted(nc net.Conn, err error) error {
+	var passes *os.SyscallError
+	if errors.As(err, &passes) || errors.Is(err, loop.ErrStopped) {
+		return handshake.Reject(http.StatusServiceUnavailable, "connection cannot be taken over")
+	}
+	if _, ok := nc.(*tls.Conn); ok {
+		return handshake.Reject(http.StatusNotImplemented,
+			"a TLS connection can move to an event loop only if its listener is that of engine.NewTLSListener")
+	}
+	return handshake.Reject(http.StatusNotImplemented, "only a TCP or unix connection can move to an event loop")
 }
 
 // hijack takes the connection behind w, and what was read of it and not used.

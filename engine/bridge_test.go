@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,86 +17,12 @@ import (
 // returns host:port.
 func mount(t *testing.T, srv *engine.Server) string {
 	t.Helper()
-	if srv.Logger == nil {
-		srv.Logger = slog.New(slog.DiscardHandler)
-	}
-	mux := http.NewServeMux()
-	mux.Handle("/chat", srv)
-	mux.HandleFunc("/page", page)
-	web := httptest.NewServer(mux)
-	t.Cleanup(func() {
-		_ = srv.Close()
-		web.Close()
-	})
-	return strings.TrimPrefix(web.URL, "http://")
+	return mountWith(t, srv, nil)
 }
 
 func page(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	fmt.Fprintf(w, "%s %s %q", r.Method, r.URL.Path, body)
-}
-
-// fronts are the ways by which a connection becomes a WebSocket.
-var fronts = map[string]func(t *testing.T, srv *engine.Server) (addr, before string){
-	"listener": func(t *testing.T, srv *engine.Server) (string, string) { return listen(t, srv), "" },
-	"listener with BlockingUpgrade": func(t *testing.T, srv *engine.Server) (string, string) {
-		srv.BlockingUpgrade = true
-		srv.ShouldUpgrade = func(*handshake.Request) (http.Header, error) { return nil, nil }
-		return listen(t, srv), ""
-	},
-	"net/http": func(t *testing.T, srv *engine.Server) (string, string) { return mount(t, srv), "" },
-	"net/http, second request": func(t *testing.T, srv *engine.Server) (string, string) {
-		return mount(t, srv), "GET /page HTTP/1.1\r\nHost: a\r\n\r\n"
-	},
-	"HTTP side, second request": func(t *testing.T, srv *engine.Server) (string, string) {
-		srv.HTTP = http.HandlerFunc(page)
-		return listen(t, srv), "GET /page HTTP/1.1\r\nHost: a\r\n\r\n"
-	},
-}
-
-// H09
-func TestFrameBehindTheHeadIsDeliveredOnce(t *testing.T) {
-	for name, front := range fronts {
-		t.Run(name, func(t *testing.T) {
-			addr, before := front(t, &engine.Server{Callbacks: echo})
-			early := masked(engine.Text, "first") + masked(engine.Binary, "second")
-			for cut := range map[int]bool{len(early): true, 0: true, 1: true, 7: true, len(early) - 1: true} {
-				c := dialRaw(t, addr)
-				c.send(before + upgradeHead(addr) + early[:cut])
-				if before != "" {
-					c.wantPage()
-				}
-				c.wantUpgraded()
-				c.send(early[cut:] + masked(engine.Text, "third"))
-				c.wantMessage(engine.Text, "first")
-				c.wantMessage(engine.Binary, "second")
-				c.wantMessage(engine.Text, "third")
-				c.send(masked(8, ""))
-				c.wantClose(engine.StatusNoStatusRcvd)
-			}
-		})
-	}
-}
-
-// H09: more than net/http's own buffer, so that the bytes behind the head lie in
-// several places when the connection moves.
-func TestLargeFrameBehindTheHeadIsDeliveredOnce(t *testing.T) {
-	for name, front := range fronts {
-		t.Run(name, func(t *testing.T) {
-			addr, before := front(t, &engine.Server{Callbacks: echo})
-			large := string(pattern(40 << 10))
-			c := dialRaw(t, addr)
-			c.send(before + upgradeHead(addr) + masked(engine.Text, "first") + masked(engine.Binary, large))
-			if before != "" {
-				c.wantPage()
-			}
-			c.wantUpgraded()
-			c.send(masked(engine.Text, "third"))
-			c.wantMessage(engine.Text, "first")
-			c.wantMessage(engine.Binary, large)
-			c.wantMessage(engine.Text, "third")
-		})
-	}
 }
 
 // wantPage reads one answer of page and leaves the connection open.
@@ -192,32 +117,6 @@ func TestServeHTTPKeepsTheConnectionLimit(t *testing.T) {
 	_ = first.Close()
 	eventually(t, "the place of the closed connection", func() bool { return srv.Conns() == 0 })
 	openRaw(t, addr)
-}
-
-func TestServeHTTPOverTLSIs501(t *testing.T) {
-	srv := &engine.Server{Logger: slog.New(slog.DiscardHandler)}
-	web := httptest.NewTLSServer(srv)
-	t.Cleanup(func() {
-		web.Close()
-		_ = srv.Close()
-	})
-	req, err := http.NewRequest(http.MethodGet, web.URL+"/chat", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header = http.Header{
-		"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
-		"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
-	}
-	resp, err := web.Client().Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, _ := bufio.NewReader(resp.Body).ReadString('\n')
-	if resp.StatusCode != http.StatusNotImplemented || !strings.Contains(body, "TLS") {
-		t.Errorf("status %d, body %q; want 501 with the reason", resp.StatusCode, body)
-	}
 }
 
 // noHijack is middleware that hides the connection.

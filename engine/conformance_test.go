@@ -30,25 +30,47 @@ const (
 // nothing.
 func TestConformance(t *testing.T) {
 	addr := listen(t, &engine.Server{Callbacks: echo})
+	eachConformance(t, func(t *testing.T) *rawClient { return openRaw(t, addr) })
+}
+
+// R16: TLS in between changes nothing either, where a record holds an octet and
+// where it holds a part of a message.
+func TestConformanceOverTLS(t *testing.T) {
+	id := newIdentity(t, "server")
+	addr := listenWith(t, &engine.Server{Callbacks: echo}, "127.0.0.1:0", engine.ListenOptions{TLS: id.server()})
+	for name, version := range tlsVersions {
+		t.Run(name, func(t *testing.T) {
+			config := id.client()
+			config.MaxVersion = version
+			eachConformance(t, func(t *testing.T) *rawClient {
+				c := dialRaw(t, addr).secured(config)
+				c.send(upgradeHead(addr))
+				c.wantUpgraded()
+				return c
+			})
+		})
+	}
+}
+
+func eachConformance(t *testing.T, open func(t *testing.T) *rawClient) {
 	for _, c := range conformanceCases() {
 		t.Run(c.name, func(t *testing.T) {
 			all := strings.Join(c.send, "")
-			t.Run("at once", func(t *testing.T) { c.run(t, addr, []string{all}) })
-			t.Run("frame by frame", func(t *testing.T) { c.run(t, addr, c.send) })
+			t.Run("at once", func(t *testing.T) { c.run(t, open(t), []string{all}) })
+			t.Run("frame by frame", func(t *testing.T) { c.run(t, open(t), c.send) })
 			if len(all) <= 512 {
-				t.Run("octet by octet", func(t *testing.T) { c.run(t, addr, octets(all)) })
+				t.Run("octet by octet", func(t *testing.T) { c.run(t, open(t), octets(all)) })
 			}
 		})
 	}
 }
 
-func (c *conformance) run(t *testing.T, addr string, writes []string) {
+func (c *conformance) run(t *testing.T, conn *rawClient, writes []string) {
 	want := strings.Join(c.want, "")
 	if c.end == stays {
 		writes = append(writes[:len(writes):len(writes)], fromClient.ping("still here"))
 		want += fromServer.pong("still here")
 	}
-	conn := openRaw(t, addr)
 	written := make(chan struct{})
 	go func() {
 		defer close(written)

@@ -6,14 +6,14 @@ import "github.com/fanloop-go/fanloop/loop"
 // connection, on the owning loop.
 type handler WebSocket
 
-// opening is the opening handshake of a connection, while it lasts. Owned by
-// the loop.
+// opening is a stage of the opening handshake: PROXY header and TLS may come
+// before that of RFC 6455. Each leads to the next by advance. Owned by the loop.
 type opening interface {
-	// begin: the transport stands.
+	// begin: the transport stands, and the stages before this one are over.
 	begin(ws *WebSocket)
 	// data: bytes arrived.
 	data(ws *WebSocket, b []byte)
-	// timeout: it took too long.
+	// timeout: it took too long, with the stages before it.
 	timeout(ws *WebSocket)
 	// lost: the transport ended before the connection was open.
 	lost(ws *WebSocket, err error)
@@ -26,6 +26,7 @@ func (h *handler) LoopConn() *loop.Conn { return &h.conn }
 func (h *handler) OnOpen() {
 	ws := (*WebSocket)(h)
 	defer ws.guard()
+	ws.conn.SetTimer(ws.endpoint.limits.HandshakeTimeout) // of all the stages
 	ws.opening.begin(ws)
 }
 

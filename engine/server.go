@@ -2,10 +2,10 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -21,8 +21,13 @@ import (
 // and do not change them afterwards. All methods may be called by any goroutine
 // but, as long as they wait, not by a callback.
 type Server struct {
-	// Addr is where ListenAndServe listens, host:port. Default: ":8080".
+	// Addr is where ListenAndServe listens, host:port or unix:path. Default:
+	// ":8080".
 	Addr string
+
+	// TLS, if set, is spoken by what ListenAndServe, Listen and Serve open (wss).
+	// [ListenOptions] says more, and lets listeners differ.
+	TLS *tls.Config
 
 	// ShouldUpgrade decides whether a request becomes a WebSocket. It returns
 	// headers to add to the answer (nil for none), or an error that refuses:
@@ -96,8 +101,10 @@ type Server struct {
 	conns   atomic.Int64 // handshakes included
 	refused atomic.Int64 // those of them that are over the limit and are told so
 
+	bad complaints
+
 	mu        sync.Mutex
-	listeners []*loop.Listener
+	listeners []*listener
 	closing   bool
 	drained   chan struct{} // closed when conns falls to 0 while closing
 }
@@ -153,80 +160,6 @@ func (s *Server) stop(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("engine: stop: %w", context.Cause(ctx))
 	}
-}
-
-// ListenAndServe listens on Addr and serves until Shutdown or Close, which make
-// it return ErrServerClosed.
-func (s *Server) ListenAndServe() error {
-	addr := s.Addr
-	if addr == "" {
-		addr = ":8080"
-	}
-	if _, err := s.Listen(addr); err != nil {
-		return err
-	}
-	<-s.done
-	return ErrServerClosed
-}
-
-// Listen begins to serve on addr (host:port, port 0 for any) besides what the
-// server listens on already, and returns the address it got. It does not wait.
-func (s *Server) Listen(addr string) (net.Addr, error) {
-	ln, err := s.listen(func(cfg loop.ListenConfig) (*loop.Listener, error) { return s.group.Listen(addr, cfg) })
-	if err != nil {
-		return nil, err
-	}
-	return ln.Addr(), nil
-}
-
-// Serve serves connections of a listener that was opened elsewhere, which it
-// takes over and closes, also if it fails. The listener must give access to its descriptor
-// (*net.TCPListener, *net.UnixListener). It returns ErrServerClosed after
-// Shutdown or Close.
-func (s *Server) Serve(nl net.Listener) error {
-	_, err := s.listen(func(cfg loop.ListenConfig) (*loop.Listener, error) { return s.group.Serve(nl, cfg) })
-	if err != nil {
-		_ = nl.Close() // of no use to anyone
-		return err
-	}
-	<-s.done
-	return ErrServerClosed
-}
-
-func (s *Server) listen(open func(loop.ListenConfig) (*loop.Listener, error)) (*loop.Listener, error) {
-	if err := s.started(); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
-		return nil, ErrServerClosed
-	}
-	ln, err := open(loop.ListenConfig{Accept: s.accept, Policy: &s.endpoint.policy})
-	if err != nil {
-		return nil, err
-	}
-	s.listeners = append(s.listeners, ln)
-	return ln, nil
-}
-
-// maxRefusals is how many connections over the limit are told so at the same
-// time. More are reset: a flood must not hold descriptors.
-const maxRefusals = 256
-
-// accept makes the handler of a connection. It runs on the loop that owns it.
-func (s *Server) accept(*loop.Loop) loop.Handler {
-	u := newUpgrade(s)
-	if s.count() {
-		return (*handler)(newWebSocket(s.endpoint, u))
-	}
-	if s.refused.Add(1) > maxRefusals {
-		s.refused.Add(-1)
-		s.forget()
-		return nil
-	}
-	u.overLimit = true
-	return (*handler)(newWebSocket(s.endpoint, u))
 }
 
 // count counts one more connection, and says whether it is within the limit.
@@ -344,7 +277,7 @@ func (s *Server) stopListening(ctx context.Context) error {
 	go func() {
 		defer close(closed)
 		for _, ln := range listeners {
-			_ = ln.Close() // never fails
+			ln.close()
 		}
 	}()
 	select {

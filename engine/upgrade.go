@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -35,7 +36,6 @@ func (u *upgrade) release() {
 }
 
 func (u *upgrade) begin(ws *WebSocket) {
-	ws.conn.SetTimer(ws.endpoint.limits.HandshakeTimeout)
 	if u.overLimit {
 		u.reject(ws, handshake.Reject(http.StatusServiceUnavailable, "too many connections"))
 	}
@@ -250,11 +250,14 @@ func (w *workers) run(fn func()) bool {
 // peer is a WebSocket as its request sees it.
 type peer WebSocket
 
-// String asks the kernel for the peer's address.
+// String gives the address at the moment it is asked for.
 func (p *peer) String() string {
-	addr := p.conn.RemoteAddr()
+	addr := (*WebSocket)(p).RemoteAddr()
 	if addr == nil {
 		return ""
 	}
 	return addr.String()
 }
+
+// TLS is for RequestTLS.
+func (p *peer) TLS() *tls.ConnectionState { return p.conn.TLS() }

@@ -80,9 +80,10 @@ func newEndpoint(role codec.Role, limits Limits, callbacks Callbacks, log *slog.
 // extras hold what a connection needs rarely or once.
 type extras struct {
 	subprotocol string
-	takeover    *takeover // nil: no context takeover
-	lane        *lane     // of the worker pool
-	slow        *Slow     // nil: that of the server or the topic
+	takeover    *takeover  // nil: no context takeover
+	lane        *lane      // of the worker pool
+	slow        *Slow      // nil: that of the server or the topic
+	told        *endpoints // nil: the kernel knows them
 	value       any
 	done        chan struct{}
 	ended       bool   // OnClose has returned
@@ -170,12 +171,33 @@ func (ws *WebSocket) Buffered() int {
 	return n
 }
 
-// RemoteAddr returns the peer's address, asked from the kernel; nil after the
-// end of the connection. Any goroutine.
-func (ws *WebSocket) RemoteAddr() net.Addr { return ws.conn.RemoteAddr() }
+// RemoteAddr returns the peer's address: what a trusted proxy told in its PROXY
+// header, or else what the kernel knows, which after the end of the connection
+// is nil. Any goroutine.
+func (ws *WebSocket) RemoteAddr() net.Addr {
+	if told := ws.told(); told != nil {
+		return told.remote
+	}
+	return ws.conn.RemoteAddr()
+}
 
-// LocalAddr is RemoteAddr for this side.
-func (ws *WebSocket) LocalAddr() net.Addr { return ws.conn.LocalAddr() }
+// LocalAddr is RemoteAddr for this side: where the client connected to, which
+// with a PROXY header is the proxy.
+func (ws *WebSocket) LocalAddr() net.Addr {
+	if told := ws.told(); told != nil {
+		return told.local
+	}
+	return ws.conn.LocalAddr()
+}
+
+func (ws *WebSocket) told() *endpoints {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if ws.extras == nil {
+		return nil
+	}
+	return ws.extras.told
+}
 
 // Subprotocol returns the subprotocol agreed in the opening handshake; "" for
 // none (RFC 6455 section 1.9). Any goroutine.

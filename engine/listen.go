@@ -1,0 +1,199 @@
+package engine
+
+import (
+	"crypto/tls"
+	"errors"
+	"io/fs"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// ListenOptions says how a server takes connections in at one of its
+// addresses. The zero value is plain: ws, and the peer is who connects.
+type ListenOptions struct {
+	// TLS, if set, encrypts the connections (wss). It needs certificates, for
+	// instance by [Certificates.GetCertificate]. It is cloned; "h2" is taken out
+	// of the clone's NextProtos, since a WebSocket is opened by HTTP/1.1 here,
+	// and "http/1.1" stands for an empty list.
+	TLS *tls.Config
+
+	// ProxyProtocol, if set, expects the PROXY header of a proxy in front of the
+	// server, before TLS. nil means none: a header is a malformed request.
+	ProxyProtocol *ProxyProtocol
+
+	// SocketMode is the permissions of the file made for a unix address, such as
+	// 0o660; on Linux they hold from the moment the file exists. Default: what
+	// the umask leaves of 0o777.
+	SocketMode fs.FileMode
+}
+
+// listener is one of the places where a server takes connections in. It is
+// immutable once it listens.
+type listener struct {
+	*loop.Listener
+	server *Server
+	tls    *tls.Config    // nil: not encrypted
+	proxy  *ProxyProtocol // nil: no header is expected
+	file   *socketFile    // nil: none, or not ours to remove
+}
+
+// ListenAndServe listens on Addr and serves until Shutdown or Close, which make
+// it return ErrServerClosed.
+func (s *Server) ListenAndServe() error {
+	addr := s.Addr
+	if addr == "" {
+		addr = ":8080"
+	}
+	if _, err := s.Listen(addr); err != nil {
+		return err
+	}
+	<-s.done
+	return ErrServerClosed
+}
+
+// Listen is ListenWith with the server's own TLS and no other option.
+func (s *Server) Listen(addr string) (net.Addr, error) {
+	return s.ListenWith(addr, ListenOptions{TLS: s.TLS})
+}
+
+// ListenWith begins to serve on addr besides what the server listens on
+// already, and returns the address it got. It does not wait.
+//
+// addr is host:port, with port 0 for any, or unix:path, on Linux also
+// unix:@name, which makes no file. The file of a unix socket whose server is
+// dead is replaced; if the server lives, the error is syscall.EADDRINUSE.
+// Shutdown and Close remove the file that ListenWith made.
+func (s *Server) ListenWith(addr string, opt ListenOptions) (net.Addr, error) {
+	var ln *listener
+	var err error
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		ln, err = s.listenUnix(path, opt)
+	} else {
+		ln, err = s.listen(&listener{}, opt, func(cfg loop.ListenConfig) (*loop.Listener, error) {
+			return s.group.Listen(addr, cfg)
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ln.Addr(), nil
+}
+
+func (s *Server) listenUnix(path string, opt ListenOptions) (*listener, error) {
+	nl, file, err := openSocketFile(path, opt.SocketMode)
+	if err != nil {
+		return nil, err
+	}
+	ln, err := s.listen(&listener{file: file}, opt, func(cfg loop.ListenConfig) (*loop.Listener, error) {
+		return s.group.Serve(nl, cfg)
+	})
+	if err != nil {
+		file.remove()
+		_ = nl.Close() // of no use to anyone
+	}
+	return ln, err
+}
+
+// Serve is ServeWith with the server's own TLS and no other option.
+func (s *Server) Serve(nl net.Listener) error {
+	return s.ServeWith(nl, ListenOptions{TLS: s.TLS})
+}
+
+// ServeWith serves connections of a listener that was opened elsewhere, or
+// inherited, which it takes over and closes, also if it fails. The listener must
+// give access to its descriptor (*net.TCPListener, *net.UnixListener), so it is
+// never one of package tls: opt.TLS does what that would. The file of a unix
+// socket stays. It returns ErrServerClosed after Shutdown or Close.
+func (s *Server) ServeWith(nl net.Listener, opt ListenOptions) error {
+	_, err := s.listen(&listener{}, opt, func(cfg loop.ListenConfig) (*loop.Listener, error) {
+		return s.group.Serve(nl, cfg)
+	})
+	if err != nil {
+		_ = nl.Close() // of no use to anyone
+		return err
+	}
+	<-s.done
+	return ErrServerClosed
+}
+
+// listen makes ln one of the server's listeners.
+func (s *Server) listen(ln *listener, opt ListenOptions, open func(loop.ListenConfig) (*loop.Listener, error)) (*listener, error) {
+	if err := s.started(); err != nil {
+		return nil, err
+	}
+	var err error
+	if ln.tls, err = serverTLS(opt.TLS); err != nil {
+		return nil, err
+	}
+	ln.server = s
+	ln.proxy = opt.ProxyProtocol.clone()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return nil, ErrServerClosed
+	}
+	ln.Listener, err = open(loop.ListenConfig{Accept: ln.accept, Policy: &s.endpoint.policy})
+	if err != nil {
+		return nil, err
+	}
+	s.listeners = append(s.listeners, ln)
+	return ln, nil
+}
+
+var errNoCertificate = errors.New("engine: TLS has no certificate; set Certificates, GetCertificate or GetConfigForClient")
+
+// serverTLS is a copy of what the user asks for, as this server can keep it.
+func serverTLS(config *tls.Config) (*tls.Config, error) {
+	if config == nil {
+		return nil, nil
+	}
+	if len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil {
+		return nil, errNoCertificate
+	}
+	config = config.Clone()
+	config.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), func(p string) bool { return p == "h2" })
+	if len(config.NextProtos) == 0 {
+		config.NextProtos = []string{"http/1.1"}
+	}
+	return config, nil
+}
+
+// close ends the listening. Any goroutine but a loop's.
+func (ln *listener) close() {
+	ln.file.remove() // first: what stands there later is another's
+	_ = ln.Listener.Close()
+}
+
+// maxRefusals is how many connections over the limit are told so at the same
+// time. More are reset: a flood must not hold descriptors.
+const maxRefusals = 256
+
+// accept makes the handler of a connection. It runs on the loop that owns it.
+func (ln *listener) accept(*loop.Loop) loop.Handler {
+	s := ln.server
+	u := newUpgrade(s)
+	if !s.count() {
+		if s.refused.Add(1) > maxRefusals {
+			s.refused.Add(-1)
+			s.forget()
+			return nil
+		}
+		u.overLimit = true
+	}
+	return (*handler)(newWebSocket(s.endpoint, ln.stages(u)))
+}
+
+// stages puts before u what connections of ln begin with.
+func (ln *listener) stages(u *upgrade) opening {
+	var first opening = u
+	if ln.tls != nil {
+		first = &secure{config: ln.tls, next: first, bad: &ln.server.bad}
+	}
+	if ln.proxy != nil {
+		first = &proxyHeader{config: ln.proxy, next: first, bad: &ln.server.bad}
+	}
+	return first
+}

@@ -1,0 +1,251 @@
+package engine_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+
+	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/handshake"
+)
+
+// socketPath is a path that is short enough for a unix socket.
+func socketPath(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "fanloop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return filepath.Join(dir, "ws.sock")
+}
+
+func missingFile(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+func TestUnixSocketIsServedAndItsFileRemoved(t *testing.T) {
+	for name, end := range map[string]func(*engine.Server) error{"Shutdown": shutdown, "Close": (*engine.Server).Close} {
+		t.Run(name, func(t *testing.T) {
+			path := socketPath(t)
+			srv := &engine.Server{Callbacks: echo}
+			if got := listenWith(t, srv, "unix:"+path, engine.ListenOptions{SocketMode: 0o622}); got != path {
+				t.Errorf("the address is %q, want %q", got, path)
+			}
+			info, err := os.Lstat(path)
+			if err != nil || info.Mode() != fs.ModeSocket|0o622 {
+				t.Errorf("the file has mode %v (%v), want that of the options whatever the umask", info.Mode(), err)
+			}
+			c := dialUnix(t, path)
+			c.send(upgradeHead("local") + masked(engine.Text, "first"))
+			c.wantUpgraded()
+			c.wantMessage(engine.Text, "first")
+			c.send(masked(codec.Close, ""))
+			c.wantClose(engine.StatusNoStatusRcvd)
+			_ = c.Close()
+			if err := end(srv); err != nil {
+				t.Error(err)
+			}
+			if !missingFile(path) {
+				t.Error("the file is left")
+			}
+		})
+	}
+}
+
+// A dead server leaves its file; so does one that was killed.
+func TestStaleSocketFileIsReplacedAndALiveOneIsNot(t *testing.T) {
+	path := socketPath(t)
+	dead, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.(*net.UnixListener).SetUnlinkOnClose(false)
+	_ = dead.Close()
+	srv := &engine.Server{Callbacks: echo}
+	listenWith(t, srv, "unix:"+path, engine.ListenOptions{})
+
+	second := new(engine.Server)
+	t.Cleanup(func() { _ = second.Close() })
+	if _, err := second.Listen("unix:" + path); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("beside a server that lives: %v, want EADDRINUSE", err)
+	}
+	c := dialUnix(t, path)
+	c.send(upgradeHead("local"))
+	c.wantUpgraded()
+	c.exchange("unmoved")
+}
+
+func TestOnlyAFileOfItsOwnIsRemoved(t *testing.T) {
+	path := socketPath(t)
+	srv := new(engine.Server)
+	listenWith(t, srv, "unix:"+path, engine.ListenOptions{})
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	later, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer later.Close()
+	if err := srv.Close(); err != nil {
+		t.Error(err)
+	}
+	if missingFile(path) {
+		t.Error("the file of a later server was removed")
+	}
+}
+
+func TestFileThatIsNoSocketIsLeftAlone(t *testing.T) {
+	path := socketPath(t)
+	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	srv := new(engine.Server)
+	t.Cleanup(func() { _ = srv.Close() })
+	if _, err := srv.Listen("unix:" + path); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("%v, want EADDRINUSE", err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "precious" {
+		t.Errorf("the file holds %q, %v", text, err)
+	}
+}
+
+func TestFailedListenLeavesNoFile(t *testing.T) {
+	path := socketPath(t)
+	srv := new(engine.Server)
+	if err := srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := srv.Listen("unix:" + path); !errors.Is(err, engine.ErrServerClosed) {
+		t.Errorf("%v, want ErrServerClosed", err)
+	}
+	if !missingFile(path) {
+		t.Error("the file is left")
+	}
+}
+
+func TestAbstractUnixSocketNeedsNoFile(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("abstract names are Linux's")
+	}
+	name := "@" + socketPath(t)
+	srv := &engine.Server{Callbacks: echo}
+	listenWith(t, srv, "unix:"+name, engine.ListenOptions{})
+	c := dialUnix(t, name)
+	c.send(upgradeHead("local"))
+	c.wantUpgraded()
+	c.exchange("hello")
+}
+
+func TestServedUnixListenerKeepsItsFile(t *testing.T) {
+	path := socketPath(t)
+	nl, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &engine.Server{Callbacks: echo}
+	serving := make(chan error, 1)
+	go func() { serving <- srv.Serve(nl) }()
+	c := dialUnix(t, path)
+	c.send(upgradeHead("local"))
+	c.wantUpgraded()
+	c.exchange("hello")
+	if err := srv.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := within(t, "the end of Serve", serving); !errors.Is(err, engine.ErrServerClosed) {
+		t.Error(err)
+	}
+	if missingFile(path) {
+		t.Error("a file that another made was removed")
+	}
+}
+
+func TestListenersDifferInTheirOptions(t *testing.T) {
+	id := newIdentity(t, "server")
+	secure := make(chan bool, 1)
+	srv := &engine.Server{Callbacks: echo, OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+		secure <- ws.TLS() != nil && engine.RequestTLS(req) != nil
+	}}
+	plain := listen(t, srv)
+	wss := listenWith(t, srv, "127.0.0.1:0", engine.ListenOptions{TLS: id.server()})
+	path := socketPath(t)
+	listenWith(t, srv, "unix:"+path, engine.ListenOptions{TLS: id.server()})
+	clients := map[string]*rawClient{
+		"plain":          dialRaw(t, plain),
+		"TLS":            dialRaw(t, wss).secured(id.client()),
+		"TLS over unix:": dialUnix(t, path).secured(id.client()),
+	}
+	for name, c := range clients {
+		c.send(upgradeHead(plain))
+		c.wantUpgraded()
+		c.exchange(name)
+		if got := within(t, "OnUpgrade", secure); got != (name != "plain") {
+			t.Errorf("%s: secure is %v", name, got)
+		}
+	}
+	if n := srv.Conns(); n != len(clients) {
+		t.Errorf("%d connections, want %d", n, len(clients))
+	}
+}
+
+func TestServerTLSIsSpokenByListenAndServe(t *testing.T) {
+	id := newIdentity(t, "server")
+	srv := &engine.Server{TLS: id.server(), Callbacks: echo}
+	tcp := listen(t, srv)
+	path := socketPath(t)
+	serving := make(chan error, 1)
+	nl, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { serving <- srv.Serve(nl) }()
+	for name, c := range map[string]*rawClient{"Listen": dialRaw(t, tcp), "Serve": dialUnix(t, path)} {
+		c = c.secured(id.client())
+		c.send(upgradeHead(tcp))
+		c.wantUpgraded()
+		c.exchange(name)
+	}
+	if err := srv.Close(); err != nil {
+		t.Error(err)
+	}
+	within(t, "the end of Serve", serving)
+}
+
+func TestTLSWithoutACertificateIsAnErrorAtOnce(t *testing.T) {
+	srv := new(engine.Server)
+	t.Cleanup(func() { _ = srv.Close() })
+	if _, err := srv.ListenWith("127.0.0.1:0", engine.ListenOptions{TLS: new(tls.Config)}); err == nil {
+		t.Error("no error")
+	}
+}
+
+// The engine does not speak HTTP/2, so it must not agree to.
+func TestHTTP2IsNeverAgreed(t *testing.T) {
+	id := newIdentity(t, "server")
+	for name, protos := range map[string][]string{"no list": nil, "with h2": {"h2", "http/1.1", "acme-tls/1"}, "only h2": {"h2"}} {
+		t.Run(name, func(t *testing.T) {
+			config := id.server()
+			config.NextProtos = protos
+			addr := listenWith(t, new(engine.Server), "127.0.0.1:0", engine.ListenOptions{TLS: config})
+			client := id.client()
+			client.NextProtos = []string{"h2", "http/1.1"}
+			c := dialRaw(t, addr).secured(client)
+			if got := c.Conn.(*tls.Conn).ConnectionState().NegotiatedProtocol; got != "http/1.1" {
+				t.Errorf("agreed on %q, want http/1.1", got)
+			}
+			if len(protos) > 0 && config.NextProtos[0] != "h2" {
+				t.Error("the caller's configuration was changed")
+			}
+		})
+	}
+}

@@ -1,0 +1,257 @@
+package engine_test
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/pires/go-proxyproto"
+
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/handshake"
+)
+
+// toldByProxy is a server that answers every WebSocket with its addresses, and
+// every other request with those of the request.
+func toldByProxy() *engine.Server {
+	return &engine.Server{
+		ShouldUpgrade: func(req *handshake.Request) (http.Header, error) {
+			return http.Header{"X-Peer": {req.RemoteAddr()}}, nil
+		},
+		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+			_ = ws.SendText(fmt.Sprint(ws.RemoteAddr(), " to ", ws.LocalAddr(), " ", req.RemoteAddr()))
+		},
+		Callbacks: echo,
+		HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, r.RemoteAddr, " to ", r.Context().Value(http.LocalAddrContextKey), " TLS ", r.TLS != nil)
+		}),
+	}
+}
+
+var (
+	localhost = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	fromProxy = engine.ListenOptions{ProxyProtocol: &engine.ProxyProtocol{Trusted: localhost}}
+)
+
+// headerV2 is a PROXY header of version 2.
+func headerV2(t *testing.T, from, to net.Addr, tlvs ...proxyproto.TLV) string {
+	t.Helper()
+	h := proxyproto.HeaderProxyFromAddrs(2, from, to)
+	if err := h.SetTLVs(tlvs); err != nil {
+		t.Fatal(err)
+	}
+	b, err := h.Format()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+var (
+	clientV4 = &net.TCPAddr{IP: net.IPv4(203, 0, 113, 7).To4(), Port: 51000}
+	frontV4  = &net.TCPAddr{IP: net.IPv4(198, 51, 100, 1).To4(), Port: 443}
+	clientV6 = &net.TCPAddr{IP: net.ParseIP("2001:db8::7"), Port: 51000}
+	frontV6  = &net.TCPAddr{IP: net.ParseIP("2001:db8::1"), Port: 443}
+)
+
+const (
+	v1Header = "PROXY TCP4 203.0.113.7 198.51.100.1 51000 443\r\n"
+	toldV4   = "203.0.113.7:51000 to 198.51.100.1:443 203.0.113.7:51000"
+	toldV6   = "[2001:db8::7]:51000 to [2001:db8::1]:443 [2001:db8::7]:51000"
+)
+
+// H09
+func TestProxyHeaderTellsTheAddressHoweverItIsCut(t *testing.T) {
+	large := proxyproto.TLV{Type: proxyproto.PP2Type(0xE0), Value: pattern(3000)}
+	cases := map[string]struct{ header, told string }{
+		"version 1, IPv4":            {v1Header, toldV4},
+		"version 1, IPv6":            {"PROXY TCP6 2001:db8::7 2001:db8::1 51000 443\r\n", toldV6},
+		"version 2, IPv4":            {headerV2(t, clientV4, frontV4), toldV4},
+		"version 2, IPv6":            {headerV2(t, clientV6, frontV6), toldV6},
+		"version 2 with more values": {headerV2(t, clientV4, frontV4, large), toldV4},
+	}
+	addr := listenWith(t, toldByProxy(), "127.0.0.1:0", fromProxy)
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			all := c.header + upgradeHead(addr) + masked(engine.Text, "first")
+			for cut := 0; cut <= len(all); cut += 1 + cut/200*50 {
+				client := dialRaw(t, addr)
+				client.send(all[:cut])
+				client.send(all[cut:])
+				client.wantUpgraded()
+				client.wantMessage(engine.Text, c.told)
+				client.wantMessage(engine.Text, "first")
+				_ = client.Close()
+			}
+			client := dialRaw(t, addr)
+			for _, octet := range octets(c.header + upgradeHead(addr)) {
+				client.send(octet)
+			}
+			client.wantUpgraded()
+			client.wantMessage(engine.Text, c.told)
+		})
+	}
+}
+
+func TestHeaderOfTheProxyItselfKeepsItsAddress(t *testing.T) {
+	addr := listenWith(t, toldByProxy(), "127.0.0.1:0", fromProxy)
+	local := proxyproto.HeaderProxyFromAddrs(2, nil, nil)
+	b, err := local.Format()
+	if err != nil {
+		t.Fatal(err)
+	}
+	asProxy := []byte(headerV2(t, clientV4, frontV4))
+	asProxy[12] = byte(proxyproto.LOCAL)
+	for name, header := range map[string]string{
+		"LOCAL": string(b), "LOCAL with addresses": string(asProxy), "UNKNOWN": "PROXY UNKNOWN\r\n",
+		"UNKNOWN with addresses": "PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n",
+	} {
+		c := dialRaw(t, addr)
+		c.send(header + upgradeHead(addr))
+		c.wantUpgraded()
+		want := fmt.Sprint(c.LocalAddr(), " to ", addr, " ", c.LocalAddr())
+		if _, got, err := c.readFrame(); err != nil || string(got) != want {
+			t.Errorf("%s: told %q (%v), want %q", name, got, err, want)
+		}
+	}
+}
+
+// A header from somebody else would let him choose his address.
+func TestHeaderOfAPeerThatIsNotTrustedIsABadRequest(t *testing.T) {
+	others := &engine.ProxyProtocol{Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, TrustUnix: true}
+	for name, opt := range map[string]engine.ListenOptions{
+		"others are trusted": {ProxyProtocol: others}, "nobody is": {ProxyProtocol: new(engine.ProxyProtocol)}, "no option": {},
+	} {
+		addr := listenWith(t, toldByProxy(), "127.0.0.1:0", opt)
+		for _, header := range []string{v1Header, headerV2(t, clientV4, frontV4)} {
+			c := dialRaw(t, addr)
+			c.send(header + upgradeHead(addr))
+			resp, _ := c.readResponse()
+			if resp.StatusCode != http.StatusBadRequest {
+				t.Errorf("%s: status %d, want 400", name, resp.StatusCode)
+			}
+		}
+		c := openRaw(t, addr)
+		c.wantMessage(engine.Text, fmt.Sprint(c.LocalAddr(), " to ", addr, " ", c.LocalAddr()))
+	}
+}
+
+func TestBrokenProxyHeaderDropsTheConnection(t *testing.T) {
+	v2 := headerV2(t, clientV4, frontV4)
+	long := headerV2(t, clientV4, frontV4, proxyproto.TLV{Type: 0xE0, Value: pattern(5000)})
+	cases := map[string]string{
+		"missing":                     upgradeHead("a"),
+		"version 1 without an end":    "PROXY TCP4 " + strings.Repeat("1", 200),
+		"version 1 with a bare LF":    strings.Replace(v1Header, "\r\n", "\n", 1) + upgradeHead("a"),
+		"version 1 with a bad port":   strings.Replace(v1Header, "51000", "70000", 1) + upgradeHead("a"),
+		"version 1 with a bad family": strings.Replace(v1Header, "TCP4", "TCP6", 1) + upgradeHead("a"),
+		"version 1 of another word":   "PROXYJUNK" + v1Header[5:] + upgradeHead("a"),
+		"version 2 with a bad end":    v2[:11] + "X" + v2[12:] + upgradeHead("a"),
+		"version 3":                   v2[:12] + "\x31" + v2[13:] + upgradeHead("a"),
+		"version 2 cut short":         v2[:15] + "\x04" + v2[16:] + upgradeHead("a"),
+		"version 2 over 4 KiB":        long + upgradeHead("a"),
+	}
+	logger, book := newLog()
+	srv := toldByProxy()
+	srv.Logger = logger
+	srv.OnUpgrade = func(*engine.WebSocket, *handshake.Request) { t.Error("a broken header was taken") }
+	addr := listenWith(t, srv, "127.0.0.1:0", fromProxy)
+	for name, octets := range cases {
+		t.Run(name, func(t *testing.T) {
+			c := dialRaw(t, addr)
+			c.send(octets)
+			if rest, _ := c.br.Peek(1); len(rest) > 0 {
+				t.Errorf("an answer begins with %q, want none", rest)
+			}
+		})
+	}
+	eventually(t, "the connections are counted out", func() bool { return srv.Conns() == 0 })
+	if n := book.count("PROXY header"); n == 0 || n >= len(cases) {
+		t.Errorf("%d lines are logged for %d broken headers, want one a second at most", n, len(cases))
+	}
+}
+
+// What a load balancer does to see whether the server lives.
+func TestProxyThatOnlyConnectsIsNotLogged(t *testing.T) {
+	logger, book := newLog()
+	srv := toldByProxy()
+	srv.Logger = logger
+	addr := listenWith(t, srv, "127.0.0.1:0", fromProxy)
+	c := dialRaw(t, addr)
+	_ = c.Close()
+	openProxied(t, addr)
+	eventually(t, "the first connection is gone", func() bool { return srv.Conns() == 1 })
+	if n := book.count(""); n > 0 {
+		t.Errorf("%d lines are logged", n)
+	}
+}
+
+// openProxied opens a WebSocket through a proxy.
+func openProxied(t *testing.T, addr string) *rawClient {
+	t.Helper()
+	c := dialRaw(t, addr)
+	c.send(v1Header + upgradeHead(addr))
+	c.wantUpgraded()
+	c.wantMessage(engine.Text, toldV4)
+	return c
+}
+
+func TestProxyOverAUnixSocketHasToBeTrusted(t *testing.T) {
+	for _, trust := range []bool{true, false} {
+		path := socketPath(t)
+		listenWith(t, toldByProxy(), "unix:"+path, engine.ListenOptions{ProxyProtocol: &engine.ProxyProtocol{TrustUnix: trust}})
+		c := dialUnix(t, path)
+		c.send(v1Header + upgradeHead("local"))
+		if !trust {
+			if resp, _ := c.readResponse(); resp.StatusCode != http.StatusBadRequest {
+				t.Errorf("status %d, want 400", resp.StatusCode)
+			}
+			continue
+		}
+		c.wantUpgraded()
+		c.wantMessage(engine.Text, toldV4)
+	}
+}
+
+func TestAddressOfTheProxyHeaderReachesHTTPAndComesBack(t *testing.T) {
+	addr := listenWith(t, toldByProxy(), "127.0.0.1:0", fromProxy)
+	c := dialRaw(t, addr)
+	c.send(v1Header + "GET /page HTTP/1.1\r\nHost: a\r\n\r\n" + upgradeHead(addr))
+	if _, body := c.readResponse(); body != "203.0.113.7:51000 to 198.51.100.1:443 TLS false" {
+		t.Errorf("net/http says %q", body)
+	}
+	if got := c.wantUpgraded().Header.Get("X-Peer"); got != clientV4.String() {
+		t.Errorf("ShouldUpgrade saw %q", got)
+	}
+	c.wantMessage(engine.Text, toldV4)
+	c.exchange("still here")
+}
+
+// The header comes before TLS.
+func TestProxyHeaderBeforeTLS(t *testing.T) {
+	id := newIdentity(t, "server")
+	opt := fromProxy
+	opt.TLS = id.server()
+	addr := listenWith(t, toldByProxy(), "127.0.0.1:0", opt)
+	for name, header := range map[string]string{"version 1": v1Header, "version 2": headerV2(t, clientV4, frontV4)} {
+		t.Run(name, func(t *testing.T) {
+			for cut := range header {
+				c := dialRaw(t, addr)
+				c.send(header[:cut])
+				c.send(header[cut:])
+				c = c.secured(id.client())
+				c.send("GET /page HTTP/1.1\r\nHost: a\r\n\r\n" + upgradeHead(addr) + masked(engine.Text, "first"))
+				if _, body := c.readResponse(); body != "203.0.113.7:51000 to 198.51.100.1:443 TLS true" {
+					t.Fatalf("net/http says %q", body)
+				}
+				c.wantUpgraded()
+				c.wantMessage(engine.Text, toldV4)
+				c.wantMessage(engine.Text, "first")
+				_ = c.Close()
+			}
+		})
+	}
+}

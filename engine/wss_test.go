@@ -1,0 +1,310 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	gorilla "github.com/gorilla/websocket"
+
+	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/handshake"
+)
+
+// listenTLS serves srv over TLS as id.
+func listenTLS(t testing.TB, srv *engine.Server, id *identity) string {
+	t.Helper()
+	return listenWith(t, srv, "127.0.0.1:0", engine.ListenOptions{TLS: id.server()})
+}
+
+// openTLS opens a WebSocket over TLS.
+func openTLS(t testing.TB, addr string, config *tls.Config, lines ...string) *rawClient {
+	t.Helper()
+	c := dialRaw(t, addr).secured(config)
+	c.send(upgradeHead(addr, lines...))
+	c.wantUpgraded()
+	return c
+}
+
+func TestGorillaEchoesOverTLS(t *testing.T) {
+	id := newIdentity(t, "server")
+	addr := listenTLS(t, &engine.Server{Callbacks: echo}, id)
+	for name, version := range tlsVersions {
+		t.Run(name, func(t *testing.T) {
+			config := id.client()
+			config.MaxVersion = version
+			conn, resp, err := (&gorilla.Dialer{TLSClientConfig: config}).Dial("wss://"+addr+"/chat", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			defer conn.Close()
+			_ = conn.SetReadDeadline(time.Now().Add(patience))
+			for _, size := range []int{0, 1, 125, 126, 16 << 10, 16<<10 + 1, 100_000, 1 << 20} {
+				want := pattern(size)
+				if err := conn.WriteMessage(gorilla.BinaryMessage, want); err != nil {
+					t.Fatal(err)
+				}
+				if _, got, err := conn.ReadMessage(); err != nil || !bytes.Equal(got, want) {
+					t.Fatalf("%d of %d bytes came back, %v", len(got), size, err)
+				}
+			}
+		})
+	}
+}
+
+func TestCoderEchoesOverTLS(t *testing.T) {
+	id := newIdentity(t, "server")
+	addr := listenTLS(t, &engine.Server{Callbacks: echo}, id)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	transport := &http.Transport{TLSClientConfig: id.client()}
+	defer transport.CloseIdleConnections()
+	conn, _, err := websocket.Dial(ctx, "wss://"+addr+"/chat", &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	for range 100 {
+		if err := conn.Write(ctx, websocket.MessageText, []byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		if _, got, err := conn.Read(ctx); err != nil || string(got) != "hello" {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+	if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Error(err)
+	}
+}
+
+// The certificate of a client is known before the upgrade is decided, by both
+// ways.
+func TestShouldUpgradeSeesTheCertificateOfTheClient(t *testing.T) {
+	server, alice, mallory := newIdentity(t, "server"), newIdentity(t, "alice"), newIdentity(t, "mallory")
+	config := server.server()
+	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, alice.pool.Clone()
+	config.ClientCAs.AddCert(mallory.cert.Leaf)
+	newServer := func() *engine.Server {
+		return &engine.Server{
+			ShouldUpgrade: func(req *handshake.Request) (http.Header, error) {
+				if name := engine.RequestTLS(req).PeerCertificates[0].Subject.CommonName; name != "alice" {
+					return nil, engine.Reject(http.StatusForbidden, "not "+name)
+				}
+				return nil, nil
+			},
+			OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+				_ = ws.SendText("hello " + ws.TLS().PeerCertificates[0].Subject.CommonName)
+			},
+		}
+	}
+	for name, addr := range map[string]string{
+		"listener": listenWith(t, newServer(), "127.0.0.1:0", engine.ListenOptions{TLS: config}),
+		"net/http": mountWith(t, newServer(), config),
+	} {
+		t.Run(name, func(t *testing.T) {
+			as := func(id *identity) *rawClient {
+				client := server.client()
+				client.Certificates = []tls.Certificate{id.cert}
+				c := dialRaw(t, addr).secured(client)
+				c.send(upgradeHead(addr))
+				return c
+			}
+			c := as(alice)
+			c.wantUpgraded()
+			c.wantMessage(engine.Text, "hello alice")
+			as(mallory).wantRefused(http.StatusForbidden)
+		})
+	}
+}
+
+func TestPlainRequestHasNoTLS(t *testing.T) {
+	states := make(chan *tls.ConnectionState, 2)
+	srv := &engine.Server{OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+		states <- ws.TLS()
+		states <- engine.RequestTLS(req)
+	}}
+	openRaw(t, listen(t, srv))
+	if a, b := within(t, "OnUpgrade", states), within(t, "OnUpgrade", states); a != nil || b != nil {
+		t.Errorf("TLS is %v, %v", a, b)
+	}
+	if engine.RequestTLS(new(handshake.Request)) != nil {
+		t.Error("a request of nobody has TLS")
+	}
+}
+
+// endConn tells whether the transport ended before it was asked for more.
+type endConn struct {
+	net.Conn
+	ended atomic.Bool
+}
+
+func (c *endConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if errors.Is(err, io.EOF) {
+		c.ended.Store(true)
+	}
+	return n, err
+}
+
+// wantNotified wants close_notify: the end of TLS before that of TCP.
+func wantNotified(t *testing.T, c *rawClient, under *endConn) {
+	t.Helper()
+	c.wantEOF()
+	if under.ended.Load() {
+		t.Error("TCP ended without close_notify")
+	}
+	if rest, err := io.ReadAll(under); err != nil || len(rest) > 0 {
+		t.Errorf("behind close_notify: %q, %v; want the end of TCP", rest, err)
+	}
+}
+
+// What Shutdown says arrives whole: the close frame, and that nothing follows.
+func TestShutdownOverTLSSendsCloseFrameAndCloseNotify(t *testing.T) {
+	const clients = 20
+	id := newIdentity(t, "server")
+	var closed atomic.Int32
+	srv := &engine.Server{Loops: 2, Callbacks: echo}
+	srv.Callbacks.OnClose = func(_ *engine.WebSocket, code engine.StatusCode, _ string) {
+		if code != engine.StatusNormalClosure {
+			t.Errorf("OnClose was told %d", uint16(code))
+		}
+		closed.Add(1)
+	}
+	addr := listenTLS(t, srv, id)
+	conns, under := make([]*rawClient, clients), make([]*endConn, clients)
+	for i := range conns {
+		under[i] = &endConn{Conn: dialRaw(t, addr).Conn}
+		config := id.client()
+		config.MaxVersion = []uint16{tls.VersionTLS12, tls.VersionTLS13}[i%2]
+		conns[i] = newRawClient(t, under[i]).secured(config)
+		conns[i].send(upgradeHead(addr))
+		conns[i].wantUpgraded()
+		conns[i].exchange("open")
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- shutdown(srv) }()
+	for i, c := range conns {
+		if code, _ := c.readClose(); code != engine.StatusGoingAway {
+			t.Errorf("close code %d, want 1001", uint16(code))
+		}
+		c.send(masked(codec.Close, "\x03\xe8"))
+		wantNotified(t, c, under[i])
+		_ = c.Close()
+	}
+	if err := within(t, "the end of Shutdown", ended); err != nil {
+		t.Error("Shutdown:", err)
+	}
+	if n := srv.Conns(); n != 0 || closed.Load() != clients {
+		t.Errorf("%d connections are left, %d were told of their end", n, closed.Load())
+	}
+}
+
+// A refusal arrives whole, too.
+func TestRefusalOverTLSEndsWithCloseNotify(t *testing.T) {
+	id := newIdentity(t, "server")
+	addr := listenTLS(t, new(engine.Server), id)
+	under := &endConn{Conn: dialRaw(t, addr).Conn}
+	c := newRawClient(t, under).secured(id.client())
+	c.send(upgradeHead(addr, "Origin: https://evil.example"))
+	if resp, _ := c.readResponse(); resp.StatusCode != http.StatusForbidden {
+		t.Errorf("status %d, want 403", resp.StatusCode)
+	}
+	wantNotified(t, c, under)
+}
+
+// R07
+func TestConnectionOverTheLimitIsToldSoOverTLS(t *testing.T) {
+	id := newIdentity(t, "server")
+	srv := &engine.Server{Callbacks: echo, Limits: engine.Limits{MaxConnections: 1}}
+	addr := listenTLS(t, srv, id)
+	first := openTLS(t, addr, id.client())
+	c := dialRaw(t, addr).secured(id.client())
+	c.wantRefused(http.StatusServiceUnavailable)
+	first.exchange("unmoved")
+	_ = first.Close()
+	_ = c.Close()
+	eventually(t, "the place of the closed connection", func() bool { return srv.Conns() == 0 })
+	openTLS(t, addr, id.client())
+}
+
+// H03, R15: one deadline holds for all that comes before the upgrade. Where TLS
+// or a PROXY header is missing, the end comes without a word; where both stand,
+// with 408.
+func TestSilenceInEveryStageEndsAtTheDeadline(t *testing.T) {
+	id := newIdentity(t, "server")
+	srv := &engine.Server{Limits: engine.Limits{HandshakeTimeout: 200 * time.Millisecond}}
+	opt := engine.ListenOptions{TLS: id.server()}
+	tlsAddr := listenWith(t, srv, "127.0.0.1:0", opt)
+	opt.ProxyProtocol = fromProxy.ProxyProtocol
+	proxiedAddr := listenWith(t, srv, "127.0.0.1:0", opt)
+	hello := clientHello(t, id)
+	silent := map[string]struct{ addr, said string }{
+		"nothing before TLS":   {tlsAddr, ""},
+		"half a ClientHello":   {tlsAddr, hello[:len(hello)/2]},
+		"a ClientHello":        {tlsAddr, hello},
+		"nothing to a proxied": {proxiedAddr, ""},
+		"half a PROXY header":  {proxiedAddr, v1Header[:20]},
+		"only a PROXY header":  {proxiedAddr, v1Header},
+	}
+	for name, s := range silent {
+		t.Run(name, func(t *testing.T) {
+			c := dialRaw(t, s.addr)
+			c.send(s.said)
+			if got, err := io.ReadAll(c.br); len(got) > 0 && s.said != hello || err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("got %q, %v; want nothing but the end", got, err)
+			}
+		})
+	}
+	dialRaw(t, tlsAddr).secured(id.client()).wantRefused(http.StatusRequestTimeout)
+	eventually(t, "all are gone", func() bool { return srv.Conns() == 0 })
+}
+
+// clientHello is what a client of id sends first.
+func clientHello(t *testing.T, id *identity) string {
+	t.Helper()
+	var hello bytes.Buffer
+	err := tls.Client(recorder{&hello}, id.client()).Handshake()
+	if err == nil || hello.Len() == 0 {
+		t.Fatalf("%d octets were sent, %v", hello.Len(), err)
+	}
+	return hello.String()
+}
+
+// recorder is a connection on which nothing is answered.
+type recorder struct{ *bytes.Buffer }
+
+func (recorder) Read([]byte) (int, error)         { return 0, io.EOF }
+func (recorder) Close() error                     { return nil }
+func (recorder) LocalAddr() net.Addr              { return nil }
+func (recorder) RemoteAddr() net.Addr             { return nil }
+func (recorder) SetDeadline(time.Time) error      { return nil }
+func (recorder) SetReadDeadline(time.Time) error  { return nil }
+func (recorder) SetWriteDeadline(time.Time) error { return nil }
+
+func TestFailedTLSHandshakesAreLoggedButNotEach(t *testing.T) {
+	id := newIdentity(t, "server")
+	logger, book := newLog()
+	srv := &engine.Server{Logger: logger}
+	addr := listenTLS(t, srv, id)
+	_ = dialRaw(t, addr).Close() // somebody who looks whether the port is open
+	for range 20 {
+		c := dialRaw(t, addr)
+		c.send(upgradeHead(addr)) // ws:// instead of wss://
+		c.wantGone()
+	}
+	eventually(t, "all are gone", func() bool { return srv.Conns() == 0 })
+	if n := book.count("TLS handshake failed"); n == 0 || n >= 20 {
+		t.Errorf("%d lines are logged for 20 failures, want one a second at most", n)
+	}
+}

@@ -1,5 +1,14 @@
 package engine
 
+import "time"
+
+// SetNow gives c another clock.
+func (c *Certificates) SetNow(now func() time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = now
+}
+
 // HubLeft counts what the topics of s consist of.
 func HubLeft(s *Server) (topics, parts, subs, slow int) {
 	h := s.endpoint.hub

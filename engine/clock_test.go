@@ -15,7 +15,9 @@ import (
 // clockReaders are the files that may ask for the time. They only compare what
 // they get with each other, by Since, Until, Add and Before, which use the
 // monotonic reading (see the documentation of package time).
-var clockReaders = []string{"engine/certificates.go", "loop/group.go", "loop/poller_gnet.go"}
+// engine/backoff.go also gives it to StatusError.RetryAfter: a server may name a
+// date.
+var clockReaders = []string{"engine/backoff.go", "engine/certificates.go", "loop/group.go", "loop/poller_gnet.go"}
 
 // wallClock are the methods that strip the monotonic reading or tell the wall
 // clock, and the system calls and constants that ask for it.

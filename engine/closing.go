@@ -14,7 +14,7 @@ import (
 // 123 bytes. Closing twice is no error; the first one counts. Any goroutine;
 // ErrInvalidStatus if code may not be sent.
 func (ws *WebSocket) Close(code StatusCode, reason string) error {
-	if code != 0 && code != StatusNoStatusRcvd && !code.ValidOnWire() {
+	if !mayClose(code) {
 		return ErrInvalidStatus
 	}
 	ws.lockSend()
@@ -28,6 +28,11 @@ func (ws *WebSocket) Close(code StatusCode, reason string) error {
 		ws.conn.Notify() // the loop sets the deadline
 	}
 	return nil
+}
+
+// mayClose says whether Close takes code.
+func mayClose(code StatusCode) bool {
+	return code == 0 || code == StatusNoStatusRcvd || code.ValidOnWire()
 }
 
 // CloseNow drops the connection and what is queued, without a close frame: both

@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // SetNow gives c another clock.
 func (c *Certificates) SetNow(now func() time.Time) {
@@ -32,3 +35,9 @@ func HubLeft(s *Server) (topics, parts, subs, slow int) {
 
 // LoopOf returns the number of the loop that owns ws.
 func LoopOf(ws *WebSocket) int { return ws.conn.Loop().Index() }
+
+// WithClock gives p another time and chance.
+func (p Reconnect) WithClock(now func() time.Time, sleep func(context.Context, time.Duration) error, rand func(int64) int64) Reconnect {
+	p.clock = &retryClock{now: now, sleep: sleep, rand: rand}
+	return p
+}

@@ -88,6 +88,9 @@ func (c *Conn) enterSealed() (f flags, full bool) {
 // resumeSealed delivers what was received while it could not be. Loop only,
 // outside any event.
 func (c *Conn) resumeSealed() {
+	if c.gone {
+		return
+	}
 	t := c.tls
 	c.mu.Lock()
 	due := (t.unread || t.end != nil) && t.handshake == nil && c.flags&(readPaused|closing|dead) == 0
@@ -100,7 +103,7 @@ func (c *Conn) resumeSealed() {
 		t.deliver(nil)
 		c.leave()
 	}
-	if t.end != nil && !c.gone {
+	if !c.gone && t.end != nil {
 		c.sealedEnded()
 	}
 }
@@ -136,6 +139,9 @@ func (t *tlsLayer) deliver(fresh []byte) {
 		if n > 0 {
 			c.handler.OnData(out[:n])
 			Poison(out[:n])
+		}
+		if c.gone {
+			return // Detach gave t to somebody else
 		}
 		if err == nil && t.eof && !unread {
 			err = io.EOF

@@ -1,60 +1,96 @@
 package codec
 
-import "github.com/klauspost/compress/flate"
+import "unsafe"
 
-const deflateTail = "\x00\x00\xff\xff" // what a sync flush ends with, RFC 7692 §7.2.1
+const (
+	// maxContext is how far a message refers back to those before it. They are
+	// read again for each message, so more takes more time; it makes chat
+	// messages no smaller.
+	maxContext = 4 << 10
 
-// maxDictionary is how far a message refers back into the ones before it.
-const maxDictionary = 4 << 10
+	maxBlock = 16 << 10 // bytes that one block compresses
+	hashBits = 13
+)
 
 // Deflater compresses messages (RFC 7692 section 7.2.1). One goroutine at a time
 // may use it, and one serves any number of connections: what a connection takes
 // over from message to message is in its [Window].
+//
+// What it costs, measured with chat messages of JSON on one core of an AMD EPYC:
+//
+//	message    without takeover         with takeover
+//	64 B        0.4 µs, 1.04 to one     2.1 µs, 2.05 to one
+//	200 B       5.0 µs, 1.38 to one     4.6 µs, 2.18 to one
+//	1 KiB      10 µs,   2.29 to one    11 µs,   2.86 to one
+//	16 KiB     89 µs,   3.06 to one    90 µs,   3.15 to one
+//	memory     160 KiB for all of a loop, and 4 KiB for each connection
 type Deflater struct {
-	writer     *flate.Writer
-	out        appender
-	dictionary []byte
-	reach      int // immutable: 2^windowBits
+	reach   int                  // immutable: 2^windowBits
+	places  [1 << hashBits]int64 // by the hash of four bytes: where they stood last
+	base    int64                // the place of the first byte of the message; earlier ones are of others
+	context []byte               // what stands before the message, and its first block
+	tokens  []token              // of the block under way
+	blocks  blockWriter
 }
 
 // NewDeflater returns a Deflater that never refers back more than 2^windowBits
 // bytes. windowBits outside of 8 to 15 is a mistake of the caller and panics.
 func NewDeflater(windowBits int) *Deflater {
 	checkWindowBits(windowBits)
-	d := &Deflater{reach: 1 << windowBits}
-	d.writer, _ = flate.NewWriterWindow(&d.out, d.reach) // every size here is in its range
-	return d
+	return &Deflater{reach: 1 << windowBits, base: 1}
+}
+
+// Size returns how many bytes of memory d holds.
+func (d *Deflater) Size() int {
+	return int(unsafe.Sizeof(*d)) + cap(d.context) + cap(d.tokens)*int(unsafe.Sizeof(token(0)))
 }
 
 // AppendMessage appends p, compressed, to dst and returns the longer slice. It is
 // the payload of one message with RSV1 set, without the 00 00 ff ff that the peer
-// adds again; for an empty p it is one octet (section 7.2.3.6). p is not kept.
+// adds again; for an empty p it is one octet (section 7.2.3.6). It is never
+// longer than p by more than 6 bytes for each 16 KiB begun, and 2. p is neither
+// changed nor kept, and must not overlap the room behind dst. Nothing is
+// allocated when dst has room.
 //
-// window is nil without context takeover. With it the message refers back to
-// those before it, and is added: what was appended has to be sent, or the window
-// be Reset.
+// window is nil without context takeover. With it, from [NewSendWindow], the
+// message refers back to those before it, and is added: what was appended has to
+// be sent, in this order, or the window be Reset.
 func (d *Deflater) AppendMessage(dst, p []byte, window *Window) []byte {
-	d.out.bytes = dst
-	d.dictionary = d.dictionary[:0]
+	d.blocks.out = bitWriter{bytes: dst}
+	first := p[:min(len(p), maxBlock)]
+	context := 0
 	if window != nil {
-		back := min(d.reach, maxDictionary, len(window.ring))
-		d.dictionary = window.appendBack(d.dictionary, back, back)
+		context = min(d.reach, maxContext, len(window.ring))
+		d.context = window.appendBack(d.context[:0], context, context)
 		window.add(p)
 	}
-	d.writer.ResetDict(&d.out, d.dictionary)
-	d.writer.Write(p) // neither call fails: an appender takes everything
-	d.writer.Flush()
-	dst, d.out.bytes = d.out.bytes, nil
-	return dst[:len(dst)-len(deflateTail)]
+	if context > 0 {
+		d.context = append(d.context, first...)
+		d.learn(d.context[:context])
+		d.compress(d.context, context, len(d.context))
+	} else {
+		d.compress(p, 0, len(first))
+	}
+	d.base += int64(context)
+	for at := len(first); at < len(p); {
+		end := min(at+maxBlock, len(p))
+		d.compress(p, at, end)
+		at = end
+	}
+	d.base += int64(len(p))
+	d.blocks.out.add(0, 3) // the empty block of the flush
+	d.blocks.out.align()
+	dst, d.blocks.out = d.blocks.out.bytes, bitWriter{}
+	return dst
 }
 
-// Size returns about how many bytes of memory d holds.
-func (d *Deflater) Size() int { return 1060<<10 + cap(d.dictionary) }
-
-// appender is the io.Writer behind a Deflater.
-type appender struct{ bytes []byte }
-
-func (a *appender) Write(p []byte) (int, error) {
-	a.bytes = append(a.bytes, p...)
-	return len(p), nil
+// compress writes b[from:to] as one block. It may refer back to what stands
+// before it in b.
+func (d *Deflater) compress(b []byte, from, to int) {
+	if from == to {
+		return
+	}
+	d.tokens = d.tokens[:0]
+	d.match(b[:to], from)
+	d.blocks.block(d.tokens, b[from:to])
 }

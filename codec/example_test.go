@@ -62,3 +62,35 @@ func ExampleReader_SetStreaming() {
 	// "a long" last=false
 	// " upload" last=true
 }
+
+// Two messages, compressed with context takeover: the second one refers back to
+// the first. Without takeover the windows are nil.
+func ExampleDeflater() {
+	deflater, inflater := codec.NewDeflater(15), codec.NewInflater() // one each for a loop
+	sent := codec.NewSendWindow(15)                                  // one for a connection
+	received := codec.NewWindow(15)                                  // at the other end of it
+
+	for range 2 {
+		text := []byte(`{"room":"general","text":"hello there, hello everyone"}`)
+		payload := deflater.AppendMessage(nil, text, sent)
+		frame := codec.AppendCompressedFrame(nil, codec.Text, true, payload)
+
+		var r codec.Reader
+		r.Init(&codec.ReaderConfig{Role: codec.Client, Rsv1: true})
+		ev, _, _, _ := r.Next(frame)
+		back, err := inflater.Inflate(ev.Payload, received, codec.InflateLimit{MaxMessage: 64 << 10})
+		fmt.Println(ev.Compressed, len(payload) < len(text), len(payload) < 10, string(back), err)
+	}
+	// Output:
+	// true true false {"room":"general","text":"hello there, hello everyone"} <nil>
+	// true true true {"room":"general","text":"hello there, hello everyone"} <nil>
+}
+
+// What inflates to more than the limit is refused as soon as that shows.
+func ExampleInflater_Inflate() {
+	payload := codec.NewDeflater(15).AppendMessage(nil, make([]byte, 16<<20), nil)
+	_, err := codec.NewInflater().Inflate(payload, nil, codec.InflateLimit{MaxMessage: 1 << 20})
+	fmt.Println(errors.Is(err, codec.ErrMessageTooBig), err)
+	// Output:
+	// true websocket: message is over the size limit (status 1009 message too big)
+}

@@ -7,24 +7,37 @@ const (
 	MaxWindowBits = 15
 )
 
-const minWindow = 1 << MinWindowBits
+const (
+	minWindow      = 1 << MinWindowBits
+	windowOverhead = 48 // bytes that the allocator gives for a Window
+)
 
 // Window is the context one direction of one connection takes over from message
 // to message (RFC 7692 section 7.1.1): the last 2^bits bytes before compression
 // of the messages that were sent compressed. It takes memory as messages come,
-// never more than its size at once. Give a Window either to one [Deflater.AppendMessage]
-// side or to one [Inflater.Inflate] side; one goroutine at a time may use it.
+// never all at once. A connection has one for what it receives, from [NewWindow],
+// and another for what it sends, from [NewSendWindow]. One goroutine at a time may
+// use a Window.
 type Window struct {
 	size int    // immutable: 2^bits
 	ring []byte // grows to size
 	next int    // where the oldest byte is, once len(ring) == size
 }
 
-// NewWindow returns an empty window of 2^bits bytes. Bits outside of 8 to 15 are
-// a mistake of the caller and panic.
+// NewWindow returns an empty window of 2^bits bytes for [Inflater.Inflate]; bits
+// is what was agreed on. Bits outside of 8 to 15 are a mistake of the caller and
+// panic.
 func NewWindow(bits int) *Window {
 	checkWindowBits(bits)
 	return &Window{size: 1 << bits}
+}
+
+// NewSendWindow returns an empty window for [Deflater.AppendMessage]. It holds
+// what a Deflater refers back to: 2^bits bytes, and 4 KiB at most. Bits outside of
+// 8 to 15 are a mistake of the caller and panic.
+func NewSendWindow(bits int) *Window {
+	checkWindowBits(bits)
+	return &Window{size: min(1<<bits, maxContext)}
 }
 
 func checkWindowBits(bits int) {
@@ -38,11 +51,11 @@ func checkWindowBits(bits int) {
 // refer back to. A receiver never does.
 func (w *Window) Reset() { w.ring, w.next = w.ring[:0], 0 }
 
-// Size returns the bytes of memory w holds now.
-func (w *Window) Size() int { return cap(w.ring) }
+// Size returns how many bytes of memory w holds now.
+func (w *Window) Size() int { return windowOverhead + cap(w.ring) }
 
-// MaxSize returns the most bytes of memory w can come to hold.
-func (w *Window) MaxSize() int { return w.size }
+// MaxSize returns how many bytes of memory w can come to hold.
+func (w *Window) MaxSize() int { return windowOverhead + w.size }
 
 // add takes p, the message that follows those before.
 func (w *Window) add(p []byte) {

@@ -17,10 +17,7 @@ var (
 	codeLengthOrder = [...]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 )
 
-const (
-	endOfBlock = 256
-	maxLength  = 258
-)
+const endOfBlock = 256
 
 // message inflates p from its start to its end into out.
 func (f *Inflater) message(p []byte) *ProtocolError {

@@ -1,6 +1,9 @@
 package codec
 
-import "math/bits"
+import (
+	"bytes"
+	"math/bits"
+)
 
 const (
 	maxCodeBits  = 15 // RFC 1951 §3.2.7
@@ -88,27 +91,21 @@ func (h *huffman) decodeLong(b uint64) (symbol uint16, n uint16) {
 }
 
 // The fixed codes of RFC 1951 section 3.2.6.
-var fixedLiterals, fixedDistances = fixedCodes()
-
-func fixedCodes() (literals, distances *huffman) {
-	lengths := make([]uint8, maxLiterals+2)
-	for i := range lengths {
-		switch {
-		case i < 144:
-			lengths[i] = 8
-		case i < 256:
-			lengths[i] = 9
-		case i < 280:
-			lengths[i] = 7
-		default:
-			lengths[i] = 8
-		}
-	}
+var fixedLiterals, fixedDistances = func() (literals, distances *huffman) {
 	literals, distances = new(huffman), new(huffman)
-	literals.init(lengths)
-	for i := range lengths[:32] {
-		lengths[i] = 5
-	}
-	distances.init(lengths[:32])
+	literals.init(fixedLengths())
+	distances.init(bytes.Repeat([]byte{5}, 32))
 	return literals, distances
+}()
+
+// fixedLengths returns the lengths of the fixed code for literals and lengths.
+func fixedLengths() []uint8 {
+	lengths := bytes.Repeat([]byte{8}, maxLiterals+2)
+	for i := 144; i < 256; i++ {
+		lengths[i] = 9
+	}
+	for i := 256; i < 280; i++ {
+		lengths[i] = 7
+	}
+	return lengths
 }

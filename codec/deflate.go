@@ -2,11 +2,13 @@ package codec
 
 import "unsafe"
 
+// MaxSendWindowBits bounds how far a message refers back to those before it, to
+// 4 KiB. They are read again for each message, so more takes more time, and it
+// makes chat messages no smaller.
+const MaxSendWindowBits = 12
+
 const (
-	// maxContext is how far a message refers back to those before it. They are
-	// read again for each message, so more takes more time; it makes chat
-	// messages no smaller.
-	maxContext = 4 << 10
+	maxContext = 1 << MaxSendWindowBits
 
 	maxBlock = 16 << 10 // bytes that one block compresses
 	hashBits = 13

@@ -33,7 +33,7 @@ func NewWindow(bits int) *Window {
 }
 
 // NewSendWindow returns an empty window for [Deflater.AppendMessage]. It holds
-// what a Deflater refers back to: 2^bits bytes, and 4 KiB at most. Bits outside of
+// what a Deflater refers back to: 2^bits bytes, at most 2^[MaxSendWindowBits]. Bits outside of
 // 8 to 15 are a mistake of the caller and panic.
 func NewSendWindow(bits int) *Window {
 	checkWindowBits(bits)

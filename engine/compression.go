@@ -200,10 +200,11 @@ func (c *compressor) offer() string {
 // cost returns the bytes that takeover by params may come to hold.
 func (c *compressor) cost(params wsflate.Parameters) (n int64) {
 	own, peer := c.sides(params)
-	for _, s := range [...]side{own, peer} {
-		if s.takeover {
-			n += takeoverSize + int64(1)<<s.bits
-		}
+	if own.takeover {
+		n += takeoverSize + int64(1)<<min(own.bits, codec.MaxSendWindowBits)
+	}
+	if peer.takeover {
+		n += takeoverSize + int64(1)<<peer.bits
 	}
 	return n
 }
@@ -237,7 +238,7 @@ func (c *compressor) agree(ws *WebSocket, params wsflate.Parameters) {
 	own, peer := c.sides(params)
 	x := new(takeover)
 	if own.takeover {
-		x.sent = codec.NewWindow(own.bits)
+		x.sent = codec.NewSendWindow(own.bits)
 	}
 	if peer.takeover {
 		x.received = codec.NewWindow(peer.bits)
@@ -278,7 +279,7 @@ func (x *takeover) size() int {
 	n := 0
 	for _, w := range [...]*codec.Window{x.sent, x.received} {
 		if w != nil {
-			n += int(takeoverSize) + w.Size()
+			n += int(unsafe.Sizeof(*x)) + w.Size()
 		}
 	}
 	return n

@@ -313,10 +313,10 @@ func TestWhatCompressionDoesNotHelpGoesOutPlain(t *testing.T) {
 // The budget for takeover: who comes when it is used up gets none, and what a
 // connection held is free again when it ends.
 func TestTakeoverFallsBackWithinItsBudget(t *testing.T) {
-	const room = 3
+	const room, each = 3, 1<<codec.MaxSendWindowBits + 1<<codec.MaxWindowBits
 	srv := &engine.Server{Callbacks: echo, Compression: &engine.Compression{
 		ServerContextTakeover: true, ClientContextTakeover: true, Threshold: 1,
-		Memory: room * (2<<15 + 1000),
+		Memory: room * (each + 1000),
 	}}
 	addr := listen(t, srv)
 	const offer, full, none = "permessage-deflate; client_max_window_bits", "permessage-deflate",
@@ -342,7 +342,7 @@ func TestTakeoverFallsBackWithinItsBudget(t *testing.T) {
 	open(none)
 	open(none)
 	st, m := srv.Stats(), srv.Memory()
-	if st.Compressed != room+2 || st.TakeoverReserve > srv.Compression.Memory || m.Compression > st.TakeoverReserve || m.Compression < room*2<<15 {
+	if st.Compressed != room+2 || st.TakeoverReserve > srv.Compression.Memory || m.Compression > st.TakeoverReserve || m.Compression < room*each {
 		t.Errorf("%d connections, %d bytes reserved, %d held", st.Compressed, st.TakeoverReserve, m.Compression)
 	}
 	_ = peers[1].Close()

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/http"
 
@@ -13,15 +14,16 @@ import (
 // StatusError is the answer of a server that refuses the opening handshake.
 type StatusError = handshake.StatusError
 
-// Dial opens a WebSocket to rawURL (ws://user:password@host:port/path?query). It
-// waits until the opening handshake is over or ctx is done, or
+// Dial opens a WebSocket to rawURL (wss://user:password@host:port/path?query, or
+// ws). It waits until the opening handshake is over or ctx is done, or
 // Limits.HandshakeTimeout has passed, which covers everything from the name to
 // the last redirect; opt may be nil. If a name has several addresses, they are
 // tried as RFC 8305 says.
 //
 // The error is a *StatusError if the server answered with something else than
 // 101, a *handshake.ResponseError if its answer breaks the protocol, a
-// *ProxyError if a proxy gives no way to it, or what the network or ctx said; no
+// *ProxyError if a proxy gives no way to it, a *tls.CertificateVerificationError
+// if its certificate is not trusted, or what TLS, the network or ctx said; no
 // password is in its text. Any goroutine but a loop's own.
 func Dial(ctx context.Context, rawURL string, opt *DialOptions) (*WebSocket, error) {
 	if opt == nil {
@@ -100,8 +102,13 @@ func (d *dialer) attempt(ctx context.Context, t target) (*WebSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.received = tr.received
-	ws, err := d.adopt(tr, c)
+	var first opening = c
+	if t.secure {
+		first = &secure{config: d.tlsConfig(t), received: tr.received, next: c}
+	} else {
+		c.received = tr.received
+	}
+	ws, err := d.adopt(tr, first)
 	if err != nil {
 		_ = tr.conn.Close()
 		return nil, err
@@ -134,6 +141,19 @@ func (d *dialer) adopt(tr transport, first opening) (*WebSocket, error) {
 		clients.release()
 	}
 	return ws, err
+}
+
+// tlsConfig is how TLS is spoken with t.
+func (d *dialer) tlsConfig(t target) *tls.Config {
+	config := d.opt.TLS.Clone()
+	if config == nil {
+		config = new(tls.Config)
+	}
+	if config.ServerName == "" {
+		config.ServerName = t.host
+	}
+	config.NextProtos = []string{"http/1.1"} // RFC 6455 is about no other
+	return config
 }
 
 // header is what a request to t has besides the handshake's own.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http"
@@ -46,6 +47,11 @@ type DialOptions struct {
 	// Compression offers permessage-deflate. nil offers nothing.
 	Compression *Compression
 
+	// TLS is how wss is spoken. It is cloned, gets the URL's host as ServerName if
+	// it has none, and offers http/1.1, whatever its NextProtos are. nil means the
+	// defaults of package tls: the roots of the system. A ClientSessionCache lets
+	// later connections resume sessions.
+	TLS *tls.Config
 	// Limits bounds what the server may cost, as for a Server.
 	Limits Limits
 	// Proxy names the proxy for a URL, whose scheme is given as http for ws and

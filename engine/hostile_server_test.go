@@ -27,6 +27,12 @@ type fakeServer struct {
 
 func fake(t *testing.T, script func(nc net.Conn, req *http.Request)) *fakeServer {
 	t.Helper()
+	return serveFake(t, func(nc net.Conn) net.Conn { return nc }, script)
+}
+
+// serveFake is fake with something over the socket.
+func serveFake(t *testing.T, over func(net.Conn) net.Conn, script func(nc net.Conn, req *http.Request)) *fakeServer {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -41,6 +47,7 @@ func fake(t *testing.T, script func(nc net.Conn, req *http.Request)) *fakeServer
 			}
 			s.accepted.Add(1)
 			running.Go(func() {
+				nc := over(nc)
 				defer nc.Close()
 				_ = nc.SetDeadline(time.Now().Add(patience))
 				if req, err := http.ReadRequest(bufio.NewReader(nc)); err == nil {

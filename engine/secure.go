@@ -16,9 +16,10 @@ import (
 // secure is the TLS handshake (RFC 8446), which comes before next. Whoever
 // puts it into ws.opening has set the deadline already.
 type secure struct {
-	config *tls.Config // not to be changed any more
-	next   opening
-	bad    *complaints // nil: next tells of a failure
+	config   *tls.Config // not to be changed any more
+	received []byte      // by a client, with the transport
+	next     opening
+	bad      *complaints // nil: next tells of a failure
 
 	// Owned by the loop.
 	begun bool
@@ -30,7 +31,7 @@ type secure struct {
 func (s *secure) begin(ws *WebSocket) {
 	if ws.endpoint.role == codec.Client {
 		s.begun = true
-		ws.conn.StartTLSClient(s.config, nil, func() { s.finish(ws) })
+		ws.conn.StartTLSClient(s.config, s.received, func() { s.finish(ws) })
 	}
 }
 

@@ -1,0 +1,130 @@
+package engine_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/handshake"
+)
+
+// A wss server whose certificate no root of the system signed. The session
+// cache makes the handshake of later connections short.
+func ExampleDial_tls() {
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+		if err == nil {
+			_ = conn.WriteMessage(websocket.TextMessage, []byte("hello"))
+			_ = conn.Close()
+		}
+	}))
+	defer srv.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(srv.Certificate())
+
+	ws, err := engine.Dial(context.Background(), "wss://"+srv.Listener.Addr().String()+"/", &engine.DialOptions{
+		TLS: &tls.Config{RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(16)},
+		Callbacks: engine.Callbacks{
+			OnText: func(_ *engine.WebSocket, text []byte) { fmt.Println(string(text)) },
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(ws.TLS().NegotiatedProtocol)
+	<-ws.Done()
+
+	_, err = engine.Dial(context.Background(), "wss://"+srv.Listener.Addr().String()+"/", nil)
+	var untrusted x509.UnknownAuthorityError
+	fmt.Println("not trusted:", errors.As(err, &untrusted))
+	// Unordered output:
+	// hello
+	// http/1.1
+	// not trusted: true
+}
+
+// A proxy for some hosts, and none for the others.
+func ExampleDialOptions_proxy() {
+	opt := &engine.DialOptions{
+		Proxy: func(u *url.URL) (*url.URL, error) {
+			if u.Hostname() != "chat.example" {
+				return nil, nil
+			}
+			return url.Parse("socks5://user:password@127.0.0.1:1")
+		},
+	}
+	_, err := engine.Dial(context.Background(), "wss://chat.example/", opt)
+	var refused *engine.ProxyError
+	if errors.As(err, &refused) {
+		fmt.Println("no way through", refused.Proxy)
+	}
+	// Output: no way through socks5://127.0.0.1:1
+}
+
+// A WebSocket over a unix socket.
+func ExampleDialOptions_netDial() {
+	opt := &engine.DialOptions{
+		NetDial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", "/run/nobody.sock")
+		},
+	}
+	_, err := engine.Dial(context.Background(), "ws://localhost/", opt)
+	var network *net.OpError
+	fmt.Println(errors.As(err, &network) && network.Net == "unix")
+	// Output: true
+}
+
+// A client that subscribes again whenever it had to connect again.
+func ExampleDialReconnecting() {
+	restarted := make(chan bool, 1) // the server drops its first client
+	restarted <- true
+	srv := &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+		ws.OnText(func(ws *engine.WebSocket, text []byte) {
+			fmt.Printf("server got %q\n", text)
+			select {
+			case <-restarted:
+				ws.CloseNow()
+			default:
+				_ = ws.Close(engine.StatusNormalClosure, "bye")
+			}
+		})
+	}}
+	addr, err := srv.Listen("127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer srv.Close()
+
+	r, err := engine.DialReconnecting(context.Background(), "ws://"+addr.String()+"/", nil, engine.Reconnect{
+		MaxElapsed: time.Minute,
+		OnConnect: func(ws *engine.WebSocket, n int) {
+			_ = ws.SendText(fmt.Sprint("subscribe ", n))
+		},
+		OnRetry: func(err error, _ time.Duration) {
+			fmt.Println("lost:", errors.Is(err, engine.ErrAbnormalClosure))
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	<-r.Done()
+	fmt.Println(r.Err())
+	// Output:
+	// server got "subscribe 1"
+	// lost: true
+	// server got "subscribe 2"
+	// engine: trying again would not help: engine: the connection was closed with 1000: "bye"
+}

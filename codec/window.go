@@ -7,10 +7,10 @@ const (
 	MaxWindowBits = 15
 )
 
-const (
-	minWindow      = 1 << MinWindowBits
-	windowOverhead = 48 // bytes that the allocator gives for a Window
-)
+// WindowOverhead is how many bytes of memory a Window takes besides what it holds.
+const WindowOverhead = 48
+
+const minWindow = 1 << MinWindowBits
 
 // Window is the context one direction of one connection takes over from message
 // to message (RFC 7692 section 7.1.1): the last 2^bits bytes before compression
@@ -52,10 +52,10 @@ func checkWindowBits(bits int) {
 func (w *Window) Reset() { w.ring, w.next = w.ring[:0], 0 }
 
 // Size returns how many bytes of memory w holds now.
-func (w *Window) Size() int { return windowOverhead + cap(w.ring) }
+func (w *Window) Size() int { return WindowOverhead + cap(w.ring) }
 
 // MaxSize returns how many bytes of memory w can come to hold.
-func (w *Window) MaxSize() int { return windowOverhead + w.size }
+func (w *Window) MaxSize() int { return WindowOverhead + w.size }
 
 // add takes p, the message that follows those before.
 func (w *Window) add(p []byte) {

@@ -269,7 +269,7 @@ type takeover struct {
 }
 
 // takeoverSize is what a window takes besides its bytes.
-const takeoverSize = int64(unsafe.Sizeof(takeover{}) + unsafe.Sizeof(codec.Window{}))
+const takeoverSize = int64(unsafe.Sizeof(takeover{})) + codec.WindowOverhead
 
 // size returns the bytes that x holds. On the loop, under the lock of conn.
 func (x *takeover) size() int {

@@ -3,21 +3,25 @@ package engine_test
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
 
 	"github.com/fanloop-go/fanloop/engine"
@@ -38,6 +42,10 @@ type childConfig struct {
 	MemoryLimit    int64  // as by GOMEMLIMIT; 0: none
 	MaxQueuedTotal int
 	Flood          bool // see flooder
+
+	CertPEM, KeyPEM  []byte        // to speak TLS; nil: plain
+	HandshakeTimeout time.Duration // 0: an hour
+	Inherited        bool          // listen on the descriptors of LISTEN_FDS instead
 }
 
 // childMain is the main function of a child process.
@@ -65,12 +73,15 @@ func runChild(config string) error {
 	if n := cfg.MemoryLimit; n > 0 {
 		debug.SetMemoryLimit(n)
 	}
+	if cfg.HandshakeTimeout == 0 {
+		cfg.HandshakeTimeout = time.Hour
+	}
 	late := newLateEcho()
 	defer late.stop()
 	srv := &engine.Server{
 		Loops: cfg.Loops,
 		Limits: engine.Limits{
-			MaxConnections: cfg.MaxConnections, HandshakeTimeout: time.Hour, MaxQueuedTotal: cfg.MaxQueuedTotal,
+			MaxConnections: cfg.MaxConnections, HandshakeTimeout: cfg.HandshakeTimeout, MaxQueuedTotal: cfg.MaxQueuedTotal,
 		},
 		Callbacks: echo,
 		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
@@ -85,6 +96,16 @@ func runChild(config string) error {
 		defer f.senders.Wait()
 		srv.Callbacks.OnText = f.answer
 	}
+	if cfg.CertPEM != nil {
+		cert, err := tls.X509KeyPair(cfg.CertPEM, cfg.KeyPEM)
+		if err != nil {
+			return err
+		}
+		srv.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	}
+	if cfg.Inherited {
+		return serveInherited(srv)
+	}
 	addr, err := srv.Listen("127.0.0.1:0")
 	if err != nil {
 		return err
@@ -92,6 +113,26 @@ func runChild(config string) error {
 	fmt.Println(addr)
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return shutdown(srv)
+}
+
+// serveInherited serves what systemd, or who acts as it, has opened, and prints
+// the names.
+func serveInherited(srv *engine.Server) error {
+	byName, err := activation.ListenersWithNames()
+	if err != nil {
+		return err
+	}
+	var serving sync.WaitGroup
+	for _, nls := range byName {
+		for _, nl := range nls {
+			serving.Go(func() { _ = srv.Serve(nl) })
+		}
+	}
+	fmt.Println(slices.Sorted(maps.Keys(byName)))
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	err = shutdown(srv)
+	serving.Wait()
+	return err
 }
 
 // flooder sends to those who ask for it as much as their connections take, and
@@ -167,6 +208,12 @@ type child struct {
 // startChild runs a server in a process of its own and ends it with the test.
 func startChild(t *testing.T, cfg childConfig) *child {
 	t.Helper()
+	return startChildWith(t, cfg, func(*exec.Cmd) {})
+}
+
+// startChildWith is startChild with a last word about the command.
+func startChildWith(t *testing.T, cfg childConfig, prepare func(*exec.Cmd)) *child {
+	t.Helper()
 	config, err := json.Marshal(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -182,6 +229,7 @@ func startChild(t *testing.T, cfg childConfig) *child {
 	if err != nil {
 		t.Fatal(err)
 	}
+	prepare(cmd)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

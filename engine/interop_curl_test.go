@@ -67,6 +67,47 @@ func TestInteropCurlUpgradesByHand(t *testing.T) {
 	c.wantMessage(engine.Text, unicodeText)
 }
 
+// Over TLS and over a unix socket, curl gets the page and the upgrade.
+func TestInteropCurlOverTLSAndUnixSocket(t *testing.T) {
+	id := newIdentity(t, "server")
+	srv := &engine.Server{
+		HTTP: http.HandlerFunc(page),
+		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+			_ = ws.SendText(unicodeText)
+		},
+	}
+	path := socketPath(t)
+	listenWith(t, srv, "unix:"+path, engine.ListenOptions{})
+	wss := listenTLS(t, srv, id)
+	for name, args := range map[string][]string{
+		"TLS":         {"-k", "https://" + wss + "/page"},
+		"TLS 1.2":     {"-k", "--tls-max", "1.2", "https://" + wss + "/page"},
+		"unix socket": {"--unix-socket", path, "http://local/page"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if out, err := curl(t, args...).CombinedOutput(); err != nil || string(out) != `GET /page ""` {
+				t.Errorf("curl printed %q, %v", out, err)
+			}
+			cmd := curl(t, append([]string{"-i", "--http1.1", "-H", "Connection: Upgrade", "-H", "Upgrade: websocket",
+				"-H", "Sec-WebSocket-Version: 13", "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}, args...)...)
+			stdout, err := cmd.StdoutPipe()
+			if err == nil {
+				err = cmd.Start()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := &rawClient{t: t, br: bufio.NewReader(stdout)}
+			defer func() {
+				_ = cmd.Process.Kill() // it would wait for the end of the connection
+				_ = cmd.Wait()
+			}()
+			c.wantUpgraded()
+			c.wantMessage(engine.Text, unicodeText)
+		})
+	}
+}
+
 // curl with WebSocket prints what it receives. It can neither send nor answer
 // a close frame, so the test ends it.
 func TestInteropCurlSpeaksWebSocket(t *testing.T) {

@@ -139,8 +139,11 @@ func fromHTTP(r *http.Request) (*handshake.Request, error) {
 // ServeHTTP implements http.Handler: it makes a WebSocket of a request that
 // net/http or a router received, and moves the connection to a loop.
 // ShouldUpgrade runs on the goroutine of the request, OnUpgrade on the loop. An
-// encrypted connection can be moved if it came from a [NewTLSListener];
+// encrypted connection can move if its listener is that of [NewTLSListener];
 // otherwise it gets 501.
+//
+// Routers that take an http.Handler take a Server (http.ServeMux, chi); gin does
+// so by gin.WrapH, echo by echo.WrapHandler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := s.started(); err != nil {
 		http.Error(w, "the WebSocket engine did not start", http.StatusInternalServerError)

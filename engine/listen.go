@@ -15,10 +15,10 @@ import (
 // addresses. The zero value is plain: ws, and the peer is who connects.
 type ListenOptions struct {
 	// TLS, if set, encrypts the connections (wss). It needs certificates, for
-	// instance by [Certificates.GetCertificate]. It is cloned; "h2" is taken out
-	// of the clone's NextProtos, since a WebSocket is opened by HTTP/1.1 here,
-	// and "http/1.1" stands for an empty list; that of autocert.Manager.TLSConfig
-	// does as it is.
+	// instance by [Certificates.GetCertificate]; what TLSConfig of
+	// golang.org/x/crypto/acme/autocert returns will do. It is cloned. "h2" is
+	// taken out of the clone's NextProtos, since a WebSocket is opened by HTTP/1.1
+	// here; an empty list becomes "http/1.1".
 	TLS *tls.Config
 
 	// ProxyProtocol, if set, expects the PROXY header of a proxy in front of the

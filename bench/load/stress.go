@@ -37,6 +37,9 @@ func (g *Generator) Storm(ctx context.Context) (Opened, error) {
 	began := now()
 	g.onLoops(func(w *worker) {
 		for _, c := range w.conns {
+			if c.began == began {
+				continue // it was dropped on another loop, and came back to this one
+			}
 			c.leaving, c.began = true, began
 			c.Close(loop.CloseReset)
 		}

@@ -9,7 +9,9 @@ import (
 	"github.com/coder/websocket"
 )
 
-func init() { registerGo("coder", "github.com/coder/websocket", serveCoder) }
+func init() {
+	registerGo("coder", "github.com/coder/websocket", serveCoder, doesTLS, doesDeflate, doesTakeover)
+}
 
 type coderMessage struct {
 	kind websocket.MessageType
@@ -29,8 +31,15 @@ func serveCoder(at endpoint) error {
 		return err
 	}
 	all := newHub[*coderConn]()
+	var options websocket.AcceptOptions
+	switch {
+	case at.takeover:
+		options.CompressionMode = websocket.CompressionContextTakeover
+	case at.deflate:
+		options.CompressionMode = websocket.CompressionNoContextTakeover
+	}
 	return http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ws, err := websocket.Accept(w, r, nil)
+		ws, err := websocket.Accept(w, r, &options)
 		if err != nil {
 			return // Accept has answered
 		}

@@ -8,7 +8,9 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-func init() { registerGo("fasthttp", "github.com/fasthttp/websocket", serveFasthttp) }
+func init() {
+	registerGo("fasthttp", "github.com/fasthttp/websocket", serveFasthttp, doesTLS, doesDeflate)
+}
 
 // fasthttpConn has one reader, its goroutine, and one writer at a time.
 type fasthttpConn struct {
@@ -25,7 +27,7 @@ func serveFasthttp(at endpoint) error {
 		return err
 	}
 	all := newHub[*fasthttpConn]()
-	var upgrader websocket.FastHTTPUpgrader
+	upgrader := websocket.FastHTTPUpgrader{EnableCompression: at.deflate}
 	return fasthttp.Serve(ln, func(ctx *fasthttp.RequestCtx) {
 		_ = upgrader.Upgrade(ctx, func(ws *websocket.Conn) { // it has answered a failure
 			c := &fasthttpConn{Conn: ws}

@@ -10,7 +10,7 @@ import (
 	"github.com/gobwas/ws/wsutil"
 )
 
-func init() { registerGo("gobwas", "github.com/gobwas/ws", serveGobwas) }
+func init() { registerGo("gobwas", "github.com/gobwas/ws", serveGobwas, doesTLS) }
 
 // gobwasConn is served by a goroutine that reads through a buffer. Answers
 // collect in a borrowed buffer and leave in one write before the next read.

@@ -8,7 +8,9 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-func init() { registerGo("gorilla", "github.com/gorilla/websocket", serveGorilla) }
+func init() {
+	registerGo("gorilla", "github.com/gorilla/websocket", serveGorilla, doesTLS, doesDeflate)
+}
 
 // gorillaConn has one reader, its goroutine, and one writer at a time.
 type gorillaConn struct {
@@ -25,7 +27,7 @@ func serveGorilla(at endpoint) error {
 		return err
 	}
 	all := newHub[*gorillaConn]()
-	var upgrader websocket.Upgrader
+	upgrader := websocket.Upgrader{EnableCompression: at.deflate}
 	return http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ws, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {

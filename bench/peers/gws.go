@@ -2,7 +2,9 @@ package main
 
 import "github.com/lxzan/gws"
 
-func init() { registerGo("gws", "github.com/lxzan/gws", serveGws) }
+func init() {
+	registerGo("gws", "github.com/lxzan/gws", serveGws, doesTLS, doesDeflate, doesTakeover)
+}
 
 // gwsHandler is the event handler of gws's quick start, with a Broadcaster for
 // what goes to everybody. The Broadcaster builds the frame once and writes it
@@ -12,14 +14,20 @@ type gwsHandler struct {
 	all *hub[*gws.Conn]
 }
 
-// serveGws runs gws's own server with no options: no compression, no parallel
-// handling of one connection's messages, no UTF-8 check.
+// serveGws runs gws's own server with no options but compression, if asked for: no
+// parallel handling of one connection's messages, no UTF-8 check.
 func serveGws(at endpoint) error {
 	ln, err := at.listen()
 	if err != nil {
 		return err
 	}
-	server := gws.NewServer(&gwsHandler{all: newHub[*gws.Conn]()}, &gws.ServerOption{Logger: silent{}})
+	server := gws.NewServer(&gwsHandler{all: newHub[*gws.Conn]()}, &gws.ServerOption{
+		Logger: silent{},
+		PermessageDeflate: gws.PermessageDeflate{
+			Enabled: at.deflate, ServerContextTakeover: at.takeover, ClientContextTakeover: at.takeover,
+			ServerMaxWindowBits: 15, ClientMaxWindowBits: 15, // as everybody's; 12 otherwise
+		},
+	})
 	return server.RunListener(ln)
 }
 

@@ -6,15 +6,20 @@
 // as text and binary as binary; a message whose first byte is 'B' goes to every
 // connected client instead, the sender included.
 //
-//	peers NAME ADDR [LOOPS]   serve until SIGTERM or SIGINT
-//	peers -list               name, version and availability, one peer a line
-//	peers -install            fetch what the npm peers need ahead of time
+//	peers NAME ADDR [LOOPS] [+tls] [+deflate | +takeover]
+//	                 serve until SIGTERM or SIGINT
+//	peers -list      name, version, what it can do and availability, one peer a line
+//	peers -install   fetch what the npm peers need ahead of time
 //
 // Once the server accepts connections, one line "listening ADDR" is printed,
 // with the port that port 0 became. LOOPS is how many threads run at once:
 // GOMAXPROCS unless the environment sets it, and event loops where a peer has
 // them; without it, one per CPU the process may use. ws and bun always have one
 // loop. SIGUSR1 gives freed memory back to the system.
+//
+// +tls speaks wss, with a certificate made at start. +deflate agrees to
+// permessage-deflate, every message by itself, and +takeover to context takeover
+// too. Which peer can do which is what -list says.
 //
 // A peer's way through this package: its file registers a name and a serve
 // function in init; main finds it by name and calls serve; serve listens by
@@ -30,7 +35,9 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -40,7 +47,7 @@ const (
 	wrongUsage = 2
 )
 
-const usage = "usage: peers NAME ADDR [LOOPS] | peers -list | peers -install"
+const usage = "usage: peers NAME ADDR [LOOPS] [+tls] [+deflate | +takeover] | peers -list | peers -install"
 
 func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
@@ -55,7 +62,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	case len(args) == 1 && args[0] == "-install":
 		return report(stderr, install())
-	case len(args) != 2 && len(args) != 3:
+	case len(args) < 2:
 		fmt.Fprintln(stderr, usage)
 		return wrongUsage
 	}
@@ -64,7 +71,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "peers: no peer is called %q; peers -list shows all\n", args[0])
 		return wrongUsage
 	}
-	at, err := parseEndpoint(args[1:])
+	at, err := parseEndpoint(p, args[1:])
 	if err != nil {
 		fmt.Fprintf(stderr, "peers: %v\n", err)
 		return wrongUsage
@@ -80,15 +87,23 @@ func report(stderr io.Writer, err error) int {
 	return failed
 }
 
-func parseEndpoint(args []string) (endpoint, error) {
+// parseEndpoint reads ADDR [LOOPS] and what p is asked to do.
+func parseEndpoint(p peer, args []string) (endpoint, error) {
 	at := endpoint{addr: args[0], loops: runtime.GOMAXPROCS(0)}
 	if _, _, err := net.SplitHostPort(at.addr); err != nil {
 		return at, fmt.Errorf("address %q: want HOST:PORT", at.addr)
 	}
-	if len(args) == 2 {
-		n, err := strconv.Atoi(args[1])
-		if err != nil || n < 1 {
-			return at, fmt.Errorf("loops %q: want a number from 1", args[1])
+	for i, arg := range args[1:] {
+		if need, ok := strings.CutPrefix(arg, "+"); ok {
+			if !slices.Contains(p.does, need) {
+				return at, fmt.Errorf("%s cannot do %q; peers -list shows what it can", p.name, need)
+			}
+			at.ask(need)
+			continue
+		}
+		n, err := strconv.Atoi(arg)
+		if err != nil || n < 1 || i > 0 {
+			return at, fmt.Errorf("loops %q: want one number from 1", arg)
 		}
 		at.loops = n
 	}

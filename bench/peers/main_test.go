@@ -29,6 +29,9 @@ func TestWrongUsageIsOneLineAndExitCode2(t *testing.T) {
 		"no loops":            {"gorilla", "127.0.0.1:0", "0"},
 		"loops, no number":    {"gorilla", "127.0.0.1:0", "two"},
 		"too much":            {"gorilla", "127.0.0.1:0", "1", "2"},
+		"loops behind":        {"gorilla", "127.0.0.1:0", "+tls", "1"},
+		"what it cannot do":   {"gorilla", "127.0.0.1:0", "+takeover"},
+		"what nobody can do":  {"gorilla", "127.0.0.1:0", "+frobnicate"},
 		"an unknown flag":     {"-frobnicate"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,8 @@ var errNotAvailable = errors.New("not available here")
 // A peer is a server to measure. It registers itself in the init of its file.
 type peer struct {
 	name string
+	// does are the names of what it can do besides plain WebSockets.
+	does []string
 	// version returns the version measured.
 	version func() string
 	// missing returns what keeps the peer from running here, as an error that
@@ -28,11 +31,19 @@ type peer struct {
 
 var peers = map[string]peer{}
 
+// What a peer may do besides plain WebSockets.
+const (
+	doesTLS      = "tls"      // wss
+	doesDeflate  = "deflate"  // permessage-deflate, every message by itself
+	doesTakeover = "takeover" // permessage-deflate with context takeover on both sides
+)
+
 // registerGo adds a peer that is part of this program. module is the import
 // path of its module.
-func registerGo(name, module string, serve func(endpoint) error) {
+func registerGo(name, module string, serve func(endpoint) error, does ...string) {
 	peers[name] = peer{
 		name:    name,
+		does:    does,
 		version: func() string { return moduleVersion(module) },
 		missing: func() error { return nil },
 		serve:   serve,
@@ -50,16 +61,19 @@ func moduleVersion(path string) string {
 	return "unknown"
 }
 
-// list writes one line a peer: its name, its version, and what keeps it from
-// running here, if anything does.
+// list writes one line a peer: its name, its version, what it can do as arguments
+// ask for it, and what keeps it from running here, if anything does.
 func list(w io.Writer) {
 	for _, name := range slices.Sorted(maps.Keys(peers)) {
 		p := peers[name]
-		if err := p.missing(); err != nil {
-			fmt.Fprintf(w, "%s %s: %v\n", p.name, p.version(), err)
-			continue
+		line := p.name + " " + p.version()
+		for _, need := range p.does {
+			line += " +" + need
 		}
-		fmt.Fprintln(w, p.name, p.version())
+		if err := p.missing(); err != nil {
+			line += ": " + err.Error()
+		}
+		fmt.Fprintln(w, line)
 	}
 }
 
@@ -67,16 +81,44 @@ func list(w io.Writer) {
 type endpoint struct {
 	addr  string // host:port
 	loops int    // event loops, at least 1
+
+	tls      bool // wss
+	deflate  bool // permessage-deflate
+	takeover bool // with context takeover
+}
+
+// ask adds what an argument asks for.
+func (at *endpoint) ask(need string) {
+	switch need {
+	case doesTLS:
+		at.tls = true
+	case doesDeflate:
+		at.deflate = true
+	case doesTakeover:
+		at.deflate, at.takeover = true, true
+	}
 }
 
 // listen returns the listener for at.addr, and says that the server is ready:
-// from here on the kernel completes connections.
+// from here on the kernel completes connections. With at.tls its connections are
+// those of crypto/tls.
 func (at endpoint) listen() (net.Listener, error) {
-	ln, err := net.Listen("tcp", at.addr)
-	if err == nil {
-		ready(ln.Addr().String())
+	var config *tls.Config
+	if at.tls {
+		var err error
+		if config, err = selfSigned(); err != nil {
+			return nil, err
+		}
 	}
-	return ln, err
+	ln, err := net.Listen("tcp", at.addr)
+	if err != nil {
+		return nil, err
+	}
+	ready(ln.Addr().String())
+	if at.tls {
+		ln = tls.NewListener(ln, config)
+	}
+	return ln, nil
 }
 
 // freePort returns at.addr with a port that was free a moment ago in place of

@@ -1,10 +1,13 @@
 package bench
 
 import (
+	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"net/url"
 	"slices"
 
+	"github.com/fanloop-go/fanloop/bench/load"
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/handshake"
 )
@@ -12,16 +15,30 @@ import (
 // maxMessage is the largest message of the bench protocol, in bytes.
 const maxMessage = 64 << 20
 
-// NewServer returns a server of the bench protocol with fanloop on loops event
-// loops; 0 means one per CPU. Clients that ask for ?topic=NAME get what is
-// published by clients of that topic, which is how K topics are measured; the
-// others share one. The caller starts and ends it.
-func NewServer(loops int, log *slog.Logger) *engine.Server {
+// Options are what a server of the bench protocol is to do. The zero value
+// speaks ws without compression.
+type Options struct {
+	Loops       int              // event loops; 0: one per CPU
+	Log         *slog.Logger     // default: slog.Default()
+	TLS         bool             // wss, with a certificate of its own making
+	Compression load.Compression // what clients may agree to; default: load.Off
+}
+
+// NewServer returns a server of the bench protocol with fanloop. Clients that ask
+// for ?topic=NAME get what is published by clients of that topic, which is how K
+// topics are measured; the others share one. The caller starts and ends it. The
+// error is a *load.ConfigError, or about the certificate.
+func NewServer(o Options) (*engine.Server, error) {
+	agreed, err := compression(o.Compression)
+	if err != nil {
+		return nil, err
+	}
 	srv := &engine.Server{
-		Loops:  loops,
-		Logger: log,
-		Limits: engine.Limits{MaxMessage: maxMessage, MaxQueued: 4 << 20},
-		Origin: handshake.AllowAnyOrigin,
+		Loops:       o.Loops,
+		Logger:      o.Log,
+		Limits:      engine.Limits{MaxMessage: maxMessage, MaxQueued: 4 << 20},
+		Compression: agreed,
+		Origin:      handshake.AllowAnyOrigin,
 		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
 			m := &member{topic: topicOf(req)}
 			ws.SetValue(m)
@@ -42,7 +59,28 @@ func NewServer(loops int, log *slog.Logger) *engine.Server {
 		OnBinary: receive(engine.Binary),
 		OnDrain:  drained,
 	}
-	return srv
+	if o.TLS {
+		certificate, err := SelfSigned("localhost", "127.0.0.1", "::1")
+		if err != nil {
+			return nil, err
+		}
+		srv.TLS = &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}}
+	}
+	return srv, nil
+}
+
+// compression is what the engine is asked for. Takeover has no budget: what it
+// takes is what is measured.
+func compression(kind load.Compression) (*engine.Compression, error) {
+	switch kind {
+	case "", load.Off:
+		return nil, nil
+	case load.Deflate:
+		return &engine.Compression{}, nil
+	case load.Takeover:
+		return &engine.Compression{ServerContextTakeover: true, ClientContextTakeover: true, Memory: -1}, nil
+	}
+	return nil, &load.ConfigError{Reason: fmt.Sprintf("unknown compression %q: want off, deflate or takeover", kind)}
 }
 
 func topicOf(req *handshake.Request) string {

@@ -2,10 +2,16 @@ package bench
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/fanloop-go/fanloop/bench/load"
 )
 
 func dial(t *testing.T, url string) *websocket.Conn {
@@ -47,6 +53,55 @@ func TestServerEchoesAtAnyPath(t *testing.T) {
 				wantMessage(t, c, kind, p)
 			}
 		}
+	}
+}
+
+func TestServerSpeaksTLSAndCompresses(t *testing.T) {
+	addr := startServerWith(t, Options{TLS: true, Compression: load.Deflate})
+	dialer := websocket.Dialer{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, EnableCompression: true}
+	c, resp, err := dialer.Dial("wss://"+addr+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got := resp.Header.Get("Sec-WebSocket-Extensions"); !strings.HasPrefix(got, "permessage-deflate") {
+		t.Errorf("the server agrees to %q", got)
+	}
+	text := bytes.Repeat([]byte("text "), 1000)
+	write(t, c, websocket.TextMessage, text)
+	wantMessage(t, c, websocket.TextMessage, text)
+}
+
+func TestUnknownCompressionIsRefused(t *testing.T) {
+	var config *load.ConfigError
+	if _, err := NewServer(Options{Compression: "brotli"}); !errors.As(err, &config) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A client that is told to trust the certificate connects to its hosts, and to
+// no other.
+func TestSelfSignedIsForItsHosts(t *testing.T) {
+	certificate, err := SelfSigned("localhost", "127.0.0.1", "::1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(certificate.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted := x509.NewCertPool()
+	trusted.AddCert(leaf)
+	for _, host := range []string{"localhost", "127.0.0.1", "::1"} {
+		if _, err := leaf.Verify(x509.VerifyOptions{DNSName: host, Roots: trusted}); err != nil {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+	if _, err := leaf.Verify(x509.VerifyOptions{DNSName: "example.com", Roots: trusted}); err == nil {
+		t.Error("it holds for example.com")
+	}
+	if _, err := leaf.Verify(x509.VerifyOptions{DNSName: "localhost", Roots: x509.NewCertPool()}); err == nil {
+		t.Error("it is trusted by who was not told to")
 	}
 }
 

@@ -53,7 +53,16 @@ func startFloor(t *testing.T) string {
 // startServer serves with fanloop until the test ends, and returns the address.
 func startServer(t *testing.T) string {
 	t.Helper()
-	srv := NewServer(2, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	return startServerWith(t, Options{})
+}
+
+func startServerWith(t *testing.T, o Options) string {
+	t.Helper()
+	o.Loops, o.Log = 2, slog.New(slog.NewTextHandler(io.Discard, nil))
+	srv, err := NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	addr, err := srv.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

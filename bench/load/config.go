@@ -28,13 +28,37 @@ const (
 	Connect Mode = "connect" // open, upgrade, reset, again
 )
 
+// Payload is what messages hold behind their stamps.
+type Payload string
+
+// The payloads.
+const (
+	Noise Payload = "noise" // binary messages that nothing compresses
+	JSON  Payload = "json"  // text messages like those of a chat
+)
+
+// Compression is what the clients ask of permessage-deflate (RFC 7692).
+type Compression string
+
+// The kinds of compression.
+const (
+	Off      Compression = "off"
+	Deflate  Compression = "deflate"  // every message by itself
+	Takeover Compression = "takeover" // with context takeover on both sides
+)
+
 // Config says what one generator does. Durations are in nanoseconds in JSON.
 type Config struct {
-	Target string // ws://host:port/path
+	Target string // ws://host:port/path, or wss: TLS whose certificate is not verified
 	Mode   Mode   // default Echo
 	Conns  int    // connections; for Connect, handshakes under way at once
 	First  int    // number of the first connection, where several processes share the work
-	Size   int    // payload bytes of a message, MinSize or more; default 64
+	Size   int    // payload bytes of a message, MinSize or more; default 64, JSON 1 KiB
+
+	Payload Payload // default Noise, with Compression JSON
+	// Compression is offered as it is named here; the run fails unless the server
+	// agrees to just that. Default Off.
+	Compression Compression
 
 	InFlight int     // closed loop of Echo: messages under way per connection; default 1
 	Rate     float64 // open loop: messages (Echo) or publishes (Fanout) a second of this process; 0: closed loop
@@ -66,6 +90,14 @@ func configErrorf(format string, args ...any) error {
 
 func (c Config) withDefaults() Config {
 	orDefault(&c.Mode, Echo)
+	orDefault(&c.Compression, Off)
+	if c.Compression != Off {
+		orDefault(&c.Payload, JSON)
+	}
+	orDefault(&c.Payload, Noise)
+	if c.Payload == JSON {
+		orDefault(&c.Size, 1<<10)
+	}
 	orDefault(&c.Size, 64)
 	orDefault(&c.InFlight, 1)
 	orDefault(&c.Publishers, 1)
@@ -105,6 +137,14 @@ func (c Config) Check() error {
 		return configErrorf("%d connections are more than the %d that can be told apart", c.First+c.Conns, maxConns)
 	case c.Size < MinSize || c.Size > 64<<20:
 		return configErrorf("a message of %d bytes: want %d bytes (its stamp) to 64 MiB", c.Size, MinSize)
+	case c.Payload != Noise && c.Payload != JSON:
+		return configErrorf("unknown payload %q: want noise or json", c.Payload)
+	case c.Payload == JSON && c.Size < minChat:
+		return configErrorf("a JSON message of %d bytes: want %d or more", c.Size, minChat)
+	case c.Compression != Off && c.Compression != Deflate && c.Compression != Takeover:
+		return configErrorf("unknown compression %q: want off, deflate or takeover", c.Compression)
+	case c.Compression != Off && c.Payload == Noise:
+		return configErrorf("noise does not compress: want a payload of json with compression")
 	case c.InFlight < 1 || c.InFlight > 1<<16:
 		return configErrorf("%d messages in flight: want 1 to 65536", c.InFlight)
 	case c.Rate < 0 || c.Rate > 1e9:
@@ -124,6 +164,7 @@ func (c Config) Check() error {
 
 // target is where a URL leads.
 type target struct {
+	tls  bool
 	host string // as the Host header has it
 	name string
 	port string
@@ -133,12 +174,15 @@ type target struct {
 func parseTarget(raw string) (target, error) {
 	u, err := url.Parse(raw)
 	switch {
-	case err != nil || u.Scheme != "ws" || u.Hostname() == "":
-		return target{}, configErrorf("target %q: want ws://host:port/path", raw)
+	case err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Hostname() == "":
+		return target{}, configErrorf("target %q: want ws://host:port/path, or wss", raw)
 	case u.Fragment != "":
 		return target{}, configErrorf("target %q: a WebSocket URL has no fragment", raw)
 	}
-	t := target{host: u.Host, name: u.Hostname(), port: u.Port(), uri: u.RequestURI()}
+	t := target{tls: u.Scheme == "wss", host: u.Host, name: u.Hostname(), port: u.Port(), uri: u.RequestURI()}
+	if t.tls {
+		orDefault(&t.port, "443")
+	}
 	orDefault(&t.port, "80")
 	return t, nil
 }

@@ -18,6 +18,7 @@ type conn struct {
 	opening *opening // nil once open
 	began   int64    // when it was asked for
 	reader  codec.Reader
+	window  *codec.Window // of what the server sends; nil without context takeover
 
 	leaving bool // closed on purpose
 	silent  bool // does not read any more
@@ -40,6 +41,7 @@ func (g *Generator) newConn(id uint32) *conn {
 		Host:       g.target.host,
 		RequestURI: g.uris[int(id)%len(g.uris)],
 		Key:        handshake.NewKey(),
+		Extensions: offers[g.cfg.Compression],
 	}}}
 	c.reader.Init(&g.reader)
 	if g.cfg.Mode == Fanout {
@@ -63,13 +65,28 @@ func (c *conn) LoopConn() *loop.Conn { return &c.Conn }
 // OnOpen implements loop.Handler.
 func (c *conn) OnOpen() {
 	c.worker = c.gen.workers[c.Loop().Index()]
+	c.SetTimer(c.gen.cfg.Deadline)
+	if !c.gen.target.tls {
+		c.ask()
+		return
+	}
+	c.StartTLSClient(secure, nil, func() {
+		if err := c.secured(); err != nil {
+			c.refuse(err)
+			return
+		}
+		c.ask()
+	})
+}
+
+// ask sends the request of the opening handshake.
+func (c *conn) ask() {
 	request, err := handshake.AppendClientRequest(nil, &c.opening.request)
 	if err != nil {
 		c.gen.fail(fmt.Errorf("the target cannot be asked for: %w", err))
 		return
 	}
 	_ = c.Write(request, nil) // ended: OnClose follows
-	c.SetTimer(c.gen.cfg.Deadline)
 }
 
 // OnData implements loop.Handler.
@@ -94,11 +111,16 @@ func (c *conn) answered(b []byte) {
 		return
 	}
 	response, err := handshake.ParseResponse(o.head[:n])
+	var agreed handshake.Agreed
 	if err == nil {
-		_, err = response.Check(&o.request)
+		agreed, err = response.Check(&o.request)
 	}
 	if err != nil {
 		c.refuse(explainRefusal(err))
+		return
+	}
+	if err := c.agree(&agreed); err != nil {
+		c.refuse(err)
 		return
 	}
 	c.opening = nil
@@ -131,7 +153,7 @@ func (c *conn) receive(b []byte, at int64) {
 		b = b[n:]
 		switch ev.OpCode {
 		case codec.Text, codec.Binary:
-			c.worker.message(c, ev.Payload, at)
+			c.worker.message(c, ev, at)
 		case codec.Ping: // §5.5.3
 			_ = c.Write(codec.AppendMaskedFrame(nil, codec.Pong, true, ev.Payload), nil) // ended: OnClose follows
 		case codec.Close:
@@ -147,10 +169,10 @@ func (c *conn) receive(b []byte, at int64) {
 // send stamps and sends one message that was to leave at at.
 func (c *conn) send(kind byte, at int64) {
 	w := c.worker
-	w.template.put(stamp{kind: kind, from: c.id, seq: c.sent, at: at})
+	frame := w.templates.stamped(stamp{kind: kind, from: c.id, seq: c.sent, at: at})
 	c.sent++
 	w.tally.Sent++
-	_ = c.Write(w.template.frame, nil) // ended: OnClose follows
+	_ = c.Write(frame, nil) // ended: OnClose follows
 }
 
 // lost is told when the server ends a connection that was to stay.

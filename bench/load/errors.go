@@ -1,6 +1,7 @@
 package load
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"syscall"
@@ -13,7 +14,10 @@ var errHungUp = errors.New("it ended the connection")
 // explainDial says what to do about a connection that could not be made.
 func explainDial(g *Generator, err error) error {
 	addr := g.addr
+	var notTLS tls.RecordHeaderError
 	switch {
+	case errors.As(err, &notTLS):
+		return fmt.Errorf("%s does not speak TLS: start the server with it, or give a target of ws: %w", addr, err)
 	case err == nil || errors.Is(err, errHungUp):
 		return fmt.Errorf("%s ended the connection instead of answering the opening handshake: is it a WebSocket server?", addr)
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -72,7 +72,7 @@ func Start(ctx context.Context, cfg Config) (*Generator, error) {
 	}
 	g.sources = sources(g.addr, cfg.Sources)
 	g.uris = topicURIs(g.target.uri, cfg.Topics)
-	g.reader = codec.ReaderConfig{Role: codec.Client, MaxMessage: -1}
+	g.reader = codec.ReaderConfig{Role: codec.Client, MaxMessage: -1, Rsv1: cfg.Compression != Off}
 	g.group, err = loop.Start(loop.Config{Loops: cfg.Loops, BlockedAfter: -1, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		return nil, err

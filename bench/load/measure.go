@@ -64,6 +64,8 @@ func (g *Generator) judge(seen Window) error {
 		return nil
 	case seen.Messages == 0:
 		return fmt.Errorf("nothing arrived within %.3g s: does the server speak the bench protocol (echo; a message that begins with B goes to everybody)?", seen.Seconds)
+	case g.cfg.Compression != Off && g.cfg.Mode != Connect && seen.Compressed == 0:
+		return fmt.Errorf("the server agreed to compress and compressed none of %d messages of %d bytes: raise the size above its threshold", seen.Messages, g.cfg.Size)
 	case g.cfg.Rate > 0 && !g.cfg.Listen && g.fellShort(seen):
 		return g.rateError(seen)
 	}

@@ -56,26 +56,3 @@ func TestOrderGoesOnAfterItsNumbersWrap(t *testing.T) {
 		t.Fatalf("found %+v at %d", f, o.next)
 	}
 }
-
-func TestEveryBitOfAStampCounts(t *testing.T) {
-	tmpl := newTemplate(64)
-	s := stamp{kind: kindEcho, from: 123456, seq: 987654321, at: 1 << 51}
-	tmpl.put(s)
-	payload := make([]byte, 64)
-	for i := range payload {
-		payload[i] = tmpl.frame[tmpl.at+i] ^ byte(tmpl.mask>>(8*(i%4)))
-	}
-	if got, ok := readStamp(payload); !ok || got != s {
-		t.Fatalf("read %+v %v, want %+v", got, ok, s)
-	}
-	for bit := range 128 {
-		payload[bit/8] ^= 1 << (bit % 8)
-		if got, ok := readStamp(payload); ok {
-			t.Errorf("bit %d turned: read as %+v", bit, got)
-		}
-		payload[bit/8] ^= 1 << (bit % 8)
-	}
-	if string(payload[stampSize:]) != string(tmpl.want[stampSize:]) {
-		t.Error("the payload behind the stamp is not the one expected back")
-	}
-}

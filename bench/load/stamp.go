@@ -1,6 +1,9 @@
 package load
 
-import "encoding/binary"
+import (
+	"encoding/base64"
+	"encoding/binary"
+)
 
 // The first byte of a message says what the server does with it.
 const (
@@ -12,6 +15,10 @@ const (
 	stampSize = 16
 	timeBits  = 52
 	timeMask  = 1<<timeBits - 1
+
+	// In text, the bytes behind the first are in base64, and JSON begins.
+	textStampSize = 24
+	textStampEnd  = ": {"
 )
 
 // stamp opens every payload: who sent it, its place in the sender's order and
@@ -36,6 +43,17 @@ func checksum(lo, at uint64) uint64 {
 	return x * 0xbf58476d1ce4e5b9 >> timeBits
 }
 
+// text writes s as plain ASCII.
+func (s stamp) text(b *[textStampSize]byte) {
+	var raw [stampSize]byte
+	lo, hi := s.words()
+	binary.LittleEndian.PutUint64(raw[:], lo)
+	binary.LittleEndian.PutUint64(raw[8:], hi)
+	b[0] = s.kind
+	base64.RawURLEncoding.Encode(b[1:], raw[1:])
+	copy(b[textStampSize-len(textStampEnd):], textStampEnd)
+}
+
 // readStamp reads the stamp of p, which holds stampSize bytes or more; ok is
 // false if it is damaged.
 func readStamp(p []byte) (s stamp, ok bool) {
@@ -44,21 +62,18 @@ func readStamp(p []byte) (s stamp, ok bool) {
 	return s, hi>>timeBits == checksum(lo, hi&timeMask)
 }
 
+// readTextStamp is readStamp for text, of textStampSize bytes or more.
+func readTextStamp(p []byte) (s stamp, ok bool) {
+	var raw [stampSize]byte
+	raw[0] = p[0]
+	end := textStampSize - len(textStampEnd)
+	n, err := base64.RawURLEncoding.Decode(raw[1:], p[1:end])
+	if err != nil || 1+n != stampSize || string(p[end:textStampSize]) != textStampEnd {
+		return stamp{}, false
+	}
+	return readStamp(raw[:])
+}
+
 // since is the time from the stamp to now; the clock of stamps is cut to its
 // low bits.
 func (s stamp) since(now int64) int64 { return (now - s.at) & timeMask }
-
-// template is a message without its stamp, as it is sent and as it comes back.
-type template struct {
-	frame []byte // masked, header included
-	at    int    // where the payload begins
-	want  []byte // the payload
-	mask  uint64 // the mask key, twice
-}
-
-// put stamps the frame.
-func (t *template) put(s stamp) {
-	lo, hi := s.words()
-	binary.LittleEndian.PutUint64(t.frame[t.at:], lo^t.mask)
-	binary.LittleEndian.PutUint64(t.frame[t.at+8:], hi^t.mask)
-}

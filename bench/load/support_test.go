@@ -2,7 +2,9 @@ package load_test
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -35,8 +37,10 @@ func honest(_, _ int, p []byte) [][]byte { return [][]byte{p} }
 // standIn serves the bench protocol with faults, and returns its URL. Echoes
 // and deliveries are counted per receiving client.
 type standIn struct {
-	t     *testing.T
-	fault fault
+	t        *testing.T
+	fault    fault
+	upgrader websocket.Upgrader
+	plain    bool // compresses nothing, whatever was agreed to
 
 	mu      sync.Mutex
 	clients []*standInClient
@@ -51,8 +55,21 @@ type standInClient struct {
 
 func serveFaults(t *testing.T, f fault) string {
 	t.Helper()
-	s := &standIn{t: t, fault: f}
-	srv := httptest.NewServer(http.HandlerFunc(s.serve))
+	return serveStandIn(t, &standIn{fault: f}, nil)
+}
+
+// serveStandIn serves wss if config is not nil.
+func serveStandIn(t *testing.T, s *standIn, config *tls.Config) string {
+	t.Helper()
+	s.t = t
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	if config != nil {
+		srv.TLS = config
+		srv.StartTLS()
+	} else {
+		srv.Start()
+	}
 	t.Cleanup(func() {
 		s.mu.Lock()
 		for _, c := range s.clients {
@@ -65,53 +82,66 @@ func serveFaults(t *testing.T, f fault) string {
 }
 
 func (s *standIn) serve(w http.ResponseWriter, r *http.Request) {
-	upgrader := websocket.Upgrader{}
-	ws, err := upgrader.Upgrade(w, r, nil)
+	ws, err := s.upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		return
 	}
 	defer ws.Close()
+	ws.EnableWriteCompression(!s.plain)
 	s.mu.Lock()
 	c := &standInClient{ws: ws, id: len(s.clients)}
 	s.clients = append(s.clients, c)
 	s.mu.Unlock()
 	for {
-		_, p, err := ws.ReadMessage()
+		kind, p, err := ws.ReadMessage()
 		if err != nil {
 			return
 		}
 		if p[0] != 'B' {
-			c.send(s.fault, p)
+			c.send(s.fault, kind, p)
 			continue
 		}
 		s.mu.Lock()
 		all := append([]*standInClient(nil), s.clients...)
 		s.mu.Unlock()
 		for _, other := range all {
-			other.send(s.fault, append([]byte(nil), p...))
+			other.send(s.fault, kind, append([]byte(nil), p...))
 		}
 	}
 }
 
-func (c *standInClient) send(f fault, p []byte) {
+func (c *standInClient) send(f fault, kind int, p []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.n
 	c.n++
 	for _, out := range f(c.id, n, p) {
-		_ = c.ws.WriteMessage(websocket.BinaryMessage, out) // the client has gone: the test is over
+		_ = c.ws.WriteMessage(kind, out) // the client has gone: the test is over
 	}
 }
 
 // serveFanloop serves the bench protocol with fanloop itself.
 func serveFanloop(t *testing.T, loops int) string {
 	t.Helper()
-	srv := bench.NewServer(loops, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	return serve(t, bench.Options{Loops: loops})
+}
+
+// serve serves the bench protocol with fanloop as o says.
+func serve(t *testing.T, o bench.Options) string {
+	t.Helper()
+	o.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	srv, err := bench.NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	addr, err := srv.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { srv.Close() })
+	if o.TLS {
+		return "wss://" + addr.String() + "/"
+	}
 	return "ws://" + addr.String() + "/"
 }
 

@@ -14,12 +14,14 @@ func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, longest
 
 // tally is what a worker counts between two takes.
 type tally struct {
-	Messages uint64 // arrived
-	Sent     uint64
-	Skipped  uint64
-	late     int64
-	latency  *hdrhistogram.Histogram // from the time a message was to leave to its arrival
-	last     *hdrhistogram.Histogram // of a publish, to the last of its receivers
+	Messages   uint64 // arrived
+	Sent       uint64
+	Skipped    uint64
+	wire       uint64 // payload bytes of the messages as they came
+	compressed uint64 // messages that came compressed
+	late       int64
+	latency    *hdrhistogram.Histogram // from the time a message was to leave to its arrival
+	last       *hdrhistogram.Histogram // of a publish, to the last of its receivers
 
 	start, end       int64 // clock
 	ownStart, ownEnd int64 // CPU time of this process
@@ -70,10 +72,12 @@ func (t *tally) from(prev *tally) {
 
 // Window is what a generator saw over a span of time.
 type Window struct {
-	Messages     uint64  `json:"messages"`          // arrived: echoes, deliveries or handshakes
-	Sent         uint64  `json:"sent"`              // by this process
-	Skipped      uint64  `json:"skipped,omitempty"` // open loop: not sent, because too many were under way
-	Late         int64   `json:"late_ns,omitempty"` // open loop: the longest, in ns, that a message left after its time
+	Messages     uint64  `json:"messages"`             // arrived: echoes, deliveries or handshakes
+	Sent         uint64  `json:"sent"`                 // by this process
+	Wire         uint64  `json:"wire_bytes"`           // payload of the messages as they came, before inflating
+	Compressed   uint64  `json:"compressed,omitempty"` // messages that came compressed
+	Skipped      uint64  `json:"skipped,omitempty"`    // open loop: not sent, because too many were under way
+	Late         int64   `json:"late_ns,omitempty"`    // open loop: the longest, in ns, that a message left after its time
 	Seconds      float64 `json:"seconds"`
 	ClientMicros float64 `json:"client_cpu_us"` // CPU time of the generator's process
 	ServerMicros float64 `json:"server_cpu_us"` // CPU time of the server process; 0 if unknown
@@ -87,6 +91,8 @@ func (w *Window) add(t *tally) {
 	w.Messages += t.Messages
 	w.Sent += t.Sent
 	w.Skipped += t.Skipped
+	w.Wire += t.wire
+	w.Compressed += t.compressed
 	w.Late = max(w.Late, t.late)
 	w.Seconds = max(w.Seconds, float64(t.end-t.start)/1e9)
 	w.ClientMicros += float64(t.ownEnd-t.ownStart) / 1e3
@@ -109,6 +115,8 @@ func (w *Window) Join(other Window) {
 	w.Messages += other.Messages
 	w.Sent += other.Sent
 	w.Skipped += other.Skipped
+	w.Wire += other.Wire
+	w.Compressed += other.Compressed
 	w.Late = max(w.Late, other.Late)
 	w.Seconds = max(w.Seconds, other.Seconds)
 	w.ClientMicros += other.ClientMicros

@@ -10,10 +10,11 @@ import (
 // worker is what the connections of one loop share. All of it is owned by that
 // loop, but for the fields said otherwise.
 type worker struct {
-	gen      *Generator
-	loop     *loop.Loop
-	template template
-	conns    []*conn // open ones
+	gen       *Generator
+	loop      *loop.Loop
+	templates templates
+	inflater  *inflater // nil without compression
+	conns     []*conn   // open ones
 
 	tally  *tally // since the last take
 	total  uint64 // messages before that
@@ -30,7 +31,10 @@ type worker struct {
 func newWorker(g *Generator, l *loop.Loop) *worker {
 	w := &worker{gen: g, loop: l, tally: newTally(), spare: newTally(), ready: make(chan struct{}, 1)}
 	w.pace.run = w.paced
-	w.template = newTemplate(g.cfg.Size)
+	w.templates = newTemplates(&g.cfg, codec.MaxWindowBits)
+	if g.cfg.Compression != Off {
+		w.inflater = newInflater(&g.cfg)
+	}
 	w.swap = func() {
 		w.total += w.tally.Messages
 		w.tally.until(w)
@@ -40,24 +44,6 @@ func newWorker(g *Generator, l *loop.Loop) *worker {
 		w.ready <- struct{}{}
 	}
 	return w
-}
-
-// newTemplate makes a message whose bytes all differ from their neighbours.
-func newTemplate(size int) template {
-	t := template{want: make([]byte, size)}
-	x := uint32(2463534242)
-	for i := range t.want {
-		x ^= x << 13
-		x ^= x >> 17
-		x ^= x << 5
-		t.want[i] = byte(x)
-	}
-	t.frame = codec.AppendMaskedFrame(nil, codec.Binary, true, t.want)
-	t.at = len(t.frame) - size
-	for i, b := range t.frame[t.at-4 : t.at] {
-		t.mask |= uint64(b)<<(8*i) | uint64(b)<<(8*i+32)
-	}
-	return t
 }
 
 func (w *worker) add(c *conn) {
@@ -76,19 +62,33 @@ func (w *worker) remove(c *conn) {
 	w.conns = w.conns[:last]
 }
 
-// message is the arrival of p at c.
-func (w *worker) message(c *conn, p []byte, at int64) {
+// message is the arrival of the message of ev at c.
+func (w *worker) message(c *conn, ev codec.Event, at int64) {
+	p := ev.Payload
+	w.tally.wire += uint64(len(p))
+	if ev.Compressed {
+		w.tally.compressed++
+		var err error
+		if p, err = w.inflater.inflate(c, p); err != nil {
+			w.corrupt(c, "cannot be inflated: %v", err)
+			return
+		}
+	}
 	if len(p) != w.gen.cfg.Size {
 		w.corrupt(c, "has %d bytes, not %d", len(p), w.gen.cfg.Size)
 		return
 	}
-	s, ok := readStamp(p)
+	s, size, ok := w.templates.read(p)
 	if !ok {
 		w.corrupt(c, "has a damaged stamp")
 		return
 	}
-	if !bytes.Equal(p[stampSize:], w.template.want[stampSize:]) {
+	if !bytes.Equal(p[size:], w.templates.of(s).want[size:]) {
 		w.corrupt(c, "has a damaged payload")
+		return
+	}
+	if (ev.OpCode == codec.Text) != w.templates.text {
+		w.corrupt(c, "came back as %v", ev.OpCode)
 		return
 	}
 	switch {

@@ -125,6 +125,8 @@ func color(server string) string {
 		return "#9aa5b1"
 	case Ours:
 		return "#e8590c"
+	case Plain:
+		return "#ffc078"
 	}
 	return "#4c78b8"
 }

@@ -12,8 +12,9 @@ import (
 
 // Names of the servers that others are compared with.
 const (
-	Floor = "floor"   // the physical limit
-	Ours  = "fanloop" // never the best peer
+	Floor = "floor"         // the physical limit
+	Ours  = "fanloop"       // never the best peer
+	Plain = "fanloop plain" // Ours without what a scenario needs besides plain WebSockets
 )
 
 // Report is a run with all that is needed to repeat it.
@@ -47,7 +48,9 @@ type Result struct {
 	Kind     string       `json:"kind"`
 	Server   string       `json:"server"`
 	Rounds   []Round      `json:"rounds"`
-	Latency  load.Latency `json:"latency"` // of all rounds
+	Latency  load.Latency `json:"latency"`                 // of all rounds
+	Without  []string     `json:"without,omitempty"`       // needs of the scenario that were left out, to compare with
+	Missing  string       `json:"not_available,omitempty"` // why the server cannot take part
 	Failed   string       `json:"failed,omitempty"`
 }
 

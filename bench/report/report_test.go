@@ -98,6 +98,27 @@ func TestMarkdownShowsEveryServer(t *testing.T) {
 	}
 }
 
+// What compression costs is the ratio to the same messages without it, which is no
+// peer.
+func TestCostOfWhatAScenarioNeedsIsShown(t *testing.T) {
+	r := sampleReport(6, 12, 6, 12, 6)
+	without := result(Plain, 3, 6, 3, 6, 3)
+	without.Without = []string{"tls", "deflate"}
+	r.Results = append(r.Results, without, Result{Scenario: "echo200x64", Kind: "echo", Server: "gnet", Missing: "it has no tls"})
+	var b bytes.Buffer
+	if err := r.WriteMarkdown(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"to plain", "| 3.00x    | 2.00x    | 1.50x", "without tls and deflate", "not available: it has no tls"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, b.String())
+		}
+	}
+	if err := r.Failure(); err != nil {
+		t.Errorf("what is not available is a failure: %v", err)
+	}
+}
+
 func TestJSONKeepsEveryRound(t *testing.T) {
 	r := sampleReport(3, 6, 3, 6, 3)
 	var b bytes.Buffer

@@ -1,6 +1,9 @@
 package report
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Spread is what the rounds of one figure come to.
 type Spread struct{ Median, Min, Max float64 }
@@ -26,6 +29,7 @@ type Summary struct {
 	Failed  string
 	Figures map[string]Spread
 	ToFloor float64 // median of the per-round ratios of the headline to the floor's; 0: none
+	ToPlain float64 // the same to fanloop without TLS and compression, if those are measured
 	ToPeer  float64 // the same to the best peer, which is neither floor nor fanloop
 	Note    string  // what to mind when reading it
 
@@ -50,12 +54,7 @@ func Headline(kind string) string {
 // Summarize compares the servers of one scenario.
 func Summarize(results []Result) []Summary {
 	var all []Summary
-	floor := -1
-	for i, r := range results {
-		if r.Server == Floor && r.Failed == "" {
-			floor = i
-		}
-	}
+	floor, plain := indexOf(results, Floor), indexOf(results, Plain)
 	best := bestPeer(results)
 	for _, r := range results {
 		s := Summary{Server: r.Server, Failed: r.Failed, Figures: make(map[string]Spread)}
@@ -69,13 +68,27 @@ func Summarize(results []Result) []Summary {
 		if floor >= 0 {
 			s.ToFloor = ratio(r.Figures(key), results[floor].Figures(key))
 		}
+		if plain >= 0 {
+			s.ToPlain = ratio(r.Figures(key), results[plain].Figures(key))
+		}
 		if best >= 0 {
 			s.ToPeer = ratio(r.Figures(key), results[best].Figures(key))
 		}
 		s.Note = s.note()
+		switch {
+		case r.Missing != "":
+			s.Note = "not available: " + r.Missing
+		case len(r.Without) > 0:
+			s.Note = strings.TrimSuffix("without "+strings.Join(r.Without, " and ")+"; "+s.Note, "; ")
+		}
 		all = append(all, s)
 	}
 	return all
+}
+
+// indexOf is where the results of a server are; -1: it has none.
+func indexOf(results []Result, server string) int {
+	return slices.IndexFunc(results, func(r Result) bool { return r.Server == server && r.Failed == "" })
 }
 
 // bestPeer is the index of the peer with the least of the headline; -1: none.
@@ -83,7 +96,7 @@ func bestPeer(results []Result) int {
 	best, least := -1, 0.0
 	for i, r := range results {
 		values := r.Figures(Headline(r.Kind))
-		if r.Server == Floor || r.Server == Ours || r.Failed != "" || len(values) == 0 {
+		if r.Server == Floor || r.Server == Ours || r.Server == Plain || r.Failed != "" || len(values) == 0 {
 			continue
 		}
 		if m := median(values); best < 0 || m < least {

@@ -8,19 +8,27 @@ import (
 	"unicode/utf8"
 )
 
+// column is a ratio to another server.
+type column struct {
+	title string
+	ratio func(Summary) float64
+}
+
 // Table is one scenario as rows of text, the first being the head.
 func (r *Report) Table(scenario string) [][]string {
 	results := r.Of(scenario)
 	summaries := Summarize(results)
 	columns := columnsOf(summaries)
 	head := []string{"server"}
-	ratios := slices.ContainsFunc(summaries, func(s Summary) bool { return s.ToFloor > 0 })
-	peers := slices.ContainsFunc(summaries, func(s Summary) bool { return s.ToPeer > 0 })
-	if ratios {
-		head = append(head, "to floor")
-	}
-	if peers {
-		head = append(head, "to best peer")
+	ratios := slices.DeleteFunc([]column{
+		{"to floor", func(s Summary) float64 { return s.ToFloor }},
+		{"to plain", func(s Summary) float64 { return s.ToPlain }},
+		{"to best peer", func(s Summary) float64 { return s.ToPeer }},
+	}, func(c column) bool {
+		return !slices.ContainsFunc(summaries, func(s Summary) bool { return c.ratio(s) > 0 })
+	})
+	for _, c := range ratios {
+		head = append(head, c.title)
 	}
 	for _, m := range columns {
 		head = append(head, m.Title)
@@ -28,11 +36,8 @@ func (r *Report) Table(scenario string) [][]string {
 	rows := [][]string{append(head, "note")}
 	for _, s := range summaries {
 		row := []string{s.Server}
-		if ratios {
-			row = append(row, times(s.ToFloor))
-		}
-		if peers {
-			row = append(row, times(s.ToPeer))
+		for _, c := range ratios {
+			row = append(row, times(c.ratio(s)))
 		}
 		for _, m := range columns {
 			row = append(row, s.cell(m, Headline(results[0].Kind)))

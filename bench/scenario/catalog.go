@@ -23,9 +23,10 @@ type Catalog struct {
 	Self     []string // the command that serves with fanloop, with {addr} and {loops}
 	Loops    int      // event loops of each server; default 1
 
-	peers    string            // program
-	versions map[string]string // of the peers
-	missing  map[string]string // peers that cannot run here, and why
+	peers    string                         // program
+	versions map[string]string              // of the peers
+	missing  map[string]string              // peers that cannot run here, and why
+	does     map[string]map[string][]string // Server.Does of the peers
 	order    []string
 }
 
@@ -63,7 +64,9 @@ func (c *Catalog) find(ctx context.Context, name string, f *Found) error {
 		f.Servers = append(f.Servers, s)
 		return err
 	case name == report.Ours:
-		s := Server{Name: name, GivesBack: true, Topics: true}
+		s := Server{Name: name, GivesBack: true, Topics: true, Does: map[string][]string{
+			"tls": {"--tls"}, "deflate": {"--compression", "deflate"}, "takeover": {"--compression", "takeover"},
+		}}
 		for _, arg := range c.Self {
 			s.Command = append(s.Command, strings.ReplaceAll(arg, "{loops}", loops))
 		}
@@ -75,7 +78,7 @@ func (c *Catalog) find(ctx context.Context, name string, f *Found) error {
 			f.Missing[name] = err.Error()
 			return nil
 		}
-		f.Servers = append(f.Servers, Server{Name: name, Command: []string{path, "{port}"}})
+		f.Servers = append(f.Servers, Server{Name: name, Command: []string{path, "{port}"}, Plain: true})
 		return err
 	}
 	if err := c.loadPeers(ctx); err != nil {
@@ -101,7 +104,7 @@ func (c *Catalog) find(ctx context.Context, name string, f *Found) error {
 		return usagef("there is no server %q: want floor, fanloop, all, %s, or NAME=COMMAND", name, strings.Join(c.order, ", "))
 	}
 	f.Versions[name] = version
-	f.Servers = append(f.Servers, Server{Name: name, Command: []string{c.peers, name, "{addr}", loops}})
+	f.Servers = append(f.Servers, Server{Name: name, Command: []string{c.peers, name, "{addr}", loops}, GivesBack: true, Does: c.does[name]})
 	return nil
 }
 
@@ -115,6 +118,7 @@ func (c *Catalog) loadPeers(ctx context.Context) error {
 		return err
 	}
 	c.peers, c.versions, c.missing = path, make(map[string]string), make(map[string]string)
+	c.does = make(map[string]map[string][]string)
 	// What cannot be fetched is reported as missing by -list or at the start.
 	_ = exec.CommandContext(ctx, path, "-install").Run()
 	out, err := exec.CommandContext(ctx, path, "-list").Output()
@@ -123,13 +127,18 @@ func (c *Catalog) loadPeers(ctx context.Context) error {
 	}
 	for line := range strings.Lines(string(out)) {
 		name, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-		version, why, missing := strings.Cut(rest, ": ")
+		rest, why, missing := strings.Cut(rest, ": ")
+		version, does, _ := strings.Cut(rest, " ")
 		c.order = append(c.order, name)
 		if missing {
 			c.missing[name] = why
 			continue
 		}
 		c.versions[name] = version
+		c.does[name] = make(map[string][]string)
+		for _, arg := range strings.Fields(does) {
+			c.does[name][strings.TrimPrefix(arg, "+")] = []string{arg}
+		}
 	}
 	return nil
 }

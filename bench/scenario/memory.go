@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/fanloop-go/fanloop/bench/load"
 )
 
 // errNoMemory is the cause when the memory of a server cannot be read.
@@ -93,7 +95,7 @@ func (o *round) idle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	heapBefore, heap := o.process.heap()
+	heapBefore, heap := o.process.logged(heapLine)
 	kernelBefore, kernel := kernelBytes()
 	return o.withClients(ctx, o.spec, func(cs *clients) error {
 		opened, err := cs.open()
@@ -103,8 +105,10 @@ func (o *round) idle(ctx context.Context) error {
 		n := float64(opened.Conns)
 		o.figures["open_rate"] = n / opened.Seconds
 		o.percentiles(opened.Latency)
-		if err := o.echoOnce(cs); err != nil {
-			return err
+		for range o.spec.greetings() {
+			if err := o.echoOnce(cs); err != nil {
+				return err
+			}
 		}
 		if err := pause(ctx, o.spec.Settle); err != nil {
 			return err
@@ -128,11 +132,23 @@ func (o *round) idle(ctx context.Context) error {
 			return err
 		}
 		o.figures["rss_conn_given"] = (float64(rss) - float64(before)) / n
-		if after, ok := o.process.heap(); ok && heap {
+		if after, ok := o.process.logged(heapLine); ok && heap {
 			o.figures["heap_conn"] = (float64(after) - float64(heapBefore)) / n
+		}
+		if held, ok := o.process.logged(ledgerLine); ok && o.spec.Compression == load.Takeover {
+			o.figures["ledger_conn"] = float64(held) / n
 		}
 		return nil
 	})
+}
+
+// greetings is how often connections speak before they are idle. With context
+// takeover it takes some messages until they hold what they are going to hold.
+func (s Spec) greetings() int {
+	if s.Compression == load.Takeover {
+		return 8
+	}
+	return 1
 }
 
 // echoOnce has every connection speak before it is idle.

@@ -43,11 +43,18 @@ func TestSlopeIsThatOfTheLine(t *testing.T) {
 
 func TestHeapIsReadFromTheLog(t *testing.T) {
 	var p process
-	if _, ok := p.heap(); ok {
+	if _, ok := p.logged(heapLine); ok {
 		t.Error("a heap out of nothing")
 	}
 	_, _ = p.said.Write([]byte("level=INFO heap_bytes=100\nlevel=INFO msg=\"memory in use\" heap_bytes=2345 rss_bytes=9\n"))
-	if got, ok := p.heap(); !ok || got != 2345 {
+	if got, ok := p.logged(heapLine); !ok || got != 2345 {
+		t.Errorf("%d, %v", got, ok)
+	}
+	if got, ok := p.logged(ledgerLine); ok {
+		t.Errorf("a ledger out of nothing: %d", got)
+	}
+	_, _ = p.said.Write([]byte("level=INFO heap_bytes=100 takeover_bytes=77\n"))
+	if got, ok := p.logged(ledgerLine); !ok || got != 77 {
 		t.Errorf("%d, %v", got, ok)
 	}
 }

@@ -23,6 +23,13 @@ type Server struct {
 	// GivesBack says that SIGUSR1 makes the server return freed memory to the
 	// system and log heap_bytes=N.
 	GivesBack bool
+	// Does holds what the server can do besides plain WebSockets: tls, deflate,
+	// takeover, as names of scenarios have it. The values are arguments that ask
+	// the command for it.
+	Does map[string][]string
+	// Plain measures the server without TLS and compression in every scenario, to
+	// compare with.
+	Plain bool
 	// Topics says that it tells topics apart (?topic=N in the resource name).
 	Topics bool
 
@@ -34,14 +41,34 @@ type Server struct {
 }
 
 // ParseServer reads name=command, as in "mine=./my-echo --addr {addr}". The
-// command is split at spaces; there is no quoting.
+// command is split at spaces; there is no quoting. What a scenario needs, it must
+// do as it stands.
 func ParseServer(text string) (Server, error) {
 	name, command, found := strings.Cut(text, "=")
-	s := Server{Name: name, Command: strings.Fields(command)}
+	s := Server{Name: name, Command: strings.Fields(command), Does: DoesAsItStands()}
 	if !found || name == "" || !strings.Contains(command, "{addr}") && !strings.Contains(command, "{port}") {
 		return Server{}, usagef("server %q: want name=command with {addr} or {port} in it", text)
 	}
 	return s, nil
+}
+
+// DoesAsItStands is for servers that were started, or are, for what they are
+// measured in.
+func DoesAsItStands() map[string][]string {
+	return map[string][]string{"tls": nil, "deflate": nil, "takeover": nil}
+}
+
+// lacks names what s needs and the server cannot do; "" if there is nothing.
+func (s Server) lacks(spec Spec) string {
+	if s.Plain {
+		return ""
+	}
+	for _, need := range spec.needs() {
+		if _, ok := s.Does[need]; !ok {
+			return need
+		}
+	}
+	return ""
 }
 
 // process is a server that accepts connections.
@@ -57,9 +84,9 @@ type process struct {
 // patience bounds the wait for a server to listen.
 const patience = 15 * time.Second
 
-// start runs the server on some CPUs and returns when it accepts connections.
-// It ends with ctx.
-func (s Server) start(ctx context.Context, cpus CPUs) (*process, error) {
+// start runs the server for spec on some CPUs and returns when it accepts
+// connections. It ends with ctx.
+func (s Server) start(ctx context.Context, spec Spec, cpus CPUs) (*process, error) {
 	if s.Target != "" {
 		return &process{pid: s.PID, target: s.Target, stop: func() {}}, nil
 	}
@@ -72,9 +99,16 @@ func (s Server) start(ctx context.Context, cpus CPUs) (*process, error) {
 	for i, arg := range s.Command {
 		args[i] = strings.NewReplacer("{addr}", addr, "{port}", strconv.Itoa(port)).Replace(arg)
 	}
+	for _, need := range spec.needs() {
+		args = append(args, s.Does[need]...)
+	}
+	scheme := "ws"
+	if spec.TLS {
+		scheme = "wss"
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	cmd := command(ctx, args)
-	p := &process{target: "ws://" + addr + "/", exited: make(chan struct{})}
+	p := &process{target: scheme + "://" + addr + "/", exited: make(chan struct{})}
 	p.stop = func() { cancel(); <-p.exited }
 	cmd.Stdout, cmd.Stderr = &p.said, &p.said
 	if err := startOn(cmd, cpus); err != nil {
@@ -138,11 +172,15 @@ func (p *process) blame(name string, err error) error {
 	}
 }
 
-var heapLine = regexp.MustCompile(`heap_bytes=(\d+)`)
+// What a server may log when it is told to give memory back.
+var (
+	heapLine   = regexp.MustCompile(`heap_bytes=(\d+)`)
+	ledgerLine = regexp.MustCompile(`takeover_bytes=(\d+)`)
+)
 
-// heap is the last heap_bytes=N that the server logged.
-func (p *process) heap() (uint64, bool) {
-	found := heapLine.FindAllStringSubmatch(p.said.all(), -1)
+// logged is the last number that the server logged as line has it.
+func (p *process) logged(line *regexp.Regexp) (uint64, bool) {
+	found := line.FindAllStringSubmatch(p.said.all(), -1)
 	if len(found) == 0 {
 		return 0, false
 	}

@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/fanloop-go/fanloop/bench/load"
@@ -47,7 +48,10 @@ func Run(ctx context.Context, cfg Config) ([]report.Result, error) {
 			return nil, err
 		}
 		r.Specs[i] = s.withDefaults()
-		r.steps += r.Specs[i].Rounds * len(r.Servers)
+		if err := r.checkTargets(r.Specs[i]); err != nil {
+			return nil, err
+		}
+		r.steps += r.Specs[i].Rounds * len(r.lineup(r.Specs[i]))
 		if s, most := r.Specs[i], load.MaxConns(); s.Conns > most && r.local() {
 			return nil, fmt.Errorf("%s: the server needs a descriptor for each of %d connections and may open %d here: use fewer connections, or raise the limit (ulimit -n)", s.Name, s.Conns, most)
 		}
@@ -81,6 +85,30 @@ func (r *runner) local() bool {
 	return false
 }
 
+// checkTargets says whether a server that runs already speaks ws where s needs
+// wss, or the other way around.
+func (r *runner) checkTargets(s Spec) error {
+	for _, server := range r.Servers {
+		if server.Target != "" && strings.HasPrefix(server.Target, "wss:") != s.TLS {
+			return usagef("%s and the target %s: TLS is for both (wss) or for none (ws)", s.Name, server.Target)
+		}
+	}
+	return nil
+}
+
+// lineup is who is measured in s. Where s needs TLS or compression, fanloop is
+// measured without it too, in the same rounds: the ratio is what it costs.
+func (r *runner) lineup(s Spec) (all []Server) {
+	for _, server := range r.Servers {
+		all = append(all, server)
+		if server.Name == report.Ours && len(s.needs()) > 0 {
+			server.Name, server.Plain = report.Plain, true
+			all = append(all, server)
+		}
+	}
+	return all
+}
+
 // round measures one server once.
 type round struct {
 	*runner
@@ -94,8 +122,9 @@ type round struct {
 
 // scenario runs one scenario, its rounds interleaved: A B C A B C.
 func (r *runner) scenario(ctx context.Context, s Spec) ([]report.Result, error) {
-	results := make([]report.Result, len(r.Servers))
-	running := make([]*process, len(r.Servers))
+	servers := r.lineup(s)
+	results := make([]report.Result, len(servers))
+	running := make([]*process, len(servers))
 	defer func() {
 		for _, p := range running {
 			if p != nil {
@@ -103,13 +132,19 @@ func (r *runner) scenario(ctx context.Context, s Spec) ([]report.Result, error) 
 			}
 		}
 	}()
-	for i := range results {
-		results[i] = report.Result{Scenario: s.Name, Kind: string(s.Kind), Server: r.Servers[i].Name}
+	for i, server := range servers {
+		results[i] = report.Result{Scenario: s.Name, Kind: string(s.Kind), Server: server.Name}
+		if server.Plain {
+			results[i].Without = s.needs()
+		}
+		if need := server.lacks(s); need != "" {
+			results[i].Missing = "it has no " + need
+		}
 	}
 	for n := range s.Rounds {
-		for i, server := range r.Servers {
+		for i, server := range servers {
 			r.step++
-			if results[i].Failed != "" {
+			if results[i].Failed != "" || results[i].Missing != "" {
 				continue
 			}
 			figures, err := r.once(ctx, s, n+1, server, &running[i], &results[i].Latency)
@@ -129,8 +164,11 @@ func (r *runner) scenario(ctx context.Context, s Spec) ([]report.Result, error) 
 // once starts the server where needed and measures one round. Kinds that look
 // at memory get a fresh server each round: memory once used stays used.
 func (r *runner) once(ctx context.Context, s Spec, n int, server Server, running **process, latency *load.Latency) (report.Round, error) {
+	if server.Plain {
+		s = s.plain()
+	}
 	if *running == nil {
-		p, err := server.start(ctx, r.ServerCPU)
+		p, err := server.start(ctx, s, r.ServerCPU)
 		if err != nil {
 			return nil, err
 		}
@@ -212,6 +250,9 @@ func (o *round) window(w load.Window) {
 	f["client_us"] = w.ClientMicros / n
 	f["client_cpu"] = w.ClientShare() / float64(o.spec.Processes)
 	f["allocs"] = float64(w.Allocs) / n
+	if o.spec.Payload == load.JSON {
+		f["wire_msg"] = float64(w.Wire) / n
+	}
 	if o.process.pid != 0 {
 		f[report.CPU] = w.ServerMicros / n
 		f["server_cpu"] = w.ServerShare()

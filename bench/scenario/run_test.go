@@ -49,6 +49,72 @@ func TestEveryKindMakesItsFigures(t *testing.T) {
 	}
 }
 
+// Where a scenario needs TLS or compression, servers that have it are asked for
+// it, others are left out and said so, and fanloop is measured without it too.
+func TestNeedsAreMet(t *testing.T) {
+	for _, c := range []struct {
+		spec Spec
+		want string // a figure
+		wire float64
+	}{
+		{Spec{Kind: Echo, Conns: 10, TLS: true}, report.CPU, 0},
+		{Spec{Kind: Connect, Conns: 4, TLS: true}, report.CPU, 0},
+		{Spec{Kind: Idle, Conns: 20, TLS: true}, "rss_conn", 0},
+		{Spec{Kind: Idle, Conns: 20, Compression: load.Takeover}, "rss_conn", 0},
+		{Spec{Kind: Fanout, Conns: 10, Compression: load.Deflate}, report.CPU, 600},
+		{Spec{Kind: Echo, Conns: 10, TLS: true, Compression: load.Takeover}, report.CPU, 600},
+	} {
+		t.Run(c.spec.withDefaults().Name, func(t *testing.T) {
+			cfg := config(t, c.spec)
+			cfg.Servers[0].Name, cfg.Servers[0].Does = report.Ours, map[string][]string{
+				"tls": {"tls"}, "deflate": {"deflate"}, "takeover": {"takeover"},
+			}
+			steps := 0
+			cfg.Progress = func(p Progress) { steps = p.Steps }
+			results, err := Run(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(results) != 3 || steps != 6 || results[0].Server != report.Ours || results[1].Server != report.Plain {
+				t.Fatalf("%d steps, results %+v", steps, results)
+			}
+			needs := cfg.Specs[0].needs()
+			if results[0].Without != nil || !slices.Equal(results[1].Without, needs) {
+				t.Errorf("without %v and %v, want nothing and %v", results[0].Without, results[1].Without, needs)
+			}
+			if got := results[2]; got.Missing != "it has no "+needs[0] || got.Failed != "" || len(got.Rounds) != 0 {
+				t.Errorf("the server that cannot: %+v", got)
+			}
+			for _, r := range results[:2] {
+				if len(r.Figures(c.want)) != 2 {
+					t.Errorf("%s: %s is missing in %v", r.Server, c.want, r.Rounds)
+				}
+			}
+			if c.wire > 0 {
+				if got, plain := results[0].Figures("wire_msg")[0], results[1].Figures("wire_msg")[0]; got > c.wire || plain != 1024 {
+					t.Errorf("%.0f bytes a message, %.0f without compression", got, plain)
+				}
+			}
+		})
+	}
+}
+
+func TestServerThatIsToldWrongFailsTheRun(t *testing.T) {
+	cfg := config(t, Spec{Kind: Echo, Conns: 2, Compression: load.Deflate})
+	cfg.Servers = cfg.Servers[:1]
+	cfg.Servers[0].Does = DoesAsItStands()
+	if _, err := Run(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "does not agree") {
+		t.Errorf("error %v", err)
+	}
+	for target, spec := range map[string]Spec{"ws://127.0.0.1:1/": {Kind: Echo, TLS: true}, "wss://127.0.0.1:1/": {Kind: Echo}} {
+		cfg := config(t, spec)
+		cfg.Servers = []Server{{Name: "runs", Target: target, Does: DoesAsItStands()}}
+		if _, err := Run(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "TLS is for both") {
+			t.Errorf("%s: error %v", target, err)
+		}
+	}
+}
+
 func TestRoundsAreInterleaved(t *testing.T) {
 	cfg := config(t, Spec{Kind: Echo, Conns: 2})
 	var order []string
@@ -118,7 +184,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 
 func TestRunningServerIsMeasuredByItsURL(t *testing.T) {
 	cfg := config(t, Spec{Kind: Echo, Conns: 2})
-	p, err := cfg.Servers[0].start(t.Context(), nil)
+	p, err := cfg.Servers[0].start(t.Context(), Spec{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +210,7 @@ func TestServersAndClientsArePinned(t *testing.T) {
 		t.Skip("one CPU")
 	}
 	cfg := config(t)
-	p, err := cfg.Servers[0].start(t.Context(), servers)
+	p, err := cfg.Servers[0].start(t.Context(), Spec{}, servers)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +222,7 @@ func TestServersAndClientsArePinned(t *testing.T) {
 	if want := fmt.Sprintf("Cpus_allowed_list:\t%v\n", servers); !strings.Contains(string(status), want) {
 		t.Errorf("the server may use other CPUs than %v; clients get %v", servers, clients)
 	}
-	if _, err := cfg.Servers[0].start(t.Context(), CPUs{1000}); err == nil || !strings.Contains(err.Error(), "cannot be used here") {
+	if _, err := cfg.Servers[0].start(t.Context(), Spec{}, CPUs{1000}); err == nil || !strings.Contains(err.Error(), "cannot be used here") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -29,13 +29,17 @@ type Spec struct {
 	Name string // how reports call it; default: made of what it does
 
 	Conns      int     // connections; Connect: handshakes under way at once
-	Size       int     // payload bytes; default 64, Slow 16 KiB
+	Size       int     // payload bytes; default 64, JSON 1 KiB, Slow 16 KiB
 	InFlight   int     // Echo, closed loop: messages under way per connection; default 1
 	Rate       float64 // open loop: messages or publishes a second; 0: closed loop (Slow: 100, Soak: 1000)
 	Publishers int     // Fanout, Slow; default 1
 	Topics     int     // Fanout; default 1
 	Burst      int     // Fanout, closed loop: messages published at once; default 1
 	Stopped    float64 // Slow: the part of the connections that stops reading; default 0.1
+
+	TLS         bool             // wss
+	Payload     load.Payload     // default load.Noise, with Compression load.JSON
+	Compression load.Compression // default load.Off
 
 	Rounds    int           // default 5
 	Window    time.Duration // measured time of a round; default 2 s
@@ -50,6 +54,14 @@ type Spec struct {
 func (s Spec) withDefaults() Spec {
 	if s.Kind == Slow {
 		orDefault(&s.Size, 16<<10)
+	}
+	orDefault(&s.Compression, load.Off)
+	if s.Compression != load.Off {
+		orDefault(&s.Payload, load.JSON)
+	}
+	orDefault(&s.Payload, load.Noise)
+	if s.Payload == load.JSON {
+		orDefault(&s.Size, 1<<10)
 	}
 	orDefault(&s.Size, 64)
 	orDefault(&s.InFlight, 1)
@@ -79,6 +91,24 @@ func (s Spec) withDefaults() Spec {
 	return s
 }
 
+// needs are what s asks of a server besides plain WebSockets, as names of
+// scenarios have it.
+func (s Spec) needs() (all []string) {
+	if s.TLS {
+		all = append(all, "tls")
+	}
+	if s.Compression != load.Off {
+		all = append(all, string(s.Compression))
+	}
+	return all
+}
+
+// plain is s without what it needs; the messages stay the same.
+func (s Spec) plain() Spec {
+	s.TLS, s.Compression = false, load.Off
+	return s
+}
+
 func orDefault[T comparable](v *T, def T) {
 	var zero T
 	if *v == zero {
@@ -103,6 +133,15 @@ func (s Spec) name() string {
 	if s.Rate > 0 {
 		name += "@" + strconv.FormatFloat(s.Rate, 'f', -1, 64)
 	}
+	if s.TLS {
+		name += "+tls"
+	}
+	switch {
+	case s.Compression != load.Off:
+		name += "+" + string(s.Compression)
+	case s.Payload != load.Noise:
+		name += "+" + string(s.Payload)
+	}
 	return name
 }
 
@@ -113,15 +152,16 @@ func size(n int) string {
 	return strconv.Itoa(n)
 }
 
-var form = regexp.MustCompile(`^(echo|fanout|connect|idle|slow|storm|soak)(\d*)(?:x(\d+)(k?))?(?:i(\d+))?(?:b(\d+))?(?:p(\d+))?(?:t(\d+))?(?:@(\d+))?$`)
+var form = regexp.MustCompile(`^(echo|fanout|connect|idle|slow|storm|soak)(\d*)(?:x(\d+)(k?))?(?:i(\d+))?(?:b(\d+))?(?:p(\d+))?(?:t(\d+))?(?:@(\d+))?(\+tls)?(?:\+(json|deflate|takeover))?$`)
 
 // ParseSpec reads the name of a scenario:
 // KIND[CONNS][xBYTES[k]][iINFLIGHT][bBURST][pPUBLISHERS][tTOPICS][@RATE], as in
-// echo200x16k, fanout5000x128b20 or echo200x64@20000.
+// echo200x16k, fanout5000x128b20 or echo200x64@20000; then +tls, and one of
+// +json, +deflate and +takeover, of which the latter two have messages of JSON.
 func ParseSpec(name string) (Spec, error) {
 	m := form.FindStringSubmatch(name)
 	if m == nil {
-		return Spec{}, usagef("scenario %q: want KIND[CONNS][xBYTES[k]][iINFLIGHT][bBURST][pPUBLISHERS][tTOPICS][@RATE], for instance echo200x64", name)
+		return Spec{}, usagef("scenario %q: want KIND[CONNS][xBYTES[k]][iINFLIGHT][bBURST][pPUBLISHERS][tTOPICS][@RATE][+tls][+json|+deflate|+takeover], for instance echo200x64", name)
 	}
 	s := Spec{Kind: Kind(m[1])}
 	unit := 1
@@ -145,6 +185,12 @@ func ParseSpec(name string) (Spec, error) {
 		*field.to = n * field.unit
 	}
 	s.Rate = float64(rate)
+	s.TLS = m[10] != ""
+	if m[11] == string(load.JSON) {
+		s.Payload = load.JSON
+	} else {
+		s.Compression = load.Compression(m[11])
+	}
 	s.Name = name
 	return s, s.Check()
 }
@@ -164,7 +210,8 @@ func (s Spec) Check() error {
 	case s.Publishers > s.Conns/s.Processes:
 		return usagef("%d publishers: want no more than the %d connections of one client process", s.Publishers, s.Conns/s.Processes)
 	}
-	first, last := s.config("ws://127.0.0.1:1/", 0, 0), s.config("ws://127.0.0.1:1/", 0, s.Processes-1)
+	const target = "ws://127.0.0.1:1/"
+	first, last := s.config(target, 0, 0), s.config(target, 0, s.Processes-1)
 	if err := first.Check(); err != nil {
 		return err
 	}
@@ -186,9 +233,10 @@ func (s Spec) config(target string, pid, i int) load.Config {
 	}
 	first, next := s.Conns*i/s.Processes, s.Conns*(i+1)/s.Processes
 	c := load.Config{
-		Target: target, Mode: mode, Conns: next - first, First: first, Size: s.Size,
+		Target: target, Mode: mode, Conns: next - first, First: first,
+		Size: s.Size, Payload: s.Payload, Compression: s.Compression,
 		InFlight: s.InFlight, Publishers: s.Publishers, Burst: s.Burst, Topics: s.Topics,
-		Listen: mode == load.Fanout && i > 0, Tolerant: s.Kind == Slow,
+		Listen: mode == load.Fanout && i > 0, Tolerant: s.Kind == Slow || s.Kind == Idle,
 		Loops: s.Loops, Sources: s.Sources, Deadline: s.Deadline,
 	}
 	if i == 0 {

@@ -21,6 +21,13 @@ func TestNamesOfScenariosAreRead(t *testing.T) {
 		"slow500x1k@20":    {Kind: Slow, Conns: 500, Size: 1024, Rate: 20},
 		"storm":            {Kind: Storm},
 		"soak100x64@1000":  {Kind: Soak, Conns: 100, Size: 64, Rate: 1000},
+
+		"echo200x1k+tls":            {Kind: Echo, Conns: 200, Size: 1024, TLS: true},
+		"connect64+tls":             {Kind: Connect, Conns: 64, TLS: true},
+		"fanout500x1k+json":         {Kind: Fanout, Conns: 500, Size: 1024, Payload: load.JSON},
+		"fanout500x1kb20+deflate":   {Kind: Fanout, Conns: 500, Size: 1024, Burst: 20, Compression: load.Deflate},
+		"idle500+takeover":          {Kind: Idle, Conns: 500, Compression: load.Takeover},
+		"echo200x2k@50+tls+deflate": {Kind: Echo, Conns: 200, Size: 2048, Rate: 50, TLS: true, Compression: load.Deflate},
 	} {
 		got, err := ParseSpec(name)
 		want.Name = name
@@ -35,7 +42,8 @@ func TestNamesOfScenariosAreRead(t *testing.T) {
 
 func TestWrongScenariosAreRefused(t *testing.T) {
 	for _, name := range []string{"", "walk10", "echo10x", "echo10x3", "echo0x64", "echo99999999999999999999", "fanout2x64p3",
-		"fanout20x64t2", "echo200x64@0", "echo20000000x64", "fanout20x64b2000"} {
+		"fanout20x64t2", "echo200x64@0", "echo20000000x64", "fanout20x64b2000",
+		"echo200x64+", "echo200x64+ssl", "echo200x64+deflate+tls", "echo200x1k+json+deflate", "echo200x64+json"} {
 		_, err := ParseSpec(name)
 		var config *load.ConfigError
 		if !errors.As(err, &config) {
@@ -47,6 +55,10 @@ func TestWrongScenariosAreRefused(t *testing.T) {
 		"no time":         {Kind: Echo, Window: 1},
 		"negative rounds": {Kind: Echo, Rounds: -1},
 		"more processes":  {Kind: Echo, Conns: 2, Processes: 3},
+
+		"compressed noise":    {Kind: Echo, Payload: load.Noise, Compression: load.Deflate},
+		"unknown payload":     {Kind: Echo, Payload: "xml"},
+		"unknown compression": {Kind: Echo, Compression: "brotli"},
 	} {
 		var config *load.ConfigError
 		if err := s.Check(); !errors.As(err, &config) {

@@ -26,17 +26,33 @@ func TestMain(m *testing.M) {
 		case asGenerator:
 			exit(load.Serve(context.Background(), os.Stdin, os.Stdout))
 		case asServer:
-			srv := bench.NewServer(1, nil)
-			_, err := srv.Listen(os.Args[2])
-			if err == nil {
-				<-srv.Done()
-			}
-			exit(err)
+			exit(serve(os.Args[2], os.Args[3:]))
 		case asFailure:
 			exit(fmt.Errorf("the licence has run out"))
 		}
 	}
 	goleak.VerifyTestMain(m)
+}
+
+// serve serves the bench protocol at addr, with what is needed besides.
+func serve(addr string, needs []string) error {
+	o := bench.Options{Loops: 1}
+	for _, need := range needs {
+		if need == "tls" {
+			o.TLS = true
+		} else {
+			o.Compression = load.Compression(need)
+		}
+	}
+	srv, err := bench.NewServer(o)
+	if err != nil {
+		return err
+	}
+	if _, err := srv.Listen(addr); err != nil {
+		return err
+	}
+	<-srv.Done()
+	return nil
 }
 
 func exit(err error) {

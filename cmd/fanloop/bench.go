@@ -182,7 +182,7 @@ func (o *benchOptions) measure(ctx context.Context, std stdio, specs []scenario.
 // find resolves the servers of the run.
 func (o *benchOptions) find(ctx context.Context, dir, self string) (scenario.Found, error) {
 	if o.target != "" {
-		return scenario.Found{Servers: []scenario.Server{{Name: o.target, Target: o.target, PID: o.pid}}}, nil
+		return scenario.Found{Servers: []scenario.Server{{Name: o.target, Target: o.target, PID: o.pid, Does: scenario.DoesAsItStands()}}}, nil
 	}
 	catalog := scenario.Catalog{Dir: dir, PeersDir: o.peersDir, Loops: o.serverLoops,
 		Self: []string{self, "bench", "serve", "--addr", "{addr}", "--loops", "{loops}"}}

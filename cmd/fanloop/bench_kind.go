@@ -1,11 +1,13 @@
 package main
 
 import (
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/fanloop-go/fanloop/bench/load"
 	"github.com/fanloop-go/fanloop/bench/scenario"
 )
 
@@ -80,10 +82,7 @@ fifth. Run it for an hour or more: fanloop bench soak --duration 1h`,
 }
 
 func messageFlags(flags *pflag.FlagSet, s *scenario.Spec) {
-	if s.Size == 0 {
-		s.Size = 64
-	}
-	countFlag(flags, &s.Size, "size", "payload bytes of a message")
+	countFlag(flags, &s.Size, "size", "payload bytes of a message; 0: 64, or 1024 of json")
 	flags.Float64Var(&s.Rate, "rate", s.Rate, "`messages` a second in all, at fixed times; 0: as fast as answers come")
 }
 
@@ -110,6 +109,7 @@ func newBenchKind(std stdio, kind scenario.Kind) *cobra.Command {
 			if s.Rounds == 0 || s.Window == 0 || s.Conns == 0 {
 				return usagef("--rounds, --duration and --conns must be 1 or more")
 			}
+			s.TLS = s.TLS || strings.HasPrefix(o.target, "wss:")
 			_, err := o.run(cmd.Context(), std, []scenario.Spec{s})
 			return err
 		},
@@ -120,6 +120,9 @@ func newBenchKind(std stdio, kind scenario.Kind) *cobra.Command {
 	if k.flags != nil {
 		k.flags(flags, &s)
 	}
+	flags.BoolVar(&s.TLS, "tls", false, "speak wss: TLS 1.3, AES-128-GCM")
+	flags.StringVar((*string)(&s.Payload), "payload", "", "`kind` of messages: noise, or json as in a chat; default: noise, json with --compression")
+	flags.StringVar((*string)(&s.Compression), "compression", string(load.Off), "`kind` of permessage-deflate to agree on: off, deflate or takeover")
 	countFlag(flags, &s.Rounds, "rounds", "rounds of every server, in turn")
 	durationFlag(flags, &s.Window, "duration", "measured time of a round")
 	durationFlag(flags, &s.WarmUp, "warm-up", "time before it that does not count")

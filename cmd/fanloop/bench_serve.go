@@ -14,20 +14,23 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fanloop-go/fanloop/bench"
+	"github.com/fanloop-go/fanloop/bench/load"
 	"github.com/fanloop-go/fanloop/bench/scenario"
 )
 
 // benchServeOptions are the flags of fanloop bench serve.
 type benchServeOptions struct {
-	addr     string
-	loops    int
-	peer     string
-	peersDir string
-	log      logOptions
+	addr        string
+	loops       int
+	tls         bool
+	compression string
+	peer        string
+	peersDir    string
+	log         logOptions
 }
 
 func newBenchServe(std stdio) *cobra.Command {
-	o := benchServeOptions{addr: "127.0.0.1:9002", peersDir: "bench/peers"}
+	o := benchServeOptions{addr: "127.0.0.1:9002", compression: string(load.Off), peersDir: "bench/peers"}
 	cmd := &cobra.Command{
 		Use:   "serve [flags]",
 		Short: "Serve the bench protocol with fanloop or a peer",
@@ -37,6 +40,7 @@ on their topic only.
 
 SIGUSR1 gives freed memory back to the system and logs what is in use.`,
 		Example: `  fanloop bench serve --addr 127.0.0.1:9002 --loops 1
+  fanloop bench serve --tls --compression deflate
   fanloop bench serve --peer gorilla`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -50,6 +54,8 @@ SIGUSR1 gives freed memory back to the system and logs what is in use.`,
 	flags.SortFlags = false
 	flags.StringVar(&o.addr, "addr", o.addr, "`host:port` to listen on; port 0 takes a free one")
 	countFlag(flags, &o.loops, "loops", "event loops; 0: one per CPU")
+	flags.BoolVar(&o.tls, "tls", false, "speak wss, with a certificate made for this run")
+	flags.StringVar(&o.compression, "compression", o.compression, "`kind` of permessage-deflate to agree to: off, deflate or takeover")
 	flags.StringVar(&o.peer, "peer", "", "`name` of a peer to serve with instead of fanloop")
 	flags.StringVar(&o.peersDir, "peers-dir", o.peersDir, "`folder` with the sources of the peers")
 	levelFlag(flags, &o.log.level, "log-level", "least level logged: debug, info, warn or error")
@@ -59,7 +65,10 @@ SIGUSR1 gives freed memory back to the system and logs what is in use.`,
 
 func (o *benchServeOptions) serve(ctx context.Context, std stdio) error {
 	log := o.log.logger(std.err)
-	srv := bench.NewServer(o.loops, log)
+	srv, err := bench.NewServer(bench.Options{Loops: o.loops, Log: log, TLS: o.tls, Compression: load.Compression(o.compression)})
+	if err != nil {
+		return usageIfConfig(err)
+	}
 	addr, err := srv.Listen(o.addr)
 	if err != nil {
 		return errors.Join(listenError("--addr", o.addr, err), srv.Close())
@@ -98,6 +107,12 @@ func (o *benchServeOptions) servePeer(ctx context.Context) error {
 	args := []string{path, o.peer, o.addr}
 	if o.loops > 0 {
 		args = append(args, strconv.Itoa(o.loops))
+	}
+	if o.tls {
+		args = append(args, "+tls")
+	}
+	if o.compression != string(load.Off) {
+		args = append(args, "+"+o.compression)
 	}
 	return fmt.Errorf("start the peers' program: %w", syscall.Exec(path, args, os.Environ()))
 }

@@ -16,7 +16,8 @@ import (
 
 // suiteScenarios is what make bench runs.
 const suiteScenarios = "echo200x64,echo200x1k,echo200x16k,echo5000x64,echo200x64@10000," +
-	"fanout5000x128,fanout5000x128b20,connect64,idle10000,slow100x16k@100,storm2000"
+	"fanout5000x128,fanout5000x128b20,connect64,idle10000,slow100x16k@100,storm2000," +
+	"echo200x1k+tls,fanout5000x1k+deflate,connect64+tls,idle5000+tls,idle5000+takeover"
 
 // benchSuiteOptions are the flags of fanloop bench suite.
 type benchSuiteOptions struct {
@@ -39,8 +40,9 @@ func newBenchSuite(std stdio) *cobra.Command {
 		Use:   "suite [flags]",
 		Short: "Run many scenarios on many servers and keep the reports",
 		Long: `suite runs scenarios named KIND[CONNS][xBYTES[k]][iINFLIGHT][bBURST][pPUBLISHERS]
-[tTOPICS][@RATE]: fanout5000x128b20 is a fan-out to 5000 connections of messages
-of 128 bytes in bursts of 20. A server that fails is noted and the others go on.`,
+[tTOPICS][@RATE][+tls][+json|+deflate|+takeover]: fanout5000x128b20 is a fan-out
+to 5000 connections of messages of 128 bytes in bursts of 20. A server that fails,
+or cannot do what a scenario needs, is noted and the others go on.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), std) },
 	}

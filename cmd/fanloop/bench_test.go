@@ -103,6 +103,11 @@ func TestBenchFailsWithOneLineThatSaysWhatToDo(t *testing.T) {
 		{"CPU", []string{"echo", "--server-cpus", "1000"}, exitFailed, "cannot be used here"},
 		{"unknown kind", []string{"walk"}, exitUsage, "unknown command"},
 		{"size", short("echo", "--size", "3"), exitUsage, "16 bytes"},
+		{"compression", short("echo", "--compression", "brotli"), exitUsage, "brotli"},
+		{"served compression", []string{"serve", "--compression", "brotli"}, exitUsage, "brotli"},
+		{"payload", short("echo", "--payload", "xml"), exitUsage, "xml"},
+		{"small JSON", short("echo", "--payload", "json", "--size", "64"), exitUsage, "160 or more"},
+		{"ws and TLS", []string{"echo", "--tls", "--target", down}, exitUsage, "TLS is for both"},
 		{"no rounds", []string{"echo", "--rounds", "0"}, exitUsage, "--rounds"},
 		{"scheme", []string{"echo", "--target", "http://127.0.0.1/"}, exitUsage, "ws://"},
 		{"CPU list", []string{"echo", "--server-cpus", "x"}, exitUsage, "CPUs"},
@@ -143,6 +148,35 @@ func TestBenchServeSpeaksTheBenchProtocol(t *testing.T) {
 	}
 	p.signal(t, syscall.SIGUSR1)
 	p.err.await(t, "heap_bytes=")
+}
+
+func TestBenchMeasuresTLSAndCompression(t *testing.T) {
+	r := runBench(t, short("echo", "--conns", "5", "--tls", "--compression", "deflate")...)
+	if r.code != exitOK {
+		t.Fatalf("%+v", r)
+	}
+	for _, want := range []string{"### echo5x1k+tls+deflate", "| fanloop plain", "to plain", "without tls and deflate"} {
+		if !strings.Contains(r.out, want) {
+			t.Errorf("%q is missing in\n%s", want, r.out)
+		}
+	}
+}
+
+// The ledger of context takeover is what the server logs.
+func TestBenchShowsTheLedger(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.json")
+	r := runBench(t, short("idle", "--conns", "20", "--compression", "takeover", "--json", path)...)
+	kept, err := readReport(path)
+	if r.code != exitOK || err != nil {
+		t.Fatalf("%+v, error %v", r, err)
+	}
+	results := kept.Of("idle20+takeover")
+	if held := results[0].Figures("ledger_conn"); len(held) != 1 || held[0] < 1024 {
+		t.Errorf("the ledger says %v bytes a connection", held)
+	}
+	if held := results[1].Figures("ledger_conn"); len(held) != 0 {
+		t.Errorf("the ledger says %v without takeover", held)
+	}
 }
 
 func TestBenchPeersAreSaidToBeMissing(t *testing.T) {

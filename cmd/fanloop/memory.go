@@ -43,6 +43,9 @@ func memoryInUse(srv *engine.Server) []any {
 	if rss, ok := residentBytes(); ok {
 		attrs = append(attrs, slog.Int64("rss_bytes", rss))
 	}
+	if st := srv.Stats(); st.TakeoverReserve > 0 {
+		attrs = append(attrs, slog.Int("takeover_bytes", st.TakeoverReserve))
+	}
 	return append(attrs, slog.Int("goroutines", runtime.NumGoroutine()))
 }
 

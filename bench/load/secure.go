@@ -1,0 +1,23 @@
+package load
+
+import (
+	"crypto/tls"
+	"fmt"
+)
+
+// cipherSuite is what crypto/tls agrees to with itself where the CPU has AES.
+const cipherSuite = tls.TLS_AES_128_GCM_SHA256
+
+// secure is what all wss clients share: TLS 1.3, no session resumption, any
+// certificate.
+var secure = &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true}
+
+// secured says whether c is encrypted like those of any other server.
+func (c *conn) secured() error {
+	state := c.TLS()
+	if state.CipherSuite != cipherSuite {
+		return fmt.Errorf("the server chose %s, and figures compare only with %s",
+			tls.CipherSuiteName(state.CipherSuite), tls.CipherSuiteName(cipherSuite))
+	}
+	return nil
+}

@@ -31,6 +31,10 @@ func (l *Loop) CountOut(n int) { l.messagesOut.Add(uint64(n)) }
 // and those of Hold. Any goroutine.
 func (l *Loop) Queued() int { return int(l.queued.Load()) }
 
+// Encrypted returns the number of the loop's connections with TLS, handshakes
+// under way included. Any goroutine.
+func (l *Loop) Encrypted() int { return int(l.encrypted.Load()) }
+
 // QueueBudget is the loop's part of Config.QueueBudget; 0 means none.
 func (l *Loop) QueueBudget() int {
 	cfg := &l.group.cfg
@@ -98,6 +102,29 @@ func (c *Conn) HeldLocked(shared map[*byte]int) (own int) {
 		}
 	}
 	return own
+}
+
+// tlsSize is about what crypto/tls and this package hold for an idle connection;
+// certificates of the peer and the like come on top.
+const tlsSize = 3200
+
+// HeldTLSLocked returns the bytes that the encryption of c takes, 0 if it has
+// none: its state, about, and of buffers what was received and is not decrypted,
+// and what is encrypted and not sent, which counts as queued too. For a caller
+// that holds Lock.
+func (c *Conn) HeldTLSLocked() (state, received, sealed int) {
+	t := c.tls
+	if t == nil {
+		return 0, 0, 0
+	}
+	received = cap(t.kept.b)
+	if t.handshake != nil {
+		received += cap(t.handshake.in)
+	}
+	if c.out != nil && c.out != c.loop.cork {
+		sealed = cap(c.out.sealed.b)
+	}
+	return tlsSize, received, sealed
 }
 
 // Note notes s in shared as HeldLocked does.

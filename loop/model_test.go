@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -79,53 +80,66 @@ func (r slowReader) Read(b []byte) (int, error) {
 }
 
 func TestEveryPeerGetsAPrefixOfWhatWasTakenForIt(t *testing.T) {
-	const conns, writers = 12, 4
-	records := 400
 	eachBackend(t, func(t *testing.T, b Backend) {
-		g := start(t, Config{Loops: 2, Backend: b})
-		seed := newRandom(t).Uint64()
-		var all sync.WaitGroup
-		for i := range uint32(conns) {
-			s := newEcholess()
-			peer := serveOne(t, g, &WritePolicy{Limit: 512 << 10, High: 128 << 10, Low: 16 << 10}, s)
-			if i%3 == 0 {
-				shrink(t, &s.Conn)
-			}
-			taken := make([]uint32, writers)
-			var writing sync.WaitGroup
-			for w := range writers {
-				random := rand.New(rand.NewPCG(seed, uint64(i)<<8|uint64(w)))
-				write := func() { taken[w] = writeRecords(t, s, random, i, uint32(w), records) }
-				if w == 0 {
-					writing.Add(1)
-					go writeOnLoop(s, func() { defer writing.Done(); write() })
-					continue
-				}
-				writing.Go(write)
-			}
-			all.Go(func() {
-				writing.Wait()
-				s.Close([]CloseMode{CloseFlushed, CloseLinger, CloseNow}[i%3])
-			})
-			all.Go(func() {
-				random := rand.New(rand.NewPCG(seed, uint64(i)<<8|0xff))
-				got, err := checkRecords(slowReader{peer, random}, i, writers)
-				_ = peer.Close()
-				if err != nil {
-					t.Error(err)
-				}
-				receive(t, s.closed)
-				writing.Wait()
-				s.checkOrder(t)
-				for w := range got {
-					if got[w] > taken[w] || i%3 != 2 && got[w] != taken[w] {
-						t.Errorf("connection %d: %d records of writer %d came, %d were taken", i, got[w], w, taken[w])
-					}
-				}
-			})
-		}
-		all.Wait()
+		checkPrefixes(t, Config{Loops: 2, Backend: b}, func(g *Group, policy *WritePolicy, s *scripted) net.Conn {
+			return serveOne(t, g, policy, s)
+		})
 	})
+}
+
+func TestEveryEncryptedPeerGetsAPrefixOfWhatWasTakenForIt(t *testing.T) {
+	eachTLS(t, func(t *testing.T, server, client *tls.Config) {
+		checkPrefixes(t, Config{Loops: 2}, func(g *Group, policy *WritePolicy, s *scripted) net.Conn {
+			return serveTLS(t, g, policy, s, server, client)
+		})
+	})
+}
+
+func checkPrefixes(t *testing.T, cfg Config, serve func(*Group, *WritePolicy, *scripted) net.Conn) {
+	const conns, writers, records = 12, 4, 400
+	g := start(t, cfg)
+	seed := newRandom(t).Uint64()
+	var all sync.WaitGroup
+	for i := range uint32(conns) {
+		s := newEcholess()
+		peer := serve(g, &WritePolicy{Limit: 512 << 10, High: 128 << 10, Low: 16 << 10}, s)
+		if i%3 == 0 {
+			shrink(t, &s.Conn)
+		}
+		taken := make([]uint32, writers)
+		var writing sync.WaitGroup
+		for w := range writers {
+			random := rand.New(rand.NewPCG(seed, uint64(i)<<8|uint64(w)))
+			write := func() { taken[w] = writeRecords(t, s, random, i, uint32(w), records) }
+			if w == 0 {
+				writing.Add(1)
+				go writeOnLoop(s, func() { defer writing.Done(); write() })
+				continue
+			}
+			writing.Go(write)
+		}
+		all.Go(func() {
+			writing.Wait()
+			s.Close([]CloseMode{CloseFlushed, CloseLinger, CloseNow}[i%3])
+		})
+		all.Go(func() {
+			random := rand.New(rand.NewPCG(seed, uint64(i)<<8|0xff))
+			got, err := checkRecords(slowReader{peer, random}, i, writers)
+			_ = peer.Close()
+			if err != nil {
+				t.Error(err)
+			}
+			receive(t, s.closed)
+			writing.Wait()
+			s.checkOrder(t)
+			for w := range got {
+				if got[w] > taken[w] || i%3 != 2 && got[w] != taken[w] {
+					t.Errorf("connection %d: %d records of writer %d came, %d were taken", i, got[w], w, taken[w])
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 // newEcholess reads and pauses at will.

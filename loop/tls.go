@@ -127,7 +127,9 @@ func (t *tlsLayer) shaken(err error) {
 		h.done()
 	}
 	c.leave()
-	c.resumeSealed()
+	if !c.gone {
+		c.resumeSealed()
+	}
 }
 
 // farewellLocked sends close_notify once nothing is queued before it (RFC 8446

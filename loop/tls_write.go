@@ -6,7 +6,10 @@ import (
 
 // sealRoom is the room that n bytes of plaintext need as ciphertext: the records
 // of a new connection are small, and each costs up to 85 bytes more.
-func sealRoom(n int) int { return n + n/8 + 256 }
+func sealRoom(n int) int { return n + n/8 + 512 }
+
+// sealable is the inverse: the plaintext whose ciphertext has room in n bytes.
+func sealable(n int) int { return (n - 256) * 8 / 9 }
 
 // minPiece is the least that is cut off a longer queue to fill a batch.
 const minPiece = 4 << 10
@@ -101,8 +104,7 @@ func (t *tlsLayer) sealLocked(o *outbox) bool {
 	o.sealed.b = batch
 	for o.first < len(o.segs) {
 		left := o.size - len(o.sealed.b)
-		room := (cap(batch) - len(o.sealed.b) - 256) / 9 * 8
-		n := min(left, maxPlaintext, room)
+		n := min(left, maxPlaintext, sealable(cap(batch)-len(o.sealed.b)))
 		if n < min(left, minPiece) {
 			break
 		}

@@ -1,0 +1,183 @@
+//go:build !race
+
+package loop
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// liveHeap returns the bytes and objects in use after a collection, stacks
+// included.
+func liveHeap() (size, objects uint64) {
+	var m runtime.MemStats
+	for range 3 { // pools are emptied in two steps
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc + m.StackInuse, m.HeapObjects
+}
+
+// idleTLS opens connections to ln, has one message echoed on each, and leaves
+// nothing of their clients in this process but descriptors.
+func idleTLS(t *testing.T, ln *Listener, config *tls.Config, fds []int32) {
+	t.Helper()
+	t.Cleanup(func() {
+		for _, fd := range fds {
+			_ = unix.Close(int(fd))
+		}
+	})
+	for i := range fds {
+		nc, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		roundTrip(t, tls.Client(nc, config), "once")
+		fd, err := duplicate(nc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fds[i] = int32(fd)
+		_ = nc.Close()
+	}
+}
+
+func TestIdleEncryptedConnectionHoldsNoBuffers(t *testing.T) {
+	const idle, most = 300, 4608 // of which the handler and what it closes over take 700
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			server, client := tlsConfigs(version)
+			g := start(t, Config{BlockedAfter: -1})
+			ln := listen(t, g, nil, func(*Loop) Handler {
+				s := newEcho()
+				secure(s, asServer(server))
+				return s
+			})
+			first, fds := make([]int32, 600), make([]int32, idle)
+			idleTLS(t, ln, client, first) // tables and pools have their size now
+			before, objectsBefore := liveHeap()
+			idleTLS(t, ln, client, fds)
+			after, objectsAfter := liveHeap()
+			size := (int(after) - int(before)) / idle
+			t.Logf("%d bytes, %d objects", size, (int(objectsAfter)-int(objectsBefore))/idle)
+			if size > most {
+				t.Errorf("an idle encrypted connection takes %d bytes, want at most %d", size, most)
+			}
+		})
+	}
+}
+
+// A client of the standard library allocates while it reads, and so both ends
+// are connections of loops.
+func TestEncryptedEchoAllocatesNothing(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for _, size := range []int{64, 4 << 10, 2 * gatherMin, 100 << 10} {
+			server, client := tlsConfigs(version)
+			g := start(t, Config{Loops: 2, BlockedAfter: -1})
+			ping := startPingPong(t, g, server, client, size)
+			wantNoAllocs(t, tls.VersionName(version), ping)
+		}
+	}
+}
+
+// startPingPong returns a function that has size bytes echoed, over two
+// connections of g.
+func startPingPong(t testing.TB, g *Group, server, client *tls.Config, size int) func() {
+	t.Helper()
+	ln, err := g.Listen("127.0.0.1:0", ListenConfig{Accept: func(*Loop) Handler {
+		s := newEcho()
+		if server != nil {
+			secure(s, asServer(server))
+		}
+		return s
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg, got, back := make([]byte, size), 0, make(chan struct{}, 1)
+	c := newScripted()
+	c.onData = func(_ *scripted, b []byte) {
+		if got += len(b); got == size {
+			got = 0
+			back <- struct{}{}
+		}
+	}
+	open := (<-chan struct{})(c.open)
+	if client != nil {
+		open = secure(c, asClient(client))
+	}
+	if err := g.Dial(ln.Addr(), c, DialConfig{}); err != nil {
+		t.Fatal(err)
+	}
+	<-open
+	return func() {
+		if err := c.Write(nil, msg); err != nil {
+			t.Fatal(err)
+		}
+		<-back
+	}
+}
+
+func BenchmarkEcho(b *testing.B) {
+	server, client := tlsConfigs(tls.VersionTLS13)
+	for _, size := range []struct {
+		name  string
+		bytes int
+	}{{"64B", 64}, {"1KiB", 1 << 10}, {"16KiB", 16 << 10}, {"256KiB", 256 << 10}} {
+		for _, kind := range []struct {
+			name           string
+			server, client *tls.Config
+		}{{"plain", nil, nil}, {"TLS1.3", server, client}} {
+			b.Run(kind.name+"/"+size.name, func(b *testing.B) {
+				g, err := Start(Config{Loops: 1, BlockedAfter: -1})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer g.Stop(b.Context())
+				ping := startPingPong(b, g, kind.server, kind.client, size.bytes)
+				ping()
+				b.SetBytes(int64(size.bytes))
+				b.ReportAllocs()
+				for b.Loop() {
+					ping()
+				}
+			})
+		}
+		b.Run("goroutines TLS1.3/"+size.name, func(b *testing.B) {
+			nl, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer nl.Close()
+			go func() {
+				nc, err := tls.NewListener(nl, server).Accept()
+				if err != nil {
+					return
+				}
+				buf := make([]byte, 64<<10)
+				_, _ = io.CopyBuffer(struct{ io.Writer }{nc}, struct{ io.Reader }{nc}, buf)
+			}()
+			nc, err := tls.Dial("tcp", nl.Addr().String(), client)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer nc.Close()
+			msg, got := make([]byte, size.bytes), make([]byte, size.bytes)
+			b.SetBytes(int64(size.bytes))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := nc.Write(msg); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := io.ReadFull(nc, got); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

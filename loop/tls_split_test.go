@@ -1,0 +1,231 @@
+package loop
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// pipeEnd is a net.Conn over two byte queues that never blocks: a Read without
+// bytes returns errNoInput. It hands out one byte at a time.
+type pipeEnd struct {
+	net.Conn
+	in, out *bytes.Buffer
+}
+
+func (p pipeEnd) Read(b []byte) (int, error) {
+	if p.in.Len() == 0 {
+		return 0, errNoInput
+	}
+	return p.in.Read(b[:1])
+}
+
+func (p pipeEnd) Write(b []byte) (int, error)        { return p.out.Write(b) }
+func (p pipeEnd) SetWriteDeadline(_ time.Time) error { return nil }
+
+// dripping is a net.Conn whose reads can be taken over after the handshake.
+type dripping struct {
+	net.Conn
+	drip *pipeEnd
+}
+
+func (d *dripping) Read(b []byte) (int, error) {
+	if d.drip != nil {
+		return d.drip.Read(b)
+	}
+	return d.Conn.Read(b)
+}
+
+// R16, and what all of this rests on: after a temporary error a tls.Conn can be
+// read again, wherever inside a record that came.
+func TestATLSConnCanBeReadAgainAfterATemporaryErrorAtEveryByte(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		server, client := tlsConfigs(version)
+		a, b := net.Pipe()
+		under := &dripping{Conn: a}
+		reader, writer := tls.Server(under, server), tls.Client(b, client)
+		shaken := make(chan error, 1)
+		go func() { shaken <- writer.Handshake() }()
+		if err := errors.Join(reader.Handshake(), receive(t, shaken)); err != nil {
+			t.Fatal(err)
+		}
+		var sealed bytes.Buffer
+		go func() {
+			for range 3 {
+				_, _ = writer.Write(bytes.Repeat([]byte("record"), 100))
+			}
+			_ = writer.Close()
+		}()
+		_, _ = io.Copy(&sealed, a)
+
+		under.drip = &pipeEnd{in: new(bytes.Buffer), out: new(bytes.Buffer)}
+		var got []byte
+		var err error
+		again, buf := 0, make([]byte, maxPlaintext)
+		for _, x := range sealed.Bytes() {
+			under.drip.in.WriteByte(x)
+			var n int
+			n, err = reader.Read(buf)
+			got = append(got, buf[:n]...)
+			if err == errNoInput {
+				again++
+			}
+		}
+		if want := bytes.Repeat([]byte("record"), 300); !bytes.Equal(got, want) || err != io.EOF {
+			t.Errorf("%s: got %d bytes and %v, want %d and EOF", tls.VersionName(version), len(got), err, len(want))
+		}
+		if again < sealed.Len()-10 {
+			t.Errorf("%s: %d reads of %d were resumed: nothing is proven", tls.VersionName(version), again, sealed.Len())
+		}
+	}
+}
+
+// single sends one byte at a time, each when the loop has taken the one before.
+type single struct {
+	net.Conn
+	l    *Loop
+	sent uint64
+}
+
+func (s *single) Write(p []byte) (int, error) {
+	for i := range p {
+		if _, err := s.Conn.Write(p[i : i+1]); err != nil {
+			return i, err
+		}
+		s.sent++
+		for end := time.Now().Add(patience); s.l.Counters().BytesIn < s.sent; runtime.Gosched() {
+			if time.Now().After(end) {
+				return i, errors.New("the loop did not take a byte")
+			}
+		}
+	}
+	return len(p), nil
+}
+
+// R16: the handshake, records of several sizes and close_notify, byte by byte.
+func TestRecordsSplitAtEveryByteArriveWhole(t *testing.T) {
+	eachTLS(t, func(t *testing.T, server, client *tls.Config) {
+		g := start(t, Config{})
+		s := newEcho()
+		shaken := secure(s, asServer(server))
+		peer := tls.Client(&single{Conn: serveOne(t, g, nil, s), l: g.Loops()[0]}, client)
+		for _, size := range []int{1, 2, 100, 511, 512, 513, 3000} {
+			msg := make([]byte, size)
+			_, _ = rand.Read(msg)
+			roundTrip(t, peer, string(msg))
+		}
+		receive(t, shaken)
+		_ = peer.CloseWrite()
+		if rest := readAll(t, peer); len(rest) > 0 {
+			t.Errorf("%d bytes more came", len(rest))
+		}
+		if err := receive(t, s.closed); err != nil {
+			t.Error(err)
+		}
+		s.checkOrder(t)
+	})
+}
+
+// inPieces sends pieces of any size, records cut and joined.
+type inPieces struct {
+	net.Conn
+	cut func(n int) int
+	buf []byte
+}
+
+func (p *inPieces) Write(b []byte) (int, error) {
+	p.buf = append(p.buf, b...)
+	for len(p.buf) > 0 {
+		n := p.cut(len(p.buf))
+		if n == 0 {
+			break
+		}
+		if _, err := p.Conn.Write(p.buf[:n]); err != nil {
+			return 0, err
+		}
+		p.buf = p.buf[n:]
+	}
+	return len(b), nil
+}
+
+// The loop pauses reading at will: what arrives is what was sent.
+func TestNothingIsLostOrDeliveredWhileEncryptedReadingIsPaused(t *testing.T) {
+	eachTLS(t, func(t *testing.T, server, client *tls.Config) {
+		random := newRandom(t)
+		g := start(t, Config{})
+		s := newScripted()
+		paused := false
+		sum := sha256.New()
+		var total int
+		ended := make(chan struct{})
+		s.onData = func(s *scripted, b []byte) {
+			if paused {
+				t.Error("OnData came while reading was paused")
+			}
+			sum.Write(b)
+			total += len(b)
+			switch random.IntN(8) {
+			case 0:
+				s.PauseRead()
+				paused = true
+				s.SetTimer(1)
+			case 1:
+				s.PauseRead()
+				s.ResumeRead()
+			case 2:
+				s.PauseRead()
+				paused = true
+				s.Notify()
+			}
+		}
+		resume := func(s *scripted) {
+			paused = false
+			s.ResumeRead()
+		}
+		s.onTimer, s.onNotify = resume, resume
+		s.onEOF = func(s *scripted) {
+			if paused {
+				t.Error("OnEOF came while reading was paused")
+			}
+			close(ended)
+			s.Close(CloseFlushed)
+		}
+		shaken := secure(s, asServer(server))
+		pieces := &inPieces{Conn: serveOne(t, g, nil, s), cut: func(n int) int { return n }}
+		peer := tls.Client(pieces, client)
+		if err := peer.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		receive(t, shaken)
+		cuts := newRandom(t)
+		pieces.cut = func(n int) int { return cuts.IntN(n + 1) }
+		want, sent := sha256.New(), 0
+		for range 600 {
+			msg := make([]byte, cuts.IntN(3000))
+			if cuts.IntN(20) == 0 {
+				msg = make([]byte, cuts.IntN(100<<10))
+			}
+			_, _ = rand.Read(msg)
+			want.Write(msg)
+			sent += len(msg)
+			if _, err := peer.Write(msg); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pieces.cut = func(n int) int { return n }
+		_ = peer.CloseWrite()
+		receive(t, ended)
+		if !bytes.Equal(sum.Sum(nil), want.Sum(nil)) {
+			t.Errorf("%d bytes arrived that differ from the %d sent", total, sent)
+		}
+		receive(t, s.closed)
+		s.checkOrder(t)
+	})
+}

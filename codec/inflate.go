@@ -1,9 +1,12 @@
 package codec
 
 import (
+	"io"
 	"math"
 	"math/bits"
 	"unsafe"
+
+	"github.com/klauspost/compress/flate"
 )
 
 // InflateLimit bounds what a compressed message may become. The zero value has
@@ -22,6 +25,9 @@ const (
 	defaultMaxRatio = 200
 	minScratch      = 4 << 10
 	maxScratch      = 64 << 10
+	maxWindow       = 1 << MaxWindowBits
+
+	readerSize = 44 << 10 // bytes that a flate reader holds, measured
 )
 
 func (l InflateLimit) withDefaults() InflateLimit {
@@ -50,17 +56,19 @@ func (l InflateLimit) withDefaults() InflateLimit {
 // deflate bomb costs no more memory than a small message, and what is within the
 // limits costs its own size.
 type Inflater struct {
-	source
-
-	window   *Window
-	limit    InflateLimit
-	out      []byte // the message so far, or the end of it
-	counted  int64  // bytes of the message that stood before out
-	literals huffman
-	distance huffman
+	source  source
+	reader  resetReader // nil until it is needed
+	window  *Window     // of the message under way
+	context []byte      // scratch for what stands before it
 
 	scratch []byte  // keeps its memory between messages, up to maxScratch
 	large   *buffer // behind the last result if it was over maxScratch
+}
+
+// resetReader is what package flate returns.
+type resetReader interface {
+	io.Reader
+	flate.Resetter
 }
 
 // NewInflater returns an Inflater. It takes memory as it is used.
@@ -81,28 +89,111 @@ func NewInflater() *Inflater { return new(Inflater) }
 // over a limit, found when it does.
 func (f *Inflater) Inflate(p []byte, window *Window, limit InflateLimit) ([]byte, error) {
 	f.Release()
-	f.window, f.limit, f.counted = window, limit.withDefaults(), 0
-	f.inScratch(0)
-	fault := f.message(p)
-	size := f.counted + int64(len(f.out))
-	if fault == nil && size > maxScratch {
-		fault = f.checkRatio(size)
-	}
-	if fault == nil && f.counted > 0 {
-		f.large = newBuffer(bufferSize(size, f.limit.MaxMessage))
-		f.out = f.large.bytes[:0:size]
-		fault = f.message(p)
-		f.large.bytes = f.out
-	}
-	out := f.out
-	f.window, f.out, f.source = nil, nil, source{}
+	defer func() { f.window, f.source = nil, source{} }()
+	f.begin(p, window)
+	size, fault := f.count(limit.withDefaults())
 	if fault != nil {
 		return nil, fault
+	}
+	out := f.scratch[:min(size, maxScratch)]
+	if size > maxScratch {
+		f.large = newBuffer(bufferSize(size, limit.withDefaults().MaxMessage))
+		f.large.bytes = f.large.bytes[:size]
+		out = f.large.bytes
+		f.begin(p, window)
+		for n := 0; n < len(out); {
+			m, err := f.read(out, n)
+			if err != nil {
+				return nil, ErrInvalidDeflate // it did not happen the first time
+			}
+			n += m
+		}
 	}
 	if window != nil {
 		window.add(out)
 	}
 	return out, nil
+}
+
+// begin starts to inflate p, from its first byte.
+func (f *Inflater) begin(p []byte, window *Window) {
+	f.source, f.window = source{p: p}, window
+	f.follow(nil)
+}
+
+// follow makes the reader go on behind out, the message so far.
+func (f *Inflater) follow(out []byte) {
+	out = out[max(0, len(out)-maxWindow):]
+	f.context = f.context[:0]
+	if f.window != nil {
+		n := min(len(f.window.ring), maxWindow-len(out))
+		f.context = f.window.appendBack(f.context, n, n)
+	}
+	f.context = append(f.context, out...)
+	if f.reader == nil {
+		f.reader = flate.NewReader(&f.source).(resetReader)
+	}
+	_ = f.reader.Reset(&f.source, f.context) // it never fails
+}
+
+// read inflates into out[n:], behind the message so far or the end of it. The
+// error is io.EOF at the end of the message.
+func (f *Inflater) read(out []byte, n int) (int, error) {
+	for {
+		m, err := f.reader.Read(out[n:])
+		switch {
+		case m > 0: // the error comes again
+			return m, nil
+		case err == io.EOF && f.source.at < len(f.source.p): // §7.2.1: blocks may follow a final one
+			f.follow(out[:n])
+		case f.source.flushed && err != nil || err == io.EOF && f.source.at == len(f.source.p):
+			return 0, io.EOF
+		case err != nil:
+			return 0, ErrInvalidDeflate
+		}
+	}
+}
+
+// count inflates the message into the scratch. Of a message that is longer, the
+// scratch holds the end of some part in the end.
+func (f *Inflater) count(limit InflateLimit) (size int64, fault *ProtocolError) {
+	for n := 0; ; {
+		if n == len(f.scratch) {
+			n = f.makeRoom()
+		}
+		m, err := f.read(f.scratch, n)
+		if err == io.EOF {
+			return size, nil
+		}
+		if err != nil {
+			return 0, ErrInvalidDeflate
+		}
+		n += m
+		size += int64(m)
+		switch {
+		case size > limit.MaxMessage:
+			return 0, ErrMessageTooBig
+		case size > maxScratch && size > int64(min(f.source.at, len(f.source.p)))*int64(limit.MaxRatio):
+			return 0, ErrInflateRatio
+		}
+	}
+}
+
+// makeRoom is called when the scratch is full. It returns how much of it still
+// is.
+func (f *Inflater) makeRoom() int {
+	n := len(f.scratch)
+	if n <= maxScratch/2 {
+		size := max(minScratch, 2*n)
+		if size == maxScratch {
+			size++ // to see that a message is longer
+		}
+		grown := make([]byte, size)
+		copy(grown, f.scratch)
+		f.scratch = grown
+		return n
+	}
+	return copy(f.scratch, f.scratch[n-maxWindow:]) // blocks after a final one may refer to it
 }
 
 // Release gives back the memory behind the last result if it was over 64 KiB, as
@@ -116,7 +207,10 @@ func (f *Inflater) Release() {
 
 // Size returns how many bytes of memory f holds.
 func (f *Inflater) Size() int {
-	size := int(unsafe.Sizeof(*f)) + cap(f.scratch)
+	size := int(unsafe.Sizeof(*f)) + cap(f.scratch) + cap(f.context)
+	if f.reader != nil {
+		size += readerSize
+	}
 	if f.large != nil {
 		size += cap(f.large.bytes)
 	}
@@ -132,38 +226,58 @@ func bufferSize(size, limit int64) int {
 	return int(size)
 }
 
-// makeRoom is called for the byte after those that fill out.
-func (f *Inflater) makeRoom() *ProtocolError {
-	size := f.counted + int64(len(f.out))
+// source is a compressed message as package flate reads it, with the octets at
+// its end that were not sent (RFC 7692 §7.2.1). They are the length of a stored
+// block and good for nothing else: a message that is cut off must not be made up
+// for by them. flate asks for the length of a stored block by one Read of its 4
+// octets, less those it has already got by ReadByte; for the content by further
+// ones; and for everything else by ReadByte, up to two octets ahead.
+type source struct {
+	p       []byte
+	at      int  // of p, and the octets behind it
+	stored  int  // bytes of content of a stored block that are still to come
+	flushed bool // the octets that were not sent were the length of a block
+}
+
+// ReadByte implements io.ByteReader.
+func (s *source) ReadByte() (byte, error) {
+	s.at++
+	if s.at <= len(s.p) {
+		return s.p[s.at-1], nil
+	}
+	if behind := s.at - 1 - len(s.p); behind < len(deflateTail) {
+		return deflateTail[behind], nil
+	}
+	s.at--
+	return 0, io.EOF
+}
+
+// Read implements io.Reader.
+func (s *source) Read(b []byte) (int, error) {
+	if s.stored == 0 {
+		return s.readLength(b)
+	}
+	if s.at >= len(s.p) {
+		return 0, io.EOF
+	}
+	n := copy(b, s.p[s.at:])
+	s.at += n
+	s.stored -= n
+	return n, nil
+}
+
+func (s *source) readLength(b []byte) (int, error) {
+	begin := s.at + len(b) - len(deflateTail)
 	switch {
-	case size >= f.limit.MaxMessage:
-		return ErrMessageTooBig
-	case cap(f.scratch) < maxScratch:
-		f.scratch = append(make([]byte, 0, max(minScratch, 2*cap(f.scratch))), f.out...)
-		f.inScratch(len(f.out))
-		return nil
+	case begin == len(s.p):
+		s.flushed = true
+		copy(b, deflateTail[len(deflateTail)-len(b):])
+	case begin+len(deflateTail) <= len(s.p):
+		s.stored = int(s.p[begin]) | int(s.p[begin+1])<<8
+		copy(b, s.p[s.at:])
+	default:
+		return 0, io.EOF
 	}
-	if fault := f.checkRatio(size); fault != nil {
-		return fault
-	}
-	// From here on the message is only counted. No distance is over half of the
-	// scratch, so the window is not needed any more.
-	const kept = 1 << MaxWindowBits
-	f.counted += int64(len(f.out) - kept)
-	f.inScratch(copy(f.scratch[:kept], f.out[len(f.out)-kept:]))
-	return nil
-}
-
-// inScratch makes out the first n bytes of the scratch, with room for what the
-// limit leaves.
-func (f *Inflater) inScratch(n int) {
-	room := f.limit.MaxMessage - f.counted
-	f.out = f.scratch[:n:min(int64(cap(f.scratch)), room)]
-}
-
-func (f *Inflater) checkRatio(size int64) *ProtocolError {
-	if size > int64(f.consumed())*int64(f.limit.MaxRatio) {
-		return ErrInflateRatio
-	}
-	return nil
+	s.at += len(b)
+	return len(b), nil
 }

@@ -19,9 +19,6 @@ type slowInflater struct {
 	far     int // the largest distance met
 }
 
-// flushTail is what a sync flush ends with, and a message does not.
-const flushTail = "\x00\x00\xff\xff"
-
 var errSlow = errors.New("not a compressed message")
 
 // slowInflate inflates the message p, which follows the messages in context. far
@@ -193,7 +190,7 @@ func stockDeflate(p []byte, level int, context []byte) []byte {
 	}
 	w.Write(p)
 	w.Flush()
-	return b.Bytes()[:b.Len()-len(flushTail)]
+	return b.Bytes()[:b.Len()-len(deflateTail)]
 }
 
 // chat returns about what a chat service sends: JSON of size bytes.
@@ -229,5 +226,5 @@ func bomb(size int) []byte {
 	w.Flush()
 	again := b.Bytes()[first:] // it refers back to zeros only
 	p := slices.Concat(b.Bytes()[:first], bytes.Repeat(again, size/part-1))
-	return p[:len(p)-len(flushTail)]
+	return p[:len(p)-len(deflateTail)]
 }

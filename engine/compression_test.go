@@ -14,15 +14,6 @@ import (
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
-// agreedWith opens a connection that makes this offer, and returns what the
-// server agreed to.
-func agreedWith(t *testing.T, addr, offer string) (*rawClient, string) {
-	t.Helper()
-	c := dialRaw(t, addr)
-	c.send(upgradeHead(addr, "Sec-WebSocket-Extensions: "+offer))
-	return c, strings.Join(c.wantUpgraded().Header.Values("Sec-WebSocket-Extensions"), " | ")
-}
-
 // H10, H11: what is malformed or asks too much is declined, and the next offer
 // tried. The rest is RFC 7692 section 7.1.
 func TestDeflateOffersAreAnswered(t *testing.T) {
@@ -68,11 +59,11 @@ func TestDeflateOffersAreAnswered(t *testing.T) {
 			tt.compression.Threshold = 1
 			srv := &engine.Server{Callbacks: echo, Compression: &tt.compression}
 			addr := listen(t, srv)
-			c, got := agreedWith(t, addr, tt.offer)
-			if got != tt.want {
-				t.Fatalf("answered %q, want %q", got, tt.want)
+			c := openRaw(t, addr, offering(tt.offer))
+			if c.extensions != tt.want {
+				t.Fatalf("answered %q, want %q", c.extensions, tt.want)
 			}
-			p := newDeflateClient(c, got)
+			p := newDeflateClient(c)
 			for range 3 {
 				p.sendMessage(engine.Text, string(pattern(3000)))
 				p.wantMessage(engine.Text, string(pattern(3000)))
@@ -91,15 +82,15 @@ func TestDeflateIsAgreedBehindNetHTTP(t *testing.T) {
 		Callbacks: echo, Compression: &engine.Compression{ServerContextTakeover: true, Threshold: 1},
 		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
 	}
-	c, got := agreedWith(t, mount(t, srv), "permessage-deflate; server_max_window_bits=77, permessage-deflate; server_max_window_bits=10")
+	c := openRaw(t, mount(t, srv), offering("permessage-deflate; server_max_window_bits=77, permessage-deflate; server_max_window_bits=10"))
 	want := "permessage-deflate; client_no_context_takeover; server_max_window_bits=10"
-	if got != want {
-		t.Fatalf("answered %q, want %q", got, want)
+	if c.extensions != want {
+		t.Fatalf("answered %q, want %q", c.extensions, want)
 	}
 	if got := within(t, "OnUpgrade", opened).Extensions(); got != want {
 		t.Errorf("Extensions() = %q", got)
 	}
-	p := newDeflateClient(c, got)
+	p := newDeflateClient(c)
 	for range 3 {
 		p.sendMessage(engine.Text, string(pattern(3000)))
 		p.wantMessage(engine.Text, string(pattern(3000)))
@@ -199,7 +190,7 @@ func TestRSV1IsCheckedWithCompression(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := openRaw(t, addr)
 			if tt.agreed {
-				c, _ = agreedWith(t, addr, "permessage-deflate")
+				c = openRaw(t, addr, offering("permessage-deflate"))
 			}
 			c.send(tt.octets)
 			if tt.want != 0 {
@@ -241,7 +232,7 @@ func TestCompressedMessagesAreCheckedInflated(t *testing.T) {
 		{"F14 before the beginning", addr, frame(0xc2, "\x02\x13\x00\x00"), engine.StatusInvalidFramePayloadData},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, _ := agreedWith(t, tt.addr, "permessage-deflate")
+			c := openRaw(t, tt.addr, offering("permessage-deflate"))
 			c.send(tt.octets)
 			if tt.want != 0 {
 				c.wantClose(tt.want)
@@ -261,7 +252,7 @@ func TestDeflateBombsAreBounded(t *testing.T) {
 	bomb := frame(0xc2, string(deflated(strings.Repeat("\x00", 64<<20))))
 	addr := listen(t, &engine.Server{Loops: 1, Callbacks: echo, Compression: &engine.Compression{}, Limits: engine.Limits{MaxMessage: limit}})
 	explode := func() {
-		c, _ := agreedWith(t, addr, "permessage-deflate")
+		c := openRaw(t, addr, offering("permessage-deflate"))
 		c.send(bomb)
 		c.wantClose(engine.StatusMessageTooBig)
 	}
@@ -280,7 +271,7 @@ func TestDeflateBombsAreBounded(t *testing.T) {
 func TestWhatCompressionDoesNotHelpGoesOutPlain(t *testing.T) {
 	srv := &engine.Server{Callbacks: echo, Compression: &engine.Compression{Threshold: 100}}
 	addr := listen(t, srv)
-	c, _ := agreedWith(t, addr, "permessage-deflate")
+	c := openRaw(t, addr, offering("permessage-deflate"))
 	for _, tt := range []struct {
 		text string
 		rsv1 bool
@@ -324,12 +315,12 @@ func TestTakeoverFallsBackWithinItsBudget(t *testing.T) {
 	var peers []*rawClient
 	open := func(want string) {
 		t.Helper()
-		c, got := agreedWith(t, addr, offer)
-		if got != want {
-			t.Fatalf("connection %d agreed to %q, want %q", len(peers), got, want)
+		c := openRaw(t, addr, offering(offer))
+		if c.extensions != want {
+			t.Fatalf("connection %d agreed to %q, want %q", len(peers), c.extensions, want)
 		}
 		peers = append(peers, c)
-		p := newDeflateClient(c, got)
+		p := newDeflateClient(c)
 		for range 4 {
 			text := noise(20_000)
 			p.sendMessage(engine.Binary, text)
@@ -362,7 +353,7 @@ func TestTakeoverFallsBackWithinItsBudget(t *testing.T) {
 		ShouldUpgrade: func(*handshake.Request) (http.Header, error) { return http.Header{"Upgrade": {"h2c"}}, nil },
 	}
 	c := dialRaw(t, listen(t, srv2))
-	c.send(upgradeHead("x", "Sec-WebSocket-Extensions: "+offer))
+	c.send(upgradeHead("x", offering(offer)))
 	c.wantRefused(http.StatusInternalServerError)
 	_ = c.Close()
 	eventually(t, "the end of the refused one", func() bool {
@@ -388,9 +379,9 @@ func TestCompressedMessagesReachEveryKindOfCallback(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv.Compression = &engine.Compression{}
-			c, got := agreedWith(t, listen(t, srv), "permessage-deflate")
+			c := openRaw(t, listen(t, srv), offering("permessage-deflate"))
 			c.send(octets)
-			p := newDeflateClient(c, got)
+			p := newDeflateClient(c)
 			p.wantMessage(engine.Text, text)
 			p.wantMessage(engine.Text, "plain")
 		})
@@ -407,7 +398,8 @@ func TestCompressedEchoAllocatesNothing(t *testing.T) {
 		"takeover":    {ServerContextTakeover: true, ClientContextTakeover: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, _ := agreedWith(t, listen(t, &engine.Server{Loops: 1, Callbacks: echo, Compression: &compression}), "permessage-deflate")
+			addr := listen(t, &engine.Server{Loops: 1, Callbacks: echo, Compression: &compression})
+			c := openRaw(t, addr, offering("permessage-deflate"))
 			send, got := []byte(frame(0xc1, string(deflated(text)))), make([]byte, 2048)
 			exchange := func(rounds int) {
 				for range rounds {

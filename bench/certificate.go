@@ -14,8 +14,8 @@ import (
 )
 
 // SelfSigned makes a certificate for hosts, which are names or addresses, with
-// an ECDSA P-256 key of its own. It is valid for a day, exists in memory only,
-// and no client trusts it by itself.
+// an ECDSA P-256 key of its own, for either side of TLS. It is valid for a day,
+// exists in memory only, and nobody trusts it by itself.
 func SelfSigned(hosts ...string) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -32,7 +32,7 @@ func SelfSigned(hosts ...string) (tls.Certificate, error) {
 		NotBefore:    now.Add(-time.Hour), // clocks differ
 		NotAfter:     now.Add(24 * time.Hour),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	for _, host := range hosts {
 		if ip := net.ParseIP(host); ip != nil {

@@ -2,24 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
-	"net/http"
-	"net/url"
-	"strconv"
-	"strings"
-	"syscall"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // dialOptions are the flags of fanloop dial.
@@ -35,7 +25,11 @@ type dialOptions struct {
 	waitSet          bool // --wait was given
 	closeCode        engine.StatusCode
 	closeReason      string
-	quiet            bool
+	tls              clientTLSOptions
+	compression      compressionOptions
+	unix, proxy      string
+	reconnect        bool
+	verbose, quiet   bool
 }
 
 func newDial(std stdio) *cobra.Command {
@@ -52,6 +46,9 @@ func newDial(std stdio) *cobra.Command {
 text as it is, binary as hex. At the end of stdin it waits for what still comes,
 closes the connection and waits for the server to agree. Ctrl-C closes with 1001.
 
+With --reconnect lines wait until there is a connection. What was under way when
+one ended is lost.
+
 Exit code:
   0  closed in order: 1000, 1001, 1005, or the --close-code that the server echoed
   1  no connection, or stdout or stdin failed
@@ -59,6 +56,8 @@ Exit code:
   3  closed with another code, or fewer messages came than --count`,
 		Example: `  fanloop dial ws://127.0.0.1:9001/
   echo hello | fanloop dial ws://127.0.0.1:9001/ --count 1
+  fanloop dial wss://127.0.0.1:9001/ --insecure --compression on --verbose
+  fanloop dial ws://localhost/ --unix /run/fanloop.sock
   fanloop dial ws://127.0.0.1:9001/ --subprotocol chat --header 'Authorization: Bearer abc'`,
 		Args: oneURL,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -80,6 +79,12 @@ Exit code:
 	durationFlag(flags, &o.wait, "wait", "after the end of stdin, stay this long; no limit with --count")
 	codeFlag(flags, &o.closeCode, "close-code", "status code to close with; 0 sends none")
 	flags.StringVar(&o.closeReason, "close-reason", "", "`text` to close with")
+	o.tls.add(flags)
+	o.compression.add(flags)
+	flags.StringVar(&o.unix, "unix", "", "`path` of a unix socket to connect to, whatever host the URL names")
+	flags.StringVar(&o.proxy, "proxy", "", "`url` of a proxy, http:// or socks5://, or none; otherwise HTTP_PROXY, HTTPS_PROXY and NO_PROXY say")
+	flags.BoolVar(&o.reconnect, "reconnect", false, "connect again when the connection ends for a reason that may pass")
+	flags.BoolVar(&o.verbose, "verbose", false, "write what was agreed with the server")
 	flags.BoolVar(&o.quiet, "quiet", false, "write messages and errors only")
 	return cmd
 }
@@ -97,23 +102,26 @@ func (o *dialOptions) run(ctx context.Context, std stdio, rawURL string) error {
 	if err != nil {
 		return err
 	}
-	address, err := parseURL(rawURL, opt.Header)
+	address, err := parseURL(rawURL)
 	if err != nil {
 		return err
 	}
 	out := newPrinter(std.out, o.count, o.raw)
 	in := newSender(std.in, o)
 	opt.Callbacks = engine.Callbacks{OnText: out.onText, OnBinary: out.onBinary, OnDrain: in.onDrain}
-	ws, err := engine.Dial(ctx, address, opt)
+	l, err := o.connect(ctx, std.err, rawURL, address, opt)
 	if err != nil {
 		return o.dialError(address, err)
 	}
-	o.say(std.err, "connected to %s%s", address, ifSet(", subprotocol %s", ws.Subprotocol()))
-	go out.run(ws)
-	inErr := o.converse(ctx, ws, in, out)
+	go out.run(l)
+	inErr := o.converse(ctx, l, in, out)
 	outErr := out.finish()
+	ws, err := l.last()
+	if err != nil {
+		return errors.Join(inErr, o.dialError(address, err))
+	}
 	code, reason := ws.CloseStatus()
-	o.say(std.err, "closed: %s%s%s", code, ifSet(", %q", reason), ifSet(" (%s)", cause(ws.Err())))
+	o.say(std.err, "%s", ending(code, reason, ws.Err()))
 	switch {
 	case outErr != nil:
 		return fmt.Errorf("cannot write to stdout: %w", outErr)
@@ -126,6 +134,52 @@ func (o *dialOptions) run(ctx context.Context, std stdio, rawURL string) error {
 		return errClosed
 	}
 	return nil
+}
+
+// connect opens the first connection, or with --reconnect begins to.
+func (o *dialOptions) connect(ctx context.Context, stderr io.Writer, rawURL, address string, opt *engine.DialOptions) (*link, error) {
+	l := newLink()
+	opened := func(ws *engine.WebSocket) {
+		o.say(stderr, "connected to %s%s%s", address, ifSet(", subprotocol %s", ws.Subprotocol()), ifSet(", %s", ws.Extensions()))
+		if o.verbose {
+			o.say(stderr, "%s", o.details(ws))
+		}
+		l.connected(ws)
+	}
+	if !o.reconnect {
+		ws, err := engine.Dial(ctx, rawURL, opt)
+		if err == nil {
+			opened(ws)
+		}
+		return l, err
+	}
+	var err error
+	l.again, err = engine.DialReconnecting(context.WithoutCancel(ctx), rawURL, opt, engine.Reconnect{ // converse closes it
+		OnConnect: func(ws *engine.WebSocket, _ int) { opened(ws) },
+		OnRetry: func(err error, delay time.Duration) {
+			why := oneLine(o.dialError(address, err))
+			if ws := l.disconnected(); ws != nil {
+				code, reason := ws.CloseStatus()
+				why = ending(code, reason, ws.Err())
+			}
+			o.say(stderr, "%s; next attempt in %v", why, delay.Round(time.Millisecond))
+		},
+	})
+	return l, err
+}
+
+// ending says how a connection ended.
+func ending(code engine.StatusCode, reason string, err error) string {
+	return fmt.Sprintf("closed: %s%s%s", code, ifSet(", %q", reason), ifSet(" (%s)", cause(err)))
+}
+
+// details are lines about what was agreed with the server.
+func (o *dialOptions) details(ws *engine.WebSocket) string {
+	lines := "  address " + ws.RemoteAddr().String()
+	if state := ws.TLS(); state != nil {
+		lines += o.tls.details(state)
+	}
+	return lines
 }
 
 // errClosed ends dial with exitClosed; the reason was told.
@@ -142,29 +196,29 @@ func (o *dialOptions) inOrder(code engine.StatusCode) bool {
 
 // converse sends what stdin has, begins the close, and returns when the
 // connection has ended. The error is that of stdin.
-func (o *dialOptions) converse(ctx context.Context, ws *engine.WebSocket, in *sender, out *printer) error {
+func (o *dialOptions) converse(ctx context.Context, l *link, in *sender, out *printer) error {
 	read := make(chan error, 1)
-	go func() { read <- in.run(ws) }() // ends with the process if stdin does not
+	go func() { read <- in.run(l) }() // ends with the process if stdin does not
 	var err error
 	select {
-	case <-ws.Done():
+	case <-l.Done():
 	case <-ctx.Done():
 	case err = <-read:
 		if err == nil {
-			o.stay(ctx, ws, out)
+			o.stay(ctx, l, out)
 		}
 	}
 	code, reason := o.closeCode, o.closeReason
 	if ctx.Err() != nil {
 		code, reason = engine.StatusGoingAway, ""
 	}
-	_ = ws.Close(code, reason) // checked by codeFlag
-	<-ws.Done()
+	_ = l.Close(code, reason) // checked by codeFlag
+	<-l.Done()
 	return err
 }
 
 // stay waits for messages after the end of stdin.
-func (o *dialOptions) stay(ctx context.Context, ws *engine.WebSocket, out *printer) {
+func (o *dialOptions) stay(ctx context.Context, l *link, out *printer) {
 	var late <-chan time.Time
 	if o.count == 0 || o.waitSet {
 		late = time.After(o.wait)
@@ -172,97 +226,9 @@ func (o *dialOptions) stay(ctx context.Context, ws *engine.WebSocket, out *print
 	select {
 	case <-out.enough:
 	case <-late:
-	case <-ws.Done():
+	case <-l.Done():
 	case <-ctx.Done():
 	}
-}
-
-// engineOptions are what the flags mean to the engine.
-func (o *dialOptions) engineOptions(stderr io.Writer) (*engine.DialOptions, error) {
-	if o.closeCode == 0 && o.closeReason != "" {
-		return nil, usagef("--close-reason: without a code there is no reason; give --close-code too")
-	}
-	if len(o.closeReason) > maxReason {
-		return nil, usagef("--close-reason: %d bytes, but a close frame holds at most %d", len(o.closeReason), maxReason)
-	}
-	if !utf8.ValidString(o.closeReason) {
-		return nil, usagef("--close-reason %q: it is not valid UTF-8, as a reason must be", o.closeReason)
-	}
-	header := make(http.Header)
-	for _, h := range o.headers {
-		name, text, found := strings.Cut(h, ":")
-		if name = strings.TrimSpace(name); !found || name == "" {
-			return nil, usagef("--header %q: want 'Name: value'", h)
-		}
-		header.Add(name, strings.TrimSpace(text))
-	}
-	log := logOptions{level: slog.LevelWarn, quiet: o.quiet}
-	return &engine.DialOptions{
-		Header:       header,
-		Origin:       o.origin,
-		Subprotocols: o.subprotocols,
-		Limits: engine.Limits{
-			HandshakeTimeout: o.timeout,
-			MaxMessage:       orOff(o.maxMessage),
-			MaxQueued:        -1, // the sender waits instead
-			HighWater:        maxUnsent,
-		},
-		Logger: log.logger(stderr),
-	}, nil
-}
-
-// maxReason is how long the reason in a close frame may be (RFC 6455 section
-// 5.5.1).
-const maxReason = 123
-
-// parseURL checks the URL as far as its user can get it wrong. A user and
-// password in it become a header.
-func parseURL(rawURL string, header http.Header) (string, error) {
-	u, err := url.Parse(rawURL)
-	switch {
-	case err != nil, u.Scheme != "ws" && u.Scheme != "wss", u.Hostname() == "":
-		return "", usagef("%q is not a WebSocket URL: write it like ws://127.0.0.1:9001/path", rawURL)
-	case u.Fragment != "": // RFC 6455 section 3
-		return "", usagef("%q: a WebSocket URL has no fragment; write # as %%23", rawURL)
-	}
-	if u.User != nil {
-		password, _ := u.User.Password()
-		credentials := u.User.Username() + ":" + password
-		header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(credentials)))
-		u.User = nil
-	}
-	return u.String(), nil
-}
-
-// dialError says why there is no connection and what to do.
-func (o *dialOptions) dialError(address string, err error) error {
-	if wrong, ok := errors.AsType[*handshake.HeaderError](err); ok {
-		return usagef("%s: %s", wrong.Name, wrong.Reason)
-	}
-	if answer, ok := errors.AsType[*handshake.StatusError](err); ok {
-		if to := answer.Location(); to != "" {
-			return fmt.Errorf("%s: the server answered %d and points to %q: dial that", address, answer.Status, to)
-		}
-		return fmt.Errorf("%s: the server answered %s instead of opening a WebSocket", address,
-			strings.TrimSpace(strconv.Itoa(answer.Status)+" "+http.StatusText(answer.Status)))
-	}
-	if answer, ok := errors.AsType[*handshake.ResponseError](err); ok {
-		return fmt.Errorf("%s: what answers there is not a WebSocket server: %s", address, answer.Reason)
-	}
-	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
-		return fmt.Errorf("%s: cannot find %q", address, dns.Name)
-	}
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%s: nothing listens there; is the server up?", address)
-	case errors.Is(err, engine.ErrHandshakeTimeout):
-		return fmt.Errorf("%s: no connection within %v; give it longer with --timeout", address, o.timeout)
-	case errors.Is(err, engine.ErrAbnormalClosure):
-		return fmt.Errorf("%s: the server hung up without an answer", address)
-	case errors.Is(err, context.Canceled):
-		return fmt.Errorf("%s: interrupted while connecting", address)
-	}
-	return err
 }
 
 func (o *dialOptions) say(w io.Writer, format string, args ...any) {

@@ -111,7 +111,7 @@ func TestDialWithoutAConnectionIsOneLineAndExitCodeOne(t *testing.T) {
 		{ws(plain), "the server answered 404 Not Found instead of opening a WebSocket"},
 		{ws(moved), `the server answered 301 and points to "/new": dial that`},
 		{rawServer(t, "SSH-2.0-x\r\n\r\n"), "what answers there is not a WebSocket server: the answer is not HTTP or over the limits"},
-		{rawServer(t, ""), "the server hung up without an answer"},
+		{rawServer(t, ""), "the server hung up without an answer; is it a wss:// server?"},
 	} {
 		got := command(t, "", nil, "dial", k.url)
 		if want := (result{exitFailed, "", "fanloop: " + k.url + ": " + k.want + "\n"}); got != want {
@@ -263,7 +263,7 @@ func TestStdinWaitsForAServerThatDoesNotRead(t *testing.T) {
 	}
 	in.unsent = ws.Buffered
 	sent := make(chan error)
-	go func() { sent <- s.run(ws) }()
+	go func() { sent <- s.run(&link{ws: ws}) }()
 	eventually(t, "more is unsent than may be", func() bool { return ws.Buffered() > maxUnsent })
 	close(begin)
 	if err := <-sent; err != nil {
@@ -297,7 +297,7 @@ func TestServerWaitsForAStdoutThatDoesNotRead(t *testing.T) {
 	eventually(t, "a pause", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return p.paused
+		return p.paused != nil
 	})
 	p.mu.Lock()
 	if len(p.lines) > maxUnprinted+size || p.n == messages {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"slices"
 	"time"
 
@@ -19,7 +18,7 @@ import (
 
 // echoOptions are the flags of fanloop echo.
 type echoOptions struct {
-	addr             string
+	listen           listenOptions
 	loops            int
 	maxMessage       int64
 	maxConnections   int
@@ -29,6 +28,7 @@ type echoOptions struct {
 	shutdownTimeout  time.Duration
 	origins          []string
 	subprotocols     []string
+	compression      compressionOptions
 	pprofAddr        string
 	log              logOptions
 }
@@ -49,7 +49,7 @@ func (o *logOptions) logger(w io.Writer) *slog.Logger {
 
 func newEcho(std stdio) *cobra.Command {
 	o := echoOptions{
-		addr:             "127.0.0.1:9001",
+		listen:           listenOptions{addr: "127.0.0.1:9001"},
 		maxMessage:       1 << 20,
 		handshakeTimeout: 10 * time.Second,
 		pingInterval:     30 * time.Second,
@@ -60,17 +60,28 @@ func newEcho(std stdio) *cobra.Command {
 		Short: "Serve an echo server and a page to try it",
 		Long: `echo sends every message back, on every path, and serves a page to try it at /.
 
+It listens on --addr. With --unix, or where systemd passes sockets (LISTEN_FDS),
+it serves those instead, and --addr too only if it is given. All of them speak
+TLS or none.
+
 SIGUSR1 gives freed memory back to the system and logs what is in use. The first
 Ctrl-C or SIGTERM closes connections in order (1001), the second ends at once.`,
 		Example: `  fanloop echo
   fanloop echo --addr :9001 --origin https://example.com
+  fanloop echo --self-signed --compression on
+  fanloop echo --addr :443 --tls-cert cert.pem --tls-key key.pem
+  fanloop echo --unix /run/fanloop.sock --proxy-protocol unix
   FANLOOP_MAX_MESSAGE=16MiB fanloop echo --loops 2`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), std) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.listen.addrSet = cmd.Flags().Changed("addr")
+			return o.run(cmd.Context(), std)
+		},
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&o.addr, "addr", o.addr, "`host:port` to listen on; port 0 takes a free one")
+	o.listen.add(flags)
+	o.compression.add(flags)
 	countFlag(flags, &o.loops, "loops", "event loops; 0: one per CPU")
 	sizeFlag(flags, &o.maxMessage, "max-message", "largest message taken; 0: no limit")
 	countFlag(flags, &o.maxConnections, "max-connections", "most connections at a time; 0: no limit")
@@ -100,15 +111,19 @@ func (o *echoOptions) run(ctx context.Context, std stdio) error {
 		}
 		defer stop()
 	}
-	addr, err := srv.Listen(o.addr)
+	open, err := o.listen.open(srv, log)
 	if err != nil {
-		return errors.Join(listenError("--addr", o.addr, err), srv.Close())
+		return errors.Join(err, srv.Close())
 	}
 	defer reportMemory(srv, log)()
 	if !o.log.quiet {
-		fmt.Fprintln(std.out, ready(addr))
+		fmt.Fprint(std.out, open)
 	}
-	<-ctx.Done()
+	select {
+	case err := <-open.failed:
+		return errors.Join(err, srv.Close())
+	case <-ctx.Done():
+	}
 	return o.shutdown(srv, log)
 }
 
@@ -131,10 +146,15 @@ func (o *echoOptions) server(log *slog.Logger) (*engine.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	compression, err := o.compression.engine(0)
+	if err != nil {
+		return nil, err
+	}
 	return &engine.Server{
 		Callbacks:    echoCallbacks,
 		Origin:       origin,
 		Subprotocols: o.subprotocols,
+		Compression:  compression,
 		Limits: engine.Limits{
 			HandshakeTimeout: o.handshakeTimeout,
 			MaxMessage:       orOff(o.maxMessage),
@@ -206,18 +226,4 @@ func echoHeld(ws *engine.WebSocket) {
 	}
 	ws.SetValue(nil)
 	ws.ResumeReading()
-}
-
-// ready is the line that says where the server is.
-func ready(addr net.Addr) string {
-	host, port, err := net.SplitHostPort(addr.String())
-	if err != nil {
-		return "listening on " + addr.String()
-	}
-	everywhere := ""
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		host, everywhere = "localhost", "  (on every interface)"
-	}
-	at := net.JoinHostPort(host, port)
-	return fmt.Sprintf("listening on http://%s/  ws://%s/%s", at, at, everywhere)
 }

@@ -247,7 +247,7 @@ func TestReadyLineNamesAnAddressToOpen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := ready(tcp); got != want {
+		if got := ready(tcp, false); got != want {
 			t.Errorf("%s: %q, want %q", addr, got, want)
 		}
 	}

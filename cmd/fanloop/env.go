@@ -67,8 +67,13 @@ func wanted(f *pflag.Flag, err error) string {
 	if f.Value.Type() == "bool" {
 		return "want true or false"
 	}
-	for cause := errors.Unwrap(err); cause != nil; cause = errors.Unwrap(cause) {
+	return root(err).Error()
+}
+
+// root is the innermost cause of err.
+func root(err error) error {
+	for cause := errors.Unwrap(err); cause != nil; cause = errors.Unwrap(err) {
 		err = cause
 	}
-	return err.Error()
+	return err
 }

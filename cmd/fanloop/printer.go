@@ -31,8 +31,8 @@ type printer struct {
 	// Guarded by mu: the loop appends and the goroutine takes away.
 	mu     sync.Mutex
 	lines  []byte
-	n      int // messages received
-	paused bool
+	n      int               // messages received
+	paused *engine.WebSocket // nil: none
 
 	err error // of stdout; valid once ended is closed
 }
@@ -86,7 +86,7 @@ func (p *printer) add(ws *engine.WebSocket, message []byte, format func(dst, mes
 		close(p.enough)
 	}
 	if len(p.lines) > maxUnprinted {
-		p.paused = true
+		p.paused = ws
 		ws.PauseReading()
 	}
 	select {
@@ -95,23 +95,28 @@ func (p *printer) add(ws *engine.WebSocket, message []byte, format func(dst, mes
 	}
 }
 
-// run writes until finish is called.
-func (p *printer) run(ws *engine.WebSocket) {
+// closer ends a connection.
+type closer interface {
+	Close(code engine.StatusCode, reason string) error
+}
+
+// run writes until finish is called. If that fails, it closes c.
+func (p *printer) run(c closer) {
 	defer close(p.ended)
 	var spare []byte
 	for open := true; open; {
 		_, open = <-p.wake
 		p.mu.Lock()
 		lines, paused := p.lines, p.paused
-		p.lines, p.paused = spare[:0], false
+		p.lines, p.paused = spare[:0], nil
 		p.mu.Unlock()
 		if len(lines) > 0 && p.err == nil {
 			if _, p.err = p.w.Write(lines); p.err != nil {
-				_ = ws.Close(engine.StatusGoingAway, "") // a code that may be sent
+				_ = c.Close(engine.StatusGoingAway, "") // a code that may be sent
 			}
 		}
-		if paused {
-			ws.ResumeReading()
+		if paused != nil {
+			paused.ResumeReading()
 		}
 		spare = lines
 	}

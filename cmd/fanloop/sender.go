@@ -46,7 +46,7 @@ func newSender(r io.Reader, o *dialOptions) *sender {
 
 // run sends until stdin or the connection ends. A line that cannot be sent ends
 // it with an error.
-func (s *sender) run(ws *engine.WebSocket) error {
+func (s *sender) run(l *link) error {
 	number := 0
 	for s.lines.Scan() {
 		number++
@@ -54,7 +54,7 @@ func (s *sender) run(ws *engine.WebSocket) error {
 		if err != nil {
 			return usagef("line %d of stdin: %s", number, err)
 		}
-		if !s.awaitRoom(ws) || ws.Send(s.op, message) != nil {
+		if !l.send(s.op, message, s.drained) {
 			return nil // the connection ended; its status says why
 		}
 	}
@@ -81,18 +81,6 @@ func (s *sender) message(line []byte) ([]byte, error) {
 		return nil, errors.New("it is not valid UTF-8, as text must be; use --binary")
 	}
 	return line, nil
-}
-
-// awaitRoom waits while too much is unsent; false if the connection ended.
-func (s *sender) awaitRoom(ws *engine.WebSocket) bool {
-	for ws.Buffered() > maxUnsent {
-		select {
-		case <-s.drained:
-		case <-ws.Done():
-			return false
-		}
-	}
-	return true
 }
 
 // onDrain is the callback of that name.

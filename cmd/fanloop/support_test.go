@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +20,8 @@ import (
 
 	"github.com/gorilla/websocket"
 	"go.uber.org/goleak"
+
+	"github.com/fanloop-go/fanloop/bench"
 )
 
 const asCommand = "FANLOOP_TEST_AS_COMMAND"
@@ -106,7 +112,15 @@ func start(t *testing.T, in io.Reader, env []string, args ...string) *process {
 		}
 	}
 	p.cmd.Env = append(p.cmd.Env, env...)
-	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = in, &p.out, &p.err
+	p.cmd.Stdin = in
+	p.run(t)
+	return p
+}
+
+// run starts cmd and ends it with the test.
+func (p *process) run(t *testing.T) {
+	t.Helper()
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +132,6 @@ func start(t *testing.T, in io.Reader, env []string, args ...string) *process {
 		_ = p.cmd.Process.Kill() // gone already: all the better
 		<-p.exited
 	})
-	return p
 }
 
 func (p *process) signal(t *testing.T, sig os.Signal) {
@@ -166,7 +179,8 @@ func command(t *testing.T, stdin string, env []string, args ...string) result {
 // echoServer is fanloop echo on a free port.
 type echoServer struct {
 	*process
-	addr string
+	addr   string
+	scheme string // ws or wss
 }
 
 func startEcho(t *testing.T, args ...string) *echoServer {
@@ -174,13 +188,14 @@ func startEcho(t *testing.T, args ...string) *echoServer {
 	p := start(t, nil, nil, append([]string{"echo", "--addr", "127.0.0.1:0"}, args...)...)
 	line := p.out.await(t, "\n")
 	var web, socket string
-	if _, err := fmt.Sscanf(line, "listening on http://%s ws://%s\n", &web, &socket); err != nil || web != socket {
+	if _, err := fmt.Sscanf(line, "listening on http%s ws%s\n", &web, &socket); err != nil || web != socket {
 		t.Fatalf("ready line %q: %v", line, err)
 	}
-	return &echoServer{p, strings.TrimSuffix(web, "/")}
+	secure, addr, _ := strings.Cut(strings.TrimSuffix(web, "/"), "://")
+	return &echoServer{p, addr, "ws" + secure}
 }
 
-func (s *echoServer) url(path string) string { return "ws://" + s.addr + path }
+func (s *echoServer) url(path string) string { return s.scheme + "://" + s.addr + path }
 
 func (s *echoServer) dial(t *testing.T, path string, header http.Header) *websocket.Conn {
 	t.Helper()
@@ -237,4 +252,43 @@ func eventually(t *testing.T, what string, cond func() bool) {
 		case <-time.After(time.Millisecond):
 		}
 	}
+}
+
+// identity is a certificate in PEM files.
+type identity struct {
+	certFile, keyFile string
+	cert              tls.Certificate
+}
+
+// newIdentity makes a certificate for 127.0.0.1 and writes its files to dir.
+func newIdentity(t *testing.T, dir string) *identity {
+	t.Helper()
+	cert, err := bench.SelfSigned("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cert.Leaf, err = x509.ParseCertificate(cert.Certificate[0]); err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := &identity{filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), cert}
+	for file, block := range map[string]*pem.Block{
+		id.certFile: {Type: "CERTIFICATE", Bytes: cert.Certificate[0]},
+		id.keyFile:  {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return id
+}
+
+// client is the configuration of a client that trusts id.
+func (id *identity) client() *tls.Config {
+	pool := x509.NewCertPool()
+	pool.AddCert(id.cert.Leaf)
+	return &tls.Config{RootCAs: pool}
 }

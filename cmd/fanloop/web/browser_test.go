@@ -19,18 +19,19 @@ func TestConsoleInChromium(t *testing.T) {
 	t.Cleanup(server.Close)
 	address := "ws" + strings.TrimPrefix(server.URL, "http")
 
-	open := func(t *testing.T) *page {
+	openAt := func(t *testing.T, url string) *page {
 		ctx, cancel := context.WithTimeout(browser, 60*time.Second)
 		t.Cleanup(cancel)
 		ctx, cancel = chromedp.NewContext(ctx)
 		t.Cleanup(cancel)
-		console := &page{t: t, ctx: ctx, url: server.URL + "/"}
+		console := &page{t: t, ctx: ctx, url: url + "/"}
 		if err := chromedp.Listen(ctx, console.complaint); err != nil {
 			t.Fatal(err)
 		}
 		console.do(chromedp.Navigate(console.url), chromedp.WaitVisible(chromedp.CSS("#connect")))
 		return console
 	}
+	open := func(t *testing.T) *page { return openAt(t, server.URL) }
 
 	t.Run("AddressDefaultsToTheServerOfThePage", func(t *testing.T) {
 		c := open(t)
@@ -129,6 +130,16 @@ func TestConsoleInChromium(t *testing.T) {
 		c.fill("protocols", "other, chat")
 		c.connect()
 		c.expect(`document.getElementById("fact-protocol").textContent`, "chat")
+	})
+	t.Run("PageOfHTTPSConnectsToWSSAndShowsTheExtensions", func(t *testing.T) {
+		secure := httptest.NewTLSServer(p)
+		t.Cleanup(secure.Close)
+		c := openAt(t, secure.URL)
+		c.expect(`document.getElementById("url").value`, "wss"+strings.TrimPrefix(secure.URL, "https")+"/")
+		c.connect()
+		c.check(`document.getElementById("fact-extensions").textContent.startsWith("permessage-deflate")`)
+		c.send("over TLS")
+		c.wait(`document.querySelector(".received pre")?.textContent === "over TLS"`)
 	})
 	t.Run("LogKeepsTheNewest500Rows", func(t *testing.T) {
 		c := open(t)

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/fanloop-go/fanloop/engine"
+)
+
+// compressionOptions are the flags of permessage-deflate (RFC 7692).
+type compressionOptions struct {
+	kind                   compressionKind
+	serverBits, clientBits int // of the windows; 0: as large as may be
+}
+
+// compressionKind is the value of --compression.
+type compressionKind int
+
+const (
+	compressionOff compressionKind = iota
+	compressionOn
+	compressionTakeover // with context takeover
+)
+
+var compressionKinds = [...]string{"off", "on", "takeover"}
+
+func (o *compressionOptions) add(flags *pflag.FlagSet) {
+	format := func(k compressionKind) string { return compressionKinds[k] }
+	flags.Var(&value[compressionKind]{&o.kind, "kind", parseCompression, format}, "compression",
+		"permessage-deflate: off, on, or takeover to refer back to earlier messages")
+	bitsFlag := func(p *int, name, usage string) {
+		flags.Var(&value[int]{p, "bits", parseWindowBits, strconv.Itoa}, name, usage)
+	}
+	bitsFlag(&o.serverBits, "server-window-bits", "how far back what the server sends may refer: 8 to 15, for 256 bytes to 32 KiB; 0: 15")
+	bitsFlag(&o.clientBits, "client-window-bits", "the same for what the client sends")
+}
+
+// engine is what the flags mean to the engine. Messages of threshold bytes are
+// compressed; 0 is the engine's default.
+func (o *compressionOptions) engine(threshold int) (*engine.Compression, error) {
+	if o.kind == compressionOff {
+		if o.serverBits != 0 || o.clientBits != 0 {
+			return nil, usagef("--server-window-bits and --client-window-bits are for --compression on or takeover")
+		}
+		return nil, nil
+	}
+	takeover := o.kind == compressionTakeover
+	return &engine.Compression{
+		ServerContextTakeover: takeover,
+		ClientContextTakeover: takeover,
+		ServerMaxWindowBits:   o.serverBits,
+		ClientMaxWindowBits:   o.clientBits,
+		Threshold:             threshold,
+	}, nil
+}
+
+// parseCompression also takes deflate, which is what fanloop bench calls on: the
+// variable is the same for both.
+func parseCompression(s string) (compressionKind, error) {
+	if strings.EqualFold(s, "deflate") {
+		return compressionOn, nil
+	}
+	for k, name := range compressionKinds {
+		if strings.EqualFold(s, name) {
+			return compressionKind(k), nil
+		}
+	}
+	return 0, errors.New("want off, on or takeover")
+}
+
+func parseWindowBits(s string) (int, error) {
+	if n, err := strconv.Atoi(s); err == nil && (n == 0 || n >= 8 && n <= 15) {
+		return n, nil
+	}
+	return 0, errors.New("want 8 to 15, or 0 for no bound")
+}

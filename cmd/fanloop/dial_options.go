@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/fanloop-go/fanloop/engine"
+)
+
+// engineOptions are what the flags mean to the engine.
+func (o *dialOptions) engineOptions(stderr io.Writer) (*engine.DialOptions, error) {
+	if o.closeCode == 0 && o.closeReason != "" {
+		return nil, usagef("--close-reason: without a code there is no reason; give --close-code too")
+	}
+	if len(o.closeReason) > maxReason {
+		return nil, usagef("--close-reason: %d bytes, but a close frame holds at most %d", len(o.closeReason), maxReason)
+	}
+	if !utf8.ValidString(o.closeReason) {
+		return nil, usagef("--close-reason %q: it is not valid UTF-8, as a reason must be", o.closeReason)
+	}
+	header := make(http.Header)
+	for _, h := range o.headers {
+		name, text, found := strings.Cut(h, ":")
+		if name = strings.TrimSpace(name); !found || name == "" {
+			return nil, usagef("--header %q: want 'Name: value'", h)
+		}
+		header.Add(name, strings.TrimSpace(text))
+	}
+	compression, err := o.compression.engine(1) // of lines, few are longer than the default
+	if err != nil {
+		return nil, err
+	}
+	config, err := o.tls.config()
+	if err != nil {
+		return nil, err
+	}
+	log := logOptions{level: slog.LevelWarn, quiet: o.quiet}
+	opt := &engine.DialOptions{
+		Header:       header,
+		Origin:       o.origin,
+		Subprotocols: o.subprotocols,
+		Compression:  compression,
+		TLS:          config,
+		Limits: engine.Limits{
+			HandshakeTimeout: o.timeout,
+			MaxMessage:       orOff(o.maxMessage),
+			MaxQueued:        -1, // the sender waits instead
+			HighWater:        maxUnsent,
+		},
+		Logger: log.logger(stderr),
+	}
+	return opt, o.route(opt)
+}
+
+// route sets the way to the server.
+func (o *dialOptions) route(opt *engine.DialOptions) error {
+	if o.unix != "" {
+		if o.proxy != "" {
+			return usagef("--unix and --proxy are two ways to the server: give one of them")
+		}
+		opt.NetDial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", o.unix)
+		}
+	}
+	if o.proxy == "" {
+		return nil
+	}
+	var via *url.URL // nil: none
+	if o.proxy != "none" {
+		var err error
+		via, err = url.Parse(o.proxy)
+		if err != nil || via.Hostname() == "" || !slices.Contains([]string{"http", "socks5", "socks5h"}, via.Scheme) {
+			return usagef("--proxy: want a URL like http://user:password@127.0.0.1:3128 or socks5://127.0.0.1:1080, or none")
+		}
+	}
+	opt.Proxy = func(*url.URL) (*url.URL, error) { return via, nil }
+	return nil
+}
+
+// maxReason is how long the reason in a close frame may be (RFC 6455 section
+// 5.5.1).
+const maxReason = 123
+
+// parseURL checks the URL as far as its user can get it wrong, and returns it
+// without user and password.
+func parseURL(rawURL string) (string, error) {
+	u, err := url.Parse(rawURL)
+	switch {
+	case err != nil, u.Scheme != "ws" && u.Scheme != "wss", u.Hostname() == "":
+		return "", usagef("%q is not a WebSocket URL: write it like ws://127.0.0.1:9001/path", rawURL)
+	case u.Fragment != "": // RFC 6455 section 3
+		return "", usagef("%q: a WebSocket URL has no fragment; write # as %%23", rawURL)
+	}
+	u.User = nil
+	return u.String(), nil
+}

@@ -273,3 +273,22 @@ func TestURLOfDialBecomesHostAndTarget(t *testing.T) {
 		}
 	}
 }
+
+func FuzzErrorsOfURLsHoldNoPassword(f *testing.F) {
+	for _, rest := range []string{"@a:b/", "%et@a/", "/x@a/", "?x@a", "#x@a", "@a/#part", "@", "@[::1", "@bücher.test", "\x7f@a", "@@a"} {
+		f.Add("ws://user:", rest)
+		f.Add("user:", rest)
+		f.Add("ws:user:", rest)
+		f.Add("//user:", rest)
+		f.Add("ws:///user:", rest)
+	}
+	const password = "s3cr3t"
+	f.Fuzz(func(t *testing.T, before, rest string) {
+		if !strings.Contains(before, "user:") || !strings.Contains(rest, "@") {
+			t.Skip("no user with a password")
+		}
+		if err := engine.URLError(before + password + rest); err != nil && strings.Contains(err.Error(), password) {
+			t.Errorf("%q: %v", before+password+rest, err)
+		}
+	})
+}

@@ -41,3 +41,9 @@ func (p Reconnect) WithClock(now func() time.Time, sleep func(context.Context, t
 	p.clock = &retryClock{now: now, sleep: sleep, rand: rand}
 	return p
 }
+
+// URLError is what Dial says about rawURL before it dials.
+func URLError(rawURL string) error {
+	_, err := parseTarget(rawURL)
+	return err
+}

@@ -41,7 +41,7 @@ func (d *dialer) redirect(t target, followed int, err error) (target, error) {
 	next, targetErr := newTarget(u)
 	switch {
 	case targetErr != nil:
-		return t, fmt.Errorf("%w; it points to %q: %w", err, u.Redacted(), targetErr)
+		return t, fmt.Errorf("%w; it points to %q: %w", err, redacted(u), targetErr)
 	case t.secure && !next.secure:
 		return t, fmt.Errorf("%w: %w", ErrInsecureRedirect, err)
 	}

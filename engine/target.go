@@ -28,7 +28,7 @@ func parseTarget(rawURL string) (target, error) {
 	}
 	t, err := newTarget(u)
 	if err != nil {
-		return t, fmt.Errorf("engine: dial %q: %w", u.Redacted(), err)
+		return t, fmt.Errorf("engine: dial %q: %w", redacted(u), err)
 	}
 	return t, nil
 }
@@ -40,6 +40,14 @@ func withoutURL(rawURL string, err error) error {
 		return errors.New("this is not a URL; what is special in its user and password must be percent-encoded")
 	}
 	return err
+}
+
+// redacted is u as errors show it.
+func redacted(u *url.URL) string {
+	if u.User == nil && strings.Contains(u.String(), "@") {
+		return u.Scheme + ":..." // what should be a password is part of something else
+	}
+	return u.Redacted()
 }
 
 func newTarget(u *url.URL) (target, error) {

@@ -240,7 +240,11 @@ func TestHostileProxies(t *testing.T) {
 			}
 		}
 	}
-	wait := func(nc net.Conn) { _, _ = io.Copy(io.Discard, nc) }
+	wait := func(nc net.Conn) {
+		if _, err := io.Copy(io.Discard, nc); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error("the client did not give up")
+		}
+	}
 	for name, c := range map[string]struct {
 		answer string
 		then   func(nc net.Conn)
@@ -315,6 +319,9 @@ func TestDialTakesTheProxyFromTheEnvironment(t *testing.T) {
 		if os.Getenv("FANLOOP_TEST_NO_PROXY") != "" {
 			opt.Proxy = func(*url.URL) (*url.URL, error) { return nil, nil }
 		}
+		if to := os.Getenv("FANLOOP_TEST_NET_DIAL"); to != "" {
+			opt.NetDial = func(context.Context, string, string) (net.Conn, error) { return net.Dial("tcp", to) }
+		}
 		opt.Limits.HandshakeTimeout = patience
 		ws, err := engine.Dial(context.Background(), u, opt)
 		if err != nil {
@@ -345,6 +352,9 @@ func TestDialTakesTheProxyFromTheEnvironment(t *testing.T) {
 	}
 	if err := dial("ws://" + addr); err != nil {
 		t.Errorf("to a loopback address, which has no proxy: %v", err)
+	}
+	if err := dial("ws://a.invalid/", "FANLOOP_TEST_NET_DIAL="+addr); err != nil {
+		t.Errorf("by NetDial, which has no proxy: %v", err)
 	}
 	if err := dial("ws://a.invalid/", "NO_PROXY=a.invalid"); err == nil {
 		t.Error("a name that NO_PROXY excepts, and nobody knows, was reached")

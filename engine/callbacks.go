@@ -21,7 +21,7 @@ type Callbacks struct {
 	// OnFragment, if set, receives messages piece by piece as they arrive
 	// instead of OnText and OnBinary, so a message may be larger than memory.
 	// op is that of the message; fin marks its last piece, which may be empty. A
-	// piece of text may end inside a rune.
+	// piece of text may end inside a rune. A compressed message is one piece.
 	OnFragment func(ws *WebSocket, op OpCode, piece []byte, fin bool)
 	// OnPing is told of pings, which are answered without it.
 	OnPing func(ws *WebSocket, payload []byte)

@@ -1,11 +1,14 @@
 package engine_test
 
 import (
+	"bytes"
+	"compress/flate"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,15 +16,6 @@ import (
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/handshake"
 )
-
-// agreedWith opens a connection that makes this offer, and returns what the
-// server agreed to.
-func agreedWith(t *testing.T, addr, offer string) (*rawClient, string) {
-	t.Helper()
-	c := dialRaw(t, addr)
-	c.send(upgradeHead(addr, "Sec-WebSocket-Extensions: "+offer))
-	return c, strings.Join(c.wantUpgraded().Header.Values("Sec-WebSocket-Extensions"), " | ")
-}
 
 // H10, H11: what is malformed or asks too much is declined, and the next offer
 // tried. The rest is RFC 7692 section 7.1.
@@ -68,11 +62,11 @@ func TestDeflateOffersAreAnswered(t *testing.T) {
 			tt.compression.Threshold = 1
 			srv := &engine.Server{Callbacks: echo, Compression: &tt.compression}
 			addr := listen(t, srv)
-			c, got := agreedWith(t, addr, tt.offer)
-			if got != tt.want {
-				t.Fatalf("answered %q, want %q", got, tt.want)
+			c := openRaw(t, addr, offering(tt.offer))
+			if c.extensions != tt.want {
+				t.Fatalf("answered %q, want %q", c.extensions, tt.want)
 			}
-			p := newDeflateClient(c, got)
+			p := newDeflateClient(c)
 			for range 3 {
 				p.sendMessage(engine.Text, string(pattern(3000)))
 				p.wantMessage(engine.Text, string(pattern(3000)))
@@ -91,15 +85,15 @@ func TestDeflateIsAgreedBehindNetHTTP(t *testing.T) {
 		Callbacks: echo, Compression: &engine.Compression{ServerContextTakeover: true, Threshold: 1},
 		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
 	}
-	c, got := agreedWith(t, mount(t, srv), "permessage-deflate; server_max_window_bits=77, permessage-deflate; server_max_window_bits=10")
+	c := openRaw(t, mount(t, srv), offering("permessage-deflate; server_max_window_bits=77, permessage-deflate; server_max_window_bits=10"))
 	want := "permessage-deflate; client_no_context_takeover; server_max_window_bits=10"
-	if got != want {
-		t.Fatalf("answered %q, want %q", got, want)
+	if c.extensions != want {
+		t.Fatalf("answered %q, want %q", c.extensions, want)
 	}
 	if got := within(t, "OnUpgrade", opened).Extensions(); got != want {
 		t.Errorf("Extensions() = %q", got)
 	}
-	p := newDeflateClient(c, got)
+	p := newDeflateClient(c)
 	for range 3 {
 		p.sendMessage(engine.Text, string(pattern(3000)))
 		p.wantMessage(engine.Text, string(pattern(3000)))
@@ -199,7 +193,7 @@ func TestRSV1IsCheckedWithCompression(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := openRaw(t, addr)
 			if tt.agreed {
-				c, _ = agreedWith(t, addr, "permessage-deflate")
+				c = openRaw(t, addr, offering("permessage-deflate"))
 			}
 			c.send(tt.octets)
 			if tt.want != 0 {
@@ -241,7 +235,7 @@ func TestCompressedMessagesAreCheckedInflated(t *testing.T) {
 		{"F14 before the beginning", addr, frame(0xc2, "\x02\x13\x00\x00"), engine.StatusInvalidFramePayloadData},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, _ := agreedWith(t, tt.addr, "permessage-deflate")
+			c := openRaw(t, tt.addr, offering("permessage-deflate"))
 			c.send(tt.octets)
 			if tt.want != 0 {
 				c.wantClose(tt.want)
@@ -254,33 +248,69 @@ func TestCompressedMessagesAreCheckedInflated(t *testing.T) {
 	}
 }
 
-// F13: no more than the limit is ever in memory for a bomb.
+// F13: a bomb costs what arrived of it, not what it inflates to.
 func TestDeflateBombsAreBounded(t *testing.T) {
 	skipCosts(t)
-	const limit, bombs = 1 << 20, 50
-	bomb := frame(0xc2, string(deflated(strings.Repeat("\x00", 64<<20))))
-	addr := listen(t, &engine.Server{Loops: 1, Callbacks: echo, Compression: &engine.Compression{}, Limits: engine.Limits{MaxMessage: limit}})
-	explode := func() {
-		c, _ := agreedWith(t, addr, "permessage-deflate")
-		c.send(bomb)
-		c.wantClose(engine.StatusMessageTooBig)
+	const bombs = 20
+	bomb := deflatedZeros(1 << 30)
+	const limit = 1<<20 + 32<<10
+	if len(bomb) > limit || len(bomb) < 1<<20-32<<10 {
+		t.Fatalf("the bomb has %d bytes", len(bomb))
 	}
-	explode()
-	before, _ := allocated()
-	for range bombs {
+	whole := frame(0xc2, string(bomb))
+	fragments := ""
+	for rest, first := bomb, byte(0x42); len(rest) > 0; first = 0 {
+		n := min(len(rest), 50_000)
+		if n == len(rest) {
+			first |= 0x80
+		}
+		fragments += frame(first, string(rest[:n]))
+		rest = rest[n:]
+	}
+	addr := listen(t, &engine.Server{Loops: 1, Callbacks: echo, Compression: &engine.Compression{}, Limits: engine.Limits{MaxMessage: int64(limit)}})
+	for name, octets := range map[string]string{"whole": whole, "in fragments": fragments} {
+		explode := func() {
+			c := openRaw(t, addr, offering("permessage-deflate"))
+			c.send(octets)
+			c.wantClose(engine.StatusMessageTooBig)
+		}
 		explode()
+		before, _ := allocated()
+		for range bombs {
+			explode()
+		}
+		after, _ := allocated()
+		each := int(after-before) / bombs
+		t.Logf("%s: %d bytes for a bomb", name, each)
+		// What arrived is in a buffer that doubled (F09); the codec's tests look at
+		// what is held at a time.
+		if each > 2*limit+64<<10 {
+			t.Errorf("a bomb %s made the server allocate %d bytes, the limit is %d", name, each, limit)
+		}
 	}
-	after, _ := allocated()
-	if each := (after - before) / bombs; each > 2*limit+256<<10 { // a buffer that doubles passes the limit twice
-		t.Errorf("a bomb made the server allocate %d bytes, the limit is %d", each, limit)
-	}
+}
+
+// deflatedZeros returns the payload of a compressed message of size zeros.
+func deflatedZeros(size int) []byte {
+	const part = 1 << 20
+	var b bytes.Buffer
+	w, _ := flate.NewWriter(&b, flate.BestCompression) // the level exists
+	zeros := make([]byte, part)
+	w.Write(zeros)
+	w.Flush()
+	first := b.Len()
+	w.Write(zeros)
+	w.Flush()
+	again := b.Bytes()[first:] // it refers back to zeros only
+	p := slices.Concat(b.Bytes()[:first], bytes.Repeat(again, size/part-1))
+	return p[:len(p)-4]
 }
 
 // Below the threshold nothing is compressed, nor what does not shrink.
 func TestWhatCompressionDoesNotHelpGoesOutPlain(t *testing.T) {
 	srv := &engine.Server{Callbacks: echo, Compression: &engine.Compression{Threshold: 100}}
 	addr := listen(t, srv)
-	c, _ := agreedWith(t, addr, "permessage-deflate")
+	c := openRaw(t, addr, offering("permessage-deflate"))
 	for _, tt := range []struct {
 		text string
 		rsv1 bool
@@ -324,12 +354,12 @@ func TestTakeoverFallsBackWithinItsBudget(t *testing.T) {
 	var peers []*rawClient
 	open := func(want string) {
 		t.Helper()
-		c, got := agreedWith(t, addr, offer)
-		if got != want {
-			t.Fatalf("connection %d agreed to %q, want %q", len(peers), got, want)
+		c := openRaw(t, addr, offering(offer))
+		if c.extensions != want {
+			t.Fatalf("connection %d agreed to %q, want %q", len(peers), c.extensions, want)
 		}
 		peers = append(peers, c)
-		p := newDeflateClient(c, got)
+		p := newDeflateClient(c)
 		for range 4 {
 			text := noise(20_000)
 			p.sendMessage(engine.Binary, text)
@@ -362,7 +392,7 @@ func TestTakeoverFallsBackWithinItsBudget(t *testing.T) {
 		ShouldUpgrade: func(*handshake.Request) (http.Header, error) { return http.Header{"Upgrade": {"h2c"}}, nil },
 	}
 	c := dialRaw(t, listen(t, srv2))
-	c.send(upgradeHead("x", "Sec-WebSocket-Extensions: "+offer))
+	c.send(upgradeHead("x", offering(offer)))
 	c.wantRefused(http.StatusInternalServerError)
 	_ = c.Close()
 	eventually(t, "the end of the refused one", func() bool {
@@ -388,9 +418,9 @@ func TestCompressedMessagesReachEveryKindOfCallback(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv.Compression = &engine.Compression{}
-			c, got := agreedWith(t, listen(t, srv), "permessage-deflate")
+			c := openRaw(t, listen(t, srv), offering("permessage-deflate"))
 			c.send(octets)
-			p := newDeflateClient(c, got)
+			p := newDeflateClient(c)
 			p.wantMessage(engine.Text, text)
 			p.wantMessage(engine.Text, "plain")
 		})
@@ -407,7 +437,8 @@ func TestCompressedEchoAllocatesNothing(t *testing.T) {
 		"takeover":    {ServerContextTakeover: true, ClientContextTakeover: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, _ := agreedWith(t, listen(t, &engine.Server{Loops: 1, Callbacks: echo, Compression: &compression}), "permessage-deflate")
+			addr := listen(t, &engine.Server{Loops: 1, Callbacks: echo, Compression: &compression})
+			c := openRaw(t, addr, offering("permessage-deflate"))
 			send, got := []byte(frame(0xc1, string(deflated(text)))), make([]byte, 2048)
 			exchange := func(rounds int) {
 				for range rounds {

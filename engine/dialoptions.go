@@ -44,7 +44,7 @@ type DialOptions struct {
 	// URL's user and password do.
 	MaxRedirects int
 
-	// Compression offers permessage-deflate. nil offers nothing.
+	// Compression offers permessage-deflate (RFC 7692). nil offers nothing.
 	Compression *Compression
 
 	// TLS is how wss is spoken. It is cloned, gets the URL's host as ServerName if

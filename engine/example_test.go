@@ -45,6 +45,34 @@ func Example() {
 	// Output: you said hello
 }
 
+// Both sides have to ask for compression, and each may refuse context takeover:
+// here the server keeps no context of the client.
+func ExampleCompression() {
+	srv := &engine.Server{Compression: &engine.Compression{ServerContextTakeover: true}}
+	addr, err := srv.Listen("127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer srv.Close()
+
+	ws, err := engine.Dial(context.Background(), "ws://"+addr.String()+"/", &engine.DialOptions{
+		Compression: &engine.Compression{
+			ServerContextTakeover: true,
+			ClientContextTakeover: true,
+			ServerMaxWindowBits:   12, // 4 KiB
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(ws.Extensions())
+	_ = ws.Close(engine.StatusNormalClosure, "")
+	<-ws.Done()
+	// Output: permessage-deflate; client_no_context_takeover; server_max_window_bits=12
+}
+
 // A server that refuses some requests, greets, and echoes text reversed.
 func ExampleServer() {
 	srv := &engine.Server{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -108,6 +109,9 @@ func (p *fanPeer) receive(t *testing.T, text string) {
 		t.Errorf("%s received %.40q: %v", p.name, text, err)
 	}
 	g.direct, g.keyed = kind == "S", kind == "K"
+	if body := strings.SplitN(text, " ", 5)[4]; body[:len(body)/2] != body[len(body)/2:] {
+		t.Errorf("%s received %.80q, whose halves differ", p.name, text)
+	}
 	p.got = append(p.got, g)
 }
 
@@ -119,11 +123,14 @@ func (m *fanModel) connect(slot int) {
 	p.closeCall.Store(never)
 	p.ended.Store(never)
 	if p.slow {
-		m.connectSlow(p)
+		m.connectSlow(p, fanOffers[slot/4%len(fanOffers)])
 	} else {
-		client := dialEngine(m.t, m.addr, &engine.DialOptions{Callbacks: engine.Callbacks{
-			OnText: func(_ *engine.WebSocket, text []byte) { p.receive(m.t, string(text)) },
-		}})
+		client := dialEngine(m.t, m.addr, &engine.DialOptions{
+			Compression: fanCompressions[slot%len(fanCompressions)],
+			Callbacks: engine.Callbacks{
+				OnText: func(_ *engine.WebSocket, text []byte) { p.receive(m.t, string(text)) },
+			},
+		})
 		p.drop, p.done = client.CloseNow, client.Done()
 	}
 	p.ws = within(m.t, "OnUpgrade", m.joined)
@@ -140,8 +147,14 @@ func (m *fanModel) connect(slot int) {
 	m.slots[slot].Store(p)
 }
 
-func (m *fanModel) connectSlow(p *fanPeer) {
-	c := openNarrow(m.t, m.addr)
+// fanCompressions are those of clients that read fast.
+var fanCompressions = []*engine.Compression{
+	nil, {}, {ServerMaxWindowBits: 9}, {ServerContextTakeover: true},
+	{ServerContextTakeover: true, ClientContextTakeover: true, ServerMaxWindowBits: 9},
+}
+
+func (m *fanModel) connectSlow(p *fanPeer, offer string) {
+	c := newDeflateClient(openNarrow(m.t, m.addr, offering(offer)))
 	done := make(chan struct{})
 	p.drop, p.done, p.gate = func() { _ = c.Close() }, done, make(chan bool, 1)
 	go func() {
@@ -155,8 +168,11 @@ func (m *fanModel) connectSlow(p *fanPeer) {
 				}
 			default:
 			}
-			h, payload, err := c.readFrame()
+			h, payload, err := c.readMessage()
 			switch {
+			case errors.As(err, new(*engine.ProtocolError)):
+				m.t.Errorf("%s cannot inflate: %v", p.name, err)
+				return
 			case err != nil:
 				return
 			case h.OpCode == codec.Close:
@@ -192,7 +208,7 @@ func (m *fanModel) operate(worker, number int, rng *rand.Rand) {
 	case n < 50:
 		m.publish(worker, number, topic, n, anyone, rng)
 	case n < 65:
-		err := anyone.ws.SendText(fmt.Sprintf("S %d %d -", worker, number))
+		err := anyone.ws.SendText(fmt.Sprintf("S %d %d - %s", worker, number, strings.Repeat(".", 2*rng.IntN(100))))
 		m.mu.Lock()
 		m.sends = append(m.sends, fanSend{worker, number, anyone, err})
 		m.mu.Unlock()
@@ -219,7 +235,7 @@ func (m *fanModel) publish(worker, number int, topic string, n int, from *fanPee
 	if n < 12 {
 		kind = "K"
 	}
-	text := fmt.Appendf(nil, "%s %d %d %s %s", kind, worker, number, topic, strings.Repeat(".", size))
+	text := fmt.Appendf(nil, "%s %d %d %s %s", kind, worker, number, topic, strings.Repeat(hexNoise(size/2), 2))
 	pub := fanPub{worker: worker, number: number, topic: topic, keyed: n < 12, call: m.clock.Add(1)}
 	switch {
 	case pub.keyed:
@@ -356,6 +372,7 @@ func (m *fanModel) checkOrder(p *fanPeer) {
 		case !g.direct && last[w][g.topic] > g.number:
 			m.t.Errorf("%s received %+v after number %d", p.name, g, last[w][g.topic])
 		case len(p.gaps) > 0: // what is sent may go before what waits behind a gap
+		case p.slow && !g.direct && p.left(g.topic): // which nobody tells who left meanwhile
 		case g.number < sent[w], g.direct && g.number < seen[w]:
 			m.t.Errorf("%s received %+v after number %d, with the send number %d in between", p.name, g, seen[w], sent[w])
 		}
@@ -367,6 +384,11 @@ func (m *fanModel) checkOrder(p *fanPeer) {
 		}
 		seen[w] = max(seen[w], g.number)
 	}
+}
+
+// left says whether p ever unsubscribed from topic.
+func (p *fanPeer) left(topic string) bool {
+	return slices.ContainsFunc(p.spans, func(s fanSpan) bool { return s.topic == topic && s.endCall != never })
 }
 
 // checkDeliveries: everything that p was subscribed to while it was published,
@@ -520,9 +542,10 @@ func TestRandomFanOutKeepsToTheModel(t *testing.T) {
 func fanRound(t *testing.T, seed uint64, operations int) {
 	m := &fanModel{t: t, joined: make(chan *engine.WebSocket, 1)}
 	m.srv = &engine.Server{
-		Loops:     2,
-		Limits:    engine.Limits{CloseTimeout: patience, WriteTimeout: -1},
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { m.joined <- ws },
+		Loops:       2,
+		Compression: &engine.Compression{ServerContextTakeover: true, ClientContextTakeover: true, Threshold: 64},
+		Limits:      engine.Limits{CloseTimeout: patience, WriteTimeout: -1},
+		OnUpgrade:   func(ws *engine.WebSocket, _ *handshake.Request) { m.joined <- ws },
 		Callbacks: engine.Callbacks{
 			OnGap: func(ws *engine.WebSocket, topic string, dropped uint64) {
 				p := ws.Value().(*fanPeer)

@@ -18,16 +18,20 @@ var pages = http.FileServer(http.Dir("testdata/interop"))
 // A page of Server.HTTP opens WebSockets to the same port.
 func TestInteropServeBrowser(t *testing.T) {
 	b := startBrowser(t)
-	addr, ends := interopServer(t)
+	eachCase(t, deflateCases, func(t *testing.T, c deflateCase, agreed bool) {
+		addr, ends := interopServer(t, c.compression, agreed)
+		b.show("http://" + addr + "/browser.html")
+		for _, name := range []string{
+			"echo", "fragments in", "pong", "subprotocol", "server closes", "server drops", "many",
+		} {
+			t.Run(name, func(t *testing.T) {
+				o := evaluate[outcome](b, "outcome(config, '"+name+"')", scriptConfig("ws://"+addr))
+				o.check(t, name, ends)
+			})
+		}
+	})
+	addr, ends := interopServer(t, nil, false)
 	b.show("http://" + addr + "/browser.html")
-	for _, name := range []string{
-		"echo", "fragments in", "pong", "subprotocol", "server closes", "server drops", "many",
-	} {
-		t.Run(name, func(t *testing.T) {
-			o := evaluate[outcome](b, "outcome(config, '"+name+"')", scriptConfig("ws://"+addr))
-			o.check(t, name, ends)
-		})
-	}
 	t.Run("leaving the page closes with 1001", func(t *testing.T) {
 		if state := evaluate[int](b, "linger(config)", scriptConfig("ws://"+addr)); state != 1 {
 			t.Fatalf("readyState %d, want OPEN", state)
@@ -43,7 +47,7 @@ func TestInteropServeBrowser(t *testing.T) {
 // H08: the page of another origin, and one whose origin is null.
 func TestInteropForeignPageIsRefused(t *testing.T) {
 	b := startBrowser(t)
-	addr, ends := interopServer(t)
+	addr, ends := interopServer(t, nil, false)
 	foreign := httptest.NewServer(pages)
 	t.Cleanup(foreign.Close)
 	sandboxed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

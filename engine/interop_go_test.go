@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,12 +21,20 @@ type goPeer struct {
 	name   string
 	dial   func(ctx context.Context, url string, onPong func(string)) (goConn, error)
 	accept func(w http.ResponseWriter, r *http.Request, onPong func(string)) (goConn, error)
+
+	// The cases in which its client and its server agree on compression, and
+	// those in which its server agrees to what it ignores.
+	dials, accepts, ignores []string
 }
 
+// None of them bounds its window for others.
 var goPeers = []goPeer{
-	{"gorilla", dialGorillaPeer, acceptGorilla},
-	{"coder", dialCoder, acceptCoder},
-	{"gobwas", dialGobwas, acceptGobwas},
+	{"gorilla", dialGorillaPeer, acceptGorilla,
+		[]string{"compressed", "takeover", "server window"}, []string{"compressed", "takeover"},
+		[]string{"server window", "both windows", "smallest windows"}},
+	{"coder", dialCoder, acceptCoder,
+		[]string{"compressed", "takeover", "server window"}, []string{"compressed", "takeover"}, nil},
+	{"gobwas", dialGobwas, acceptGobwas, nil, nil, nil},
 }
 
 // goConn is a connection of one of them. One goroutine receives; the others
@@ -57,10 +66,18 @@ func (e *closedError) Error() string { return fmt.Sprintf("closed with %d %q", e
 func TestInteropDialToGo(t *testing.T) {
 	for _, p := range goPeers {
 		t.Run(p.name, func(t *testing.T) {
-			ends := make(chan closeReport, 256)
-			srv := httptest.NewServer(p.contract(ends))
-			t.Cleanup(srv.Close)
-			testDial(t, &foreignServer{strings.TrimPrefix(srv.URL, "http://"), ends})
+			eachCase(t, deflateCases, func(t *testing.T, c deflateCase, _ bool) {
+				agreed := slices.Contains(p.accepts, c.name)
+				ends := make(chan closeReport, 256)
+				srv := httptest.NewServer(p.contract(ends))
+				t.Cleanup(srv.Close)
+				addr := strings.TrimPrefix(srv.URL, "http://")
+				if slices.Contains(p.ignores, c.name) { // H12
+					wantRefusedExtension(t, "ws://"+addr+"/echo", c.compression)
+					return
+				}
+				testDial(t, &foreignServer{addr, ends, c.compression, agreed})
+			})
 		})
 	}
 }
@@ -122,8 +139,11 @@ func serveGo(c goConn, path string) closeReport {
 func TestInteropServeGo(t *testing.T) {
 	for _, p := range goPeers {
 		t.Run(p.name, func(t *testing.T) {
-			addr, ends := interopServer(t)
-			testServer(t, &goClient{p, "ws://" + addr, ends})
+			eachCase(t, deflateCases, func(t *testing.T, c deflateCase, _ bool) {
+				agreed := slices.Contains(p.dials, c.name)
+				addr, ends := interopServer(t, c.compression, agreed)
+				testServer(t, &goClient{p, "ws://" + addr, ends})
+			})
 		})
 	}
 }

@@ -7,12 +7,12 @@ import (
 )
 
 // How engine.Server and engine.Dial get on with Node's ws.
-func TestInteropDialToNodeWS(t *testing.T) { nodeWS(t).testServer(t) }
-func TestInteropServeNodeWS(t *testing.T)  { nodeWS(t).testClient(t) }
+func TestInteropDialToNodeWS(t *testing.T) { nodeWS(t).testServer(t, deflateCases) }
+func TestInteropServeNodeWS(t *testing.T)  { nodeWS(t).testClient(t, deflateCases) }
 
 // How they get on with Python's websockets.
-func TestInteropDialToPythonWebsockets(t *testing.T) { pythonWebsockets(t).testServer(t) }
-func TestInteropServePythonWebsockets(t *testing.T)  { pythonWebsockets(t).testClient(t) }
+func TestInteropDialToPythonWebsockets(t *testing.T) { pythonWebsockets(t).testServer(t, zlibCases) }
+func TestInteropServePythonWebsockets(t *testing.T)  { pythonWebsockets(t).testClient(t, zlibCases) }
 
 // scriptConfig is what the scripts have to know of the contract.
 func scriptConfig(url string) map[string]any {
@@ -24,35 +24,39 @@ func scriptConfig(url string) map[string]any {
 }
 
 // testServer proves engine.Dial against the script's server.
-func (s script) testServer(t *testing.T) {
-	lines := s.start(t, "serve", scriptConfig(""))
-	var ready struct{ Address string }
-	decode(t, within(t, "the server's address", lines), &ready)
-	ends := make(chan closeReport, 256)
-	go func() {
-		for line := range lines {
-			end := closeReport{Reason: line} // unless it is a report
-			_ = json.Unmarshal([]byte(line), &end)
-			if end.Path != "/drop" {
-				ends <- end
+func (s script) testServer(t *testing.T, cases []deflateCase) {
+	eachCase(t, cases, func(t *testing.T, c deflateCase, agreed bool) {
+		lines := s.start(t, "serve", scriptConfig(""))
+		var ready struct{ Address string }
+		decode(t, within(t, "the server's address", lines), &ready)
+		ends := make(chan closeReport, 256)
+		go func() {
+			for line := range lines {
+				end := closeReport{Reason: line} // unless it is a report
+				_ = json.Unmarshal([]byte(line), &end)
+				if end.Path != "/drop" {
+					ends <- end
+				}
 			}
-		}
-	}()
-	testDial(t, &foreignServer{ready.Address, ends})
+		}()
+		testDial(t, &foreignServer{ready.Address, ends, c.compression, agreed})
+	})
 }
 
 // testClient proves engine.Server against the script's client.
-func (s script) testClient(t *testing.T) {
-	addr, ends := interopServer(t)
-	lines := s.start(t, "dial", scriptConfig("ws://"+addr))
-	for _, name := range []string{
-		"echo", "fragments in", "fragments out", "ping", "pong", "large", "subprotocol",
-		"server closes", "server drops", "client drops", "many",
-	} {
-		var o outcome
-		decode(t, within(t, "the outcome of "+name, lines), &o)
-		t.Run(name, func(t *testing.T) { o.check(t, name, ends) })
-	}
+func (s script) testClient(t *testing.T, cases []deflateCase) {
+	eachCase(t, cases, func(t *testing.T, c deflateCase, agreed bool) {
+		addr, ends := interopServer(t, c.compression, agreed)
+		lines := s.start(t, "dial", scriptConfig("ws://"+addr))
+		for _, name := range []string{
+			"echo", "fragments in", "fragments out", "ping", "pong", "large", "subprotocol",
+			"server closes", "server drops", "client drops", "many",
+		} {
+			var o outcome
+			decode(t, within(t, "the outcome of "+name, lines), &o)
+			t.Run(name, func(t *testing.T) { o.check(t, name, ends) })
+		}
+	})
 }
 
 // outcome is what a foreign client tells of one case: what went wrong, or how

@@ -46,15 +46,19 @@ const (
 // lengthBorders are the sizes at which a frame header changes its form.
 var lengthBorders = []int{0, 1, 125, 126, 127, 65535, 65536, 1 << 20}
 
-// interopServer starts the engine's side of the contract. ends has room for
-// every connection of a test.
-func interopServer(t *testing.T) (addr string, ends chan closeReport) {
+// interopServer starts the engine's side of the contract. agreed says whether its
+// clients agree on compression. ends has room for every connection of a test.
+func interopServer(t *testing.T, compression *engine.Compression, agreed bool) (addr string, ends chan closeReport) {
 	ends = make(chan closeReport, 256)
 	addr = listen(t, &engine.Server{
 		HTTP:         pages,
 		Subprotocols: []string{subprotocol},
+		Compression:  compression,
 		Limits:       engine.Limits{MaxMessage: largest},
 		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+			if got := ws.Extensions(); (got != "") != agreed {
+				t.Errorf("the client agreed to %q", got)
+			}
 			path := req.Path()
 			ws.OnClose(func(_ *engine.WebSocket, code engine.StatusCode, reason string) {
 				ends <- closeReport{path, int(code), reason}
@@ -124,8 +128,10 @@ func contractMessages() []message {
 
 // foreignServer is a server of another implementation that keeps the contract.
 type foreignServer struct {
-	addr string
-	ends <-chan closeReport
+	addr        string
+	ends        <-chan closeReport
+	compression *engine.Compression // to offer
+	agreed      bool                // whether it agrees
 }
 
 // dialed is an engine.WebSocket and what it received.
@@ -143,6 +149,7 @@ func (s *foreignServer) dial(t *testing.T, path string) *dialed {
 	defer cancel()
 	ws, err := engine.Dial(ctx, "ws://"+s.addr+path, &engine.DialOptions{
 		Subprotocols: []string{"chat.v9", subprotocol},
+		Compression:  s.compression,
 		Limits:       engine.Limits{MaxMessage: largest},
 		Callbacks: engine.Callbacks{
 			OnText:   func(_ *engine.WebSocket, p []byte) { d.messages <- message{engine.Text, string(p)} },
@@ -157,6 +164,9 @@ func (s *foreignServer) dial(t *testing.T, path string) *dialed {
 		t.Fatal(err)
 	}
 	d.WebSocket = ws
+	if got := ws.Extensions(); (got != "") != s.agreed {
+		t.Errorf("the server agreed to %q", got)
+	}
 	t.Cleanup(func() {
 		ws.CloseNow()
 		within(t, "the end of a dialed connection", ws.Done())

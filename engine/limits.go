@@ -20,8 +20,9 @@ type Limits struct {
 	HandshakeTimeout time.Duration
 
 	// MaxMessage is the largest message received, in bytes. Default: 1 MiB; off
-	// if negative. The refusal is 1009. Messages handed to OnFragment are not
-	// bound.
+	// if negative. The refusal is 1009. A compressed one is bound as it comes and
+	// as it inflates. Messages handed to OnFragment are not bound, unless they are
+	// compressed.
 	MaxMessage int64
 	// MaxFragments is the largest number of frames of one message. Default:
 	// 16384; off if negative. The refusal is 1008.

@@ -27,6 +27,7 @@ func TestPoisonCatchesWhoKeepsBorrowedBytes(t *testing.T) {
 		"OnPong":               frame(0x8a, "borrowed"),
 		"OnText among others":  frame(0x81, "borrowed") + frame(0x80|0x0a, ""),
 		"OnBinary, small part": frame(0x02, "b") + frame(0x80, ""),
+		"OnText, compressed":   frame(0xc1, string(deflated("borrowed"))),
 	}
 	for name, octets := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -39,10 +40,11 @@ func TestPoisonCatchesWhoKeepsBorrowedBytes(t *testing.T) {
 				}
 			}
 			addr := listen(t, &engine.Server{
-				OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
-				Callbacks: engine.Callbacks{OnText: keep, OnBinary: keep, OnPing: keep, OnPong: keep},
+				OnUpgrade:   func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+				Callbacks:   engine.Callbacks{OnText: keep, OnBinary: keep, OnPing: keep, OnPong: keep},
+				Compression: &engine.Compression{},
 			})
-			c := openRaw(t, addr)
+			c := openRaw(t, addr, offering("permessage-deflate"))
 			c.send(octets)
 			ws := within(t, "OnUpgrade", opened)
 			within(t, "the callback", got)

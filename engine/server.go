@@ -63,8 +63,8 @@ type Server struct {
 	// first that the client offers too is agreed.
 	Subprotocols []string
 
-	// Compression agrees on permessage-deflate with clients that offer it. nil
-	// declines all offers.
+	// Compression agrees on permessage-deflate (RFC 7692) with clients that offer
+	// it. nil declines all offers.
 	Compression *Compression
 
 	// Limits bounds what a peer may cost. The zero value means the defaults.

@@ -44,7 +44,7 @@ func listenWithSendBuffer(t *testing.T, srv *engine.Server, n int) string {
 
 // openNarrow is openRaw with a receive buffer as small as the kernel has it, so
 // that a client that does not read blocks its server soon.
-func openNarrow(t *testing.T, addr string) *rawClient {
+func openNarrow(t *testing.T, addr string, lines ...string) *rawClient {
 	t.Helper()
 	d := net.Dialer{Control: sockoptInt(syscall.SO_RCVBUF, 4096)}
 	nc, err := d.Dial("tcp", addr)
@@ -53,7 +53,7 @@ func openNarrow(t *testing.T, addr string) *rawClient {
 	}
 	t.Cleanup(func() { _ = nc.Close() })
 	c := newRawClient(t, nc)
-	c.send(upgradeHead(addr))
+	c.send(upgradeHead(addr, lines...))
 	c.wantUpgraded()
 	return c
 }

@@ -32,7 +32,9 @@ const (
 type Slow struct {
 	Policy SlowPolicy
 	// Limit is the most bytes that wait for one subscriber. Default:
-	// Limits.MaxQueued of the server; off if negative.
+	// Limits.MaxQueued of the server; off if negative. A message that is queued
+	// counts as the subscriber gets it, compressed or not; one that may still be
+	// dropped or replaced, as it was published.
 	Limit int
 	// Timeout is for how long a subscriber may take less than 1 KiB while
 	// messages wait; after that its queue counts as full. Default: off, so that

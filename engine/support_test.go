@@ -104,8 +104,9 @@ func eventually(t testing.TB, what string, cond func() bool) {
 // rawClient is a client that writes and reads octets as it is told.
 type rawClient struct {
 	net.Conn
-	t  testing.TB
-	br *bufio.Reader
+	t          testing.TB
+	br         *bufio.Reader
+	extensions string // that were agreed
 }
 
 // dialRaw connects to addr and closes the connection with the test.
@@ -272,6 +273,7 @@ func (c *rawClient) wantUpgraded() *http.Response {
 	if got := resp.Header.Get("Sec-WebSocket-Accept"); got != acceptKey {
 		c.t.Fatalf("Sec-WebSocket-Accept %q, want %q", got, acceptKey)
 	}
+	c.extensions = strings.Join(resp.Header.Values("Sec-WebSocket-Extensions"), " | ")
 	return resp
 }
 
@@ -382,6 +384,9 @@ func (c *rawClient) wantGone() {
 	}
 }
 
+// offering is the header line that offers an extension.
+func offering(extension string) string { return "Sec-WebSocket-Extensions: " + extension }
+
 // deflateClient is a rawClient that compresses as was agreed.
 type deflateClient struct {
 	*rawClient
@@ -390,10 +395,9 @@ type deflateClient struct {
 	sent, received *codec.Window // nil without context takeover
 }
 
-// newDeflateClient makes a client of a connection that agreed on this; "" is no
-// compression.
-func newDeflateClient(c *rawClient, agreed string) *deflateClient {
-	p := &deflateClient{rawClient: c}
+// newDeflateClient makes a client of a connection that is open.
+func newDeflateClient(c *rawClient) *deflateClient {
+	p, agreed := &deflateClient{rawClient: c}, c.extensions
 	if agreed == "" {
 		return p
 	}

@@ -35,15 +35,15 @@ func openRoom(t *testing.T, srv *engine.Server) *room {
 	return r
 }
 
-func (r *room) join() (*rawClient, *engine.WebSocket) {
+func (r *room) join(lines ...string) (*rawClient, *engine.WebSocket) {
 	r.t.Helper()
-	c := openRaw(r.t, r.addr)
+	c := openRaw(r.t, r.addr, lines...)
 	return c, within(r.t, "OnUpgrade", r.joined)
 }
 
-func (r *room) joinNarrow() (*rawClient, *engine.WebSocket) {
+func (r *room) joinNarrow(lines ...string) (*rawClient, *engine.WebSocket) {
 	r.t.Helper()
-	c := openNarrow(r.t, r.addr)
+	c := openNarrow(r.t, r.addr, lines...)
 	return c, within(r.t, "OnUpgrade", r.joined)
 }
 

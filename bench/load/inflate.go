@@ -57,8 +57,9 @@ type inflater struct {
 // inflated is a message as it came and as it was.
 type inflated struct{ wire, plain []byte }
 
-// remembered is how many messages an inflater recognizes: a burst and more.
-const remembered = 64
+// remembered is how many places there are for messages that an inflater
+// recognizes: so many more than a burst that two of it rarely share one.
+const remembered = 1024
 
 func newInflater(cfg *Config) *inflater {
 	f := &inflater{codec: codec.NewInflater(), limit: codec.InflateLimit{MaxMessage: int64(cfg.Size) + 1}, seed: maphash.MakeSeed()}

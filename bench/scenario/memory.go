@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/bench/load"
+	"github.com/fanloop-go/fanloop/codec"
 )
 
 // errNoMemory is the cause when the memory of a server cannot be read.
@@ -85,7 +86,7 @@ func (o *round) idle(ctx context.Context) error {
 	// A few connections first: what a server sets up once belongs to no connection.
 	first := o.spec
 	first.Conns, first.Processes = min(o.spec.Conns, 64), 1
-	if err := o.withClients(ctx, first, func(cs *clients) error { return o.echoOnce(cs) }); err != nil {
+	if err := o.withClients(ctx, first, o.greet); err != nil {
 		return err
 	}
 	if err := o.giveBack(ctx); err != nil {
@@ -106,7 +107,7 @@ func (o *round) idle(ctx context.Context) error {
 		o.figures["open_rate"] = n / opened.Seconds
 		o.percentiles(opened.Latency)
 		for range o.spec.greetings() {
-			if err := o.echoOnce(cs); err != nil {
+			if err := o.greet(cs); err != nil {
 				return err
 			}
 		}
@@ -135,28 +136,29 @@ func (o *round) idle(ctx context.Context) error {
 		if after, ok := o.process.logged(heapLine); ok && heap {
 			o.figures["heap_conn"] = (float64(after) - float64(heapBefore)) / n
 		}
-		if held, ok := o.process.logged(ledgerLine); ok && o.spec.Compression == load.Takeover {
+		if held, ok := o.process.logged(ledgerLine); ok {
 			o.figures["ledger_conn"] = float64(held) / n
 		}
 		return nil
 	})
 }
 
-// greetings is how often connections speak before they are idle. With context
-// takeover it takes some messages until they hold what they are going to hold.
+// greetings is how often connections speak at least before they are idle. With
+// context takeover it is until the windows are full.
 func (s Spec) greetings() int {
 	if s.Compression == load.Takeover {
-		return 8
+		return 1 + 1<<codec.MaxWindowBits/s.Size
 	}
 	return 1
 }
 
-// echoOnce has every connection speak before it is idle.
-func (o *round) echoOnce(cs *clients) error {
+// greet has every connection speak: each sends at once, and is answered in the
+// end.
+func (o *round) greet(cs *clients) error {
 	if err := cs.openIfNot(); err != nil {
 		return err
 	}
-	_, faults, err := cs.measure(0, 100*time.Millisecond, nil)
+	_, faults, err := cs.measure(0, 10*time.Millisecond, nil)
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func TestHeapIsReadFromTheLog(t *testing.T) {
 	if got, ok := p.logged(ledgerLine); ok {
 		t.Errorf("a ledger out of nothing: %d", got)
 	}
-	_, _ = p.said.Write([]byte("level=INFO heap_bytes=100 takeover_bytes=77\n"))
+	_, _ = p.said.Write([]byte("level=INFO heap_bytes=100 ledger_bytes=77\n"))
 	if got, ok := p.logged(ledgerLine); !ok || got != 77 {
 		t.Errorf("%d, %v", got, ok)
 	}

@@ -21,7 +21,7 @@ type Server struct {
 	// fork: the CPU time and the memory of that one process count.
 	Command []string
 	// GivesBack says that SIGUSR1 makes the server return freed memory to the
-	// system and log heap_bytes=N.
+	// system and, if it likes, log heap_bytes=N and ledger_bytes=N.
 	GivesBack bool
 	// Does holds what the server can do besides plain WebSockets: tls, deflate,
 	// takeover, as names of scenarios have it. The values are arguments that ask
@@ -175,7 +175,7 @@ func (p *process) blame(name string, err error) error {
 // What a server may log when it is told to give memory back.
 var (
 	heapLine   = regexp.MustCompile(`heap_bytes=(\d+)`)
-	ledgerLine = regexp.MustCompile(`takeover_bytes=(\d+)`)
+	ledgerLine = regexp.MustCompile(`ledger_bytes=(\d+)`)
 )
 
 // logged is the last number that the server logged as line has it.

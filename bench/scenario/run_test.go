@@ -61,8 +61,8 @@ func TestNeedsAreMet(t *testing.T) {
 		{Spec{Kind: Connect, Conns: 4, TLS: true}, report.CPU, 0},
 		{Spec{Kind: Idle, Conns: 20, TLS: true}, "rss_conn", 0},
 		{Spec{Kind: Idle, Conns: 20, Compression: load.Takeover}, "rss_conn", 0},
-		{Spec{Kind: Fanout, Conns: 10, Compression: load.Deflate}, report.CPU, 600},
-		{Spec{Kind: Echo, Conns: 10, TLS: true, Compression: load.Takeover}, report.CPU, 600},
+		{Spec{Kind: Fanout, Conns: 10, Compression: load.Deflate}, report.CPU, 650},
+		{Spec{Kind: Echo, Conns: 10, TLS: true, Compression: load.Takeover}, report.CPU, 650},
 	} {
 		t.Run(c.spec.withDefaults().Name, func(t *testing.T) {
 			cfg := config(t, c.spec)

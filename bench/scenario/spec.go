@@ -236,7 +236,7 @@ func (s Spec) config(target string, pid, i int) load.Config {
 		Target: target, Mode: mode, Conns: next - first, First: first,
 		Size: s.Size, Payload: s.Payload, Compression: s.Compression,
 		InFlight: s.InFlight, Publishers: s.Publishers, Burst: s.Burst, Topics: s.Topics,
-		Listen: mode == load.Fanout && i > 0, Tolerant: s.Kind == Slow || s.Kind == Idle,
+		Listen: mode == load.Fanout && i > 0, Tolerant: s.Kind == Slow || s.Kind == Idle || s.Kind == Storm,
 		Loops: s.Loops, Sources: s.Sources, Deadline: s.Deadline,
 	}
 	if i == 0 {

@@ -81,7 +81,7 @@ func (o *round) storm(ctx context.Context) error {
 			o.figures[report.CPU] = float64((after - before).Microseconds()) / n
 		}
 		o.percentiles(opened.Latency)
-		return o.echoOnce(cs) // they work
+		return o.greet(cs) // they work
 	})
 }
 

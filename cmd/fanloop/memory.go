@@ -43,10 +43,11 @@ func memoryInUse(srv *engine.Server) []any {
 	if rss, ok := residentBytes(); ok {
 		attrs = append(attrs, slog.Int64("rss_bytes", rss))
 	}
-	if st := srv.Stats(); st.TakeoverReserve > 0 {
-		attrs = append(attrs, slog.Int("takeover_bytes", st.TakeoverReserve))
-	}
-	return append(attrs, slog.Int("goroutines", runtime.NumGoroutine()))
+	held := srv.Memory()
+	return append(attrs,
+		slog.Int("ledger_bytes", held.Connections+held.Outboxes+held.SharedFrames+held.Assembly+held.Topics+held.TLS+held.Compression),
+		slog.Int("takeover_bytes", held.Compression),
+		slog.Int("goroutines", runtime.NumGoroutine()))
 }
 
 // residentBytes is the memory of the process that is in RAM; false where the

@@ -1,0 +1,39 @@
+package engine
+
+import (
+	"testing"
+
+	"github.com/gobwas/ws/wsflate"
+
+	"github.com/fanloop-go/fanloop/codec"
+)
+
+// What a server leaves open, a client decides by its own wishes (RFC 7692
+// sections 7.1.1.2 and 7.1.2.2).
+func TestClientKeepsToItsOwnWishes(t *testing.T) {
+	const none, sends, receives = uint8(0), sendsInContext, receivesInContext
+	wish := Compression{ClientMaxWindowBits: 10}
+	context := Compression{ClientContextTakeover: true, ServerContextTakeover: true}
+	for _, tt := range []struct {
+		name     string
+		wish     Compression
+		answer   wsflate.Parameters
+		bits     int
+		takeover uint8
+	}{
+		{"nothing said, nothing wished", Compression{}, wsflate.Parameters{}, 15, receives},
+		{"both forbidden", context, wsflate.Parameters{ServerNoContextTakeover: true, ClientNoContextTakeover: true}, 15, none},
+		{"both wished", context, wsflate.Parameters{}, 15, sends | receives},
+		{"the client's forbidden", context, wsflate.Parameters{ClientNoContextTakeover: true}, 15, receives},
+		{"the server's window is its own", context, wsflate.Parameters{ServerMaxWindowBits: 9}, 15, sends | receives},
+		{"the client's window, wished", wish, wsflate.Parameters{}, 10, receives},
+		{"the client's window, smaller", wish, wsflate.Parameters{ClientMaxWindowBits: 8}, 8, receives},
+		{"the client's window, larger", wish, wsflate.Parameters{ClientMaxWindowBits: 12}, 10, receives},
+	} {
+		c := newCompressor(&tt.wish, newEndpoint(codec.Client, Limits{}, Callbacks{}, nil))
+		a := c.settle(tt.answer)
+		if a.variant.windowBits() != tt.bits || a.takeover != tt.takeover {
+			t.Errorf("%s: %d bits, takeover %b; want %d, %b", tt.name, a.variant.windowBits(), a.takeover, tt.bits, tt.takeover)
+		}
+	}
+}

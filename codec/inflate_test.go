@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+
+	klauspost "github.com/klauspost/compress/flate"
 )
 
 func unhex(s string) []byte {
@@ -61,18 +64,46 @@ func TestBadCompressedDataIs1007(t *testing.T) {
 		"distance before the start":       unhex("f2 00 11 00 00"),
 		"fixed code that is not used":     unhex("1b 03 00"),
 	}
+	f := NewInflater()
+	check := func(name string, p []byte) {
+		t.Helper()
+		got, err := f.Inflate(p, nil, InflateLimit{})
+		var fault *ProtocolError
+		if !errors.As(err, &fault) || fault.Code != StatusInvalidFramePayloadData || !errors.Is(err, ErrInvalidDeflate) || got != nil {
+			t.Errorf("%s: %q, %v; want 1007", name, got, err)
+		}
+	}
+	for name, p := range bad {
+		check(name, p)
+	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, level := range []int{-2, 1, 9} {
 		whole := stockDeflate(chat(rng, 3000), level, nil)
 		for cut := range whole {
-			bad["cut off"] = whole[:cut]
-			for name, p := range bad {
-				f := NewInflater()
-				got, err := f.Inflate(p, nil, InflateLimit{})
-				var fault *ProtocolError
-				if !errors.As(err, &fault) || fault.Code != StatusInvalidFramePayloadData || !errors.Is(err, ErrInvalidDeflate) || got != nil {
-					t.Fatalf("%s, level %d, at %d: %q, %v; want 1007", name, level, cut, got, err)
-				}
+			check(fmt.Sprintf("level %d cut off after %d bytes", level, cut), whole[:cut])
+		}
+	}
+}
+
+// What others write: each of its kinds of blocks, and windows.
+func TestInflateReadsWhatKlauspostWrites(t *testing.T) {
+	rng := rand.New(rand.NewPCG(15, 16))
+	f := NewInflater()
+	for level := -2; level <= 9; level++ {
+		var b bytes.Buffer
+		w, err := klauspost.NewWriter(&b, level)
+		if err != nil {
+			t.Fatal(err)
+		}
+		window := NewWindow(MaxWindowBits)
+		for i := range 100 {
+			message := chat(rng, rng.IntN(100*i+1))
+			b.Reset()
+			w.Write(message)
+			w.Flush()
+			got, err := f.Inflate(b.Bytes()[:b.Len()-len(flushTail)], window, InflateLimit{})
+			if err != nil || !bytes.Equal(got, message) {
+				t.Fatalf("level %d, message %d of %d bytes: %d bytes, %v", level, i, len(message), len(got), err)
 			}
 		}
 	}
@@ -111,7 +142,7 @@ func TestInflateAgreesWithTheSlowInflater(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	f := NewInflater()
 	good, bad := 0, 0
-	for i := range 3000 {
+	for i := range 1500 {
 		context := chat(rng, rng.IntN(300))
 		message := chat(rng, rng.IntN(2000))
 		if i%3 == 0 {
@@ -127,7 +158,7 @@ func TestInflateAgreesWithTheSlowInflater(t *testing.T) {
 			bad++
 		}
 	}
-	if good < 700 || bad < 700 {
+	if good < 350 || bad < 350 {
 		t.Errorf("%d messages were good, %d bad", good, bad)
 	}
 }

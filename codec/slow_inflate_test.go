@@ -84,37 +84,39 @@ func (s *slowInflater) message() {
 	}
 }
 
-// code maps the length and the value of each code to its symbol.
-func (s *slowInflater) code(lengths []int) map[[2]int]int {
-	code := make(map[[2]int]int)
+// slowCode maps the value of each code, with a one before it, to its symbol.
+type slowCode map[int]int
+
+func (s *slowInflater) code(lengths []int) slowCode {
+	code := make(slowCode)
 	next := 0
 	for n := 1; n <= 15; n++ {
 		for symbol, length := range lengths {
 			if length == n {
-				code[[2]int{n, next}] = symbol
+				code[1<<n|next] = symbol
 				next++
 			}
 		}
 		s.demand(next <= 1<<n)
 		next <<= 1
 	}
-	_, alone := code[[2]int{1, 0}]
+	_, alone := code[1<<1]
 	s.demand(next == 1<<16 || len(code) == 0 || alone && len(code) == 1)
 	return code
 }
 
-func (s *slowInflater) symbol(code map[[2]int]int) int {
-	v := 0
-	for n := 1; n <= 15; n++ {
+func (s *slowInflater) symbol(code slowCode) int {
+	v := 1
+	for range 15 {
 		v = v<<1 | s.take(1)
-		if symbol, ok := code[[2]int{n, v}]; ok {
+		if symbol, ok := code[v]; ok {
 			return symbol
 		}
 	}
 	panic(errSlow)
 }
 
-func (s *slowInflater) codes() (literals, distances map[[2]int]int) {
+func (s *slowInflater) codes() (literals, distances slowCode) {
 	nl, nd, nc := s.take(5)+257, s.take(5)+1, s.take(4)+4
 	s.demand(nl <= 286 && nd <= 30)
 	lengths := make([]int, 19)
@@ -140,7 +142,7 @@ func (s *slowInflater) codes() (literals, distances map[[2]int]int) {
 	return s.code(lengths[:nl]), s.code(lengths[nl:])
 }
 
-func (s *slowInflater) block(literals, distances map[[2]int]int) {
+func (s *slowInflater) block(literals, distances slowCode) {
 	for {
 		symbol := s.symbol(literals)
 		switch {

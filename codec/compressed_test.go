@@ -79,6 +79,8 @@ func TestCompressedMessageIsAssembledInStreamingMode(t *testing.T) {
 		frames []byte
 		want   error
 	}{
+		{masked(0xc1, p), nil},
+		{masked(0xc1, p+"x"), ErrMessageTooBig},
 		{masked(0x41, p+"x"), ErrMessageTooBig},
 		{join(masked(0x41, p), masked(0x80, "x")), ErrMessageTooBig},
 		{masked(0x81, string(message)), nil},

@@ -109,6 +109,98 @@ func TestInflateReadsWhatKlauspostWrites(t *testing.T) {
 	}
 }
 
+// describedBlock is an empty block whose codes are described for so many literals
+// and distances: literal 0, the end and distance 0 have a code of one bit, what
+// follows them has none. The end is written as the bit end.
+func describedBlock(literals, distances int, end uint32) []byte {
+	var w bitWriter
+	w.add(2<<1, 3)
+	w.add(uint32(literals-257), 5)
+	w.add(uint32(distances-1), 5)
+	w.add(18-4, 4)
+	for _, symbol := range codeLengthOrder[:18] { // 0 for a length of 1, 1 for a run of zeros
+		w.add(map[uint8]uint32{1: 1, symbolManyZeros: 1}[symbol], 3)
+	}
+	zeros := func(n int) {
+		w.add(1, 1)
+		w.add(uint32(n-11), 7)
+	}
+	w.add(0, 1)
+	zeros(138)
+	zeros(117)
+	w.add(0, 1)
+	if literals > 257 {
+		zeros(literals - 257)
+	}
+	w.add(0, 1)
+	if distances > 1 {
+		zeros(distances - 1)
+	}
+	w.add(end, 1)
+	w.add(0, 3)
+	w.align()
+	return w.bytes
+}
+
+func TestDescribedCodesAreBounded(t *testing.T) {
+	f := NewInflater()
+	f.Inflate(stockDeflate(chat(rand.New(rand.NewPCG(1, 2)), 5000), 9, nil), nil, InflateLimit{})
+	for _, tt := range []struct {
+		name string
+		p    []byte
+		ok   bool
+	}{
+		{"least", describedBlock(257, 1, 1), true},
+		{"most", describedBlock(286, 30, 1), true},
+		{"a literal too many", describedBlock(287, 30, 1), false},
+		{"a distance too many", describedBlock(286, 31, 1), false},
+		{"a run over the end", func() []byte {
+			p := describedBlock(286, 30, 1)
+			p[1] = p[1]&^0x1f | 28 // 29 distances, with the run for 30
+			return p
+		}(), false},
+	} {
+		if _, _, err := slowInflate(tt.p, nil); (err == nil) != tt.ok {
+			t.Fatalf("%s: the slow inflater says %v", tt.name, err)
+		}
+		if _, err := f.Inflate(tt.p, nil, InflateLimit{}); (err == nil) != tt.ok {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+	// Of a code with one symbol only that one is there, whatever the code before had.
+	var h huffman
+	h.init(fixedLengths())
+	if !h.init([]uint8{0, 1}) {
+		t.Fatal("a code of one bit is refused")
+	}
+	if symbol, n := h.decode(0b10); symbol != 1 || n != 1 {
+		t.Errorf("symbol %d of %d bits", symbol, n)
+	}
+	if symbol, n := h.decode(0b01); n != 0 {
+		t.Errorf("symbol %d of %d bits for a code that is not there", symbol, n)
+	}
+}
+
+// Matches of the greatest length, ending at each place around the end of the room.
+func TestLongMatchesFillTheRoom(t *testing.T) {
+	rng := rand.New(rand.NewPCG(17, 18))
+	p := stockDeflate(bytes.Repeat([]byte("a"), 6000), 9, nil)
+	for n := range 2 * maxLength {
+		before := chat(rng, n)
+		whole := slices.Concat(stored(before), p)
+		got, err := NewInflater().Inflate(whole, nil, InflateLimit{})
+		if err != nil || len(got) != n+6000 || !bytes.HasPrefix(got, before) || bytes.Count(got[n:], []byte("a")) != 6000 {
+			t.Fatalf("%d bytes before: %d bytes, %v", n, len(got), err)
+		}
+	}
+}
+
+// stored is p as a block that is not compressed.
+func stored(p []byte) []byte {
+	n := len(p)
+	return append([]byte{0, byte(n), byte(n >> 8), ^byte(n), ^byte(n >> 8)}, p...)
+}
+
 // checkInflate compares Inflate with the slow inflater, and the standard
 // library's with both.
 func checkInflate(t *testing.T, f *Inflater, p, context []byte) (ok bool) {
@@ -216,6 +308,10 @@ func TestRatioIsLookedAtBeyond64KiB(t *testing.T) {
 	}
 	message := append(chat(rand.New(rand.NewPCG(9, 1)), 50_000), make([]byte, 50_000)...)
 	p := stockDeflate(message, 9, nil)
+	late := append(chat(rand.New(rand.NewPCG(9, 1)), 98_500), make([]byte, 30_000)...)
+	if _, err := f.Inflate(stockDeflate(late, 9, nil), nil, InflateLimit{MaxRatio: 4}); !errors.Is(err, ErrInflateRatio) {
+		t.Errorf("zeros at the end: %v", err)
+	}
 	exact := len(message)/len(p) + 1
 	if _, err := f.Inflate(p, nil, InflateLimit{MaxRatio: exact}); err != nil {
 		t.Errorf("%d bytes of %d with ratio %d: %v", len(message), len(p), exact, err)

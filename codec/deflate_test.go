@@ -135,36 +135,6 @@ func TestTakeoverMakesSmallMessagesSmaller(t *testing.T) {
 	}
 }
 
-// Weights as those of Fibonacci make the longest codes.
-func TestNoCodeIsOverItsLimit(t *testing.T) {
-	for _, limit := range []int{maxCodeLengthBits, maxCodeBits} {
-		for symbols := range 25 {
-			var h huffmanCode
-			h.symbols = maxDistances
-			for i, a, b := 0, uint32(1), uint32(1); i < symbols; i++ {
-				h.used[i] = a
-				a, b = b, a+b
-			}
-			h.build(limit)
-			h.assign()
-			sum := 0
-			seen := make(map[[2]uint16]bool)
-			for i, n := range h.lengths {
-				if int(n) > limit || i < symbols && n == 0 {
-					t.Fatalf("%d symbols, limit %d: %d bits for symbol %d", symbols, limit, n, i)
-				}
-				if n > 0 {
-					sum += 1 << (maxCodeBits - n)
-					seen[[2]uint16{uint16(n), h.codes[i]}] = true
-				}
-			}
-			if sum != 1<<maxCodeBits || len(seen) != max(symbols, 2) {
-				t.Fatalf("%d symbols, limit %d: %v is no code", symbols, limit, h.lengths[:symbols])
-			}
-		}
-	}
-}
-
 func TestSizeIsWhatIsHeld(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 1))
 	large := chat(rng, 100_000)

@@ -220,3 +220,18 @@ func FuzzDeflateRoundTrip(f *testing.F) {
 		checkDeflate(t, NewDeflater(width), width, takeover, messages...)
 	})
 }
+
+// That flate looks for no match in less than minSearched bytes is why these get
+// no context: should it begin to, this shows.
+func TestSmallMessagesWouldNotUseTheirContext(t *testing.T) {
+	context := chat(rand.New(rand.NewPCG(19, 20)), 1000)
+	for _, n := range []int{minSearched - 1, minSearched} {
+		d := NewDeflater(MaxWindowBits)
+		d.writer.ResetDict(&d.out, context)
+		_, _ = d.writer.Write(context[:n])
+		_ = d.writer.Flush()
+		if used := len(d.out.bytes) < n/2; used != (n >= minSearched) {
+			t.Errorf("%d bytes that were just seen became %d", n, len(d.out.bytes))
+		}
+	}
+}

@@ -229,3 +229,27 @@ func TestNothingIsLostOrDeliveredWhileEncryptedReadingIsPaused(t *testing.T) {
 		s.checkOrder(t)
 	})
 }
+
+// Where a tls.Conn does not look at what it is lent, it is noticed, and nothing
+// is lost.
+func TestATLSConnThatIgnoresWhatItIsLentReadsByItself(t *testing.T) {
+	server, client := tlsConfigs(tls.VersionTLS13)
+	defer func(at uintptr, on bool) { rawInputAt = at; lending.Store(on) }(rawInputAt, lending.Load())
+	g := start(t, Config{})
+	s := newEcho()
+	peer := serveTLS(t, g, nil, s, server, client)
+	roundTrip(t, peer, "lent")
+	if !lending.Load() {
+		t.Fatal("nothing is lent with this version of crypto/tls")
+	}
+	onLoop(t, g.Loops()[0], func() { rawInputAt = handAt })
+	roundTrip(t, peer, "not lent")
+	roundTrip(t, peer, "and so on")
+	if lending.Load() {
+		t.Error("it is still lent")
+	}
+	s.Close(CloseFlushed)
+	receive(t, s.closed)
+	s.checkOrder(t)
+	onLoop(t, g.Loops()[0], func() {})
+}

@@ -453,3 +453,31 @@ func TestWhatWasWrittenBeforeTheHandshakeIsFlushedByClose(t *testing.T) {
 		}
 	})
 }
+
+// Bytes that wait for the handshake do not wait for the socket.
+func TestBytesHeldForTheHandshakeDoNotSpinTheLoop(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		server, client := tlsConfigs(tls.VersionTLS13)
+		g := startObserved(t, b)
+		witness := connectTo(t, listenEcho(t, g.Group))
+		s := newScripted()
+		s.onOpen = func(s *scripted) {
+			s.StartTLSServer(server, nil, func() {})
+			_ = s.Write(nil, []byte("held"))
+		}
+		nc := serveOne(t, g.Group, nil, s)
+		_ = s.Write(nil, []byte(" back"))
+		for range 50 {
+			roundTrip(t, witness, "ping")
+		}
+		if n := g.poller.readyCount(s.descriptor()); n > 0 {
+			t.Errorf("the descriptor was reported %d times while nothing happened", n)
+		}
+		got := make([]byte, len("held back"))
+		if _, err := io.ReadFull(tls.Client(nc, client), got); err != nil || string(got) != "held back" {
+			t.Errorf("got %q, %v", got, err)
+		}
+		s.Close(CloseNow)
+		receive(t, s.closed)
+	})
+}

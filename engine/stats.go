@@ -94,7 +94,7 @@ type Memory struct {
 	SharedFrames int // queued bytes that connections share, each counted once
 	Assembly     int // messages received in part
 	Topics       int // subscriptions
-	TLS          int // not there yet: 0
+	TLS          int // state of encrypted connections, about, and ciphertext that waits
 	Compression  int // what context takeover keeps
 }
 
@@ -132,6 +132,8 @@ func (t *Memory) addLoop(l *loop.Loop, shared map[*byte]int) {
 			t.Compression += h.extras.takeover.size()
 		}
 		t.Outboxes += c.HeldLocked(shared)
+		state, received, sealed := c.HeldTLSLocked()
+		t.TLS += state + received + sealed
 		c.Unlock()
 		if m := h.member.Load(); m != nil {
 			m.fan.mu.Lock()

@@ -308,3 +308,21 @@ func TestFailedTLSHandshakesAreLoggedButNotEach(t *testing.T) {
 		t.Errorf("%d lines are logged for 20 failures, want one a second at most", n)
 	}
 }
+
+// The ledger counts what TLS holds, and forgets it with the connections.
+func TestMemoryOfTLSIsToldByItself(t *testing.T) {
+	id := newIdentity(t, "server")
+	srv := &engine.Server{Loops: 2, Callbacks: echo}
+	addr := listenTLS(t, srv, id)
+	var peers []*rawClient
+	for range 5 {
+		peers = append(peers, openTLS(t, addr, id.client()))
+	}
+	if m := srv.Memory(); m.TLS < 5*2000 || m.TLS > 5*6000 || m.Connections < 5*100 {
+		t.Errorf("5 idle connections: %+v", m)
+	}
+	for _, c := range peers {
+		_ = c.Close()
+	}
+	eventually(t, "nothing is held any more", func() bool { return srv.Memory() == engine.Memory{} })
+}

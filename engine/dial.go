@@ -152,7 +152,8 @@ func (d *dialer) tlsConfig(t target) *tls.Config {
 	if config.ServerName == "" {
 		config.ServerName = t.host
 	}
-	config.NextProtos = []string{"http/1.1"} // RFC 6455 is about no other
+	config.NextProtos = []string{"http/1.1"}  // RFC 6455 is about no other
+	config.DynamicRecordSizingDisabled = true // what is queued is one record
 	return config
 }
 

@@ -159,6 +159,7 @@ func serverTLS(config *tls.Config) (*tls.Config, error) {
 	if len(config.NextProtos) == 0 {
 		config.NextProtos = []string{"http/1.1"}
 	}
+	config.DynamicRecordSizingDisabled = true // what is queued is one record
 	return config, nil
 }
 

@@ -110,9 +110,5 @@ func RequestTLS(req *handshake.Request) *tls.ConnectionState {
 //	...
 //	err = http.Serve(engine.NewTLSListener(nl, config), router)
 func NewTLSListener(nl net.Listener, config *tls.Config) net.Listener {
-	config = config.Clone()
-	if len(config.NextProtos) == 0 {
-		config.NextProtos = []string{"http/1.1"}
-	}
 	return loop.NewTLSListener(nl, config)
 }

@@ -128,6 +128,51 @@ func TestShouldUpgradeSeesTheCertificateOfTheClient(t *testing.T) {
 	}
 }
 
+// recordReader notes the largest TLS record that it reads.
+type recordReader struct {
+	net.Conn
+	stream  []byte
+	largest int
+}
+
+func (r *recordReader) Read(p []byte) (int, error) {
+	n, err := r.Conn.Read(p)
+	r.stream = append(r.stream, p[:n]...)
+	for len(r.stream) >= 5 {
+		length := int(r.stream[3])<<8 | int(r.stream[4])
+		if len(r.stream) < 5+length {
+			break
+		}
+		r.largest = max(r.largest, length)
+		r.stream = r.stream[5+length:]
+	}
+	return n, err
+}
+
+func TestWhatACallbackSendsIsOneRecord(t *testing.T) {
+	id := newIdentity(t, "server")
+	const messages, size = 20, 500
+	srv := &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+		for range messages {
+			_ = ws.SendBinary(make([]byte, size))
+		}
+	}}
+	c := dialRaw(t, listenTLS(t, srv, id))
+	wire := &recordReader{Conn: c.Conn}
+	c.Conn = wire
+	c = c.secured(id.client())
+	c.send(upgradeHead("127.0.0.1"))
+	c.wantUpgraded()
+	for range messages {
+		if _, payload, err := c.readFrame(); err != nil || len(payload) != size {
+			t.Fatal(len(payload), err)
+		}
+	}
+	if wire.largest < messages*size {
+		t.Errorf("the largest record has %d bytes, want all of the %d", wire.largest, messages*size)
+	}
+}
+
 func TestPlainRequestHasNoTLS(t *testing.T) {
 	states := make(chan *tls.ConnectionState, 2)
 	srv := &engine.Server{OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {

@@ -54,9 +54,11 @@ func (c *Conn) TLS() *tls.ConnectionState {
 // the handshake fails, OnClose says why. What is written from now on leaves
 // encrypted, after the handshake.
 //
-// config must not be changed afterwards. Its callbacks run on another goroutine
-// and may block; ClientSessionCache.Put and VerifyConnection must not call
-// methods of the connection. Loop only.
+// config must not be changed afterwards. With DynamicRecordSizingDisabled, up to
+// 16 KiB of what is queued are one record; otherwise crypto/tls begins with small
+// ones. Its callbacks run on another goroutine and may block;
+// ClientSessionCache.Put and VerifyConnection must not call methods of the
+// connection. Loop only.
 func (c *Conn) StartTLSServer(config *tls.Config, received []byte, done func()) {
 	c.startTLS(received, done, func(t *tlsLayer) *tls.Conn { return tls.Server(t, config) })
 }

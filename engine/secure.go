@@ -21,9 +21,7 @@ type secure struct {
 	next     opening
 	bad      *complaints // nil: next tells of a failure
 
-	// Owned by the loop.
-	begun bool
-	late  bool
+	begun bool // owned by the loop
 }
 
 // begin starts the client's side, which speaks first. The server waits for
@@ -54,14 +52,10 @@ func (s *secure) finish(ws *WebSocket) {
 }
 
 func (s *secure) timeout(ws *WebSocket) {
-	s.late = true
 	ws.conn.Close(loop.CloseNow) // before TLS stands there is nothing to say it in
 }
 
 func (s *secure) lost(ws *WebSocket, err error) {
-	if s.late {
-		err = ErrHandshakeTimeout
-	}
 	if s.bad != nil && isTLSFailure(err) {
 		s.bad.add(ws.endpoint.log, ws.conn.Loop().Now(), "engine: a TLS handshake failed", slog.Any("err", err))
 	}
@@ -73,7 +67,7 @@ func (s *secure) lost(ws *WebSocket, err error) {
 func isTLSFailure(err error) bool {
 	var op syscall.Errno
 	return err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) &&
-		!errors.Is(err, ErrHandshakeTimeout) && !errors.Is(err, loop.ErrStopped) && !errors.As(err, &op)
+		!errors.Is(err, loop.ErrStopped) && !errors.As(err, &op)
 }
 
 // advance goes on with the next stage of the opening handshake and what was

@@ -342,13 +342,23 @@ func TestFailedTLSHandshakesAreLoggedButNotEach(t *testing.T) {
 	logger, book := newLog()
 	srv := &engine.Server{Logger: logger}
 	addr := listenTLS(t, srv, id)
-	_ = dialRaw(t, addr).Close() // somebody who looks whether the port is open
+	hello := clientHello(t, id)
+	for _, said := range []string{"", hello[:10], hello} { // those who look what is here
+		c := dialRaw(t, addr)
+		c.send(said)
+		_ = c.Close()
+	}
+	openTLS(t, addr, id.client())
+	eventually(t, "those who looked are gone", func() bool { return srv.Conns() == 1 })
+	if n := book.count(""); n > 0 {
+		t.Errorf("%d lines are logged for those who only looked", n)
+	}
 	for range 20 {
 		c := dialRaw(t, addr)
 		c.send(upgradeHead(addr)) // ws:// instead of wss://
 		c.wantGone()
 	}
-	eventually(t, "all are gone", func() bool { return srv.Conns() == 0 })
+	eventually(t, "all are gone", func() bool { return srv.Conns() == 1 })
 	if n := book.count("TLS handshake failed"); n == 0 || n >= 20 {
 		t.Errorf("%d lines are logged for 20 failures, want one a second at most", n)
 	}

@@ -311,7 +311,9 @@ func TestSilenceInEveryStageEndsAtTheDeadline(t *testing.T) {
 			}
 		})
 	}
-	dialRaw(t, tlsAddr).secured(id.client()).wantRefused(http.StatusRequestTimeout)
+	c := dialRaw(t, tlsAddr).secured(id.client())
+	c.wantRefused(http.StatusRequestTimeout)
+	_ = c.Close()
 	eventually(t, "all are gone", func() bool { return srv.Conns() == 0 })
 }
 

@@ -26,4 +26,14 @@
 // ends. Outside an event a Write goes straight to the socket if nothing is
 // queued before it. A queue that the socket did not take waits for the
 // descriptor to become writable.
+//
+// # Encryption
+//
+// [Conn.StartTLSServer] and [Conn.StartTLSClient] put TLS between the handler
+// and the socket, by crypto/tls over a transport without a socket. The handshake
+// has a goroutine for as long as it lasts, one of [Config].MaxHandshakes, of
+// which few compute at a time. Afterwards the loop decrypts what it received
+// before OnData, and whoever flushes the queue encrypts: the queue holds bytes as
+// they were written, shared ones by reference, and at most one batch of
+// ciphertext that the socket did not take. An idle connection holds no buffer.
 package loop

@@ -78,6 +78,7 @@ type Group struct {
 	loops []*Loop
 
 	handshakes handshakes
+	turns      *turns // of handshakes; set before the loops run
 
 	next atomic.Uint32 // round robin over loops
 	done chan struct{} // closed when every loop has ended
@@ -106,6 +107,7 @@ func Start(cfg Config) (*Group, error) {
 	if procs := g.cfg.Loops + 1; !g.cfg.KeepGOMAXPROCS && runtime.GOMAXPROCS(0) < procs {
 		runtime.GOMAXPROCS(procs)
 	}
+	g.turns = newTurns(g.cfg.Loops)
 	var running sync.WaitGroup
 	for _, l := range g.loops {
 		running.Go(l.run)

@@ -386,7 +386,7 @@ func startObserved(t *testing.T, b Backend) observed {
 	}
 	p := &countingPoller{poller: l.poller, ready: make(map[int]int)}
 	l.poller = p
-	g.loops = []*Loop{l}
+	g.loops, g.turns = []*Loop{l}, newTurns(1)
 	go func() {
 		defer close(g.done)
 		l.run()

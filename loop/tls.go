@@ -56,9 +56,9 @@ func (c *Conn) TLS() *tls.ConnectionState {
 //
 // config must not be changed afterwards. With DynamicRecordSizingDisabled, up to
 // 16 KiB of what is queued are one record; otherwise crypto/tls begins with small
-// ones. Its callbacks run on another goroutine and may block;
-// ClientSessionCache.Put and VerifyConnection must not call methods of the
-// connection. Loop only.
+// ones. Its callbacks run on another goroutine and may block; those of a
+// ClientSessionCache may run on the loop too, where they must not call methods of
+// the connection. Loop only.
 func (c *Conn) StartTLSServer(config *tls.Config, received []byte, done func()) {
 	c.startTLS(received, done, func(t *tlsLayer) *tls.Conn { return tls.Server(t, config) })
 }

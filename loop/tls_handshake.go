@@ -68,8 +68,8 @@ func (h *tlsHandshake) feed(c *Conn, b []byte, eof bool) {
 func (h *tlsHandshake) read(c *Conn, p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(h.in) == 0 && !h.eof && !h.over {
-		h.more.Wait()
+	if h.idleLocked() {
+		h.waitLocked(c)
 	}
 	switch {
 	case h.over:
@@ -86,6 +86,20 @@ func (h *tlsHandshake) read(c *Conn, p []byte) (int, error) {
 	}
 	c.updateInterestLocked()
 	return n, nil
+}
+
+func (h *tlsHandshake) idleLocked() bool { return len(h.in) == 0 && !h.eof && !h.over }
+
+// waitLocked waits for the peer, and lets another handshake compute meanwhile.
+func (h *tlsHandshake) waitLocked(c *Conn) {
+	turns := c.loop.group.turns
+	turns.give()
+	for h.idleLocked() {
+		h.more.Wait()
+	}
+	c.mu.Unlock()
+	turns.take()
+	c.mu.Lock()
 }
 
 // abortLocked ends a handshake whose connection ends.
@@ -154,7 +168,10 @@ func (t *tlsLayer) shake() {
 	h.waiting = false
 	c.updateInterestLocked()
 	c.mu.Unlock()
+	turns := c.loop.group.turns
+	turns.take()
 	err := t.guarded(func() error { return t.conn.HandshakeContext(h.ctx) })
+	turns.give()
 	_ = c.loop.post(mail{fn: func() { t.shaken(err) }}) // ended: so has c
 }
 

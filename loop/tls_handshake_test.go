@@ -2,18 +2,15 @@ package loop
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // captureHello returns the first flight of a client.
@@ -177,206 +174,6 @@ func TestAClientOnALoopRefusesAWrongServer(t *testing.T) {
 	if err := receive(t, c.closed); !errors.As(err, &wrong) || !errors.As(err, &name) {
 		t.Errorf("OnClose said %v", err)
 	}
-}
-
-func placesTaken(g *Group) int {
-	g.handshakes.mu.Lock()
-	defer g.handshakes.mu.Unlock()
-	return g.handshakes.running
-}
-
-func handshakesWaiting(g *Group) int {
-	g.handshakes.mu.Lock()
-	defer g.handshakes.mu.Unlock()
-	return g.handshakes.waiting.Len()
-}
-
-// Handshakes beyond the limit wait with their bytes in the kernel, and go on
-// when a deadline of the handler makes room.
-func TestHandshakesBeyondTheLimitWaitUnread(t *testing.T) {
-	const limit = 3
-	server, client := tlsConfigs(tls.VersionTLS13)
-	eachBackend(t, func(t *testing.T, b Backend) {
-		g := start(t, Config{MaxHandshakes: limit, Backend: b})
-		serve := func(onTimer func(*scripted)) (*scripted, *net.TCPConn) {
-			s := newEcho()
-			s.onTimer = onTimer
-			secure(s, asServer(server))
-			return s, serveOne(t, g, nil, s)
-		}
-		var silent []*scripted
-		hello := captureHello(t, client)
-		for range limit {
-			s, nc := serve(func(s *scripted) { s.Close(CloseNow) })
-			if _, err := nc.Write(hello); err != nil {
-				t.Fatal(err)
-			}
-			silent = append(silent, s)
-		}
-		eventually(t, "the silent ones have all places", func() bool { return placesTaken(g) == limit })
-		gone, leaver := serve(nil)
-		_, _ = leaver.Write(hello)
-		waiting, nc := serve(nil)
-		before := g.Loops()[0].Counters().BytesIn
-		peer := tls.Client(nc, client)
-		shaken := make(chan error, 1)
-		go func() { shaken <- peer.Handshake() }()
-		eventually(t, "two wait", func() bool { return handshakesWaiting(g) == 2 })
-		for range 20 {
-			onLoop(t, g.Loops()[0], func() {})
-		}
-		if n := g.Loops()[0].Counters().BytesIn - before; n > 0 {
-			t.Errorf("%d bytes were read for a handshake that waits", n)
-		}
-		gone.Close(CloseNow)
-		if err := receive(t, gone.closed); err != nil {
-			t.Error(err)
-		}
-		if n := handshakesWaiting(g); n != 1 {
-			t.Errorf("%d wait after one has left", n)
-		}
-		for _, s := range silent {
-			_ = s.Do(func() { s.SetTimer(time.Millisecond) })
-			if err := receive(t, s.closed); err != nil {
-				t.Error(err)
-			}
-			s.checkOrder(t)
-		}
-		if err := receive(t, shaken); err != nil {
-			t.Fatal(err)
-		}
-		roundTrip(t, peer, "served")
-		waiting.Close(CloseFlushed)
-		receive(t, waiting.closed)
-		eventually(t, "all places are free", func() bool { return placesTaken(g) == 0 })
-	})
-}
-
-// R15: 5000 ClientHellos, then silence. Others are served meanwhile, memory
-// stays bounded, and at the deadline every place is free again.
-func TestClientHellosThatAreNotFollowedHoldNothingForLong(t *testing.T) {
-	silent := 5000
-	if raceEnabled {
-		silent = 1000
-	}
-	server, client := tlsConfigs(tls.VersionTLS13)
-	g := start(t, Config{Loops: 2, MaxHandshakes: 200})
-	var ended atomic.Int64
-	expire := make(chan struct{})
-	ln := listen(t, g, nil, func(*Loop) Handler {
-		s := newEcho()
-		s.onTimer = func(s *scripted) {
-			select {
-			case <-expire:
-				s.Close(CloseNow)
-			default:
-				s.SetTimer(50 * time.Millisecond)
-			}
-		}
-		s.onClose = func(*scripted, error) { ended.Add(1) }
-		secure(s, func(s *scripted, done func()) {
-			s.SetTimer(50 * time.Millisecond)
-			s.StartTLSServer(server, nil, done)
-		})
-		return s
-	})
-	witness := connectTo(t, listenEcho(t, g))
-	hello := captureHello(t, client)
-	peers := make([]net.Conn, 0, silent)
-	defer func() {
-		for _, nc := range peers {
-			_ = nc.Close()
-		}
-	}()
-	for i := range silent {
-		nc, err := net.Dial("tcp", ln.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := nc.Write(hello); err != nil {
-			t.Fatal(err)
-		}
-		peers = append(peers, nc)
-		if i%100 == 0 {
-			roundTrip(t, witness, "still served")
-		}
-	}
-	eventually(t, "all are there", func() bool { return g.Conns() == silent+1 })
-	eventually(t, "the rest waits", func() bool { return handshakesWaiting(g) == silent-200 })
-	roundTrip(t, witness, "still served")
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	if used := m.HeapAlloc + m.StackInuse; used > 100<<20 {
-		t.Errorf("%d MiB are in use", used>>20)
-	}
-	close(expire)
-	eventually(t, "all have ended", func() bool { return ended.Load() == int64(silent) })
-	eventually(t, "all places are free", func() bool { return placesTaken(g) == 0 && handshakesWaiting(g) == 0 })
-	peer := tls.Client(connectTo(t, ln), client)
-	roundTrip(t, peer, "served again")
-	_ = peer.Close()
-}
-
-// What the peer sends before its handshake is looked at stays bounded here.
-func TestBytesBeforeTheHandshakeAreBounded(t *testing.T) {
-	server, client := tlsConfigs(tls.VersionTLS13)
-	block, blocked := make(chan struct{}), make(chan struct{}, 1)
-	server.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		blocked <- struct{}{}
-		<-block
-		return nil, nil
-	}
-	g := start(t, Config{})
-	s := newScripted()
-	secure(s, asServer(server))
-	nc := serveOne(t, g, nil, s)
-	if _, err := nc.Write(captureHello(t, client)); err != nil {
-		t.Fatal(err)
-	}
-	receive(t, blocked)
-	go func() { _, _ = nc.Write(make([]byte, 8<<20)) }()
-	eventually(t, "reading pauses", func() bool {
-		s.Lock()
-		defer s.Unlock()
-		return s.want&readable == 0
-	})
-	for range 20 {
-		onLoop(t, g.Loops()[0], func() {})
-	}
-	s.Lock()
-	if n := len(s.tls.handshake.in); n > maxHandshake {
-		t.Errorf("%d bytes wait for the handshake", n)
-	}
-	s.Unlock()
-	s.Close(CloseNow)
-	if err := receive(t, s.closed); err != nil {
-		t.Error(err)
-	}
-	close(block)
-	eventually(t, "the place is free", func() bool { return placesTaken(g) == 0 })
-}
-
-// The end of the connection is told to callbacks that wait.
-func TestTheEndOfAConnectionCancelsTheContextOfItsHandshake(t *testing.T) {
-	server, client := tlsConfigs(tls.VersionTLS13)
-	asked := make(chan context.Context, 1)
-	server.GetConfigForClient = func(info *tls.ClientHelloInfo) (*tls.Config, error) {
-		asked <- info.Context()
-		<-info.Context().Done()
-		return nil, info.Context().Err()
-	}
-	g := start(t, Config{})
-	s := newScripted()
-	secure(s, asServer(server))
-	nc := serveOne(t, g, nil, s)
-	if _, err := nc.Write(captureHello(t, client)); err != nil {
-		t.Fatal(err)
-	}
-	receive(t, asked)
-	s.Close(CloseNow)
-	receive(t, s.closed)
-	eventually(t, "the place is free", func() bool { return placesTaken(g) == 0 })
-	s.checkOrder(t)
 }
 
 // A handler may have read the beginning, as of a PROXY header, and may close

@@ -11,6 +11,10 @@ func sealRoom(n int) int { return n + n/8 + 512 }
 // sealable is the inverse: the plaintext whose ciphertext has room in n bytes.
 func sealable(n int) int { return (n - 256) * 8 / 9 }
 
+// maxSealed is how much one flush encrypts at most, so that neither its loop nor
+// who waits for the connection waits long. The rest follows in the next event.
+const maxSealed = 1 << 20
+
 // minPiece is the least that is cut off a longer queue to fill a batch.
 const minPiece = 4 << 10
 
@@ -48,8 +52,15 @@ func (o *outbox) shrinkSealed() {
 // first, and nothing is encrypted while some waits.
 func (c *Conn) flushSealedLocked() (ok bool) {
 	t := c.tls
-	for {
+	for sent := 0; ; {
 		o := c.out
+		if sent >= maxSealed && o.size > 0 {
+			c.blockedLocked()
+			if edgeTriggered {
+				_ = c.loop.poller.mod(int(c.fd), c.want, c.want) // it may have been writable all the time
+			}
+			return true
+		}
 		if len(o.sealed.b) == 0 {
 			switch {
 			case o.size == 0 || t.failed:
@@ -79,6 +90,7 @@ func (c *Conn) flushSealedLocked() (ok bool) {
 		o.sealed.b = o.sealed.b[n:]
 		o.size -= n
 		o.sent += n
+		sent += n
 	}
 }
 

@@ -107,3 +107,28 @@ func TestBackpressureOfAnEncryptedConnection(t *testing.T) {
 		s.checkOrder(t)
 	})
 }
+
+// A peer that asks for answers and does not read them is not answered for ever.
+func TestCiphertextThatThePeerCausesIsBounded(t *testing.T) {
+	server, client := tlsConfigs(tls.VersionTLS13)
+	g := start(t, Config{})
+	s := newScripted()
+	peer := serveTLS(t, g, nil, s, server, client)
+	fill(t, &s.Conn)
+	s.Lock()
+	answers := 0
+	for ; answers < 1<<20; answers++ {
+		if _, err := s.tls.Write(make([]byte, 32)); err != nil {
+			wantErr(t, err, errAnswersUnread)
+			break
+		}
+	}
+	_, _, sealed := s.HeldTLSLocked()
+	s.Unlock()
+	if sealed > 2*maxAnswers || answers == 0 {
+		t.Errorf("%d answers wait in %d bytes", answers, sealed)
+	}
+	s.Close(CloseNow)
+	receive(t, s.closed)
+	_ = peer.Close()
+}

@@ -18,22 +18,24 @@ var pages = http.FileServer(http.Dir("testdata/interop"))
 // A page of Server.HTTP opens WebSockets to the same port.
 func TestInteropServeBrowser(t *testing.T) {
 	b := startBrowser(t)
-	eachCase(t, deflateCases, func(t *testing.T, c deflateCase, agreed bool) {
-		addr, ends := interopServer(t, c.compression, agreed)
-		b.show("http://" + addr + "/browser.html")
+	eachCase(t, allCases, func(t *testing.T, c deflateCase, agreed bool) {
+		id := c.identity(t)
+		addr, ends := interopServer(t, c.compression, agreed, id)
+		b.show(id.scheme("http") + addr + "/browser.html")
+		config := scriptConfig(t, id.scheme("ws")+addr, agreed, id)
 		for _, name := range []string{
 			"echo", "fragments in", "pong", "subprotocol", "server closes", "server drops", "many",
 		} {
 			t.Run(name, func(t *testing.T) {
-				o := evaluate[outcome](b, "outcome(config, '"+name+"')", scriptConfig("ws://"+addr))
+				o := evaluate[outcome](b, "outcome(config, '"+name+"')", config)
 				o.check(t, name, ends)
 			})
 		}
 	})
-	addr, ends := interopServer(t, nil, false)
+	addr, ends := interopServer(t, nil, false, nil)
 	b.show("http://" + addr + "/browser.html")
 	t.Run("leaving the page closes with 1001", func(t *testing.T) {
-		if state := evaluate[int](b, "linger(config)", scriptConfig("ws://"+addr)); state != 1 {
+		if state := evaluate[int](b, "linger(config)", scriptConfig(t, "ws://"+addr, false, nil)); state != 1 {
 			t.Fatalf("readyState %d, want OPEN", state)
 		}
 		b.show("about:blank")
@@ -47,7 +49,7 @@ func TestInteropServeBrowser(t *testing.T) {
 // H08: the page of another origin, and one whose origin is null.
 func TestInteropForeignPageIsRefused(t *testing.T) {
 	b := startBrowser(t)
-	addr, ends := interopServer(t, nil, false)
+	addr, ends := interopServer(t, nil, false, nil)
 	foreign := httptest.NewServer(pages)
 	t.Cleanup(foreign.Close)
 	sandboxed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -59,7 +61,7 @@ func TestInteropForeignPageIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b.show(page + "/browser.html")
 			const want = "1 error, 1006, clean false"
-			if got := evaluate[string](b, "refusal(config)", scriptConfig("ws://"+addr)); got != want {
+			if got := evaluate[string](b, "refusal(config)", scriptConfig(t, "ws://"+addr, false, nil)); got != want {
 				t.Errorf("got %s; want %s", got, want)
 			}
 			for !strings.Contains(within(t, "403 in the console", b.console), "Unexpected response code: 403") {
@@ -87,6 +89,7 @@ func startBrowser(t *testing.T) *browser {
 	t.Cleanup(cancel)
 	options := append(chromedp.DefaultExecAllocatorOptions[:], // a new profile is among them
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("ignore-certificate-errors", true), // who the server is, other clients check
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-crash-reporter", true), chromedp.Flag("no-proxy-server", true),
 		// A page kept for going back keeps its connections open too.

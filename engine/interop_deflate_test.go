@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
@@ -12,24 +13,38 @@ import (
 type deflateCase struct {
 	name        string
 	compression *engine.Compression
+	secure      bool // wss
 }
 
-// deflateCases compress everything, so that every message of the contract is a
-// test.
-var deflateCases = []deflateCase{
-	{"plain", nil},
-	{"compressed", &engine.Compression{Threshold: 1}},
-	{"takeover", &engine.Compression{Threshold: 1, ServerContextTakeover: true, ClientContextTakeover: true}},
-	{"server window", &engine.Compression{Threshold: 1, ServerContextTakeover: true, ClientContextTakeover: true,
-		ServerMaxWindowBits: 9}},
-	{"both windows", &engine.Compression{Threshold: 1, ServerContextTakeover: true, ClientContextTakeover: true,
-		ServerMaxWindowBits: 10, ClientMaxWindowBits: 9}},
-	{"smallest windows", &engine.Compression{Threshold: 1, ServerContextTakeover: true, ClientContextTakeover: true,
-		ServerMaxWindowBits: 8, ClientMaxWindowBits: 8}},
+// everyMessage compresses every message of the contract, also those of one
+// letter that inflate to a thousand times their size.
+func everyMessage(takeover bool, serverBits, clientBits int) *engine.Compression {
+	return &engine.Compression{
+		Threshold: 1, MaxRatio: -1,
+		ServerContextTakeover: takeover, ClientContextTakeover: takeover,
+		ServerMaxWindowBits: serverBits, ClientMaxWindowBits: clientBits,
+	}
 }
+
+var deflateCases = []deflateCase{
+	{"plain", nil, false},
+	{"compressed", everyMessage(false, 0, 0), false},
+	{"takeover", everyMessage(true, 0, 0), false},
+	{"server window", everyMessage(true, 9, 0), false},
+	{"both windows", everyMessage(true, 10, 9), false},
+	{"smallest windows", everyMessage(true, 8, 8), false},
+}
+
+// secureCases are those over TLS, for peers that speak it by themselves.
+var secureCases = []deflateCase{
+	{"TLS", nil, true},
+	{"takeover over TLS", everyMessage(true, 0, 0), true},
+}
+
+var allCases = slices.Concat(deflateCases, secureCases)
 
 // zlibCases are those for a peer that fails when zlib refuses a window of 8 bits.
-var zlibCases = deflateCases[:len(deflateCases)-1]
+var zlibCases = slices.Concat(deflateCases[:len(deflateCases)-1], secureCases)
 
 // eachCase runs test for each case. agrees says whether a peer that knows all of
 // RFC 7692 agrees on compression.

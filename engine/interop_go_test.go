@@ -76,7 +76,7 @@ func TestInteropDialToGo(t *testing.T) {
 					wantRefusedExtension(t, "ws://"+addr+"/echo", c.compression)
 					return
 				}
-				testDial(t, &foreignServer{addr, ends, c.compression, agreed})
+				testDial(t, &foreignServer{addr, ends, c.compression, agreed, nil})
 			})
 		})
 	}
@@ -141,7 +141,7 @@ func TestInteropServeGo(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			eachCase(t, deflateCases, func(t *testing.T, c deflateCase, _ bool) {
 				agreed := slices.Contains(p.dials, c.name)
-				addr, ends := interopServer(t, c.compression, agreed)
+				addr, ends := interopServer(t, c.compression, agreed, nil)
 				testServer(t, &goClient{p, "ws://" + addr, ends})
 			})
 		})

@@ -2,31 +2,63 @@ package engine_test
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 )
 
 // How engine.Server and engine.Dial get on with Node's ws.
-func TestInteropDialToNodeWS(t *testing.T) { nodeWS(t).testServer(t, deflateCases) }
-func TestInteropServeNodeWS(t *testing.T)  { nodeWS(t).testClient(t, deflateCases) }
+func TestInteropDialToNodeWS(t *testing.T) { nodeWS(t).testServer(t, allCases) }
+func TestInteropServeNodeWS(t *testing.T)  { nodeWS(t).testClient(t, allCases) }
 
 // How they get on with Python's websockets.
 func TestInteropDialToPythonWebsockets(t *testing.T) { pythonWebsockets(t).testServer(t, zlibCases) }
 func TestInteropServePythonWebsockets(t *testing.T)  { pythonWebsockets(t).testClient(t, zlibCases) }
 
-// scriptConfig is what the scripts have to know of the contract.
-func scriptConfig(url string) map[string]any {
-	return map[string]any{
+// scriptConfig is what the scripts have to know of the contract. agreed says
+// whether compression is agreed. id is who serves, nil without TLS.
+func scriptConfig(t *testing.T, url string, agreed bool, id *identity) map[string]any {
+	config := map[string]any{
 		"url": url, "largest": largest, "subprotocol": subprotocol, "lengths": lengthBorders,
 		"unicode": unicodeText, "payload": pingedPayload, "byeCode": byeCode, "byeReason": byeReason,
-		"leaveCode": leaveCode, "leaveReason": leaveReason,
+		"leaveCode": leaveCode, "leaveReason": leaveReason, "agreed": agreed,
 	}
+	if id == nil {
+		return config
+	}
+	config["serverName"] = testName
+	for name, content := range map[string][]byte{"certFile": id.certPEM, "keyFile": id.keyPEM} {
+		file := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		config[name] = file
+	}
+	return config
+}
+
+// identity is who serves in this case, nil without TLS.
+func (c *deflateCase) identity(t *testing.T) *identity {
+	if !c.secure {
+		return nil
+	}
+	return newIdentity(t, "server")
+}
+
+// scheme is how addresses of id are written.
+func (id *identity) scheme(web string) string {
+	if id != nil {
+		web += "s"
+	}
+	return web + "://"
 }
 
 // testServer proves engine.Dial against the script's server.
 func (s script) testServer(t *testing.T, cases []deflateCase) {
 	eachCase(t, cases, func(t *testing.T, c deflateCase, agreed bool) {
-		lines := s.start(t, "serve", scriptConfig(""))
+		id := c.identity(t)
+		lines := s.start(t, "serve", scriptConfig(t, "", agreed, id))
 		var ready struct{ Address string }
 		decode(t, within(t, "the server's address", lines), &ready)
 		ends := make(chan closeReport, 256)
@@ -39,15 +71,16 @@ func (s script) testServer(t *testing.T, cases []deflateCase) {
 				}
 			}
 		}()
-		testDial(t, &foreignServer{ready.Address, ends, c.compression, agreed})
+		testDial(t, &foreignServer{ready.Address, ends, c.compression, agreed, id})
 	})
 }
 
 // testClient proves engine.Server against the script's client.
 func (s script) testClient(t *testing.T, cases []deflateCase) {
 	eachCase(t, cases, func(t *testing.T, c deflateCase, agreed bool) {
-		addr, ends := interopServer(t, c.compression, agreed)
-		lines := s.start(t, "dial", scriptConfig("ws://"+addr))
+		id := c.identity(t)
+		addr, ends := interopServer(t, c.compression, agreed, id)
+		lines := s.start(t, "dial", scriptConfig(t, id.scheme("ws")+addr, agreed, id))
 		for _, name := range []string{
 			"echo", "fragments in", "fragments out", "ping", "pong", "large", "subprotocol",
 			"server closes", "server drops", "client drops", "many",

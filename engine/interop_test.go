@@ -3,6 +3,7 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -47,10 +48,11 @@ const (
 var lengthBorders = []int{0, 1, 125, 126, 127, 65535, 65536, 1 << 20}
 
 // interopServer starts the engine's side of the contract. agreed says whether its
-// clients agree on compression. ends has room for every connection of a test.
-func interopServer(t *testing.T, compression *engine.Compression, agreed bool) (addr string, ends chan closeReport) {
+// clients agree on compression. id is who it is, nil for no TLS. ends has room
+// for every connection of a test.
+func interopServer(t *testing.T, compression *engine.Compression, agreed bool, id *identity) (addr string, ends chan closeReport) {
 	ends = make(chan closeReport, 256)
-	addr = listen(t, &engine.Server{
+	srv := &engine.Server{
 		HTTP:         pages,
 		Subprotocols: []string{subprotocol},
 		Compression:  compression,
@@ -65,8 +67,11 @@ func interopServer(t *testing.T, compression *engine.Compression, agreed bool) (
 			})
 			serveContract(ws, path)
 		},
-	})
-	return addr, ends
+	}
+	if id != nil {
+		return listenTLS(t, srv, id), ends
+	}
+	return listen(t, srv), ends
 }
 
 func serveContract(ws *engine.WebSocket, path string) {
@@ -132,6 +137,7 @@ type foreignServer struct {
 	ends        <-chan closeReport
 	compression *engine.Compression // to offer
 	agreed      bool                // whether it agrees
+	id          *identity           // who it has to be; nil: no TLS
 }
 
 // dialed is an engine.WebSocket and what it received.
@@ -147,7 +153,12 @@ func (s *foreignServer) dial(t *testing.T, path string) *dialed {
 	d := &dialed{messages: make(chan message, 256), pongs: make(chan string, 16), closed: make(chan closeReport, 1)}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	ws, err := engine.Dial(ctx, "ws://"+s.addr+path, &engine.DialOptions{
+	url, config := "ws://"+s.addr+path, (*tls.Config)(nil)
+	if s.id != nil {
+		url, config = "wss://"+s.addr+path, s.id.client()
+	}
+	ws, err := engine.Dial(ctx, url, &engine.DialOptions{
+		TLS:          config,
 		Subprotocols: []string{"chat.v9", subprotocol},
 		Compression:  s.compression,
 		Limits:       engine.Limits{MaxMessage: largest},

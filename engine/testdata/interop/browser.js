@@ -60,6 +60,7 @@ function same(got, want) {
 async function connect(config, path) {
   const client = new Client(config, path);
   check(await Promise.race([client.opened, client.closed.then(() => false)]), 'refused');
+  same(client.ws.extensions.startsWith('permessage-deflate'), config.agreed);
   return client;
 }
 

@@ -5,6 +5,9 @@
 'use strict';
 
 const assert = require('assert');
+const fs = require('fs');
+const http = require('http');
+const https = require('https');
 const WebSocket = require('../npm/node_modules/ws');
 
 const config = JSON.parse(process.argv[3]);
@@ -22,15 +25,19 @@ function sendThirds(ws, data, binary) {
   ws.send(c, { binary, fin: true });
 }
 
+const pem = (file) => fs.readFileSync(file);
+
 function serve() {
+  const carrier = config.certFile
+    ? https.createServer({ cert: pem(config.certFile), key: pem(config.keyFile) })
+    : http.createServer();
   const server = new WebSocket.Server({
-    host: '127.0.0.1',
-    port: 0,
+    server: carrier,
     maxPayload: config.largest,
     perMessageDeflate: true,
     handleProtocols: (offered) => (offered.has(config.subprotocol) ? config.subprotocol : false),
   });
-  server.on('listening', () => print({ address: `127.0.0.1:${server.address().port}` }));
+  carrier.listen(0, '127.0.0.1', () => print({ address: `127.0.0.1:${carrier.address().port}` }));
   server.on('connection', (ws, request) => {
     const path = request.url;
     ws.on('close', (code, reason) => print({ path, code, reason: reason.toString() }));
@@ -53,7 +60,10 @@ class Client {
     this.path = path;
     this.arrived = [];
     this.waiting = [];
-    this.ws = new WebSocket(config.url + path, ['chat.v9', config.subprotocol], { maxPayload: config.largest });
+    this.ws = new WebSocket(config.url + path, ['chat.v9', config.subprotocol], {
+      maxPayload: config.largest,
+      ...(config.certFile && { ca: pem(config.certFile), servername: config.serverName }),
+    });
     this.opened = new Promise((resolve, reject) => {
       this.ws.on('open', resolve);
       this.ws.on('error', reject);
@@ -93,6 +103,7 @@ class Client {
 async function connect(path) {
   const client = new Client(path);
   await client.opened;
+  assert.strictEqual(client.ws.extensions.startsWith('permessage-deflate'), config.agreed);
   return client;
 }
 

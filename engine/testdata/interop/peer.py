@@ -6,6 +6,7 @@
 
 import asyncio
 import json
+import ssl
 import sys
 import traceback
 
@@ -16,6 +17,17 @@ config = json.loads(sys.argv[2])
 
 def say(value):
     print(json.dumps(value), flush=True)
+
+
+def secure(side):
+    """The TLS of one side, None without."""
+    if "certFile" not in config:
+        return None
+    if side == "serve":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(config["certFile"], config["keyFile"])
+        return context
+    return ssl.create_default_context(cafile=config["certFile"])
 
 
 def thirds(data):
@@ -53,6 +65,7 @@ async def serve():
         answer,
         "127.0.0.1",
         0,
+        ssl=secure("serve"),
         subprotocols=[config["subprotocol"]],
         max_size=config["largest"],
     ) as server:
@@ -62,8 +75,10 @@ async def serve():
 
 
 def connect(path):
+    tls = {"ssl": secure("dial"), "server_hostname": config["serverName"]} if "certFile" in config else {}
     return websockets.connect(
         config["url"] + path,
+        **tls,
         subprotocols=["chat.v9", config["subprotocol"]],
         max_size=config["largest"],
     )

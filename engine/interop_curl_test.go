@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/netip"
 	"os/exec"
 	"slices"
 	"strings"
@@ -67,8 +68,9 @@ func TestInteropCurlUpgradesByHand(t *testing.T) {
 	c.wantMessage(engine.Text, unicodeText)
 }
 
-// Over TLS and over a unix socket, curl gets the page and the upgrade.
-func TestInteropCurlOverTLSAndUnixSocket(t *testing.T) {
+// Over TLS, over a unix socket and as a proxy, curl gets the page and the
+// upgrade.
+func TestInteropCurlByEveryWay(t *testing.T) {
 	id := newIdentity(t, "server")
 	srv := &engine.Server{
 		HTTP: http.HandlerFunc(page),
@@ -79,10 +81,15 @@ func TestInteropCurlOverTLSAndUnixSocket(t *testing.T) {
 	path := socketPath(t)
 	listenWith(t, srv, "unix:"+path, engine.ListenOptions{})
 	wss := listenTLS(t, srv, id)
+	proxies := &engine.ProxyProtocol{Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	behind := listenWith(t, srv, "127.0.0.1:0", engine.ListenOptions{ProxyProtocol: proxies})
+	wssBehind := listenWith(t, srv, "127.0.0.1:0", engine.ListenOptions{ProxyProtocol: proxies, TLS: id.server()})
 	for name, args := range map[string][]string{
 		"TLS":         {"-k", "https://" + wss + "/page"},
 		"TLS 1.2":     {"-k", "--tls-max", "1.2", "https://" + wss + "/page"},
 		"unix socket": {"--unix-socket", path, "http://local/page"},
+		"proxy":       {"--haproxy-protocol", "http://" + behind + "/page"},
+		"TLS, proxy":  {"-k", "--haproxy-protocol", "https://" + wssBehind + "/page"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if out, err := curl(t, args...).CombinedOutput(); err != nil || string(out) != `GET /page ""` {

@@ -39,8 +39,9 @@ func (o *compressionOptions) add(flags *pflag.FlagSet) {
 }
 
 // engine is what the flags mean to the engine. Messages of threshold bytes are
-// compressed; 0 is the engine's default.
-func (o *compressionOptions) engine(threshold int) (*engine.Compression, error) {
+// compressed; 0 is the engine's default. If maxMessage is a limit, it alone
+// bounds what inflates, however much it repeats itself.
+func (o *compressionOptions) engine(threshold int, maxMessage int64) (*engine.Compression, error) {
 	if o.kind == compressionOff {
 		if o.serverBits != 0 || o.clientBits != 0 {
 			return nil, usagef("--server-window-bits and --client-window-bits are for --compression on or takeover")
@@ -48,12 +49,17 @@ func (o *compressionOptions) engine(threshold int) (*engine.Compression, error) 
 		return nil, nil
 	}
 	takeover := o.kind == compressionTakeover
+	maxRatio := -1
+	if maxMessage == 0 {
+		maxRatio = 0 // the engine's default
+	}
 	return &engine.Compression{
 		ServerContextTakeover: takeover,
 		ClientContextTakeover: takeover,
 		ServerMaxWindowBits:   o.serverBits,
 		ClientMaxWindowBits:   o.clientBits,
 		Threshold:             threshold,
+		MaxRatio:              maxRatio,
 	}, nil
 }
 

@@ -33,7 +33,7 @@ func (o *dialOptions) engineOptions(stderr io.Writer) (*engine.DialOptions, erro
 		}
 		header.Add(name, strings.TrimSpace(text))
 	}
-	compression, err := o.compression.engine(1) // of lines, few are longer than the default
+	compression, err := o.compression.engine(1, o.maxMessage) // few lines are as long as the default
 	if err != nil {
 		return nil, err
 	}

@@ -209,17 +209,7 @@ func TestSecondInterruptEndsDialAtOnce(t *testing.T) { // L02
 	p := start(t, silence(t), nil, "dial", url)
 	p.err.await(t, "connected")
 	p.signal(t, os.Interrupt)
-	late := time.After(patience)
-	for ended := false; !ended; { // the program says nothing when the first one arrives
-		select {
-		case <-p.exited:
-			ended = true
-		case <-late:
-			t.Fatal("the program goes on")
-		case <-time.After(20 * time.Millisecond):
-			_ = p.cmd.Process.Signal(os.Interrupt) // gone meanwhile: that is wanted
-		}
-	}
+	p.signalUntilExit(t, os.Interrupt)
 	if status := p.wait(t); !status.Signaled() || status.Signal() != syscall.SIGINT {
 		t.Errorf("ended with %#x, want by the signal; stderr %s", status, &p.err)
 	}

@@ -121,3 +121,18 @@ func TestCompressionIsWhatBothSidesWant(t *testing.T) {
 		}
 	}
 }
+
+func TestMaxMessageBoundsWhatInflates(t *testing.T) {
+	line := strings.Repeat("x", 1<<20) // a thousandth of it, compressed
+	for _, k := range []struct {
+		limit string
+		code  int
+	}{{"1MiB", exitOK}, {"1000KiB", exitClosed}, {"0", exitClosed}} {
+		s := startEcho(t, "--compression", "on", "--max-message", k.limit)
+		got := command(t, line+"\n", nil, "dial", s.url("/"), "--compression", "on", "--count", "1")
+		if got.code != k.code || (got.out == line+"\n") != (k.code == exitOK) ||
+			strings.Contains(got.err, "closed: 1009") != (k.code == exitClosed) {
+			t.Errorf("--max-message %s: exit code %d, %d bytes, stderr %s", k.limit, got.code, len(got.out), got.err)
+		}
+	}
+}

@@ -146,7 +146,7 @@ func (o *echoOptions) server(log *slog.Logger) (*engine.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	compression, err := o.compression.engine(0)
+	compression, err := o.compression.engine(0, o.maxMessage)
 	if err != nil {
 		return nil, err
 	}

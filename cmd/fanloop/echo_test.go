@@ -182,7 +182,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) { // L02
 	if _, err := io.ReadFull(stuck, frame); err != nil || frame[0] != 0x88 { // a close frame, never answered
 		t.Fatalf("%x, %v; want a close frame", frame, err)
 	}
-	s.signal(t, syscall.SIGTERM)
+	s.signalUntilExit(t, syscall.SIGTERM)
 	if status := s.wait(t); !status.Signaled() || status.Signal() != syscall.SIGTERM {
 		t.Errorf("ended with %#x, want by the signal; stderr %s", status, &s.err)
 	}

@@ -141,6 +141,23 @@ func (p *process) signal(t *testing.T, sig os.Signal) {
 	}
 }
 
+// signalUntilExit sends sig again and again: the program says nothing when the
+// signal before has arrived.
+func (p *process) signalUntilExit(t *testing.T, sig os.Signal) {
+	t.Helper()
+	late := time.After(patience)
+	for {
+		_ = p.cmd.Process.Signal(sig) // gone meanwhile: that is wanted
+		select {
+		case <-p.exited:
+			return
+		case <-late:
+			t.Fatal("the program goes on")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 // wait returns how the program ended.
 func (p *process) wait(t *testing.T) syscall.WaitStatus {
 	t.Helper()

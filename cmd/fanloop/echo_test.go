@@ -148,7 +148,7 @@ func TestUsr1LogsWhatIsInUseAndGoesOn(t *testing.T) {
 	if _, err := os.Stat("/proc/self/statm"); err == nil {
 		want += ` rss_bytes=[1-9]\d*`
 	}
-	if !regexp.MustCompile(want + ` goroutines=[1-9]`).MatchString(log) {
+	if !regexp.MustCompile(want + ` ledger_bytes=[1-9]\d* takeover_bytes=0 goroutines=[1-9]`).MatchString(log) {
 		t.Errorf("logged: %s", log)
 	}
 	if err := ws.WriteMessage(websocket.TextMessage, []byte("still there")); err != nil {

@@ -49,7 +49,7 @@ func TestDeflateBombIsRefusedWithinTheLimits(t *testing.T) {
 		limit InflateLimit
 		want  error
 	}{
-		{"defaults", InflateLimit{}, ErrInflateRatio},
+		{"defaults", InflateLimit{}, ErrMessageTooBig},
 		{"by size", InflateLimit{MaxRatio: -1}, ErrMessageTooBig},
 		{"large limit", InflateLimit{MaxMessage: 64 << 20}, ErrInflateRatio},
 		{"large limit, by size", InflateLimit{MaxMessage: 64 << 20, MaxRatio: -1}, ErrMessageTooBig},

@@ -16,13 +16,15 @@ type InflateLimit struct {
 	// negative value means no limit.
 	MaxMessage int64
 	// MaxRatio is the most bytes one compressed byte may become, on the average
-	// of what was read so far. It is looked at once more than 64 KiB came out. 0
-	// means 200, a negative value means no limit.
+	// of what was read so far. It is looked at once more than 1 MiB came out: what
+	// is shorter may be honest zeros or blanks. 0 means 200, a negative value means
+	// no limit.
 	MaxRatio int
 }
 
 const (
 	defaultMaxRatio = 200
+	ratioFrom       = 1 << 20 // bytes of a message that MaxRatio does not look at
 	minScratch      = 4 << 10
 	maxScratch      = 64 << 10
 	maxWindow       = 1 << MaxWindowBits
@@ -173,7 +175,7 @@ func (f *Inflater) count(limit InflateLimit) (size int64, fault *ProtocolError) 
 		switch {
 		case size > limit.MaxMessage:
 			return 0, ErrMessageTooBig
-		case size > maxScratch && size > int64(min(f.source.at, len(f.source.p)))*int64(limit.MaxRatio):
+		case size > ratioFrom && size > int64(min(f.source.at, len(f.source.p)))*int64(limit.MaxRatio):
 			return 0, ErrInflateRatio
 		}
 	}

@@ -286,33 +286,33 @@ func TestInflatedMessageMayReachTheLimitButNotPassIt(t *testing.T) {
 	}
 }
 
-func TestRatioIsLookedAtBeyond64KiB(t *testing.T) {
+func TestRatioIsLookedAtBeyond1MiB(t *testing.T) {
 	f := NewInflater()
 	for _, tt := range []struct {
 		size, ratio int
 		want        error
 	}{
-		{maxScratch, 2, nil},
-		{maxScratch + 1, 2, ErrInflateRatio},
-		{maxScratch + 1, 0, ErrInflateRatio},
-		{maxScratch + 1, -1, nil},
+		{ratioFrom, 2, nil},
+		{ratioFrom + 1, 2, ErrInflateRatio},
+		{ratioFrom + 1, 0, ErrInflateRatio},
+		{ratioFrom + 1, -1, nil},
 	} {
 		p := stockDeflate(make([]byte, tt.size), 9, nil)
-		if _, err := f.Inflate(p, nil, InflateLimit{MaxRatio: tt.ratio}); !errors.Is(err, tt.want) {
+		if _, err := f.Inflate(p, nil, InflateLimit{MaxMessage: -1, MaxRatio: tt.ratio}); !errors.Is(err, tt.want) {
 			t.Errorf("%d bytes of %d with ratio %d: %v, want %v", tt.size, len(p), tt.ratio, err, tt.want)
 		}
 	}
-	message := append(chat(rand.New(rand.NewPCG(9, 1)), 50_000), make([]byte, 50_000)...)
+	message := append(chat(rand.New(rand.NewPCG(9, 1)), 600_000), make([]byte, 600_000)...)
 	p := stockDeflate(message, 9, nil)
-	late := append(chat(rand.New(rand.NewPCG(9, 1)), 98_500), make([]byte, 30_000)...)
-	if _, err := f.Inflate(stockDeflate(late, 9, nil), nil, InflateLimit{MaxRatio: 4}); !errors.Is(err, ErrInflateRatio) {
+	late := append(chat(rand.New(rand.NewPCG(9, 1)), 1_040_000), make([]byte, 30_000)...)
+	if _, err := f.Inflate(stockDeflate(late, 9, nil), nil, InflateLimit{MaxMessage: -1, MaxRatio: 4}); !errors.Is(err, ErrInflateRatio) {
 		t.Errorf("zeros at the end: %v", err)
 	}
 	exact := len(message)/len(p) + 1
-	if _, err := f.Inflate(p, nil, InflateLimit{MaxRatio: exact}); err != nil {
+	if _, err := f.Inflate(p, nil, InflateLimit{MaxMessage: -1, MaxRatio: exact}); err != nil {
 		t.Errorf("%d bytes of %d with ratio %d: %v", len(message), len(p), exact, err)
 	}
-	if _, err := f.Inflate(p, nil, InflateLimit{MaxRatio: exact - 1}); !errors.Is(err, ErrInflateRatio) {
+	if _, err := f.Inflate(p, nil, InflateLimit{MaxMessage: -1, MaxRatio: exact - 1}); !errors.Is(err, ErrInflateRatio) {
 		t.Errorf("%d bytes of %d with ratio %d: %v", len(message), len(p), exact-1, err)
 	}
 }
@@ -374,7 +374,7 @@ func FuzzInflate(f *testing.F) {
 	rng := rand.New(rand.NewPCG(13, 14))
 	f.Add(unhex("f2 48 cd c9 c9 07 00"), []byte(nil), uint32(0))
 	f.Add(unhex("f3 48 cd c9 c9 07 00 f2 00 11 00 00"), []byte("Hello"), uint32(5))
-	f.Add(bomb(4 << 20)[:200], []byte(nil), uint32(70_000))
+	f.Add(bomb(16 << 20)[:3000], []byte(nil), uint32(2_000_000))
 	for level := -2; level <= 9; level++ {
 		context := chat(rng, 200)
 		f.Add(stockDeflate(chat(rng, 400), level, context), context, uint32(390+level))
@@ -384,7 +384,7 @@ func FuzzInflate(f *testing.F) {
 		if len(p) < 500 { // at most 1 MiB comes out
 			checkInflate(t, inflater, p, context)
 		}
-		if limit %= 200_000; limit == 0 {
+		if limit %= 3 << 20; limit == 0 {
 			return
 		}
 		window := NewWindow(MaxWindowBits)
@@ -394,11 +394,11 @@ func FuzzInflate(f *testing.F) {
 		window.add(context)
 		got, err := inflater.Inflate(p, window, InflateLimit{MaxMessage: int64(limit), MaxRatio: 10})
 		switch {
-		case len(got) > int(limit) || len(got) > maxScratch && len(got) > 10*len(p):
+		case len(got) > int(limit) || len(got) > ratioFrom && len(got) > 10*len(p):
 			t.Fatalf("%d bytes from %d with limit %d", len(got), len(p), limit)
 		case wholeErr == nil && err == nil && !bytes.Equal(got, whole):
 			t.Fatal("the limits changed the message")
-		case wholeErr == nil && err != nil && len(whole) <= maxScratch && len(whole) <= int(limit):
+		case wholeErr == nil && err != nil && len(whole) <= ratioFrom && len(whole) <= int(limit):
 			t.Fatalf("%d bytes within limit %d: %v", len(whole), limit, err)
 		}
 	})

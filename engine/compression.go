@@ -47,7 +47,7 @@ type Compression struct {
 	Memory int
 
 	// MaxRatio is how many times its compressed size a received message of more
-	// than 64 KiB may have, looked at while it inflates, as Limits.MaxMessage is.
+	// than 1 MiB may have, looked at while it inflates, as Limits.MaxMessage is.
 	// Default: 200, which no text comes near but one of blanks; off if negative.
 	// The refusal is 1009.
 	MaxRatio int

@@ -455,11 +455,15 @@ func TestCompressedEchoAllocatesNothing(t *testing.T) {
 				}
 			}
 			exchange(200)
-			_, before := allocated()
-			exchange(rounds)
-			_, after := allocated()
-			if n := after - before; n > rounds/100 {
-				t.Errorf("%d objects were allocated in %d rounds, want none", n, rounds)
+			least := uint64(math.MaxUint64) // a collection empties the pools, and the runtime allocates too
+			for range 5 {
+				_, before := allocated()
+				exchange(rounds / 5)
+				_, after := allocated()
+				least = min(least, after-before)
+			}
+			if least > rounds/500 {
+				t.Errorf("%d objects were allocated in %d rounds, want none", least, rounds/5)
 			}
 		})
 	}

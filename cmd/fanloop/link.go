@@ -41,14 +41,16 @@ func (l *link) disconnected() *engine.WebSocket {
 }
 
 // send sends a message once there is a connection with room for it; false if
-// none comes any more. drained tells that there may be room.
+// none comes any more, or it cannot be sent. drained tells that there may be room.
 func (l *link) send(op engine.OpCode, message []byte, drained <-chan struct{}) bool {
 	for {
 		l.mu.Lock()
 		ws, next := l.ws, l.next
 		l.mu.Unlock()
-		if ws != nil && awaitRoom(ws, drained) && ws.Send(op, message) == nil {
-			return true
+		if ws != nil && awaitRoom(ws, drained) {
+			if err := ws.Send(op, message); err != engine.ErrClosed {
+				return err == nil
+			}
 		}
 		select {
 		case <-next:

@@ -163,12 +163,21 @@ func TestDialDoesNotReconnectWhereThatWouldNotHelp(t *testing.T) {
 }
 
 func TestInterruptEndsTheWaitForAConnection(t *testing.T) {
-	address := closedPort(t)
-	p := start(t, silence(t), nil, "dial", address, "--reconnect")
-	p.err.await(t, "next attempt in ")
-	p.signal(t, syscall.SIGINT)
-	status := p.wait(t)
-	if want := "fanloop: there was no connection at the end\n"; status.ExitStatus() != exitFailed || !strings.HasSuffix(p.err.String(), want) {
-		t.Errorf("exit status %d, stderr %q, want %q at the end", status.ExitStatus(), &p.err, want)
+	wantEnd := func(p *process) {
+		t.Helper()
+		p.err.await(t, "next attempt in ")
+		p.signal(t, syscall.SIGINT)
+		status := p.wait(t)
+		if want := "fanloop: there was no connection at the end\n"; status.ExitStatus() != exitFailed || !strings.HasSuffix(p.err.String(), want) {
+			t.Errorf("exit status %d, stderr %q, want %q at the end", status.ExitStatus(), &p.err, want)
+		}
 	}
+	wantEnd(start(t, silence(t), nil, "dial", closedPort(t), "--reconnect"))
+	s := startEcho(t)
+	p := start(t, silence(t), nil, "dial", s.url("/"), "--reconnect")
+	p.err.await(t, "connected")
+	s.signal(t, syscall.SIGTERM)
+	s.wait(t)
+	p.err.await(t, "nothing listens there")
+	wantEnd(p)
 }

@@ -78,7 +78,7 @@ func TestCertificateOfTheFilesIsServedAndReadAgainWhenTheyChange(t *testing.T) {
 		}
 		return err == nil
 	})
-	s.err.await(t, "the certificate was renewed")
+	s.err.await(t, `level=INFO msg="engine: the certificate was renewed"`)
 }
 
 func TestSelfSignedCertificateIsTheOneOfTheFingerprint(t *testing.T) {

@@ -123,11 +123,11 @@ func TestCompressionIsWhatBothSidesWant(t *testing.T) {
 }
 
 func TestMaxMessageBoundsWhatInflates(t *testing.T) {
-	line := strings.Repeat("x", 1<<20) // a thousandth of it, compressed
+	line := strings.Repeat("x", 4<<20) // a thousandth of it, compressed
 	for _, k := range []struct {
 		limit string
 		code  int
-	}{{"1MiB", exitOK}, {"1000KiB", exitClosed}, {"0", exitClosed}} {
+	}{{"4MiB", exitOK}, {"4095KiB", exitClosed}, {"0", exitClosed}} {
 		s := startEcho(t, "--compression", "on", "--max-message", k.limit)
 		got := command(t, line+"\n", nil, "dial", s.url("/"), "--compression", "on", "--count", "1")
 		if got.code != k.code || (got.out == line+"\n") != (k.code == exitOK) ||

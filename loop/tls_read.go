@@ -82,7 +82,9 @@ func (c *Conn) enterSealed() (f flags, full bool) {
 	defer c.mu.Unlock()
 	f = c.flags
 	c.flags |= corked
-	return f, c.tls.fullLocked()
+	t := c.tls
+	late := f&closing == 0 && t.handshake == nil && (t.unread || t.end != nil) // what is kept goes first
+	return f, late || t.fullLocked()
 }
 
 // resumeSealed delivers what was received while it could not be. Loop only,
@@ -159,6 +161,7 @@ func (t *tlsLayer) joinLocked(fresh []byte) []byte {
 	k := len(t.kept.b)
 	switch {
 	case k == 0:
+		t.releaseKept()
 		return fresh
 	case len(fresh) == 0:
 		return t.kept.b
@@ -209,25 +212,64 @@ func (t *tlsLayer) openLocked(src, dst []byte) (n int, err error) {
 }
 
 func (t *tlsLayer) readRecordsLocked(src, dst []byte) (n int, err error) {
-	raw := t.lend(src)
-	for err == nil && (t.unread || raw == nil || wholeRecord(raw.Bytes())) {
-		t.unread = len(dst)-n < maxPlaintext
-		if t.unread {
+	raw := t.lender()
+	if raw == nil {
+		return t.readOwnLocked(src, dst)
+	}
+	defer t.takeBackLocked(raw)
+	for err == nil && (t.unread || wholeRecord(src)) {
+		if t.unread = len(dst)-n < maxPlaintext; t.unread {
 			break
 		}
-		before := 0
-		if raw != nil {
-			before = raw.Len()
+		record := src[:recordSize(src)]
+		if t.holdsPlaintext() { // of its own, from before it came to the loop
+			record = nil
+		}
+		*raw = *bytes.NewBuffer(record[:len(record):len(record)])
+		var m int
+		m, err = t.conn.Read(dst[n:])
+		switch {
+		case t.holdsPlaintext():
+			lending.Store(false)
+			return 0, errHoldsLent
+		case err == errNoInput && len(record) > 0 && raw.Len() == len(record): // it does not look at what is lent
+			lending.Store(false)
+			*raw = bytes.Buffer{}
+			m, err = t.readOwnLocked(src, dst[n:])
+			return n + m, err
+		case err == errNoInput && len(record) > 0: // of a message without data
+			err = nil
+		}
+		n += m
+		src = src[len(record):]
+	}
+	t.keepLocked(src)
+	return n, err
+}
+
+// readOwnLocked is readRecordsLocked for a tls.Conn that reads by itself.
+func (t *tlsLayer) readOwnLocked(src, dst []byte) (n int, err error) {
+	t.in = src
+	for err == nil {
+		if t.unread = len(dst)-n < maxPlaintext; t.unread {
+			break
 		}
 		var m int
 		m, err = t.conn.Read(dst[n:])
 		n += m
-		if raw != nil && err == errNoInput && raw.Len() == before && wholeRecord(raw.Bytes()) {
-			raw, err = t.stopLending(raw), nil
-		}
 	}
-	t.takeBackLocked(raw)
+	t.keepLocked(t.in)
+	t.in = nil
 	return n, err
+}
+
+// recordSize is the size of the record at the front of b, as far as it is there;
+// 0 if it is not whole.
+func recordSize(b []byte) int {
+	if !wholeRecord(b) {
+		return 0
+	}
+	return min(len(b), recordHeader+int(b[3])<<8+int(b[4]))
 }
 
 // wholeRecord says whether b begins with a record that is all there, or one that

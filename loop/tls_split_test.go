@@ -253,3 +253,27 @@ func TestATLSConnThatIgnoresWhatItIsLentReadsByItself(t *testing.T) {
 	s.checkOrder(t)
 	onLoop(t, g.Loops()[0], func() {})
 }
+
+// Between the look at what is kept and the receive, another goroutine may resume
+// reading: what was received before goes first all the same.
+func TestNothingIsReceivedBeforeWhatIsKept(t *testing.T) {
+	eachTLS(t, func(t *testing.T, server, client *tls.Config) {
+		g := start(t, Config{})
+		s := newEcho()
+		peer := serveTLS(t, g, nil, s, server, client)
+		roundTrip(t, peer, "first")
+		onLoop(t, g.Loops()[0], func() {
+			for _, kept := range []bool{false, true} {
+				s.tls.unread = kept
+				if _, full := s.enterSealed(); full != kept {
+					t.Errorf("with records kept %t, receiving stops: %t", kept, full)
+				}
+				s.leave()
+			}
+			s.tls.unread = false
+		})
+		roundTrip(t, peer, "second")
+		s.Close(CloseFlushed)
+		receive(t, s.closed)
+	})
+}

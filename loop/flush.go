@@ -40,6 +40,9 @@ func (c *Conn) keepLocked() {
 // says that nothing is left to queue: all was sent, or the connection broke;
 // otherwise sent counts the bytes of head and body that went.
 func (c *Conn) gatherLocked(head, body []byte) (sent int, done bool) {
+	if c.flags&broken != 0 { // by a flush of what was queued before
+		return 0, true
+	}
 	if c.tls != nil {
 		c.writeSealedLocked(head, body)
 		return 0, true

@@ -231,8 +231,8 @@ func (p *part) refuse(sender *subscription) {
 }
 
 // tellGap sees to it that the subscribers of p hear of refused publishes, before
-// they get anything later. Those that were slow have it from refuse. On the loop,
-// under the fan's lock.
+// they get anything later. Those that are slow have it already: from refuse, or
+// from markSlow. On the loop, under the fan's lock.
 func (f *fan) tellGap(p *part) {
 	if p.gap == 0 {
 		return
@@ -241,10 +241,7 @@ func (f *fan) tellGap(p *part) {
 		if s.backlog != nil || s.member.ws.callbacks.OnGap == nil {
 			continue
 		}
-		f.markSlow(s.member)
-		if s.backlog != nil { // else it is leaving
-			s.backlog.missed += p.gap
-		}
+		f.markSlow(s.member) // what was refused is in its backlog from the start
 	}
 	p.gap = 0
 }

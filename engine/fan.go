@@ -67,7 +67,7 @@ type part struct {
 	bytes    int       // of pending
 	refused  uint64    // publishes since pending was empty
 	upTo     uint64    // number of the last one in flight; owned by the loop
-	gap      uint64    // refused ones behind those in flight; owned by the loop
+	gap      uint64    // refused ones behind those in flight
 }
 
 // message is one publish as a part keeps it.

@@ -199,7 +199,7 @@ func (f *fan) markSlow(m *member) {
 		if s.backlog != nil {
 			continue
 		}
-		b := &backlog{at: int32(len(s.part.slow))}
+		b := &backlog{at: int32(len(s.part.slow)), missed: s.part.gap + s.part.refused}
 		s.backlog = b
 		s.part.slow = append(s.part.slow, s)
 		if m.ws.fragments == 0 && !s.rulesLocked().keeps() {

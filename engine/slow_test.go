@@ -530,3 +530,61 @@ func TestCountsOfAPublishAddUpWhoeverIsSlow(t *testing.T) {
 		t.Errorf("statistics %+v, counts %+v", st, sum)
 	}
 }
+
+// What is refused for everyone, because the loop is behind, is a gap for
+// everyone: for a subscriber of several topics in each, and also if its socket
+// blocks with what is flushed before the gap.
+func TestGapOfRefusedPublishesIsTold(t *testing.T) {
+	type gap struct {
+		topic   string
+		dropped uint64
+	}
+	for name, tt := range map[string]struct{ limit, size, number int }{
+		"the socket takes all": {3000, 1000, 6},
+		"the socket blocks":    {8 << 20, 1 << 20, 12},
+		"small frames":         {8 << 20, 1 << 10, 9000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gaps, joined := make(chan gap, 10), make(chan *engine.WebSocket, 1)
+			srv := &engine.Server{
+				Loops: 1, Slow: engine.Slow{Policy: engine.SlowDropNewest, Limit: tt.limit},
+				Limits:    engine.Limits{WriteTimeout: patience},
+				Callbacks: engine.Callbacks{OnGap: func(_ *engine.WebSocket, topic string, n uint64) { gaps <- gap{topic, n} }},
+				OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+					_, _ = ws.Subscribe("a"), ws.Subscribe("b")
+					joined <- ws
+				},
+			}
+			c := openRaw(t, listen(t, srv))
+			ws := within(t, "OnUpgrade", joined)
+			held, release := make(chan struct{}), make(chan struct{})
+			_ = ws.Do(func() { close(held); <-release })
+			within(t, "the hold of the loop", held)
+			queued, want := 0, map[string]uint64{}
+			for _, topic := range []string{"a", "b"} {
+				for range tt.number {
+					d, err := srv.Publish(topic, engine.Binary, make([]byte, tt.size))
+					if (err != nil) != (d.Dropped == 1) || d.Subscribers() != 1 {
+						t.Fatal(d, err)
+					}
+					queued += d.Queued
+					want[topic] += uint64(d.Dropped)
+				}
+			}
+			close(release)
+			for range queued {
+				if _, _, err := c.readFrame(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got := map[string]uint64{}
+			for range 2 {
+				g := within(t, "OnGap", gaps)
+				got[g.topic] += g.dropped
+			}
+			if got["a"] != want["a"] || got["b"] != want["b"] || want["a"] == 0 {
+				t.Errorf("OnGap told of %v, want %v", got, want)
+			}
+		})
+	}
+}

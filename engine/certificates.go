@@ -27,7 +27,8 @@ type Certificates struct {
 
 	mu      sync.Mutex
 	current *tls.Certificate
-	seen    [2]fs.FileInfo // of the files that were last read, whether of use or not
+	seen    [2]fs.FileInfo // of the files that were last read
+	failed  bool           // they were of no use: perhaps for a reason that passes
 	looked  time.Time      // when the files were last looked at
 }
 
@@ -67,14 +68,19 @@ func (c *Certificates) renewLocked() {
 		log = slog.Default()
 	}
 	seen, err := c.look()
-	if same(seen[0], c.seen[0]) && same(seen[1], c.seen[1]) {
+	known := same(seen[0], c.seen[0]) && same(seen[1], c.seen[1])
+	if known && !c.failed {
 		return
 	}
 	c.seen = seen // before they are read: what changes meanwhile is read again
 	if err == nil {
 		err = c.readLocked()
 	}
-	if err != nil {
+	c.failed = err != nil
+	if c.failed {
+		if known { // and told
+			return
+		}
 		log.Error("engine: the new certificate is of no use; the old one stays", "file", c.certFile, "err", err)
 		return
 	}

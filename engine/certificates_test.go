@@ -1,7 +1,9 @@
 package engine_test
 
 import (
+	"bytes"
 	"crypto/tls"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -146,4 +148,29 @@ func TestUnusableCertificateFilesAreAnErrorAtOnce(t *testing.T) {
 	if _, err := engine.CertificateFiles(cert, cert); err == nil {
 		t.Error("a file without a key is no error")
 	}
+}
+
+// A read may fail for want of a descriptor or of a permission, which no change of
+// the files announces the end of.
+func TestCertificateThatCouldNotBeReadIsTriedAgain(t *testing.T) {
+	first, second := newIdentity(t, "first"), newIdentity(t, "second")
+	f := newCertificateFiles(t, first)
+	f.write(bytes.Repeat([]byte("x"), len(second.certPEM)), second.keyPEM)
+	before, err := os.Stat(f.cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		f.pass(2 * time.Second)
+		f.wantName("first")
+	}
+	if n := f.log.count("of no use"); n != 1 {
+		t.Errorf("%d lines tell of it, want one", n)
+	}
+	// The same file, size and time: to stat it has not changed.
+	if err := errors.Join(os.WriteFile(f.cert, second.certPEM, 0o600), os.Chtimes(f.cert, before.ModTime(), before.ModTime())); err != nil {
+		t.Fatal(err)
+	}
+	f.pass(2 * time.Second)
+	f.wantName("second")
 }

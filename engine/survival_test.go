@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/handshake"
 )
@@ -167,6 +168,8 @@ func readerMain(addr string) int {
 		case h.OpCode == engine.Text:
 			fmt.Println(n, ordered, string(payload))
 			return 0
+		case h.OpCode == codec.Ping:
+			_, _ = io.WriteString(nc, masked(codec.Pong, string(payload))) // gone: the next read tells
 		case h.OpCode == engine.Binary:
 			ordered = ordered && binary.BigEndian.Uint32(payload) >= n
 			n++
@@ -325,40 +328,76 @@ func TestSlowLinkLosesNothingWithinTheLimit(t *testing.T) {
 	far.wantLine(t, fmt.Sprint(sum.Queued, " true end"))
 }
 
-// link is a network namespace at the far end of a slow link.
-type link struct{ name, addr string }
+// R13: nothing tells of a link that is down but the silence.
+func TestLinkThatIsDownIsNoticedByPings(t *testing.T) {
+	ns := newLink(t)
+	cb, ended := record(echo)
+	ponged := make(chan struct{}, 1)
+	cb.OnPong = func(*engine.WebSocket, []byte) {
+		select {
+		case ponged <- struct{}{}:
+		default:
+		}
+	}
+	srv := &engine.Server{Loops: 1, Callbacks: cb, Limits: engine.Limits{PingInterval: 10 * soon, PongTimeout: 10 * soon}}
+	listen(t, srv) // for the end of it
+	addr, err := srv.Listen(ns.addr + ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	startReader(t, addr.String(), "ip", "netns", "exec", ns.name)
+	within(t, "an answer to a ping", ponged)
+	ns.run("ip link set " + ns.near + " down")
+	wantEnding(t, ended, engine.StatusAbnormalClosure, "", engine.ErrPongTimeout)
+}
+
+// link is a network namespace at the far end of a link.
+type link struct {
+	t                *testing.T
+	name, addr, near string
+}
 
 // slowLink makes a namespace behind a link of the given rate.
 func slowLink(t *testing.T, rate string) *link {
 	t.Helper()
+	ns := newLink(t)
+	ns.run("tc qdisc add dev " + ns.near + " root tbf rate " + rate + " burst 16kb latency 100ms")
+	return ns
+}
+
+// run runs a command, without which the test cannot be.
+func (ns *link) run(line string) {
+	ns.t.Helper()
+	fields := strings.Fields(line)
+	if out, err := exec.Command(fields[0], fields[1:]...).CombinedOutput(); err != nil {
+		ns.t.Skipf("needs network namespaces and tc, as root: %s: %v: %s", line, err, out)
+	}
+}
+
+// newLink makes a namespace behind a link.
+func newLink(t *testing.T) *link {
+	t.Helper()
 	n := rand.IntN(200)
-	ns := &link{name: fmt.Sprint("fanloop", os.Getpid()), addr: fmt.Sprintf("10.213.%d.1", n)}
-	near := fmt.Sprint("fl", os.Getpid()%100000)
-	far := near + "p"
-	run := func(line string) error {
-		fields := strings.Fields(line)
-		out, err := exec.Command(fields[0], fields[1:]...).CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("%s: %w: %s", line, err, out)
-		}
-		return nil
+	ns := &link{
+		t:    t,
+		name: fmt.Sprint("fanloop", os.Getpid()),
+		addr: fmt.Sprintf("10.213.%d.1", n),
+		near: fmt.Sprint("fl", os.Getpid()%100000),
 	}
 	t.Cleanup(func() {
-		_ = run("ip link del " + near)
-		_ = run("ip netns del " + ns.name)
+		_ = exec.Command("ip", "link", "del", ns.near).Run() // either may not have come to be
+		_ = exec.Command("ip", "netns", "del", ns.name).Run()
 	})
+	far := ns.near + "p"
 	for _, line := range []string{
 		"ip netns add " + ns.name,
-		"ip link add " + near + " type veth peer name " + far + " netns " + ns.name,
-		"ip addr add " + ns.addr + "/24 dev " + near,
-		"ip link set " + near + " up",
+		"ip link add " + ns.near + " type veth peer name " + far + " netns " + ns.name,
+		"ip addr add " + ns.addr + "/24 dev " + ns.near,
+		"ip link set " + ns.near + " up",
 		fmt.Sprintf("ip -n %s addr add 10.213.%d.2/24 dev %s", ns.name, n, far),
 		"ip -n " + ns.name + " link set " + far + " up",
-		"tc qdisc add dev " + near + " root tbf rate " + rate + " burst 16kb latency 100ms",
 	} {
-		if err := run(line); err != nil {
-			t.Skip("needs network namespaces and tc, as root: ", err)
-		}
+		ns.run(line)
 	}
 	return ns
 }

@@ -150,7 +150,7 @@ func (r *Reconnecting) connected(ws *WebSocket) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.closing {
+	if !r.closing && n == r.opened { // OnConnect may have outlasted the connection
 		r.current = ws
 	}
 }

@@ -66,6 +66,9 @@ func newTarget(u *url.URL) (target, error) {
 	if strings.ContainsFunc(host, func(r rune) bool { return r >= utf8.RuneSelf }) {
 		return t, errors.New("its host must be written in ASCII, as DNS has it (xn--...)")
 	}
+	if strings.ContainsFunc(zone, func(r rune) bool { return r <= ' ' || r >= utf8.RuneSelf }) {
+		return t, errors.New("its zone cannot be the name of an interface") // and would break the line of a CONNECT
+	}
 	t.host, t.authority = host, host
 	if strings.Contains(host, ":") {
 		t.authority = "[" + host + "]"

@@ -116,8 +116,12 @@ func (d *dialer) attempt(ctx context.Context, t target) (*WebSocket, error) {
 	select {
 	case err = <-c.result:
 	case <-ctx.Done():
-		ws.conn.Close(loop.CloseNow)
-		return nil, context.Cause(ctx)
+		select {
+		case err = <-c.result: // first
+		default:
+			ws.conn.Close(loop.CloseNow)
+			return nil, context.Cause(ctx)
+		}
 	}
 	if c.resp != nil {
 		d.keepCookies(t, c.resp)

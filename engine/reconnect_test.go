@@ -413,7 +413,9 @@ func TestReconnectingEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	opened := make(chan struct{}, 1)
 	r, err := engine.DialReconnecting(ctx, "ws://"+addr, nil, engine.Reconnect{
-		OnConnect: func(*engine.WebSocket, int) { opened <- struct{}{} },
+		OnConnect: func(ws *engine.WebSocket, _ int) {
+			_ = ws.Do(func() { opened <- struct{}{} }) // behind the opening handshake
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

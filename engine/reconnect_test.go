@@ -358,7 +358,9 @@ func TestCloseEndsReconnectingInEveryState(t *testing.T) {
 				OnClose: func(_ *engine.WebSocket, code engine.StatusCode, _ string) { closes <- code },
 			}})
 			clock, opt, policy := newHeld(), nobody(io.EOF), engine.Reconnect{
-				OnConnect: func(*engine.WebSocket, int) { opened <- struct{}{} },
+				OnConnect: func(ws *engine.WebSocket, _ int) {
+					_ = ws.Do(func() { opened <- struct{}{} }) // behind the opening handshake
+				},
 			}
 			switch state {
 			case "dialing":

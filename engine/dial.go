@@ -18,7 +18,7 @@ type StatusError = handshake.StatusError
 // ws). It waits until the opening handshake is over or ctx is done, or
 // Limits.HandshakeTimeout has passed, which covers everything from the name to
 // the last redirect; opt may be nil. If a name has several addresses, they are
-// tried as RFC 8305 says.
+// tried as net.Dialer does (RFC 6555).
 //
 // The error is a *StatusError if the server answered with something else than
 // 101, a *handshake.ResponseError if its answer breaks the protocol, a

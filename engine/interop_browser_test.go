@@ -21,6 +21,7 @@ func TestInteropServeBrowser(t *testing.T) {
 	eachCase(t, allCases, func(t *testing.T, c deflateCase, agreed bool) {
 		id := c.identity(t)
 		addr, ends := interopServer(t, c.compression, agreed, id)
+		reports := &closeReports{arriving: ends}
 		b.show(id.scheme("http") + addr + "/browser.html")
 		config := scriptConfig(t, id.scheme("ws")+addr, agreed, id)
 		for _, name := range []string{
@@ -28,9 +29,10 @@ func TestInteropServeBrowser(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				o := evaluate[outcome](b, "outcome(config, '"+name+"')", config)
-				o.check(t, name, ends)
+				o.check(t, name, reports)
 			})
 		}
+		reports.wantNoMore(t)
 	})
 	addr, ends := interopServer(t, nil, false, nil)
 	b.show("http://" + addr + "/browser.html")

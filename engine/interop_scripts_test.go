@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 )
 
 // How engine.Server and engine.Dial get on with Node's ws.
@@ -80,6 +81,7 @@ func (s script) testClient(t *testing.T, cases []deflateCase) {
 	eachCase(t, cases, func(t *testing.T, c deflateCase, agreed bool) {
 		id := c.identity(t)
 		addr, ends := interopServer(t, c.compression, agreed, id)
+		reports := &closeReports{arriving: ends}
 		lines := s.start(t, "dial", scriptConfig(t, id.scheme("ws")+addr, agreed, id))
 		for _, name := range []string{
 			"echo", "fragments in", "fragments out", "ping", "pong", "large", "subprotocol",
@@ -87,8 +89,9 @@ func (s script) testClient(t *testing.T, cases []deflateCase) {
 		} {
 			var o outcome
 			decode(t, within(t, "the outcome of "+name, lines), &o)
-			t.Run(name, func(t *testing.T) { o.check(t, name, ends) })
+			t.Run(name, func(t *testing.T) { o.check(t, name, reports) })
 		}
+		reports.wantNoMore(t)
 	})
 }
 
@@ -100,15 +103,44 @@ type outcome struct {
 	Ends  []closeReport `json:"ends"`
 }
 
-func (o *outcome) check(t *testing.T, name string, ends <-chan closeReport) {
+func (o *outcome) check(t *testing.T, name string, reports *closeReports) {
 	t.Helper()
 	if o.Name != name || o.Error != "" || len(o.Ends) == 0 {
 		t.Fatalf("want %q without an error, got %+v", name, *o)
 	}
-	for range o.Ends {
-		if got := within(t, "OnClose", ends); !slices.Contains(o.Ends, got) {
-			t.Errorf("OnClose was told %+v, want %+v", got, o.Ends)
+	for _, end := range o.Ends {
+		reports.want(t, end)
+	}
+}
+
+// closeReports are what the server was told. A script runs ahead of its test
+// and connections end in any order, so reports may come before they are wanted.
+type closeReports struct {
+	arriving <-chan closeReport
+	early    []closeReport
+}
+
+// want waits until the report has come, and takes it.
+func (r *closeReports) want(t *testing.T, end closeReport) {
+	t.Helper()
+	for deadline := time.After(patience); ; {
+		if i := slices.Index(r.early, end); i >= 0 {
+			r.early = slices.Delete(r.early, i, i+1)
+			return
 		}
+		select {
+		case got := <-r.arriving:
+			r.early = append(r.early, got)
+		case <-deadline:
+			t.Fatalf("OnClose was told %+v, want %+v", r.early, end)
+		}
+	}
+}
+
+func (r *closeReports) wantNoMore(t *testing.T) {
+	t.Helper()
+	if len(r.early) > 0 || len(r.arriving) > 0 {
+		t.Errorf("OnClose was told too much: %+v and %d more", r.early, len(r.arriving))
 	}
 }
 

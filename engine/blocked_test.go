@@ -52,15 +52,22 @@ func TestBlockingCallbackIsReportedAndHoldsUpNoOtherLoop(t *testing.T) {
 // loop looks at the clock before it has read them all.
 func TestLoopThatWasHeldUpDropsNobody(t *testing.T) {
 	const clients = 300 // more than one batch of events
-	const pingInterval, pongTimeout = 200 * time.Millisecond, 2 * time.Second
+	const pongTimeout = 100 * time.Millisecond
 	entered, blocked := make(chan struct{}), make(chan struct{})
 	release := sync.OnceFunc(func() { close(blocked) })
 	defer release()
+	opened, everyone := make(chan *engine.WebSocket, 1), make(chan []*engine.WebSocket, 1)
 	srv := &engine.Server{
-		Loops:  1,
-		Limits: engine.Limits{PingInterval: pingInterval, PongTimeout: pongTimeout},
+		Loops: 1,
+		// No ping but those of the test, which leave when their answers cannot be
+		// late.
+		Limits:    engine.Limits{PingInterval: time.Hour, PongTimeout: pongTimeout},
+		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
 		Callbacks: engine.Callbacks{OnText: func(ws *engine.WebSocket, text []byte) {
 			if string(text) == "block" {
+				for _, ws := range <-everyone {
+					engine.Pinged(ws)
+				}
 				close(entered)
 				<-blocked
 			}
@@ -68,29 +75,21 @@ func TestLoopThatWasHeldUpDropsNobody(t *testing.T) {
 		}},
 	}
 	addr := listen(t, srv)
-	conns := make([]*rawClient, clients)
+	conns, sockets := make([]*rawClient, clients), make([]*engine.WebSocket, clients)
 	for i := range conns {
 		conns[i] = openRaw(t, addr)
+		sockets[i] = within(t, "OnUpgrade", opened)
 	}
-	for _, c := range conns {
-		c.wantMessage(codec.Ping, "")
-	}
+	everyone <- sockets
 	conns[0].send(masked(engine.Text, "block"))
 	within(t, "the callback", entered)
 	for i, c := range conns {
 		c.send(masked(codec.Pong, "") + masked(engine.Text, fmt.Sprint("from ", i)))
 	}
-	time.Sleep(pingInterval + pongTimeout) // the clock of a loop cannot be driven
+	time.Sleep(2 * pongTimeout) // the clock of a loop cannot be driven
 	release()
+	conns[0].wantMessage(engine.Text, "block")
 	for i, c := range conns {
-		for {
-			h, got, err := c.readFrame()
-			if err != nil {
-				t.Fatalf("connection %d: %v", i, err)
-			}
-			if h.OpCode == engine.Text && string(got) == fmt.Sprint("from ", i) {
-				break
-			}
-		}
+		c.wantMessage(engine.Text, fmt.Sprint("from ", i))
 	}
 }

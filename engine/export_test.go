@@ -36,6 +36,13 @@ func HubLeft(s *Server) (topics, parts, subs, slow int) {
 // LoopOf returns the number of the loop that owns ws.
 func LoopOf(ws *WebSocket) int { return ws.conn.Loop().Index() }
 
+// Pinged makes ws one that was pinged now and whose PongTimeout has begun. On
+// the owning loop.
+func Pinged(ws *WebSocket) {
+	ws.pinged = ws.conn.Loop().Now()
+	ws.conn.SetTimer(ws.endpoint.limits.PongTimeout)
+}
+
 // WithClock gives p another time and chance.
 func (p Reconnect) WithClock(now func() time.Time, sleep func(context.Context, time.Duration) error, rand func(int64) int64) Reconnect {
 	p.clock = &retryClock{now: now, sleep: sleep, rand: rand}

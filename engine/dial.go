@@ -24,7 +24,12 @@ type StatusError = handshake.StatusError
 // 101, a *handshake.ResponseError if its answer breaks the protocol, a
 // *ProxyError if a proxy gives no way to it, a *tls.CertificateVerificationError
 // if its certificate is not trusted, or what TLS, the network or ctx said; no
-// password is in its text. Any goroutine but a loop's own.
+// user or password is in its text. Any goroutine but a loop's own.
+//
+// What is special in user and password must be percent-encoded. Where it cannot
+// be told whether an @ ends them or is a part of path or query, the URL is
+// refused; %40 says that it is a part. An IP address, localhost, and a name with a
+// dot and no port are never taken for a user.
 func Dial(ctx context.Context, rawURL string, opt *DialOptions) (*WebSocket, error) {
 	if opt == nil {
 		opt = new(DialOptions)

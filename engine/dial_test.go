@@ -229,6 +229,15 @@ func TestErrorsOfDialHoldNoPassword(t *testing.T) {
 		"ws://user:secret@a/#part",
 		"ws://user:secret@bücher.test/",
 		"ws://user:secret@127.0.0.1:1/#\x7f",
+		"ws://user:12/secret@host.test/",
+		"ws://user:12?secret@host.test/",
+		"ws://user:12/#secret@host.test/",
+		"ws://user:/secret@host.test/",
+		"ws://user:x@12/secret@host.test/",
+		"ws://user.test:12/secret@host.test/",
+		"ws://user/secret@host.test/",
+		"ws:user:secret@host.test/",
+		"user:secret@host.test",
 	} {
 		_, err := engine.Dial(context.Background(), url, &engine.DialOptions{
 			NetDial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("not here") },
@@ -237,7 +246,7 @@ func TestErrorsOfDialHoldNoPassword(t *testing.T) {
 			t.Errorf("Dial(%q) did not fail", url)
 			continue
 		}
-		for _, part := range []string{"secr", "sec", "ret", "%et"} {
+		for _, part := range []string{"secr", "sec", "ret", "%et", "user:", "user."} {
 			if strings.Contains(err.Error(), part) {
 				t.Errorf("Dial(%q): %v", url, err)
 			}
@@ -253,6 +262,10 @@ func TestURLOfDialBecomesHostAndTarget(t *testing.T) {
 		"WS://[::1]:80":              "[::1] /",
 		"ws://[fe80::1%25lo]:8080/":  "[fe80::1]:8080 /",
 		"ws://name.test/%c3%a9":      "name.test /%c3%a9",
+		"ws://name.test/@a?b=c@d":    "name.test /@a?b=c@d",
+		"ws://u:p@name.test:81/%40a": "name.test:81 /%40a",
+		"ws://127.0.0.1:81/a@b":      "127.0.0.1:81 /a@b",
+		"ws://localhost:81/a@b":      "localhost:81 /a@b",
 	} {
 		s := fake(t, func(nc net.Conn, req *http.Request) {
 			_, _ = io.WriteString(nc, switching(req, "X-Got: "+req.Host+" "+req.RequestURI))
@@ -282,6 +295,8 @@ func FuzzErrorsOfURLsHoldNoPassword(f *testing.F) {
 		f.Add("//user:", rest)
 		f.Add("ws:///user:", rest)
 	}
+	f.Add("ws://user:12/", "@a")
+	f.Add("http://127.0.0.1/user:", "@a")
 	const password = "s3cr3t"
 	f.Fuzz(func(t *testing.T, before, rest string) {
 		if !strings.Contains(before, "user:") || !strings.Contains(rest, "@") {

@@ -54,6 +54,7 @@ func TestRedirectsAreFollowedWhenAllowed(t *testing.T) {
 			"//" + target.addr:                 "/",
 			"relative":                         "/a/relative",
 			"/absolute":                        "/absolute",
+			"/a@b":                             "/a@b",
 		} {
 			s := answering(t, func(req *http.Request) string {
 				if req.RequestURI != "/a/b" {
@@ -94,10 +95,13 @@ func TestRedirectsThatLeadNowhere(t *testing.T) {
 		"ws://user:secret@a:b/":              "not a URL",
 		"ws://user:secret@127.0.0.1:1/#\x7f": "",
 		"http://[::1/":                       "points to",
+		"ws://user:12/secret@127.0.0.1/":     "percent-encoded",
+		"//user:12/secret@127.0.0.1/":        "percent-encoded",
+		"ftp://user:secret@127.0.0.1/":       "ws or wss",
 	} {
 		s := answering(t, func(req *http.Request) string { return redirecting("301", location) })
 		err := dialPath(t, "ws://"+s.addr, &engine.DialOptions{MaxRedirects: 3})
-		if err == nil || !strings.Contains(err.Error(), wants) || strings.Contains(err.Error(), "secret") {
+		if err == nil || !strings.Contains(err.Error(), wants) || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "user:") {
 			t.Errorf("%q: Dial returned %v, want one that says %q", location, err, wants)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"unicode/utf8"
@@ -26,28 +27,61 @@ func parseTarget(rawURL string) (target, error) {
 	if err != nil {
 		return target{}, fmt.Errorf("engine: dial: %w", withoutURL(rawURL, err))
 	}
+	if mayHideUser(u) {
+		return target{}, fmt.Errorf("engine: dial: %w", errHiddenUser)
+	}
 	t, err := newTarget(u)
 	if err != nil {
-		return t, fmt.Errorf("engine: dial %q: %w", redacted(u), err)
+		return t, fmt.Errorf("engine: dial %q: %w", withoutUser(u), err)
 	}
 	return t, nil
 }
+
+var (
+	errNoURL      = errors.New("this is not a URL; what is special in its user and password must be percent-encoded")
+	errHiddenUser = errors.New("it cannot be told whether the URL has a user and password: a special character in them must be percent-encoded, an @ of the path or query written as %40")
+)
 
 // withoutURL is an error of url.Parse without the URL, which may hold a password.
 func withoutURL(rawURL string, err error) error {
 	var parse *url.Error
 	if !errors.As(err, &parse) || strings.Contains(rawURL, "@") {
-		return errors.New("this is not a URL; what is special in its user and password must be percent-encoded")
+		return errNoURL
 	}
 	return err
 }
 
-// redacted is u as errors show it.
-func redacted(u *url.URL) string {
-	if u.User == nil && strings.Contains(u.String(), "@") {
-		return u.Scheme + ":..." // what should be a password is part of something else
+// mayHideUser says whether the host of u may be the beginning of a user and
+// password, which ends at a later @: RFC 3986 section 3.2 lets the authority end
+// at the first slash, question mark or number sign. An IP address, localhost, and
+// a name with a dot and no port are hosts.
+func mayHideUser(u *url.URL) bool {
+	if !hasLaterAt(u) {
+		return false
 	}
-	return u.Redacted()
+	name := u.Hostname()
+	switch _, err := netip.ParseAddr(name); {
+	case u.User != nil:
+		return true
+	case err == nil, strings.EqualFold(name, "localhost"):
+		return false
+	}
+	return strings.Contains(u.Host, ":") || !strings.Contains(name, ".")
+}
+
+// hasLaterAt says whether u has an @ that ends no user.
+func hasLaterAt(u *url.URL) bool {
+	return strings.Contains(u.Opaque+u.Host+u.EscapedPath()+u.RawQuery+u.EscapedFragment(), "@")
+}
+
+// withoutUser is u as errors show it: without what may be a user or password.
+func withoutUser(u *url.URL) string {
+	if hasLaterAt(u) {
+		return u.Scheme + "://" + u.Host
+	}
+	clean := *u
+	clean.User = nil
+	return clean.String()
 }
 
 func newTarget(u *url.URL) (target, error) {
@@ -93,12 +127,8 @@ func (t target) ownPort() string {
 	return "80"
 }
 
-// String is the URL without its password.
-func (t target) String() string {
-	u := *t.url
-	u.User = t.user
-	return u.Redacted()
-}
+// String is the URL without user and password.
+func (t target) String() string { return withoutUser(t.url) }
 
 // web is the URL as what knows only http and https sees it.
 func (t target) web() *url.URL {

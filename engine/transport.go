@@ -21,6 +21,10 @@ type transport struct {
 func (d *dialer) transport(ctx context.Context, t target) (transport, error) {
 	via, err := d.proxy(t)
 	if err != nil {
+		var parse *url.Error
+		if errors.As(err, &parse) {
+			err = withoutURL(parse.URL, err)
+		}
 		return transport{}, fmt.Errorf("which proxy to use: %w", err)
 	}
 	if via != nil {

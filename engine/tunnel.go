@@ -16,7 +16,7 @@ import (
 
 // ProxyError says that a proxy gave no way to the server.
 type ProxyError struct {
-	Proxy  string      // its URL, without user and password
+	Proxy  string      // its URL, without user and password; not shown if they cannot be told apart
 	Status int         // what an HTTP proxy answered to CONNECT; 0: see Cause
 	Reason string      // the reason phrase as sent
 	Header http.Header // of the answer
@@ -43,12 +43,16 @@ func (e *ProxyError) Unwrap() error { return e.Cause }
 func (d *dialer) tunnel(ctx context.Context, via *url.URL, t target) (transport, error) {
 	var tr transport
 	var err error
-	switch via.Scheme {
-	case "http":
+	shown := via.Scheme + "://" + via.Host
+	switch {
+	case via.Opaque != "" || hasLaterAt(via):
+		shown = "(its URL is not shown)"
+		err = fmt.Errorf("what is special in the user and password of its URL must be percent-encoded: %w", errors.ErrUnsupported)
+	case via.Scheme == "http":
 		tr, err = d.tunnelHTTP(ctx, via, t)
-	case "socks5", "socks5h":
+	case via.Scheme == "socks5", via.Scheme == "socks5h":
 		tr, err = d.tunnelSOCKS(ctx, via, t)
-	case "https":
+	case via.Scheme == "https":
 		err = fmt.Errorf("a proxy behind TLS is not supported, use an http or socks5 proxy: %w", errors.ErrUnsupported)
 	default:
 		err = fmt.Errorf("the scheme must be http, socks5 or socks5h: %w", errors.ErrUnsupported)
@@ -60,7 +64,7 @@ func (d *dialer) tunnel(ctx context.Context, via *url.URL, t target) (transport,
 	if !errors.As(err, &refused) {
 		refused = &ProxyError{Cause: causeOf(ctx, err)}
 	}
-	refused.Proxy = via.Scheme + "://" + via.Host
+	refused.Proxy = shown
 	return transport{}, refused
 }
 

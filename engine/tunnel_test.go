@@ -296,6 +296,29 @@ func TestProxiesThatCannotBeUsed(t *testing.T) {
 	}
 }
 
+// A slash in a password ends the authority, for net/url as for RFC 3986.
+func TestErrorsOfProxiesHoldNoPassword(t *testing.T) {
+	for _, proxy := range []string{
+		"http://user:12/secret@proxy.test:3128",
+		"socks5://user:12?secret@127.0.0.1:1",
+		"user:secret@127.0.0.1:1",
+		"http://user:sec ret@127.0.0.1:1",
+	} {
+		_, err := engine.Dial(context.Background(), "ws://a.test/", &engine.DialOptions{
+			Proxy: func(*url.URL) (*url.URL, error) { return url.Parse(proxy) },
+		})
+		if err == nil {
+			t.Errorf("%q was used", proxy)
+			continue
+		}
+		for _, part := range []string{"user:", "lookup", "12", "secret", "ret@"} {
+			if strings.Contains(err.Error(), part) {
+				t.Errorf("%q: Dial returned %v", proxy, err)
+			}
+		}
+	}
+}
+
 func TestProxyThatIsNotThere(t *testing.T) {
 	for _, scheme := range []string{"http", "socks5"} {
 		_, err := engine.Dial(context.Background(), "ws://a.test/", &engine.DialOptions{
@@ -364,5 +387,8 @@ func TestDialTakesTheProxyFromTheEnvironment(t *testing.T) {
 	}
 	if n := p.used.Load(); n != 1 {
 		t.Errorf("%d tunnels, want 1", n)
+	}
+	if err := dial("ws://a.invalid/", "HTTP_PROXY=http://user:12/"+proxyPassword+"@127.0.0.1:1"); err == nil {
+		t.Error("a proxy was used that cannot be told from a password")
 	}
 }

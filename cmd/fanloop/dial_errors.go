@@ -26,7 +26,7 @@ func (o *dialOptions) dialError(address string, err error) error {
 	}
 	if answer, ok := errors.AsType[*handshake.StatusError](err); ok {
 		if to := answer.Location(); to != "" {
-			return fmt.Errorf("%s: the server answered %d and points to %q: dial that", address, answer.Status, to)
+			return fmt.Errorf("%s: the server answered %d and points to %s: dial that", address, answer.Status, quotedURL(to))
 		}
 		return fmt.Errorf("%s: the server answered %s instead of opening a WebSocket", address,
 			strings.TrimSpace(strconv.Itoa(answer.Status)+" "+http.StatusText(answer.Status)))

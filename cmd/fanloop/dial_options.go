@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -91,13 +92,22 @@ const maxReason = 123
 // parseURL checks the URL as far as its user can get it wrong, and returns it
 // without user and password.
 func parseURL(rawURL string) (string, error) {
+	quoted := quotedURL(rawURL)
 	u, err := url.Parse(rawURL)
 	switch {
 	case err != nil, u.Scheme != "ws" && u.Scheme != "wss", u.Hostname() == "":
-		return "", usagef("%q is not a WebSocket URL: write it like ws://127.0.0.1:9001/path", rawURL)
+		return "", usagef("%s is not a WebSocket URL: write it like ws://127.0.0.1:9001/path", quoted)
 	case u.Fragment != "": // RFC 6455 section 3
-		return "", usagef("%q: a WebSocket URL has no fragment; write # as %%23", rawURL)
+		return "", usagef("%s: a WebSocket URL has no fragment; write # as %%23", quoted)
 	}
 	u.User = nil
 	return u.String(), nil
+}
+
+// quotedURL is rawURL as errors show it, which may hold a password before an @.
+func quotedURL(rawURL string) string {
+	if strings.Contains(rawURL, "@") {
+		return "[a URL with an @, not shown]"
+	}
+	return strconv.Quote(rawURL)
 }

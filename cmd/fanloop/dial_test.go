@@ -105,11 +105,14 @@ func TestDialWithoutAConnectionIsOneLineAndExitCodeOne(t *testing.T) {
 	t.Cleanup(plain.Close)
 	moved := httptest.NewServer(http.RedirectHandler("/new", http.StatusMovedPermanently))
 	t.Cleanup(moved.Close)
+	secret := httptest.NewServer(http.RedirectHandler("ws://user:secret@localhost/", http.StatusMovedPermanently))
+	t.Cleanup(secret.Close)
 	ws := func(srv *httptest.Server) string { return strings.Replace(srv.URL, "http", "ws", 1) }
 	for _, k := range []struct{ url, want string }{
 		{closedPort(t), "nothing listens there; is the server up?"},
 		{ws(plain), "the server answered 404 Not Found instead of opening a WebSocket"},
 		{ws(moved), `the server answered 301 and points to "/new": dial that`},
+		{ws(secret), "the server answered 301 and points to [a URL with an @, not shown]: dial that"},
 		{rawServer(t, "SSH-2.0-x\r\n\r\n"), "what answers there is not a WebSocket server: the answer is not HTTP or over the limits"},
 		{rawServer(t, ""), "the server hung up without an answer; is it a wss:// server?"},
 	} {
@@ -118,13 +121,17 @@ func TestDialWithoutAConnectionIsOneLineAndExitCodeOne(t *testing.T) {
 			t.Errorf("%+v, want %+v", got, want)
 		}
 	}
+	got := command(t, "", nil, "dial", "ws://user:12/secret@localhost/")
+	if got.code != exitFailed || !strings.Contains(got.err, "must be percent-encoded") || strings.Contains(got.err, "user:") || strings.Contains(got.err, "secret") {
+		t.Errorf("%+v, want one that says what to do and nothing of the URL", got)
+	}
 	mute, err := net.Listen("tcp", "127.0.0.1:0") // its backlog accepts, nobody answers
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = mute.Close() })
 	url := "ws://" + mute.Addr().String()
-	got := command(t, "", nil, "dial", url, "--timeout", "50ms")
+	got = command(t, "", nil, "dial", url, "--timeout", "50ms")
 	if want := (result{exitFailed, "", "fanloop: " + url + ": no connection within 50ms; give it longer with --timeout\n"}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}

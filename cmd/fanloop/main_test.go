@@ -63,6 +63,8 @@ func TestWrongUsageIsOneLineAndAHint(t *testing.T) {
 		{"dial http://localhost", `"http://localhost" is not a WebSocket URL: write it like ws://127.0.0.1:9001/path`, "fanloop dial"},
 		{"dial ws://", `"ws://" is not a WebSocket URL: write it like ws://127.0.0.1:9001/path`, "fanloop dial"},
 		{"dial ws://a#b", `"ws://a#b": a WebSocket URL has no fragment; write # as %23`, "fanloop dial"},
+		{"dial http://user:secret@localhost", "[a URL with an @, not shown] is not a WebSocket URL: write it like ws://127.0.0.1:9001/path", "fanloop dial"},
+		{"dial ws://user:secret@a#b", "[a URL with an @, not shown]: a WebSocket URL has no fragment; write # as %23", "fanloop dial"},
 		{"dial ws://127.0.0.1 --header Nothing", `--header "Nothing": want 'Name: value'`, "fanloop dial"},
 		{"dial ws://127.0.0.1 --header Host:x", "Host: the handshake itself writes or forbids this header; remove it", "fanloop dial"},
 		{"dial ws://127.0.0.1 --close-code 1006", `--close-code "1006": want 1000-1003, 1007-1014, 3000-4999 or 0 for none`, "fanloop dial"},

@@ -129,8 +129,10 @@ func (s *Server) listen(ln *listener, opt ListenOptions, open func(loop.ListenCo
 	if ln.tls, err = serverTLS(opt.TLS); err != nil {
 		return nil, err
 	}
+	if ln.proxy, err = opt.ProxyProtocol.clone(); err != nil {
+		return nil, err
+	}
 	ln.server = s
-	ln.proxy = opt.ProxyProtocol.clone()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {

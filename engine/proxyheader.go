@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -28,18 +29,33 @@ import (
 // the addresses is skipped. From a peer that is not trusted a header is no more
 // than a malformed request.
 type ProxyProtocol struct {
-	// Trusted are the addresses of the proxies. Empty: nobody by address.
+	// Trusted are the addresses of the proxies. Empty: nobody by address. IPv4 may
+	// be written as IPv6 (::ffff:10.0.0.0/104); a network that is not valid, or
+	// ends between the two, is an error of Listen and Serve.
 	Trusted []netip.Prefix
 	// TrustUnix trusts whoever may connect to a unix socket, where peers have no
 	// address.
 	TrustUnix bool
 }
 
-func (p *ProxyProtocol) clone() *ProxyProtocol {
+// clone is a copy that a server can keep, with networks as trusts compares them.
+func (p *ProxyProtocol) clone() (*ProxyProtocol, error) {
 	if p == nil {
-		return nil
+		return nil, nil
 	}
-	return &ProxyProtocol{Trusted: slices.Clone(p.Trusted), TrustUnix: p.TrustUnix}
+	clone := &ProxyProtocol{Trusted: slices.Clone(p.Trusted), TrustUnix: p.TrustUnix}
+	for i, t := range clone.Trusted {
+		const mapped = 96 // bits of ::ffff:0:0/96, RFC 4291 section 2.5.5.2
+		switch {
+		case !t.IsValid():
+			return nil, fmt.Errorf("engine: ProxyProtocol.Trusted[%d] is not a valid network", i)
+		case t.Addr().Is4In6() && t.Bits() < mapped:
+			return nil, fmt.Errorf("engine: ProxyProtocol.Trusted[%d]: %v holds more than IPv4 addresses; write 0.0.0.0/0 for all of them", i, t)
+		case t.Addr().Is4In6():
+			clone.Trusted[i] = netip.PrefixFrom(t.Addr().Unmap(), t.Bits()-mapped)
+		}
+	}
+	return clone, nil
 }
 
 func (p *ProxyProtocol) trusts(peer net.Addr) bool {

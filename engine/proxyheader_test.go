@@ -221,6 +221,36 @@ func TestProxyOverAUnixSocketHasToBeTrusted(t *testing.T) {
 	}
 }
 
+func TestTrustedNetworkMayBeWrittenAsIPv6(t *testing.T) {
+	for _, network := range []string{"::ffff:127.0.0.0/104", "::ffff:127.0.0.1/128", "::ffff:0:0/96"} {
+		trusted := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix(network)}
+		addr := listenWith(t, toldByProxy(), "127.0.0.1:0", engine.ListenOptions{ProxyProtocol: &engine.ProxyProtocol{Trusted: trusted}})
+		openProxied(t, addr)
+		if trusted[1] != netip.MustParsePrefix(network) {
+			t.Errorf("the caller's network became %v", trusted[1])
+		}
+	}
+	addr := listenWith(t, toldByProxy(), "127.0.0.1:0", engine.ListenOptions{ProxyProtocol: &engine.ProxyProtocol{
+		Trusted: []netip.Prefix{netip.MustParsePrefix("::ffff:127.0.0.2/127")},
+	}})
+	c := dialRaw(t, addr)
+	c.send(v1Header + upgradeHead(addr))
+	if resp, _ := c.readResponse(); resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("status %d for a neighbour of those trusted, want 400", resp.StatusCode)
+	}
+}
+
+func TestTrustedNetworkThatMatchesNothingIsAnErrorAtOnce(t *testing.T) {
+	for _, network := range []netip.Prefix{{}, netip.PrefixFrom(netip.MustParseAddr("10.0.0.0"), 33), netip.MustParsePrefix("::ffff:10.0.0.0/95")} {
+		srv := new(engine.Server)
+		t.Cleanup(func() { _ = srv.Close() })
+		_, err := srv.ListenWith("127.0.0.1:0", engine.ListenOptions{ProxyProtocol: &engine.ProxyProtocol{Trusted: []netip.Prefix{network}}})
+		if err == nil || !strings.Contains(err.Error(), "Trusted[0]") {
+			t.Errorf("%v: %v, want an error that names it", network, err)
+		}
+	}
+}
+
 func TestAddressOfTheProxyHeaderReachesHTTPAndComesBack(t *testing.T) {
 	addr := listenWith(t, toldByProxy(), "127.0.0.1:0", fromProxy)
 	c := dialRaw(t, addr)

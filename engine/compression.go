@@ -247,18 +247,19 @@ func (c *compressor) agree(ws *WebSocket, params wsflate.Parameters) {
 	ws.extrasLocked().takeover = x
 }
 
-// leave gives back what ws has of compression, when it has ended. On the loop.
+// leave gives back what ws has of compression, when it has ended. It is counted
+// out last: who sees that it left finds its part of the budget free. On the loop.
 func (c *compressor) leave(ws *WebSocket) {
 	if ws.agreed.variant == plain {
 		return
 	}
-	c.conns.Add(-1)
-	c.reserved.Add(-c.cost(ws.agreed.params))
 	if ws.agreed.takeover != 0 {
 		ws.conn.Lock()
-		defer ws.conn.Unlock()
 		ws.extras.takeover = nil
+		ws.conn.Unlock()
 	}
+	c.reserved.Add(-c.cost(ws.agreed.params))
+	c.conns.Add(-1)
 }
 
 // takeover is what a connection keeps from message to message.

@@ -229,7 +229,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		err = fmt.Errorf("engine: shutdown dropped %d connections: %w", s.conns.Load(), context.Cause(ctx))
 	}
 	<-webDone
-	grace, cancel := context.WithTimeoutCause(context.Background(), stopGrace, errCallbackBlocks)
+	grace, cancel := graceAfter(ctx)
 	defer cancel()
 	return errors.Join(err, webErr, s.stop(grace))
 }
@@ -248,9 +248,18 @@ func (s *Server) goodbye(c *loop.Conn) {
 	_ = ws.Close(StatusGoingAway, "server is shutting down") // a code that may be sent
 }
 
-// stopGrace is how long Shutdown waits for loops that have only to drop what
-// is left.
+// stopGrace is how long after its deadline Shutdown waits for loops that have
+// only to drop what is left.
 const stopGrace = time.Second
+
+// graceAfter returns a context that is done stopGrace after ctx is.
+func graceAfter(ctx context.Context) (context.Context, context.CancelFunc) {
+	grace, cancel := context.WithCancelCause(context.Background())
+	stop := context.AfterFunc(ctx, func() {
+		time.AfterFunc(stopGrace, func() { cancel(errCallbackBlocks) })
+	})
+	return grace, func() { stop(); cancel(nil) }
+}
 
 var errCallbackBlocks = errors.New("a callback blocks its loop; move slow work off it")
 

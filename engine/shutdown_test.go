@@ -123,10 +123,12 @@ func TestShutdownIsNotHeldByAStuckClient(t *testing.T) {
 	}
 	addr := listen(t, srv)
 	stuck, good := openRaw(t, addr), openRaw(t, addr)
-	go func() {
+	var answering sync.WaitGroup
+	answering.Go(func() {
 		good.readClose()
 		good.finishClosing()
-	}()
+	})
+	defer answering.Wait()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	ended := make(chan error, 1)
@@ -180,6 +182,34 @@ func TestShutdownIsNotHeldByACallback(t *testing.T) {
 	}
 	release()
 	within(t, "Done", srv.Done())
+}
+
+// The second that callbacks are given begins with the end of the context.
+func TestShutdownWaitsForACallbackUntilItsDeadline(t *testing.T) {
+	entered, blocked := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(blocked) })
+	defer release()
+	srv := &engine.Server{
+		Dispatch: &engine.Dispatch{}, // so that the loop counts the connection out meanwhile
+		Callbacks: engine.Callbacks{OnClose: func(*engine.WebSocket, engine.StatusCode, string) {
+			close(entered)
+			<-blocked
+		}},
+	}
+	c := openRaw(t, listen(t, srv))
+	_ = c.Close()
+	within(t, "OnClose", entered)
+	ended := make(chan error, 1)
+	go func() { ended <- shutdown(srv) }()
+	select {
+	case err := <-ended:
+		t.Fatal("Shutdown did not wait for OnClose:", err)
+	case <-time.After(1200 * time.Millisecond): // more than the second
+	}
+	release()
+	if err := within(t, "the end of Shutdown", ended); err != nil {
+		t.Error("Shutdown:", err)
+	}
 }
 
 func TestShutdownAndCloseMayMeet(t *testing.T) {

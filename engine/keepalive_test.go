@@ -3,6 +3,7 @@ package engine_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"testing"
 	"time"
 
@@ -75,7 +76,7 @@ func TestPeerThatAnswersStays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cb, ended := record(engine.Callbacks{})
-			addr := listen(t, &engine.Server{Callbacks: cb, Limits: engine.Limits{PingInterval: soon, PongTimeout: 10 * time.Second}})
+			addr := listen(t, &engine.Server{Callbacks: cb, Limits: engine.Limits{PingInterval: soon, PongTimeout: patience}})
 			c := openRaw(t, addr)
 			long := frame(0x82, "0123456789")
 			for i := range 6 { // a ping comes again only after a sign of life
@@ -97,58 +98,67 @@ func TestPeerThatAnswersStays(t *testing.T) {
 
 func TestClientThatPongsButSaysNothingIsIdle(t *testing.T) {
 	cb, ended := record(engine.Callbacks{})
-	addr := listen(t, &engine.Server{Callbacks: cb, Limits: engine.Limits{PingInterval: soon, IdleTimeout: 5 * soon}})
-	c := openRaw(t, addr)
+	addr := listen(t, &engine.Server{Callbacks: cb, Limits: engine.Limits{PingInterval: soon, IdleTimeout: 5 * soon, PongTimeout: patience}})
 	pings := 0
-	for {
-		h, p, err := c.readFrame()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if h.OpCode == codec.Close {
-			if !bytes.HasPrefix(p, []byte(closePayload(1001, ""))) {
-				t.Errorf("close frame % x, want 1001", p)
+	idle := func() bool {
+		c := openRaw(t, addr)
+		for {
+			h, p, err := c.readFrame()
+			if err != nil {
+				t.Fatal(err)
 			}
-			break
+			if h.OpCode == codec.Close {
+				if !bytes.HasPrefix(p, []byte(closePayload(1001, ""))) {
+					t.Errorf("close frame % x, want 1001", p)
+				}
+				break
+			}
+			pings++
+			c.send(frame(0x8a, ""))
 		}
-		pings++
-		c.send(frame(0x8a, ""))
+		c.wantEOF()
+		_ = c.Close()
+		if got := within(t, "OnClose", ended); got.code != engine.StatusGoingAway || !errors.Is(got.err, engine.ErrIdleTimeout) {
+			t.Errorf("ended with %+v", got)
+		}
+		return pings > 0
 	}
-	if pings == 0 {
-		t.Error("no ping came before the idle timeout")
-	}
-	c.wantEOF()
-	_ = c.Close()
-	if got := within(t, "OnClose", ended); got.code != engine.StatusGoingAway || !errors.Is(got.err, engine.ErrIdleTimeout) {
-		t.Errorf("ended with %+v", got)
-	}
+	eventually(t, "a ping before the idle timeout", idle) // a loop that is held up finds both due
 }
 
 func TestMessagesKeepAConnectionFromBeingIdle(t *testing.T) {
-	cb, ended := record(echo)
-	addr := listen(t, &engine.Server{Callbacks: cb, Limits: engine.Limits{IdleTimeout: 500 * time.Millisecond}})
-	busy, idle := openRaw(t, addr), openRaw(t, addr)
-	var goneAfter int
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		idle.readClose()
-	}()
-	for open := true; open; goneAfter++ {
-		busy.send(frame(0x81, "busy"))
-		busy.wantMessage(engine.Text, "busy")
-		select {
-		case <-done:
-			open = false
-		default:
+	const timeout = 500 * time.Millisecond
+	eventually(t, "a machine that runs the test in time", func() bool {
+		cb, ended := record(echo)
+		addr := listen(t, &engine.Server{Callbacks: cb, Limits: engine.Limits{IdleTimeout: timeout}})
+		busy, idle := openRaw(t, addr), openRaw(t, addr)
+		done := make(chan engine.StatusCode, 1)
+		go func() {
+			code, _ := idle.readClose()
+			done <- code
+		}()
+		for before, sent := time.Now(), time.Now(); ; {
+			before, sent = sent, time.Now()
+			_, _ = io.WriteString(busy, frame(0x81, "busy")) // the answer tells
+			h, text, err := busy.readFrame()
+			silence := time.Since(before) // at most
+			if err != nil || h.OpCode != engine.Text || string(text) != "busy" {
+				if silence < timeout/2 {
+					t.Fatalf("got %v %q, %v after %v without a message at most", h.OpCode, text, err, silence)
+				}
+				within(t, "the end of the idle one", done)
+				return false
+			}
+			if len(done) == 0 {
+				continue
+			}
+			_ = idle.Close()
+			if got := within(t, "OnClose", ended); !errors.Is(got.err, engine.ErrIdleTimeout) {
+				t.Errorf("ended with %+v", got)
+			}
+			return true
 		}
-	}
-	_ = idle.Close()
-	if got := within(t, "OnClose", ended); !errors.Is(got.err, engine.ErrIdleTimeout) {
-		t.Errorf("ended with %+v", got)
-	}
-	busy.send(frame(0x81, "still here"))
-	busy.wantMessage(engine.Text, "still here")
+	})
 }
 
 func TestKeepaliveCanBeTurnedOff(t *testing.T) {

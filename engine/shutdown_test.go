@@ -76,7 +76,8 @@ func TestShutdownDeliversWhatIsQueuedAndSays1001(t *testing.T) {
 	body := string(pattern(4 << 10))
 	var greeted atomic.Int32
 	srv := &engine.Server{
-		Loops: 2,
+		Loops:  2,
+		Limits: engine.Limits{CloseTimeout: patience}, // the clients answer one after the other
 		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
 			for i := range messages {
 				if err := ws.SendText(fmt.Sprint(i, " ", body)); err != nil {

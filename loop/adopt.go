@@ -54,17 +54,23 @@ func (c *Conn) adopt(fd int, t *tlsLayer) {
 var errDetached = errors.New("detached")
 
 // Detach takes the connection away from the loop and returns it as a net.Conn
-// that the caller owns: a *tls.Conn if it is encrypted. No event follows; what
-// is queued must have been sent, and a TLS handshake must be over. If it fails,
-// the connection goes on as before. Loop only.
+// that the caller owns: a *tls.Conn if it is encrypted. No event follows. What is
+// queued is sent first, which the socket must take at once, and a TLS handshake
+// must be over. If it fails, the connection goes on as before. Loop only.
 func (c *Conn) Detach() (net.Conn, error) {
 	if c.gone {
 		return nil, ErrClosed
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.out != nil {
-		return nil, errors.New("loop: detach with bytes still queued; wait for OnDrain")
+	if c.out != nil && c.want&writable == 0 {
+		c.flushOnLoopLocked()
+	}
+	switch {
+	case c.flags&broken != 0:
+		return nil, ErrClosed
+	case c.out != nil:
+		return nil, errors.New("loop: detach with bytes still queued; NotifyEmptyLocked tells when they are sent")
 	}
 	if c.tls != nil && c.tls.handshake != nil {
 		return nil, errors.New("loop: detach during a TLS handshake; wait for its end")

@@ -186,12 +186,15 @@ func TestCorkIsGivenBackWhateverBecomesOfTheConnection(t *testing.T) {
 			write(s)
 		},
 		"Detach refused": func(t *testing.T, s *scripted, _ *net.TCPConn) {
-			write(s)
+			for range 20000 {
+				_ = s.WriteShared(shared)
+			}
 			if _, err := s.Detach(); err == nil {
 				t.Error("a connection with queued bytes was detached")
 			}
 		},
 		"detached": func(t *testing.T, s *scripted, _ *net.TCPConn) {
+			_ = s.Write(marked, nil) // which the socket takes
 			nc, err := s.Detach()
 			if err != nil {
 				t.Error(err)

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // program is a running openssl.
@@ -102,6 +104,52 @@ func TestKeyUpdatesOfThePeer(t *testing.T) {
 		}
 		s.checkOrder(t)
 		lending.Store(old)
+	}
+}
+
+// The answer to a key update is queued while the data behind it is delivered.
+func TestDetachRightAfterAKeyUpdateOfThePeer(t *testing.T) {
+	server, _ := tlsConfigs(tls.VersionTLS13)
+	g := start(t, Config{})
+	s := newScripted()
+	back := make(chan net.Conn, 1)
+	s.onOpen = func(s *scripted) { s.PauseRead() }
+	s.onData = func(s *scripted, b []byte) {
+		if string(b) != "GET\n" {
+			t.Errorf("got %q", b)
+		}
+		nc, err := s.Detach()
+		if err != nil {
+			t.Error(err)
+		}
+		back <- nc
+	}
+	shaken := secure(s, asServer(server))
+	ln := listen(t, g, nil, func(*Loop) Handler { return s })
+	peer := openssl(t, "s_client", "-connect", ln.Addr().String(), "-tls1_3")
+	receive(t, shaken)
+	peer.write(t, "K\n")
+	peer.expect(t, "KEYUPDATE")
+	peer.write(t, "GET\n")
+	const keyUpdate, data = recordHeader + 5 + 17, recordHeader + 4 + 17 // with the content type and the tag
+	eventually(t, "both records are here", func() bool {
+		n, _, err := unix.Recvfrom(s.descriptor(), make([]byte, 100), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return err == nil && n == keyUpdate+data
+	})
+	s.ResumeRead()
+	nc := receive(t, back)
+	if nc == nil {
+		t.FailNow()
+	}
+	defer nc.Close()
+	if _, err := io.WriteString(nc, "answer\n"); err != nil {
+		t.Fatal(err)
+	}
+	peer.expect(t, "answer")
+	peer.write(t, "more\n")
+	got := make([]byte, 5)
+	if _, err := io.ReadFull(nc, got); err != nil || string(got) != "more\n" {
+		t.Errorf("got %q, %v", got, err)
 	}
 }
 

@@ -23,7 +23,10 @@ const (
 	defaultMaxHandshakes = 1024
 )
 
-var errHandshakeTooLarge = errors.New("the peer's part is larger than 80 KiB")
+var (
+	errHandshakeTooLarge = errors.New("the peer's part is larger than 80 KiB")
+	errGoexit            = errors.New("a callback of the tls.Config called runtime.Goexit")
+)
 
 // tlsHandshake is a TLS handshake under way: errors in it are final, so it has a
 // goroutine that waits for its bytes.
@@ -132,6 +135,13 @@ func (hs *handshakes) start(t *tlsLayer) {
 
 // run does handshakes, one after the other, while some wait.
 func (hs *handshakes) run(t *tlsLayer) {
+	defer func() {
+		if t != nil { // runtime.Goexit, in a callback of its tls.Config
+			if t = hs.next(); t != nil {
+				go hs.run(t)
+			}
+		}
+	}()
 	for ; t != nil; t = hs.next() {
 		t.shake()
 	}
@@ -168,11 +178,13 @@ func (t *tlsLayer) shake() {
 	h.waiting = false
 	c.updateInterestLocked()
 	c.mu.Unlock()
-	turns := c.loop.group.turns
+	turns, err := c.loop.group.turns, errGoexit
 	turns.take()
-	err := t.guarded(func() error { return t.conn.HandshakeContext(h.ctx) })
-	turns.give()
-	_ = c.loop.post(mail{fn: func() { t.shaken(err) }}) // ended: so has c
+	defer func() {
+		turns.give()
+		_ = c.loop.post(mail{fn: func() { t.shaken(err) }}) // ended: so has c
+	}()
+	err = t.guarded(func() error { return t.conn.HandshakeContext(h.ctx) })
 }
 
 // guarded turns a panic in a callback of the tls.Config into an error.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -217,4 +218,49 @@ func TestTheEndOfAConnectionCancelsTheContextOfItsHandshake(t *testing.T) {
 	receive(t, s.closed)
 	eventually(t, "the place is free", func() bool { return placesTaken(g) == 0 })
 	s.checkOrder(t)
+}
+
+// runtime.Goexit, which t.Fatal is too, and a panic in a callback end their own
+// connection, and give back the place and the turn to compute.
+func TestACallbackThatEndsItsGoroutineEndsItsConnectionOnly(t *testing.T) {
+	server, client := tlsConfigs(tls.VersionTLS13)
+	for name, end := range map[string]func(){"Goexit": runtime.Goexit, "panic": func() { panic("Goexit in other words") }} {
+		g := start(t, Config{MaxHandshakes: 1, Loops: 1})
+		block := make(chan struct{})
+		ending := server.Clone()
+		ending.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			<-block
+			end()
+			return nil, nil
+		}
+		var ended []*scripted
+		for range 2 * (g.turns.limit + 1) {
+			s := newScripted()
+			secure(s, asServer(ending))
+			if _, err := serveOne(t, g, nil, s).Write(captureHello(t, client)); err != nil {
+				t.Fatal(err)
+			}
+			ended = append(ended, s)
+		}
+		next := newEcho()
+		secure(next, asServer(server))
+		nc := serveOne(t, g, nil, next)
+		eventually(t, "all wait for one", func() bool { return handshakesWaiting(g) == len(ended) })
+		close(block)
+		for _, s := range ended {
+			if err := receive(t, s.closed); err == nil || !strings.Contains(err.Error(), "Goexit") {
+				t.Errorf("%s: OnClose said %v", name, err)
+			}
+			s.checkOrder(t)
+		}
+		roundTrip(t, tls.Client(nc, client), "served")
+		next.Close(CloseNow)
+		receive(t, next.closed)
+		eventually(t, "the place is free", func() bool { return placesTaken(g) == 0 })
+		g.turns.mu.Lock()
+		if n := g.turns.taken; n != 0 {
+			t.Errorf("%s: %d turns are taken", name, n)
+		}
+		g.turns.mu.Unlock()
+	}
 }

@@ -46,3 +46,6 @@ func putChunk(c *chunk) {
 	c.b = c.b[:0]
 	chunks.Put(c, cap(c.b))
 }
+
+// roomyFor says whether a smaller chunk does for n bytes that stay for a while.
+func (c *chunk) roomyFor(n int) bool { return cap(c.b) > minChunk && 2*n <= cap(c.b) }

@@ -118,6 +118,9 @@ func (c *Conn) HeldTLSLocked() (state, received, sealed int) {
 		return 0, 0, 0
 	}
 	received = cap(t.kept.b)
+	if t.kept.chunk != nil {
+		received = cap(t.kept.chunk.b)
+	}
 	if t.handshake != nil {
 		received += cap(t.handshake.in)
 	}

@@ -25,6 +25,13 @@ type segment struct {
 	chunk *chunk // nil: shared, or the bytes of a cork
 }
 
+// release gives the chunk back, if s has one.
+func (s segment) release() {
+	if s.chunk != nil {
+		putChunk(s.chunk)
+	}
+}
+
 // outbox is what a connection has queued, oldest first. Guarded by the mutex
 // of the connection that holds it.
 type outbox struct {
@@ -118,9 +125,7 @@ func (o *outbox) consume(n int) {
 }
 
 func (o *outbox) drop(i int) {
-	if ch := o.segs[i].chunk; ch != nil {
-		putChunk(ch)
-	}
+	o.segs[i].release()
 	o.segs[i] = segment{}
 }
 

@@ -172,25 +172,27 @@ func (t *tlsLayer) joinLocked(fresh []byte) []byte {
 	return sealed[maxRecord-k : maxRecord+len(fresh)]
 }
 
-// keepLocked keeps what is left of what joinLocked returned.
+// keepLocked keeps what is left of what joinLocked returned, in a buffer that is
+// not much larger: the peer may take its time to send more.
 func (t *tlsLayer) keepLocked(rest []byte) {
+	old := t.kept
 	switch {
 	case len(rest) == 0:
-		t.releaseKept()
-	case t.kept.b != nil:
+		t.kept = segment{}
+	case old.chunk != nil && !old.chunk.roomyFor(len(rest)):
 		t.kept.b = rest
+		return
 	case len(rest) > maxChunk:
-		t.kept.b = bytes.Clone(rest)
+		t.kept = segment{b: bytes.Clone(rest)}
 	default:
 		ch := getChunk(len(rest))
 		t.kept = segment{b: append(ch.b, rest...), chunk: ch}
 	}
+	old.release()
 }
 
 func (t *tlsLayer) releaseKept() {
-	if t.kept.chunk != nil {
-		putChunk(t.kept.chunk)
-	}
+	t.kept.release()
 	t.kept = segment{}
 }
 

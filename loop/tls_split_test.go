@@ -230,6 +230,58 @@ func TestNothingIsLostOrDeliveredWhileEncryptedReadingIsPaused(t *testing.T) {
 	})
 }
 
+// What a peer that pauses inside a record has sent of it is all that is kept.
+func TestAPartOfARecordIsKeptInABufferOfItsSize(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		server, client := tlsConfigs(version)
+		client.DynamicRecordSizingDisabled = true
+		g := start(t, Config{})
+		s := newEcho()
+		shaken := secure(s, asServer(server))
+		wire := &inPieces{Conn: serveOne(t, g, nil, s), cut: func(n int) int { return n }}
+		peer := tls.Client(wire, client)
+		roundTrip(t, peer, "first")
+		receive(t, shaken)
+		wire.cut = func(int) int { return 0 }
+		for _, size := range []int{10, 500, 6 << 10, 20 << 10, 78 << 10} {
+			msg := make([]byte, size)
+			_, _ = rand.Read(msg)
+			_, _ = peer.Write(msg[:size/2])
+			_, _ = peer.Write(msg[size/2:])
+			const missing = 20
+			sealed := wire.buf
+			rest := 0
+			for at := 0; at < len(sealed); at += recordSize(sealed[at:]) {
+				rest = recordSize(sealed[at:]) - missing
+			}
+			onLoop(t, g.Loops()[0], func() { // as if all but the end had come with the handshake
+				s.Lock()
+				s.tls.takeOverLocked(sealed[:len(sealed)-missing])
+				s.Unlock()
+				s.resumeSealed()
+				s.Lock()
+				defer s.Unlock()
+				if n := len(s.tls.kept.b); n != rest {
+					t.Errorf("%d bytes are kept of a record of which %d came", n, rest)
+				}
+				if ch := s.tls.kept.chunk; ch == nil || cap(ch.b) > max(minChunk, 2*rest) {
+					t.Errorf("%s, %d bytes: what is kept takes more than twice its %d bytes", tls.VersionName(version), size, rest)
+				}
+			})
+			wire.buf = nil
+			if _, err := wire.Conn.Write(sealed[len(sealed)-missing:]); err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, size)
+			if _, err := io.ReadFull(peer, got); err != nil || !bytes.Equal(got, msg) {
+				t.Errorf("%d bytes came back changed: %v", size, err)
+			}
+		}
+		s.Close(CloseNow)
+		receive(t, s.closed)
+	}
+}
+
 // Where a tls.Conn does not look at what it is lent, it is noticed, and nothing
 // is lost.
 func TestATLSConnThatIgnoresWhatItIsLentReadsByItself(t *testing.T) {

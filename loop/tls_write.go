@@ -31,16 +31,14 @@ func (o *outbox) appendSealed(p []byte) {
 // releaseSealed gives back the buffer of ciphertext, and what is in it.
 func (o *outbox) releaseSealed() {
 	o.size -= len(o.sealed.b)
-	if o.sealed.chunk != nil {
-		putChunk(o.sealed.chunk)
-	}
+	o.sealed.release()
 	o.sealed = segment{}
 }
 
 // shrinkSealed moves ciphertext that has to wait to a buffer of its size.
 func (o *outbox) shrinkSealed() {
 	s := o.sealed
-	if s.chunk == nil || 2*len(s.b) > cap(s.chunk.b) || cap(s.chunk.b) <= minChunk {
+	if s.chunk == nil || !s.chunk.roomyFor(len(s.b)) {
 		return
 	}
 	ch := getChunk(len(s.b))

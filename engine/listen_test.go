@@ -4,10 +4,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -61,15 +63,20 @@ func TestUnixSocketIsServedAndItsFileRemoved(t *testing.T) {
 	}
 }
 
-// A dead server leaves its file; so does one that was killed.
-func TestStaleSocketFileIsReplacedAndALiveOneIsNot(t *testing.T) {
-	path := socketPath(t)
+// leaveSocketFile leaves at path what a server does that was killed.
+func leaveSocketFile(t *testing.T, path string) {
+	t.Helper()
 	dead, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	dead.(*net.UnixListener).SetUnlinkOnClose(false)
 	_ = dead.Close()
+}
+
+func TestStaleSocketFileIsReplacedAndALiveOneIsNot(t *testing.T) {
+	path := socketPath(t)
+	leaveSocketFile(t, path)
 	srv := &engine.Server{Callbacks: echo}
 	listenWith(t, srv, "unix:"+path, engine.ListenOptions{})
 
@@ -82,6 +89,46 @@ func TestStaleSocketFileIsReplacedAndALiveOneIsNot(t *testing.T) {
 	c.send(upgradeHead("local"))
 	c.wantUpgraded()
 	c.exchange("unmoved")
+}
+
+func TestOneOfManyServersGetsAStaleSocketFile(t *testing.T) {
+	const starting, rounds = 4, 50
+	for range rounds {
+		path := socketPath(t)
+		leaveSocketFile(t, path)
+		var servers [starting]engine.Server
+		var errs [starting]error
+		var all sync.WaitGroup
+		for i := range servers {
+			servers[i] = engine.Server{Loops: 1, Callbacks: echo, Logger: slog.New(slog.DiscardHandler)}
+			all.Go(func() { _, errs[i] = servers[i].Listen("unix:" + path) })
+		}
+		all.Wait()
+		serving := 0
+		for _, err := range errs {
+			switch {
+			case err == nil:
+				serving++
+			case !errors.Is(err, syscall.EADDRINUSE):
+				t.Errorf("a server that came later got %v, want EADDRINUSE", err)
+			}
+		}
+		if serving != 1 {
+			t.Errorf("%d servers think that they serve, want 1", serving)
+		}
+		c := dialUnix(t, path)
+		c.send(upgradeHead("local"))
+		c.wantUpgraded()
+		_ = c.Close()
+		for i := range servers {
+			if err := servers[i].Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if t.Failed() {
+			return
+		}
+	}
 }
 
 func TestOnlyAFileOfItsOwnIsRemoved(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -23,6 +24,7 @@ type socketFile struct {
 func openSocketFile(path string, mode fs.FileMode) (net.Listener, *socketFile, error) {
 	abstract := strings.HasPrefix(path, "@")
 	if !abstract {
+		defer lockDirectory(path)()
 		if err := clearSocketFile(path); err != nil {
 			return nil, nil, fmt.Errorf("engine: listen on unix:%s: %w", path, err)
 		}
@@ -62,6 +64,29 @@ func ownSocketFile(path string, mode fs.FileMode) (*socketFile, error) {
 	}
 	return &socketFile{path: path, info: info}, nil
 }
+
+// lockDirectory keeps other servers that start from looking at what lies at path
+// before this one listens: a socket that is bound and does not listen yet looks
+// like what a dead server left. It gives up on a directory that may not be read,
+// or is locked for so long that it is not by a server that starts.
+func lockDirectory(path string) (unlock func()) {
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return func() {}
+	}
+	for range lockTries {
+		if err = syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != syscall.EWOULDBLOCK && err != syscall.EINTR {
+			break
+		}
+		time.Sleep(lockPause)
+	}
+	return func() { _ = dir.Close() } // and with it the lock
+}
+
+const (
+	lockTries = 300
+	lockPause = 10 * time.Millisecond // 3 s in all, a dial of clearSocketFile takes up to 1 s
+)
 
 // clearSocketFile removes what a dead server left at path.
 func clearSocketFile(path string) error {

@@ -155,6 +155,7 @@ var fanCompressions = []*engine.Compression{
 
 func (m *fanModel) connectSlow(p *fanPeer, offer string) {
 	c := newDeflateClient(openNarrow(m.t, m.addr, offering(offer)))
+	_ = c.SetDeadline(time.Time{}) // it may be slow for longer than patience
 	done := make(chan struct{})
 	p.drop, p.done, p.gate = func() { _ = c.Close() }, done, make(chan bool, 1)
 	go func() {
@@ -539,12 +540,36 @@ func TestRandomFanOutKeepsToTheModel(t *testing.T) {
 	t.Logf("%d rounds", rounds)
 }
 
+// work lets each worker do so many operations, and more of them until slow readers
+// have put the model to the test: when they are slow is chance.
+func (m *fanModel) work(seed uint64, operations int) {
+	var rngs [fanWorkers]*rand.Rand
+	for w := range rngs {
+		rngs[w] = rand.New(rand.NewPCG(seed, uint64(w)))
+	}
+	tested := func() bool {
+		st := m.srv.Stats()
+		return st.Dropped > 0 && st.Conflated > 0
+	}
+	for from := 0; from == 0 || from < 20*operations && !tested(); from += operations {
+		var working sync.WaitGroup
+		for w, rng := range rngs {
+			working.Go(func() {
+				for number := from; number < from+operations; number++ {
+					m.operate(w, number, rng)
+				}
+			})
+		}
+		working.Wait()
+	}
+}
+
 func fanRound(t *testing.T, seed uint64, operations int) {
 	m := &fanModel{t: t, joined: make(chan *engine.WebSocket, 1)}
 	m.srv = &engine.Server{
 		Loops:       2,
 		Compression: &engine.Compression{ServerContextTakeover: true, ClientContextTakeover: true, Threshold: 64},
-		Limits:      engine.Limits{CloseTimeout: patience, WriteTimeout: -1},
+		Limits:      engine.Limits{CloseTimeout: time.Hour, WriteTimeout: -1, PingInterval: -1},
 		OnUpgrade:   func(ws *engine.WebSocket, _ *handshake.Request) { m.joined <- ws },
 		Callbacks: engine.Callbacks{
 			OnGap: func(ws *engine.WebSocket, topic string, dropped uint64) {
@@ -564,16 +589,7 @@ func fanRound(t *testing.T, seed uint64, operations int) {
 	for i := range m.slots {
 		m.connect(i)
 	}
-	var working sync.WaitGroup
-	for w := range fanWorkers {
-		working.Go(func() {
-			rng := rand.New(rand.NewPCG(seed, uint64(w)))
-			for number := range operations {
-				m.operate(w, number, rng)
-			}
-		})
-	}
-	working.Wait()
+	m.work(seed, operations)
 	m.settle()
 	m.check()
 	st := m.srv.Stats()

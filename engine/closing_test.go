@@ -223,16 +223,18 @@ func TestEchoOfHalfClosedClientStillArrives(t *testing.T) {
 
 func TestWhatIsQueuedIsSentBeforeTheCloseFrame(t *testing.T) {
 	const size = 3 << 20
-	c := openRaw(t, listen(t, &engine.Server{Callbacks: engine.Callbacks{
-		OnText: func(ws *engine.WebSocket, _ []byte) {
+	srv := &engine.Server{
+		Limits: engine.Limits{CloseTimeout: time.Hour}, // reading it all counts too
+		Callbacks: engine.Callbacks{OnText: func(ws *engine.WebSocket, _ []byte) {
 			for range 4 {
 				if err := ws.SendBinary(pattern(size)); err != nil {
 					t.Error(err)
 				}
 			}
 			_ = ws.Close(engine.StatusNormalClosure, "")
-		},
-	}}))
+		}},
+	}
+	c := openRaw(t, listen(t, srv))
 	c.send(frame(0x81, ""))
 	for range 4 {
 		h, p, err := c.readFrame()

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -285,6 +286,8 @@ func TestServerEndsAfterDispatchedCallbacks(t *testing.T) {
 func TestDispatchRunsNoMoreThanItsWorkers(t *testing.T) {
 	const workers, clients = 3, 12
 	var now, most atomic.Int32
+	leave := make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(leave) })
 	srv := &engine.Server{
 		Loops:    2,
 		Dispatch: &engine.Dispatch{Workers: workers},
@@ -292,16 +295,26 @@ func TestDispatchRunsNoMoreThanItsWorkers(t *testing.T) {
 			n := now.Add(1)
 			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 			}
-			time.Sleep(time.Millisecond) // the work
+			<-leave
+			runtime.Gosched() // the work
 			now.Add(-1)
 			_ = ws.Send(engine.Text, text)
 		}},
 	}
 	addr := listen(t, srv)
+	t.Cleanup(goOn) // also if the test fails before
+	conns := make([]*rawClient, clients)
+	for i := range conns {
+		conns[i] = openRaw(t, addr)
+		conns[i].send(masked(engine.Text, "first"))
+	}
+	eventually(t, "all messages", func() bool { return srv.Stats().MessagesIn == clients })
+	eventually(t, "all workers are at work", func() bool { return now.Load() >= workers })
+	goOn()
 	var talking sync.WaitGroup
-	for i := range clients {
-		c := openRaw(t, addr)
+	for i, c := range conns {
 		talking.Go(func() {
+			c.wantMessage(engine.Text, "first")
 			for j := range 20 {
 				text := fmt.Sprint(i, " ", j)
 				c.sendFrame(engine.Text, true, []byte(text))
@@ -310,7 +323,7 @@ func TestDispatchRunsNoMoreThanItsWorkers(t *testing.T) {
 		})
 	}
 	talking.Wait()
-	if n := most.Load(); n > workers || n < 2 {
-		t.Errorf("%d callbacks ran at the same time, want up to %d", n, workers)
+	if n := most.Load(); n != workers {
+		t.Errorf("%d callbacks ran at the same time, want %d", n, workers)
 	}
 }

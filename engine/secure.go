@@ -52,6 +52,9 @@ func (s *secure) finish(ws *WebSocket) {
 }
 
 func (s *secure) timeout(ws *WebSocket) {
+	if ws.endpoint.role == codec.Client {
+		return // Dial itself keeps the time
+	}
 	ws.conn.Close(loop.CloseNow) // before TLS stands there is nothing to say it in
 }
 

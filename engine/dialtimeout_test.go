@@ -1,0 +1,56 @@
+package engine
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"testing"
+
+	"github.com/fanloop-go/fanloop/codec"
+)
+
+// Dial tells by its context that it took too long. A loop that ended the
+// connection for the same reason would have it tell another when the goroutine of
+// Dial comes late.
+func TestLoopLeavesTheTimeOfATLSHandshakeToDial(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	log := slog.New(slog.DiscardHandler)
+	d := &dialer{opt: new(DialOptions), endpoint: newEndpoint(codec.Client, Limits{}, Callbacks{}, log)}
+	if d.group, err = clients.acquire(log); err != nil {
+		t.Fatal(err)
+	}
+	defer clients.release()
+	d.endpoint.gone = clients.release
+	target, err := parseTarget("wss://" + ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := d.newConnect(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := d.transport(context.Background(), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := &secure{config: new(tls.Config), next: c}
+	ws, err := d.adopt(tr, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := make(chan struct{})
+	_ = ws.Do(func() { first.timeout(ws) })
+	_ = ws.Do(func() { close(later) }) // if it has not ended
+	select {
+	case <-later:
+	case err := <-c.result:
+		t.Fatalf("the loop ended the connection: %v", err)
+	}
+	ws.CloseNow()
+	<-c.result
+}

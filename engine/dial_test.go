@@ -70,17 +70,14 @@ func answerDNS(nc net.Conn, addrs [][4]byte) error {
 func TestDialTriesTheNextAddressOfAName(t *testing.T) {
 	resolveTo(t, [4]byte{127, 0, 0, 2}, [4]byte{127, 0, 0, 3})
 	for _, answers := range []string{"127.0.0.2", "127.0.0.3"} { // whichever is tried first
-		srv := &engine.Server{Callbacks: echo}
-		listen(t, srv)
-		addr, err := srv.Listen(answers + ":0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, port, _ := net.SplitHostPort(addr.String())
-		ws := dialEngine(t, "two.test:"+port, nil)
-		if got := ws.RemoteAddr().String(); got != addr.String() {
-			t.Errorf("connected to %s, want %v", got, addr)
-		}
+		t.Run(answers, func(t *testing.T) {
+			addr := listenWith(t, &engine.Server{Callbacks: echo}, answers+":0", engine.ListenOptions{})
+			_, port, _ := net.SplitHostPort(addr)
+			ws := dialEngine(t, "two.test:"+port, nil)
+			if got := ws.RemoteAddr().String(); got != addr {
+				t.Errorf("connected to %s, want %s", got, addr)
+			}
+		})
 	}
 }
 
@@ -100,7 +97,7 @@ func TestDialConnectsFromLocalAddr(t *testing.T) {
 }
 
 func TestNetDialReplacesTheDialer(t *testing.T) {
-	path := t.TempDir() + "/socket"
+	path := socketPath(t)
 	nl, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)

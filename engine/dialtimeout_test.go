@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/tls"
 	"log/slog"
 	"net"
 	"testing"
@@ -38,7 +37,7 @@ func TestLoopLeavesTheTimeOfATLSHandshakeToDial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := &secure{config: new(tls.Config), next: c}
+	first := &secure{config: d.tlsConfig(target), next: c}
 	ws, err := d.adopt(tr, first)
 	if err != nil {
 		t.Fatal(err)

@@ -96,11 +96,14 @@ func TestStalledReadersAmongManySubscribers(t *testing.T) {
 		t.Errorf("the heap grew from %d to %d bytes, want at most the budget of %d and 32 MiB more", before, most, budget)
 	}
 	t.Logf("the heap grew by %d KiB at most", (int64(most)-int64(before))>>10)
-	after, _ := liveHeap()
-	if m := srv.Memory(); m.Outboxes+m.SharedFrames+m.Assembly != 0 || after > before+16<<20 {
-		t.Errorf("after the load: %+v, %d bytes more in the heap", m, int64(after)-int64(before))
+	eventually(t, "nothing is queued", func() bool { // OnClose and the last message come before
+		m, st := srv.Memory(), srv.Stats()
+		return m.Outboxes+m.SharedFrames+m.Assembly == 0 && st.QueuedBytes == 0 && st.Connections == healthy
+	})
+	if after, _ := liveHeap(); after > before+16<<20 {
+		t.Errorf("after the load: %d bytes more in the heap", int64(after)-int64(before))
 	}
-	if st := srv.Stats(); st.QueuedBytes != 0 || st.Connections != healthy || st.ClosedSlow != uint64(stalled) {
+	if st := srv.Stats(); st.Connections != healthy || st.ClosedSlow != uint64(stalled) {
 		t.Errorf("after the load: %+v", st)
 	}
 }
@@ -342,8 +345,15 @@ func TestLinkThatIsDownIsNoticedByPings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	startReader(t, addr.String(), "ip", "netns", "exec", ns.name)
-	within(t, "an answer to a ping", ponged)
+	eventually(t, "an answer to a ping", func() bool {
+		startReader(t, addr.String(), "ip", "netns", "exec", ns.name)
+		select {
+		case <-ponged:
+			return true
+		case <-ended: // it came too late
+			return false
+		}
+	})
 	ns.run("ip link set " + ns.near + " down")
 	wantEnding(t, ended, engine.StatusAbnormalClosure, "", engine.ErrPongTimeout)
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -27,17 +28,28 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func leaks(before int) int {
+// leaks waits until nothing is left, and says so by its code.
+func leaks(before int) (code int) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		err := leak(before)
+		if err == nil {
+			return 0
+		}
+		if time.Now().After(deadline) {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+}
+
+func leak(before int) error {
 	if err := goleak.Find(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return err
 	}
-	// Loops close their descriptors before their goroutine ends.
 	if after := openDescriptors(); after > before {
-		fmt.Fprintf(os.Stderr, "%d descriptors were open before the tests, %d are after them\n", before, after)
-		return 1
+		return fmt.Errorf("%d descriptors were open before the tests, %d are after them", before, after)
 	}
-	return 0
+	return nil
 }
 
 // openDescriptors counts the descriptors of this process; 0 where /proc does

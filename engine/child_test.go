@@ -45,6 +45,7 @@ type childConfig struct {
 
 	CertPEM, KeyPEM  []byte        // to speak TLS; nil: plain
 	HandshakeTimeout time.Duration // 0: an hour
+	CloseTimeout     time.Duration // 0: the default
 	Inherited        bool          // listen on the descriptors of LISTEN_FDS instead
 }
 
@@ -81,7 +82,8 @@ func runChild(config string) error {
 	srv := &engine.Server{
 		Loops: cfg.Loops,
 		Limits: engine.Limits{
-			MaxConnections: cfg.MaxConnections, HandshakeTimeout: cfg.HandshakeTimeout, MaxQueuedTotal: cfg.MaxQueuedTotal,
+			MaxConnections: cfg.MaxConnections, HandshakeTimeout: cfg.HandshakeTimeout,
+			CloseTimeout: cfg.CloseTimeout, MaxQueuedTotal: cfg.MaxQueuedTotal,
 		},
 		Callbacks: echo,
 		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {

@@ -164,6 +164,7 @@ func TestBrokenProxyHeaderDropsTheConnection(t *testing.T) {
 	srv.Limits.HandshakeTimeout = time.Hour // none of them waits for that
 	srv.OnUpgrade = func(*engine.WebSocket, *handshake.Request) { t.Error("a broken header was taken") }
 	addr := listenWith(t, srv, "127.0.0.1:0", fromProxy)
+	start := time.Now()
 	for name, octets := range cases {
 		t.Run(name, func(t *testing.T) {
 			c := dialRaw(t, addr)
@@ -174,8 +175,9 @@ func TestBrokenProxyHeaderDropsTheConnection(t *testing.T) {
 		})
 	}
 	eventually(t, "the connections are counted out", func() bool { return srv.Conns() == 0 })
-	if n := book.count("PROXY header"); n == 0 || n >= len(cases) {
-		t.Errorf("%d lines are logged for %d broken headers, want one a second at most", n, len(cases))
+	seconds := time.Since(start)/time.Second + 2 // begun ones, and a loop that looked at its clock before
+	if n := book.count("PROXY header"); n == 0 || n > int(seconds) {
+		t.Errorf("%d lines are logged for %d broken headers in %d seconds, want one a second at most", n, len(cases), seconds)
 	}
 }
 
@@ -189,7 +191,7 @@ func TestProxyThatOnlyConnectsIsNotLogged(t *testing.T) {
 	_ = c.Close()
 	openProxied(t, addr)
 	eventually(t, "the first connection is gone", func() bool { return srv.Conns() == 1 })
-	if n := book.count(""); n > 0 {
+	if n := book.count("") - book.count(loopIsHeldUp); n > 0 {
 		t.Errorf("%d lines are logged", n)
 	}
 }

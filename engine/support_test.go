@@ -204,7 +204,15 @@ var tlsVersions = map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.
 
 func newRawClient(t testing.TB, nc net.Conn) *rawClient {
 	_ = nc.SetDeadline(time.Now().Add(patience))
-	return &rawClient{Conn: nc, t: t, br: bufio.NewReader(nc)}
+	return &rawClient{Conn: nc, t: t, br: bufio.NewReader(patientReader{nc})}
+}
+
+// patientReader has patience with each read, however long the test is.
+type patientReader struct{ net.Conn }
+
+func (r patientReader) Read(p []byte) (int, error) {
+	_ = r.SetReadDeadline(time.Now().Add(patience))
+	return r.Conn.Read(p)
 }
 
 // upgradeHead is the head of a valid opening handshake for addr, with further
@@ -230,6 +238,7 @@ func openRaw(t testing.TB, addr string, lines ...string) *rawClient {
 // send writes octets.
 func (c *rawClient) send(octets string) {
 	c.t.Helper()
+	_ = c.SetWriteDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(c.Conn, octets); err != nil {
 		c.t.Fatal("write:", err)
 	}
@@ -520,6 +529,10 @@ func (b *logBook) WithAttrs([]slog.Attr) slog.Handler { return b }
 
 // WithGroup implements slog.Handler.
 func (b *logBook) WithGroup(string) slog.Handler { return b }
+
+// loopIsHeldUp is what is logged when a loop gives no sign of life for a second,
+// which on a busy machine says nothing about the code.
+const loopIsHeldUp = "a callback blocks its loop"
 
 // count is how many records have this text in their message.
 func (b *logBook) count(text string) int {

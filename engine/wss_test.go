@@ -360,17 +360,19 @@ func TestFailedTLSHandshakesAreLoggedButNotEach(t *testing.T) {
 	}
 	openTLS(t, addr, id.client())
 	eventually(t, "those who looked are gone", func() bool { return srv.Conns() == 1 })
-	if n := book.count(""); n > 0 {
+	if n := book.count("") - book.count(loopIsHeldUp); n > 0 {
 		t.Errorf("%d lines are logged for those who only looked", n)
 	}
+	start := time.Now()
 	for range 20 {
 		c := dialRaw(t, addr)
 		c.send(upgradeHead(addr)) // ws:// instead of wss://
 		c.wantGone()
 	}
 	eventually(t, "all are gone", func() bool { return srv.Conns() == 1 })
-	if n := book.count("TLS handshake failed"); n == 0 || n >= 20 {
-		t.Errorf("%d lines are logged for 20 failures, want one a second at most", n)
+	seconds := time.Since(start)/time.Second + 2 // begun ones, and a loop that looked at its clock before
+	if n := book.count("TLS handshake failed"); n == 0 || n > int(seconds) {
+		t.Errorf("%d lines are logged for 20 failures in %d seconds, want one a second at most", n, seconds)
 	}
 }
 

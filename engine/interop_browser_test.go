@@ -87,7 +87,7 @@ func startBrowser(t *testing.T) *browser {
 	t.Helper()
 	path := program(t, "apt-get install chromium",
 		"chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*patience)
 	t.Cleanup(cancel)
 	options := append(chromedp.DefaultExecAllocatorOptions[:], // a new profile is among them
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,

@@ -56,7 +56,7 @@ func interopServer(t *testing.T, compression *engine.Compression, agreed bool, i
 		HTTP:         pages,
 		Subprotocols: []string{subprotocol},
 		Compression:  compression,
-		Limits:       engine.Limits{MaxMessage: largest},
+		Limits:       engine.Limits{MaxMessage: largest, CloseTimeout: patience},
 		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
 			if got := ws.Extensions(); (got != "") != agreed {
 				t.Errorf("the client agreed to %q", got)
@@ -161,7 +161,7 @@ func (s *foreignServer) dial(t *testing.T, path string) *dialed {
 		TLS:          config,
 		Subprotocols: []string{"chat.v9", subprotocol},
 		Compression:  s.compression,
-		Limits:       engine.Limits{MaxMessage: largest},
+		Limits:       engine.Limits{MaxMessage: largest, CloseTimeout: patience},
 		Callbacks: engine.Callbacks{
 			OnText:   func(_ *engine.WebSocket, p []byte) { d.messages <- message{engine.Text, string(p)} },
 			OnBinary: func(_ *engine.WebSocket, p []byte) { d.messages <- message{engine.Binary, string(p)} },

@@ -76,7 +76,7 @@ func TestPingsAreNotAnsweredWhilePaused(t *testing.T) {
 	ws := within(t, "OnUpgrade", opened)
 	c.send(frame(0x81, "pause") + frame(0x89, "one"))
 	within(t, "the pause", paused)
-	eventually(t, "its effect", func() bool { atRest(t, ws); return true })
+	atRest(t, ws)
 	if err := ws.SendText("sent while paused"); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestPingsAreNotAnsweredWhilePaused(t *testing.T) {
 
 // What the loop has read when the pause begins is bound; the rest is TCP's.
 func TestPausedConnectionTakesNoMemory(t *testing.T) {
-	const sent = 32 << 20
+	const sent = 1 << 30 // more than any kernel buffers
 	opened := make(chan *engine.WebSocket, 1)
 	addr := listen(t, &engine.Server{
 		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },

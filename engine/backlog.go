@@ -11,6 +11,7 @@ type backlog struct {
 	live   int            // those with frames
 	bytes  int
 	missed uint64 // messages dropped since OnGap was told
+	told   uint64 // of them, those that OnGap is being told
 }
 
 func (b *backlog) push(msg message) {
@@ -98,9 +99,10 @@ func (b *backlog) makeRoom(n int) (dropped uint64) {
 // more. Under the locks of the fan and the connection.
 func (s *subscription) releaseLocked(all bool) {
 	b, c := s.backlog, &s.member.ws.conn
+	s.member.releaseLateLocked()
 	before := b.bytes
 	for b.live > 0 && (all || !c.BlockedLocked()) {
-		s.writeLocked(b.pop())
+		s.member.writeLocked(b.pop())
 	}
 	s.member.hold(b.bytes - before)
 }
@@ -117,16 +119,48 @@ func (s *subscription) overtake() {
 	}
 }
 
-// flushBacklog queues what waits for s if it is slow, gap or not. Under the
-// fan's lock.
+// flushBacklog queues what waits for s if it is slow, gap or not, or leaves it to
+// the member while another message is under way. Under the fan's lock.
 func (s *subscription) flushBacklog() {
 	if s.backlog == nil {
 		return
 	}
-	c := &s.member.ws.conn
-	c.Lock()
-	defer c.Unlock()
-	s.releaseLocked(true)
+	m := s.member
+	m.ws.conn.Lock()
+	defer m.ws.conn.Unlock()
+	if m.ws.fragments == 0 {
+		s.releaseLocked(true)
+		return
+	}
+	if m.late == nil {
+		m.late = new(backlog)
+	}
+	for s.backlog.live > 0 {
+		m.late.push(s.backlog.pop())
+	}
+}
+
+// releaseLate is releaseLateLocked. Under the fan's lock.
+func (m *member) releaseLate() {
+	if m.late == nil {
+		return
+	}
+	m.ws.conn.Lock()
+	defer m.ws.conn.Unlock()
+	m.releaseLateLocked()
+}
+
+// releaseLateLocked writes what waits for the end of a fragmented message, if
+// that has come. Under the locks of the fan and the connection.
+func (m *member) releaseLateLocked() {
+	if m.late == nil || m.ws.fragments != 0 {
+		return
+	}
+	m.hold(-m.late.bytes)
+	for m.late.live > 0 {
+		m.writeLocked(m.late.pop())
+	}
+	m.late = nil
 }
 
 // drained goes on with a slow subscriber that may have sent everything. On the
@@ -161,10 +195,14 @@ func (m *member) release() {
 	c := &m.ws.conn
 	c.Lock()
 	defer c.Unlock()
+	if m.ws.fragments != 0 {
+		return // begun by OnGap: its end notifies
+	}
+	m.releaseLateLocked()
 	m.turn++
 	slow := false
 	for i := range m.subs {
-		s := m.subs[(uint(i)+m.turn)%uint(len(m.subs))]
+		s := m.subs[(uint64(i)+uint64(m.turn))%uint64(len(m.subs))]
 		b := s.backlog
 		if b == nil {
 			continue
@@ -183,67 +221,6 @@ func (m *member) release() {
 		return
 	}
 	m.slow.Store(false)
-}
-
-// gap is messages that a subscriber lost.
-type gap struct {
-	s      *subscription
-	missed uint64
-}
-
-// tellGaps tells OnGap what was dropped.
-func (m *member) tellGaps() {
-	gaps := m.gaps()
-	fn := m.ws.callbacks.OnGap
-	for _, g := range gaps {
-		if fn != nil && m.ws.state.Load() == stateOpen {
-			fn(m.ws, g.s.part.topic.name, g.missed)
-		}
-	}
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
-	for _, g := range gaps {
-		if b := g.s.backlog; b != nil {
-			b.missed -= g.missed // only now: what OnGap sends goes before the backlog
-		}
-	}
-}
-
-func (m *member) gaps() (gaps []gap) {
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
-	for _, s := range m.subs {
-		if b := s.backlog; b != nil && b.missed > 0 {
-			gaps = append(gaps, gap{s, b.missed})
-		}
-	}
-	return gaps
-}
-
-// refuse notes that nobody but sender will get a publish. Under the fan's lock.
-func (p *part) refuse(sender *subscription) {
-	p.refused++
-	for _, s := range p.slow {
-		if s != sender {
-			s.backlog.missed++
-		}
-	}
-}
-
-// tellGap sees to it that the subscribers of p hear of refused publishes, before
-// they get anything later. Those that are slow have it already: from refuse, or
-// from markSlow. On the loop, under the fan's lock.
-func (f *fan) tellGap(p *part) {
-	if p.gap == 0 {
-		return
-	}
-	for _, s := range p.subs {
-		if s.backlog != nil || s.member.ws.callbacks.OnGap == nil {
-			continue
-		}
-		f.markSlow(s.member) // what was refused is in its backlog from the start
-	}
-	p.gap = 0
 }
 
 // note notes in shared what waits. Under the fan's lock.

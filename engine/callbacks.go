@@ -31,7 +31,8 @@ type Callbacks struct {
 	// HighWater or a send returned ErrBackpressure: send on.
 	OnDrain func(ws *WebSocket)
 	// OnGap is told that dropped messages of topic were lost to this connection
-	// because it read too slowly, before the next one is delivered.
+	// because it read too slowly, or its loop was behind when they were published,
+	// before the next one is delivered. Its own publishes are not counted.
 	OnGap func(ws *WebSocket, topic string, dropped uint64)
 	// OnError is told what went wrong before OnClose follows.
 	OnError func(ws *WebSocket, err error)

@@ -65,9 +65,11 @@ type part struct {
 	pending  []message // the last ones, up to seq
 	inflight []message // being flushed, before pending
 	bytes    int       // of pending
-	refused  uint64    // publishes since pending was empty
 	upTo     uint64    // number of the last one in flight; owned by the loop
-	gap      uint64    // refused ones behind those in flight
+
+	refused uint64 // publishes so far
+	untold  bool   // some since the last flush
+	gap     bool   // some behind those in flight
 }
 
 // message is one publish as a part keeps it.
@@ -94,8 +96,9 @@ type member struct {
 	// Guarded by the fan's lock.
 	subs  []*subscription
 	index map[string]*subscription // once there are many
+	late  *backlog                 // of topics that were left inside a fragmented message; nil: none
 	gone  bool                     // closing: not counted any more
-	turn  uint                     // whose backlog is released first
+	turn  uint32                   // whose backlog is released first
 }
 
 // subscription is one connection in one topic.
@@ -108,6 +111,7 @@ type subscription struct {
 	at      int32    // in part.subs; guarded by the fan's lock
 	own     int32    // in member.subs; guarded by the fan's lock
 	backlog *backlog // nil: not slow; guarded by the fan's lock
+	lost    uint64   // of part.refused, those it knows of or is not to get; guarded by the fan's lock
 }
 
 // change is a subscriber that joins or leaves while subs stand still.
@@ -139,7 +143,7 @@ func (m *member) find(topic string) *subscription {
 
 // join adds a subscription. Under the fan's lock, as all that follows.
 func (f *fan) join(m *member, p *part) {
-	s := &subscription{member: m, part: p, seq: p.seq, own: int32(len(m.subs))}
+	s := &subscription{member: m, part: p, seq: p.seq, own: int32(len(m.subs)), lost: p.refused}
 	m.subs = append(m.subs, s)
 	switch {
 	case m.index != nil:
@@ -151,6 +155,9 @@ func (f *fan) join(m *member, p *part) {
 		}
 	}
 	p.count++
+	if m.late != nil { // which goes first
+		f.markSlow(m)
+	}
 	f.apply(change{s: s})
 }
 
@@ -163,6 +170,7 @@ func (f *fan) leave(s *subscription) {
 	m.subs = m.subs[:lastOwn]
 	delete(m.index, s.part.topic.name)
 	f.unslow(s)
+	s.lost = s.part.refused
 	if !m.gone {
 		s.part.count--
 	}
@@ -295,7 +303,7 @@ func (f *fan) catchUp(s *subscription) {
 	ws.conn.Lock()
 	whole := ws.fragments == 0
 	if whole {
-		s.eachMissing(s.writeLocked)
+		s.eachMissing(s.member.writeLocked)
 	}
 	ws.conn.Unlock()
 	if !whole { // §5.4: no other message in between
@@ -320,10 +328,10 @@ func (s *subscription) eachMissing(fn func(message)) {
 
 // writeLocked writes msg unless the connection is closing. Under the
 // connection's lock.
-func (s *subscription) writeLocked(msg message) {
-	ws := s.member.ws
+func (m *member) writeLocked(msg message) {
+	ws := m.ws
 	if ws.state.Load() == stateOpen && ws.conn.WriteSharedLocked(ws.frameLocked(msg.frames), true) == nil {
-		s.part.fan.loop.CountOut(1)
+		m.fan.loop.CountOut(1)
 	}
 }
 
@@ -332,6 +340,7 @@ func (s *subscription) writeLocked(msg message) {
 func (m *member) catchUpAll() {
 	m.fan.mu.Lock()
 	defer m.fan.mu.Unlock()
+	m.releaseLate()
 	for _, s := range m.subs {
 		if s.backlog != nil {
 			s.overtake()

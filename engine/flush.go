@@ -14,7 +14,7 @@ func (f *fan) doFlush() {
 	for _, p := range f.parts {
 		p.inflight, p.pending = p.pending, nil
 		p.bytes, p.upTo = 0, p.seq
-		p.gap, p.refused = p.refused, 0
+		p.gap, p.untold = p.untold, false
 	}
 	f.flushing = true
 	f.mu.Unlock()
@@ -40,7 +40,7 @@ func (f *fan) settleFlush() (left []*part) {
 	}
 	f.slowed = f.slowed[:0]
 	for i, p := range f.parts {
-		f.tellGap(p)
+		f.tellRefused(p)
 		f.recycle(p.inflight)
 		p.inflight = nil
 		f.parts[i] = nil

@@ -110,11 +110,11 @@ func (f *fan) decide(s *subscription, msg message, d *Delivery) {
 	case rules.Policy == SlowConflate && b.replace(msg, room):
 		d.Conflated++
 		f.hub.conflated.Add(1)
-	case size <= room && (rules.keeps() || b.live > 0 || b.missed > 0 || ws.fragments != 0):
+	case size <= room && (rules.keeps() || b.live > 0 || b.missed > 0 || m.late != nil || ws.fragments != 0):
 		b.push(msg)
 		d.Queued++
 	case size <= room:
-		s.writeLocked(msg) // closing: it counts as on its way
+		m.writeLocked(msg) // closing: it counts as on its way
 		d.Queued++
 	case rules.Policy == SlowDropOldest && b.bytes+room >= size:
 		f.hub.dropped.Add(b.makeRoom(size-room) - 1) // one is said to be conflated
@@ -199,11 +199,11 @@ func (f *fan) markSlow(m *member) {
 		if s.backlog != nil {
 			continue
 		}
-		b := &backlog{at: int32(len(s.part.slow)), missed: s.part.gap + s.part.refused}
-		s.backlog = b
+		b := &backlog{at: int32(len(s.part.slow)), missed: s.missed()}
+		s.backlog, s.lost = b, s.part.refused
 		s.part.slow = append(s.part.slow, s)
 		if m.ws.fragments == 0 && !s.rulesLocked().keeps() {
-			s.eachMissing(s.writeLocked)
+			s.eachMissing(m.writeLocked)
 			continue
 		}
 		s.eachMissing(b.push)
@@ -245,6 +245,10 @@ func (f *fan) retire(m *member) {
 		return
 	}
 	m.gone = true
+	if m.late != nil {
+		m.hold(-m.late.bytes)
+		m.late = nil
+	}
 	for _, s := range m.subs {
 		s.part.count--
 		if b := s.backlog; b != nil {

@@ -137,6 +137,7 @@ func (t *Memory) addLoop(l *loop.Loop, shared map[*byte]int) {
 		c.Unlock()
 		if m := h.member.Load(); m != nil {
 			m.fan.mu.Lock()
+			m.late.note(shared)
 			for _, s := range m.subs {
 				s.backlog.note(shared)
 			}

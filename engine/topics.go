@@ -99,8 +99,9 @@ func (h *hub) subscribe(m *member, topic string) error {
 	return nil
 }
 
-// Unsubscribe undoes Subscribe. What was published before is still delivered.
-// Without a subscription it does nothing. Any goroutine.
+// Unsubscribe undoes Subscribe. What was published before is still delivered, and
+// OnGap told of what was dropped. Without a subscription it does nothing. Any
+// goroutine.
 func (ws *WebSocket) Unsubscribe(topic string) error {
 	h := ws.endpoint.hub
 	if h == nil {
@@ -120,6 +121,7 @@ func (h *hub) unsubscribe(m *member, topic string) {
 	defer m.fan.mu.Unlock()
 	if s := m.find(topic); s != nil {
 		m.fan.catchUp(s)
+		m.tellLastGap(topic, s.missed())
 		s.flushBacklog()
 		m.fan.leave(s)
 		sh.prune(s.part)

@@ -77,6 +77,7 @@ func TestSharedPayloadArrivesWholeThroughSmallSendBuffers(t *testing.T) {
 	opened := make(chan *engine.WebSocket, clients)
 	srv := &engine.Server{
 		Loops:     2,
+		Limits:    engine.Limits{PingInterval: -1}, // nobody would answer
 		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
 	}
 	addr := listenWithSendBuffer(t, srv, 4096)

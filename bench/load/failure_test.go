@@ -104,10 +104,10 @@ func TestRateOutOfReachIsSaidSo(t *testing.T) {
 		return [][]byte{p}
 	})
 	for _, mode := range []load.Mode{load.Echo, load.Fanout} {
-		g := open(t, load.Config{Target: target, Mode: mode, Conns: 1, Rate: 1e6})
-		_, err := g.Measure(t.Context(), 0, time.Second, nil)
+		g := open(t, load.Config{Target: target, Mode: mode, Conns: 1, Size: load.MinSize, Rate: 1e9})
+		_, err := g.Measure(t.Context(), 0, time.Hour, nil) // it is noticed long before
 		var rate *load.RateError
-		if !errors.As(err, &rate) || rate.Asked != 1e6 || rate.Answered > 1000 || rate.Sent == 0 {
+		if !errors.As(err, &rate) || rate.Asked != 1e9 || rate.Answered > 1000 || rate.Sent == 0 {
 			t.Fatalf("%s: error %v, want a RateError", mode, err)
 		}
 		wantLine(t, err, "lower the rate")

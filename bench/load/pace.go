@@ -39,13 +39,21 @@ func (p *pace) next() int64 { return p.start + int64(float64(p.sent)*p.every) }
 // counts as out of reach.
 const maxBehind = 2
 
+// longestRun is how many messages leave before the loop looks at what arrived. A
+// rate out of reach has ever more due, and would keep the loop for good.
+const longestRun = 1024
+
 // paced sends what is due, each message stamped with the time at which it was to
 // leave: a server that falls behind cannot slow the clock down.
 func (w *worker) paced() {
 	p := &w.pace
 	p.due.Store(false)
 	at := now()
-	for p.on {
+	for last := p.sent + longestRun; p.on; {
+		if p.sent == last {
+			w.wakePace()
+			return
+		}
 		due := p.next()
 		if due > at {
 			return
@@ -88,6 +96,13 @@ func (w *worker) keepsUp(late int64) bool {
 	return !behind
 }
 
+// wakePace has the loop send what is due. Any goroutine.
+func (w *worker) wakePace() {
+	if !w.pace.due.Swap(true) {
+		_ = w.loop.Do(w.pace.run) // ended: nothing to send
+	}
+}
+
 // runPacers wakes the loops in time for their schedules until ctx is done.
 func (g *Generator) runPacers(ctx context.Context, start int64, rate float64) {
 	preciseSleep()
@@ -100,9 +115,7 @@ func (g *Generator) runPacers(ctx context.Context, start int64, rate float64) {
 			return
 		}
 		for _, w := range g.workers {
-			if !w.pace.due.Swap(true) {
-				_ = w.loop.Do(w.pace.run) // ended: nothing to send
-			}
+			w.wakePace()
 		}
 		if late := now() - at; late > tick {
 			at += late / tick * tick

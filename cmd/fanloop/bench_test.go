@@ -96,7 +96,7 @@ func TestBenchFailsWithOneLineThatSaysWhatToDo(t *testing.T) {
 		{"down", []string{"echo", "--target", down}, exitFailed, "start the server"},
 		{"only HTTP", []string{"echo", "--target", ws(web)}, exitFailed, "opens no WebSocket at this path"},
 		{"closes midway", []string{"echo", "--target", ws(midway)}, exitFailed, "the server closed connection"},
-		{"rate", short("echo", "--rate", "50000000", "--conns", "2"), exitFailed, "lower the rate"},
+		{"rate", append(short("echo", "--rate", "50000000", "--conns", "2"), "--duration", "1h"), exitFailed, "lower the rate"},
 		{"descriptors", short("idle", "--conns", "9000000"), exitFailed, "ulimit"},
 		{"no report", []string{"compare", notAReport, notAReport}, exitFailed, "no report"},
 		{"no file", []string{"compare", "nofile.json", "nofile.json"}, exitFailed, "no such file"},

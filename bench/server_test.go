@@ -22,7 +22,7 @@ func dial(t *testing.T, url string) *websocket.Conn {
 	}
 	resp.Body.Close()
 	t.Cleanup(func() { c.Close() })
-	if err := c.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	return c

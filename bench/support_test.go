@@ -1,19 +1,37 @@
 package bench
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
-	"net"
+	"os"
 	"os/exec"
-	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if code == 0 {
+		err := goleak.Find()
+		for end := time.Now().Add(patience); err != nil && time.Now().Before(end); {
+			err = goleak.Find() // goroutines that were told to end need a CPU for it
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// patience bounds every wait for something that has to happen.
+const patience = time.Minute
 
 // startFloor runs the floor until the test ends, and returns its address.
 func startFloor(t *testing.T) string {
@@ -25,13 +43,11 @@ func startFloor(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	cmd := exec.Command(path, "127.0.0.1:0")
+	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := ln.Addr().(*net.TCPAddr)
-	ln.Close()
-	cmd := exec.Command(path, strconv.Itoa(addr.Port))
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -39,15 +55,12 @@ func startFloor(t *testing.T) string {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // it was killed
 	})
-	for range 500 {
-		if c, err := net.Dial("tcp", addr.String()); err == nil {
-			c.Close()
-			return addr.String()
-		}
-		time.Sleep(10 * time.Millisecond)
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	addr, found := strings.CutPrefix(strings.TrimSpace(line), "listening ")
+	if !found {
+		t.Fatalf("the floor says %q, %v", line, err)
 	}
-	t.Fatal("the floor does not listen")
-	return ""
+	return addr
 }
 
 // startServer serves with fanloop until the test ends, and returns the address.

@@ -13,6 +13,10 @@ import (
 	"github.com/fanloop-go/fanloop/bench/load"
 )
 
+// deadline is for servers that miss theirs. It leaves time for what must be done
+// within it.
+const deadline = 5 * time.Second
+
 // wantLine says that err is one clear line with the text in it.
 func wantLine(t *testing.T, err error, text string) {
 	t.Helper()
@@ -67,7 +71,10 @@ func raw(t *testing.T, fn func(net.Conn)) string {
 }
 
 func TestTargetThatNeverAnswersEndsTheRun(t *testing.T) {
-	wantLine(t, openError(t, raw(t, func(net.Conn) {})), "did not answer the opening handshake")
+	t.Parallel() // it waits
+	g := start(t, load.Config{Target: raw(t, func(net.Conn) {}), Conns: 4, Deadline: deadline})
+	_, err := g.Open(t.Context())
+	wantLine(t, err, "did not answer the opening handshake")
 }
 
 func TestTargetThatHangsUpIsSaidSo(t *testing.T) {
@@ -94,7 +101,7 @@ func TestServerThatClosesMidwayFailsTheRun(t *testing.T) {
 	})
 	_, _ = work(t, g)
 	g = open(t, load.Config{Target: closing, Conns: 2})
-	_, err := g.Measure(t.Context(), 0, 10*time.Second, nil)
+	_, err := g.Measure(t.Context(), 0, time.Hour, nil)
 	wantLine(t, err, "the server closed connection")
 }
 
@@ -115,13 +122,27 @@ func TestRateOutOfReachIsSaidSo(t *testing.T) {
 }
 
 func TestSilenceFailsTheRun(t *testing.T) {
+	t.Parallel() // it waits
 	target := serveFaults(t, func(_, _ int, _ []byte) [][]byte { return nil })
 	g := open(t, load.Config{Target: target, Conns: 1, Deadline: deadline})
 	_, err := g.Measure(t.Context(), 0, window, nil)
 	wantLine(t, err, "nothing arrived")
 }
 
+// What arrives later than the window lasts is waited for.
+func TestWindowLastsUntilSomethingArrives(t *testing.T) {
+	target := serveFaults(t, func(_, _ int, p []byte) [][]byte {
+		time.Sleep(2 * window)
+		return [][]byte{p}
+	})
+	g := open(t, load.Config{Target: target, Conns: 1})
+	if m, err := g.Measure(t.Context(), 0, window, nil); err != nil || m.Messages == 0 || m.Seconds < 2*window.Seconds() {
+		t.Fatalf("%d messages in %v s, error %v", m.Messages, m.Seconds, err)
+	}
+}
+
 func TestServerThatHangsEndsTheRunEarly(t *testing.T) {
+	t.Parallel() // it waits
 	target := serveFaults(t, func(_, n int, p []byte) [][]byte {
 		if n > 10 {
 			return nil
@@ -142,7 +163,7 @@ func TestLowRateEndsInTime(t *testing.T) {
 	}()
 	select {
 	case <-ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the measurement goes on until the next message is due")
 	}
 }

@@ -94,10 +94,10 @@ func TestServerThatFailsToFanOutIsCaught(t *testing.T) {
 func TestServerThatDeliversHasNoFaults(t *testing.T) {
 	for name, cfg := range map[string]load.Config{
 		"echo":          {Conns: 3, InFlight: 3},
-		"echo at rate":  {Conns: 3, Rate: 500},
+		"echo at rate":  {Conns: 3, Rate: 500, Tolerant: true}, // of a CPU that cannot hold it
 		"fanout":        {Mode: load.Fanout, Conns: 5, Publishers: 2, Burst: 3},
 		"large":         {Conns: 2, Size: 100_000},
-		"fanout a rate": {Mode: load.Fanout, Conns: 5, Rate: 100},
+		"fanout a rate": {Mode: load.Fanout, Conns: 5, Rate: 100, Tolerant: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg.Target = serveFaults(t, honest)
@@ -111,6 +111,7 @@ func TestServerThatDeliversHasNoFaults(t *testing.T) {
 // A message to another client is not an echo.
 func TestMessageOfSomebodyElseIsCaught(t *testing.T) {
 	var other atomic.Pointer[[]byte]
+	var strayed atomic.Bool
 	g := start(t, load.Config{Conns: 2, Target: serveFaults(t, func(client, n int, p []byte) [][]byte {
 		if client == 0 && n == 0 {
 			kept := slices.Clone(p)
@@ -118,6 +119,7 @@ func TestMessageOfSomebodyElseIsCaught(t *testing.T) {
 		}
 		if client == 1 {
 			if kept := other.Swap(nil); kept != nil {
+				strayed.Store(true)
 				return [][]byte{p, *kept}
 			}
 		}
@@ -126,7 +128,8 @@ func TestMessageOfSomebodyElseIsCaught(t *testing.T) {
 	if _, err := g.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, f := work(t, g); f.Corrupt != 1 {
+	m := windows(t, g, func(load.Measured) bool { return strayed.Load() })
+	if f := settle(t, g, m); f.Corrupt != 1 {
 		t.Fatalf("found %+v, want one message that belongs elsewhere", f)
 	}
 }
@@ -146,24 +149,20 @@ func TestDelayIsMeasured(t *testing.T) {
 // A server that stops once for a while must cost the messages that were due
 // meanwhile, not only the one that was under way: no coordinated omission.
 func TestOpenLoopMeasuresFromTheIntendedTime(t *testing.T) {
-	const stall, rate = 200 * time.Millisecond, 1000
-	target := serveFaults(t, func(_, n int, p []byte) [][]byte {
-		if n == 20 {
-			time.Sleep(stall)
-		}
-		return [][]byte{p}
-	})
-	g := open(t, load.Config{Target: target, Conns: 1, Rate: rate})
-	m, err := g.Measure(t.Context(), 0, 800*time.Millisecond, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := g.Settle(t.Context(), nil); err != nil {
-		t.Fatal(err)
-	}
-	// About 100 messages were due in the first half of the stall and waited for
-	// its second half or longer: an eighth of all.
-	if got := time.Duration(m.Latency.At(0.89)); got < stall/2 {
-		t.Fatalf("p89 is %v: messages due during the stall of %v do not count it", got, stall)
+	const stall, rate, before = 200 * time.Millisecond, 1000, 20
+	// Those due in the first half of the stall wait for its second half or longer.
+	const waited = rate * int(stall/2) / int(time.Second)
+	m := measure(t, func() (load.Measured, error) {
+		g := open(t, load.Config{Conns: 1, Rate: rate, Tolerant: true, Target: serveFaults(t, func(_, n int, p []byte) [][]byte {
+			if n == before {
+				time.Sleep(stall)
+			}
+			return [][]byte{p}
+		})})
+		return g.Measure(t.Context(), 0, 800*time.Millisecond, nil)
+	}, func(m load.Measured) bool { return m.Messages > uint64(before+waited) }) // in order: they are among them
+	// One in a hundred less, for what is lost in rounding.
+	if got := time.Duration(m.Latency.At(1 - 0.99*float64(waited)/float64(m.Messages))); got < stall/2 {
+		t.Fatalf("%d of %d messages took less than %v: those due during the stall of %v do not count it", m.Messages-uint64(waited), m.Messages, got, stall)
 	}
 }

@@ -1,12 +1,11 @@
 package load_test
 
 import (
+	"bufio"
 	"errors"
-	"net"
 	"os/exec"
-	"strconv"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/fanloop-go/fanloop/bench"
 )
@@ -22,13 +21,11 @@ func serveFloor(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	cmd := exec.Command(path, "127.0.0.1:0")
+	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := ln.Addr().(*net.TCPAddr)
-	ln.Close()
-	cmd := exec.Command(path, strconv.Itoa(addr.Port))
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -36,13 +33,10 @@ func serveFloor(t *testing.T) string {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // it was killed
 	})
-	for range 500 {
-		if c, err := net.Dial("tcp", addr.String()); err == nil {
-			c.Close()
-			return "ws://" + addr.String() + "/"
-		}
-		time.Sleep(10 * time.Millisecond)
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	addr, found := strings.CutPrefix(strings.TrimSpace(line), "listening ")
+	if !found {
+		t.Fatalf("the floor says %q, %v", line, err)
 	}
-	t.Fatal("the floor does not listen")
-	return ""
+	return "ws://" + addr + "/"
 }

@@ -18,25 +18,24 @@ func TestEchoCountsEveryMessage(t *testing.T) {
 	}
 }
 
+// reachedAll says that a message has reached everybody.
+func reachedAll(m load.Measured) bool { return m.Last.Count() > 0 }
+
 func TestFanoutReachesEveryConnection(t *testing.T) {
 	g := open(t, load.Config{Target: serveFanloop(t, 2), Mode: load.Fanout, Conns: 40, Publishers: 3, Burst: 5})
-	m, err := g.Measure(t.Context(), 0, window, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := g.Settle(t.Context(), m.Published)
-	if err != nil || !f.None() || m.Last.Count() == 0 || len(m.Published) != 3 {
-		t.Fatalf("error %v, faults %+v, %d reached everybody, published %v", err, f, m.Last.Count(), m.Published)
+	m := windows(t, g, reachedAll)
+	if f := settle(t, g, m); !f.None() || len(m.Published) != 3 {
+		t.Fatalf("faults %+v, published %v", f, m.Published)
 	}
 }
 
 func TestTopicsKeepToThemselves(t *testing.T) {
-	w, f := work(t, open(t, load.Config{Target: serveFanloop(t, 2), Mode: load.Fanout, Conns: 12, Publishers: 4, Topics: 4}))
-	if !f.None() || w.Last.Count() == 0 {
-		t.Fatalf("faults %+v, %d reached everybody", f, w.Last.Count())
+	g := open(t, load.Config{Target: serveFanloop(t, 2), Mode: load.Fanout, Conns: 12, Publishers: 4, Topics: 4})
+	if f := settle(t, g, windows(t, g, reachedAll)); !f.None() {
+		t.Fatalf("faults %+v", f)
 	}
 	// A server that knows no topics is found out.
-	g := start(t, load.Config{Target: serveFaults(t, honest), Mode: load.Fanout, Conns: 4, Publishers: 2, Topics: 2})
+	g = start(t, load.Config{Target: serveFaults(t, honest), Mode: load.Fanout, Conns: 4, Publishers: 2, Topics: 2})
 	if _, err := g.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -46,11 +45,10 @@ func TestTopicsKeepToThemselves(t *testing.T) {
 }
 
 func TestConnectCountsHandshakes(t *testing.T) {
-	g := start(t, load.Config{Target: serveFanloop(t, 2), Mode: load.Connect, Conns: 8, Deadline: 10 * time.Second})
+	g := start(t, load.Config{Target: serveFanloop(t, 2), Mode: load.Connect, Conns: 8})
 	for range 2 {
-		m, err := g.Measure(t.Context(), 0, window, nil)
-		if err != nil || m.Messages == 0 || m.Latency.Count() != int64(m.Messages) {
-			t.Fatalf("%d handshakes, %d latencies, error %v", m.Messages, m.Latency.Count(), err)
+		if m := windows(t, g, anything); m.Latency.Count() != int64(m.Messages) {
+			t.Fatalf("%d handshakes, %d latencies", m.Messages, m.Latency.Count())
 		}
 	}
 }
@@ -71,13 +69,8 @@ func TestStormBringsEverybodyBack(t *testing.T) {
 func TestSilentConnectionsDoNotCount(t *testing.T) {
 	g := open(t, load.Config{Target: serveFanloop(t, 1), Mode: load.Fanout, Conns: 10, Rate: 50, Tolerant: true})
 	g.Silence(4)
-	m, err := g.Measure(t.Context(), 0, window, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := g.Settle(t.Context(), m.Published)
-	if err != nil || !f.None() || m.Messages == 0 || m.Messages%6 != 0 && m.Last.Count() == 0 {
-		t.Fatalf("error %v, faults %+v, %d messages", err, f, m.Messages)
+	if f := settle(t, g, windows(t, g, reachedAll)); !f.None() {
+		t.Fatalf("faults %+v", f)
 	}
 }
 
@@ -91,15 +84,15 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	} {
 		cfg.Target = serveFloor(t)
 		g := open(t, cfg)
-		var messages, allocs uint64
-		for range 20 {
-			w, _ := work(t, g)
-			messages += w.Messages
-			allocs += w.Allocs
-		}
-		// What a measurement itself needs is spread over its messages.
-		if perMessage := float64(allocs) / float64(messages); perMessage > 0.05 {
-			t.Errorf("%s: %.3f heap objects per message (%d for %d)", cfg.Mode, perMessage, allocs, messages)
+		// What a measurement itself needs is spread over its messages: it lasts as
+		// long as it takes to have many.
+		last := window
+		m := measure(t, func() (load.Measured, error) {
+			last *= 2
+			return g.Measure(t.Context(), 0, last, nil)
+		}, func(m load.Measured) bool { return m.Messages > 50_000 })
+		if perMessage := float64(m.Allocs) / float64(m.Messages); perMessage > 0.05 {
+			t.Errorf("%s: %.3f heap objects per message (%d for %d)", cfg.Mode, perMessage, m.Allocs, m.Messages)
 		}
 	}
 }
@@ -123,9 +116,11 @@ func TestRemoteDoesWhatAGeneratorDoes(t *testing.T) {
 		t.Fatalf("%+v, error %v", o, err)
 	}
 	ticks := 0
-	m, err := r.Measure(0, 600*time.Millisecond, func(load.Tick) { ticks++ })
-	if err != nil || m.Messages == 0 || ticks == 0 {
-		t.Fatalf("%d messages, %d ticks, error %v", m.Messages, ticks, err)
+	m := measure(t, func() (load.Measured, error) {
+		return r.Measure(0, 600*time.Millisecond, func(load.Tick) { ticks++ })
+	}, anything)
+	if ticks == 0 {
+		t.Fatal("no ticks came")
 	}
 	if f, err := r.Settle(m.Published); err != nil || !f.None() {
 		t.Fatalf("faults %+v, error %v", f, err)

@@ -13,6 +13,9 @@ var errBehind = errors.New("the rate is out of reach")
 // tickEvery is how often Measure reports progress.
 const tickEvery = 500 * time.Millisecond
 
+// shortestTake is how often Measure looks whether the first message has arrived.
+const shortestTake = 10 * time.Millisecond
+
 // Tick is the state of a measurement under way.
 type Tick struct {
 	Elapsed time.Duration `json:"elapsed"` // since the warm-up began
@@ -29,7 +32,8 @@ type Measured struct {
 
 // Measure works for warmUp and then for window, and reports the latter. progress
 // may be nil. With Connect it counts handshakes, and no Open comes before it.
-// Every message under way at the end is left to Settle.
+// Every message under way at the end is left to Settle. A window in which nothing
+// arrives is longer: until something does, and Config.Deadline at most.
 func (g *Generator) Measure(ctx context.Context, warmUp, window time.Duration, progress func(Tick)) (Measured, error) {
 	stop, err := g.begin(ctx)
 	if err != nil {
@@ -41,6 +45,9 @@ func (g *Generator) Measure(ctx context.Context, warmUp, window time.Duration, p
 	if err == nil {
 		before := mallocs()
 		err = g.watch(ctx, began, window, progress, seen.Append)
+		for err == nil && seen.Messages == 0 && g.mustArrive() && seen.Seconds < g.cfg.Deadline.Seconds() {
+			err = g.watch(ctx, began, shortestTake, progress, seen.Append)
+		}
 		seen.Allocs = mallocs() - before
 	}
 	published := stop()
@@ -106,8 +113,11 @@ func (g *Generator) watch(ctx context.Context, began time.Time, d time.Duration,
 }
 
 // expectsAlways says that there is no innocent reason for silence.
-func (g *Generator) expectsAlways() bool {
-	return !g.cfg.Tolerant && !g.cfg.Listen && (g.cfg.Rate == 0 || g.cfg.Rate*g.cfg.Deadline.Seconds() > 2)
+func (g *Generator) expectsAlways() bool { return g.mustArrive() && !g.cfg.Listen }
+
+// mustArrive says that something has to arrive within a Deadline.
+func (g *Generator) mustArrive() bool {
+	return !g.cfg.Tolerant && (g.cfg.Rate == 0 || g.cfg.Rate*g.cfg.Deadline.Seconds() > 2)
 }
 
 // begin sets the connections to work. stop ends that and says how much was

@@ -64,7 +64,7 @@ func (c *Catalog) find(ctx context.Context, name string, f *Found) error {
 		f.Servers = append(f.Servers, s)
 		return err
 	case name == report.Ours:
-		s := Server{Name: name, GivesBack: true, Topics: true, Does: map[string][]string{
+		s := Server{Name: name, GivesBack: true, logs: true, Topics: true, Does: map[string][]string{
 			"tls": {"--tls"}, "deflate": {"--compression", "deflate"}, "takeover": {"--compression", "takeover"},
 		}}
 		for _, arg := range c.Self {

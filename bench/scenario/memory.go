@@ -75,10 +75,19 @@ func (o *round) giveBack(ctx context.Context) error {
 	if !o.server.GivesBack || o.process.exited == nil {
 		return pause(ctx, o.spec.Settle)
 	}
+	before := o.process.lines(heapLine)
 	if err := syscall.Kill(o.process.pid, syscall.SIGUSR1); err != nil {
 		return fmt.Errorf("send SIGUSR1: %w", err)
 	}
-	return pause(ctx, o.spec.Settle)
+	if err := pause(ctx, o.spec.Settle); err != nil || !o.server.logs {
+		return err
+	}
+	for end := time.Now().Add(patience); o.process.lines(heapLine) == before && time.Now().Before(end); {
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // idle is a round of Idle: what connections that do nothing hold.

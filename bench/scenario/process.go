@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"regexp"
@@ -23,6 +24,7 @@ type Server struct {
 	// GivesBack says that SIGUSR1 makes the server return freed memory to the
 	// system and, if it likes, log heap_bytes=N and ledger_bytes=N.
 	GivesBack bool
+	logs      bool // it does like to
 	// Does holds what the server can do besides plain WebSockets: tls, deflate,
 	// takeover, as names of scenarios have it. The values are arguments that ask
 	// the command for it.
@@ -81,8 +83,8 @@ type process struct {
 	said   tail
 }
 
-// patience bounds the wait for a server to listen.
-const patience = 15 * time.Second
+// patience bounds the wait for a server to listen, and for what it logs.
+const patience = 30 * time.Second
 
 // start runs the server for spec on some CPUs and returns when it accepts
 // connections. It ends with ctx.
@@ -178,6 +180,9 @@ var (
 	ledgerLine = regexp.MustCompile(`ledger_bytes=(\d+)`)
 )
 
+// lines counts those that the server logged as line has it.
+func (p *process) lines(line *regexp.Regexp) int { return len(line.FindAllString(p.said.all(), -1)) }
+
 // logged is the last number that the server logged as line has it.
 func (p *process) logged(line *regexp.Regexp) (uint64, bool) {
 	found := line.FindAllStringSubmatch(p.said.all(), -1)
@@ -188,11 +193,20 @@ func (p *process) logged(line *regexp.Regexp) (uint64, bool) {
 	return n, err == nil
 }
 
-func freePort() (int, error) {
+// freePort finds a port for a server. It is below those that the kernel gives to
+// whoever asks for any (32768 and up on Linux), or another process might have it
+// before the server listens.
+func freePort() (port int, err error) {
+	for range 100 {
+		port = 20000 + rand.IntN(32768-20000)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, l.Close()
+		}
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }

@@ -266,6 +266,13 @@ func (c *child) countDescriptors() (int, error) {
 	return len(entries), err
 }
 
+// logLines counts what the server logged, but not that a process that gets no
+// CPU holds up its loops.
+func (c *child) logLines() int {
+	log := c.log.String()
+	return strings.Count(log, "\n") - strings.Count(log, "blocks its loop")
+}
+
 // lockedBuffer collects what a process writes while the test reads it.
 type lockedBuffer struct {
 	mu sync.Mutex

@@ -166,8 +166,9 @@ func (g *Group) now() time.Duration { return time.Since(g.start) }
 // watch asks every loop for a sign of life and reports those that give none:
 // a callback has been running since the last time.
 func (g *Group) watch() {
-	every := time.NewTicker(g.cfg.BlockedAfter)
-	defer every.Stop()
+	// No ticker: after a late tick the next one would come too soon.
+	wait := time.NewTimer(g.cfg.BlockedAfter)
+	defer wait.Stop()
 	signs := make([]func(), len(g.loops))
 	for i, l := range g.loops {
 		l.alive.Store(true)
@@ -177,7 +178,7 @@ func (g *Group) watch() {
 		select {
 		case <-g.quit:
 			return
-		case <-every.C:
+		case <-wait.C:
 		}
 		for i, l := range g.loops {
 			if !l.alive.Swap(false) {
@@ -187,5 +188,6 @@ func (g *Group) watch() {
 			}
 			_ = l.Do(signs[i]) // a loop that has ended needs no watching
 		}
+		wait.Reset(g.cfg.BlockedAfter)
 	}
 }

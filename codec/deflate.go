@@ -1,8 +1,6 @@
 package codec
 
 import (
-	"unsafe"
-
 	"github.com/klauspost/compress/flate"
 )
 
@@ -21,10 +19,6 @@ const (
 	// minSearched is the size in bytes from which package flate looks for matches
 	// at all. To give it a context for less takes 5 µs for nothing.
 	minSearched = 128
-
-	// Bytes that the writers of package flate hold once they are used, measured.
-	speedSize  = 804 << 10
-	windowSize = 1056 << 10
 )
 
 // Deflater compresses messages (RFC 7692 section 7.2.1). One goroutine at a time
@@ -48,15 +42,6 @@ func NewDeflater(windowBits int) *Deflater {
 		d.writer, _ = flate.NewWriterWindow(&d.out, d.reach) // slower
 	}
 	return d
-}
-
-// Size returns how many bytes of memory d holds from its first message on.
-func (d *Deflater) Size() int {
-	size := int(unsafe.Sizeof(*d)) + cap(d.context)
-	if d.reach == maxWindow {
-		return size + speedSize
-	}
-	return size + windowSize
 }
 
 // AppendMessage appends p, compressed, to dst and returns the longer slice. It is

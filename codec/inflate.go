@@ -4,7 +4,6 @@ import (
 	"io"
 	"math"
 	"math/bits"
-	"unsafe"
 
 	"github.com/klauspost/compress/flate"
 )
@@ -28,8 +27,6 @@ const (
 	minScratch      = 4 << 10
 	maxScratch      = 64 << 10
 	maxWindow       = 1 << MaxWindowBits
-
-	readerSize = 44 << 10 // bytes that a flate reader holds, measured
 )
 
 func (l InflateLimit) withDefaults() InflateLimit {
@@ -205,18 +202,6 @@ func (f *Inflater) Release() {
 		f.large.release()
 		f.large = nil
 	}
-}
-
-// Size returns how many bytes of memory f holds.
-func (f *Inflater) Size() int {
-	size := int(unsafe.Sizeof(*f)) + cap(f.scratch) + cap(f.context)
-	if f.reader != nil {
-		size += readerSize
-	}
-	if f.large != nil {
-		size += cap(f.large.bytes)
-	}
-	return size
 }
 
 // bufferSize is the capacity for a message of size bytes: one that is pooled, or

@@ -54,9 +54,6 @@ func (w *Window) Reset() { w.ring, w.next = w.ring[:0], 0 }
 // Size returns how many bytes of memory w holds now.
 func (w *Window) Size() int { return WindowOverhead + cap(w.ring) }
 
-// MaxSize returns how many bytes of memory w can come to hold.
-func (w *Window) MaxSize() int { return WindowOverhead + w.size }
-
 // add takes p, the message that follows those before.
 func (w *Window) add(p []byte) {
 	if len(p) > w.size {

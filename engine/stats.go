@@ -23,6 +23,7 @@ type Stats struct {
 // LoopStats is what one loop has done and holds.
 type LoopStats struct {
 	Connections             int    // open, handshakes included
+	Encrypted               int    // of them, those that speak TLS, its handshake included
 	QueuedBytes             int    // written and not taken by the sockets yet
 	MessagesIn, MessagesOut uint64 // data messages; a publish counts for each subscriber
 	BytesIn, BytesOut       uint64 // on the wire
@@ -38,6 +39,7 @@ func (s *Server) Stats() (st Stats) {
 		c := l.Counters()
 		one := LoopStats{
 			Connections: l.Conns(),
+			Encrypted:   l.Encrypted(),
 			QueuedBytes: l.Queued(),
 			MessagesIn:  c.MessagesIn,
 			MessagesOut: c.MessagesOut,
@@ -46,6 +48,7 @@ func (s *Server) Stats() (st Stats) {
 		}
 		st.Loops = append(st.Loops, one)
 		st.Connections += one.Connections
+		st.Encrypted += one.Encrypted
 		st.QueuedBytes += one.QueuedBytes
 		st.MessagesIn += one.MessagesIn
 		st.MessagesOut += one.MessagesOut

@@ -67,6 +67,7 @@ func TestStatisticsAddUp(t *testing.T) {
 	var sum engine.LoopStats
 	for _, l := range st.Loops {
 		sum.Connections += l.Connections
+		sum.Encrypted += l.Encrypted
 		sum.QueuedBytes += l.QueuedBytes
 		sum.MessagesIn += l.MessagesIn
 		sum.MessagesOut += l.MessagesOut

@@ -126,7 +126,7 @@ func (s *Server) listen(ln *listener, opt ListenOptions, open func(loop.ListenCo
 		return nil, err
 	}
 	var err error
-	if ln.tls, err = serverTLS(opt.TLS); err != nil {
+	if ln.tls, err = listenerTLS(opt.TLS); err != nil {
 		return nil, err
 	}
 	if ln.proxy, err = opt.ProxyProtocol.clone(); err != nil {
@@ -148,21 +148,16 @@ func (s *Server) listen(ln *listener, opt ListenOptions, open func(loop.ListenCo
 
 var errNoCertificate = errors.New("engine: TLS has no certificate; set Certificates, GetCertificate or GetConfigForClient")
 
-// serverTLS is a copy of what the user asks for, as this server can keep it.
-func serverTLS(config *tls.Config) (*tls.Config, error) {
+// listenerTLS is what a listener of a server speaks, which knows no HTTP/2.
+func listenerTLS(config *tls.Config) (*tls.Config, error) {
 	if config == nil {
 		return nil, nil
 	}
 	if len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil {
 		return nil, errNoCertificate
 	}
-	config = config.Clone()
-	config.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), func(p string) bool { return p == "h2" })
-	if len(config.NextProtos) == 0 {
-		config.NextProtos = []string{"http/1.1"}
-	}
-	config.DynamicRecordSizingDisabled = true // what is queued is one record
-	return config, nil
+	protos := slices.DeleteFunc(slices.Clone(config.NextProtos), func(p string) bool { return p == "h2" })
+	return serverTLS(config, protos), nil
 }
 
 // close ends the listening. Any goroutine but a loop's.

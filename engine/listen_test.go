@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -243,6 +244,9 @@ func TestListenersDifferInTheirOptions(t *testing.T) {
 	if n := srv.Conns(); n != len(clients) {
 		t.Errorf("%d connections, want %d", n, len(clients))
 	}
+	if st := srv.Stats(); st.Encrypted != 2 {
+		t.Errorf("%d connections count as encrypted, want 2: %+v", st.Encrypted, st)
+	}
 }
 
 func TestServerTLSIsSpokenByListenAndServe(t *testing.T) {
@@ -291,6 +295,37 @@ func TestHTTP2IsNeverAgreed(t *testing.T) {
 				t.Errorf("agreed on %q, want http/1.1", got)
 			}
 			if len(protos) > 0 && config.NextProtos[0] != "h2" {
+				t.Error("the caller's configuration was changed")
+			}
+		})
+	}
+}
+
+// Behind a TLS listener net/http speaks HTTP/2 if the configuration says so.
+func TestTLSListenerAgreesOnTheProtocolsOfItsConfiguration(t *testing.T) {
+	id := newIdentity(t, "server")
+	for want, protos := range map[string][]string{"HTTP/1.1": nil, "HTTP/2.0": {"h2", "http/1.1"}} {
+		t.Run(want, func(t *testing.T) {
+			config := id.server()
+			config.NextProtos = protos
+			addr := mountWith(t, &engine.Server{Callbacks: echo}, config)
+			transport := &http.Transport{TLSClientConfig: id.client(), ForceAttemptHTTP2: true}
+			defer transport.CloseIdleConnections()
+			resp, err := (&http.Client{Transport: transport}).Get("https://" + addr + "/page")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if resp.Proto != want {
+				t.Errorf("a page came by %s, want %s", resp.Proto, want)
+			}
+			client := id.client()
+			client.NextProtos = []string{"http/1.1"}
+			c := dialRaw(t, addr).secured(client)
+			c.send(upgradeHead(addr))
+			c.wantUpgraded()
+			c.exchange("moved")
+			if len(config.NextProtos) != len(protos) {
 				t.Error("the caller's configuration was changed")
 			}
 		})

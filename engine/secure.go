@@ -101,11 +101,23 @@ func RequestTLS(req *handshake.Request) *tls.ConnectionState {
 // are to move to event loops: [Server.ServeHTTP] takes over what it accepted,
 // which with a listener of package tls it cannot. nl must accept TCP or unix
 // connections. config is cloned and needs certificates; "http/1.1" stands for
-// empty NextProtos.
+// empty NextProtos; if "h2" is among them, pages may come by HTTP/2, and clients
+// that open a WebSocket have to ask for "http/1.1".
 //
 //	nl, err := net.Listen("tcp", ":8443")
 //	...
 //	err = http.Serve(engine.NewTLSListener(nl, config), router)
 func NewTLSListener(nl net.Listener, config *tls.Config) net.Listener {
-	return loop.NewTLSListener(nl, config)
+	return loop.NewTLSListener(nl, serverTLS(config, config.NextProtos))
+}
+
+// serverTLS is a copy of config for the server's side of connections that a loop
+// comes to own, and these protocols.
+func serverTLS(config *tls.Config, protos []string) *tls.Config {
+	config = config.Clone()
+	if config.NextProtos = protos; len(protos) == 0 {
+		config.NextProtos = []string{"http/1.1"}
+	}
+	config.DynamicRecordSizingDisabled = true // what is queued is one record
+	return config
 }

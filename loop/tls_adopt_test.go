@@ -106,6 +106,8 @@ func TestAHijackedTLSConnectionMovesToALoop(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		server = server.Clone()
+		server.NextProtos = []string{"http/1.1"}
 		s := newEcho()
 		web := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.TLS == nil || r.TLS.NegotiatedProtocol != "http/1.1" {

@@ -7,17 +7,11 @@ import (
 )
 
 // NewTLSListener encrypts the connections of nl with config, for net/http and
-// others that read with goroutines. It is tls.NewListener, but for some things: a
-// connection that was hijacked can be given to Adopt; the protocol agreed by ALPN
-// is http/1.1 unless config names others; records are as large as what is written
-// from the start; and config, which is cloned, must not be nil.
-// Accept makes no handshake: the first Read, Write or Handshake does.
+// others that read with goroutines. It is tls.NewListener, but a connection that
+// was hijacked can be given to Adopt. config must not be nil, and not be changed
+// afterwards; for DynamicRecordSizingDisabled see [Conn.StartTLSServer]. Accept
+// makes no handshake: the first Read, Write or Handshake does.
 func NewTLSListener(nl net.Listener, config *tls.Config) net.Listener {
-	config = config.Clone()
-	config.DynamicRecordSizingDisabled = true
-	if len(config.NextProtos) == 0 {
-		config.NextProtos = []string{"http/1.1"}
-	}
 	return &tlsListener{Listener: nl, config: config}
 }
 

@@ -103,13 +103,14 @@ func serveStandIn(t *testing.T, s *standIn, config *tls.Config) string {
 func (s *standIn) serve(w http.ResponseWriter, r *http.Request) {
 	s.serving.Add(1)
 	defer s.serving.Done()
+	s.mu.Lock() // until it is among clients: what is published after its handshake is for it too
 	ws, err := s.upgrader.Upgrade(w, r, nil)
 	if err != nil {
+		s.mu.Unlock()
 		return
 	}
 	defer ws.Close()
 	ws.EnableWriteCompression(!s.plain)
-	s.mu.Lock()
 	c := &standInClient{ws: ws, id: len(s.clients)}
 	s.clients = append(s.clients, c)
 	s.mu.Unlock()

@@ -77,7 +77,7 @@ func TestNoByteIsLostBetweenAdoptAndDetach(t *testing.T) {
 		if _, err := io.ReadFull(peer, answer); err != nil || string(answer) != "answer" {
 			t.Errorf("the peer got %q, %v", answer, err)
 		}
-		onLoop(t, g.Loops()[0], func() {})
+		settle(t, g.Loops()[0])
 		if n := s.ends.Load(); n != 0 {
 			t.Error("OnClose of a connection that was detached")
 		}
@@ -104,7 +104,7 @@ func TestNoEventsAfterTheEndThoughDuplicatesLive(t *testing.T) {
 				}
 				t.Cleanup(func() { _ = nc.Close() })
 			})
-			onLoop(t, s.Loop(), func() {}) // the number is closed
+			settle(t, s.Loop()) // the number is closed
 		},
 	}
 	eachBackend(t, func(t *testing.T, b Backend) {

@@ -19,6 +19,8 @@ func TestLimitRefusesAWholeWriteAndOnDrainFollows(t *testing.T) {
 		s.onDrain = func(s *scripted) { drained <- s.Queued() }
 		const limit, low = 1 << 20, 100 << 10
 		peer := serveOne(t, start(t, Config{Backend: b}), &WritePolicy{Limit: limit, Low: low}, s)
+		shrink(t, &s.Conn) // the kernel never takes so much that the queue is low
+		free := hold(t, s.Loop())
 		var taken []byte
 		p := bytes.Repeat([]byte("0123456789"), 10000)
 		refused := 0
@@ -36,6 +38,8 @@ func TestLimitRefusesAWholeWriteAndOnDrainFollows(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		free()
+		onLoop(t, s.Loop(), func() {})
 		if len(drained) != 0 {
 			t.Error("OnDrain came before the queue fell")
 		}
@@ -78,7 +82,8 @@ func TestOnDrainFollowsAQueueOverHigh(t *testing.T) {
 func TestWriteToAnEmptyQueueIsTakenWhateverItsSize(t *testing.T) {
 	s := newScripted()
 	peer := serveOne(t, start(t, Config{}), &WritePolicy{Limit: 10}, s)
-	want := bytes.Repeat([]byte("large"), 1<<20)
+	shrink(t, &s.Conn)
+	want := bytes.Repeat([]byte("large"), 200<<10)
 	if err := s.Write(want[:3], want[3:]); err != nil {
 		t.Fatal(err)
 	}

@@ -91,7 +91,7 @@ func TestNoEncryptedByteIsLostBetweenAdoptAndDetach(t *testing.T) {
 		if _, err := io.ReadFull(peer, answer); err != nil || string(answer) != "answer" {
 			t.Errorf("the peer got %q, %v", answer, err)
 		}
-		onLoop(t, g.Loops()[0], func() {})
+		settle(t, g.Loops()[0])
 		if n := g.Loops()[0].Encrypted(); n != 0 || g.Conns() != 0 {
 			t.Errorf("the group counts %d connections, %d encrypted", g.Conns(), n)
 		}

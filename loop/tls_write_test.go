@@ -24,9 +24,9 @@ func TestAStalledEncryptedReaderHoldsReferencesAndOneBatch(t *testing.T) {
 		g := start(t, Config{})
 		s := newScripted()
 		peer := serveTLS(t, g, nil, s, server, client)
-		want := fill(t, &s.Conn)
+		shrink(t, &s.Conn) // the kernel takes less than one of these
 		shared := NewShared(make([]byte, 1<<20))
-		for range 8 {
+		for range 9 {
 			if err := s.WriteShared(shared); err != nil {
 				t.Fatal(err)
 			}
@@ -35,24 +35,24 @@ func TestAStalledEncryptedReaderHoldsReferencesAndOneBatch(t *testing.T) {
 		held := make(map[*byte]int)
 		own := s.HeldLocked(held)
 		state, received, sealed := s.HeldTLSLocked()
-		queued := s.QueuedLocked()
+		queued, counted := s.QueuedLocked(), g.Loops()[0].Queued()
 		blocked := s.BlockedLocked()
 		s.Unlock()
 		if len(held) != 1 || own > 2*maxChunk || sealed > maxChunk || received != 0 || state == 0 {
 			t.Errorf("%d shared runs, %d bytes of its own, TLS holds %d, %d received and %d sealed", len(held), own, state, received, sealed)
 		}
-		if queued < 8<<20 || queued > 8<<20+2*maxChunk || !blocked {
+		if queued < 8<<20 || queued > 9<<20 || !blocked {
 			t.Errorf("%d bytes are queued, blocked is %t", queued, blocked)
 		}
-		if n := g.Loops()[0].Queued(); n != queued {
-			t.Errorf("the loop counts %d bytes, the queue %d", n, queued)
+		if counted != queued {
+			t.Errorf("the loop counts %d bytes, the queue %d", counted, queued)
 		}
 		if n := g.Loops()[0].Encrypted(); n != 1 {
 			t.Errorf("the loop counts %d encrypted connections", n)
 		}
 		s.Close(CloseFlushed)
 		got, err := readUntilEnd(peer)
-		if err != nil || len(got) != len(want)+8<<20 {
+		if err != nil || len(got) != 9<<20 {
 			t.Errorf("got %d bytes, %v", len(got), err)
 		}
 		receive(t, s.closed)
@@ -71,8 +71,7 @@ func TestBackpressureOfAnEncryptedConnection(t *testing.T) {
 		s.onNotify = func(s *scripted) { empty <- s.Queued() }
 		peer := serveTLS(t, g, policy, s, server, client)
 		shrink(t, &s.Conn)
-		total := len(fill(t, &s.Conn))
-		refused := false
+		total, refused := 0, false
 		for !refused {
 			switch err := s.Write(nil, make([]byte, 32<<10)); err {
 			case nil:

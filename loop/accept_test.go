@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -42,7 +41,7 @@ func TestAcceptSurvivesEveryError(t *testing.T) {
 	} {
 		t.Run(errno.Error(), func(t *testing.T) {
 			eachBackend(t, func(t *testing.T, b Backend) {
-				log := &record{}
+				log, began := &record{}, time.Now()
 				g := start(t, Config{Backend: b, Logger: slog.New(log), BlockedAfter: -1})
 				ln := listenEcho(t, g)
 				established := connectTo(t, ln)
@@ -54,8 +53,8 @@ func TestAcceptSurvivesEveryError(t *testing.T) {
 				if n := failed.Load(); n != failures {
 					t.Errorf("accept failed %d times, not %d: nothing is proven", n, failures)
 				}
-				if n := log.count(); n > 2 {
-					t.Errorf("%d lines were logged for %d failures", n, failures)
+				if n, most := log.count(), 2+int(time.Since(began).Seconds()); n > most { // one a second
+					t.Errorf("%d lines were logged for %d failures, want at most %d", n, failures, most)
 				}
 				roundTrip(t, connectTo(t, ln), "accepting goes on")
 			})
@@ -177,7 +176,7 @@ func TestServeSpreadsConnectionsOfAForeignListener(t *testing.T) {
 		for _, network := range []string{"tcp", "unix"} {
 			addr := "127.0.0.1:0"
 			if network == "unix" {
-				addr = filepath.Join(t.TempDir(), "socket")
+				addr = socketPath(t)
 			}
 			nl, err := net.Listen(network, addr)
 			if err != nil {

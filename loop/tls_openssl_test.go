@@ -57,15 +57,15 @@ func (p *program) write(t *testing.T, text string) {
 	}
 }
 
-// expect reads until a line has text in it.
-func (p *program) expect(t *testing.T, text string) {
+// expect reads until a line has text in it, and returns what follows it there.
+func (p *program) expect(t *testing.T, text string) (rest string) {
 	t.Helper()
 	found := make(chan error, 1)
 	go func() {
 		for {
 			line, err := p.out.ReadString('\n')
-			if strings.Contains(line, text) {
-				err = nil
+			if _, after, ok := strings.Cut(line, text); ok {
+				rest, err = strings.TrimSpace(after), nil
 			} else if err == nil {
 				continue
 			}
@@ -76,6 +76,7 @@ func (p *program) expect(t *testing.T, text string) {
 	if err := receive(t, found); err != nil {
 		t.Fatalf("openssl ended before it said %q: %v", text, err)
 	}
+	return rest
 }
 
 // 'K' makes openssl update its keys and ask the other side to, 'k' its own
@@ -170,9 +171,11 @@ func TestRenegotiationIsRefused(t *testing.T) {
 		s.checkOrder(t)
 	})
 	t.Run("asked for by a server", func(t *testing.T) {
-		port := freePort(t)
-		peer := openssl(t, append([]string{"s_server", "-accept", port, "-tls1_2", "-naccept", "1"}, certificateFiles(t)...)...)
-		peer.expect(t, "ACCEPT")
+		peer := openssl(t, append([]string{"s_server", "-accept", "127.0.0.1:0", "-tls1_2", "-naccept", "1"}, certificateFiles(t)...)...)
+		addr := peer.expect(t, "ACCEPT")
+		if addr == "" {
+			t.Skip("this openssl does not tell which port it got")
+		}
 		g := start(t, Config{})
 		s := newScripted()
 		s.onEOF = func(s *scripted) { s.Close(CloseNow) }
@@ -180,7 +183,7 @@ func TestRenegotiationIsRefused(t *testing.T) {
 		s.onData = func(_ *scripted, b []byte) { got <- string(b) }
 		client.Renegotiation = tls.RenegotiateFreelyAsClient
 		shaken := secure(s, asClient(client))
-		nc, err := dialPort(port)
+		nc, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,17 +223,3 @@ func certificateFiles(t *testing.T) (args []string) {
 	}
 	return args
 }
-
-// freePort returns a port of 127.0.0.1 that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	nl, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nl.Close()
-	_, port, _ := net.SplitHostPort(nl.Addr().String())
-	return port
-}
-
-func dialPort(port string) (net.Conn, error) { return net.Dial("tcp", "127.0.0.1:"+port) }

@@ -97,10 +97,11 @@ func TestUrgentByteDoesNotSpinTheLoop(t *testing.T) {
 			t.Fatal(err)
 		}
 		witness := connectTo(t, listenEcho(t, g.Group))
+		eventually(t, "the urgent byte is reported", func() bool { return g.poller.readyCount(s.descriptor()) > 0 })
 		for range 100 {
 			roundTrip(t, witness, "ping")
 		}
-		if n := g.poller.readyCount(s.descriptor()); n == 0 || n > 4 {
+		if n := g.poller.readyCount(s.descriptor()); n > 4 {
 			t.Errorf("one urgent byte was reported %d times", n)
 		}
 		if _, err := peer.Write([]byte("after")); err != nil {

@@ -223,7 +223,7 @@ func TestNothingHangsDuringAndAfterTheEnd(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			srv := &engine.Server{Callbacks: echo, Loops: 2}
+			srv := &engine.Server{Callbacks: echo, Loops: 2, Subprotocols: []string{ours}}
 			addr := listen(t, srv)
 			group, err := loop.Start(loop.Config{Loops: 2})
 			if err != nil {
@@ -251,12 +251,16 @@ func TestNothingHangsDuringAndAfterTheEnd(t *testing.T) {
 	}
 }
 
+// ours is the subprotocol of the server that ends. Another process may soon have
+// its port.
+const ours = "ends"
+
 // useUntilRefused does everything a client can until the server and the group
 // have ended, and then once more.
 func useUntilRefused(t *testing.T, addr string, group *loop.Group, i int, ended, stopped <-chan struct{}, running *sync.WaitGroup) {
-	opt := &engine.DialOptions{Group: group}
+	opt := &engine.DialOptions{Group: group, Subprotocols: []string{ours}}
 	if i%2 == 0 {
-		opt = nil // the shared group goes on
+		opt.Group = nil // the shared group goes on
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -283,13 +287,17 @@ func useUntilRefused(t *testing.T, addr string, group *loop.Group, i int, ended,
 		}
 		select {
 		case <-ended:
-			if opt == nil || err == nil {
-				if _, err := engine.Dial(ctx, "ws://"+addr, opt); err == nil {
-					t.Error("Dial to a server that has ended succeeded")
+			if opt.Group == nil || err == nil {
+				if ws, err := engine.Dial(ctx, "ws://"+addr, opt); err == nil {
+					if ws.Subprotocol() == ours {
+						t.Error("Dial to a server that has ended succeeded")
+					}
+					ws.CloseNow()
+					<-ws.Done()
 				}
 			}
 			<-stopped
-			if opt != nil {
+			if opt.Group != nil {
 				if _, err := engine.Dial(ctx, "ws://"+addr, opt); !errors.Is(err, loop.ErrStopped) {
 					t.Errorf("Dial on a stopped group: %v, want loop.ErrStopped", err)
 				}

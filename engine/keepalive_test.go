@@ -137,8 +137,10 @@ func TestMessagesKeepAConnectionFromBeingIdle(t *testing.T) {
 			code, _ := idle.readClose()
 			done <- code
 		}()
-		for before, sent := time.Now(), time.Now(); ; {
-			before, sent = sent, time.Now()
+		sent := time.Now()
+		for {
+			before := sent
+			sent = time.Now()
 			_, _ = io.WriteString(busy, frame(0x81, "busy")) // the answer tells
 			h, text, err := busy.readFrame()
 			silence := time.Since(before) // at most

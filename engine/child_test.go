@@ -270,7 +270,7 @@ func (c *child) countDescriptors() (int, error) {
 // CPU holds up its loops.
 func (c *child) logLines() int {
 	log := c.log.String()
-	return strings.Count(log, "\n") - strings.Count(log, "blocks its loop")
+	return strings.Count(log, "\n") - strings.Count(log, loopIsHeldUp)
 }
 
 // lockedBuffer collects what a process writes while the test reads it.

@@ -94,6 +94,7 @@ func writeRandomly(p *deflateClient, rng *rand.Rand, n int, sent chan<- message)
 		octets := p.randomFrames(rng, m)
 		for len(octets) > 0 {
 			cut := min(1+rng.IntN(3000), len(octets))
+			_ = p.SetWriteDeadline(time.Now().Add(patience))
 			if _, err := p.Write(octets[:cut]); err != nil {
 				p.t.Error(err)
 				return

@@ -155,7 +155,8 @@ var fanCompressions = []*engine.Compression{
 
 func (m *fanModel) connectSlow(p *fanPeer, offer string) {
 	c := newDeflateClient(openNarrow(m.t, m.addr, offering(offer)))
-	_ = c.SetDeadline(time.Time{}) // it may be slow for longer than patience
+	_ = c.SetDeadline(time.Time{}) // nothing may come for longer than patience
+	c.br.Reset(c.Conn)
 	done := make(chan struct{})
 	p.drop, p.done, p.gate = func() { _ = c.Close() }, done, make(chan bool, 1)
 	go func() {

@@ -104,6 +104,7 @@ func TestClientHellosThatAreNotFollowedHoldNothingForLong(t *testing.T) {
 	g := start(t, Config{Loops: 2, MaxHandshakes: 200})
 	var ended atomic.Int64
 	expire := make(chan struct{})
+	watch := func(s *scripted) { s.SetTimer(200 * time.Millisecond) }
 	ln := listen(t, g, nil, func(*Loop) Handler {
 		s := newEcho()
 		s.onTimer = func(s *scripted) {
@@ -111,12 +112,16 @@ func TestClientHellosThatAreNotFollowedHoldNothingForLong(t *testing.T) {
 			case <-expire:
 				s.Close(CloseNow)
 			default:
-				s.SetTimer(200 * time.Millisecond)
+				watch(s)
 			}
 		}
 		s.onClose = func(*scripted, error) { ended.Add(1) }
 		secure(s, func(s *scripted, done func()) {
-			s.SetTimer(50 * time.Millisecond)
+			select {
+			case <-expire: // who comes after the silent ones has time
+			default:
+				watch(s)
+			}
 			s.StartTLSServer(server, nil, done)
 		})
 		return s

@@ -69,11 +69,11 @@ func (o *benchServeOptions) serve(ctx context.Context, std stdio) error {
 	if err != nil {
 		return usageIfConfig(err)
 	}
+	defer reportMemory(srv, log)() // who can connect may signal
 	addr, err := srv.Listen(o.addr)
 	if err != nil {
 		return errors.Join(listenError("--addr", o.addr, err), srv.Close())
 	}
-	defer reportMemory(srv, log)()
 	if !o.log.quiet {
 		fmt.Fprintln(std.out, "listening", addr)
 	}

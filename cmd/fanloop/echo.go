@@ -111,11 +111,11 @@ func (o *echoOptions) run(ctx context.Context, std stdio) error {
 		}
 		defer stop()
 	}
+	defer reportMemory(srv, log)() // who can connect may signal
 	open, err := o.listen.open(srv, log)
 	if err != nil {
 		return errors.Join(err, srv.Close())
 	}
-	defer reportMemory(srv, log)()
 	if !o.log.quiet {
 		fmt.Fprint(std.out, open)
 	}

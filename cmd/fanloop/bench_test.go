@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -66,12 +65,7 @@ func TestBenchSuiteKeepsItsReports(t *testing.T) {
 }
 
 func TestBenchFailsWithOneLineThatSaysWhatToDo(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	down := "ws://" + closed.Addr().String() + "/"
-	closed.Close()
+	down := closedPort(t) + "/"
 	web := httptest.NewServer(http.NotFoundHandler())
 	defer web.Close()
 	upgrader := websocket.Upgrader{}

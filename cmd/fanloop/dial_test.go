@@ -29,7 +29,6 @@ func TestDialPrintsTheEchoOfItsLines(t *testing.T) {
 		{"--count 1 --hex", "68 69FF\n", "6869ff\n"},
 		{"--count 2 --hex --raw", "00\nff0a\n", "\x00\xff\n"},
 		{"--count 2 --raw", "a\nb\n", "ab"},
-		{"", "waits a second for the echo\n", "waits a second for the echo\n"},
 	} {
 		got := command(t, k.in, nil, append([]string{"dial", s.url("/x")}, strings.Fields(k.flags)...)...)
 		if want := (result{exitOK, k.out, told}); got != want {
@@ -137,15 +136,21 @@ func TestDialWithoutAConnectionIsOneLineAndExitCodeOne(t *testing.T) {
 	}
 }
 
-// closedPort is the URL of a port that nobody listens on.
+// closedPort is the URL of a port that nobody listens on, nor can until the end of
+// the test: a connection has it.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = ln.Close()
-	return "ws://" + ln.Addr().String()
+	t.Cleanup(func() { _ = ln.Close() })
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return "ws://" + c.LocalAddr().String()
 }
 
 // rawServer is the URL of a server that reads a request, says answer and hangs
@@ -184,11 +189,36 @@ func TestDialRefusesLinesItCannotSend(t *testing.T) {
 	}
 }
 
+func TestDialStaysAfterTheEndOfStdin(t *testing.T) {
+	s := startEcho(t)
+	p := start(t, strings.NewReader("comes after it\n"), nil, "dial", s.url("/"), "--wait", "1h")
+	p.out.await(t, "comes after it\n")
+	p.signal(t, os.Interrupt)
+	if status := p.wait(t); status.ExitStatus() != exitOK {
+		t.Errorf("exit code %d, stderr %s", status.ExitStatus(), &p.err)
+	}
+	if got := newDial(stdio{}).Flags().Lookup("wait").DefValue; got != "1s" {
+		t.Errorf("without --wait it stays for %s, want 1s", got)
+	}
+}
+
 func TestFewerMessagesThanCountIsExitCodeThree(t *testing.T) {
 	s := startEcho(t)
-	got := command(t, "one\n", nil, "dial", s.url("/"), "--count", "2", "--wait", "200ms")
-	if got.code != exitClosed || got.out != "one\n" || !strings.HasSuffix(got.err, "\n1 of 2 messages came\n") {
-		t.Errorf("%+v", got)
+	in, typing, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer typing.Close()
+	p := start(t, in, nil, "dial", s.url("/"), "--count", "2", "--wait", "200ms")
+	_ = in.Close() // the program has it
+	if _, err := io.WriteString(typing, "one\n"); err != nil {
+		t.Fatal(err)
+	}
+	p.out.await(t, "one\n")
+	_ = typing.Close()
+	status := p.wait(t)
+	if status.ExitStatus() != exitClosed || p.out.String() != "one\n" || !strings.HasSuffix(p.err.String(), "\n1 of 2 messages came\n") {
+		t.Errorf("exit code %d, stdout %q, stderr %q", status.ExitStatus(), &p.out, &p.err)
 	}
 }
 

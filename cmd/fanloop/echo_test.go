@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -254,15 +255,10 @@ func TestReadyLineNamesAnAddressToOpen(t *testing.T) {
 }
 
 func TestQuietEchoWritesNothing(t *testing.T) {
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := probe.Addr().String()
-	_ = probe.Close()
-	p := start(t, nil, nil, "echo", "--quiet", "--addr", addr)
+	path := filepath.Join(t.TempDir(), "s")
+	p := start(t, nil, nil, "echo", "--quiet", "--unix", path)
 	eventually(t, "the server listens", func() bool {
-		c, err := net.Dial("tcp", addr)
+		c, err := net.Dial("unix", path)
 		if err == nil {
 			_ = c.Close()
 		}

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -20,7 +19,7 @@ func TestConsoleInChromium(t *testing.T) {
 	address := "ws" + strings.TrimPrefix(server.URL, "http")
 
 	openAt := func(t *testing.T, url string) *page {
-		ctx, cancel := context.WithTimeout(browser, 60*time.Second)
+		ctx, cancel := context.WithTimeout(browser, 2*patience)
 		t.Cleanup(cancel)
 		ctx, cancel = chromedp.NewContext(ctx)
 		t.Cleanup(cancel)

@@ -16,6 +16,9 @@ import (
 	"github.com/gorilla/websocket"
 )
 
+// patience bounds every wait for something that has to happen.
+const patience = time.Minute
+
 const shift = 8 // the modifier's bit in DevTools key events
 
 type step = chromedp.Action[chromedp.Void]
@@ -66,7 +69,7 @@ func (p *peer) answer(conn *websocket.Conn, op int, message []byte) (open bool) 
 	switch string(message) {
 	case "server: close":
 		frame := websocket.FormatCloseMessage(4001, "quota <b>used</b>")
-		conn.WriteControl(websocket.CloseMessage, frame, time.Now().Add(time.Second))
+		conn.WriteControl(websocket.CloseMessage, frame, time.Now().Add(patience))
 		conn.ReadMessage()
 		return false
 	case "server: drop":
@@ -87,7 +90,7 @@ func (p *peer) answer(conn *websocket.Conn, op int, message []byte) (open bool) 
 func (p *peer) expectClosing(t *testing.T, want closing) {
 	t.Helper()
 	var seen []closing
-	limit := time.After(20 * time.Second)
+	limit := time.After(patience)
 	for {
 		select {
 		case got := <-p.closed:
@@ -170,7 +173,7 @@ func (c *page) do(steps ...step) {
 
 func (c *page) wait(condition string) {
 	c.t.Helper()
-	if _, err := chromedp.Run(c.ctx, chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(20*time.Second))); err != nil {
+	if _, err := chromedp.Run(c.ctx, chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(patience))); err != nil {
 		c.t.Fatalf("%s: %v", condition, err)
 	}
 }

@@ -98,7 +98,7 @@ func (c *Conn) uncork() (drain bool) {
 // connection ends now, if it does.
 func (c *Conn) settleLocked() (drain bool, over error) {
 	switch {
-	case c.flags&dead != 0:
+	case c.flags&dead != 0 || c.fd < 0: // not opened yet: open sees to what was asked for
 		return false, nil
 	case c.flags&broken != 0:
 		return false, os.NewSyscallError("send", syscall.Errno(c.errno))

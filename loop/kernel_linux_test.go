@@ -192,3 +192,39 @@ func TestBindLateLeavesThePortToConnect(t *testing.T) {
 		_ = nc.Close()
 	}
 }
+
+// A loop may hear that a connection is to be closed before it hears of the
+// connection: between bind and what is posted after it.
+func TestCloseBeforeTheLoopHasSeenTheConnection(t *testing.T) {
+	ways := map[string]func(t *testing.T, s *scripted){
+		"adopted": func(t *testing.T, s *scripted) {
+			nc, peer := tcpPair(t)
+			fd, err := duplicate(nc)
+			if err != nil {
+				t.Error(err)
+			}
+			_ = peer.CloseWrite() // CloseLinger waits for that
+			s.adopt(fd, nil)
+		},
+		"dialed":       func(t *testing.T, s *scripted) { s.dial(silent(t), nil) },
+		"not dialable": func(_ *testing.T, s *scripted) { s.dial(&net.TCPAddr{}, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}) },
+	}
+	for name, open := range ways {
+		for _, mode := range []CloseMode{CloseNow, CloseReset, CloseFlushed, CloseLinger} {
+			g := start(t, Config{})
+			s := newScripted()
+			s.bind(g.Loops()[0], s, nil)
+			s.Close(mode)
+			onLoop(t, g.Loops()[0], func() {})
+			if n := s.ends.Load(); n != 0 {
+				t.Errorf("%s, mode %d: OnClose came before the connection", name, mode)
+			}
+			onLoop(t, g.Loops()[0], func() { open(t, s) })
+			err := receive(t, s.closed)
+			if (err != nil) != (name == "not dialable") {
+				t.Errorf("%s, mode %d: OnClose said %v", name, mode, err)
+			}
+			s.checkOrder(t)
+		}
+	}
+}

@@ -37,9 +37,12 @@ func (c *Conn) open(fd int, state flags) {
 	c.flags |= state
 	c.fd, c.want = int32(fd), c.wantLocked()
 	err := c.loop.poller.add(fd, c.want)
-	if err != nil {
+	switch {
+	case err != nil:
 		c.fd = -1
 		c.flags |= dead
+	case c.flags&closing != 0:
+		c.summonLocked()
 	}
 	c.mu.Unlock()
 	if err != nil {

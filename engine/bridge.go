@@ -57,7 +57,10 @@ func (s *Server) serveWeb(w http.ResponseWriter, r *http.Request) {
 // server. Loop only.
 func (s *Server) handToHTTP(ws *WebSocket, u *upgrade, head, rest []byte) {
 	nc, err := ws.conn.Detach()
-	if err != nil {
+	switch {
+	case errors.Is(err, loop.ErrClosed): // meanwhile, by somebody else
+		return
+	case err != nil:
 		ws.endpoint.log.Error("engine: cannot hand a connection to net/http", "err", err)
 		u.reject(ws, handshake.Reject(http.StatusServiceUnavailable, "no descriptors left"))
 		return

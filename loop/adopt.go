@@ -56,7 +56,8 @@ var errDetached = errors.New("detached")
 // Detach takes the connection away from the loop and returns it as a net.Conn
 // that the caller owns: a *tls.Conn if it is encrypted. No event follows. What is
 // queued is sent first, which the socket must take at once, and a TLS handshake
-// must be over. If it fails, the connection goes on as before. Loop only.
+// must be over. If it fails, the connection goes on as before; ErrClosed means
+// that it ends. Loop only.
 func (c *Conn) Detach() (net.Conn, error) {
 	if c.gone {
 		return nil, ErrClosed
@@ -67,8 +68,8 @@ func (c *Conn) Detach() (net.Conn, error) {
 		c.flushOnLoopLocked()
 	}
 	switch {
-	case c.flags&broken != 0:
-		return nil, ErrClosed
+	case c.flags&(broken|closing) != 0:
+		return nil, ErrClosed // OnClose follows
 	case c.out != nil:
 		return nil, errors.New("loop: detach with bytes still queued; NotifyEmptyLocked tells when they are sent")
 	}

@@ -201,3 +201,26 @@ func TestDetachWaitsForTheQueue(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whoever closes a connection may count on OnClose.
+func TestDetachAfterCloseFails(t *testing.T) {
+	for _, mode := range []CloseMode{CloseNow, CloseReset, CloseFlushed, CloseLinger} {
+		g := start(t, Config{})
+		s := newScripted()
+		s.onEOF = func(s *scripted) { s.Close(CloseNow) }
+		peer := serveOne(t, g, nil, s)
+		_ = s.Do(func() {
+			s.Close(mode)
+			nc, err := s.Detach()
+			wantErr(t, err, ErrClosed)
+			if nc != nil {
+				_ = nc.Close()
+			}
+		})
+		_ = peer.CloseWrite()
+		if err := receive(t, s.closed); err != nil {
+			t.Errorf("mode %d: OnClose said %v", mode, err)
+		}
+		s.checkOrder(t)
+	}
+}

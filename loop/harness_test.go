@@ -378,6 +378,7 @@ type countingPoller struct {
 	pollHandler
 	mu    sync.Mutex
 	ready map[int]int // events by descriptor
+	mods  map[int]int // changes of interest by descriptor
 	wakes int
 }
 
@@ -391,6 +392,19 @@ func (p *countingPoller) wake() {
 	p.wakes++
 	p.mu.Unlock()
 	p.poller.wake()
+}
+
+func (p *countingPoller) mod(fd int, had, want interest) error {
+	p.mu.Lock()
+	p.mods[fd]++
+	p.mu.Unlock()
+	return p.poller.mod(fd, had, want)
+}
+
+func (p *countingPoller) modCount(fd int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mods[fd]
 }
 
 func (p *countingPoller) readyCount(fd int) int {
@@ -430,7 +444,7 @@ func startObserved(t *testing.T, b Backend) observed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &countingPoller{poller: l.poller, ready: make(map[int]int)}
+	p := &countingPoller{poller: l.poller, ready: make(map[int]int), mods: make(map[int]int)}
 	l.poller = p
 	g.loops, g.turns = []*Loop{l}, newTurns(1)
 	go func() {

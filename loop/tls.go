@@ -84,24 +84,27 @@ func (c *Conn) startTLS(received []byte, done func(), over func(*tlsLayer) *tls.
 	}
 	t := &tlsLayer{c: c}
 	t.conn = over(t)
-	h := newTLSHandshake(c, received, done)
+	h, places := newTLSHandshake(c, received, done), &c.loop.group.handshakes
 	c.mu.Lock()
 	if c.out != nil {
 		c.flushOnLoopLocked()
 	}
-	late := c.out != nil
+	late, admitted := c.out != nil, false
 	if !late {
 		t.handshake = h
 		c.tls = t
 		c.loop.encrypts(1)
+		admitted = places.admit(t)
+		h.waiting = !admitted
 		c.updateInterestLocked()
 	}
 	c.mu.Unlock()
-	if late {
+	switch {
+	case late:
 		c.doom(errors.New("loop: start TLS: bytes are queued unencrypted; wait until they are sent"))
-		return
+	case admitted:
+		go places.run(t)
 	}
-	c.loop.group.handshakes.start(t)
 }
 
 // shaken is what follows the handshake. Loop only, outside any event.

@@ -47,7 +47,7 @@ type tlsHandshake struct {
 }
 
 func newTLSHandshake(c *Conn, received []byte, done func()) *tlsHandshake {
-	h := &tlsHandshake{in: append([]byte(nil), received...), done: done, waiting: true}
+	h := &tlsHandshake{in: append([]byte(nil), received...), done: done}
 	h.more.L = &c.mu
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h
@@ -121,16 +121,17 @@ type handshakes struct {
 	waiting list.List // of *tlsLayer
 }
 
-// start runs the handshake of t as soon as there is a place.
-func (hs *handshakes) start(t *tlsLayer) {
+// admit says whether there is a place for t, which run is to be called with.
+// Otherwise t waits for one.
+func (hs *handshakes) admit(t *tlsLayer) bool {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	if hs.running >= t.c.loop.group.cfg.MaxHandshakes {
 		t.handshake.place = hs.waiting.PushBack(t)
-		return
+		return false
 	}
 	hs.running++
-	go hs.run(t)
+	return true
 }
 
 // run does handshakes, one after the other, while some wait.

@@ -270,3 +270,17 @@ func TestACallbackThatEndsItsGoroutineEndsItsConnectionOnly(t *testing.T) {
 		g.turns.mu.Unlock()
 	}
 }
+
+// A handshake that need not wait asks the poller for nothing.
+func TestAHandshakeWithAPlaceLeavesReadInterestAlone(t *testing.T) {
+	server, client := tlsConfigs(tls.VersionTLS13)
+	g := startObserved(t, BackendDefault)
+	s := newEcho()
+	peer := serveTLS(t, g.Group, nil, s, server, client)
+	roundTrip(t, peer, "served")
+	if n := g.poller.modCount(s.descriptor()); n > 0 {
+		t.Errorf("interest changed %d times", n)
+	}
+	s.Close(CloseNow)
+	receive(t, s.closed)
+}

@@ -91,6 +91,7 @@ func ExampleConn_StartTLSClient() {
 	defer nl.Close()
 	go func() {
 		if nc, err := nl.Accept(); err == nil {
+			defer nc.Close()
 			_, _ = io.Copy(nc, nc)
 		}
 	}()

@@ -26,10 +26,9 @@ type StatusError = handshake.StatusError
 // if its certificate is not trusted, or what TLS, the network or ctx said; no
 // user or password is in its text. Any goroutine but a loop's own.
 //
-// What is special in user and password must be percent-encoded. Where it cannot
-// be told whether an @ ends them or is a part of path or query, the URL is
-// refused; %40 says that it is a part. An IP address, localhost, and a name with a
-// dot and no port are never taken for a user.
+// What is special in user and password must be percent-encoded: the first slash,
+// question mark or number sign ends them (RFC 3986 section 3.2). An error whose URL
+// has an @ behind that does not show what might be meant as a password.
 func Dial(ctx context.Context, rawURL string, opt *DialOptions) (*WebSocket, error) {
 	if opt == nil {
 		opt = new(DialOptions)

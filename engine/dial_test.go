@@ -263,6 +263,8 @@ func TestURLOfDialBecomesHostAndTarget(t *testing.T) {
 		"ws://u:p@name.test:81/%40a": "name.test:81 /%40a",
 		"ws://127.0.0.1:81/a@b":      "127.0.0.1:81 /a@b",
 		"ws://localhost:81/a@b":      "localhost:81 /a@b",
+		"ws://name.test:81/@a?b@c":   "name.test:81 /@a?b@c",
+		"ws://name/@a":               "name /@a",
 	} {
 		s := fake(t, func(nc net.Conn, req *http.Request) {
 			_, _ = io.WriteString(nc, switching(req, "X-Got: "+req.Host+" "+req.RequestURI))

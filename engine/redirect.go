@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 )
 
 var (
@@ -28,14 +27,10 @@ func (d *dialer) redirect(t target, followed int, err error) (target, error) {
 		return t, fmt.Errorf("%w (%d followed): %w", ErrTooManyRedirects, followed, err)
 	}
 	location := status.Location()
-	reference, parseErr := url.Parse(location)
-	switch {
-	case parseErr != nil:
+	u, parseErr := t.url.Parse(location)
+	if parseErr != nil {
 		return t, fmt.Errorf("%w; where it points to: %w", err, withoutURL(location, parseErr))
-	case (reference.Host != "" || reference.Opaque != "") && mayHideUser(reference): // otherwise the host is t's
-		return t, fmt.Errorf("%w; where it points to: %w", err, errHiddenUser)
 	}
-	u := t.url.ResolveReference(reference)
 	switch u.Scheme {
 	case "http":
 		u.Scheme = "ws"
@@ -46,7 +41,7 @@ func (d *dialer) redirect(t target, followed int, err error) (target, error) {
 	next, targetErr := newTarget(u)
 	switch {
 	case targetErr != nil:
-		return t, fmt.Errorf("%w; it points to %q: %w", err, withoutUser(u), targetErr)
+		return t, fmt.Errorf("%w; it points to %q: %w", err, next, targetErr)
 	case t.secure && !next.secure:
 		return t, fmt.Errorf("%w: %w", ErrInsecureRedirect, err)
 	}

@@ -95,8 +95,8 @@ func TestRedirectsThatLeadNowhere(t *testing.T) {
 		"ws://user:secret@a:b/":              "not a URL",
 		"ws://user:secret@127.0.0.1:1/#\x7f": "",
 		"http://[::1/":                       "points to",
-		"ws://user:12/secret@127.0.0.1/":     "percent-encoded",
-		"//user:12/secret@127.0.0.1/":        "percent-encoded",
+		"ftp://user:12/secret@127.0.0.1/":    "ws or wss",
+		"user:secret@127.0.0.1":              "ws or wss",
 		"ftp://user:secret@127.0.0.1/":       "ws or wss",
 	} {
 		s := answering(t, func(req *http.Request) string { return redirecting("301", location) })

@@ -20,6 +20,7 @@ type target struct {
 	host      string // as DNS and TLS know it; an IPv6 address has no zone
 	hostport  string // to dial
 	authority string // of the request: host, and port unless it is the scheme's own
+	shown     string // the URL as errors show it
 }
 
 func parseTarget(rawURL string) (target, error) {
@@ -27,20 +28,14 @@ func parseTarget(rawURL string) (target, error) {
 	if err != nil {
 		return target{}, fmt.Errorf("engine: dial: %w", withoutURL(rawURL, err))
 	}
-	if mayHideUser(u) {
-		return target{}, fmt.Errorf("engine: dial: %w", errHiddenUser)
-	}
 	t, err := newTarget(u)
 	if err != nil {
-		return t, fmt.Errorf("engine: dial %q: %w", withoutUser(u), err)
+		return t, fmt.Errorf("engine: dial %q: %w", t, err)
 	}
 	return t, nil
 }
 
-var (
-	errNoURL      = errors.New("this is not a URL; what is special in its user and password must be percent-encoded")
-	errHiddenUser = errors.New("it cannot be told whether the URL has a user and password: a special character in them must be percent-encoded, an @ of the path or query written as %40")
-)
+var errNoURL = errors.New("this is not a URL; what is special in its user and password must be percent-encoded")
 
 // withoutURL is an error of url.Parse without the URL, which may hold a password.
 func withoutURL(rawURL string, err error) error {
@@ -51,10 +46,26 @@ func withoutURL(rawURL string, err error) error {
 	return err
 }
 
-// mayHideUser says whether the host of u may be the beginning of a user and
-// password, which ends at a later @: RFC 3986 section 3.2 lets the authority end
-// at the first slash, question mark or number sign. An IP address, localhost, and
-// a name with a dot and no port are hosts.
+// withoutUser is u as errors show it: without what is a user or password, or may
+// be meant as one.
+func withoutUser(u *url.URL) string {
+	switch {
+	case u.Opaque != "":
+		return "..."
+	case mayHideUser(u):
+		return u.Scheme + "://..."
+	case hasLaterAt(u):
+		return u.Scheme + "://" + u.Host + "/..."
+	}
+	clean := *u
+	clean.User = nil
+	return clean.String()
+}
+
+// mayHideUser says whether the host of u may be meant as the beginning of a user
+// and password, which would end at a later @: RFC 3986 section 3.2 ends the
+// authority at the first slash, question mark or number sign. An IP address,
+// localhost, and a name with a dot and no port are hosts.
 func mayHideUser(u *url.URL) bool {
 	if !hasLaterAt(u) {
 		return false
@@ -71,21 +82,11 @@ func mayHideUser(u *url.URL) bool {
 
 // hasLaterAt says whether u has an @ that ends no user.
 func hasLaterAt(u *url.URL) bool {
-	return strings.Contains(u.Opaque+u.Host+u.EscapedPath()+u.RawQuery+u.EscapedFragment(), "@")
-}
-
-// withoutUser is u as errors show it: without what may be a user or password.
-func withoutUser(u *url.URL) string {
-	if hasLaterAt(u) {
-		return u.Scheme + "://" + u.Host
-	}
-	clean := *u
-	clean.User = nil
-	return clean.String()
+	return strings.Contains(u.Host+u.EscapedPath()+u.RawQuery+u.EscapedFragment(), "@")
 }
 
 func newTarget(u *url.URL) (target, error) {
-	t := target{url: new(url.URL), user: u.User, secure: u.Scheme == "wss"}
+	t := target{url: new(url.URL), user: u.User, secure: u.Scheme == "wss", shown: withoutUser(u)}
 	*t.url = *u
 	t.url.User = nil
 	switch {
@@ -128,7 +129,7 @@ func (t target) ownPort() string {
 }
 
 // String is the URL without user and password.
-func (t target) String() string { return withoutUser(t.url) }
+func (t target) String() string { return t.shown }
 
 // web is the URL as what knows only http and https sees it.
 func (t target) web() *url.URL {

@@ -101,7 +101,10 @@ func parseURL(rawURL string) (string, error) {
 		return "", usagef("%s: a WebSocket URL has no fragment; write # as %%23", quoted)
 	}
 	u.User = nil
-	return u.String(), nil
+	if address := u.String(); !strings.Contains(address, "@") {
+		return address, nil
+	}
+	return u.Scheme + "://...", nil
 }
 
 // quotedURL is rawURL as errors show it, which may hold a password before an @.

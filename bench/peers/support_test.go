@@ -19,7 +19,7 @@ import (
 )
 
 // patience bounds every wait; it is only reached by a failure.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // programs is the folder of the programs under test.
 var programs string

@@ -3,17 +3,10 @@ package loop
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	cryptorand "crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -366,95 +359,6 @@ func (r *record) count() int {
 	return len(r.lines)
 }
 
-// observed is a group of one loop whose poller is watched.
-type observed struct {
-	*Group
-	poller *countingPoller
-}
-
-// countingPoller counts what goes through the seam.
-type countingPoller struct {
-	poller
-	pollHandler
-	mu    sync.Mutex
-	ready map[int]int // events by descriptor
-	mods  map[int]int // changes of interest by descriptor
-	wakes int
-}
-
-func (p *countingPoller) run(h pollHandler) error {
-	p.pollHandler = h
-	return p.poller.run(countingHandler{h, p})
-}
-
-func (p *countingPoller) wake() {
-	p.mu.Lock()
-	p.wakes++
-	p.mu.Unlock()
-	p.poller.wake()
-}
-
-func (p *countingPoller) mod(fd int, had, want interest) error {
-	p.mu.Lock()
-	p.mods[fd]++
-	p.mu.Unlock()
-	return p.poller.mod(fd, had, want)
-}
-
-func (p *countingPoller) modCount(fd int) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.mods[fd]
-}
-
-func (p *countingPoller) readyCount(fd int) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.ready[fd]
-}
-
-func (p *countingPoller) wakeCount() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.wakes
-}
-
-type countingHandler struct {
-	pollHandler
-	p *countingPoller
-}
-
-func (h countingHandler) ready(fd int, ev interest) {
-	h.p.mu.Lock()
-	h.p.ready[fd]++
-	h.p.mu.Unlock()
-	h.pollHandler.ready(fd, ev)
-}
-
-// startObserved is start with the poller wrapped before it runs.
-func startObserved(t *testing.T, b Backend) observed {
-	t.Helper()
-	g := &Group{
-		cfg:   Config{Loops: 1, Backend: b, Logger: slog.New(slog.DiscardHandler)}.withDefaults(),
-		start: time.Now(),
-		done:  make(chan struct{}),
-		quit:  make(chan struct{}),
-	}
-	l, err := newLoop(g, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &countingPoller{poller: l.poller, ready: make(map[int]int), mods: make(map[int]int)}
-	l.poller = p
-	g.loops, g.turns = []*Loop{l}, newTurns(1)
-	go func() {
-		defer close(g.done)
-		l.run()
-	}()
-	t.Cleanup(func() { stop(t, g) })
-	return observed{g, p}
-}
-
 // descriptor returns the number that c has now.
 func (s *scripted) descriptor() int {
 	s.mu.Lock()
@@ -474,97 +378,4 @@ func newRandom(t *testing.T) *rand.Rand {
 		}
 	})
 	return rand.New(rand.NewPCG(seed, 0))
-}
-
-// authority signs the certificates of the tests.
-var authority = sync.OnceValue(func() (a struct {
-	pool           *x509.CertPool
-	server, client tls.Certificate
-}) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), cryptorand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	root := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "root"},
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	sign := func(template *x509.Certificate) tls.Certificate {
-		der, err := x509.CreateCertificate(cryptorand.Reader, template, root, key.Public(), key)
-		if err != nil {
-			panic(err)
-		}
-		leaf, err := x509.ParseCertificate(der)
-		if err != nil {
-			panic(err)
-		}
-		return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
-	}
-	a.pool = x509.NewCertPool()
-	a.pool.AddCert(sign(root).Leaf)
-	leaf := func(serial int64, name string) *x509.Certificate {
-		return &x509.Certificate{
-			SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-			NotAfter:    root.NotAfter,
-			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		}
-	}
-	a.server, a.client = sign(leaf(2, "server.test")), sign(leaf(3, "client.test"))
-	return a
-})
-
-// tlsConfigs are those of a server and of a client that trusts it, for one
-// version.
-func tlsConfigs(version uint16) (server, client *tls.Config) {
-	server = &tls.Config{Certificates: []tls.Certificate{authority().server}, MinVersion: version, MaxVersion: version}
-	client = &tls.Config{RootCAs: authority().pool, ServerName: "server.test", MinVersion: version, MaxVersion: version}
-	return server, client
-}
-
-// eachTLS runs test for every version, with and without lending.
-func eachTLS(t *testing.T, test func(t *testing.T, server, client *tls.Config)) {
-	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		for _, lent := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s lending=%t", tls.VersionName(version), lent), func(t *testing.T) {
-				old := lending.Swap(lent)
-				defer lending.Store(old)
-				server, client := tlsConfigs(version)
-				test(t, server, client)
-			})
-		}
-	}
-}
-
-// secure makes s begin with TLS. shaken is closed when the handshake is over.
-func secure(s *scripted, start func(*scripted, func())) (shaken <-chan struct{}) {
-	done, before := make(chan struct{}), s.onOpen
-	s.onOpen = func(s *scripted) {
-		start(s, func() {
-			if before != nil {
-				before(s)
-			}
-			close(done)
-		})
-	}
-	return done
-}
-
-func asServer(config *tls.Config) func(*scripted, func()) {
-	return func(s *scripted, done func()) { s.StartTLSServer(config, nil, done) }
-}
-
-func asClient(config *tls.Config) func(*scripted, func()) {
-	return func(s *scripted, done func()) { s.StartTLSClient(config, nil, done) }
-}
-
-// serveTLS returns an encrypted connection to s, which the group serves.
-func serveTLS(t *testing.T, g *Group, policy *WritePolicy, s *scripted, server, client *tls.Config) *tls.Conn {
-	t.Helper()
-	shaken := secure(s, asServer(server))
-	peer := tls.Client(serveOne(t, g, policy, s), client)
-	if err := peer.Handshake(); err != nil {
-		t.Fatal(err)
-	}
-	receive(t, shaken)
-	return peer
 }

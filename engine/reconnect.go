@@ -63,7 +63,8 @@ type Reconnect struct {
 	// that WebSocket.Err tells, or one of Dial. It runs where OnRetry does.
 	Final func(err error) bool
 
-	// BaseDelay and MaxDelay bound the ceiling of the wait. Defaults: 100 ms, 30 s.
+	// BaseDelay and MaxDelay bound the ceiling of the wait. Default of what is not
+	// positive: 100 ms, 30 s.
 	BaseDelay, MaxDelay time.Duration
 	// StableAfter is how long a connection must have stood to count as one that
 	// works. Default: MaxDelay.
@@ -79,8 +80,10 @@ type Reconnect struct {
 }
 
 func (p Reconnect) withDefaults() Reconnect {
+	p.BaseDelay, p.MaxDelay = max(p.BaseDelay, 0), max(p.MaxDelay, 0)
 	setDefault(&p.BaseDelay, 100*time.Millisecond)
 	setDefault(&p.MaxDelay, max(30*time.Second, p.BaseDelay))
+	p.BaseDelay = min(p.BaseDelay, p.MaxDelay)
 	setDefault(&p.StableAfter, p.MaxDelay)
 	if p.clock == nil {
 		p.clock = &realClock

@@ -54,3 +54,9 @@ func URLError(rawURL string) error {
 	_, err := parseTarget(rawURL)
 	return err
 }
+
+// HoldWrites keeps everyone else from writing to ws until release is called.
+func HoldWrites(ws *WebSocket) (release func()) {
+	ws.conn.Lock()
+	return ws.conn.Unlock
+}

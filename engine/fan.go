@@ -209,7 +209,7 @@ func (f *fan) publish(p *part, msg message, from *WebSocket, d *Delivery) error 
 		queued--
 	}
 	size := msg.size()
-	if limit := p.slowRules().Limit; limit > 0 && p.bytes > 0 && p.bytes+size > limit {
+	if limit := p.slowRules().Limit; limit > 0 && p.bytes > 0 && (p.untold || p.bytes+size > limit) {
 		d.Dropped += queued
 		f.hub.dropped.Add(uint64(queued))
 		p.refuse(sender)
@@ -298,6 +298,10 @@ func (s *subscription) settle(seq uint64) {
 func (f *fan) catchUp(s *subscription) {
 	p, ws := s.part, s.member.ws
 	if s.backlog != nil || len(p.pending)+len(p.inflight) == 0 {
+		return
+	}
+	if p.gap && s.missed() > 0 { // OnGap comes before what is pending
+		f.markSlow(s.member)
 		return
 	}
 	ws.conn.Lock()

@@ -61,6 +61,15 @@ func (s *subscription) missed() uint64 {
 	return s.part.refused - s.lost
 }
 
+// dueBefore is the number of the last message that may go before OnGap is told
+// of so many that were missed. Under the fan's lock.
+func (p *part) dueBefore(missed uint64) uint64 {
+	if p.gap && missed > 0 {
+		return p.seq - uint64(len(p.pending)) // what was refused came before these
+	}
+	return p.seq
+}
+
 // tellLastGap tells OnGap what a subscription missed that ends. Under the fan's lock.
 func (m *member) tellLastGap(topic string, missed uint64) {
 	if missed == 0 {

@@ -202,11 +202,15 @@ func (f *fan) markSlow(m *member) {
 		b := &backlog{at: int32(len(s.part.slow)), missed: s.missed()}
 		s.backlog, s.lost = b, s.part.refused
 		s.part.slow = append(s.part.slow, s)
-		if m.ws.fragments == 0 && !s.rulesLocked().keeps() {
-			s.eachMissing(m.writeLocked)
-			continue
-		}
-		s.eachMissing(b.push)
+		now := m.ws.fragments == 0 && !s.rulesLocked().keeps()
+		due := s.part.dueBefore(b.missed)
+		s.eachMissing(func(msg message) {
+			if now && s.seq <= due {
+				m.writeLocked(msg)
+				return
+			}
+			b.push(msg)
+		})
 		m.hold(b.bytes)
 	}
 	m.slow.Store(true)

@@ -229,8 +229,8 @@ func (m *member) leaveAll() {
 // order too. A topic without subscribers costs a look-up. Any goroutine.
 //
 // The error is ErrBackpressure if a loop is behind by more than Slow.Limit in
-// this topic: the subscribers it owns do not get the message, and are counted as
-// Dropped. ErrNotData if op is neither Text nor Binary.
+// this topic, and from then on until it goes on with the topic: the subscribers
+// it owns do not get the message, and are counted as Dropped. ErrNotData if op is neither Text nor Binary.
 func (s *Server) Publish(topic string, op OpCode, p []byte) (Delivery, error) {
 	return s.publish(publish{topic: topic, op: op, payload: p})
 }

@@ -17,7 +17,7 @@ func (ws *WebSocket) Close(code StatusCode, reason string) error {
 	if !mayClose(code) {
 		return ErrInvalidStatus
 	}
-	ws.lockSend()
+	ws.lockClose()
 	first := ws.sendCloseLocked(code, reason)
 	if first {
 		ws.deaf.Store(true)

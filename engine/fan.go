@@ -339,15 +339,16 @@ func (m *member) writeLocked(msg message) {
 	}
 }
 
-// catchUpAll brings a connection up to date in every topic, backlogs included,
-// because something is about to be sent that was published later.
-func (m *member) catchUpAll() {
+// catchUpAll brings a connection up to date in every topic, because something is
+// about to be sent that was published later. empty is what it does about a
+// backlog.
+func (m *member) catchUpAll(empty func(*subscription)) {
 	m.fan.mu.Lock()
 	defer m.fan.mu.Unlock()
 	m.releaseLate()
 	for _, s := range m.subs {
 		if s.backlog != nil {
-			s.overtake()
+			empty(s)
 			continue
 		}
 		m.fan.catchUp(s)

@@ -45,7 +45,7 @@ func (m *fanModel) checkOrder(p *fanPeer) {
 		case !g.direct && last[w][g.topic] > g.number:
 			m.t.Errorf("%s received %+v after number %d", p.name, g, last[w][g.topic])
 		case len(p.gaps) > 0: // what is sent may go before what waits behind a gap
-		case p.slow && !g.direct && p.left(g.topic): // which nobody tells who left meanwhile
+		case p.slow && !g.direct && (p.left(g.topic) || p.closeCall.Load() != never): // which nobody tells who left or closed meanwhile
 		case g.number < sent[w], g.direct && g.number < seen[w]:
 			m.t.Errorf("%s received %+v after number %d, with the send number %d in between", p.name, g, seen[w], sent[w])
 		}

@@ -71,7 +71,16 @@ func (ws *WebSocket) writeFrameLocked(op OpCode, fin, rsv1 bool, p []byte) error
 // published to this connection before goes first.
 func (ws *WebSocket) lockSend() {
 	if m := ws.member.Load(); m != nil && (m.fan.busy.Load() || m.slow.Load()) {
-		m.catchUpAll()
+		m.catchUpAll((*subscription).overtake)
+	}
+	ws.conn.Lock()
+}
+
+// lockClose is lockSend for a close frame, behind which nothing goes: what waits
+// for OnGap to be told is sent without.
+func (ws *WebSocket) lockClose() {
+	if m := ws.member.Load(); m != nil && (m.fan.busy.Load() || m.slow.Load()) {
+		m.catchUpAll((*subscription).flushBacklog)
 	}
 	ws.conn.Lock()
 }

@@ -131,6 +131,26 @@ func TestWhatWaitsForASlowSubscriberKeepsItsPlace(t *testing.T) {
 	})
 }
 
+// Close takes along what was counted as on its way, though OnGap was not told yet
+// of what is missing before it.
+func TestCloseSendsWhatWaitsBehindAGap(t *testing.T) {
+	eachScope(t, engine.SlowDropOldest, func(t *testing.T, s *slowCase) {
+		for _, words := range numbers("m", 1, 10) {
+			s.offer(words, queued(1))
+		}
+		for _, words := range numbers("m", 11, 13) {
+			s.offer(words, engine.Delivery{Conflated: 1})
+		}
+		if err := s.ws.Close(engine.StatusNormalClosure, ""); err != nil {
+			t.Fatal(err)
+		}
+		s.wantTexts(numbers("m", 4, 13)...)
+		if code, _ := s.c.readClose(); code != engine.StatusNormalClosure {
+			t.Errorf("close code %d", code)
+		}
+	})
+}
+
 // A subscriber whose queue lies below the low mark must not keep its loop busy,
 // and OnDrain is for queues that were over the high one.
 func TestSlowSubscriberBelowTheLowMarkCostsNothing(t *testing.T) {

@@ -31,7 +31,10 @@ func (r *Request) CheckUpgrade() error {
 	case versions != 1: // item 6
 		return Reject(400, "there must be one Sec-WebSocket-Version")
 	case version != "13": // §4.4
-		return rejectWith(426, "only version 13 of WebSocket is spoken here", "Sec-WebSocket-Version", "13")
+		return &Rejection{Status: 426, Reason: "only version 13 of WebSocket is spoken here", Header: map[string][]string{
+			"Sec-WebSocket-Version": {"13"},
+			"Upgrade":               {"websocket"}, // RFC 9110 §15.5.22
+		}}
 	case keys != 1: // item 5
 		return Reject(400, "there must be one Sec-WebSocket-Key")
 	case !isKey(key):

@@ -79,6 +79,9 @@ func TestCheckUpgradeStatuses(t *testing.T) {
 		if !strings.Contains(answer, "\r\nConnection: close\r\n") {
 			t.Errorf("%s: the answer does not close: %q", test.name, answer)
 		}
+		if test.status == 426 && !strings.Contains(answer, "\r\nUpgrade: websocket\r\n") { // RFC 9110 §15.5.22
+			t.Errorf("%s: 426 does not say to what: %q", test.name, answer)
+		}
 	}
 }
 

@@ -47,7 +47,7 @@ type Server struct {
 // do as it stands.
 func ParseServer(text string) (Server, error) {
 	name, command, found := strings.Cut(text, "=")
-	s := Server{Name: name, Command: strings.Fields(command), Does: DoesAsItStands()}
+	s := Server{Name: name, Command: strings.Fields(command), Does: DoesAsItStands(), Topics: true}
 	if !found || name == "" || !strings.Contains(command, "{addr}") && !strings.Contains(command, "{port}") {
 		return Server{}, usagef("server %q: want name=command with {addr} or {port} in it", text)
 	}
@@ -62,6 +62,9 @@ func DoesAsItStands() map[string][]string {
 
 // lacks names what s needs and the server cannot do; "" if there is nothing.
 func (s Server) lacks(spec Spec) string {
+	if spec.Topics > 1 && !s.Topics {
+		return "topics"
+	}
 	if s.Plain {
 		return ""
 	}

@@ -87,6 +87,16 @@ func TestNeedsAreMet(t *testing.T) {
 	}
 }
 
+// A server that knows no topics would deliver to everybody.
+func TestTopicsAreForServersThatKnowThem(t *testing.T) {
+	cfg := config(t, Spec{Kind: Fanout, Conns: 4, Publishers: 2, Topics: 2})
+	cfg.Servers[0].Topics, cfg.Servers[1].Plain = true, true
+	results := run(t, cfg, func(results []report.Result) error { return has(results[0], report.CPU) })
+	if got := results[1]; got.Missing != "it has no topics" || got.Failed != "" || len(got.Rounds) != 0 {
+		t.Errorf("the server that cannot: %+v", got)
+	}
+}
+
 func TestServerThatIsToldWrongFailsTheRun(t *testing.T) {
 	cfg := config(t, Spec{Kind: Echo, Conns: 2, Compression: load.Deflate})
 	cfg.Servers = cfg.Servers[:1]

@@ -99,7 +99,7 @@ func TestListsOfCPUsAreRead(t *testing.T) {
 
 func TestServersAreReadFromTheirCommand(t *testing.T) {
 	s, err := ParseServer("mine=./echo --addr {addr} -v")
-	if err != nil || s.Name != "mine" || !slices.Equal(s.Command, []string{"./echo", "--addr", "{addr}", "-v"}) {
+	if err != nil || s.Name != "mine" || !s.Topics || !slices.Equal(s.Command, []string{"./echo", "--addr", "{addr}", "-v"}) {
 		t.Errorf("%+v, %v", s, err)
 	}
 	for _, text := range []string{"mine", "=./echo {addr}", "mine=./echo"} {

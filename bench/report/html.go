@@ -112,11 +112,17 @@ func bars(id string, m Metric, kind string, summaries []Summary) *charts.Bar {
 		charts.WithTitleOpts(opts.Title{Title: m.Title, Subtitle: "median of the rounds, " + subtitle}),
 		charts.WithTooltipOpts(opts.Tooltip{Show: opts.Bool(true)}),
 		charts.WithLegendOpts(opts.Legend{Show: opts.Bool(false)}),
+		charts.WithGridOpts(opts.Grid{ContainLabel: opts.Bool(true), Left: "2%", Right: "2%", Bottom: "2%"}),
 		charts.WithXAxisOpts(opts.XAxis{AxisLabel: &opts.AxisLabel{Rotate: 30, Interval: "0"}}),
 	)
 	bar.SetXAxis(names).AddSeries(m.Title, data)
 	return bar
 }
+
+const peerColor = "#4c78b8"
+
+// lines tell peers apart where all are in one chart.
+var lines = [...]string{"#4c78b8", "#2f9e44", "#ae3ec9", "#f1b80a", "#15aabf", "#e64980", "#7a4b1e", "#82c91e", "#5f3dc4", "#c2255c"}
 
 // color tells the floor and fanloop from the peers.
 func color(server string) string {
@@ -128,7 +134,7 @@ func color(server string) string {
 	case Plain:
 		return "#ffc078"
 	}
-	return "#4c78b8"
+	return peerColor
 }
 
 // percentiles shows the latencies of all servers; nil if there are none.
@@ -143,6 +149,7 @@ func percentiles(id string, summaries []Summary) *charts.Line {
 		charts.WithYAxisOpts(opts.YAxis{Type: "log"}),
 	)
 	line.SetXAxis([]string{"p50", "p90", "p99", "p99.9", "max"})
+	peers := 0
 	drawn := false
 	for _, s := range summaries {
 		var data []opts.LineData
@@ -152,7 +159,13 @@ func percentiles(id string, summaries []Summary) *charts.Line {
 			}
 		}
 		if len(data) == len(keys) {
-			line.AddSeries(plain.Replace(s.Server), data)
+			c := color(s.Server)
+			if c == peerColor {
+				c = lines[peers%len(lines)]
+				peers++
+			}
+			line.AddSeries(plain.Replace(s.Server), data,
+				charts.WithItemStyleOpts(opts.ItemStyle{Color: c}), charts.WithLineStyleOpts(opts.LineStyle{Color: c}))
 			drawn = true
 		}
 	}

@@ -32,8 +32,9 @@ func metric(key string) (Metric, bool) {
 func sampleReport(ours ...float64) *Report {
 	return &Report{
 		Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Machine: Machine{CPU: "a CPU", CPUs: 2, Commit: "abc"},
-		Missing: map[string]string{"bun": "not available here: npm is not in PATH"},
-		Results: []Result{result(Floor, 2, 4, 2, 4, 2), result(Ours, ours...), result("gorilla", 4, 8, 4, 8, 4), result("nbio", 6, 12, 6, 12, 6)},
+		Versions: map[string]string{"gorilla": "v1.2.3", "nbio": "v4.5.6"},
+		Missing:  map[string]string{"bun": "not available here: npm is not in PATH"},
+		Results:  []Result{result(Floor, 2, 4, 2, 4, 2), result(Ours, ours...), result("gorilla", 4, 8, 4, 8, 4), result("nbio", 6, 12, 6, 12, 6)},
 	}
 }
 
@@ -88,7 +89,7 @@ func TestMarkdownShowsEveryServer(t *testing.T) {
 	if err := r.WriteMarkdown(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"### echo200x64", "| fanloop", "1.50x", "0.75x", "3 (3-6)", "FAILED: it fell over", "- bun: not available here"} {
+	for _, want := range []string{"### echo200x64", "| fanloop", "1.50x", "0.75x", "3 (3-6)", "FAILED: it fell over", "- gorilla v1.2.3", "- bun: not available here"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, b.String())
 		}
@@ -198,6 +199,35 @@ func TestPageNeedsNoNetwork(t *testing.T) {
 	}
 	if strings.Contains(text, "<img") {
 		t.Error("the name of a server became markup")
+	}
+}
+
+// The floor and fanloop have one color everywhere, and no two lines have the same.
+func TestLinesHaveColorsOfTheirOwn(t *testing.T) {
+	var summaries []Summary
+	for _, server := range []string{Floor, Ours, Plain, "a", "b", "c", "d", "e", "f", "g", "h", "i", "j"} {
+		figures := make(map[string]Spread)
+		for _, key := range []string{"p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns"} {
+			figures[key] = Spread{Median: 1e6}
+		}
+		summaries = append(summaries, Summary{Server: server, Figures: figures})
+	}
+	seen := make(map[string]string)
+	for _, series := range percentiles("id", summaries).MultiSeries {
+		if series.LineStyle == nil || series.ItemStyle == nil || series.LineStyle.Color != series.ItemStyle.Color {
+			t.Fatalf("%s: line %+v, points %+v", series.Name, series.LineStyle, series.ItemStyle)
+		}
+		c := series.LineStyle.Color
+		if other, taken := seen[c]; taken {
+			t.Errorf("%s and %s are both %s", other, series.Name, c)
+		}
+		if own := color(series.Name); own != peerColor && own != c {
+			t.Errorf("%s is %s, and %s as a bar", series.Name, c, own)
+		}
+		seen[c] = series.Name
+	}
+	if len(seen) != len(summaries) {
+		t.Errorf("%d lines", len(seen))
 	}
 }
 

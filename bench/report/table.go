@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -108,14 +109,15 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		fmt.Fprintf(&b, "\n### %s\n\n", name)
 		writeRows(&b, r.Table(name))
 	}
+	if len(r.Versions) > 0 {
+		b.WriteString("\nVersions:\n")
+		for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
+			fmt.Fprintf(&b, "- %s %s\n", name, r.Versions[name])
+		}
+	}
 	if len(r.Missing) > 0 {
 		b.WriteString("\nNot available here:\n")
-		names := make([]string, 0, len(r.Missing))
-		for name := range r.Missing {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		for _, name := range names {
+		for _, name := range slices.Sorted(maps.Keys(r.Missing)) {
 			fmt.Fprintf(&b, "- %s: %s\n", name, r.Missing[name])
 		}
 	}

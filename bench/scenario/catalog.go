@@ -47,6 +47,9 @@ func (c *Catalog) Find(ctx context.Context, names []string) (Found, error) {
 			return f, err
 		}
 	}
+	if len(names) == 0 {
+		return f, usagef("there are no servers to measure: want floor, fanloop, a peer, all, or NAME=COMMAND")
+	}
 	if len(f.Servers) == 0 {
 		return f, fmt.Errorf("none of the servers is available here: %v", f.Missing)
 	}

@@ -94,11 +94,17 @@ func newBenchOptions() benchOptions {
 
 // run measures specs and shows what was measured, also after a failure.
 func (o *benchOptions) run(ctx context.Context, std stdio, specs []scenario.Spec) (*report.Report, error) {
+	if err := o.checkPaths(); err != nil {
+		return nil, err
+	}
 	r, err := o.measure(ctx, std, specs)
 	if ctx.Err() != nil {
 		err = errors.New("interrupted: only rounds that were over are reported")
 	}
 	if r == nil || !r.Measured() {
+		if err == nil {
+			err = nobodyCan(r)
+		}
 		return nil, usageIfConfig(err)
 	}
 	if err := r.WriteMarkdown(std.out); err != nil {
@@ -117,6 +123,30 @@ func (o *benchOptions) run(ctx context.Context, std stdio, specs []scenario.Spec
 		err = r.Failure()
 	}
 	return r, usageIfConfig(err)
+}
+
+// nobodyCan says why there is nothing in r.
+func nobodyCan(r *report.Report) error {
+	first := r.Results[0]
+	return fmt.Errorf("%s: none of the servers can do what it needs (%s: %s): choose others with --servers", first.Scenario, first.Server, first.Missing)
+}
+
+// checkPaths finds out before the run what would lose its reports.
+func (o *benchOptions) checkPaths() error {
+	flags := make(map[string]string)
+	for _, f := range []struct{ flag, path string }{{"--json", o.jsonPath}, {"--html", o.htmlPath}, {"--md", o.markdownPath}} {
+		if f.path == "" {
+			continue
+		}
+		if other, taken := flags[f.path]; taken {
+			return usagef("%s and %s name the same file %s: give each its own", other, f.flag, f.path)
+		}
+		flags[f.path] = f.flag
+		if dir, err := os.Stat(filepath.Dir(f.path)); err != nil || !dir.IsDir() {
+			return fmt.Errorf("%s %s: its folder does not exist: make it, or choose another file", f.flag, f.path)
+		}
+	}
+	return nil
 }
 
 // usageIfConfig makes wrong usage of a setting that cannot be used.
@@ -182,7 +212,7 @@ func (o *benchOptions) measure(ctx context.Context, std stdio, specs []scenario.
 // find resolves the servers of the run.
 func (o *benchOptions) find(ctx context.Context, dir, self string) (scenario.Found, error) {
 	if o.target != "" {
-		return scenario.Found{Servers: []scenario.Server{{Name: o.target, Target: o.target, PID: o.pid, Does: scenario.DoesAsItStands()}}}, nil
+		return scenario.Found{Servers: []scenario.Server{{Name: o.target, Target: o.target, PID: o.pid, Does: scenario.DoesAsItStands(), Topics: true}}}, nil
 	}
 	catalog := scenario.Catalog{Dir: dir, PeersDir: o.peersDir, Loops: o.serverLoops,
 		Self: []string{self, "bench", "serve", "--addr", "{addr}", "--loops", "{loops}"}}

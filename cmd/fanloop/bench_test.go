@@ -94,8 +94,11 @@ func TestBenchFailsWithOneLineThatSaysWhatToDo(t *testing.T) {
 		{"descriptors", short("idle", "--conns", "9000000"), exitFailed, "ulimit"},
 		{"no report", []string{"compare", notAReport, notAReport}, exitFailed, "no report"},
 		{"no file", []string{"compare", "nofile.json", "nofile.json"}, exitFailed, "no such file"},
+		{"no folder", short("echo", "--json", "no/folder/r.json"), exitFailed, "its folder does not exist"},
 		{"CPU", []string{"echo", "--server-cpus", "1000"}, exitFailed, "cannot be used here"},
 		{"unknown kind", []string{"walk"}, exitUsage, "unknown command"},
+		{"no servers", []string{"echo", "--servers", ""}, exitUsage, "no servers to measure"},
+		{"one file twice", short("echo", "--json", "r", "--html", "r"), exitUsage, "the same file"},
 		{"size", short("echo", "--size", "3"), exitUsage, "16 bytes"},
 		{"compression", short("echo", "--compression", "brotli"), exitUsage, "brotli"},
 		{"served compression", []string{"serve", "--compression", "brotli"}, exitUsage, "brotli"},
@@ -119,6 +122,17 @@ func TestBenchFailsWithOneLineThatSaysWhatToDo(t *testing.T) {
 				t.Fatalf("%+v, want code %d and one line with %q", r, c.code, c.want)
 			}
 		})
+	}
+}
+
+// Nothing measured is no success.
+func TestBenchFailsWhereNoServerCanDoWhatIsNeeded(t *testing.T) {
+	r := runBench(t, "fanout", "--conns", "4", "--publishers", "2", "--topics", "2", "--servers", "floor")
+	if strings.Contains(r.err, "not available here") {
+		t.Skip(r.err)
+	}
+	if r.code != exitFailed || !strings.Contains(r.err, "floor: it has no topics") || strings.Count(r.err, "\n") != 1 {
+		t.Fatalf("%+v", r)
 	}
 }
 

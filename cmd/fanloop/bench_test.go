@@ -98,7 +98,7 @@ func TestBenchFailsWithOneLineThatSaysWhatToDo(t *testing.T) {
 		{"CPU", []string{"echo", "--server-cpus", "1000"}, exitFailed, "cannot be used here"},
 		{"unknown kind", []string{"walk"}, exitUsage, "unknown command"},
 		{"no servers", []string{"echo", "--servers", ""}, exitUsage, "no servers to measure"},
-		{"one file twice", short("echo", "--json", "r", "--html", "r"), exitUsage, "the same file"},
+		{"one file twice", short("echo", "--json", notAReport, "--html", notAReport), exitUsage, "the same file"},
 		{"size", short("echo", "--size", "3"), exitUsage, "16 bytes"},
 		{"compression", short("echo", "--compression", "brotli"), exitUsage, "brotli"},
 		{"served compression", []string{"serve", "--compression", "brotli"}, exitUsage, "brotli"},

@@ -169,7 +169,7 @@ func (ws *WebSocket) ended(cause error) {
 	x.code = code
 	ws.conn.Unlock()
 	if ws.endpoint.dispatcher != nil {
-		ws.dispatch(func() { ws.finish(code, reason) })
+		ws.dispatch(job{run: func() { ws.finish(code, reason) }})
 		return
 	}
 	ws.finish(code, reason)

@@ -31,9 +31,16 @@ type dispatcher struct {
 // dispatcher.
 type lane struct {
 	ws     *WebSocket
-	jobs   []func()
+	jobs   []job
+	bytes  int  // of messages in jobs
 	busy   bool // ready, or with a worker
 	paused bool // reading waits for it
+}
+
+// job is a callback that waits for a worker.
+type job struct {
+	run   func()
+	bytes int // of the message it has
 }
 
 func newDispatcher(cfg *Dispatch) *dispatcher {
@@ -58,20 +65,21 @@ func (d *dispatcher) wait() {
 // dispatchMessage gives a copy of a message to the worker pool. On the loop.
 func (ws *WebSocket) dispatchMessage(op OpCode, p []byte, fin bool) {
 	p = append([]byte(nil), p...)
-	ws.dispatch(func() {
+	ws.dispatch(job{bytes: len(p), run: func() {
 		if !ws.deaf.Load() {
 			ws.callMessage(op, p, fin)
 		}
-	})
+	}})
 }
 
 // dispatch gives a job of ws to the worker pool. On the loop.
-func (ws *WebSocket) dispatch(job func()) {
+func (ws *WebSocket) dispatch(j job) {
 	d := ws.endpoint.dispatcher
 	l := ws.lane()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	l.jobs = append(l.jobs, job)
+	l.jobs = append(l.jobs, j)
+	l.bytes += j.bytes
 	if len(l.jobs) > d.cfg.MaxWaiting && !l.paused {
 		l.paused = true
 		ws.pause(pausedByDispatch)
@@ -106,11 +114,12 @@ func (d *dispatcher) work() {
 		l := d.ready[0]
 		d.ready[0] = nil
 		d.ready = d.ready[1:]
-		job := l.jobs[0]
-		l.jobs[0] = nil
+		j := l.jobs[0]
+		l.jobs[0] = job{}
 		l.jobs = l.jobs[1:]
+		l.bytes -= j.bytes
 		d.mu.Unlock()
-		l.run(job)
+		l.run(j)
 		d.mu.Lock()
 		if l.paused && len(l.jobs) <= d.cfg.MaxWaiting/2 {
 			l.paused = false
@@ -124,12 +133,22 @@ func (d *dispatcher) work() {
 }
 
 // run runs one job. A panic in it ends its connection, as on the loop.
-func (l *lane) run(job func()) {
+func (l *lane) run(j job) {
 	defer func() {
 		if v := recover(); v != nil {
 			l.ws.deaf.Store(true)
 			_ = l.ws.conn.Do(l.ws.panicked(v)) // ended: nothing to close
 		}
 	}()
-	job()
+	j.run()
+}
+
+// waiting is the bytes of the messages that wait for a worker. Any goroutine.
+func (l *lane) waiting(d *dispatcher) int {
+	if l == nil {
+		return 0
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return l.bytes
 }

@@ -107,6 +107,27 @@ func TestSlowConflateKeepsTheLatestOfEachKeyInOrder(t *testing.T) {
 	})
 }
 
+func TestKeyedPublishesOfConnectionsAndTopicsConflateToo(t *testing.T) {
+	eachScope(t, engine.SlowConflate, func(t *testing.T, s *slowCase) {
+		_, from := s.join()
+		keyed := func(words string, want engine.Delivery) {
+			t.Helper()
+			d, err := from.PublishKeyed("room", "key", engine.Text, []byte(s.text(words)))
+			if err != nil || d != want {
+				t.Fatalf("publishing %q: %+v, %v; want %+v", words, d, err, want)
+			}
+			flushed(t, s.ws)
+		}
+		keyed("one", queued(1)) // not for itself
+		keyed("two", engine.Delivery{Conflated: 1})
+		d, err := s.srv.Topic("room").PublishKeyed("key", engine.Text, []byte(s.text("three")))
+		if want := (engine.Delivery{Queued: 1, Conflated: 1}); err != nil || d != want {
+			t.Fatalf("%+v, %v; want %+v", d, err, want)
+		}
+		s.wantTexts("three")
+	})
+}
+
 // A direct send keeps its place behind what was published before, and what a
 // subscriber was promised survives its Unsubscribe.
 func TestWhatWaitsForASlowSubscriberKeepsItsPlace(t *testing.T) {

@@ -72,7 +72,7 @@ var slowScopes = map[string]func(*engine.Server, engine.Slow) func(*slowCase){
 func eachScope(t *testing.T, policy engine.SlowPolicy, test func(*testing.T, *slowCase)) {
 	for name, scope := range slowScopes {
 		t.Run(name, func(t *testing.T) {
-			s := &slowCase{errs: make(chan error, 10), closed: make(chan engine.StatusCode, 1)}
+			s := &slowCase{errs: make(chan error, 10), closed: make(chan engine.StatusCode, 2)}
 			srv := &engine.Server{Loops: 1, Limits: engine.Limits{CloseTimeout: patience, WriteTimeout: -1, PingInterval: -1}}
 			srv.Callbacks = engine.Callbacks{
 				OnGap: func(ws *engine.WebSocket, topic string, dropped uint64) {

@@ -95,7 +95,7 @@ type Memory struct {
 	Connections  int // the connections themselves
 	Outboxes     int // queued bytes that belong to one connection
 	SharedFrames int // queued bytes that connections share, each counted once
-	Assembly     int // messages received in part
+	Assembly     int // received and not delivered: in part, while reading is paused, or for a worker
 	Topics       int // subscriptions
 	TLS          int // state of encrypted connections, about, and ciphertext that waits
 	Compression  int // what context takeover keeps
@@ -129,15 +129,19 @@ func (t *Memory) addLoop(l *loop.Loop, shared map[*byte]int) {
 		}
 		t.Connections += int(unsafe.Sizeof(*h))
 		t.Assembly += h.reader.Buffered()
+		var waits *lane
 		c.Lock()
 		if h.extras != nil {
+			waits = h.extras.lane
 			t.Connections += int(unsafe.Sizeof(*h.extras))
+			t.Assembly += cap(h.extras.held)
 			t.Compression += h.extras.takeover.size()
 		}
 		t.Outboxes += c.HeldLocked(shared)
 		state, received, sealed := c.HeldTLSLocked()
 		t.TLS += state + received + sealed
 		c.Unlock()
+		t.Assembly += waits.waiting(h.endpoint.dispatcher)
 		if m := h.member.Load(); m != nil {
 			m.fan.mu.Lock()
 			m.late.note(shared)

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -161,4 +162,29 @@ func TestMemoryIsToldByClass(t *testing.T) {
 	eventually(t, "nothing is held any more", func() bool {
 		return srv.Memory() == engine.Memory{} && srv.Stats().QueuedBytes == 0
 	})
+}
+
+// What was received and waits for its callback is in the ledger.
+func TestMemoryKnowsWhatIsNotDelivered(t *testing.T) {
+	const size, waiting = 1000, 3
+	going := make(chan struct{})
+	for name, srv := range map[string]*engine.Server{
+		"for a worker": {
+			Dispatch:  &engine.Dispatch{Workers: 1},
+			Callbacks: engine.Callbacks{OnText: func(*engine.WebSocket, []byte) { <-going }},
+		},
+		"while reading is paused": {
+			Callbacks: engine.Callbacks{OnText: func(ws *engine.WebSocket, _ []byte) { ws.PauseReading() }},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := openRaw(t, listen(t, srv))
+			c.send(strings.Repeat(masked(engine.Text, strings.Repeat("*", size)), 1+waiting)) // one segment, one read
+			eventually(t, "what waits is told", func() bool { return srv.Memory().Assembly >= waiting*size })
+			if name == "for a worker" {
+				close(going)
+				eventually(t, "nothing waits", func() bool { return srv.Memory().Assembly == 0 })
+			}
+		})
+	}
 }

@@ -245,10 +245,13 @@ func (s *Server) PublishKeyed(topic, key string, op OpCode, p []byte) (Delivery,
 // Publish is Server.Publish to all but this connection, which need not be
 // subscribed itself.
 func (ws *WebSocket) Publish(topic string, op OpCode, p []byte) (Delivery, error) {
-	if ws.endpoint.hub == nil {
-		return Delivery{}, ErrNoTopics
-	}
-	return ws.endpoint.hub.publish(publish{topic: topic, op: op, payload: p, from: ws})
+	return ws.publish(publish{topic: topic, op: op, payload: p})
+}
+
+// PublishKeyed is Server.PublishKeyed to all but this connection, which need not
+// be subscribed itself.
+func (ws *WebSocket) PublishKeyed(topic, key string, op OpCode, p []byte) (Delivery, error) {
+	return ws.publish(publish{topic: topic, op: op, payload: p, key: key, keyed: true})
 }
 
 // publish is one message on its way to a topic.
@@ -266,6 +269,14 @@ func (s *Server) publish(pub publish) (Delivery, error) {
 		return Delivery{}, err
 	}
 	return s.endpoint.hub.publish(pub)
+}
+
+func (ws *WebSocket) publish(pub publish) (Delivery, error) {
+	if ws.endpoint.hub == nil {
+		return Delivery{}, ErrNoTopics
+	}
+	pub.from = ws
+	return ws.endpoint.hub.publish(pub)
 }
 
 func (h *hub) publish(pub publish) (d Delivery, err error) {
@@ -349,4 +360,9 @@ func (t Topic) change(edit func(*topicRules)) {
 // Publish is Server.Publish to this topic.
 func (t Topic) Publish(op OpCode, p []byte) (Delivery, error) {
 	return t.server.Publish(t.name, op, p)
+}
+
+// PublishKeyed is Server.PublishKeyed to this topic.
+func (t Topic) PublishKeyed(key string, op OpCode, p []byte) (Delivery, error) {
+	return t.server.PublishKeyed(t.name, key, op, p)
 }

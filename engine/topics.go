@@ -226,11 +226,13 @@ func (m *member) leaveAll() {
 // encodes the message once, however many they are; p is free when it returns.
 // Two publishes to a topic by one goroutine reach every subscriber in that
 // order, and what one goroutine publishes and sends to a connection keeps its
-// order too. A topic without subscribers costs a look-up. Any goroutine.
+// order too, but for what waits until OnGap was told: a direct send goes before
+// it. A topic without subscribers costs a look-up. Any goroutine.
 //
 // The error is ErrBackpressure if a loop is behind by more than Slow.Limit in
 // this topic, and from then on until it goes on with the topic: the subscribers
-// it owns do not get the message, and are counted as Dropped. ErrNotData if op is neither Text nor Binary.
+// it owns do not get the message, and are counted as Dropped. ErrNotData if op is
+// neither Text nor Binary.
 func (s *Server) Publish(topic string, op OpCode, p []byte) (Delivery, error) {
 	return s.publish(publish{topic: topic, op: op, payload: p})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"testing"
 	"time"
@@ -120,8 +121,12 @@ func startChromium(t *testing.T) context.Context {
 			break
 		}
 	}
-	if path == "" {
-		t.Skip("no Chromium on PATH: install chromium or google-chrome to test the page in a browser")
+	const why = "no Chromium on PATH: install chromium or google-chrome to test the page in a browser"
+	switch {
+	case path == "" && os.Getenv("FANLOOP_INTEROP") == "required":
+		t.Fatal(why)
+	case path == "":
+		t.Skip(why)
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,

@@ -44,8 +44,8 @@ func (c *Conn) adopt(fd int, t *tlsLayer) {
 	if t != nil {
 		t.moveToLoop(c)
 	}
-	c.open(fd, adopted)
-	if t != nil && !c.gone {
+	c.open(fd, open, adopted)
+	if t != nil && c.phase != ended {
 		c.resumeSealed()
 	}
 }
@@ -59,7 +59,7 @@ var errDetached = errors.New("detached")
 // must be over. If it fails, the connection goes on as before; ErrClosed means
 // that it ends. Loop only.
 func (c *Conn) Detach() (net.Conn, error) {
-	if c.gone {
+	if c.phase == ended {
 		return nil, ErrClosed
 	}
 	c.mu.Lock()
@@ -68,7 +68,7 @@ func (c *Conn) Detach() (net.Conn, error) {
 		c.flushOnLoopLocked()
 	}
 	switch {
-	case c.flags&(broken|closing) != 0:
+	case c.asked != stayOpen:
 		return nil, ErrClosed // OnClose follows
 	case c.out != nil:
 		return nil, errors.New("loop: detach with bytes still queued; NotifyEmptyLocked tells when they are sent")
@@ -83,8 +83,8 @@ func (c *Conn) Detach() (net.Conn, error) {
 	if c.tls != nil {
 		nc = c.tls.moveToSocketLocked(nc)
 	}
-	c.gone = true
-	c.flags |= dead | adopted // nc is a duplicate
+	c.phase = ended    // without advanceLocked: TLS goes on elsewhere
+	c.flags |= adopted // nc is a duplicate
 	c.loop.wheel.disarm(c)
 	c.loop.doomed = append(c.loop.doomed, doomed{c: c, err: errDetached})
 	c.loop.poller.wakeSelf()

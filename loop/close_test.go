@@ -227,7 +227,7 @@ func TestEndThatIsFoundTwiceIsToldOnce(t *testing.T) {
 		_ = peer.SetLinger(0)
 		_ = peer.Close()
 		s.mu.Lock()
-		s.flags |= closeNow
+		s.asked = CloseNow
 		s.mu.Unlock()
 		s.ready(readable)
 	})

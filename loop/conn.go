@@ -53,47 +53,62 @@ type WritePolicy struct {
 	High, Low int
 }
 
-// CloseMode says what happens to queued bytes when this side closes.
+// CloseMode says what happens to queued bytes when this side closes. The modes
+// are in the order of their strength.
 type CloseMode uint8
 
 const (
-	// CloseNow drops what is queued.
-	CloseNow CloseMode = iota
-	// CloseReset drops what is queued, in both directions, and sends RST.
-	CloseReset
-	// CloseFlushed closes after what is queued was given to the kernel. If the
-	// peer sends until then, the kernel resets the connection, and the peer may
-	// miss the end: CloseLinger is for that.
-	CloseFlushed
+	stayOpen CloseMode = iota // Close was not called
 	// CloseLinger flushes, ends the writing side, then drops what still
 	// arrives until the peer ends too, so that it can read the last words. The
 	// handler sets a timer to bound the wait.
 	CloseLinger
+	// CloseFlushed closes after what is queued was given to the kernel. If the
+	// peer sends until then, the kernel resets the connection, and the peer may
+	// miss the end: CloseLinger is for that.
+	CloseFlushed
+	// CloseNow drops what is queued.
+	CloseNow
+	// CloseReset drops what is queued, in both directions, and sends RST.
+	CloseReset
+	writeFailed // the socket refused a write with Conn.errno: nothing can be sent
 )
 
-// flags are guarded by the connection's mutex.
+// phase is how far the life of a connection has gone. It only moves on, by the
+// loop, in advanceLocked.
+type phase uint8
+
+const (
+	opening phase = iota // no descriptor yet, or it connects
+	open                 // bytes are sent, and received unless Close was called
+	finSent              // the writing side is shut down; the peer's end is awaited
+	ended                // nothing is sent or received; the descriptor is about to be closed
+)
+
+// flags are facts that do not depend on the phase.
 type flags uint16
 
 const (
-	corked      flags = 1 << iota // inside an event: writes append
-	connecting                    // not open yet
-	posted                        // in the mailbox
-	notified                      // OnNotify is due
-	readPaused                    // no read interest
-	drainArmed                    // OnDrain is due at the low mark
-	broken                        // a write failed with Conn.errno
-	closeNow                      // close modes asked for
-	closeReset                    //
-	closeFlush                    //
-	closeLinger                   //
-	finSent                       // the writing side is shut down
-	eof                           // the peer ended its writing side
-	adopted                       // the descriptor may have duplicates
-	dead                          // nothing more is sent or read
-	emptyArmed                    // OnNotify is due when the queue is empty
+	corked     flags = 1 << iota // inside an event: writes append
+	posted                       // in the mailbox
+	notified                     // OnNotify is due
+	readPaused                   // no read interest
+	drainArmed                   // OnDrain is due at the low mark
+	eof                          // the peer ended its writing side
+	adopted                      // the descriptor may have duplicates
+	emptyArmed                   // OnNotify is due when the queue is empty
+	lost                         // bytes that were taken from the handler were not sent
 )
 
-const closing = closeNow | closeReset | closeFlush | closeLinger
+// status is what an event needs to know about its connection.
+type status struct {
+	phase phase
+	asked CloseMode // the strongest Close so far
+	flags flags
+}
+
+// listens says whether the handler still gets what the peer sends.
+func (s status) listens() bool { return s.asked == stayOpen && s.phase != ended }
 
 // Conn is one connection: bytes over a descriptor. Embed it in a Handler. Its
 // zero value is ready to be opened, once.
@@ -101,24 +116,23 @@ type Conn struct {
 	// Owned by the loop. The rest stands together, as events touch it.
 	timer links
 	due   uint32 // the low bits of a tick since the group started
-	armed bool   // it is in the wheel
-	swept bool   // its time has come, and it is not told yet
-	gone  bool   // ended: waits for bury
+	timed timerState
 
-	want interest // guarded by mu
+	// Guarded by mu.
+	want  interest
+	errno uint16 // why a write failed
 
 	// Immutable after it is opened.
 	loop    *Loop
 	handler Handler
 	policy  *WritePolicy
 
-	// Guarded by mu.
-	flags flags
-	errno uint16 // why a write failed
-	fd    int32
-	mu    sync.Mutex
-	out   *outbox   // nil: nothing is queued
-	tls   *tlsLayer // nil: not encrypted; set on the loop, which reads it without mu
+	// Guarded by mu. Only the loop changes the phase, and reads it without mu.
+	status
+	fd  int32
+	mu  sync.Mutex
+	out *outbox   // nil: nothing is queued
+	tls *tlsLayer // nil: not encrypted; set on the loop, which reads it without mu
 }
 
 // Loop returns the loop that owns the connection; nil before it is opened. Any
@@ -134,7 +148,7 @@ func (c *Conn) Handler() Handler { return c.handler }
 // up to 16 ms late and later if callbacks keep the loop busy, never early.
 // Loop only, from OnOpen on.
 func (c *Conn) SetTimer(d time.Duration) {
-	if c.gone {
+	if c.phase == ended {
 		return
 	}
 	if d <= 0 {
@@ -160,7 +174,7 @@ func (c *Conn) Notify() {
 // then. Any goroutine; ErrClosed if it is known already that fn will not run.
 func (c *Conn) Do(fn func()) error {
 	c.mu.Lock()
-	gone := c.flags&dead != 0
+	gone := c.phase == ended
 	c.mu.Unlock()
 	if gone || c.loop.post(mail{c: c, fn: fn}) != nil {
 		return ErrClosed
@@ -173,16 +187,7 @@ func (c *Conn) Do(fn func()) error {
 func (c *Conn) Close(mode CloseMode) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch mode {
-	case CloseNow:
-		c.flags |= closeNow
-	case CloseReset:
-		c.flags |= closeReset
-	case CloseFlushed:
-		c.flags |= closeFlush
-	case CloseLinger:
-		c.flags |= closeLinger
-	}
+	c.asked = max(c.asked, mode)
 	c.summonLocked()
 }
 
@@ -196,7 +201,7 @@ func (c *Conn) ResumeRead() { c.setPaused(false) }
 func (c *Conn) setPaused(paused bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if paused == (c.flags&readPaused != 0) || c.flags&(dead|eof|finSent) != 0 {
+	if paused == (c.flags&readPaused != 0) || c.flags&eof != 0 || c.phase >= finSent {
 		return
 	}
 	c.flags ^= readPaused
@@ -209,7 +214,7 @@ func (c *Conn) setPaused(paused bool) {
 // Unread says whether something waits to be read, be it the end: what the peer
 // sent while the loop was busy. Loop only.
 func (c *Conn) Unread() bool {
-	if c.gone {
+	if c.phase == ended {
 		return false
 	}
 	if c.tls != nil && c.tls.unread {
@@ -218,6 +223,14 @@ func (c *Conn) Unread() bool {
 	var b [1]byte
 	_, _, err := unix.Recvfrom(int(c.fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 	return err == nil
+}
+
+// Lost says whether bytes that a write had taken were given up before the kernel
+// had them. Any goroutine; it is final in OnClose.
+func (c *Conn) Lost() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.flags&lost != 0
 }
 
 // RemoteAddr asks the kernel for the peer's address; nil if the connection has

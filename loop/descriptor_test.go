@@ -93,7 +93,7 @@ func TestDescriptorIsOpenUntilTheEndOfTheIteration(t *testing.T) {
 	s.onData = nil
 	onLoop(t, s.Loop(), func() {
 		s.enter()
-		s.flags |= closeNow
+		s.asked = CloseNow
 		s.leave()
 		if _, err := unix.FcntlInt(uintptr(number), unix.F_GETFD, 0); err != nil {
 			t.Errorf("the number is free while stale events may name it: %v", err)

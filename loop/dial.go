@@ -38,7 +38,7 @@ func (c *Conn) dial(addr, local net.Addr) {
 		c.stillborn(err)
 		return
 	}
-	c.open(fd, connecting)
+	c.open(fd, opening, 0)
 }
 
 // connect starts a non-blocking connect.

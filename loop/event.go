@@ -8,9 +8,9 @@ import (
 )
 
 // The events of a connection, as arguments for event.
-func (c *Conn) timeout()  { c.handler.OnTimer() }
-func (c *Conn) notified() { c.handler.OnNotify() }
-func (c *Conn) ended()    { c.handler.OnEOF() }
+func (c *Conn) timeout()   { c.handler.OnTimer() }
+func (c *Conn) notified()  { c.handler.OnNotify() }
+func (c *Conn) peerEnded() { c.handler.OnEOF() }
 
 // event runs one callback of c, corked.
 func (c *Conn) event(fn func(*Conn)) {
@@ -21,7 +21,7 @@ func (c *Conn) event(fn func(*Conn)) {
 
 // do runs mail with a function in it.
 func (c *Conn) do(fn func()) {
-	if c.gone {
+	if c.phase == ended {
 		return
 	}
 	c.enter()
@@ -33,31 +33,31 @@ func (c *Conn) do(fn func()) {
 func (c *Conn) attend() {
 	c.mu.Lock()
 	c.flags &^= posted
-	notify := c.flags&(notified|connecting) == notified
+	notify := c.flags&notified != 0 && c.phase != opening
 	if notify {
 		c.flags &^= notified
 	}
 	c.mu.Unlock()
 	switch {
-	case c.gone:
+	case c.phase == ended:
 	case notify:
 		c.event((*Conn).notified)
 	default:
 		c.enter()
 		c.leave()
 	}
-	if c.tls != nil && !c.gone {
+	if c.tls != nil && c.phase != ended {
 		c.resumeSealed()
 	}
 }
 
-// enter corks c and returns its flags of that moment.
-func (c *Conn) enter() flags {
+// enter corks c and returns its status of that moment.
+func (c *Conn) enter() status {
 	c.mu.Lock()
-	f := c.flags
+	s := c.status
 	c.flags |= corked
 	c.mu.Unlock()
-	return f
+	return s
 }
 
 // leave ends an event: what is queued goes out in one send, and what was asked
@@ -84,7 +84,7 @@ func (c *Conn) uncork() (drain bool) {
 		c.flushOnLoopLocked()
 	}
 	var over error
-	if c.flags != 0 {
+	if c.flags != 0 || c.asked != stayOpen {
 		drain, over = c.settleLocked()
 	}
 	c.mu.Unlock()
@@ -94,46 +94,70 @@ func (c *Conn) uncork() (drain bool) {
 	return drain
 }
 
-// settleLocked acts on the flags when no event is under way. over is why the
+// settleLocked acts on the status when no event is under way. over is why the
 // connection ends now, if it does.
 func (c *Conn) settleLocked() (drain bool, over error) {
-	switch {
-	case c.flags&dead != 0 || c.fd < 0: // not opened yet: open sees to what was asked for
+	if c.phase == ended || c.fd < 0 { // open acts on what was asked for before it
 		return false, nil
-	case c.flags&broken != 0:
-		return false, os.NewSyscallError("send", syscall.Errno(c.errno))
-	case c.flags&closeReset != 0:
-		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-		return false, errLocal
-	case c.flags&closeNow != 0:
-		c.partLocked()
-		return false, errLocal
-	case c.flags&closeFlush != 0 && c.out == nil && c.farewellLocked():
-		return false, errLocal
-	case c.flags&closeLinger != 0 && c.out == nil && c.openingLocked():
-		return false, errLocal
-	case c.flags&(closeLinger|finSent) == closeLinger && c.out == nil && c.farewellLocked():
-		if err := unix.Shutdown(int(c.fd), unix.SHUT_WR); err != nil {
-			return false, errLocal // the peer is gone: nobody reads last words
-		}
-		c.flags = (c.flags | finSent) &^ (readPaused | eof)
-		c.updateInterestLocked()
+	}
+	if over = c.closeLocked(); over != nil {
+		return false, over
 	}
 	if c.flags&emptyArmed != 0 && c.out == nil {
 		c.flags = c.flags&^emptyArmed | notified
 		c.summonLocked()
 	}
-	if c.flags&drainArmed != 0 && c.QueuedLocked() <= c.policy.Low && c.flags&closing == 0 && !c.openingLocked() {
+	if c.flags&drainArmed != 0 && c.QueuedLocked() <= c.policy.Low && c.asked == stayOpen && !c.openingLocked() {
 		c.flags &^= drainArmed
 		return true, nil
 	}
 	return false, nil
 }
 
+// closeLocked carries out what Close asked for, as far as that can be done now,
+// and returns why the connection ends, if it does.
+func (c *Conn) closeLocked() error {
+	switch c.asked {
+	case stayOpen:
+	case CloseLinger:
+		return c.lingerLocked()
+	case CloseFlushed:
+		if c.out == nil && c.farewellLocked() {
+			return errLocal
+		}
+	case CloseNow:
+		c.partLocked()
+		return errLocal
+	case CloseReset:
+		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		return errLocal
+	case writeFailed:
+		return os.NewSyscallError("send", syscall.Errno(c.errno))
+	}
+	return nil
+}
+
+// lingerLocked ends the writing side when nothing is queued any more.
+func (c *Conn) lingerLocked() error {
+	switch {
+	case c.out != nil || c.phase == finSent:
+		return nil
+	case c.openingLocked():
+		return errLocal
+	case !c.farewellLocked():
+		return nil
+	}
+	if err := unix.Shutdown(int(c.fd), unix.SHUT_WR); err != nil {
+		return errLocal // the peer is gone: nobody reads the last words
+	}
+	c.advanceLocked(finSent)
+	return nil
+}
+
 // summonLocked gets the loop to attend to c, unless an event of c is under way
 // and leave will see to it.
 func (c *Conn) summonLocked() {
-	if c.flags&(dead|posted) != 0 || c.flags&corked != 0 && c.flags&notified == 0 {
+	if c.phase == ended || c.flags&posted != 0 || c.flags&corked != 0 && c.flags&notified == 0 {
 		return
 	}
 	c.postLocked()
@@ -152,13 +176,13 @@ func (c *Conn) postLocked() {
 
 // openingLocked says that bytes of the handler cannot be sent yet.
 func (c *Conn) openingLocked() bool {
-	return c.flags&connecting != 0 || c.tls != nil && c.tls.handshake != nil
+	return c.phase == opening || c.tls != nil && c.tls.handshake != nil
 }
 
 // updateInterestLocked tells the poller what c waits for now.
 func (c *Conn) updateInterestLocked() {
 	want := c.wantLocked()
-	if want == c.want || c.flags&dead != 0 || c.fd < 0 {
+	if want == c.want || c.phase == ended || c.fd < 0 {
 		return
 	}
 	if err := c.loop.poller.mod(int(c.fd), c.want, want); err != nil {
@@ -169,11 +193,11 @@ func (c *Conn) updateInterestLocked() {
 }
 
 func (c *Conn) wantLocked() (want interest) {
-	if c.flags&(readPaused|connecting) == 0 && (c.tls == nil || !c.tls.fullLocked()) {
+	if c.flags&readPaused == 0 && c.phase != opening && (c.tls == nil || !c.tls.fullLocked()) {
 		want |= readable
 	}
 	switch {
-	case c.flags&connecting != 0:
+	case c.phase == opening:
 		want |= writable
 	case c.out == nil || c.out == c.loop.cork: // what is corked was not offered to the socket yet
 	case c.tls == nil || c.tls.sendsLocked(c.out):
@@ -184,30 +208,30 @@ func (c *Conn) wantLocked() (want interest) {
 
 // failLocked notes that a write failed; the loop closes c.
 func (c *Conn) failLocked(errno syscall.Errno) {
-	if c.flags&broken == 0 {
-		c.flags |= broken
+	if c.asked != writeFailed {
+		c.asked = writeFailed
 		c.errno = uint16(errno)
 	}
-	c.dropLocked()
+	c.loseLocked()
 	c.summonLocked()
 }
 
 // ready is an event of the descriptor. Loop only.
 func (c *Conn) ready(ev interest) {
-	if c.gone {
+	if c.phase == ended {
 		return
 	}
 	if ev&(writable|hangup) != 0 {
 		c.writeReady()
 	}
-	if ev&readable != 0 && !c.gone {
+	if ev&readable != 0 && c.phase != ended {
 		c.readReady(ev)
 	}
 }
 
 func (c *Conn) writeReady() {
 	c.mu.Lock()
-	if c.flags&connecting == 0 {
+	if c.phase != opening {
 		if c.out != nil {
 			c.flushOnLoopLocked()
 		}
@@ -221,7 +245,7 @@ func (c *Conn) writeReady() {
 			c.mu.Unlock()
 			return
 		}
-		c.flags &^= connecting
+		c.advanceLocked(open)
 		c.updateInterestLocked()
 	}
 	c.mu.Unlock()
@@ -246,24 +270,24 @@ func (c *Conn) readReady(ev interest) {
 	}
 	buf := c.loop.buf
 	for range readsPerEvent {
-		f := c.enter()
-		if f&(readPaused|connecting) != 0 {
+		s := c.enter()
+		if s.flags&readPaused != 0 || s.phase == opening {
 			c.leave()
-			c.hungUpWhilePaused(f, ev)
+			c.hungUpWhilePaused(s, ev)
 			return
 		}
 		n, err := recv(int(c.fd), buf)
 		c.loop.counters.BytesIn += uint64(max(n, 0))
-		if n > 0 && f&closing == 0 {
+		if n > 0 && s.listens() {
 			c.handler.OnData(buf[:n])
 			Poison(buf[:n])
 		}
 		c.leave()
 		if n <= 0 {
-			c.readEnded(f, err)
+			c.readEnded(s, err)
 			return
 		}
-		if c.gone || c.tls != nil || n < len(buf) && ev&hangup == 0 {
+		if c.phase == ended || c.tls != nil || n < len(buf) && ev&hangup == 0 {
 			return
 		}
 	}
@@ -276,27 +300,27 @@ func (c *Conn) readReady(ev interest) {
 func (c *Conn) askAgain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.flags&dead == 0 {
+	if c.phase != ended {
 		_ = c.loop.poller.mod(int(c.fd), c.want, c.want) // it was added like this
 	}
 }
 
 // readEnded is what a recv without bytes means.
-func (c *Conn) readEnded(f flags, err error) {
+func (c *Conn) readEnded(s status, err error) {
 	switch {
 	case err == unix.EAGAIN:
 	case err != nil:
 		c.doom(os.NewSyscallError("recv", err))
-	case f&finSent != 0: // both sides are done
+	case s.phase == finSent: // both sides are done
 		c.doom(errLocal)
 	default:
 		c.mu.Lock()
 		c.flags |= eof | readPaused
 		c.mu.Unlock()
-		if f&closing == 0 {
-			c.event((*Conn).ended)
+		if s.listens() {
+			c.event((*Conn).peerEnded)
 		}
-		if !c.gone { // end of file is readable for ever
+		if c.phase != ended { // end of file is readable for ever
 			c.mu.Lock()
 			c.updateInterestLocked()
 			c.mu.Unlock()
@@ -306,8 +330,8 @@ func (c *Conn) readEnded(f flags, err error) {
 
 // hungUpWhilePaused keeps a hang-up, which cannot be masked, from being
 // reported over and over while nobody reads.
-func (c *Conn) hungUpWhilePaused(f flags, ev interest) {
-	if c.gone || ev&hangup == 0 || f&connecting != 0 {
+func (c *Conn) hungUpWhilePaused(s status, ev interest) {
+	if c.phase == ended || ev&hangup == 0 || s.phase == opening {
 		return
 	}
 	errno, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)

@@ -40,7 +40,7 @@ func (c *Conn) keepLocked() {
 // says that nothing is left to queue: all was sent, or the connection broke;
 // otherwise sent counts the bytes of head and body that went.
 func (c *Conn) gatherLocked(head, body []byte) (sent int, done bool) {
-	if c.flags&broken != 0 { // by a flush of what was queued before
+	if c.asked == writeFailed { // by a flush of what was queued before
 		return 0, true
 	}
 	if c.tls != nil {
@@ -68,7 +68,9 @@ func (c *Conn) gatherLocked(head, body []byte) (sent int, done bool) {
 		c.out.consume(sent)
 		return 0, false
 	}
-	c.dropLocked()
+	if c.out != nil {
+		c.releaseLocked()
+	}
 	sent -= len(queued)
 	return sent, sent == len(head)+len(body)
 }
@@ -77,7 +79,7 @@ func (c *Conn) gatherLocked(head, body []byte) (sent int, done bool) {
 // connection broke. For the loop; other goroutines may flush the cork, which has
 // scratch of its own.
 func (c *Conn) flushLocked() (ok bool) {
-	if c.flags&connecting != 0 {
+	if c.phase == opening {
 		return true
 	}
 	if c.tls != nil {
@@ -132,11 +134,15 @@ func (c *Conn) releaseLocked() {
 	}
 }
 
-// dropLocked forgets what is queued.
-func (c *Conn) dropLocked() {
-	if c.out != nil {
-		c.releaseLocked()
+// loseLocked gives up what is queued, and notes that something was.
+func (c *Conn) loseLocked() {
+	if c.out == nil {
+		return
 	}
+	if c.out.size > 0 {
+		c.flags |= lost
+	}
+	c.releaseLocked()
 }
 
 func errnoOf(err error) syscall.Errno {

@@ -16,7 +16,6 @@ func (c *Conn) bind(l *Loop, h Handler, policy *WritePolicy) {
 	defer c.mu.Unlock()
 	c.loop, c.handler, c.policy = l, h, policy
 	c.fd, c.want = -1, writable
-	c.flags |= connecting
 }
 
 var noBounds WritePolicy
@@ -25,23 +24,41 @@ var noBounds WritePolicy
 func (c *Conn) unbind() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.flags |= dead
-	c.dropLocked()
+	c.advanceLocked(ended)
 }
 
-// open gives c, which is bound, its descriptor, which c owns from now on. If
-// that fails, OnClose says so. Loop only.
-func (c *Conn) open(fd int, state flags) {
+// advanceLocked moves c on to a later phase. Loop only, but for a connection that
+// the loop will never see.
+func (c *Conn) advanceLocked(to phase) {
+	if to <= c.phase {
+		return
+	}
+	c.phase = to
+	switch to {
+	case finSent: // reads until the peer's end, whoever paused it
+		c.flags &^= readPaused | eof
+		c.updateInterestLocked()
+	case ended:
+		c.loseLocked()
+		if c.tls != nil {
+			c.tls.endLocked()
+		}
+	}
+}
+
+// open gives c, which is bound, its descriptor, which c owns from now on: one
+// that stands if to is open, one that connects if it is opening. If that fails,
+// OnClose says so. Loop only.
+func (c *Conn) open(fd int, to phase, f flags) {
 	c.mu.Lock()
-	c.flags &^= connecting
-	c.flags |= state
+	c.advanceLocked(to)
+	c.flags |= f
 	c.fd, c.want = int32(fd), c.wantLocked()
 	err := c.loop.poller.add(fd, c.want)
 	switch {
 	case err != nil:
 		c.fd = -1
-		c.flags |= dead
-	case c.flags&closing != 0:
+	case c.asked != stayOpen:
 		c.summonLocked()
 	}
 	c.mu.Unlock()
@@ -51,21 +68,16 @@ func (c *Conn) open(fd int, state flags) {
 		return
 	}
 	c.loop.enlist(fd, c)
-	if state&connecting == 0 {
+	if to == open {
 		c.opened()
 	}
 }
 
 // stillborn ends a connection that never had a descriptor. Loop only.
 func (c *Conn) stillborn(err error) {
-	c.gone = true
 	c.mu.Lock()
 	c.fd = -1
-	c.flags |= dead
-	c.dropLocked()
-	if c.tls != nil {
-		c.tls.endLocked()
-	}
+	c.advanceLocked(ended)
 	c.mu.Unlock()
 	c.handler.OnClose(err)
 }
@@ -88,19 +100,14 @@ var errLocal = errors.New("closed by this side")
 // doom ends c: nothing is read or sent any more. The descriptor stays open,
 // and its number taken, until bury. Loop only.
 func (c *Conn) doom(err error) {
-	if c.gone {
+	if c.phase == ended {
 		return
 	}
 	if err == errLocal {
 		err = nil
 	}
-	c.gone = true
 	c.mu.Lock()
-	c.flags |= dead
-	c.dropLocked()
-	if c.tls != nil {
-		c.tls.endLocked()
-	}
+	c.advanceLocked(ended)
 	c.mu.Unlock()
 	c.loop.wheel.disarm(c)
 	c.loop.doomed = append(c.loop.doomed, doomed{c: c, err: err})

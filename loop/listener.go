@@ -219,7 +219,7 @@ func (a *acceptor) open(l *Loop, fd int) {
 	}
 	c := h.LoopConn()
 	c.bind(l, h, a.cfg.Policy)
-	c.open(fd, 0)
+	c.open(fd, open, 0)
 }
 
 // pause stops accepting for a while: descriptors or memory ran out, and a

@@ -100,7 +100,7 @@ func (l *Loop) Do(fn func()) error { return l.post(mail{fn: fn}) }
 // Each calls fn for every open connection of the loop. Loop only.
 func (l *Loop) Each(fn func(*Conn)) {
 	for _, c := range l.slots {
-		if c != nil && !c.gone {
+		if c != nil && c.phase != ended {
 			fn(c)
 		}
 	}
@@ -168,8 +168,8 @@ func (l *Loop) turn() (wait time.Duration, stop bool) {
 func (l *Loop) ring() {
 	due := l.wheel.sweep(l.now)
 	for _, c := range due {
-		if c.swept {
-			c.swept = false
+		if c.timed == timerDue {
+			c.timed = timerOff
 			c.event((*Conn).timeout)
 		}
 	}

@@ -75,7 +75,7 @@ func (c *Conn) StartTLSClient(config *tls.Config, received []byte, done func()) 
 }
 
 func (c *Conn) startTLS(received []byte, done func(), over func(*tlsLayer) *tls.Conn) {
-	if c.gone {
+	if c.phase == ended {
 		return
 	}
 	if c.tls != nil {
@@ -111,7 +111,7 @@ func (c *Conn) startTLS(received []byte, done func(), over func(*tlsLayer) *tls.
 func (t *tlsLayer) shaken(err error) {
 	c := t.c
 	switch {
-	case c.gone:
+	case c.phase == ended:
 		return
 	case err == io.EOF:
 		err = io.ErrUnexpectedEOF
@@ -120,7 +120,7 @@ func (t *tlsLayer) shaken(err error) {
 		c.doom(fmt.Errorf("loop: TLS handshake: %w", err))
 		return
 	}
-	f := c.enter()
+	s := c.enter()
 	c.mu.Lock()
 	h := t.handshake
 	t.takeOverLocked(h.in)
@@ -128,11 +128,11 @@ func (t *tlsLayer) shaken(err error) {
 	c.updateInterestLocked()
 	c.mu.Unlock()
 	h.cancel()
-	if f&closing == 0 {
+	if s.listens() {
 		h.done()
 	}
 	c.leave()
-	if !c.gone {
+	if c.phase != ended {
 		c.resumeSealed()
 	}
 }
@@ -158,7 +158,7 @@ func (c *Conn) partLocked() {
 	if c.tls == nil || c.out != nil && len(c.out.sealed.b) > 0 { // a record is on its way in part
 		return
 	}
-	c.dropLocked()
+	c.loseLocked()
 	c.farewellLocked()
 }
 

@@ -200,11 +200,11 @@ func (t *tlsLayer) guarded(fn func() error) (err error) {
 }
 
 // shakenEnded is readEnded for a connection whose handshake is under way.
-func (c *Conn) shakenEnded(f flags, err error) {
+func (c *Conn) shakenEnded(s status, err error) {
 	switch {
 	case err == unix.EAGAIN:
 	case err != nil:
-		c.readEnded(f, err)
+		c.readEnded(s, err)
 	default:
 		c.tls.handshake.feed(c, nil, true)
 	}

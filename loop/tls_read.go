@@ -35,13 +35,13 @@ func (c *Conn) readSealed(ev interest) {
 	buf := c.loop.tls.sealed[maxRecord:]
 	for range readsPerEvent {
 		c.resumeSealed()
-		if c.gone {
+		if c.phase == ended {
 			return
 		}
-		f, full := c.enterSealed()
-		if full || f&(readPaused|connecting) != 0 {
+		s, full := c.enterSealed()
+		if full || s.flags&readPaused != 0 || s.phase == opening {
 			c.leave()
-			c.hungUpWhilePaused(f, ev)
+			c.hungUpWhilePaused(s, ev)
 			return
 		}
 		n, err := recv(int(c.fd), buf)
@@ -51,18 +51,18 @@ func (c *Conn) readSealed(ev interest) {
 		case n <= 0:
 		case shaking:
 			t.handshake.feed(c, buf[:n], false)
-		case f&closing == 0:
+		case s.listens():
 			t.deliver(buf[:n])
 		}
 		c.leave()
 		switch {
-		case c.gone:
+		case c.phase == ended:
 			return
 		case n <= 0 && shaking:
-			c.shakenEnded(f, err)
+			c.shakenEnded(s, err)
 			return
 		case n <= 0:
-			c.readEnded(f, err)
+			c.readEnded(s, err)
 			return
 		case t.end != nil:
 			c.sealedEnded()
@@ -77,25 +77,25 @@ func (c *Conn) readSealed(ev interest) {
 }
 
 // enterSealed is enter; full says that nothing is to be received.
-func (c *Conn) enterSealed() (f flags, full bool) {
+func (c *Conn) enterSealed() (s status, full bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f = c.flags
+	s = c.status
 	c.flags |= corked
 	t := c.tls
-	late := f&closing == 0 && t.handshake == nil && (t.unread || t.end != nil) // what is kept goes first
-	return f, late || t.fullLocked()
+	late := s.listens() && t.handshake == nil && (t.unread || t.end != nil) // what is kept goes first
+	return s, late || t.fullLocked()
 }
 
 // resumeSealed delivers what was received while it could not be. Loop only,
 // outside any event.
 func (c *Conn) resumeSealed() {
-	if c.gone {
+	if c.phase == ended {
 		return
 	}
 	t := c.tls
 	c.mu.Lock()
-	due := (t.unread || t.end != nil) && t.handshake == nil && c.flags&(readPaused|closing|dead) == 0
+	due := (t.unread || t.end != nil) && t.handshake == nil && c.flags&readPaused == 0 && c.listens()
 	c.mu.Unlock()
 	if !due {
 		return
@@ -105,7 +105,7 @@ func (c *Conn) resumeSealed() {
 		t.deliver(nil)
 		c.leave()
 	}
-	if !c.gone && t.end != nil {
+	if c.phase != ended && t.end != nil {
 		c.sealedEnded()
 	}
 }
@@ -119,13 +119,13 @@ func (c *Conn) sealedEnded() {
 		return
 	}
 	c.mu.Lock()
-	f := c.flags
+	s := c.status
 	c.mu.Unlock()
-	if f&readPaused != 0 && f&closing == 0 {
+	if s.flags&readPaused != 0 && s.listens() {
 		return // resumeSealed follows
 	}
 	t.end = nil
-	c.readEnded(f, nil)
+	c.readEnded(s, nil)
 }
 
 // deliver decrypts what was kept and what is fresh, and hands it to the handler.
@@ -142,7 +142,7 @@ func (t *tlsLayer) deliver(fresh []byte) {
 			c.handler.OnData(out[:n])
 			Poison(out[:n])
 		}
-		if c.gone {
+		if c.phase == ended {
 			return // Detach gave t to somebody else
 		}
 		if err == nil && t.eof && !unread {
@@ -150,7 +150,7 @@ func (t *tlsLayer) deliver(fresh []byte) {
 		}
 		t.end = err
 		c.mu.Lock()
-		goOn = unread && err == nil && c.flags&(readPaused|closing|dead) == 0
+		goOn = unread && err == nil && c.flags&readPaused == 0 && c.listens()
 		c.mu.Unlock()
 	}
 }

@@ -62,7 +62,7 @@ func (t *tlsLayer) writeInHandshake(p []byte) (int, error) {
 	c := t.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.flags&(dead|broken) != 0 {
+	if c.phase == ended || c.asked == writeFailed {
 		return 0, net.ErrClosed
 	}
 	c.queueLocked().appendSealed(p)

@@ -15,6 +15,15 @@ const (
 // links are a connection's place in the wheel of its loop.
 type links struct{ prev, next *Conn }
 
+// timerState is where the timer of a connection is. Owned by the loop.
+type timerState uint8
+
+const (
+	timerOff   timerState = iota
+	timerArmed            // in the wheel
+	timerDue              // it expired in the current sweep; OnTimer has not run yet
+)
+
 // maxTimer is what fits into due with room to compare.
 const maxTimer = 365 * 24 * time.Hour
 
@@ -34,7 +43,7 @@ func ticksUp(d time.Duration) int64 { return int64((d + tickLength - 1) / tickLe
 // maxTimer from now), replacing an earlier arm.
 func (w *wheel) arm(c *Conn, at time.Duration) {
 	due := uint32(max(ticksUp(at), w.cursor+1))
-	if c.armed {
+	if c.timed == timerArmed {
 		if c.due == due {
 			return
 		}
@@ -42,7 +51,7 @@ func (w *wheel) arm(c *Conn, at time.Duration) {
 	}
 	slot := due % wheelSlots
 	head := w.slots[slot]
-	c.timer, c.due, c.armed, c.swept = links{next: head}, due, true, false
+	c.timer, c.due, c.timed = links{next: head}, due, timerArmed
 	if head != nil {
 		head.timer.prev = c
 	}
@@ -52,9 +61,9 @@ func (w *wheel) arm(c *Conn, at time.Duration) {
 
 // disarm takes c out of the wheel if it is in.
 func (w *wheel) disarm(c *Conn) {
-	t, armed := c.timer, c.armed
-	c.timer, c.armed, c.swept = links{}, false, false
-	if !armed {
+	t, was := c.timer, c.timed
+	c.timer, c.timed = links{}, timerOff
+	if was != timerArmed {
 		return
 	}
 	if t.next != nil {
@@ -85,7 +94,7 @@ func (w *wheel) sweep(now time.Duration) []*Conn {
 			next := c.timer.next
 			if int32(c.due-uint32(tick)) <= 0 {
 				w.disarm(c)
-				c.swept = true
+				c.timed = timerDue
 				w.due = append(w.due, c)
 			}
 			c = next

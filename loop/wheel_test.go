@@ -179,7 +179,7 @@ func TestTimerOfAClosedConnectionDoesNotFire(t *testing.T) {
 		receive(t, s.closed)
 		receive(t, fired)
 		onLoop(t, g.Loops()[0], func() {
-			if s.armed {
+			if s.timed == timerArmed {
 				t.Error("a connection that has ended is still in the wheel")
 			}
 		})

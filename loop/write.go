@@ -189,7 +189,7 @@ func (c *Conn) Stalled() time.Duration {
 // StalledLocked is Stalled for a caller that holds Lock.
 func (c *Conn) StalledLocked() time.Duration {
 	o := c.out
-	if o == nil || c.want&writable == 0 || c.flags&connecting != 0 {
+	if o == nil || c.want&writable == 0 || c.phase == opening {
 		return 0
 	}
 	now := c.loop.group.now()
@@ -213,7 +213,7 @@ func (c *Conn) QueuedLocked() int {
 
 // admitLocked decides whether n more bytes may be written.
 func (c *Conn) admitLocked(n int, urgent bool) error {
-	if c.flags&(dead|broken|closing|finSent) != 0 {
+	if !c.listens() {
 		return ErrClosed
 	}
 	if urgent {
@@ -229,7 +229,7 @@ func (c *Conn) admitLocked(n int, urgent bool) error {
 	}
 	if c.want&writable == 0 && c.out == c.loop.cork {
 		c.flushElsewhereLocked() // no backlog yet: the socket was not asked
-		if c.flags&broken != 0 {
+		if c.asked == writeFailed {
 			return ErrClosed
 		}
 	}

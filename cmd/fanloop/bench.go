@@ -69,7 +69,7 @@ func newBenchLoad(std stdio) *cobra.Command {
 }
 
 func (o *benchOptions) flags(flags *pflag.FlagSet) {
-	flags.StringSliceVar(&o.servers, "servers", o.servers, "`names` of servers: floor, fanloop, a peer, all, or NAME=COMMAND with {addr}")
+	flags.StringSliceVar(&o.servers, "servers", o.servers, "`names` of servers: floor, fanloop, a peer, all, NAME=COMMAND with {addr}, or NAME=PATH of another fanloop")
 	flags.StringVar(&o.target, "target", "", "`URL` of a server that runs already, instead of --servers")
 	countFlag(flags, &o.pid, "pid", "process of --target, if it is on this machine; 0: no CPU time and memory of it")
 	flags.StringVar(&o.serverCPU, "server-cpus", o.serverCPU, "`list` of CPUs for servers, or any")

@@ -110,6 +110,7 @@ func TestBenchFailsWithOneLineThatSaysWhatToDo(t *testing.T) {
 		{"CPU list", []string{"echo", "--server-cpus", "x"}, exitUsage, "CPUs"},
 		{"scenario", []string{"suite", "--scenarios", "walk5"}, exitUsage, "walk5"},
 		{"server", []string{"echo", "--servers", "x=y"}, exitUsage, "{addr}"},
+		{"unknown server", []string{"echo", "--servers", "floor,nosuch", "--peers-dir", "../../bench/peers"}, exitUsage, "gorilla"},
 		{"one file", []string{"compare", notAReport}, exitUsage, "two files"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -27,8 +27,9 @@ type Callbacks struct {
 	OnPing func(ws *WebSocket, payload []byte)
 	// OnPong is told of pongs.
 	OnPong func(ws *WebSocket, payload []byte)
-	// OnDrain says that the queue fell to Limits.LowWater after it was over
-	// HighWater or a send returned ErrBackpressure: send on.
+	// OnDrain is called after the queue was over Limits.HighWater or a send
+	// returned ErrBackpressure, once the queue fell to LowWater and has room for
+	// the message that was refused: send on.
 	OnDrain func(ws *WebSocket)
 	// OnGap is told that dropped messages of topic were lost to this connection
 	// because it read too slowly, or its loop was behind when they were published,

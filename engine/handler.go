@@ -58,6 +58,7 @@ func (h *handler) OnEOF() {
 func (h *handler) OnNotify() {
 	ws := (*WebSocket)(h)
 	defer ws.guard()
+	ws.sendDuePong()
 	if m := ws.member.Load(); m != nil {
 		m.drained()
 	}
@@ -89,7 +90,6 @@ func (h *handler) OnTimer() {
 func (h *handler) OnDrain() {
 	ws := (*WebSocket)(h)
 	defer ws.guard()
-	ws.sendDuePong()
 	if fn := ws.callbacks.OnDrain; fn != nil && ws.state.Load() == stateOpen {
 		fn(ws)
 	}

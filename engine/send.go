@@ -170,7 +170,7 @@ func (ws *WebSocket) writeControlLocked(op OpCode, p []byte) error {
 }
 
 // pong answers a ping. While the peer does not read, only the last ping is
-// answered (§5.5.3), so that pings cannot fill the queue.
+// answered (§5.5.3), once the queue is at LowWater, so that pings cannot fill it.
 func (ws *WebSocket) pong(p []byte) {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
@@ -180,13 +180,19 @@ func (ws *WebSocket) pong(p []byte) {
 	}
 	x := ws.extrasLocked()
 	x.pong, x.pongDue = append(x.pong[:0], p...), true
-	ws.conn.ArmDrainLocked()
+	ws.conn.NotifyLowLocked()
 }
 
+// sendDuePong sends the pong that waits, if the queue is at LowWater. Loop only.
 func (ws *WebSocket) sendDuePong() {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	if x := ws.extras; x != nil && x.pongDue && ws.state.Load() == stateOpen {
+	x := ws.extras
+	switch {
+	case x == nil || !x.pongDue || ws.state.Load() != stateOpen:
+	case ws.conn.QueuedLocked() > ws.endpoint.policy.Low: // again
+		ws.conn.NotifyLowLocked()
+	default:
 		x.pongDue = false
 		_ = ws.writeControlLocked(codec.Pong, x.pong) // closed meanwhile: nobody waits
 	}

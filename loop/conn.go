@@ -35,8 +35,9 @@ type Handler interface {
 	OnNotify()
 	// OnTimer says that the time given to SetTimer has come.
 	OnTimer()
-	// OnDrain says that the queue fell to the policy's Low after it had been
-	// over High or had refused a write. If OnDrain fills it again and the
+	// OnDrain says that the queue fell, after it had been over High or had
+	// refused a write: to the policy's Low, and so far that a write which was
+	// refused for the Limit would be taken. If OnDrain fills it again and the
 	// socket takes that too, others get their turn before the next OnDrain.
 	OnDrain()
 	// OnClose is the last event, outside any other. err is nil when this side
@@ -93,10 +94,11 @@ const (
 	posted                       // in the mailbox
 	notified                     // OnNotify is due
 	readPaused                   // no read interest
-	drainArmed                   // OnDrain is due at the low mark
+	drainArmed                   // OnDrain is due when the queue falls to outbox.mark
 	eof                          // the peer ended its writing side
 	adopted                      // the descriptor may have duplicates
 	emptyArmed                   // OnNotify is due when the queue is empty
+	lowArmed                     // OnNotify is due when the queue is at the policy's Low
 	lost                         // bytes that were taken from the handler were not sent
 )
 

@@ -107,7 +107,11 @@ func (c *Conn) settleLocked() (drain bool, over error) {
 		c.flags = c.flags&^emptyArmed | notified
 		c.summonLocked()
 	}
-	if c.flags&drainArmed != 0 && c.QueuedLocked() <= c.policy.Low && c.asked == stayOpen && !c.openingLocked() {
+	if c.flags&lowArmed != 0 && c.QueuedLocked() <= c.policy.Low {
+		c.flags = c.flags&^lowArmed | notified
+		c.summonLocked()
+	}
+	if c.flags&drainArmed != 0 && c.drainedLocked() && c.asked == stayOpen && !c.openingLocked() {
 		c.flags &^= drainArmed
 		return true, nil
 	}

@@ -30,6 +30,7 @@ func (c *Conn) keepLocked() {
 		own.segs = append(own.segs, s)
 		cork.segs[i] = segment{}
 	}
+	own.mark = cork.mark
 	own.size += len(cork.sealed.b)
 	own.sealed, cork.sealed = cork.sealed, segment{}
 	cork.reset()

@@ -40,6 +40,7 @@ type outbox struct {
 	sealed   segment       // ciphertext of an encrypted connection: goes first
 	size     int           // bytes queued
 	tallied  int           // of them, those that the loop counts
+	mark     int           // size at which OnDrain is due, if it is armed
 	sent     int           // bytes given to the socket since something waits
 	taken    int           // of them, those that the peer had at progress
 	progress time.Duration // when Stalled last saw the peer get on
@@ -138,7 +139,7 @@ func (o *outbox) reset() {
 		o.releaseSealed()
 	}
 	Poison(o.cork)
-	o.segs, o.first, o.size, o.tallied, o.cork = o.segs[:0], 0, 0, 0, o.cork[:0]
+	o.segs, o.first, o.size, o.tallied, o.mark, o.cork = o.segs[:0], 0, 0, 0, 0, o.cork[:0]
 	o.sent, o.looked = 0, false
 	if cap(o.segs) > maxBuffers {
 		o.segs = nil

@@ -127,7 +127,7 @@ func TestNothingLeavesAnEncryptedConnectionInPlain(t *testing.T) {
 				eventually(t, "the end of the handshake", func() bool { return s.TLS() != nil })
 				write(t, s)
 				s.Lock()
-				s.ArmDrainLocked()
+				s.armDrainLocked(0)
 				s.Unlock()
 				_ = s.Do(func() {})
 				receive(t, drained)

@@ -115,7 +115,7 @@ func (c *Conn) FlushLocked() {
 	if c.out != nil && c.want&writable == 0 {
 		c.flushOnLoopLocked()
 	}
-	if c.flags&emptyArmed != 0 && c.out == nil {
+	if c.flags&(emptyArmed|lowArmed|drainArmed) != 0 && c.out == nil {
 		c.summonLocked() // no event is under way to act on it
 	}
 }
@@ -150,9 +150,14 @@ func (c *Conn) Unlock() { c.mu.Unlock() }
 // are queued. For a caller that holds Lock.
 func (c *Conn) BlockedLocked() bool { return c.want&writable != 0 }
 
-// ArmDrainLocked makes OnDrain come when the queue falls to the policy's Low,
-// as if a write had been refused. For a caller that holds Lock.
-func (c *Conn) ArmDrainLocked() { c.flags |= drainArmed }
+// NotifyLowLocked makes OnNotify come when the queue is at the policy's Low or
+// below, which may be now. For a caller that holds Lock.
+func (c *Conn) NotifyLowLocked() {
+	c.flags |= lowArmed
+	if c.QueuedLocked() <= c.policy.Low {
+		c.summonLocked()
+	}
+}
 
 // NotifyEmptyLocked makes OnNotify come when nothing is queued any more, which
 // may be now. For a caller that holds Lock.
@@ -220,7 +225,7 @@ func (c *Conn) admitLocked(n int, urgent bool) error {
 		return nil
 	}
 	if c.want&writable != 0 && c.loop.over.Load() { // writers may be many, and faster than the loop
-		c.flags |= drainArmed
+		c.armDrainLocked(c.QueuedLocked() - 1)
 		return ErrBackpressure
 	}
 	limit := c.policy.Limit
@@ -234,7 +239,7 @@ func (c *Conn) admitLocked(n int, urgent bool) error {
 		}
 	}
 	if c.out != nil && c.out.size+n > limit {
-		c.flags |= drainArmed
+		c.armDrainLocked(limit - n)
 		return ErrBackpressure
 	}
 	return nil
@@ -279,6 +284,25 @@ func (c *Conn) queueLocked() *outbox {
 // markLocked follows an append.
 func (c *Conn) markLocked() {
 	if high := c.policy.High; high > 0 && c.out.size > high {
-		c.flags |= drainArmed
+		c.armDrainLocked(c.out.size - 1)
 	}
 }
+
+// armDrainLocked makes OnDrain come when the queue falls to the policy's Low, and
+// to room if that is less: to no mark that it is at already, or OnDrain and the
+// write that it tries again would follow each other while the peer takes nothing.
+// Of several marks the highest counts.
+func (c *Conn) armDrainLocked(room int) {
+	mark := max(0, min(c.policy.Low, room))
+	switch {
+	case c.out == nil: // connecting: due when that is over
+	case c.flags&drainArmed == 0:
+		c.out.mark = mark
+	default:
+		c.out.mark = max(c.out.mark, mark)
+	}
+	c.flags |= drainArmed
+}
+
+// drainedLocked says whether the queue fell to the mark of armDrainLocked.
+func (c *Conn) drainedLocked() bool { return c.out == nil || c.out.size <= c.out.mark }

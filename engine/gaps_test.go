@@ -227,7 +227,7 @@ func TestFragmentThatOnGapBeginsIsNotBrokenInto(t *testing.T) {
 		s.offer(fmt.Sprint("message ", i), queued(1))
 	}
 	for i := 11; i <= 13; i++ {
-		s.offer(fmt.Sprint("message ", i), engine.Delivery{Conflated: 1})
+		s.offer(fmt.Sprint("message ", i), engine.Delivery{Dropped: 1})
 	}
 	for {
 		h, payload, err := s.c.readFrame()

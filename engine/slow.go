@@ -117,10 +117,9 @@ func (f *fan) decide(s *subscription, msg message, d *Delivery) {
 		m.writeLocked(msg) // closing: it counts as on its way
 		d.Queued++
 	case rules.Policy == SlowDropOldest && b.bytes+room >= size:
-		f.hub.dropped.Add(b.makeRoom(size-room) - 1) // one is said to be conflated
+		f.hub.dropped.Add(b.makeRoom(size - room))
 		b.push(msg)
-		d.Conflated++
-		f.hub.conflated.Add(1)
+		d.Dropped++
 	case rules.Policy == SlowClose:
 		d.Closed++
 		f.hub.closed.Add(1)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/fanloop-go/fanloop/codec"
@@ -66,17 +67,22 @@ func TestSlowDropNewestDropsWhatDoesNotFit(t *testing.T) {
 	})
 }
 
+// longer is a text as long as the texts of n messages together.
+func longer(n int) string { return strings.Repeat("l", n*slowSize) }
+
+// What is displaced is dropped, and counted as that.
 func TestSlowDropOldestKeepsTheLatest(t *testing.T) {
 	eachScope(t, engine.SlowDropOldest, func(t *testing.T, s *slowCase) {
 		for _, words := range numbers("m", 1, 10) {
 			s.offer(words, queued(1))
 		}
-		for _, words := range numbers("m", 11, 17) {
-			s.offer(words, engine.Delivery{Conflated: 1})
+		for _, words := range numbers("m", 11, 16) {
+			s.offer(words, engine.Delivery{Dropped: 1}) // an older one
 		}
-		s.wantTexts(append([]string{"gap of 7 in room"}, numbers("m", 8, 17)...)...)
+		s.offer(longer(2), engine.Delivery{Dropped: 1}) // two older ones
+		s.wantTexts(append(append([]string{"gap of 8 in room"}, numbers("m", 9, 16)...), longer(2))...)
 		s.wantNormal()
-		if st := s.srv.Stats(); st.Dropped != 0 || st.Conflated != 7 || st.ClosedSlow != 0 {
+		if st := s.srv.Stats(); st.Dropped != 8 || st.Conflated != 0 || st.ClosedSlow != 0 {
 			t.Errorf("%+v", st)
 		}
 	})
@@ -160,7 +166,7 @@ func TestCloseSendsWhatWaitsBehindAGap(t *testing.T) {
 			s.offer(words, queued(1))
 		}
 		for _, words := range numbers("m", 11, 13) {
-			s.offer(words, engine.Delivery{Conflated: 1})
+			s.offer(words, engine.Delivery{Dropped: 1})
 		}
 		if err := s.ws.Close(engine.StatusNormalClosure, ""); err != nil {
 			t.Fatal(err)

@@ -102,7 +102,7 @@ func eachScope(t *testing.T, policy engine.SlowPolicy, test func(*testing.T, *sl
 
 // text is a message that begins with words.
 func (s *slowCase) text(words string) string {
-	return words + strings.Repeat(".", slowSize-len(words))
+	return words + strings.Repeat(".", max(0, slowSize-len(words)))
 }
 
 // offer publishes a message and says what should become of it.

@@ -11,8 +11,8 @@ type Stats struct {
 	LoopStats             // of all loops together
 	Loops     []LoopStats // each loop
 
-	Dropped    uint64 // messages that slow subscribers did not get
-	Conflated  uint64 // messages that took the place of others for slow subscribers
+	Dropped    uint64 // messages lost to subscribers: by SlowDropNewest, SlowDropOldest, or because a loop was behind
+	Conflated  uint64 // messages replaced by a later one of the same key for slow subscribers
 	ClosedSlow uint64 // connections closed for being slow
 
 	Compressed      int    // connections that agreed on permessage-deflate

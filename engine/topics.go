@@ -16,14 +16,16 @@ var ErrNoTopics = errors.New("engine: a dialed connection has no topics; subscri
 // Delivery says what became of one publish. The counts are those of the moment
 // of the publish, when every subscriber falls under exactly one of them.
 type Delivery struct {
-	// Queued: the message is on its way.
+	// Queued: the message is written or queued, and no other was dropped for it.
 	Queued int
-	// Dropped: the subscriber is slow, and its policy drops this message.
+	// Dropped: the subscriber loses a message by this publish: this one, or, with
+	// SlowDropOldest, the oldest ones that wait, whose place this one takes. OnGap
+	// reports the loss to it.
 	Dropped int
-	// Conflated: the message took the place of an older one of the same key, or
-	// of the oldest one, which this subscriber will not get.
+	// Conflated: the message replaces an older one of the same key, which this
+	// subscriber will not get.
 	Conflated int
-	// Closed: the subscriber is slow and its connection is closed for it.
+	// Closed: the subscriber is slow, and its connection is closed for it.
 	Closed int
 }
 

@@ -62,10 +62,11 @@ type part struct {
 	seq   uint64          // number of the last message published
 	slow  []*subscription // those with a backlog
 
-	pending  []message // the last ones, up to seq
-	inflight []message // being flushed, before pending
-	bytes    int       // of pending
-	upTo     uint64    // number of the last one in flight; owned by the loop
+	pending  []message   // the last ones, up to seq
+	inflight []message   // being flushed, before pending
+	bytes    int         // of pending
+	upTo     uint64      // number of the last one in flight; owned by the loop
+	delay    *time.Timer // runs while what is pending is delayed; nil: it is not
 
 	refused uint64 // publishes so far
 	untold  bool   // some since the last flush
@@ -264,17 +265,28 @@ func (f *fan) append(p *part, msg message) {
 
 // due makes the loop flush p, at once or after the delay of its topic.
 func (f *fan) due(p *part) {
-	if d := p.flushEvery(); d > 0 {
-		f.delayed++
-		time.AfterFunc(d, func() {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			f.delayed--
-			f.enqueue(p)
-		})
+	d := p.flushEvery()
+	if d == 0 {
+		f.enqueue(p)
 		return
 	}
-	f.enqueue(p)
+	f.delayed++
+	p.delay = time.AfterFunc(d, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.delayed--
+		p.delay = nil
+		f.enqueue(p)
+	})
+}
+
+// reschedule makes the delay of p, which has changed, count for what waits.
+func (f *fan) reschedule(p *part) {
+	if p.delay != nil && p.delay.Stop() { // otherwise it is over already
+		f.delayed--
+		p.delay = nil
+		f.due(p)
+	}
 }
 
 func (f *fan) enqueue(p *part) {

@@ -47,54 +47,25 @@ func (s Slow) withDefaults(e *endpoint) Slow {
 	return s
 }
 
+// override returns what replaces the policy of the server: nil for the zero Slow.
+func (s Slow) override(e *endpoint) *Slow {
+	if s == (Slow{}) {
+		return nil
+	}
+	s = s.withDefaults(e)
+	return &s
+}
+
 // keeps says whether what waits may be dropped or replaced later.
 func (s *Slow) keeps() bool { return s.Policy == SlowDropOldest || s.Policy == SlowConflate }
 
-// topicRules are the settings of one topic.
-type topicRules struct {
-	slow  *Slow
-	every time.Duration
-}
-
-// SetSlow replaces the server's policy for subscribers of this topic. It counts
-// from the next publish on. Any goroutine.
-func (t Topic) SetSlow(slow Slow) {
-	t.change(func(r *topicRules) {
-		slow = slow.withDefaults(t.server.endpoint)
-		r.slow = &slow
-	})
-}
-
-// FlushEvery delays what is published to this topic by up to d, to send more in
-// fewer writes; 0 delays nothing. Any goroutine.
-func (t Topic) FlushEvery(d time.Duration) {
-	t.change(func(r *topicRules) { r.every = d })
-}
-
 // SetSlow replaces, for this connection, the policy of the server and of the
-// topics it subscribes to. Any goroutine.
+// topics it subscribes to. The zero Slow undoes that. Any goroutine.
 func (ws *WebSocket) SetSlow(slow Slow) {
-	slow = slow.withDefaults(ws.endpoint)
+	own := slow.override(ws.endpoint)
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	ws.extrasLocked().slow = &slow
-}
-
-// slowRules returns the policy for subscribers of p that have none of their
-// own. Under the fan's lock.
-func (p *part) slowRules() *Slow {
-	if p.rules != nil && p.rules.slow != nil {
-		return p.rules.slow
-	}
-	return &p.fan.slow
-}
-
-// flushEvery is the delay of the topic. Under the fan's lock.
-func (p *part) flushEvery() time.Duration {
-	if p.rules == nil {
-		return 0
-	}
-	return p.rules.every
+	ws.extrasLocked().slow = own
 }
 
 // decide settles what a slow subscriber gets of msg, the message number

@@ -56,8 +56,8 @@ type shard struct {
 // topic exists while it has subscribers or settings.
 type topic struct {
 	name  string
-	parts []*part // one for each loop with subscribers; copied when it changes
-	rules *topicRules
+	parts []*part     // one for each loop with subscribers; copied when it changes
+	rules *topicRules // nil: none
 }
 
 func newHub(g *loop.Group, slow Slow, c *compressor) *hub {
@@ -188,7 +188,13 @@ func (sh *shard) prune(p *part) {
 		}
 	}
 	t.parts = parts
-	if len(parts) == 0 && t.rules == nil {
+	sh.forget(t)
+}
+
+// forget deletes t if it has neither subscribers nor settings. For a caller that
+// holds the shard's lock.
+func (sh *shard) forget(t *topic) {
+	if len(t.parts) == 0 && t.rules == nil {
 		delete(sh.topics, t.name)
 	}
 }
@@ -307,66 +313,4 @@ func (h *hub) publish(pub publish) (d Delivery, err error) {
 		}
 	}
 	return d, err
-}
-
-// Topic is a handle to the topic called name, whether it has subscribers or
-// not.
-type Topic struct {
-	server *Server
-	name   string
-}
-
-// Topic returns a handle to the topic called name. Any goroutine.
-func (s *Server) Topic(name string) Topic { return Topic{server: s, name: name} }
-
-// Subscribers returns the number of subscribers. Any goroutine.
-func (t Topic) Subscribers() int {
-	if t.server.started() != nil {
-		return 0
-	}
-	sh := t.server.endpoint.hub.shard(t.name)
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	n := 0
-	if t := sh.topics[t.name]; t != nil {
-		for _, p := range t.parts {
-			p.fan.mu.Lock()
-			n += p.count
-			p.fan.mu.Unlock()
-		}
-	}
-	return n
-}
-
-// change edits the settings of the topic, which then exists without subscribers
-// too.
-func (t Topic) change(edit func(*topicRules)) {
-	if t.server.started() != nil {
-		return
-	}
-	sh := t.server.endpoint.hub.shard(t.name)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	top := sh.topic(t.name)
-	rules := new(topicRules)
-	if top.rules != nil {
-		*rules = *top.rules
-	}
-	edit(rules)
-	top.rules = rules
-	for _, p := range top.parts {
-		p.fan.mu.Lock()
-		p.rules = rules
-		p.fan.mu.Unlock()
-	}
-}
-
-// Publish is Server.Publish to this topic.
-func (t Topic) Publish(op OpCode, p []byte) (Delivery, error) {
-	return t.server.Publish(t.name, op, p)
-}
-
-// PublishKeyed is Server.PublishKeyed to this topic.
-func (t Topic) PublishKeyed(key string, op OpCode, p []byte) (Delivery, error) {
-	return t.server.PublishKeyed(t.name, key, op, p)
 }

@@ -58,8 +58,9 @@ func AppendClientRequest(dst []byte, r *ClientRequest) ([]byte, error) {
 
 func (r *ClientRequest) check() error {
 	uri := r.RequestURI
+	_, isHost := parseAuthority(r.Host)
 	switch {
-	case !isHost(r.Host):
+	case !isHost:
 		return &HeaderError{"Host", "the host is not a name or address with an optional port"}
 	case uri != "" && (uri[0] != '/' || span(uri, targetOctet) != len(uri)):
 		return &HeaderError{"RequestURI", "it must be a path with an optional query, percent-encoded and without a fragment"}

@@ -13,8 +13,8 @@ import (
 type OriginPolicy func(req *Request) bool
 
 // SameHost is the policy to start from: the origin's host and port must be those
-// the request was sent to, where a missing port is the default one of the origin's
-// scheme and case does not matter. Requests without an Origin are allowed, as only
+// the request was sent to, however they are spelt. A missing port is the default
+// one of the origin's scheme. Requests without an Origin are allowed, as only
 // browsers have one to send; "null" and schemes other than http and https are
 // refused. The schemes are not compared: behind a proxy that ends TLS the server
 // cannot know its own.
@@ -24,8 +24,12 @@ func SameHost(req *Request) bool {
 		return true
 	}
 	origin, ok := parseOrigin(value)
-	return ok && n == 1 && origin.defaultPort() != "" &&
-		origin.hostEquals(req.Host(), origin.defaultPort())
+	def := defaultPort(origin.scheme)
+	if !ok || n > 1 || def == noPort {
+		return false
+	}
+	host, ok := parseAuthority(req.Host())
+	return ok && origin.names(host, def)
 }
 
 // AllowAnyOrigin allows every request. It suits services that authenticate by
@@ -97,48 +101,17 @@ func RequireOrigin(policy OriginPolicy) OriginPolicy {
 // origin is a serialized origin (RFC 6454 §6.2).
 type origin struct {
 	scheme string
-	host   string
-	port   string // "" when none was written
+	authority
 }
 
 func parseOrigin(s string) (o origin, ok bool) {
 	scheme, host, found := strings.Cut(s, "://")
-	if !found || !isToken(scheme) || !isHost(host) {
+	if !found || !isToken(scheme) {
 		return o, false
 	}
 	o.scheme = scheme
-	o.host, o.port = splitPort(host)
-	return o, true
-}
-
-// splitPort splits a host that isHost accepts.
-func splitPort(s string) (host, port string) {
-	if i := strings.LastIndexByte(s, ':'); i > strings.LastIndexByte(s, ']') {
-		return s[:i], s[i+1:]
-	}
-	return s, ""
-}
-
-func (o origin) defaultPort() string {
-	switch {
-	case equalFold(o.scheme, "http"):
-		return "80"
-	case equalFold(o.scheme, "https"):
-		return "443"
-	}
-	return ""
-}
-
-func (o origin) hostEquals(hostport, defaultPort string) bool {
-	host, port := splitPort(hostport)
-	return equalFold(o.host, host) && orDefault(o.port, defaultPort) == orDefault(port, defaultPort)
-}
-
-func orDefault(port, def string) string {
-	if port == "" {
-		return def
-	}
-	return port
+	o.authority, ok = parseAuthority(host)
+	return o, ok
 }
 
 type originPattern struct {
@@ -147,13 +120,13 @@ type originPattern struct {
 }
 
 func (p originPattern) matches(o origin) bool {
-	def := p.defaultPort()
-	if !equalFold(p.scheme, o.scheme) || orDefault(p.port, def) != orDefault(o.port, def) {
+	def := defaultPort(p.scheme)
+	if !equalFold(p.scheme, o.scheme) {
 		return false
 	}
 	if !p.subdomains {
-		return equalFold(p.host, o.host)
+		return p.names(o.authority, def)
 	}
 	cut := len(o.host) - len(p.host)
-	return cut > 1 && o.host[cut-1] == '.' && equalFold(o.host[cut:], p.host)
+	return cut > 1 && o.host[cut-1] == '.' && equalFold(o.host[cut:], p.host) && p.portOr(def) == o.portOr(def)
 }

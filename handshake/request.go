@@ -3,7 +3,6 @@ package handshake
 import (
 	"bytes"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"strings"
 )
@@ -73,7 +72,9 @@ func (r *Request) resolveTarget() error {
 		return malformed("there is more than one Host")
 	case n == 0 && r.minor > 0:
 		return malformed("there is no Host")
-	case host != "" && !isHost(host):
+	}
+	named, ok := parseAuthority(host)
+	if !ok && host != "" {
 		return malformed("the Host is not valid")
 	}
 	r.host = host
@@ -83,12 +84,14 @@ func (r *Request) resolveTarget() error {
 		return nil
 	}
 	if rest[0] != '/' {
-		authority, path, ok := cutAuthority(rest)
+		scheme, host, path := cutURI(rest)
+		target, ok := parseAuthority(host)
+		def := defaultPort(scheme)
 		// A peer that names two hosts hopes that two servers pick different ones.
-		if !ok || !isHost(authority) || n == 1 && !equalFold(authority, host) {
+		if !ok || def == noPort || n == 1 && (named.host == "" || !target.names(named, def)) {
 			return malformed("the target is neither a path nor a URI of this host")
 		}
-		r.host, rest = authority, path
+		r.host, rest = host, path
 	}
 	path, query, _ := strings.Cut(rest, "?")
 	path, err := url.PathUnescape(path)
@@ -102,50 +105,13 @@ func (r *Request) resolveTarget() error {
 	return nil
 }
 
-// cutAuthority splits an absolute http URI behind its authority.
-func cutAuthority(uri string) (authority, rest string, ok bool) {
-	scheme, rest, ok := strings.Cut(uri, "://")
-	if !ok || !equalFold(scheme, "http") && !equalFold(scheme, "https") {
-		return "", "", false
-	}
+// cutURI splits an absolute URI around its authority.
+func cutURI(uri string) (scheme, authority, rest string) {
+	scheme, rest, _ = strings.Cut(uri, "://")
 	if i := strings.IndexAny(rest, "/?"); i >= 0 {
-		return rest[:i], rest[i:], true
+		return scheme, rest[:i], rest[i:]
 	}
-	return rest, "", true
-}
-
-// isHost checks host [ ":" port ] (RFC 3986 §3.2.2), where the host is a name, an
-// IPv4 address or an IPv6 address in brackets. Of what a name could hold by the
-// RFC, only unreserved octets are let through.
-func isHost(s string) bool {
-	var n int
-	if strings.HasPrefix(s, "[") {
-		n = strings.IndexByte(s, ']') + 1
-		if n == 0 {
-			return false
-		}
-		addr, err := netip.ParseAddr(s[1 : n-1])
-		if err != nil || !addr.Is6() || addr.Zone() != "" {
-			return false
-		}
-	} else if n = span(s, hostOctet); n == 0 {
-		return false
-	}
-	return n == len(s) || s[n] == ':' && isPort(s[n+1:])
-}
-
-func isPort(s string) bool {
-	n := 0
-	for i := 0; i < len(s); i++ {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-		n = n*10 + int(s[i]-'0')
-		if n > 65535 {
-			return false
-		}
-	}
-	return s != ""
+	return scheme, rest, ""
 }
 
 // checkBody refuses heads whose body two servers could measure in two ways

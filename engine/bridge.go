@@ -182,7 +182,7 @@ func (s *Server) adopt(w http.ResponseWriter, req *handshake.Request, extra http
 		ws.extras = &extras{told: told}
 	}
 	if err := s.enroll(raw, (*handler)(ws)); err != nil {
-		_, _ = nc.Write(handshake.AppendRejection(nil, err)) // gone: nobody to tell
+		_, _ = nc.Write(handshake.AppendRejection(nil, err, req.Method(), httpDate())) // gone: nobody to tell
 		_ = nc.Close()
 	}
 }
@@ -252,6 +252,10 @@ func writeRejection(w http.ResponseWriter, err error) {
 		w.Header()[http.CanonicalHeaderKey(name)] = values
 	}
 	w.Header().Set("Connection", "close")
+	if upgrade := rejection.UpgradeTo(); upgrade != "" {
+		w.Header().Add("Connection", "Upgrade") // RFC 9110 section 7.8
+		w.Header().Set("Upgrade", upgrade)
+	}
 	reason := rejection.Reason
 	if reason == "" {
 		reason = http.StatusText(rejection.Status)

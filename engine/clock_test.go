@@ -19,6 +19,9 @@ import (
 // date.
 var clockReaders = []string{"engine/backoff.go", "engine/certificates.go", "loop/group.go", "loop/poller_gnet.go"}
 
+// dates tells peers what time it is, as HTTP wants. No timeout looks at it.
+const dates = "engine/date.go"
+
 // wallClock are the methods that strip the monotonic reading or tell the wall
 // clock, and the system calls and constants that ask for it.
 var wallClock = []string{
@@ -40,6 +43,10 @@ func TestNothingThatKeepsTimeUsesTheWallClock(t *testing.T) {
 			if strings.HasSuffix(name, "_test.go") {
 				continue
 			}
+			if dir+"/"+filepath.Base(name) == dates {
+				seen[dates] = true
+				continue
+			}
 			src, err := os.ReadFile(name)
 			if err != nil {
 				t.Fatal(err)
@@ -55,7 +62,7 @@ func TestNothingThatKeepsTimeUsesTheWallClock(t *testing.T) {
 			seen[file] = true
 		}
 	}
-	for _, file := range clockReaders {
+	for _, file := range append(clockReaders, dates) {
 		if !seen[file] {
 			t.Errorf("%s may ask for the time but does not exist", file)
 		}

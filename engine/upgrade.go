@@ -16,6 +16,7 @@ type upgrade struct {
 	server  *Server
 	scanner handshake.Scanner
 	head    []byte // received so far, if it came in pieces
+	method  string // of the request, as far as it is known
 	asking  bool   // ShouldUpgrade is at work on the pool; reading is paused
 	refused bool   // what follows is not looked at
 
@@ -55,6 +56,7 @@ func (u *upgrade) data(ws *WebSocket, b []byte) {
 	n, err := u.scanner.Scan(head, ws.endpoint.limits.head())
 	switch {
 	case err != nil:
+		u.method = handshake.Method(head)
 		u.reject(ws, err)
 	case n > 0:
 		behind := len(head) - n + len(rest)
@@ -68,9 +70,11 @@ func (u *upgrade) data(ws *WebSocket, b []byte) {
 func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
 	req, err := handshake.ParseRequest(head)
 	if err != nil {
+		u.method = handshake.Method(head)
 		u.reject(ws, err)
 		return
 	}
+	u.method = req.Method()
 	if !req.IsUpgrade() && u.server.HTTP != nil {
 		u.server.handToHTTP(ws, u, head, rest)
 		return
@@ -144,7 +148,7 @@ func (u *upgrade) answer(ws *WebSocket, req *handshake.Request, extra http.Heade
 // reject answers with an HTTP error and closes once the peer has read it.
 func (u *upgrade) reject(ws *WebSocket, err error) {
 	u.asking, u.refused = false, true
-	_ = ws.conn.Write(handshake.AppendRejection(nil, err), nil) // gone: nobody to tell
+	_ = ws.conn.Write(handshake.AppendRejection(nil, err, u.method, httpDate()), nil) // gone: nobody to tell
 	ws.conn.Close(loop.CloseLinger)
 	ws.conn.SetTimer(ws.endpoint.limits.CloseTimeout)
 }
@@ -153,6 +157,9 @@ func (u *upgrade) timeout(ws *WebSocket) {
 	if u.refused { // and the peer does not go
 		ws.conn.Close(loop.CloseNow)
 		return
+	}
+	if u.method == "" {
+		u.method = handshake.Method(u.head)
 	}
 	u.reject(ws, handshake.Reject(http.StatusRequestTimeout, "the opening handshake took too long"))
 }

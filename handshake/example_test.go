@@ -2,7 +2,9 @@ package handshake_test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
+	"time"
 
 	"github.com/fanloop-go/fanloop/handshake"
 )
@@ -22,7 +24,7 @@ func Example() {
 	answer, rest := func() (answer, rest []byte) {
 		n, err := scanner.Scan(received, handshake.Limits{})
 		if err != nil {
-			return handshake.AppendRejection(nil, err), nil
+			return handshake.AppendRejection(nil, err, handshake.Method(received), time.Now().UTC().Format(http.TimeFormat)), nil
 		}
 		req, err := handshake.ParseRequest(received[:n])
 		if err == nil {
@@ -36,7 +38,7 @@ func Example() {
 			answer, err = handshake.AppendResponse(nil, req, subprotocol, "", nil)
 		}
 		if err != nil {
-			return handshake.AppendRejection(nil, err), nil
+			return handshake.AppendRejection(nil, err, handshake.Method(received), time.Now().UTC().Format(http.TimeFormat)), nil
 		}
 		return answer, received[n:]
 	}()

@@ -3,6 +3,7 @@ package handshake
 import (
 	"errors"
 	"strconv"
+	"strings"
 )
 
 // Causes that a *Rejection of Scanner.Scan, ParseRequest and ParseResponse wraps.
@@ -59,13 +60,16 @@ func tooLarge(status int, reason string) error {
 
 // AppendRejection appends the whole HTTP/1.1 answer that err stands for, after
 // which the connection is closed: it says Connection: close and carries the reason
-// as a text/plain body.
+// as a text/plain body. method is that of the request, "" if it is not known: an
+// answer to HEAD has no body. date is the Date of the answer (RFC 9110 §5.6.7), "" for
+// none.
 //
 // err is a *Rejection or wraps one. Any other error is answered with 500 and
 // nothing of its text. Headers of the rejection that would end a line, or that
-// contradict the answer (Connection, Content-Type, Content-Length,
-// Transfer-Encoding), are left out; control octets in the reason become spaces.
-func AppendRejection(dst []byte, err error) []byte {
+// contradict the answer (Connection, Date, Content-Type, Content-Length,
+// Transfer-Encoding), are left out; control octets in the reason become spaces. A
+// 426 without an Upgrade says websocket.
+func AppendRejection(dst []byte, err error, method, date string) []byte {
 	var r *Rejection
 	if !errors.As(err, &r) || r == nil || r.Status < 300 || r.Status > 599 {
 		r = &Rejection{Status: 500}
@@ -79,12 +83,46 @@ func AppendRejection(dst []byte, err error) []byte {
 	dst = strconv.AppendInt(dst, int64(r.Status), 10)
 	dst = append(dst, ' ')
 	dst = append(dst, text...)
-	dst = append(dst, "\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"+
-		"X-Content-Type-Options: nosniff\r\nContent-Length: "...)
-	dst = strconv.AppendInt(dst, int64(len(reason)+1), 10)
+	if date != "" {
+		dst = append(dst, "\r\nDate: "...)
+		dst = append(dst, date...)
+	}
+	dst = append(dst, "\r\nConnection: close"...)
+	if upgrade := r.UpgradeTo(); upgrade != "" {
+		dst = append(dst, ", Upgrade\r\nUpgrade: "...) // RFC 9110 §7.8
+		dst = append(dst, upgrade...)
+	}
 	dst = append(dst, "\r\n"...)
+	if r.Status != 304 {
+		dst = append(dst, "Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: "...)
+		dst = strconv.AppendInt(dst, int64(len(reason)+1), 10)
+		dst = append(dst, "\r\n"...)
+	}
+	dst = r.appendHeader(dst)
+	dst = append(dst, "\r\n"...)
+	if r.Status == 304 || method == "HEAD" { // RFC 9112 §6.3
+		return dst
+	}
+	return appendText(dst, reason)
+}
+
+// UpgradeTo gives the Upgrade header of the answer, "" for none: that of Header, or
+// websocket for a 426, which has to say it (RFC 9110 §15.5.22).
+func (r *Rejection) UpgradeTo() string {
 	for name, values := range r.Header {
-		if contradictsRejection(name) {
+		if value := strings.Join(values, ", "); equalFold(name, "Upgrade") && value != "" && isValue(value) {
+			return value
+		}
+	}
+	if r.Status == 426 {
+		return "websocket"
+	}
+	return ""
+}
+
+func (r *Rejection) appendHeader(dst []byte) []byte {
+	for name, values := range r.Header {
+		if answersItself(name) {
 			continue
 		}
 		for _, value := range values {
@@ -93,24 +131,30 @@ func AppendRejection(dst []byte, err error) []byte {
 			}
 		}
 	}
-	dst = append(dst, "\r\n"...)
-	for i := 0; i < len(reason); i++ {
-		c := reason[i]
+	return dst
+}
+
+// answersItself names the headers that AppendRejection writes by itself, or that
+// would contradict it.
+func answersItself(name string) bool {
+	for _, n := range [...]string{"Connection", "Upgrade", "Date", "Content-Type", "Content-Length", "Transfer-Encoding"} {
+		if equalFold(name, n) {
+			return true
+		}
+	}
+	return false
+}
+
+// appendText appends a line of text.
+func appendText(dst []byte, text string) []byte {
+	for i := 0; i < len(text); i++ {
+		c := text[i]
 		if octets[c]&valueOctet == 0 {
 			c = ' '
 		}
 		dst = append(dst, c)
 	}
 	return append(dst, '\n')
-}
-
-func contradictsRejection(name string) bool {
-	for _, n := range [...]string{"Connection", "Content-Type", "Content-Length", "Transfer-Encoding"} {
-		if equalFold(name, n) {
-			return true
-		}
-	}
-	return false
 }
 
 // statusText gives the reason phrase of a status, "" for one that a handshake is

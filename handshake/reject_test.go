@@ -11,6 +11,8 @@ import (
 	"testing"
 )
 
+const someDate = "Fri, 02 Jan 2026 03:04:05 GMT"
+
 func TestRejectionIsAWholeResponse(t *testing.T) {
 	secret := errors.New("db at 10.0.0.3 is down")
 	tests := []struct {
@@ -34,7 +36,7 @@ func TestRejectionIsAWholeResponse(t *testing.T) {
 		{"unknown status", Reject(418, "teapot"), 418, "teapot\n"},
 	}
 	for _, test := range tests {
-		b := AppendRejection([]byte("before"), test.err)
+		b := AppendRejection([]byte("before"), test.err, "GET", someDate)
 		rest, ok := bytes.CutPrefix(b, []byte("before"))
 		in := bufio.NewReader(bytes.NewReader(rest))
 		res, err := http.ReadResponse(in, nil)
@@ -69,11 +71,68 @@ func TestRejectionLeavesOutHeadersThatBreakIt(t *testing.T) {
 		"Connection":        {"keep-alive"},
 		"content-length":    {"0"},
 		"Transfer-Encoding": {"chunked"},
-	}}))
-	want := "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n" +
+		"Date":              {"yesterday"},
+	}}, "GET", someDate))
+	want := "HTTP/1.1 503 Service Unavailable\r\nDate: Fri, 02 Jan 2026 03:04:05 GMT\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n" +
 		"X-Content-Type-Options: nosniff\r\nContent-Length: 20\r\nRetry-After: 5\r\n\r\nService Unavailable\n"
 	if got != want {
 		t.Errorf("%q", got)
+	}
+}
+
+// F-r: an answer to HEAD, and a 304, has no body (RFC 9112 §6.3); HEAD is told the
+// headers that GET would be (RFC 9110 §9.3.2).
+func TestRejectionWithoutABody(t *testing.T) {
+	for _, test := range []struct {
+		method string
+		err    error
+		length string // Content-Length; "": none
+	}{
+		{"HEAD", Reject(403, "not here"), "9"},
+		{"HEAD", errors.New("secret"), "22"},
+		{"GET", &Rejection{Status: 304}, ""},
+		{"HEAD", &Rejection{Status: 304}, ""},
+	} {
+		got := AppendRejection(nil, test.err, test.method, someDate)
+		res, err := ParseResponse(got) // which takes one head and nothing else
+		if err != nil {
+			t.Errorf("%s %v: %v: %q", test.method, test.err, err, got)
+		} else if res.Header("Content-Length") != test.length || res.Header("Date") == "" || !res.hasElement("Connection", "close") {
+			t.Errorf("%s %v: %q", test.method, test.err, got)
+		}
+	}
+}
+
+// F-r: 426 says to what (RFC 9110 §15.5.22), and whoever sends Upgrade says so in
+// Connection (§7.8).
+func TestUpgradeOfARejectionIsInItsConnection(t *testing.T) {
+	for name, test := range map[string]struct {
+		header map[string][]string
+		want   string
+	}{
+		"of the handshake":          {nil, "websocket"},
+		"of the application":        {map[string][]string{"upgrade": {"HTTP/2.0"}}, "HTTP/2.0"},
+		"that would break its line": {map[string][]string{"Upgrade": {"a\r\nb"}}, "websocket"},
+	} {
+		got := AppendRejection(nil, &Rejection{Status: 426, Header: test.header}, "HEAD", someDate)
+		res, err := ParseResponse(got)
+		if err != nil || !res.hasElement("Connection", "close") || !res.hasElement("Connection", "upgrade") ||
+			len(res.Values("Upgrade")) != 1 || res.Header("Upgrade") != test.want {
+			t.Errorf("%s: %v: %q", name, err, got)
+		}
+	}
+	if got := string(AppendRejection(nil, Reject(403, ""), "GET", someDate)); strings.Contains(got, "pgrade") {
+		t.Errorf("nothing is to be upgraded: %q", got)
+	}
+}
+
+func TestMethodAtTheFrontOfAHead(t *testing.T) {
+	for head, want := range map[string]string{
+		"": "", "HEAD": "", "HEAD ": "HEAD", "HEAD / HT": "HEAD", "HEADS ": "HEADS", "GET /\x00": "GET", " GET": "", "\x16\x03 ": "",
+	} {
+		if got := Method([]byte(head)); got != want {
+			t.Errorf("%q: %q, want %q", head, got, want)
+		}
 	}
 }
 

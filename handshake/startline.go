@@ -9,6 +9,16 @@ type requestLine struct {
 	minor     byte // of HTTP/1.x
 }
 
+// Method gives the method at the front of head, which need not be whole or valid;
+// "" if there is none, or not all of it yet.
+func Method(head []byte) string {
+	n := span(head, tokenOctet)
+	if n == len(head) || head[n] != ' ' {
+		return ""
+	}
+	return string(head[:n])
+}
+
 // parseRequestLine reads b, a request line without its CR LF (RFC 9112 §3).
 func parseRequestLine(b []byte) (l requestLine, err error) {
 	l.methodEnd = span(b, tokenOctet)

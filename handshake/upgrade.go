@@ -7,7 +7,8 @@ func (r *Request) IsUpgrade() bool { return r.hasElement("Upgrade", "websocket")
 
 // CheckUpgrade checks the client's half of the opening handshake (RFC 6455
 // §4.2.1). The error is a *Rejection: 505 unless HTTP/1.1, 405 unless GET, 426 for
-// a version other than 13 or a request that asks for no WebSocket, otherwise 400.
+// a version other than 13 or a GET or HEAD that asks for no WebSocket, otherwise
+// 400.
 // Origin, subprotocols and extensions are the server's choice and are not judged,
 // beyond their syntax where a mistake could be read in two ways.
 func (r *Request) CheckUpgrade() error {
@@ -18,12 +19,12 @@ func (r *Request) CheckUpgrade() error {
 	switch {
 	case r.minor != 1: // §4.2.1 item 1
 		return Reject(505, "a WebSocket needs HTTP/1.1")
-	case r.method != "GET":
+	case r.method != "GET" && (r.method != "HEAD" || r.IsUpgrade()):
 		return rejectWith(405, "a WebSocket is asked for by GET", "Allow", "GET")
 	case r.host == "": // item 2
 		return Reject(400, "the Host is empty")
 	case !r.IsUpgrade(): // item 3
-		return rejectWith(426, "this address speaks WebSocket", "Upgrade", "websocket")
+		return Reject(426, "this address speaks WebSocket")
 	case !r.hasElement("Connection", "upgrade"): // item 4
 		return Reject(400, "the Connection header does not say Upgrade")
 	case r.hasBody(length, lengths):
@@ -31,10 +32,7 @@ func (r *Request) CheckUpgrade() error {
 	case versions != 1: // item 6
 		return Reject(400, "there must be one Sec-WebSocket-Version")
 	case version != "13": // §4.4
-		return &Rejection{Status: 426, Reason: "only version 13 of WebSocket is spoken here", Header: map[string][]string{
-			"Sec-WebSocket-Version": {"13"},
-			"Upgrade":               {"websocket"}, // RFC 9110 §15.5.22
-		}}
+		return rejectWith(426, "only version 13 of WebSocket is spoken here", "Sec-WebSocket-Version", "13")
 	case keys != 1: // item 5
 		return Reject(400, "there must be one Sec-WebSocket-Key")
 	case !isKey(key):

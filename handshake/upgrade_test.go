@@ -29,6 +29,8 @@ func TestCheckUpgradeStatuses(t *testing.T) {
 		{"Host with port", upgradeHead(start, "Host: [2001:db8::1]:8080"), 0, ""},
 
 		{"POST", upgradeHead("POST /chat HTTP/1.1"), 405, "Allow: GET"},
+		{"HEAD", upgradeHead("HEAD /chat HTTP/1.1"), 405, "Allow: GET"},
+		{"HEAD without Upgrade, like GET", upgradeHead("HEAD /chat HTTP/1.1", "-Upgrade"), 426, "Upgrade: websocket"}, // RFC 9110 §9.3.2
 		{"get", upgradeHead("get /chat HTTP/1.1"), 405, "Allow: GET"},
 		{"HTTP/1.0", upgradeHead("GET /chat HTTP/1.0"), 505, ""},
 		{"HTTP/1.2", upgradeHead("GET /chat HTTP/1.2"), 505, ""},
@@ -72,12 +74,16 @@ func TestCheckUpgradeStatuses(t *testing.T) {
 		if test.status == 0 {
 			continue
 		}
-		answer := string(AppendRejection(nil, err))
+		answer := string(AppendRejection(nil, err, "GET", someDate))
 		if test.header != "" && !strings.Contains(answer, "\r\n"+test.header+"\r\n") {
 			t.Errorf("%s: no %q in %q", test.name, test.header, answer)
 		}
-		if !strings.Contains(answer, "\r\nConnection: close\r\n") {
-			t.Errorf("%s: the answer does not close: %q", test.name, answer)
+		connection := "close"
+		if test.status == 426 {
+			connection = "close, Upgrade"
+		}
+		if !strings.Contains(answer, "\r\nConnection: "+connection+"\r\n") {
+			t.Errorf("%s: no Connection: %s in %q", test.name, connection, answer)
 		}
 		if test.status == 426 && !strings.Contains(answer, "\r\nUpgrade: websocket\r\n") { // RFC 9110 §15.5.22
 			t.Errorf("%s: 426 does not say to what: %q", test.name, answer)

@@ -14,9 +14,9 @@ type connect struct {
 	result   chan error // told once
 
 	// Owned by the loop until result is told.
-	scanner handshake.Scanner
+	scanner handshake.ResponseScanner
 	head    []byte
-	resp    *handshake.Response // nil: none came
+	resp    *handshake.Response // nil: no final one came
 	err     error               // why the answer was no good
 }
 
@@ -48,18 +48,15 @@ func (c *connect) begin(ws *WebSocket) {
 
 func (c *connect) data(ws *WebSocket, b []byte) {
 	c.head = append(c.head, b...)
-	n, err := c.scanner.Scan(c.head, ws.endpoint.limits.head())
+	resp, n, err := c.scanner.Scan(c.head, ws.endpoint.limits.head())
 	if err != nil {
-		c.refuse(ws, &handshake.ResponseError{Reason: "the answer is not HTTP or over the limits", Cause: err})
-		return
-	}
-	if n == 0 {
-		return
-	}
-	if c.resp, err = handshake.ParseResponse(c.head[:n]); err != nil {
 		c.refuse(ws, err)
 		return
 	}
+	if resp == nil {
+		return
+	}
+	c.resp = resp
 	if fn := c.opt.OnResponse; fn != nil {
 		fn(c.resp)
 	}

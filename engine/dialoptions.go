@@ -20,7 +20,8 @@ type DialOptions struct {
 	// connection, so on any loop: variables it shares with others need a lock.
 	OnUpgrade func(ws *WebSocket)
 	// OnResponse receives what the server answered, before OnUpgrade and on the
-	// same loop; refusals and redirects too. The answer may be kept.
+	// same loop; refusals and redirects too, interim answers (1xx but 101) not. The
+	// answer may be kept.
 	OnResponse func(resp *handshake.Response)
 	// Callbacks are those of the connection from the start.
 	Callbacks Callbacks

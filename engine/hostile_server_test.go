@@ -105,12 +105,15 @@ func TestDialRefusesAnswersThatBreakTheProtocol(t *testing.T) {
 		"101 with body": {func(req *http.Request) string {
 			return switching(req, "Content-Length: 5") + "hello"
 		}, "body"},
-		"101 with chunks": {func(req *http.Request) string {
-			return switching(req, "Transfer-Encoding: chunked") + "0\r\n\r\n"
-		}, "body"},
+		"interim answers without end": {func(*http.Request) string {
+			return strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 100)
+		}, "interim"},
+		"too long": {func(req *http.Request) string {
+			return switching(req, "X: "+strings.Repeat("a", 8<<10))
+		}, "MaxHead"}, // S-b
 		"not HTTP":     {func(*http.Request) string { return "SSH-2.0-OpenSSH_9.9\r\n" }, ""},
 		"bare LF":      {func(req *http.Request) string { return strings.ReplaceAll(switching(req), "\r\n", "\n") }, ""},
-		"too many":     {func(req *http.Request) string { return switching(req, many("X: 1", 100)...) }, ""},
+		"too many":     {func(req *http.Request) string { return switching(req, many("X: 1", 100)...) }, "MaxHeaders"}, // S-b
 		"two accepts":  {func(req *http.Request) string { return switching(req, "Sec-WebSocket-Accept: x") }, "Sec-WebSocket-Accept"},
 		"HTTP version": {func(req *http.Request) string { return strings.Replace(switching(req), "1.1", "1.0", 1) }, ""},
 	}
@@ -133,6 +136,73 @@ func TestDialRefusesAnswersThatBreakTheProtocol(t *testing.T) {
 			}
 		})
 	}
+}
+
+// F-l: what comes before the answer, and headers without meaning in it, end no Dial.
+func TestDialTakesAnswersWithOneReading(t *testing.T) {
+	for name, answer := range map[string]func(req *http.Request) string{
+		"100": func(req *http.Request) string { return "HTTP/1.1 100 Continue\r\n\r\n" + switching(req) },
+		"103": func(req *http.Request) string {
+			return "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + switching(req)
+		},
+		"Content-Length: 0": func(req *http.Request) string { return switching(req, "Content-Length: 0") },
+		"chunked":           func(req *http.Request) string { return switching(req, "Transfer-Encoding: chunked") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := fake(t, func(nc net.Conn, req *http.Request) {
+				_, _ = io.WriteString(nc, answer(req)+string(codec.AppendFrame(nil, engine.Text, true, []byte("first"))))
+				_, _ = io.Copy(io.Discard, nc)
+			})
+			got := make(chan string, 1)
+			statuses := make(chan int, 8)
+			ws, err := dialFake(s, &engine.DialOptions{
+				OnResponse: func(resp *handshake.Response) { statuses <- resp.Status },
+				Callbacks:  engine.Callbacks{OnText: func(_ *engine.WebSocket, text []byte) { got <- string(text) }},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text := within(t, "the first message", got); text != "first" {
+				t.Errorf("got %q", text)
+			}
+			if status := within(t, "OnResponse", statuses); status != 101 || len(statuses) > 0 {
+				t.Errorf("OnResponse got %d and %d more, want 101 only", status, len(statuses))
+			}
+			ws.CloseNow()
+			within(t, "the end", ws.Done())
+		})
+	}
+}
+
+// F-l: a refusal is one, also behind an interim answer.
+func TestDialReportsTheStatusBehindInterimAnswers(t *testing.T) {
+	s := fake(t, func(nc net.Conn, _ *http.Request) {
+		_, _ = io.WriteString(nc, "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 503 Later\r\nRetry-After: 5\r\n\r\n")
+	})
+	_, err := dialFake(s, nil)
+	var refused *engine.StatusError
+	if !errors.As(err, &refused) || refused.Status != 503 || refused.Header["Retry-After"] == nil {
+		t.Errorf("Dial returned %v, want a *StatusError with 503", err)
+	}
+}
+
+// S-b: which limit it is can be asked, and raised.
+func TestDialSaysWhichLimitAnAnswerIsOver(t *testing.T) {
+	s := fake(t, func(nc net.Conn, req *http.Request) {
+		_, _ = io.WriteString(nc, switching(req, many("X: 1", 200)...))
+		_, _ = io.Copy(io.Discard, nc)
+	})
+	_, err := dialFake(s, nil)
+	var over *handshake.LimitError
+	if !errors.As(err, &over) || over.Limit != "MaxHeaders" || over.Max != 100 {
+		t.Fatalf("Dial returned %v, want a *handshake.LimitError for MaxHeaders", err)
+	}
+	ws, err := dialFake(s, &engine.DialOptions{Limits: engine.Limits{MaxHeaders: 300}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ws.CloseNow()
+	within(t, "the end", ws.Done())
 }
 
 // H12

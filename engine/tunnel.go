@@ -90,38 +90,29 @@ func (d *dialer) tunnelHTTP(ctx context.Context, via *url.URL, t target) (transp
 	return transport{conn: nc, received: received}, nil
 }
 
-// askForTunnel returns what came behind the head of the answer.
+// askForTunnel returns what came behind the head of the final answer.
 func askForTunnel(nc net.Conn, request string, limits handshake.Limits) ([]byte, error) {
 	if _, err := nc.Write([]byte(request)); err != nil {
 		return nil, err
 	}
-	var scanner handshake.Scanner
+	var scanner handshake.ResponseScanner
 	var head []byte
 	buf := make([]byte, 1<<10)
 	for {
 		n, readErr := nc.Read(buf)
 		head = append(head, buf[:n]...)
-		end, err := scanner.Scan(head, limits)
+		resp, end, err := scanner.Scan(head, limits)
 		switch {
 		case err != nil:
-			return nil, &handshake.ResponseError{Reason: "the answer is not HTTP or over the limits", Cause: err}
-		case end > 0:
-			return head[end:], checkTunnel(head[:end])
+			return nil, err
+		case resp != nil && resp.Status/100 != 2:
+			return nil, &ProxyError{Status: resp.Status, Reason: resp.Reason, Header: resp.HeaderMap()}
+		case resp != nil:
+			return head[end:], nil
 		case readErr != nil:
 			return nil, fmt.Errorf("it ended the connection before its answer was whole: %w", readErr)
 		}
 	}
-}
-
-func checkTunnel(head []byte) error {
-	resp, err := handshake.ParseResponse(head)
-	if err != nil {
-		return err
-	}
-	if resp.Status/100 != 2 {
-		return &ProxyError{Status: resp.Status, Reason: resp.Reason, Header: resp.HeaderMap()}
-	}
-	return nil
 }
 
 // tunnelSOCKS asks for a tunnel by RFC 1928, with a password by RFC 1929.

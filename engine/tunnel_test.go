@@ -220,7 +220,7 @@ func TestBytesBehindTheAnswerOfAProxyAreNotLost(t *testing.T) {
 		if _, err := http.ReadRequest(bufio.NewReader(nc)); err != nil {
 			return false
 		}
-		_, _ = io.WriteString(nc, "HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 403 Forbidden\r\nX: y\r\n\r\n")
+		_, _ = io.WriteString(nc, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\nHTTP/1.1 403 Forbidden\r\nX: y\r\n\r\n") // F-l
 		_, _ = io.Copy(io.Discard, nc)
 		return false
 	})

@@ -15,7 +15,7 @@
 // and through a client:
 //
 //	ClientRequest -> AppendClientRequest
-//	bytes so far  -> Scanner.Scan -> ParseResponse -> Response.Check -> Agreed
+//	bytes so far  -> ResponseScanner.Scan -> Response.Check -> Agreed
 //
 // The parser is strict on purpose. Everything that two HTTP parsers in a row
 // could read in two ways (bare CR or LF, obs-fold, a space before the colon, two

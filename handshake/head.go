@@ -62,7 +62,7 @@ type Scanner struct {
 // were cut, the outcome is the same. The error is a *Rejection with the status a
 // server answers: 400 for bad syntax, 414 for a start line and 431 for a head
 // over the limits, 505 for an HTTP version that is not 1.0 or 1.1. It wraps
-// ErrMalformedHead or ErrHeadTooLarge, by which a client tells them apart.
+// ErrMalformedHead, or a *LimitError, which is an ErrHeadTooLarge.
 // After an error a further call reports the same error.
 func (s *Scanner) Scan(b []byte, lim Limits) (n int, err error) {
 	lim = lim.withDefaults()
@@ -78,9 +78,9 @@ func (s *Scanner) Scan(b []byte, lim Limits) (n int, err error) {
 	case len(b) < lim.MaxHead:
 		return 0, nil
 	case s.at == inStartLine:
-		return 0, tooLarge(414, "the start line is too long")
+		return 0, tooLarge(414, "the start line is too long", "MaxHead", lim.MaxHead)
 	}
-	return 0, tooLarge(431, "the head is too long")
+	return 0, tooLarge(431, "the head is too long", "MaxHead", lim.MaxHead)
 }
 
 // step goes on to the end of the line or of b, whichever comes first. When it
@@ -174,7 +174,7 @@ func (s *Scanner) lineStart(c byte, lim Limits) error {
 	case octets[c]&tokenOctet == 0:
 		return malformed("a header name holds an octet that is not allowed")
 	case int(s.headers) == lim.MaxHeaders:
-		return tooLarge(431, "there are too many header lines")
+		return tooLarge(431, "there are too many header lines", "MaxHeaders", lim.MaxHeaders)
 	}
 	s.headers++
 	s.pos++
@@ -198,7 +198,7 @@ func lineEnds(c byte) error {
 // scanWhole checks that b is one head and nothing else.
 func scanWhole(b []byte) error {
 	if len(b) >= 1<<30 {
-		return tooLarge(431, "the head is too long")
+		return tooLarge(431, "the head is too long", "MaxHead", 1<<30)
 	}
 	var s Scanner
 	n, err := s.Scan(b, Limits{MaxHead: len(b) + 1, MaxHeaders: len(b) + 1})

@@ -10,9 +10,27 @@ import (
 var (
 	// ErrMalformedHead: the octets are not a head of HTTP/1.1.
 	ErrMalformedHead = errors.New("malformed head")
-	// ErrHeadTooLarge: the head is over the Limits.
+	// ErrHeadTooLarge: the head is over the Limits. A *LimitError, which wraps it,
+	// says over which.
 	ErrHeadTooLarge = errors.New("head too large")
 )
+
+// LimitError says which of the Limits a head is over.
+type LimitError struct {
+	Limit string // MaxHead or MaxHeaders
+	Max   int    // its value
+}
+
+func (e *LimitError) Error() string {
+	what := " bytes"
+	if e.Limit == "MaxHeaders" {
+		what = " header lines"
+	}
+	return "the head has more than " + strconv.Itoa(e.Max) + what + ", raise Limits." + e.Limit
+}
+
+// Unwrap gives ErrHeadTooLarge.
+func (e *LimitError) Unwrap() error { return ErrHeadTooLarge }
 
 // Rejection is a handshake refused, and the HTTP answer that says so.
 // AppendRejection writes that answer.
@@ -54,8 +72,8 @@ func malformed(reason string) error {
 	return &Rejection{Status: 400, Reason: reason, Cause: ErrMalformedHead}
 }
 
-func tooLarge(status int, reason string) error {
-	return &Rejection{Status: status, Reason: reason, Cause: ErrHeadTooLarge}
+func tooLarge(status int, reason, limit string, max int) error {
+	return &Rejection{Status: status, Reason: reason, Cause: &LimitError{Limit: limit, Max: max}}
 }
 
 // AppendRejection appends the whole HTTP/1.1 answer that err stands for, after

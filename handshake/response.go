@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gobwas/ws/wsflate"
@@ -43,14 +44,19 @@ func ParseResponse(head []byte) (*Response, error) {
 type ResponseError struct {
 	Header string // the header at fault, "" for the head as a whole
 	Reason string
-	Cause  error // ErrMalformedHead, ErrHeadTooLarge or nil
+	Cause  error // ErrMalformedHead, a *LimitError or nil
 }
 
 func (e *ResponseError) Error() string {
-	if e.Header == "" {
-		return "handshake: the server's response is refused: " + e.Reason
+	s := "handshake: the server's response is refused: "
+	if e.Header != "" {
+		s += e.Header + ": "
 	}
-	return "handshake: the server's response is refused: " + e.Header + ": " + e.Reason
+	s += e.Reason
+	if over, ok := errors.AsType[*LimitError](e.Cause); ok {
+		s += ": " + over.Error()
+	}
+	return s
 }
 
 // Unwrap gives the cause.
@@ -128,8 +134,6 @@ func (r *Response) Check(want *ClientRequest) (Agreed, error) {
 	}
 	upgrade, upgrades := r.only("Upgrade")
 	accept, accepts := r.only("Sec-WebSocket-Accept")
-	_, lengths := r.only("Content-Length")
-	_, codings := r.only("Transfer-Encoding")
 	switch {
 	case r.minor != 1:
 		return agreed, &ResponseError{Reason: "a WebSocket needs HTTP/1.1"}
@@ -139,8 +143,8 @@ func (r *Response) Check(want *ClientRequest) (Agreed, error) {
 		return agreed, &ResponseError{Header: "Connection", Reason: "it does not say Upgrade"}
 	case accepts != 1 || accept != AcceptKey(want.Key): // item 4
 		return agreed, &ResponseError{Header: "Sec-WebSocket-Accept", Reason: "it does not answer the key that was sent"}
-	case lengths > 0 || codings > 0: // RFC 9110 §15.2: a 1xx has no body
-		return agreed, &ResponseError{Reason: "a 101 has no body"}
+	case r.claimsBody():
+		return agreed, &ResponseError{Header: "Content-Length", Reason: "a 101 has no body"}
 	}
 	if err := r.checkSubprotocol(want, &agreed); err != nil {
 		return Agreed{}, err
@@ -149,6 +153,18 @@ func (r *Response) Check(want *ClientRequest) (Agreed, error) {
 		return Agreed{}, err
 	}
 	return agreed, nil
+}
+
+// claimsBody reports whether a 101 announces octets that are not to come: it ends
+// with its head whatever its headers say (RFC 9112 §6.3), but who believes them
+// takes frames for a body. A Transfer-Encoding is of no meaning.
+func (r *Response) claimsBody() bool {
+	for length := range r.each("Content-Length") {
+		if length == "" || strings.Trim(length, "0") != "" {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *Response) checkSubprotocol(want *ClientRequest, agreed *Agreed) error {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -104,14 +105,18 @@ func newTarget(u *url.URL) (target, error) {
 	if strings.ContainsFunc(zone, func(r rune) bool { return r <= ' ' || r >= utf8.RuneSelf }) {
 		return t, errors.New("its zone cannot be the name of an interface") // and would break the line of a CONNECT
 	}
+	port, err := t.port()
+	if err != nil {
+		return t, err
+	}
+	if addr, err := netip.ParseAddr(host); err == nil {
+		host = addr.String() // an address in one spelling
+	}
 	t.host, t.authority = host, host
 	if strings.Contains(host, ":") {
 		t.authority = "[" + host + "]"
 	}
-	port, own := u.Port(), t.ownPort()
-	if port == "" {
-		port = own
-	} else if port != own {
+	if port != t.ownPort() {
 		t.authority += ":" + port
 	}
 	if zone != "" {
@@ -119,6 +124,19 @@ func newTarget(u *url.URL) (target, error) {
 	}
 	t.hostport = net.JoinHostPort(host, port)
 	return t, nil
+}
+
+// port is the port of the URL, in one spelling.
+func (t target) port() (string, error) {
+	digits := t.url.Port()
+	if digits == "" {
+		return t.ownPort(), nil
+	}
+	port, err := strconv.ParseUint(digits, 10, 16)
+	if err != nil {
+		return "", fmt.Errorf("its port %s is above 65535", digits)
+	}
+	return strconv.FormatUint(port, 10), nil
 }
 
 func (t target) ownPort() string {

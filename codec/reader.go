@@ -135,6 +135,10 @@ func (r *Reader) SetStreaming(on bool) { r.streaming = on }
 // to its end.
 func (r *Reader) InMessage() bool { return r.pending != nil && r.pending.inMessage }
 
+// Pending reports whether a frame or message has begun and has not come to its
+// end.
+func (r *Reader) Pending() bool { return r.pending != nil && !r.pending.delivered }
+
 // Buffered returns how many bytes of a message that is not whole yet are kept.
 func (r *Reader) Buffered() int {
 	if !r.InMessage() || r.pending.data == nil {

@@ -8,24 +8,31 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
+// closeFrame is what a close frame says.
+type closeFrame struct {
+	code   StatusCode
+	reason string
+}
+
 // Close begins the closing handshake (RFC 6455 section 7.1.2): what is queued
 // and then a close frame are sent, and OnClose follows when the peer has
-// answered or Limits.CloseTimeout is over. code 0 sends none; reason is cut to
-// 123 bytes. Closing twice is no error; the first one counts. Any goroutine;
-// ErrInvalidStatus if code may not be sent.
+// answered, or when it has neither answered nor read anything for
+// Limits.CloseTimeout. From now on sends return ErrClosed. code 0 sends none;
+// reason is cut to 123 bytes. Closing twice is no error; the first one counts. Any
+// goroutine; ErrInvalidStatus if code may not be sent.
 func (ws *WebSocket) Close(code StatusCode, reason string) error {
 	if !mayClose(code) {
 		return ErrInvalidStatus
 	}
 	ws.lockClose()
-	first := ws.sendCloseLocked(code, reason)
+	first := ws.askLocked(askClose | askMute)
 	if first {
-		ws.deaf.Store(true)
+		ws.extrasLocked().asked = closeFrame{code, reason}
 	}
 	ws.conn.Unlock()
 	if first {
 		ws.retire()
-		ws.conn.Notify() // the loop sets the deadline
+		ws.conn.Notify()
 	}
 	return nil
 }
@@ -39,17 +46,79 @@ func mayClose(code StatusCode) bool {
 // sides see 1006, and Err is ErrClosed. Any goroutine.
 func (ws *WebSocket) CloseNow() {
 	ws.conn.Lock()
-	ws.deaf.Store(true)
-	switch ws.state.Load() {
-	case stateOpen, stateCloseSent: // nothing more is sent or delivered
-		ws.state.Store(stateClosed)
+	ws.state.Or(uint32(askDrop | askMute)) // whoever asked for less
+	switch ws.phase() {
+	case phaseOpen, phaseClosing, phaseLeaving:
 		if x := ws.extrasLocked(); x.err == nil {
 			x.err = ErrClosed
 		}
-	case stateOpening, stateCloseReceived, stateClosed: // nothing to add
+	case phaseOpening, phaseFailing, phaseAnswering, phaseClosed: // why it ends is known
 	}
 	ws.conn.Unlock()
 	ws.conn.Close(loop.CloseNow)
+}
+
+// shed asks for the end of a slow subscriber. Its queue is full, so the close
+// frame may come too late: CloseTimeout decides. Any goroutine.
+func (ws *WebSocket) shed() {
+	ws.conn.Lock()
+	first := ws.askLocked(askShed)
+	ws.conn.Unlock()
+	if first {
+		ws.conn.Notify()
+	}
+}
+
+// tooSlow is what the peer of a shed connection is told.
+var tooSlow = closeFrame{StatusTryAgainLater, "too slow for what is published"}
+
+// carryOut does what other goroutines, or callbacks of this event, asked for. Loop
+// only, inside an event of the connection.
+func (ws *WebSocket) carryOut() {
+	s := ws.loadState()
+	if s == state(phaseOpen) || s.phase() != phaseOpen {
+		return
+	}
+	switch {
+	case s.asked(askDrop): // conn ends by itself
+	case s.asked(askShed):
+		ws.beginClose(tooSlow, ErrSlow)
+	case s.asked(askClose):
+		ws.beginClose(ws.askedClose(), nil)
+	}
+}
+
+func (ws *WebSocket) askedClose() closeFrame {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	return ws.extras.asked
+}
+
+// beginClose begins the closing handshake. cause is nil if the application asked
+// for it. Loop only.
+func (ws *WebSocket) beginClose(f closeFrame, cause error) {
+	ws.writeClose(f)
+	ws.paused.Store(0) // or the answer would never be read
+	ws.become(phaseClosing)
+	if cause != nil {
+		ws.note(f)
+		ws.report(cause)
+	}
+}
+
+// writeClose queues the one close frame of this side. Loop only.
+func (ws *WebSocket) writeClose(f closeFrame) {
+	var buf [maxControl]byte
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	_ = ws.writeControlLocked(codec.Close, codec.AppendClosePayload(buf[:0], f.code, f.reason)) // closed: OnClose follows
+}
+
+// note keeps what OnClose will be given.
+func (ws *WebSocket) note(f closeFrame) {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	ws.extrasLocked().status = f
 }
 
 // retire takes a connection that is closing out of its topics.
@@ -59,47 +128,36 @@ func (ws *WebSocket) retire() {
 	}
 }
 
-// sendCloseLocked sends the one close frame of this side. It says whether it
-// was the first to try.
-func (ws *WebSocket) sendCloseLocked(code StatusCode, reason string) bool {
-	switch ws.state.Load() {
-	case stateOpen:
-		var buf [maxControl]byte
-		_ = ws.writeControlLocked(codec.Close, codec.AppendClosePayload(buf[:0], code, reason)) // closed: told already
-		ws.state.Store(stateCloseSent)
-		return true
-	case stateOpening, stateCloseSent, stateCloseReceived, stateClosed: // nothing to add
-	}
-	return false
-}
-
-// peerClosed is the arrival of a close frame (§7.1.5). Loop only.
+// peerClosed is the arrival of a close frame (section 7.1.5). Loop only.
 func (ws *WebSocket) peerClosed(payload []byte) {
 	code, reason, err := codec.ParseClosePayload(payload)
 	if err != nil {
 		ws.failProtocol(err)
 		return
 	}
-	ws.conn.Lock()
-	state := ws.state.Load()
-	if state == stateOpen {
-		ws.sendCloseLocked(code, "") // §5.5.1: the answer echoes the code
+	ws.carryOut() // a Close of this side came first
+	if ws.loadState().asked(askDrop) {
+		return
 	}
-	if state == stateOpen || state == stateCloseSent {
-		ws.state.Store(stateCloseReceived)
-		x := ws.extrasLocked()
-		x.code, x.reason = code, reason
+	if ws.phase() == phaseOpen {
+		ws.writeClose(closeFrame{code, ""}) // section 5.5.1: the answer echoes the code
 	}
-	ws.conn.Unlock()
-	ws.failed = true // §5.5.1: whatever follows does not count
-	ws.retire()
+	ws.note(closeFrame{code, reason})
 	if ws.endpoint.role == codec.Server {
-		ws.conn.Close(loop.CloseLinger) // §7.1.1: the server ends the transport first
+		ws.conn.Close(loop.CloseLinger) // section 7.1.1: the server ends the transport first
 	}
-	ws.conn.SetTimer(ws.endpoint.limits.CloseTimeout)
+	ws.become(phaseAnswering)
 }
 
-// failProtocol fails the connection for what the peer did (§7.1.7).
+// peerEnded is the end of what the peer sends, without a close frame. What is
+// queued is still sent: the peer may read on. Loop only.
+func (ws *WebSocket) peerEnded() {
+	ws.carryOut()
+	ws.conn.Close(loop.CloseFlushed)
+	ws.become(phaseLeaving)
+}
+
+// failProtocol fails the connection for what the peer did (section 7.1.7).
 func (ws *WebSocket) failProtocol(err error) {
 	var p *codec.ProtocolError
 	if !errors.As(err, &p) {
@@ -108,28 +166,25 @@ func (ws *WebSocket) failProtocol(err error) {
 	ws.fail(p.Code, p.Reason, err)
 }
 
-// fail sends a close frame, waits a while for the peer to read it, and ends the
+// fail sends a close frame, gives the peer time to read it, and ends the
 // connection. err is the cause. Loop only.
 func (ws *WebSocket) fail(code StatusCode, reason string, err error) {
-	if ws.failed {
+	ws.carryOut()
+	switch ws.phase() {
+	case phaseOpen:
+		ws.writeClose(closeFrame{code, reason})
+		ws.note(closeFrame{code, reason})
+		ws.conn.Close(loop.CloseLinger)
+	case phaseOpening, phaseClosing, phaseLeaving: // there is nothing to say, or it is said already
+		ws.conn.Close(loop.CloseNow)
+	case phaseFailing, phaseAnswering, phaseClosed:
 		return
 	}
-	ws.failed = true
-	ws.conn.Lock()
-	mode := loop.CloseNow
-	if ws.sendCloseLocked(code, reason) {
-		mode = loop.CloseLinger
-		x := ws.extrasLocked()
-		x.code, x.reason = code, reason
-	}
-	ws.conn.Unlock()
-	ws.retire()
-	ws.conn.Close(mode)
-	ws.conn.SetTimer(ws.endpoint.limits.CloseTimeout)
+	ws.become(phaseFailing)
 	ws.report(err)
 }
 
-// report notes the first cause of the end and tells OnError.
+// report keeps the first cause of the end and calls OnError with it.
 func (ws *WebSocket) report(err error) {
 	ws.conn.Lock()
 	x := ws.extrasLocked()
@@ -147,37 +202,42 @@ func (ws *WebSocket) report(err error) {
 // ended is the end of a connection that was open; cause is what the transport
 // reported.
 func (ws *WebSocket) ended(cause error) {
+	prev := ws.phase()
+	ws.become(phaseClosed)
 	ws.conn.Lock()
-	prev := ws.state.Swap(stateClosed)
 	x := ws.extrasLocked()
 	x.held, x.pong = nil, nil
-	code, reason, told := x.code, x.reason, x.err != nil
+	known := x.err != nil
 	if errors.Is(cause, loop.ErrStopped) {
-		ws.deaf.Store(true) // the server ends at once
+		ws.state.Or(uint32(askMute)) // the server ends at once
 	}
 	ws.conn.Unlock()
 	if m := ws.member.Load(); m != nil {
 		m.leaveAll()
 	}
-	if code == 0 {
-		code = StatusAbnormalClosure // §7.1.5
+	if prev == phaseOpen && ws.loadState().asked(askShed) && !known { // not carried out in time
+		ws.note(tooSlow)
+		cause = ErrSlow
 	}
-	if prev != stateCloseReceived && !told {
+	if !known && (prev != phaseAnswering || ws.conn.Lost()) {
 		ws.report(abnormal(cause))
 	}
 	ws.conn.Lock()
-	x.code = code
+	if x.status.code == 0 {
+		x.status.code = StatusAbnormalClosure // section 7.1.5
+	}
+	f := x.status
 	ws.conn.Unlock()
 	if ws.endpoint.dispatcher != nil {
-		ws.dispatch(job{run: func() { ws.finish(code, reason) }})
+		ws.dispatch(job{run: func() { ws.finish(f) }})
 		return
 	}
-	ws.finish(code, reason)
+	ws.finish(f)
 }
 
 // finish is the last callback, and what follows it.
-func (ws *WebSocket) finish(code StatusCode, reason string) {
-	ws.callClose(code, reason)
+func (ws *WebSocket) finish(f closeFrame) {
+	ws.callClose(f)
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	x := ws.extras
@@ -187,15 +247,18 @@ func (ws *WebSocket) finish(code StatusCode, reason string) {
 	}
 }
 
-func (ws *WebSocket) callClose(code StatusCode, reason string) {
+func (ws *WebSocket) callClose(f closeFrame) {
 	if fn := ws.callbacks.OnClose; fn != nil {
 		defer ws.guard()
-		fn(ws, code, reason)
+		fn(ws, f.code, f.reason)
 	}
 }
 
 // abnormal explains an end without a closing handshake.
 func abnormal(cause error) error {
+	if cause == ErrSlow {
+		return cause
+	}
 	if cause == nil || errors.Is(cause, io.EOF) {
 		return ErrAbnormalClosure
 	}

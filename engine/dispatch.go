@@ -66,7 +66,7 @@ func (d *dispatcher) wait() {
 func (ws *WebSocket) dispatchMessage(op OpCode, p []byte, fin bool) {
 	p = append([]byte(nil), p...)
 	ws.dispatch(job{bytes: len(p), run: func() {
-		if !ws.deaf.Load() {
+		if !ws.loadState().asked(askMute) {
 			ws.callMessage(op, p, fin)
 		}
 	}})
@@ -136,7 +136,7 @@ func (d *dispatcher) work() {
 func (l *lane) run(j job) {
 	defer func() {
 		if v := recover(); v != nil {
-			l.ws.deaf.Store(true)
+			l.ws.state.Or(uint32(askMute))
 			_ = l.ws.conn.Do(l.ws.panicked(v)) // ended: nothing to close
 		}
 	}()

@@ -45,6 +45,9 @@ var (
 	ErrCloseTimeout = errors.New("engine: the peer did not finish the closing handshake in time")
 	// ErrWriteTimeout: the peer took no bytes for Limits.WriteTimeout.
 	ErrWriteTimeout = errors.New("engine: the peer reads too slowly")
+	// ErrReadTimeout: the peer sent too little of a message it had begun for
+	// Limits.ReadTimeout.
+	ErrReadTimeout = errors.New("engine: the peer does not finish its message")
 	// ErrSlow: more than Slow.Limit waited for a subscriber, and its policy is
 	// SlowClose.
 	ErrSlow = errors.New("engine: the subscriber reads too slowly for what is published")

@@ -40,7 +40,7 @@ func LoopOf(ws *WebSocket) int { return ws.conn.Loop().Index() }
 // the owning loop.
 func Pinged(ws *WebSocket) {
 	ws.pinged = ws.conn.Loop().Now()
-	ws.conn.SetTimer(ws.endpoint.limits.PongTimeout)
+	ws.arm(deadlinePong, ws.endpoint.limits.PongTimeout)
 }
 
 // WithClock gives p another time and chance.

@@ -346,7 +346,7 @@ func (s *subscription) eachMissing(fn func(message)) {
 // connection's lock.
 func (m *member) writeLocked(msg message) {
 	ws := m.ws
-	if ws.state.Load() == stateOpen && ws.conn.WriteSharedLocked(ws.frameLocked(msg.frames), true) == nil {
+	if ws.isOpen() && ws.conn.WriteSharedLocked(ws.frameLocked(msg.frames), true) == nil {
 		m.fan.loop.CountOut(1)
 	}
 }

@@ -134,7 +134,7 @@ const lookAhead = 16
 func (f *fan) deliverLocked(s *subscription, b *batch, together bool) (sent int, blocked bool) {
 	p, ws := s.part, s.member.ws
 	c := &ws.conn
-	if s.seq >= p.upTo || ws.state.Load() != stateOpen {
+	if s.seq >= p.upTo || !ws.isOpen() {
 		return 0, false
 	}
 	if ws.fragments != 0 || c.BlockedLocked() {

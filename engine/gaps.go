@@ -11,7 +11,7 @@ func (m *member) tellGaps() {
 	gaps := m.gaps()
 	fn := m.ws.callbacks.OnGap
 	for _, g := range gaps {
-		if fn != nil && m.ws.state.Load() == stateOpen {
+		if fn != nil && m.ws.isOpen() {
 			fn(m.ws, g.s.part.topic.name, g.missed)
 		}
 	}
@@ -77,7 +77,7 @@ func (m *member) tellLastGap(topic string, missed uint64) {
 	}
 	ws := m.ws
 	_ = ws.Do(func() { // ended: nobody to tell
-		if fn := ws.callbacks.OnGap; fn != nil && ws.state.Load() == stateOpen {
+		if fn := ws.callbacks.OnGap; fn != nil && ws.isOpen() {
 			fn(ws, topic, missed)
 		}
 	})

@@ -26,7 +26,7 @@ func (h *handler) LoopConn() *loop.Conn { return &h.conn }
 func (h *handler) OnOpen() {
 	ws := (*WebSocket)(h)
 	defer ws.guard()
-	ws.conn.SetTimer(ws.endpoint.limits.HandshakeTimeout) // of all the stages
+	ws.arm(deadlineHandshake, ws.endpoint.limits.HandshakeTimeout) // of all the stages
 	ws.opening.begin(ws)
 }
 
@@ -40,18 +40,17 @@ func (h *handler) OnData(b []byte) {
 		return
 	}
 	ws.receive(b)
+	ws.carryOut()
 }
 
 // OnEOF implements loop.Handler.
 func (h *handler) OnEOF() {
 	ws := (*WebSocket)(h)
-	switch ws.state.Load() {
-	case stateOpen: // §7.1.1: the close frame is missing
-		ws.conn.Close(loop.CloseFlushed)
-		ws.conn.SetTimer(ws.endpoint.limits.CloseTimeout)
-	case stateOpening, stateCloseSent, stateCloseReceived, stateClosed:
+	if ws.opening != nil {
 		ws.conn.Close(loop.CloseNow)
+		return
 	}
+	ws.peerEnded()
 }
 
 // OnNotify implements loop.Handler.
@@ -62,10 +61,7 @@ func (h *handler) OnNotify() {
 	if m := ws.member.Load(); m != nil {
 		m.drained()
 	}
-	if ws.state.Load() == stateCloseSent && !ws.failed {
-		ws.conn.SetTimer(ws.endpoint.limits.CloseTimeout)
-		ws.paused.Store(0) // or the answer would never be read
-	}
+	ws.carryOut()
 	ws.resume()
 }
 
@@ -73,26 +69,18 @@ func (h *handler) OnNotify() {
 func (h *handler) OnTimer() {
 	ws := (*WebSocket)(h)
 	defer ws.guard()
-	switch ws.state.Load() {
-	case stateOpening:
-		ws.opening.timeout(ws)
-	case stateOpen:
-		ws.checkAlive()
-	case stateCloseSent:
-		ws.drop(ErrCloseTimeout)
-	case stateCloseReceived:
-		ws.conn.Close(loop.CloseNow)
-	case stateClosed:
-	}
+	ws.carryOut() // which replaces the deadline
+	ws.expired()
 }
 
 // OnDrain implements loop.Handler.
 func (h *handler) OnDrain() {
 	ws := (*WebSocket)(h)
 	defer ws.guard()
-	if fn := ws.callbacks.OnDrain; fn != nil && ws.state.Load() == stateOpen {
+	if fn := ws.callbacks.OnDrain; fn != nil && ws.isOpen() {
 		fn(ws)
 	}
+	ws.carryOut()
 }
 
 // OnClose implements loop.Handler.
@@ -107,7 +95,7 @@ func (h *handler) OnClose(err error) {
 	}
 	if o := ws.opening; o != nil {
 		ws.opening = nil
-		ws.state.Store(stateClosed)
+		ws.become(phaseClosed)
 		o.lost(ws, err)
 		return
 	}

@@ -40,7 +40,7 @@ func bareHub(t *testing.T) (*hub, *WebSocket) {
 	e := newEndpoint(codec.Server, Limits{}, Callbacks{}, nil)
 	e.hub = newHub(g, Slow{}.withDefaults(e), nil)
 	ws := newWebSocket(e, nil)
-	ws.state.Store(stateClosed)
+	ws.state.Store(uint32(phaseClosed))
 	return e.hub, ws
 }
 

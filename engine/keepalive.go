@@ -7,63 +7,153 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// controlMeter counts control frames in the second under way.
-type controlMeter struct{ second, n uint32 }
+// controlMeter bounds the rate of control frames: what it counts drains by limit a
+// second. A peer that was not read for a while may have sent for as long, so what
+// was saved up counts too, for at most meterMemory.
+type controlMeter struct {
+	at uint32 // in milliseconds of the loop's clock
+	n  int32  // less than 0: saved up
+}
+
+const meterMemory = 60 * time.Second
 
 // admit counts one more at the time now and says whether it is within limit.
 func (m *controlMeter) admit(now time.Duration, limit int) bool {
-	if second := uint32(now / time.Second); second != m.second {
-		*m = controlMeter{second: second}
+	if limit < 0 {
+		return true
+	}
+	ms := uint32(now / time.Millisecond)
+	passed := time.Duration(ms-m.at) * time.Millisecond
+	drained := int64(limit) * int64(min(passed, meterMemory+time.Second)) / int64(time.Second)
+	if drained > 0 {
+		m.at = ms
+		m.n = int32(max(int64(m.n)-drained, -int64(limit)*int64(meterMemory/time.Second)))
 	}
 	m.n++
-	return limit < 0 || m.n <= uint32(limit)
+	return int(m.n) <= limit
 }
 
-// checkAlive does what the time asks for on an open connection, and sets the
-// timer for the next look.
-func (ws *WebSocket) checkAlive() {
-	now, l := ws.conn.Loop().Now(), &ws.endpoint.limits
-	if ws.paused.Load() != 0 { // silence of a peer that is not listened to says nothing
-		ws.heard, ws.messaged = now, now
+// progress is how far something had got when it was last seen to move.
+type progress struct {
+	n  int           // bytes
+	at time.Duration // when
+}
+
+// moved notes that n bytes are through now, and says whether they are
+// loop.MinProgress more than before.
+func (p *progress) moved(n int, now time.Duration) bool {
+	if n-p.n < loop.MinProgress {
+		return false
 	}
-	if ws.heard > ws.pinged {
-		ws.pinged = 0 // any byte is a sign of life
+	*p = progress{n: n, at: now}
+	return true
+}
+
+// askForLife sends a ping. The clock of the answer runs from now on, or from when
+// the ping has left this process.
+func (ws *WebSocket) askForLife(now time.Duration) {
+	ws.pinged = now
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if ws.writeControlLocked(codec.Ping, nil) != nil {
+		return // closed: OnClose follows
 	}
-	switch { // a loop that was held up may not have read the sign of life yet
+	ws.waits = ws.conn.BlockedLocked()
+}
+
+// checkPong drops a connection whose peer owes a sign of life for too long. Taking
+// what is queued is one.
+func (ws *WebSocket) checkPong(now time.Duration) bool {
+	limit := ws.endpoint.limits.PongTimeout
+	switch {
+	case ws.pinged == 0 || now-ws.pinged < limit:
+	case ws.conn.Unread(): // a loop that was held up has not read it yet
+	case ws.takes(now, limit):
+		ws.pinged = now
+	default:
+		ws.drop(ErrPongTimeout)
+		return false
+	}
+	return true
+}
+
+// checkIdle closes a connection on which no message comes. One that is arriving
+// counts as long as it gets on.
+func (ws *WebSocket) checkIdle(now time.Duration) bool {
+	limit := ws.endpoint.limits.IdleTimeout
+	switch {
+	case now-ws.messaged < limit:
+	case ws.conn.Unread():
+	case ws.arrives(now, limit):
+		ws.messaged = now
+	default:
+		ws.fail(StatusGoingAway, "idle for too long", ErrIdleTimeout)
+		return false
+	}
+	return true
+}
+
+// checkProgress ends a connection whose peer takes nothing of what is queued, or
+// sends nothing of the message it has begun.
+func (ws *WebSocket) checkProgress(now time.Duration) bool {
+	l := &ws.endpoint.limits
+	switch {
 	case l.WriteTimeout > 0 && ws.conn.Stalled() >= l.WriteTimeout:
 		ws.drop(ErrWriteTimeout)
-		return
-	case ws.pinged != 0 && now-ws.pinged >= l.PongTimeout && !ws.conn.Unread():
-		ws.drop(ErrPongTimeout)
-		return
-	case l.IdleTimeout > 0 && now-ws.messaged >= l.IdleTimeout && !ws.conn.Unread():
-		ws.fail(StatusGoingAway, "idle for too long", ErrIdleTimeout)
-		return
-	case l.PingInterval > 0 && ws.pinged == 0 && now-ws.heard >= l.PingInterval:
-		ws.pinged = now
-		_ = ws.sendControl(codec.Ping, nil) // closed meanwhile: nobody to ask
+		return false
+	case l.ReadTimeout > 0 && ws.unfinished(now) >= l.ReadTimeout && !ws.conn.Unread():
+		ws.fail(StatusPolicyViolation, "message not finished in time", ErrReadTimeout)
+		return false
 	}
-	ws.armAlive(now)
+	return true
 }
 
-// armAlive sets the timer of an open connection.
-func (ws *WebSocket) armAlive(now time.Duration) {
-	l := &ws.endpoint.limits
-	next := time.Duration(-1)
-	sooner := func(on bool, d time.Duration) {
-		if on && (next < 0 || d < next) {
-			next = max(d, time.Millisecond)
-		}
+// takes says whether the peer has taken some of what this side sent within limit,
+// or since the last call: of the queue or, when that is empty, of what the kernel
+// holds.
+func (ws *WebSocket) takes(now, limit time.Duration) bool {
+	if ws.conn.Queued() > 0 {
+		ws.waits = true
+		return ws.conn.Stalled() < limit
 	}
-	sooner(l.PingInterval > 0 && ws.pinged == 0, ws.heard+l.PingInterval-now)
-	sooner(ws.pinged != 0, min(ws.pinged+l.PongTimeout-now, l.PingInterval)) // answered by then: ping on
-	sooner(l.IdleTimeout > 0, ws.messaged+l.IdleTimeout-now)
-	sooner(l.WriteTimeout > 0, l.WriteTimeout)
-	ws.conn.SetTimer(next)
+	if ws.waits { // the queue has gone since the last look
+		ws.waits = false
+		return true
+	}
+	acknowledged, waiting := ws.conn.Acknowledged()
+	if waiting < loop.MinProgress {
+		return false
+	}
+	ws.conn.Lock()
+	x := ws.extrasLocked()
+	ws.conn.Unlock()
+	return x.delivery.moved(acknowledged, now)
 }
 
-// drop ends a connection whose peer does not listen: there is nobody to tell.
-func (ws *WebSocket) drop(err error) {
-	ws.report(err)
-	ws.conn.Close(loop.CloseReset)
+// assembles says whether a message has begun that is kept until it is whole.
+func (ws *WebSocket) assembles() bool {
+	return ws.reader.Pending() && (ws.callbacks.OnFragment == nil || ws.reader.Buffered() > 0)
+}
+
+// arrives says whether a message is arriving and made progress within limit.
+func (ws *WebSocket) arrives(now, limit time.Duration) bool {
+	return ws.assembles() && ws.unfinished(now) < limit
+}
+
+// unfinished returns for how long less than loop.MinProgress has come of the
+// message that is assembled; 0 if there is none. It counts from the first call: ask
+// again and again.
+func (ws *WebSocket) unfinished(now time.Duration) time.Duration {
+	if !ws.assembles() {
+		return 0
+	}
+	ws.conn.Lock()
+	x := ws.extrasLocked()
+	ws.conn.Unlock()
+	p, n := &x.arrival, ws.reader.Buffered()
+	if p.at <= ws.messaged { // of an earlier message
+		*p = progress{n: n, at: now}
+	}
+	p.moved(n, now)
+	return now - p.at
 }

@@ -52,17 +52,26 @@ type Limits struct {
 	// negative. It is noticed within two more WriteTimeouts.
 	WriteTimeout time.Duration
 
+	// ReadTimeout is how long the peer may send less than 1 KiB of a message that it
+	// has begun, so that what has come of it is not held for ever. Messages handed
+	// to OnFragment in pieces are not bound. Default: 30 s; off if negative. It is
+	// noticed within two more ReadTimeouts. The refusal is 1008.
+	ReadTimeout time.Duration
+
 	// PingInterval is the silence after which a ping is sent. Default: 30 s;
 	// off if negative.
 	PingInterval time.Duration
-	// PongTimeout is how long any sign of life may take after that ping.
-	// Default: PingInterval.
+	// PongTimeout is how long any sign of life may take after that ping has left
+	// this process. A peer that takes 1 KiB of what is sent to it in that time is
+	// alive. Default: PingInterval.
 	PongTimeout time.Duration
-	// IdleTimeout is how long no message may come, pongs not counting. Default:
-	// off.
+	// IdleTimeout is how long no message may come, pongs not counting. A message
+	// that is arriving counts while 1 KiB of it comes in that time. Default: off.
 	IdleTimeout time.Duration
-	// CloseTimeout bounds the closing handshake, and the wait for a refused
-	// peer to read why. Default: 5 s.
+	// CloseTimeout is how long a connection that is closing may make no progress:
+	// the peer does not answer the close frame, and takes less than 1 KiB of what is
+	// queued before it. It also bounds the wait for a refused peer to read why.
+	// Default: 5 s.
 	CloseTimeout time.Duration
 
 	// MaxConnections is the most connections of a server, including those in
@@ -79,6 +88,7 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.HighWater, 1<<20)
 	setDefault(&l.LowWater, l.HighWater/4)
 	setDefault(&l.WriteTimeout, 30*time.Second)
+	setDefault(&l.ReadTimeout, 30*time.Second)
 	setDefault(&l.PingInterval, 30*time.Second)
 	setDefault(&l.PongTimeout, l.PingInterval)
 	setDefault(&l.CloseTimeout, 5*time.Second)

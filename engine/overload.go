@@ -31,7 +31,7 @@ func (s *Server) relieve(l *loop.Loop) {
 			return
 		}
 		excess -= h.queued
-		if h.ws.state.Load() == stateOpen { // others are counted, if they were slow
+		if h.ws.isOpen() { // others are counted, if they were slow
 			s.endpoint.hub.closed.Add(1)
 		}
 		h.ws.drop(ErrOverload)

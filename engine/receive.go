@@ -7,7 +7,7 @@ import (
 
 // receive reads what arrived, event by event.
 func (ws *WebSocket) receive(b []byte) {
-	for !ws.failed {
+	for ws.phase().hears() {
 		if ws.paused.Load() != 0 {
 			ws.hold(b)
 			return
@@ -32,7 +32,7 @@ func (ws *WebSocket) deliver(ev *codec.Event) {
 		ws.deliverControl(ev)
 		return
 	}
-	if ws.state.Load() != stateOpen {
+	if !ws.isOpen() {
 		return // §1.4: data after a close frame is discarded
 	}
 	if ev.Compressed {
@@ -72,7 +72,7 @@ func (ws *WebSocket) deliverControl(ev *codec.Event) {
 		ws.peerClosed(ev.Payload)
 		return
 	}
-	if ws.state.Load() != stateOpen {
+	if !ws.isOpen() {
 		return
 	}
 	if !ws.control.admit(ws.heard, ws.endpoint.limits.MaxControlRate) {

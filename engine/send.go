@@ -110,7 +110,7 @@ func (ws *WebSocket) writeMaskedLocked(op OpCode, fin, rsv1 bool, p []byte) erro
 // nextFrameLocked decides whether the frame may be sent now, and its opcode.
 func (ws *WebSocket) nextFrameLocked(op, as OpCode) (OpCode, error) {
 	switch {
-	case ws.state.Load() != stateOpen:
+	case !ws.isOpen():
 		return 0, ErrClosed
 	case ws.fragments == 0:
 		return op, nil
@@ -152,7 +152,7 @@ const maxControl = 125 // §5.5
 func (ws *WebSocket) sendControl(op OpCode, p []byte) error {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	if ws.state.Load() != stateOpen {
+	if !ws.isOpen() {
 		return ErrClosed
 	}
 	return ws.writeControlLocked(op, p)
@@ -189,7 +189,7 @@ func (ws *WebSocket) sendDuePong() {
 	defer ws.conn.Unlock()
 	x := ws.extras
 	switch {
-	case x == nil || !x.pongDue || ws.state.Load() != stateOpen:
+	case x == nil || !x.pongDue || !ws.isOpen():
 	case ws.conn.QueuedLocked() > ws.endpoint.policy.Low: // again
 		ws.conn.NotifyLowLocked()
 	default:

@@ -131,30 +131,6 @@ func (s *subscription) roomLocked(rules *Slow) int {
 	return room
 }
 
-// shed closes the connection of a slow subscriber. Its queue is full, so the
-// close frame may come too late: CloseTimeout decides.
-func (ws *WebSocket) shed() {
-	const reason = "too slow for what is published"
-	ws.conn.Lock()
-	first := ws.sendCloseLocked(StatusTryAgainLater, reason)
-	if first {
-		x := ws.extrasLocked()
-		x.code, x.reason = StatusTryAgainLater, reason
-		if x.err == nil {
-			x.err = ErrSlow
-		}
-	}
-	ws.conn.Unlock()
-	if first {
-		ws.conn.Notify()
-		_ = ws.Do(func() { // ended: OnClose has told
-			if fn := ws.callbacks.OnError; fn != nil {
-				fn(ws, ErrSlow)
-			}
-		})
-	}
-}
-
 // markSlow makes every subscription of m get its messages by policy until its
 // connection has sent everything. What it has not got yet is queued, or waits
 // where it can be replaced. Under the fan's lock.

@@ -83,7 +83,7 @@ func (s *Server) Each(fn func(ws *WebSocket)) {
 // eachOpen calls fn for every open WebSocket of l. On the loop.
 func eachOpen(l *loop.Loop, fn func(ws *WebSocket)) {
 	l.Each(func(c *loop.Conn) {
-		if h, ok := c.Handler().(*handler); ok && h.state.Load() == stateOpen {
+		if h, ok := c.Handler().(*handler); ok && (*WebSocket)(h).isOpen() {
 			fn((*WebSocket)(h))
 		}
 	})

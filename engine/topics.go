@@ -134,7 +134,7 @@ func (h *hub) unsubscribe(m *member, topic string) {
 func (ws *WebSocket) memberOf(h *hub) *member {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	if ws.state.Load() != stateOpen {
+	if !ws.isOpen() {
 		return nil
 	}
 	m := ws.member.Load()

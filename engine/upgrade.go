@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
@@ -150,12 +151,16 @@ func (u *upgrade) reject(ws *WebSocket, err error) {
 	u.asking, u.refused = false, true
 	_ = ws.conn.Write(handshake.AppendRejection(nil, err, u.method, httpDate()), nil) // gone: nobody to tell
 	ws.conn.Close(loop.CloseLinger)
-	ws.conn.SetTimer(ws.endpoint.limits.CloseTimeout)
+	ws.arm(deadlineHandshake, ws.endpoint.limits.CloseTimeout)
 }
 
 func (u *upgrade) timeout(ws *WebSocket) {
 	if u.refused { // and the peer does not go
 		ws.conn.Close(loop.CloseNow)
+		return
+	}
+	if !u.asking && ws.conn.Unread() { // a loop that was held up has not read it yet
+		ws.arm(deadlineHandshake, time.Millisecond)
 		return
 	}
 	if u.method == "" {
@@ -180,13 +185,12 @@ func (ws *WebSocket) open(subprotocol string, onUpgrade func()) {
 	if ws.callbacks.OnFragment != nil {
 		ws.reader.SetStreaming(true)
 	}
-	ws.conn.Lock()
-	ws.state.Store(stateOpen)
 	if subprotocol != "" {
+		ws.conn.Lock()
 		ws.extrasLocked().subprotocol = subprotocol
+		ws.conn.Unlock()
 	}
-	ws.conn.Unlock()
-	ws.armAlive(ws.heard)
+	ws.become(phaseOpen)
 	onUpgrade()
 }
 

@@ -21,11 +21,12 @@ type WebSocket struct {
 	conn loop.Conn
 
 	// Written under the lock of conn, read by anyone.
-	state  atomic.Uint32
+	state  atomic.Uint32 // a state
 	paused atomic.Uint32 // pausedBy bits
 
-	fragments OpCode // of the message begun by SendFragment; 0: none; guarded by the lock of conn
-	failed    bool   // nothing received counts any more; owned by the loop
+	fragments OpCode   // of the message begun by SendFragment; 0: none; guarded by the lock of conn
+	timer     deadline // what the timer of conn was set for; owned by the loop
+	waits     bool     // the last ping has not left this process yet; owned by the loop
 	agreed    agreement
 
 	// Set once, under the lock of conn.
@@ -41,9 +42,8 @@ type WebSocket struct {
 	heard     time.Duration // when bytes last came
 	messaged  time.Duration // when a message last came
 
-	deaf    atomic.Bool   // this side closed: nothing more goes to the worker pool's callbacks
 	control controlMeter  // owned by the loop
-	pinged  time.Duration // when the ping that waits for an answer left; 0: none does; owned by the loop
+	pinged  time.Duration // since when the peer owes a sign of life for a ping; 0: it does not; owned by the loop
 	extras  *extras       // what most connections never need; guarded by the lock of conn
 }
 
@@ -91,20 +91,14 @@ type extras struct {
 	pong        []byte // the answer to the last ping, when the queue has room
 	pongDue     bool
 
+	arrival  progress // of the message that is arriving; owned by the loop
+	delivery progress // of what the kernel holds for the peer; owned by the loop
+
+	asked closeFrame // what Close asked for
 	// Why the connection ended.
-	code   StatusCode // that the peer sent, or that it was failed with; 0: none
-	reason string
+	status closeFrame // what the peer sent, or what it was failed with; code 0: neither
 	err    error
 }
-
-// The states of a connection.
-const (
-	stateOpening       uint32 = iota
-	stateOpen                 // messages both ways
-	stateCloseSent            // a close frame was sent, and nothing after it
-	stateCloseReceived        // close frames went both ways; the transport is to end
-	stateClosed
-)
 
 func newWebSocket(e *endpoint, o opening) *WebSocket {
 	ws := &WebSocket{endpoint: e, callbacks: &e.callbacks, opening: o}
@@ -127,6 +121,7 @@ func (ws *WebSocket) Do(fn func()) error {
 	return ws.conn.Do(func() {
 		defer ws.guard()
 		fn()
+		ws.carryOut()
 	})
 }
 
@@ -150,7 +145,7 @@ const (
 func (ws *WebSocket) pause(by uint32) {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	if ws.state.Load() == stateOpen {
+	if ws.isOpen() {
 		ws.paused.Or(by) // receive sees it; only the loop pauses and resumes conn
 	}
 }
@@ -255,10 +250,10 @@ func (ws *WebSocket) Done() <-chan struct{} {
 func (ws *WebSocket) CloseStatus() (StatusCode, string) {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	if ws.state.Load() != stateClosed || ws.extras == nil {
+	if ws.phase() != phaseClosed || ws.extras == nil {
 		return 0, ""
 	}
-	return ws.extras.code, ws.extras.reason
+	return ws.extras.status.code, ws.extras.status.reason
 }
 
 // Err returns why the connection ended or is about to: nil while it is well or
@@ -268,8 +263,11 @@ func (ws *WebSocket) CloseStatus() (StatusCode, string) {
 func (ws *WebSocket) Err() error {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	if ws.extras == nil {
-		return nil
+	switch {
+	case ws.extras != nil && ws.extras.err != nil:
+		return ws.extras.err
+	case ws.loadState().asked(askShed):
+		return ErrSlow // OnError follows
 	}
-	return ws.extras.err
+	return nil
 }

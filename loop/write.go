@@ -176,9 +176,9 @@ func (c *Conn) Queued() int {
 	return c.QueuedLocked()
 }
 
-// minProgress is how much a peer has to take between two looks of Stalled: one
-// that reads a byte now and then does not get on.
-const minProgress = 1 << 10
+// MinProgress is how many bytes a peer has to take between two looks of Stalled:
+// one that reads a byte now and then makes no progress.
+const MinProgress = 1 << 10
 
 // Stalled returns for how long the peer has taken less than 1 KiB of what was
 // written to it; 0 if nothing is queued. It counts from the first call, and
@@ -189,6 +189,19 @@ func (c *Conn) Stalled() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.StalledLocked()
+}
+
+// Acknowledged returns how many bytes the peer's kernel has acknowledged since the
+// connection stands, and how many that this kernel holds it has not. Both are 0
+// where the system does not tell: with sockets other than TCP, and on other
+// systems than Linux. Any goroutine.
+func (c *Conn) Acknowledged() (acknowledged, waiting int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fd < 0 {
+		return 0, 0
+	}
+	return acknowledgedBytes(int(c.fd))
 }
 
 // StalledLocked is Stalled for a caller that holds Lock.
@@ -202,7 +215,7 @@ func (c *Conn) StalledLocked() time.Duration {
 	switch {
 	case !o.looked:
 		o.taken, o.progress, o.looked = taken, now, true
-	case taken-o.taken >= minProgress:
+	case taken-o.taken >= MinProgress:
 		o.taken, o.progress = taken, now
 	}
 	return now - o.progress

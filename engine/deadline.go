@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// deadline is what the one timer of a connection was set for.
+type deadline uint8
+
+const (
+	deadlineNone      deadline = iota
+	deadlineHandshake          // the opening handshake is to be over
+	deadlinePing               // the peer has been silent for PingInterval
+	deadlinePong               // the sign of life that a ping asks for is due
+	deadlineIdle               // no message came for IdleTimeout
+	deadlineProgress           // it is time to see whether queue and message under way get on
+	deadlineClose              // the closing handshake is to be over
+)
+
+// arm sets the timer of ws, in place of what it was set for before. Loop only.
+func (ws *WebSocket) arm(what deadline, d time.Duration) {
+	ws.timer = what
+	ws.conn.SetTimer(d)
+}
+
+// expired acts on the deadline that the timer was set for. Loop only, inside an
+// event of the connection.
+func (ws *WebSocket) expired() {
+	now := ws.conn.Loop().Now()
+	switch what := ws.timer; what {
+	case deadlineNone:
+		return
+	case deadlineHandshake:
+		ws.timer = deadlineNone
+		ws.opening.timeout(ws)
+		return
+	case deadlineClose:
+		ws.closeExpired(now)
+		return
+	case deadlinePing, deadlinePong, deadlineIdle, deadlineProgress:
+		ws.rest(now)
+		if !ws.alive(what, now) {
+			return
+		}
+	}
+	ws.armAlive(now)
+}
+
+// rest starts the clocks anew while reading is paused: the silence of a peer that
+// is not listened to says nothing.
+func (ws *WebSocket) rest(now time.Duration) {
+	if ws.paused.Load() == 0 {
+		return
+	}
+	ws.heard, ws.messaged = now, now
+	if x := ws.extras; x != nil {
+		x.arrival.at = now
+	}
+}
+
+// alive acts on a deadline of an open connection. It says whether the connection
+// stays open.
+func (ws *WebSocket) alive(what deadline, now time.Duration) bool {
+	if ws.heard > ws.pinged {
+		ws.pinged = 0 // any byte is a sign of life
+	}
+	switch what {
+	case deadlinePing:
+		if ws.pinged == 0 && now-ws.heard >= ws.endpoint.limits.PingInterval {
+			ws.askForLife(now)
+		}
+		return true
+	case deadlinePong:
+		return ws.checkPong(now)
+	case deadlineIdle:
+		return ws.checkIdle(now)
+	case deadlineProgress:
+		return ws.checkProgress(now)
+	case deadlineNone, deadlineHandshake, deadlineClose: // not of an open connection
+	}
+	return true
+}
+
+// armAlive sets the timer of an open connection to the first of its deadlines.
+func (ws *WebSocket) armAlive(now time.Duration) {
+	l := &ws.endpoint.limits
+	first, in := deadlineNone, time.Duration(-1)
+	sooner := func(on bool, what deadline, d time.Duration) {
+		if on && (in < 0 || d < in) {
+			first, in = what, max(d, time.Millisecond)
+		}
+	}
+	sooner(l.PingInterval > 0 && ws.pinged == 0, deadlinePing, ws.heard+l.PingInterval-now)
+	sooner(ws.pinged != 0, deadlinePong, ws.pinged+l.PongTimeout-now)
+	sooner(ws.pinged != 0 && l.PingInterval > 0, deadlinePing, l.PingInterval) // answered by then: ping on
+	sooner(l.IdleTimeout > 0, deadlineIdle, ws.messaged+l.IdleTimeout-now)
+	sooner(l.WriteTimeout > 0, deadlineProgress, l.WriteTimeout)
+	sooner(l.ReadTimeout > 0, deadlineProgress, l.ReadTimeout)
+	ws.arm(first, in)
+}
+
+// armClose sets the timer of a connection that is closing. What the peer still
+// sends and takes counts from now on.
+func (ws *WebSocket) armClose() {
+	ws.messaged = ws.conn.Loop().Now()
+	_ = ws.conn.Stalled() // starts its clock
+	ws.waits = ws.conn.Queued() > 0
+	ws.arm(deadlineClose, ws.endpoint.limits.CloseTimeout)
+}
+
+// closeExpired ends a connection whose peer does not finish the closing handshake,
+// unless it still takes what is queued, or sends the rest of a message, before
+// which it cannot answer.
+func (ws *WebSocket) closeExpired(now time.Duration) {
+	limit := ws.endpoint.limits.CloseTimeout
+	if ws.takes(now, limit) || ws.phase() == phaseClosing && ws.arrives(now, limit) {
+		ws.arm(deadlineClose, limit)
+		return
+	}
+	switch ws.phase() {
+	case phaseClosing, phaseLeaving:
+		ws.drop(ErrCloseTimeout)
+	case phaseFailing, phaseAnswering:
+		if ws.conn.Queued() > 0 {
+			ws.drop(ErrCloseTimeout)
+			return
+		}
+		ws.conn.Close(loop.CloseNow) // only the peer's end of the transport is missing
+	case phaseOpening, phaseOpen, phaseClosed: // they have other deadlines
+	}
+}
+
+// drop ends a connection whose peer does not listen: nothing can be said to it.
+// Loop only.
+func (ws *WebSocket) drop(err error) {
+	ws.report(err)
+	ws.conn.Close(loop.CloseReset)
+}

@@ -14,9 +14,9 @@ type Counters struct {
 // iteration. Any goroutine.
 func (l *Loop) Counters() Counters {
 	return Counters{
-		BytesIn:     atomic.LoadUint64(&l.public.BytesIn),
-		BytesOut:    atomic.LoadUint64(&l.public.BytesOut) + l.sentElsewhere.Load(),
-		MessagesIn:  atomic.LoadUint64(&l.public.MessagesIn),
+		BytesIn:     l.public.bytesIn.Load(),
+		BytesOut:    l.public.bytesOut.Load() + l.sentElsewhere.Load(),
+		MessagesIn:  l.public.messagesIn.Load(),
 		MessagesOut: l.messagesOut.Load(),
 	}
 }
@@ -44,17 +44,22 @@ func (l *Loop) QueueBudget() int {
 	return max(1, cfg.QueueBudget/cfg.Loops)
 }
 
-// publish lets others see the counters of the loop.
+// published are the counters that the loop alone changes, as others read them.
+type published struct {
+	bytesIn, bytesOut, messagesIn atomic.Uint64 // written by the loop
+}
+
+// publish lets others see the counters of the loop. It writes only what changed:
+// a write takes the cache line from those that read.
 func (l *Loop) publish() {
-	if l.counters.BytesIn != l.public.BytesIn {
-		atomic.StoreUint64(&l.public.BytesIn, l.counters.BytesIn)
+	set := func(to *atomic.Uint64, n uint64) {
+		if to.Load() != n {
+			to.Store(n)
+		}
 	}
-	if l.counters.MessagesIn != l.public.MessagesIn {
-		atomic.StoreUint64(&l.public.MessagesIn, l.counters.MessagesIn)
-	}
-	if l.counters.BytesOut != l.public.BytesOut {
-		atomic.StoreUint64(&l.public.BytesOut, l.counters.BytesOut)
-	}
+	set(&l.public.bytesIn, l.counters.BytesIn)
+	set(&l.public.messagesIn, l.counters.MessagesIn)
+	set(&l.public.bytesOut, l.counters.BytesOut)
 }
 
 // tallyLocked keeps the loop's count of queued bytes. It follows whatever

@@ -24,7 +24,7 @@ type Loop struct {
 	queued    atomic.Int64 // bytes in outboxes that wait for their sockets
 	encrypted atomic.Int64 // connections
 	over      atomic.Bool  // queued is over the budget, and the loop is told: queues grow no more
-	public    Counters     // counters, as of the last turn; each is atomic
+	public    published    // counters, as of the last turn
 	// What other goroutines count.
 	messagesOut   atomic.Uint64
 	sentElsewhere atomic.Uint64

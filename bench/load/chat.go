@@ -39,7 +39,7 @@ func appendChat(dst []byte, n, size int) []byte {
 	user := random(len(chatUsers))
 	dst = append(dst, `"type":"message","room":"`+chatRooms[random(len(chatRooms))]+
 		`","from":{"id":`+strconv.Itoa(1000+977*user)+`,"name":"`+chatUsers[user]+
-		`"},"sent":`+strconv.Itoa(1767225600000+random(1<<20)*1009)+`,"text":"`...)
+		`"},"sent":`+strconv.FormatInt(1767225600000+int64(random(1<<20))*1009, 10)+`,"text":"`...)
 	const last = `"}`
 	for room := end - len(last) - len(dst); room > 0; room = end - len(last) - len(dst) {
 		word := chatWords[random(len(chatWords))] + " "

@@ -151,7 +151,7 @@ func TestDelayIsMeasured(t *testing.T) {
 func TestOpenLoopMeasuresFromTheIntendedTime(t *testing.T) {
 	const stall, rate, before = 200 * time.Millisecond, 1000, 20
 	// Those due in the first half of the stall wait for its second half or longer.
-	const waited = rate * int(stall/2) / int(time.Second)
+	const waited = int(rate * (stall / 2) / time.Second)
 	m := measure(t, func() (load.Measured, error) {
 		g := open(t, load.Config{Conns: 1, Rate: rate, Tolerant: true, Target: serveFaults(t, func(_, n int, p []byte) [][]byte {
 			if n == before {

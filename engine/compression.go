@@ -26,6 +26,9 @@ type Compression struct {
 	//
 	// What is published refers to nothing, so that it is compressed once. The
 	// next message sent to this connection alone begins anew.
+	//
+	// Dial asks the server to forgo takeover where ServerContextTakeover is false,
+	// and takes a server that does not agree all the same.
 	ServerContextTakeover bool
 	ClientContextTakeover bool
 
@@ -177,7 +180,10 @@ func (c *compressor) answer(ws *WebSocket, req *handshake.Request) string {
 	return handshake.FormatDeflate(params)
 }
 
-// offer returns the value of Sec-WebSocket-Extensions for a request.
+// offer returns the value of Sec-WebSocket-Extensions for a request. A server that
+// forbids itself takeover says so in its answer (RFC 7692 section 7.1.1.1). Where it
+// cannot, as Tornado 6.2, which drops parameters without a value, the second offer
+// stands: the client keeps a window for what it receives.
 func (c *compressor) offer() string {
 	if c == nil {
 		return ""
@@ -193,7 +199,12 @@ func (c *compressor) offer() string {
 	if bits := c.options.ClientMaxWindowBits; bits < codec.MaxWindowBits {
 		params.ClientMaxWindowBits = wsflate.WindowBits(bits)
 	}
-	return handshake.FormatDeflate(params)
+	offers := handshake.FormatDeflate(params)
+	if params.ServerNoContextTakeover {
+		params.ServerNoContextTakeover = false
+		offers += ", " + handshake.FormatDeflate(params)
+	}
+	return offers
 }
 
 // cost returns the bytes that takeover by params may come to hold.

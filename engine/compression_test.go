@@ -106,7 +106,6 @@ func TestDialRefusesDeflateItDidNotOffer(t *testing.T) {
 		compression *engine.Compression
 	}{
 		{"permessage-deflate", nil},
-		{"permessage-deflate", zero}, // server_no_context_takeover is missing
 		{"permessage-deflate; server_no_context_takeover; server_max_window_bits=7", zero},
 		{"permessage-deflate; server_no_context_takeover; server_max_window_bits=16", zero},
 		{"permessage-deflate; server_no_context_takeover; client_max_window_bits", zero},
@@ -128,6 +127,48 @@ func TestDialRefusesDeflateItDidNotOffer(t *testing.T) {
 				t.Errorf("Dial = %v, want the extension refused", err)
 			}
 		})
+	}
+}
+
+// S-d: Tornado drops parameters without a value, and keeps its window.
+func TestDialTakesAServerThatKeepsItsWindow(t *testing.T) {
+	const rounds = 5
+	text := func(i int) string { return strings.Repeat(fmt.Sprint(i, " much the same "), 100) }
+	for _, compression := range []engine.Compression{{}, {ClientContextTakeover: true}, {ServerMaxWindowBits: 9}} {
+		answer := "permessage-deflate"
+		bits := codec.MaxWindowBits
+		if compression.ServerMaxWindowBits > 0 {
+			bits = compression.ServerMaxWindowBits
+			answer += fmt.Sprint("; server_max_window_bits=", bits)
+		}
+		offered := make(chan string, 1)
+		s := fake(t, func(nc net.Conn, req *http.Request) {
+			offered <- req.Header.Get("Sec-WebSocket-Extensions")
+			_, _ = io.WriteString(nc, switching(req, "Sec-WebSocket-Extensions: "+answer))
+			deflater, sent := codec.NewDeflater(bits), codec.NewWindow(bits)
+			for i := range rounds {
+				packed := deflater.AppendMessage(nil, []byte(text(i)), sent)
+				_, _ = nc.Write(codec.AppendCompressedFrame(nil, codec.Text, true, packed))
+			}
+			_, _ = io.Copy(io.Discard, nc)
+		})
+		got := make(chan string, rounds)
+		ws, err := dialFake(s, &engine.DialOptions{Compression: &compression, Callbacks: engine.Callbacks{
+			OnText: func(_ *engine.WebSocket, text []byte) { got <- string(text) },
+		}})
+		if err != nil {
+			t.Fatalf("offered %q, answered %q: %v", <-offered, answer, err)
+		}
+		for i := range rounds {
+			if received := within(t, "a message", got); received != text(i) {
+				t.Fatalf("message %d is %.60q", i, received)
+			}
+		}
+		if ws.Extensions() != answer {
+			t.Errorf("Extensions() = %q, want %q", ws.Extensions(), answer)
+		}
+		ws.CloseNow()
+		within(t, "the end", ws.Done())
 	}
 }
 

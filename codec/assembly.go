@@ -136,8 +136,7 @@ func (a *assembly) readData(p []byte, cfg *ReaderConfig) (Event, bool, *Protocol
 	case a.streaming:
 		ok = last || len(p) > 0
 	case len(p) > 0:
-		maxMessage, _ := cfg.withDefaults()
-		a.data = appendTo(a.data, p, maxMessage)
+		a.data = appendTo(a.data, p, cfg.maxMessage())
 	}
 	if !ok {
 		return Event{}, false, nil

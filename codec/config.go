@@ -14,7 +14,8 @@ const (
 
 const (
 	defaultMaxMessage   = 1 << 20
-	defaultMaxFragments = 16384 // a message of the default size in frames of 64 bytes
+	defaultMaxFragments = 16384
+	bytesPerFragment    = 64 // of a message that allow one frame more
 )
 
 // ReaderConfig holds what readers check frames against. The zero value is a
@@ -26,28 +27,34 @@ type ReaderConfig struct {
 	// MaxMessage is the largest message in bytes, as it is on the wire: before
 	// inflating. 0 means 1 MiB, a negative value means no limit.
 	MaxMessage int64
-	// MaxFragments is the largest number of frames in one message. 0 means
-	// 16384, a negative value means no limit.
+	// MaxFragments is the largest number of frames in one message. 0 means 16384
+	// and one more for each 64 bytes that came: a message of any size may come in
+	// frames of 64 bytes, and none in empty frames without end. A negative value
+	// means no limit.
 	MaxFragments int
 	// Rsv1 says that permessage-deflate was agreed on: RSV1 may be set on the
 	// first frame of a data message (RFC 7692 section 6).
 	Rsv1 bool
 }
 
-// withDefaults returns the limits in force.
-func (c *ReaderConfig) withDefaults() (maxMessage int64, maxFragments int) {
-	maxMessage, maxFragments = c.MaxMessage, c.MaxFragments
+// maxMessage returns MaxMessage with its default.
+func (c *ReaderConfig) maxMessage() int64 {
 	switch {
-	case maxMessage == 0:
-		maxMessage = defaultMaxMessage
-	case maxMessage < 0:
-		maxMessage = math.MaxInt64
+	case c.MaxMessage == 0:
+		return defaultMaxMessage
+	case c.MaxMessage < 0:
+		return math.MaxInt64
 	}
+	return c.MaxMessage
+}
+
+// maxFragments returns the most frames of a message of which length bytes came.
+func (c *ReaderConfig) maxFragments(length int64) int64 {
 	switch {
-	case maxFragments == 0:
-		maxFragments = defaultMaxFragments
-	case maxFragments < 0:
-		maxFragments = math.MaxInt
+	case c.MaxFragments == 0:
+		return defaultMaxFragments + length/bytesPerFragment
+	case c.MaxFragments < 0:
+		return math.MaxInt64
 	}
-	return maxMessage, maxFragments
+	return int64(c.MaxFragments)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -69,6 +70,48 @@ func TestEmptyContinuationsEndAtTheFragmentLimit(t *testing.T) {
 	}
 	if got > 4096 {
 		t.Errorf("empty fragments cost %d bytes", got)
+	}
+}
+
+// S-a, F08: what came of a message decides in how many frames it may come.
+func TestFragmentsMayBeAsManyAsTheMessageIsLong(t *testing.T) {
+	const limit = 4 << 20
+	for _, tt := range []struct {
+		name         string
+		cfg          ReaderConfig
+		size, frames int // of each frame; how many are sent
+		taken        int // frames until the limit
+	}{
+		{"4 MiB in frames of 64 bytes", ReaderConfig{MaxMessage: limit}, 64, limit / 64, limit / 64},
+		{"any size in frames of 64 bytes", ReaderConfig{MaxMessage: -1}, 64, 200_000, 200_000},
+		{"a million empty frames", ReaderConfig{MaxMessage: -1}, 0, 1_000_000, defaultMaxFragments},
+		{"frames of one byte", ReaderConfig{MaxMessage: limit}, 1, limit, defaultMaxFragments * 64 / 63},
+		{"the default size in frames of 64 bytes", ReaderConfig{}, 64, 16384, 16384},
+		{"a limit that was set", ReaderConfig{MaxFragments: 16384, MaxMessage: limit}, 64, limit / 64, 16384},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var r Reader
+			r.Init(&tt.cfg)
+			defer r.Reset()
+			for i := range tt.frames {
+				first, fin := byte(Continuation), i == tt.frames-1
+				if i == 0 {
+					first = byte(Binary)
+				}
+				if fin {
+					first |= finBit
+				}
+				ev, ok, _, err := r.Next(masked(first, strings.Repeat("x", tt.size)))
+				switch {
+				case i < tt.taken && err != nil, i == tt.taken && !errors.Is(err, ErrTooManyFragments):
+					t.Fatalf("frame %d: %v, want the limit behind %d", i, err, tt.taken)
+				case err != nil:
+					return
+				case ok != fin || ok && len(ev.Payload) != tt.size*tt.frames:
+					t.Fatalf("frame %d: %v, %d bytes", i, ok, len(ev.Payload))
+				}
+			}
+		})
 	}
 }
 

@@ -166,7 +166,6 @@ func (r *Reader) fail(fault *ProtocolError) (Event, bool, int, error) {
 // check tells which rule the frame behind h breaks, if any. m is the message it
 // falls into.
 func (c *ReaderConfig) check(h *Header, m *message) *ProtocolError {
-	maxMessage, maxFragments := c.withDefaults()
 	switch {
 	case h.Rsv2 || h.Rsv3:
 		return errReservedBits // §5.2
@@ -190,9 +189,9 @@ func (c *ReaderConfig) check(h *Header, m *message) *ProtocolError {
 		return errInterleavedMessage // §5.4
 	case m.streaming:
 		return nil
-	case h.Length > maxMessage-m.length:
+	case h.Length > c.maxMessage()-m.length:
 		return ErrMessageTooBig // §10.4
-	case m.fragments >= maxFragments:
+	case int64(m.fragments) >= c.maxFragments(m.length):
 		return ErrTooManyFragments // §10.4
 	}
 	return nil

@@ -25,7 +25,9 @@ type Limits struct {
 	// compressed.
 	MaxMessage int64
 	// MaxFragments is the largest number of frames of one message. Default:
-	// 16384; off if negative. The refusal is 1008.
+	// 16384, and one more for each 64 bytes that came, so that a message of
+	// MaxMessage may come in frames of 64 bytes; off if negative. The refusal is
+	// 1008.
 	MaxFragments int
 	// MaxControlRate is the most ping and pong frames received in one second.
 	// Default: 1000; off if negative. The refusal is 1008.

@@ -26,7 +26,7 @@ func (c *rawClient) wantNumbered(i uint32, size int) {
 
 // R01
 func TestSendIsRefusedAtMaxQueuedAndDrainsOnceThePeerReads(t *testing.T) {
-	for name, highWater := range map[string]int{"over HighWater": 128 << 10, "below HighWater": 1 << 20} {
+	for name, highWater := range map[string]int{"over HighWater": 128 << 10, "never over HighWater": 256 << 10} {
 		t.Run(name, func(t *testing.T) { refuseAndDrain(t, highWater) })
 	}
 }

@@ -46,13 +46,13 @@ type Compression struct {
 
 	// Memory is the most bytes that a server sets aside for context takeover of
 	// all connections together. Connections beyond it are compressed without.
-	// Default: 64 MiB; off if negative. Dial does not look at it.
+	// Default: 64 MiB; NoLimit turns it off. Dial ignores it.
 	Memory int
 
 	// MaxRatio is how many times its compressed size a received message of more
 	// than 1 MiB may have, looked at while it inflates, as Limits.MaxMessage is.
-	// Default: 200, which no text comes near but one of blanks; off if negative.
-	// The refusal is 1009.
+	// Default: 200, which no text comes near but one of blanks; NoLimit turns it
+	// off. The refusal is 1009.
 	MaxRatio int
 }
 

@@ -20,11 +20,12 @@ type StatusError = handshake.StatusError
 // the last redirect; opt may be nil. If a name has several addresses, they are
 // tried as net.Dialer does (RFC 6555).
 //
-// The error is a *StatusError if the server answered with something else than
-// 101, a *handshake.ResponseError if its answer breaks the protocol, a
-// *ProxyError if a proxy gives no way to it, a *tls.CertificateVerificationError
-// if its certificate is not trusted, or what TLS, the network or ctx said; no
-// user or password is in its text. Any goroutine but a loop's own.
+// The error is an *OptionError if opt has a value that cannot be meant, a
+// *StatusError if the server answered with something else than 101, a
+// *handshake.ResponseError if its answer breaks the protocol, a *ProxyError if a
+// proxy gives no way to it, a *tls.CertificateVerificationError if its
+// certificate is not trusted, or what TLS, the network or ctx said; no user or
+// password is in its text. Any goroutine but a loop's own.
 //
 // What is special in user and password must be percent-encoded: the first slash,
 // question mark or number sign ends them (RFC 3986 section 3.2). An error whose URL
@@ -32,6 +33,9 @@ type StatusError = handshake.StatusError
 func Dial(ctx context.Context, rawURL string, opt *DialOptions) (*WebSocket, error) {
 	if opt == nil {
 		opt = new(DialOptions)
+	}
+	if err := opt.checkOptions(); err != nil {
+		return nil, err
 	}
 	t, err := parseTarget(rawURL)
 	if err != nil {

@@ -138,3 +138,19 @@ func TestPongsAreCoalescedForClientThatDoesNotRead(t *testing.T) {
 		t.Errorf("%d pongs for %d pings: none were coalesced", pongs, flood)
 	}
 }
+
+// S-a: who allows a message of 4 MiB allows it in frames of 64 bytes, as
+// Autobahn's cases 9.3 and 9.4 send it.
+func TestMessageMayComeInFramesOf64Bytes(t *testing.T) {
+	const size = 4 << 20
+	c := openRaw(t, listen(t, &engine.Server{Callbacks: echo, Limits: engine.Limits{MaxMessage: size}}))
+	var frames []byte
+	for op, at := engine.Binary, 0; at < size; op, at = codec.Continuation, at+64 {
+		frames = codec.AppendMaskedFrame(frames, op, at+64 == size, pattern(64))
+	}
+	c.send(string(frames))
+	h, got, err := c.readFrame()
+	if err != nil || h.OpCode != engine.Binary || len(got) != size {
+		t.Fatalf("%+v, %d bytes, %v; want the message of %d", h, len(got), err, size)
+	}
+}

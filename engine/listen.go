@@ -51,7 +51,7 @@ func (s *Server) ListenAndServe() error {
 	if _, err := s.Listen(addr); err != nil {
 		return err
 	}
-	<-s.done
+	<-s.Done()
 	return ErrServerClosed
 }
 
@@ -68,9 +68,16 @@ func (s *Server) Listen(addr string) (net.Addr, error) {
 // dead is replaced; if the server lives, the error is syscall.EADDRINUSE.
 // Shutdown and Close remove the file that ListenWith made.
 func (s *Server) ListenWith(addr string, opt ListenOptions) (net.Addr, error) {
+	path, unix := strings.CutPrefix(addr, "unix:")
+	if err := opt.check(unix && !strings.HasPrefix(path, "@")); err != nil {
+		return nil, err
+	}
+	if err := s.started(); err != nil { // before it makes a file
+		return nil, err
+	}
 	var ln *listener
 	var err error
-	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+	if unix {
 		ln, err = s.listenUnix(path, opt)
 	} else {
 		ln, err = s.listen(&listener{}, opt, func(cfg loop.ListenConfig) (*loop.Listener, error) {
@@ -109,14 +116,17 @@ func (s *Server) Serve(nl net.Listener) error {
 // never one of package tls: opt.TLS does what that would. The file of a unix
 // socket stays. It returns ErrServerClosed after Shutdown or Close.
 func (s *Server) ServeWith(nl net.Listener, opt ListenOptions) error {
-	_, err := s.listen(&listener{}, opt, func(cfg loop.ListenConfig) (*loop.Listener, error) {
-		return s.group.Serve(nl, cfg)
-	})
+	err := opt.check(false)
+	if err == nil {
+		_, err = s.listen(&listener{}, opt, func(cfg loop.ListenConfig) (*loop.Listener, error) {
+			return s.group.Serve(nl, cfg)
+		})
+	}
 	if err != nil {
 		_ = nl.Close() // of no use to anyone
 		return err
 	}
-	<-s.done
+	<-s.Done()
 	return ErrServerClosed
 }
 

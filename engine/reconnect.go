@@ -63,8 +63,7 @@ type Reconnect struct {
 	// that WebSocket.Err tells, or one of Dial. It runs where OnRetry does.
 	Final func(err error) bool
 
-	// BaseDelay and MaxDelay bound the ceiling of the wait. Default of what is not
-	// positive: 100 ms, 30 s.
+	// BaseDelay and MaxDelay bound the ceiling of the wait. Defaults: 100 ms, 30 s.
 	BaseDelay, MaxDelay time.Duration
 	// StableAfter is how long a connection must have stood to count as one that
 	// works. Default: MaxDelay.
@@ -80,7 +79,6 @@ type Reconnect struct {
 }
 
 func (p Reconnect) withDefaults() Reconnect {
-	p.BaseDelay, p.MaxDelay = max(p.BaseDelay, 0), max(p.MaxDelay, 0)
 	setDefault(&p.BaseDelay, 100*time.Millisecond)
 	setDefault(&p.MaxDelay, max(30*time.Second, p.BaseDelay))
 	p.BaseDelay = min(p.BaseDelay, p.MaxDelay)
@@ -115,8 +113,11 @@ type Reconnecting struct {
 // ends, until ctx is done, Close is called, or policy gives up. It does not wait
 // for the first connection: policy.OnConnect tells of it. opt may be nil; its
 // callbacks are those of every connection. The error is that of a URL that
-// leads nowhere.
+// leads nowhere, or of options that cannot be meant.
 func DialReconnecting(ctx context.Context, rawURL string, opt *DialOptions, policy Reconnect) (*Reconnecting, error) {
+	if err := policy.checkOptions(opt); err != nil {
+		return nil, err
+	}
 	if _, err := parseTarget(rawURL); err != nil {
 		return nil, err
 	}

@@ -104,20 +104,6 @@ func TestWaitsGrowUpToTheirBound(t *testing.T) {
 	}
 }
 
-func TestWaitsStayWithinBoundsThatMakeNoSense(t *testing.T) {
-	for _, policy := range []engine.Reconnect{
-		{BaseDelay: -1, MaxDelay: 150 * time.Millisecond},
-		{BaseDelay: 100 * time.Millisecond, MaxDelay: -1},
-		{BaseDelay: time.Hour, MaxDelay: 100 * time.Millisecond},
-	} {
-		clock, seen := newSlowestClock(), new(retries)
-		policy.MaxAttempts, policy.OnRetry = 2, seen.note
-		r := reconnecting(t, "ws://a.test/", nobody(io.EOF), clock.of(policy))
-		within(t, "the end", r.Done())
-		seen.want(t, 100*time.Millisecond)
-	}
-}
-
 func TestWaitIsRandomFromZeroToItsCeiling(t *testing.T) {
 	clock, seen := newSlowestClock(), new(retries)
 	var bounds []int64

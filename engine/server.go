@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
@@ -85,18 +84,24 @@ type Server struct {
 	// Logger receives what no caller can be told. Default: slog.Default().
 	Logger *slog.Logger
 
-	// Loops is the number of event loops. Default: one per CPU.
+	// Loops is the number of event loops. Default: GOMAXPROCS, as it was before
+	// loops raised it.
 	Loops int
+
+	// KeepGOMAXPROCS leaves GOMAXPROCS alone. By default it is at least one more
+	// than all loops of the process, unless the program or the environment sets
+	// it: see loop.Config.
+	KeepGOMAXPROCS bool
 
 	start    sync.Once
 	startErr error
+	up       atomic.Bool // the loops were started
 
-	// Immutable after start.
+	// Immutable once up.
 	endpoint *endpoint
 	group    *loop.Group
 	workers  *workers
 	web      *webSide
-	done     <-chan struct{} // closed when the loops have ended
 
 	conns   atomic.Int64 // handshakes included
 	refused atomic.Int64 // those of them that are over the limit and are told so
@@ -107,46 +112,7 @@ type Server struct {
 	listeners []*listener
 	closing   bool
 	drained   chan struct{} // closed when conns falls to 0 while closing
-}
-
-// started starts the loops at the first call.
-func (s *Server) started() error {
-	s.start.Do(func() {
-		s.drained = make(chan struct{})
-		s.endpoint = newEndpoint(codec.Server, s.Limits, s.Callbacks, s.Logger)
-		s.endpoint.compressor = newCompressor(s.Compression, s.endpoint)
-		s.endpoint.gone = s.forget
-		s.endpoint.dispatcher = newDispatcher(s.Dispatch)
-		s.workers = newWorkers()
-		s.web = newWebSide(s)
-		s.group, s.startErr = loop.Start(loop.Config{
-			Loops:        s.Loops,
-			QueueBudget:  s.endpoint.limits.MaxQueuedTotal,
-			OnOverBudget: s.relieve,
-			Logger:       s.endpoint.log,
-		})
-		if s.startErr == nil {
-			s.done = s.ends()
-			s.endpoint.hub = newHub(s.group, s.Slow.withDefaults(s.endpoint), s.endpoint.compressor)
-		}
-	})
-	return s.startErr
-}
-
-// ends returns a channel that is closed when the loops have ended, and after them
-// the callbacks they gave to the worker pool.
-func (s *Server) ends() <-chan struct{} {
-	d := s.endpoint.dispatcher
-	if d == nil {
-		return s.group.Done()
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		<-s.group.Done()
-		d.wait()
-	}()
-	return done
+	done      chan struct{} // closed when the loops have ended; nil: nobody asked yet
 }
 
 // stop ends the loops and waits for done.
@@ -155,7 +121,7 @@ func (s *Server) stop(ctx context.Context) error {
 		return err
 	}
 	select {
-	case <-s.done:
+	case <-s.Done():
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("engine: stop: %w", context.Cause(ctx))
@@ -193,20 +159,13 @@ func (s *Server) checkDrainedLocked() {
 // included.
 func (s *Server) Conns() int { return int(s.conns.Load()) }
 
-// Done returns a channel that is closed when the server has ended: after
-// Shutdown or Close, when every connection is closed and OnClose has returned.
-func (s *Server) Done() <-chan struct{} {
-	_ = s.started() // a failed start is reported by what needs the loops
-	return s.done
-}
-
 // Shutdown ends the server in order: it stops listening, closes every
 // connection with 1001, waits until the peers have answered, and ends the
 // loops. When ctx is done it drops what is left and returns why; a callback
 // that still runs a second later is left behind, and Done waits for it.
 func (s *Server) Shutdown(ctx context.Context) error {
-	if err := s.stopListening(ctx); err != nil {
-		return err
+	if !s.stopListening(ctx) {
+		return nil
 	}
 	var webErr error
 	webDone := make(chan struct{})
@@ -267,16 +226,18 @@ var errCallbackBlocks = errors.New("a callback blocks its loop; move slow work o
 // callbacks that are under way.
 func (s *Server) Close() error {
 	ctx := context.Background()
-	if err := s.stopListening(ctx); err != nil {
-		return err
+	if !s.stopListening(ctx) {
+		return nil
 	}
 	return errors.Join(s.web.close(), s.stop(ctx))
 }
 
-// stopListening returns when no loop accepts any more, or ctx is done.
-func (s *Server) stopListening(ctx context.Context) error {
-	if err := s.started(); err != nil {
-		return err
+// stopListening returns when no loop accepts any more, or ctx is done; false if
+// there are no loops, and will not be.
+func (s *Server) stopListening(ctx context.Context) bool {
+	s.start.Do(func() { s.startErr = ErrServerClosed; s.ended() })
+	if s.startErr != nil {
+		return false
 	}
 	s.mu.Lock()
 	listeners := s.listeners
@@ -293,5 +254,5 @@ func (s *Server) stopListening(ctx context.Context) error {
 	case <-closed:
 	case <-ctx.Done():
 	}
-	return nil
+	return true
 }

@@ -32,7 +32,7 @@ const (
 type Slow struct {
 	Policy SlowPolicy
 	// Limit is the most bytes that wait for one subscriber. Default:
-	// Limits.MaxQueued of the server; off if negative. A message that is queued
+	// Limits.MaxQueued of the server; NoLimit turns it off. A message that is queued
 	// counts as the subscriber gets it, compressed or not; one that may still be
 	// dropped or replaced, as it was published.
 	Limit int
@@ -60,12 +60,17 @@ func (s Slow) override(e *endpoint) *Slow {
 func (s *Slow) keeps() bool { return s.Policy == SlowDropOldest || s.Policy == SlowConflate }
 
 // SetSlow replaces, for this connection, the policy of the server and of the
-// topics it subscribes to. The zero Slow undoes that. Any goroutine.
-func (ws *WebSocket) SetSlow(slow Slow) {
+// topics it subscribes to. The zero Slow undoes that. The error is an
+// *OptionError if slow cannot be meant. Any goroutine.
+func (ws *WebSocket) SetSlow(slow Slow) error {
+	if err := slow.validate(ws.endpoint); err != nil {
+		return err
+	}
 	own := slow.override(ws.endpoint)
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	ws.extrasLocked().slow = own
+	return nil
 }
 
 // decide settles what a slow subscriber gets of msg, the message number

@@ -32,7 +32,7 @@ type LoopStats struct {
 // Stats returns the counters of the server as of the last iteration of each
 // loop. It does not wait. Any goroutine.
 func (s *Server) Stats() (st Stats) {
-	if s.started() != nil {
+	if !s.up.Load() {
 		return st
 	}
 	for _, l := range s.group.Loops() {
@@ -67,7 +67,7 @@ func (s *Server) Stats() (st Stats) {
 // Each runs fn for every open WebSocket of the server, on the loop that owns
 // it, so on any loop. It does not wait. Any goroutine.
 func (s *Server) Each(fn func(ws *WebSocket)) {
-	if s.started() != nil {
+	if !s.up.Load() {
 		return
 	}
 	for _, l := range s.group.Loops() {
@@ -104,7 +104,7 @@ type Memory struct {
 // Memory walks all connections and adds up what they hold. It waits for every
 // loop. Any goroutine but a loop's own.
 func (s *Server) Memory() (total Memory) {
-	if s.started() != nil {
+	if !s.up.Load() {
 		return total
 	}
 	shared := make(map[*byte]int)

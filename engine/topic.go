@@ -30,7 +30,7 @@ func (t Topic) PublishKeyed(key string, op OpCode, p []byte) (Delivery, error) {
 
 // Subscribers returns the number of subscribers. Any goroutine.
 func (t Topic) Subscribers() int {
-	if t.server.started() != nil {
+	if !t.server.up.Load() {
 		return 0
 	}
 	sh := t.server.endpoint.hub.shard(t.name)
@@ -50,9 +50,17 @@ func (t Topic) Subscribers() int {
 // SetSlow replaces the server's policy for subscribers of this topic, from the
 // next publish on. The zero Slow undoes that; set Limit too where SlowClose
 // replaces another policy of the server. The setting is kept while the topic has
-// no subscribers. Any goroutine.
-func (t Topic) SetSlow(slow Slow) {
+// no subscribers. The error is an *OptionError if slow cannot be meant. Any
+// goroutine.
+func (t Topic) SetSlow(slow Slow) error {
+	if err := t.server.started(); err != nil {
+		return err
+	}
+	if err := slow.validate(t.server.endpoint); err != nil {
+		return err
+	}
 	t.change(func(r *topicRules) { r.slow = slow.override(t.server.endpoint) })
+	return nil
 }
 
 // FlushEvery delays what is published to this topic by up to d, to send more in

@@ -275,8 +275,11 @@ type publish struct {
 }
 
 func (s *Server) publish(pub publish) (Delivery, error) {
-	if err := s.started(); err != nil {
-		return Delivery{}, err
+	if !pub.op.IsData() {
+		return Delivery{}, ErrNotData
+	}
+	if !s.up.Load() {
+		return Delivery{}, nil // nobody subscribes yet
 	}
 	return s.endpoint.hub.publish(pub)
 }

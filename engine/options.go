@@ -1,0 +1,210 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"time"
+
+	"github.com/fanloop-go/fanloop/codec"
+)
+
+// NoLimit turns a limit off, in the fields that say so. 0 is always the default,
+// and other negative values are refused.
+const NoLimit = -1
+
+// OptionError is a field whose value cannot be meant. Listen, Serve, Dial and
+// DialReconnecting return it, joined with others if there are several: find each
+// with errors.As.
+type OptionError struct {
+	Field  string // such as Limits.LowWater
+	Value  any    // of the field
+	Remedy string // why it is refused, and what to do
+}
+
+func (e *OptionError) Error() string {
+	return fmt.Sprintf("engine: %s is %v: %s", e.Field, e.Value, e.Remedy)
+}
+
+// mistakes collects what is wrong with options.
+type mistakes []error
+
+func (m *mistakes) add(field string, value any, remedy string, args ...any) {
+	*m = append(*m, &OptionError{Field: field, Value: value, Remedy: fmt.Sprintf(remedy, args...)})
+}
+
+// err is nil if there is no mistake.
+func (m mistakes) err() error { return errors.Join(m...) }
+
+type number interface{ int | int64 | time.Duration }
+
+// canBeOff checks a field that NoLimit turns off.
+func canBeOff[T number](m *mistakes, field string, v T) {
+	if v < NoLimit {
+		m.add(field, v, "set a positive value, 0 for the default, or NoLimit")
+	}
+}
+
+// staysOn checks a field that cannot be off, for a reason.
+func staysOn[T number](m *mistakes, field string, v T, reason string) {
+	if v < 0 {
+		m.add(field, v, "%s; set a positive value, or 0 for the default", reason)
+	}
+}
+
+// Validate says what in l cannot be meant: every mistake is an *OptionError. A
+// Server returns it from Listen and Serve, and Dial returns it too.
+func (l Limits) Validate() error {
+	var m mistakes
+	l.check(&m)
+	return m.err()
+}
+
+func (l Limits) check(m *mistakes) {
+	before := len(*m)
+	const always = "a peer could hold its connection for ever"
+	staysOn(m, "Limits.MaxHead", l.MaxHead, "a head without end would fill the memory")
+	staysOn(m, "Limits.MaxHeaders", l.MaxHeaders, "MaxHead bounds them anyway")
+	staysOn(m, "Limits.HandshakeTimeout", l.HandshakeTimeout, always)
+	canBeOff(m, "Limits.MaxMessage", l.MaxMessage)
+	canBeOff(m, "Limits.MaxFragments", l.MaxFragments)
+	canBeOff(m, "Limits.MaxControlRate", l.MaxControlRate)
+	canBeOff(m, "Limits.MaxQueued", l.MaxQueued)
+	canBeOff(m, "Limits.MaxQueuedTotal", l.MaxQueuedTotal)
+	staysOn(m, "Limits.HighWater", l.HighWater, "it is a mark and no limit")
+	staysOn(m, "Limits.LowWater", l.LowWater, "it is a mark and no limit")
+	canBeOff(m, "Limits.WriteTimeout", l.WriteTimeout)
+	canBeOff(m, "Limits.ReadTimeout", l.ReadTimeout)
+	canBeOff(m, "Limits.PingInterval", l.PingInterval)
+	staysOn(m, "Limits.PongTimeout", l.PongTimeout, "PingInterval NoLimit turns pings off")
+	canBeOff(m, "Limits.IdleTimeout", l.IdleTimeout)
+	staysOn(m, "Limits.CloseTimeout", l.CloseTimeout, always)
+	canBeOff(m, "Limits.MaxConnections", l.MaxConnections)
+	if len(*m) == before {
+		l.checkTogether(m)
+	}
+}
+
+// checkTogether finds limits that contradict each other.
+func (l Limits) checkTogether(m *mistakes) {
+	d := l.withDefaults()
+	if l.MaxHead > maxHead {
+		m.add("Limits.MaxHead", l.MaxHead, "set at most 1 GiB (%d)", maxHead)
+	}
+	if l.MaxMessage > math.MaxInt {
+		m.add("Limits.MaxMessage", l.MaxMessage, "no memory of this machine holds that; set at most %d, or NoLimit", math.MaxInt)
+	}
+	if d.MaxQueued > 0 && d.HighWater > d.MaxQueued {
+		m.add("Limits.HighWater", d.HighWater, "a queue of at most Limits.MaxQueued (%d) is never over it; lower it, or raise Limits.MaxQueued", d.MaxQueued)
+	}
+	if d.LowWater > d.HighWater {
+		m.add("Limits.LowWater", d.LowWater, "a queue over Limits.HighWater (%d) cannot fall to it; lower it, or raise Limits.HighWater", d.HighWater)
+	}
+	if l.MaxQueuedTotal > 0 && l.MaxQueued > l.MaxQueuedTotal {
+		m.add("Limits.MaxQueued", l.MaxQueued, "all connections together may queue Limits.MaxQueuedTotal (%d); lower it, or raise Limits.MaxQueuedTotal", l.MaxQueuedTotal)
+	}
+	if l.PongTimeout > 0 && l.PingInterval == NoLimit {
+		m.add("Limits.PongTimeout", l.PongTimeout, "no ping is sent that it could count from; leave it 0, or set Limits.PingInterval")
+	}
+}
+
+// maxHead is what package handshake takes at most.
+const maxHead = 1 << 30
+
+// check finds mistakes in s. l has its defaults.
+func (s Slow) check(m *mistakes, l *Limits) {
+	if s.Policy > SlowConflate {
+		m.add("Slow.Policy", s.Policy, "set SlowClose, SlowDropNewest, SlowDropOldest or SlowConflate")
+	}
+	canBeOff(m, "Slow.Limit", s.Limit)
+	canBeOff(m, "Slow.Timeout", s.Timeout)
+	if l.WriteTimeout > 0 && s.Timeout > l.WriteTimeout {
+		m.add("Slow.Timeout", s.Timeout, "Limits.WriteTimeout (%v) drops the connection before that; lower it, or raise Limits.WriteTimeout", l.WriteTimeout)
+	}
+}
+
+// validate finds mistakes in a policy that is set later.
+func (s Slow) validate(e *endpoint) error {
+	var m mistakes
+	s.check(&m, &e.limits)
+	return m.err()
+}
+
+func (c *Compression) check(m *mistakes) {
+	if c == nil {
+		return
+	}
+	windowBits := func(field string, bits int) {
+		if bits != 0 && (bits < codec.MinWindowBits || bits > codec.MaxWindowBits) {
+			m.add(field, bits, "set 8 to 15, or 0 for the default")
+		}
+	}
+	windowBits("Compression.ServerMaxWindowBits", c.ServerMaxWindowBits)
+	windowBits("Compression.ClientMaxWindowBits", c.ClientMaxWindowBits)
+	staysOn(m, "Compression.Threshold", c.Threshold, "a message has no size below 0")
+	canBeOff(m, "Compression.Memory", c.Memory)
+	canBeOff(m, "Compression.MaxRatio", c.MaxRatio)
+}
+
+func (d *Dispatch) check(m *mistakes) {
+	if d == nil {
+		return
+	}
+	staysOn(m, "Dispatch.Workers", d.Workers, "messages would never reach their callbacks")
+	staysOn(m, "Dispatch.MaxWaiting", d.MaxWaiting, "what waits would fill the memory")
+}
+
+// checkOptions finds mistakes in p and in the options of its connections.
+func (p *Reconnect) checkOptions(opt *DialOptions) error {
+	var m mistakes
+	staysOn(&m, "Reconnect.BaseDelay", p.BaseDelay, "a wait cannot be negative")
+	staysOn(&m, "Reconnect.MaxDelay", p.MaxDelay, "a wait cannot be negative")
+	staysOn(&m, "Reconnect.StableAfter", p.StableAfter, "a time cannot be negative")
+	canBeOff(&m, "Reconnect.MaxAttempts", p.MaxAttempts)
+	canBeOff(&m, "Reconnect.MaxElapsed", p.MaxElapsed)
+	if p.MaxDelay > 0 && p.BaseDelay > p.MaxDelay {
+		m.add("Reconnect.BaseDelay", p.BaseDelay, "it is above Reconnect.MaxDelay (%v); lower it, or raise Reconnect.MaxDelay", p.MaxDelay)
+	}
+	if opt != nil {
+		opt.check(&m)
+	}
+	return m.err()
+}
+
+// checkOptions finds mistakes in the fields of s.
+func (s *Server) checkOptions() error {
+	var m mistakes
+	s.Limits.check(&m)
+	limits := s.Limits.withDefaults()
+	s.Slow.check(&m, &limits)
+	s.Compression.check(&m)
+	s.Dispatch.check(&m)
+	staysOn(&m, "Server.Loops", s.Loops, "a server needs a loop")
+	return m.err()
+}
+
+// check finds mistakes in opt for a listener with a file of its own, or without.
+func (opt *ListenOptions) check(file bool) error {
+	var m mistakes
+	switch mode := opt.SocketMode; {
+	case mode&^fs.ModePerm != 0:
+		m.add("ListenOptions.SocketMode", mode, "set permissions only, such as 0o660")
+	case mode != 0 && !file:
+		m.add("ListenOptions.SocketMode", mode, "nothing makes a file here; leave it 0, or listen on unix:path")
+	}
+	return m.err()
+}
+
+// checkOptions finds mistakes in the fields of opt.
+func (opt *DialOptions) checkOptions() error {
+	var m mistakes
+	opt.check(&m)
+	return m.err()
+}
+
+func (opt *DialOptions) check(m *mistakes) {
+	opt.Limits.check(m)
+	opt.Compression.check(m)
+	staysOn(m, "DialOptions.MaxRedirects", opt.MaxRedirects, "there is no number of redirects below 0")
+}

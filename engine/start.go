@@ -1,0 +1,73 @@
+package engine
+
+import (
+	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// started starts the loops at the first call. Methods that only look return
+// before it while s is not up: a look must change nothing in the process.
+func (s *Server) started() error {
+	s.start.Do(func() {
+		if s.startErr = s.begin(); s.startErr != nil {
+			s.ended()
+			return
+		}
+		s.up.Store(true)
+	})
+	return s.startErr
+}
+
+// begin makes what the fields of s ask for.
+func (s *Server) begin() (err error) {
+	if err := s.checkOptions(); err != nil {
+		return err
+	}
+	s.drained = make(chan struct{})
+	e := newEndpoint(codec.Server, s.Limits, s.Callbacks, s.Logger)
+	s.endpoint = e
+	e.compressor = newCompressor(s.Compression, e)
+	e.gone = s.forget
+	e.dispatcher = newDispatcher(s.Dispatch)
+	s.workers = newWorkers()
+	s.web = newWebSide(s)
+	s.group, err = loop.Start(loop.Config{
+		Loops:          s.Loops,
+		KeepGOMAXPROCS: s.KeepGOMAXPROCS,
+		QueueBudget:    e.limits.MaxQueuedTotal,
+		OnOverBudget:   s.relieve,
+		Logger:         e.log,
+	})
+	if err != nil {
+		return err
+	}
+	e.hub = newHub(s.group, s.Slow.withDefaults(e), e.compressor)
+	go func() {
+		<-s.group.Done()
+		e.dispatcher.wait() // for callbacks that the loops gave to it
+		s.ended()
+	}()
+	return nil
+}
+
+// Done returns a channel that is closed when the server has ended: after
+// Shutdown or Close, when every connection is closed and OnClose has returned.
+func (s *Server) Done() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.doneLocked()
+}
+
+func (s *Server) doneLocked() chan struct{} {
+	if s.done == nil {
+		s.done = make(chan struct{})
+	}
+	return s.done
+}
+
+// ended closes Done.
+func (s *Server) ended() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.doneLocked())
+}

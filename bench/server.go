@@ -18,7 +18,7 @@ const maxMessage = 64 << 20
 // Options are what a server of the bench protocol is to do. The zero value
 // speaks ws without compression.
 type Options struct {
-	Loops       int              // event loops; 0: one per CPU
+	Loops       int              // event loops; 0: as many as GOMAXPROCS
 	Log         *slog.Logger     // default: slog.Default()
 	TLS         bool             // wss, with a certificate of its own making
 	Compression load.Compression // what clients may agree to; default: load.Off

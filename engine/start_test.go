@@ -81,3 +81,17 @@ func TestDefaultsOfLimitsFollowOtherLimits(t *testing.T) {
 		}
 	}
 }
+
+func TestServerKeepsGOMAXPROCS(t *testing.T) {
+	procs := runtime.GOMAXPROCS(0)
+	srv := &Server{Loops: procs + 2, KeepGOMAXPROCS: true}
+	if _, err := srv.Listen("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	if n := runtime.GOMAXPROCS(0); n != procs {
+		t.Errorf("GOMAXPROCS was %d and is %d", procs, n)
+	}
+	if err := srv.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,11 +26,19 @@ var ErrStopped = errors.New("loop: the group is stopped")
 
 // Config says how a group runs. The zero value works.
 type Config struct {
-	// Loops is the number of loops; 0 means one per CPU this process may use.
+	// Loops is the number of loops; 0 means GOMAXPROCS, as it is without what
+	// loops added: the CPUs that the process may use, or the limit of its
+	// container.
 	Loops int
-	// KeepGOMAXPROCS leaves GOMAXPROCS alone. Otherwise Start raises it to
-	// Loops+1 if it is lower: a loop makes system calls without giving up its
-	// P, so the rest of the program needs one to itself.
+	// KeepGOMAXPROCS leaves GOMAXPROCS alone. By default Start raises it to one
+	// more than the loops of all groups in the process: a loop makes system calls
+	// without giving up its P, so other goroutines need one to themselves.
+	//
+	// A value that the environment or the program set stays; if it is too low,
+	// Logger says so once. To tell such a value from the runtime's own, Start sets
+	// that one for a moment. While GOMAXPROCS is raised, the runtime does not
+	// update it (runtime.SetDefaultGOMAXPROCS); after the last loop it is the
+	// runtime's default again.
 	KeepGOMAXPROCS bool
 	// Backend chooses what loops poll with.
 	Backend Backend
@@ -55,7 +62,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	if c.Loops <= 0 {
-		c.Loops = max(1, runtime.NumCPU())
+		c.Loops = procs.available()
 	}
 	if c.MaxHandshakes <= 0 {
 		c.MaxHandshakes = defaultMaxHandshakes
@@ -104,9 +111,7 @@ func Start(cfg Config) (*Group, error) {
 		}
 		g.loops = append(g.loops, l)
 	}
-	if procs := g.cfg.Loops + 1; !g.cfg.KeepGOMAXPROCS && runtime.GOMAXPROCS(0) < procs {
-		runtime.GOMAXPROCS(procs)
-	}
+	procs.add(g.cfg.Loops, g.cfg.KeepGOMAXPROCS, g.cfg.Logger)
 	g.turns = newTurns(g.cfg.Loops)
 	var running sync.WaitGroup
 	for _, l := range g.loops {
@@ -117,6 +122,7 @@ func Start(cfg Config) (*Group, error) {
 	}
 	go func() {
 		running.Wait()
+		procs.remove(g.cfg.Loops)
 		close(g.done)
 	}()
 	return g, nil

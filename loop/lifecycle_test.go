@@ -159,23 +159,6 @@ func TestStopGivesUpWithItsContext(t *testing.T) {
 	stop(t, g)
 }
 
-func TestStartRaisesGOMAXPROCSToLoopsPlusOne(t *testing.T) {
-	before := runtime.GOMAXPROCS(1)
-	defer runtime.GOMAXPROCS(before)
-	start(t, Config{Loops: 3, KeepGOMAXPROCS: true})
-	if n := runtime.GOMAXPROCS(0); n != 1 {
-		t.Errorf("GOMAXPROCS is %d, it was to be left alone", n)
-	}
-	start(t, Config{Loops: 3})
-	if n := runtime.GOMAXPROCS(0); n != 4 {
-		t.Errorf("GOMAXPROCS is %d with 3 loops, want 4", n)
-	}
-	start(t, Config{Loops: 2})
-	if n := runtime.GOMAXPROCS(0); n != 4 {
-		t.Errorf("GOMAXPROCS is %d: Start lowered it", n)
-	}
-}
-
 // R18: a callback that blocks is reported, and other loops go on.
 func TestBlockedCallbackIsReported(t *testing.T) {
 	eachBackend(t, func(t *testing.T, b Backend) {

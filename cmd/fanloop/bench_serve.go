@@ -53,7 +53,7 @@ SIGUSR1 gives freed memory back to the system and logs what is in use.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&o.addr, "addr", o.addr, "`host:port` to listen on; port 0 takes a free one")
-	countFlag(flags, &o.loops, "loops", "event loops; 0: one per CPU")
+	countFlag(flags, &o.loops, "loops", "event loops; 0: as many as GOMAXPROCS")
 	flags.BoolVar(&o.tls, "tls", false, "speak wss, with a certificate made for this run")
 	flags.StringVar(&o.compression, "compression", o.compression, "`kind` of permessage-deflate to agree to: off, deflate or takeover")
 	flags.StringVar(&o.peer, "peer", "", "`name` of a peer to serve with instead of fanloop")

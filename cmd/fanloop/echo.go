@@ -82,7 +82,7 @@ Ctrl-C or SIGTERM closes connections in order (1001), the second ends at once.`,
 	flags.SortFlags = false
 	o.listen.add(flags)
 	o.compression.add(flags)
-	countFlag(flags, &o.loops, "loops", "event loops; 0: one per CPU")
+	countFlag(flags, &o.loops, "loops", "event loops; 0: as many as GOMAXPROCS")
 	sizeFlag(flags, &o.maxMessage, "max-message", "largest message taken; 0: no limit")
 	countFlag(flags, &o.maxConnections, "max-connections", "most connections at a time; 0: no limit")
 	positiveFlag(flags, &o.handshakeTimeout, "handshake-timeout", "time for the opening handshake")

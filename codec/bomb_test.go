@@ -51,8 +51,10 @@ func TestDeflateBombIsRefusedWithinTheLimits(t *testing.T) {
 	}{
 		{"defaults", InflateLimit{}, ErrMessageTooBig},
 		{"by size", InflateLimit{MaxRatio: -1}, ErrMessageTooBig},
-		{"large limit", InflateLimit{MaxMessage: 64 << 20}, ErrInflateRatio},
-		{"large limit, by size", InflateLimit{MaxMessage: 64 << 20, MaxRatio: -1}, ErrMessageTooBig},
+		{"by ratio", InflateLimit{MaxRatio: 200}, ErrInflateRatio},
+		{"large limit", InflateLimit{MaxMessage: 64 << 20}, ErrMessageTooBig},
+		{"large limit, by ratio", InflateLimit{MaxMessage: 64 << 20, MaxRatio: 200}, ErrInflateRatio},
+		{"small limit", InflateLimit{MaxMessage: 100_000}, ErrMessageTooBig},
 	} {
 		f := usedInflater(t)
 		var out []byte
@@ -62,7 +64,7 @@ func TestDeflateBombIsRefusedWithinTheLimits(t *testing.T) {
 		if !errors.Is(err, tt.want) || !errors.As(err, &fault) || fault.Code != StatusMessageTooBig || out != nil {
 			t.Errorf("%s: %d bytes, %v; want %v", tt.name, len(out), err, tt.want)
 		}
-		if cost > 16<<10 {
+		if most := min(tt.limit.withDefaults().MaxMessage, 1<<20) + 64<<10; cost > uint64(most) {
 			t.Errorf("%s: refusing the bomb cost %d bytes", tt.name, cost)
 		}
 		if f.Size() > mostInflater {
@@ -97,7 +99,7 @@ func TestFragmentedDeflateBombHoldsNoMoreThanTheLimit(t *testing.T) {
 					frame = frame[n:]
 					if ok {
 						frame = nil
-						if _, err := f.Inflate(ev.Payload, nil, InflateLimit{MaxMessage: limit}); !errors.Is(err, ErrInflateRatio) {
+						if _, err := f.Inflate(ev.Payload, nil, InflateLimit{MaxMessage: limit}); !errors.Is(err, ErrMessageTooBig) {
 							t.Fatal(err)
 						}
 						look()
@@ -120,11 +122,15 @@ func TestHonestLargeMessageCostsItsSize(t *testing.T) {
 		f.Inflate(bomb(1<<20), nil, InflateLimit{}) // the scratch is there
 		var out []byte
 		var err error
-		cost := allocated(func() { out, err = f.Inflate(p, nil, InflateLimit{MaxMessage: limit}) })
+		cost := held(func(look func()) {
+			out, err = f.Inflate(p, nil, InflateLimit{MaxMessage: limit})
+			look()
+			runtime.KeepAlive(f)
+		})
 		if err != nil || !bytes.Equal(out, message) {
 			t.Fatal(len(out), err)
 		}
-		most := uint64(1 << 20) // the next power of two, for the pool
+		most := int64(1 << 20) // the next power of two, for the pool
 		if limit == 700_000 {
 			most = 700_000
 		}
@@ -133,6 +139,35 @@ func TestHonestLargeMessageCostsItsSize(t *testing.T) {
 		}
 		if f.Release(); f.Size() > mostInflater {
 			t.Errorf("the Inflater keeps %d bytes", f.Size())
+		}
+	}
+}
+
+// R-b: what fits a pooled buffer is inflated once.
+func TestMessagesUpTo1MiBInflateInOnePass(t *testing.T) {
+	f := NewInflater()
+	for _, tt := range []struct {
+		size   int
+		limit  int64
+		passes int
+	}{
+		{100, 0, 1}, {maxScratch + 1, 0, 1}, {1<<20 - 1, 0, 1}, {1 << 20, 0, 1}, {1 << 20, -1, 1}, {1<<20 + 1, -1, 2}, {3 << 20, -1, 2},
+		{128 << 10, 128 << 10, 1}, {100_000, 100_000, 2}, {512 << 10, 700_000, 1}, {512<<10 + 1, 700_000, 2},
+	} {
+		message := make([]byte, tt.size)
+		copy(message[len(message)/2:], "not all are the same")
+		p := stockDeflate(message, 9, nil)
+		f.Begin(nil, InflateLimit{MaxMessage: tt.limit})
+		inflated, whole := 0, false
+		for !whole {
+			n, done, err := f.Continue(p, 1)
+			if err != nil || n > 32<<10 || n == 0 && !done {
+				t.Fatalf("%d bytes of %d: %d more, %v", inflated, tt.size, n, err)
+			}
+			inflated, whole = inflated+n, done
+		}
+		if inflated != tt.passes*tt.size || !bytes.Equal(f.Message(), message) {
+			t.Errorf("limit %d: %d bytes were inflated for %d, want %d times as many", tt.limit, inflated, tt.size, tt.passes)
 		}
 	}
 }

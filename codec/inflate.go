@@ -15,18 +15,16 @@ type InflateLimit struct {
 	// negative value means no limit.
 	MaxMessage int64
 	// MaxRatio is the most bytes one compressed byte may become, on the average
-	// of what was read so far. It is looked at once more than 1 MiB came out: what
-	// is shorter may be honest zeros or blanks. 0 means 200, a negative value means
-	// no limit.
+	// of what was read so far. It is looked at once more than 64 KiB came out: what
+	// is shorter may be honest zeros or blanks. 0 or less means no limit.
 	MaxRatio int
 }
 
 const (
-	defaultMaxRatio = 200
-	ratioFrom       = 1 << 20 // bytes of a message that MaxRatio does not look at
-	minScratch      = 4 << 10
-	maxScratch      = 64 << 10
-	maxWindow       = 1 << MaxWindowBits
+	ratioFrom  = 64 << 10 // bytes of a message that MaxRatio does not look at
+	minScratch = 4 << 10
+	maxScratch = 64 << 10
+	maxWindow  = 1 << MaxWindowBits
 )
 
 func (l InflateLimit) withDefaults() InflateLimit {
@@ -36,10 +34,7 @@ func (l InflateLimit) withDefaults() InflateLimit {
 	case l.MaxMessage < 0:
 		l.MaxMessage = math.MaxInt64
 	}
-	switch {
-	case l.MaxRatio == 0:
-		l.MaxRatio = defaultMaxRatio
-	case l.MaxRatio < 0:
+	if l.MaxRatio <= 0 {
 		l.MaxRatio = math.MaxInt32
 	}
 	return l
@@ -50,19 +45,36 @@ func (l InflateLimit) withDefaults() InflateLimit {
 // over from message to message is in its [Window].
 //
 // A message up to 64 KiB is inflated into memory that is used again for the next
-// one. A longer one is inflated twice: once to learn its size within that memory
-// and check it against the limits, and again into a buffer of that size. So a
-// deflate bomb costs no more memory than a small message, and what is within the
-// limits costs its own size.
+// one, a longer one into a pooled buffer: of 1 MiB, or the largest power of two
+// within the limit. A message that is longer still is counted against the limits
+// and inflated again, into a buffer of its size. So a deflate bomb costs no more
+// memory than the limit, nor than 1 MiB, and what is within the limits costs its
+// own size.
 type Inflater struct {
 	source  source
 	reader  resetReader // nil until it is needed
-	window  *Window     // of the message under way
-	context []byte      // scratch for what stands before it
+	context []byte      // scratch for what stands before a message
 
 	scratch []byte  // keeps its memory between messages, up to maxScratch
-	large   *buffer // behind the last result if it was over maxScratch
+	large   *buffer // behind the message under way, or the last one, over maxScratch
+
+	// Of the message under way.
+	window *Window
+	limit  InflateLimit
+	pass   pass
+	size   int64  // of what came out
+	out    []byte // where it goes now
+	n      int    // bytes of out that are filled
 }
+
+// pass is what is done with the bytes that come out.
+type pass uint8
+
+const (
+	collect pass = iota // they are kept, from the first on
+	count               // they are too many to be kept, and counted
+	fill                // they are counted, and come again into a buffer of their size
+)
 
 // resetReader is what package flate returns.
 type resetReader interface {
@@ -75,8 +87,8 @@ func NewInflater() *Inflater { return new(Inflater) }
 
 // Inflate inflates p, the payload of one message with RSV1 set, put together from
 // its fragments. p is not changed and not kept. The result is borrowed until the
-// next call of Inflate or Release, and may be written to. It is not checked for
-// UTF-8: that is for the caller to do with text (RFC 6455 section 8.1).
+// next call of Inflate, Begin or Release, and may be written to. It is not checked
+// for UTF-8: that is for the caller to do with text (RFC 6455 section 8.1).
 //
 // window is nil without context takeover. With it the message may refer back to
 // those before it, and is added. A distance that goes back beyond what the window
@@ -87,37 +99,156 @@ func NewInflater() *Inflater { return new(Inflater) }
 // off or garbage, [ErrMessageTooBig] or [ErrInflateRatio] (1009) for what goes
 // over a limit, found when it does.
 func (f *Inflater) Inflate(p []byte, window *Window, limit InflateLimit) ([]byte, error) {
-	f.Release()
-	defer func() { f.window, f.source = nil, source{} }()
-	f.begin(p, window)
-	size, fault := f.count(limit.withDefaults())
-	if fault != nil {
-		return nil, fault
+	f.Begin(window, limit)
+	if _, _, err := f.Continue(p, math.MaxInt); err != nil {
+		return nil, err
 	}
-	out := f.scratch[:min(size, maxScratch)]
-	if size > maxScratch {
-		f.large = newBuffer(bufferSize(size, limit.withDefaults().MaxMessage))
-		f.large.bytes = f.large.bytes[:size]
-		out = f.large.bytes
-		f.begin(p, window)
-		for n := 0; n < len(out); {
-			m, err := f.read(out, n)
-			if err != nil {
-				return nil, ErrInvalidDeflate // it did not happen the first time
-			}
-			n += m
-		}
-	}
-	if window != nil {
-		window.add(out)
-	}
-	return out, nil
+	return f.Message(), nil
 }
 
-// begin starts to inflate p, from its first byte.
-func (f *Inflater) begin(p []byte, window *Window) {
-	f.source, f.window = source{p: p}, window
+// Begin begins a message as Inflate does, for a caller that inflates it in parts.
+// A message that was begun and not finished is dropped: window does not have it.
+func (f *Inflater) Begin(window *Window, limit InflateLimit) {
+	f.Release()
+	f.window, f.limit = window, limit.withDefaults()
+	f.pass, f.size = collect, 0
+	f.out, f.n = f.scratch, 0
+	f.source = source{}
 	f.follow(nil)
+}
+
+// Continue inflates most bytes more of p, the same message in every call, though
+// it may have moved in memory. It returns how many bytes it was, up to 32 KiB more
+// than that, and whether the message is whole: then Message returns it. After an
+// error, which is that of Inflate, begin the next one.
+func (f *Inflater) Continue(p []byte, most int) (n int, whole bool, err error) {
+	f.source.p = p
+	for n < most {
+		m, err := f.step()
+		n += m
+		switch {
+		case err == io.EOF:
+			f.finish()
+			return n, true, nil
+		case err != nil:
+			f.Release()
+			return n, false, err
+		}
+	}
+	f.source.p = nil
+	return n, false, nil
+}
+
+// Message returns the message that Continue found to be whole, borrowed as the
+// result of Inflate is.
+func (f *Inflater) Message() []byte { return f.out[:f.n] }
+
+// finish ends a message that is whole.
+func (f *Inflater) finish() {
+	if f.window != nil {
+		f.window.add(f.Message())
+	}
+	f.window, f.source = nil, source{}
+}
+
+// Release gives back the memory behind the last result if it was over 64 KiB, as
+// the next call of Inflate does, and drops a message that is not whole.
+func (f *Inflater) Release() {
+	if f.large != nil {
+		f.large.release()
+		f.large = nil
+	}
+	f.window, f.source, f.out, f.n = nil, source{}, nil, 0
+}
+
+// step inflates a few bytes more. The error is io.EOF when the message is whole.
+func (f *Inflater) step() (int, error) {
+	if f.pass == fill && f.n == len(f.out) {
+		return 0, io.EOF
+	}
+	if f.n == len(f.out) {
+		f.makeRoom()
+	}
+	m, err := f.read()
+	switch {
+	case err == io.EOF && f.pass == count && f.large == nil:
+		return m, f.again()
+	case err == io.EOF && f.pass == count: // it has just the size of the buffer
+		f.out, f.n = f.large.bytes, len(f.large.bytes)
+		return m, err
+	case err != nil:
+		return m, err
+	}
+	f.n += m
+	if f.pass == fill {
+		return m, nil
+	}
+	if f.pass == count && f.large != nil {
+		f.large.release()
+		f.large = nil
+	}
+	f.size += int64(m)
+	return m, f.check()
+}
+
+// check looks at the limits.
+func (f *Inflater) check() error {
+	switch {
+	case f.size > f.limit.MaxMessage:
+		return ErrMessageTooBig
+	case f.size > ratioFrom && f.size > int64(min(f.source.at, len(f.source.p)))*int64(f.limit.MaxRatio):
+		return ErrInflateRatio
+	}
+	return nil
+}
+
+// makeRoom is called when out is full: what comes next goes to a larger buffer, or
+// over what the decoder can do without.
+func (f *Inflater) makeRoom() {
+	switch {
+	case f.pass == collect && f.n <= maxScratch/2:
+		size := max(minScratch, 2*f.n)
+		if size == maxScratch {
+			size++ // to see that a message is longer
+		}
+		grown := make([]byte, size)
+		copy(grown, f.out)
+		f.scratch, f.out = grown, grown
+	case f.pass == collect && f.large == nil && pooledWithin(f.limit.MaxMessage) > f.n:
+		f.large = newBuffer(pooledWithin(f.limit.MaxMessage))
+		f.large.bytes = f.large.bytes[:cap(f.large.bytes)]
+		copy(f.large.bytes, f.out)
+		f.out = f.large.bytes
+	default:
+		f.pass = count
+		f.n = copy(f.scratch, f.out[f.n-maxWindow:f.n]) // blocks after a final one may refer to it
+		f.out = f.scratch
+	}
+}
+
+// pooledWithin is the capacity of the largest pooled buffer within limit; less
+// than that of the scratch if it is no use.
+func pooledWithin(limit int64) int {
+	return 1 << (bits.Len64(uint64(min(limit, maxPooledBuffer))) - 1)
+}
+
+// again begins to inflate once more, into a buffer of the size that was counted.
+func (f *Inflater) again() error {
+	f.large = newBuffer(bufferSize(f.size, f.limit.MaxMessage))
+	f.large.bytes = f.large.bytes[:f.size]
+	f.pass, f.out, f.n = fill, f.large.bytes, 0
+	f.source = source{p: f.source.p}
+	f.follow(nil)
+	return nil
+}
+
+// bufferSize is the capacity for a message of size bytes: one that is pooled, or
+// no more than what is needed.
+func bufferSize(size, limit int64) int {
+	if pooled := int64(1) << bits.Len64(uint64(size-1)); pooled <= min(limit, maxPooledBuffer) {
+		return int(pooled)
+	}
+	return int(size)
 }
 
 // follow makes the reader go on behind out, the message so far.
@@ -135,136 +266,20 @@ func (f *Inflater) follow(out []byte) {
 	_ = f.reader.Reset(&f.source, f.context) // it never fails
 }
 
-// read inflates into out[n:], behind the message so far or the end of it. The
-// error is io.EOF at the end of the message.
-func (f *Inflater) read(out []byte, n int) (int, error) {
+// read inflates into out, behind the n bytes that are filled. The error is io.EOF
+// at the end of the message.
+func (f *Inflater) read() (int, error) {
 	for {
-		m, err := f.reader.Read(out[n:])
+		m, err := f.reader.Read(f.out[f.n:])
 		switch {
 		case m > 0: // the error comes again
 			return m, nil
 		case err == io.EOF && f.source.at < len(f.source.p): // §7.2.1: blocks may follow a final one
-			f.follow(out[:n])
+			f.follow(f.out[:f.n])
 		case f.source.flushed && err != nil || err == io.EOF && f.source.at == len(f.source.p):
 			return 0, io.EOF
 		case err != nil:
 			return 0, ErrInvalidDeflate
 		}
 	}
-}
-
-// count inflates the message into the scratch. Of a message that is longer, the
-// scratch holds the end of some part in the end.
-func (f *Inflater) count(limit InflateLimit) (size int64, fault *ProtocolError) {
-	for n := 0; ; {
-		if n == len(f.scratch) {
-			n = f.makeRoom()
-		}
-		m, err := f.read(f.scratch, n)
-		if err == io.EOF {
-			return size, nil
-		}
-		if err != nil {
-			return 0, ErrInvalidDeflate
-		}
-		n += m
-		size += int64(m)
-		switch {
-		case size > limit.MaxMessage:
-			return 0, ErrMessageTooBig
-		case size > ratioFrom && size > int64(min(f.source.at, len(f.source.p)))*int64(limit.MaxRatio):
-			return 0, ErrInflateRatio
-		}
-	}
-}
-
-// makeRoom is called when the scratch is full. It returns how much of it still
-// is.
-func (f *Inflater) makeRoom() int {
-	n := len(f.scratch)
-	if n <= maxScratch/2 {
-		size := max(minScratch, 2*n)
-		if size == maxScratch {
-			size++ // to see that a message is longer
-		}
-		grown := make([]byte, size)
-		copy(grown, f.scratch)
-		f.scratch = grown
-		return n
-	}
-	return copy(f.scratch, f.scratch[n-maxWindow:]) // blocks after a final one may refer to it
-}
-
-// Release gives back the memory behind the last result if it was over 64 KiB, as
-// the next call of Inflate does.
-func (f *Inflater) Release() {
-	if f.large != nil {
-		f.large.release()
-		f.large = nil
-	}
-}
-
-// bufferSize is the capacity for a message of size bytes: one that is pooled, or
-// no more than what is needed.
-func bufferSize(size, limit int64) int {
-	if pooled := int64(1) << bits.Len64(uint64(size-1)); pooled <= min(limit, maxPooledBuffer) {
-		return int(pooled)
-	}
-	return int(size)
-}
-
-// source is a compressed message as package flate reads it, with the octets at
-// its end that were not sent (RFC 7692 §7.2.1). They are the length of a stored
-// block and good for nothing else: a message that is cut off must not be made up
-// for by them. flate asks for the length of a stored block by one Read of its 4
-// octets, less those it has already got by ReadByte; for the content by further
-// ones; and for everything else by ReadByte, up to two octets ahead.
-type source struct {
-	p       []byte
-	at      int  // of p, and the octets behind it
-	stored  int  // bytes of content of a stored block that are still to come
-	flushed bool // the octets that were not sent were the length of a block
-}
-
-// ReadByte implements io.ByteReader.
-func (s *source) ReadByte() (byte, error) {
-	s.at++
-	if s.at <= len(s.p) {
-		return s.p[s.at-1], nil
-	}
-	if behind := s.at - 1 - len(s.p); behind < len(deflateTail) {
-		return deflateTail[behind], nil
-	}
-	s.at--
-	return 0, io.EOF
-}
-
-// Read implements io.Reader.
-func (s *source) Read(b []byte) (int, error) {
-	if s.stored == 0 {
-		return s.readLength(b)
-	}
-	if s.at >= len(s.p) {
-		return 0, io.EOF
-	}
-	n := copy(b, s.p[s.at:])
-	s.at += n
-	s.stored -= n
-	return n, nil
-}
-
-func (s *source) readLength(b []byte) (int, error) {
-	begin := s.at + len(b) - len(deflateTail)
-	switch {
-	case begin == len(s.p):
-		s.flushed = true
-		copy(b, deflateTail[len(deflateTail)-len(b):])
-	case begin+len(deflateTail) <= len(s.p):
-		s.stored = int(s.p[begin]) | int(s.p[begin+1])<<8
-		copy(b, s.p[s.at:])
-	default:
-		return 0, io.EOF
-	}
-	s.at += len(b)
-	return len(b), nil
 }

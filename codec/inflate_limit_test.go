@@ -28,7 +28,8 @@ func TestInflatedMessageMayReachTheLimitButNotPassIt(t *testing.T) {
 	}
 }
 
-func TestRatioIsLookedAtBeyond1MiB(t *testing.T) {
+// S-c: without a ratio 5 MiB of one byte are a message as any other.
+func TestRatioIsLookedAtBeyond64KiBWhereItIsSet(t *testing.T) {
 	f := NewInflater()
 	for _, tt := range []struct {
 		size, ratio int
@@ -36,8 +37,10 @@ func TestRatioIsLookedAtBeyond1MiB(t *testing.T) {
 	}{
 		{ratioFrom, 2, nil},
 		{ratioFrom + 1, 2, ErrInflateRatio},
-		{ratioFrom + 1, 0, ErrInflateRatio},
+		{ratioFrom + 1, 0, nil},
 		{ratioFrom + 1, -1, nil},
+		{5 << 20, 0, nil},
+		{5 << 20, 200, ErrInflateRatio},
 	} {
 		p := stockDeflate(make([]byte, tt.size), 9, nil)
 		if _, err := f.Inflate(p, nil, InflateLimit{MaxMessage: -1, MaxRatio: tt.ratio}); !errors.Is(err, tt.want) {
@@ -46,7 +49,7 @@ func TestRatioIsLookedAtBeyond1MiB(t *testing.T) {
 	}
 	message := append(chat(rand.New(rand.NewPCG(9, 1)), 600_000), make([]byte, 600_000)...)
 	p := stockDeflate(message, 9, nil)
-	late := append(chat(rand.New(rand.NewPCG(9, 1)), 1_040_000), make([]byte, 30_000)...)
+	late := append(chat(rand.New(rand.NewPCG(9, 1)), 60_000), make([]byte, 30_000)...)
 	if _, err := f.Inflate(stockDeflate(late, 9, nil), nil, InflateLimit{MaxMessage: -1, MaxRatio: 4}); !errors.Is(err, ErrInflateRatio) {
 		t.Errorf("zeros at the end: %v", err)
 	}

@@ -265,11 +265,61 @@ func TestLargeMessagesInflate(t *testing.T) {
 	}
 }
 
+// inParts inflates p in parts, which lie elsewhere in memory each time. It drops
+// the message once on the way and begins it anew.
+func inParts(f *Inflater, p []byte, window *Window, limit InflateLimit, most int) ([]byte, error) {
+	f.Begin(window, limit)
+	for i := 0; ; i++ {
+		if i == 2 {
+			f.Begin(window, limit)
+		}
+		moved := bytes.Clone(p)
+		_, whole, err := f.Continue(moved, most)
+		clear(moved)
+		if err != nil {
+			return nil, err
+		}
+		if whole {
+			return f.Message(), nil
+		}
+	}
+}
+
+// R-b: how a message is cut into parts changes nothing.
+func TestInflateInPartsIsInflate(t *testing.T) {
+	rng := rand.New(rand.NewPCG(19, 20))
+	whole, parts := NewInflater(), NewInflater()
+	for _, limit := range []int64{0, -1, 100_000, 300_000} {
+		one, other := NewWindow(MaxWindowBits), NewWindow(MaxWindowBits)
+		for range 60 {
+			size := rng.IntN(1 << rng.IntN(22))
+			p := stockDeflate(append(chat(rng, size/2), make([]byte, size/2)...), rng.IntN(10), nil)
+			if rng.IntN(5) == 0 {
+				p = p[:rng.IntN(len(p))]
+			}
+			l := InflateLimit{MaxMessage: limit, MaxRatio: rng.IntN(30)}
+			want, wantErr := whole.Inflate(p, one, l)
+			got, err := inParts(parts, p, other, l, 1+rng.IntN(1<<rng.IntN(20)))
+			if err != wantErr || !bytes.Equal(got, want) {
+				t.Fatalf("limit %+v: %d bytes, %v; whole: %d bytes, %v", l, len(got), err, len(want), wantErr)
+			}
+			if !bytes.Equal(one.ring, other.ring) || one.next != other.next {
+				t.Fatal("the windows differ")
+			}
+		}
+	}
+}
+
 func FuzzInflate(f *testing.F) {
 	rng := rand.New(rand.NewPCG(13, 14))
 	f.Add(unhex("f2 48 cd c9 c9 07 00"), []byte(nil), uint32(0))
 	f.Add(unhex("f3 48 cd c9 c9 07 00 f2 00 11 00 00"), []byte("Hello"), uint32(5))
 	f.Add(bomb(16 << 20)[:3000], []byte(nil), uint32(2_000_000))
+	for _, size := range []int{maxScratch, maxScratch + 1, 1 << 20, 1<<20 + 1} { // where the passes change
+		f.Add(bomb(2 << 20)[:1000], []byte(nil), uint32(size))
+		f.Add(stockDeflate(make([]byte, size), 9, nil), []byte(nil), uint32(size))
+		f.Add(append(stockDeflate(make([]byte, size-2), 9, nil), 0, 0, 0, 0xff, 0xff, 1, 2, 0, 0xfd, 0xff, 'a', 'b', 0), []byte("before"), uint32(size))
+	}
 	for level := -2; level <= 9; level++ {
 		context := chat(rng, 200)
 		f.Add(stockDeflate(chat(rng, 400), level, context), context, uint32(390+level))
@@ -295,6 +345,13 @@ func FuzzInflate(f *testing.F) {
 			t.Fatal("the limits changed the message")
 		case wholeErr == nil && err != nil && len(whole) <= ratioFrom && len(whole) <= int(limit):
 			t.Fatalf("%d bytes within limit %d: %v", len(whole), limit, err)
+		}
+		got = bytes.Clone(got)
+		window.Reset()
+		window.add(context)
+		parts, partsErr := inParts(inflater, p, window, InflateLimit{MaxMessage: int64(limit), MaxRatio: 10}, 4096+int(limit%50_000))
+		if partsErr != err || !bytes.Equal(parts, got) {
+			t.Fatalf("in parts: %d bytes, %v; whole: %d bytes, %v", len(parts), partsErr, len(got), err)
 		}
 	})
 }

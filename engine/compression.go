@@ -50,9 +50,9 @@ type Compression struct {
 	Memory int
 
 	// MaxRatio is how many times its compressed size a received message of more
-	// than 1 MiB may have, looked at while it inflates, as Limits.MaxMessage is.
-	// Default: 200, which no text comes near but one of blanks; NoLimit turns it
-	// off. The refusal is 1009.
+	// than 64 KiB may have, looked at while it inflates. Default: off, as
+	// Limits.MaxMessage bounds what inflates; set it where you turn that off. The
+	// refusal is 1009.
 	MaxRatio int
 }
 

@@ -60,10 +60,13 @@ func TestCompressedMessagesAreCheckedInflated(t *testing.T) {
 		Compression: &engine.Compression{}, Limits: engine.Limits{MaxMessage: limit}})
 	ratio := listen(t, &engine.Server{Callbacks: echo,
 		Compression: &engine.Compression{MaxRatio: 100}, Limits: engine.Limits{MaxMessage: -1}})
+	large := listen(t, &engine.Server{Callbacks: echo,
+		Compression: &engine.Compression{}, Limits: engine.Limits{MaxMessage: 8 << 20}})
 	for _, tt := range []struct {
 		name, addr, octets string
 		want               engine.StatusCode // 0: an echo
 	}{
+		{"S-c 5 MiB of one byte", large, frame(0xc2, string(deflatedZeros(5<<20))), 0},
 		{"F12 bad byte", addr, frame(0xc1, string(deflated("ok\xff"))), engine.StatusInvalidFramePayloadData},
 		{"F12 surrogate", addr, frame(0xc1, string(deflated("\xed\xa0\x80"))), engine.StatusInvalidFramePayloadData},
 		{"F12 cut rune", addr, frame(0xc1, string(deflated(strings.Repeat("a", 5000)+"\xe2\x82"))), engine.StatusInvalidFramePayloadData},

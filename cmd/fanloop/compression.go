@@ -40,7 +40,8 @@ func (o *compressionOptions) add(flags *pflag.FlagSet) {
 
 // engine is what the flags mean to the engine. Messages of threshold bytes are
 // compressed; 0 is the engine's default. If maxMessage is a limit, it alone
-// bounds what inflates, however much it repeats itself.
+// bounds what inflates, however much it repeats itself; if it is none, the ratio
+// does.
 func (o *compressionOptions) engine(threshold int, maxMessage int64) (*engine.Compression, error) {
 	if o.kind == compressionOff {
 		if o.serverBits != 0 || o.clientBits != 0 {
@@ -49,9 +50,9 @@ func (o *compressionOptions) engine(threshold int, maxMessage int64) (*engine.Co
 		return nil, nil
 	}
 	takeover := o.kind == compressionTakeover
-	maxRatio := -1
+	maxRatio := 0
 	if maxMessage == 0 {
-		maxRatio = 0 // the engine's default
+		maxRatio = 200
 	}
 	return &engine.Compression{
 		ServerContextTakeover: takeover,

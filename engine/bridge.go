@@ -2,122 +2,17 @@ package engine
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
-
-// webSide serves requests that ask for no WebSocket with a net/http server,
-// which gets its connections from the loops.
-type webSide struct {
-	srv   *http.Server
-	conns chan net.Conn
-	quit  chan struct{}
-
-	start sync.Once
-	stop  sync.Once
-}
-
-func newWebSide(s *Server) *webSide {
-	return &webSide{
-		conns: make(chan net.Conn),
-		quit:  make(chan struct{}),
-		srv: &http.Server{
-			Handler:           http.HandlerFunc(s.serveWeb),
-			ReadHeaderTimeout: s.endpoint.limits.HandshakeTimeout,
-			IdleTimeout:       2 * time.Minute,
-			MaxHeaderBytes:    s.endpoint.limits.MaxHead,
-			ErrorLog:          slog.NewLogLogger(s.endpoint.log.Handler(), slog.LevelWarn),
-		},
-	}
-}
-
-// serveWeb serves what came to the net/http side, where a kept-alive
-// connection may still turn into a WebSocket.
-func (s *Server) serveWeb(w http.ResponseWriter, r *http.Request) {
-	if asksForWebSocket(r) {
-		s.ServeHTTP(w, r)
-		return
-	}
-	s.HTTP.ServeHTTP(w, r)
-}
-
-// handToHTTP gives a connection and the bytes read from it to the net/http
-// server. Loop only.
-func (s *Server) handToHTTP(ws *WebSocket, u *upgrade, head, rest []byte) {
-	nc, err := ws.conn.Detach()
-	switch {
-	case errors.Is(err, loop.ErrClosed): // meanwhile, by somebody else
-		return
-	case err != nil:
-		ws.endpoint.log.Error("engine: cannot hand a connection to net/http", "err", err)
-		u.reject(ws, handshake.Reject(http.StatusServiceUnavailable, "no descriptors left"))
-		return
-	}
-	ws.opening = nil
-	replay := newReplayConn(nc, slices.Concat(head, rest), ws.told())
-	go func() { // Accept may be slow; the loop is not
-		s.web.serve(replay)
-		s.forget()
-	}()
-}
-
-func (w *webSide) serve(nc net.Conn) {
-	w.start.Do(func() { go func() { _ = w.srv.Serve(w) }() }) // ends with the listener
-	select {
-	case w.conns <- nc:
-	case <-w.quit:
-		_ = nc.Close()
-	}
-}
-
-// Accept implements net.Listener.
-func (w *webSide) Accept() (net.Conn, error) {
-	select {
-	case nc := <-w.conns:
-		return nc, nil
-	case <-w.quit:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (w *webSide) Close() error {
-	w.stop.Do(func() { close(w.quit) })
-	return nil
-}
-
-// Addr implements net.Listener.
-func (w *webSide) Addr() net.Addr { return &net.TCPAddr{} }
-
-func (w *webSide) shutdown(ctx context.Context) error {
-	_ = w.Close()
-	if err := w.srv.Shutdown(ctx); err != nil {
-		return errors.Join(err, w.srv.Close())
-	}
-	return nil
-}
-
-func (w *webSide) close() error {
-	_ = w.Close()
-	return w.srv.Close()
-}
-
-func asksForWebSocket(r *http.Request) bool {
-	req, err := fromHTTP(r)
-	return err == nil && req.IsUpgrade()
-}
 
 // webPeer is the peer of a request that net/http received.
 type webPeer struct {
@@ -174,14 +69,9 @@ func (s *Server) adopt(w http.ResponseWriter, req *handshake.Request, extra http
 		writeRejection(w, err)
 		return
 	}
-	raw, unread, told := unreplayed(nc)
-	buffered = append(buffered, unread...)
-	_ = raw.SetDeadline(time.Time{}) // net/http's own
+	_ = nc.SetDeadline(time.Time{}) // net/http's own
 	ws := newWebSocket(s.endpoint, &adoption{server: s, req: req, extra: extra, buffered: buffered})
-	if told != nil {
-		ws.extras = &extras{told: told}
-	}
-	if err := s.enroll(raw, (*handler)(ws)); err != nil {
+	if err := s.enroll(nc, (*handler)(ws)); err != nil {
 		_, _ = nc.Write(handshake.AppendRejection(nil, err, req.Method(), httpDate())) // gone: nobody to tell
 		_ = nc.Close()
 	}

@@ -77,7 +77,9 @@ type entrance struct{ server, client *tls.Config } // nil: plain
 // listener serves srv on addr; a client's connection begins with header.
 func (g entrance) listener(addr, header string) func(t *testing.T, srv *engine.Server) func() *rawClient {
 	return func(t *testing.T, srv *engine.Server) func() *rawClient {
-		srv.HTTP = http.HandlerFunc(page)
+		if srv.HTTP == nil {
+			srv.HTTP = http.HandlerFunc(page)
+		}
 		opt := engine.ListenOptions{TLS: g.server}
 		if header != "" {
 			opt.ProxyProtocol = &engine.ProxyProtocol{Trusted: localhost, TrustUnix: true}

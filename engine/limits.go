@@ -55,14 +55,16 @@ type Limits struct {
 	// queued before the connection is dropped: a reader of a byte a second does
 	// not hold its queue for ever. On Linux what counts is what the peer
 	// acknowledged, elsewhere what the kernel took. Default: 30 s; can be off. It
-	// is noticed within two more WriteTimeouts.
+	// is noticed within two more WriteTimeouts. Of an answer of Server.HTTP, the
+	// kernel has to take 64 KiB in that time, or the rest.
 	WriteTimeout time.Duration
 
 	// ReadTimeout is how long the peer may send less than 1 KiB of a message that it
 	// has begun, so that what has come of it is not held for ever. Messages handed
 	// to OnFragment in pieces are not bounded. Default: 30 s; can be off. It is
 	// noticed within two more ReadTimeouts. Beyond it, the connection is closed
-	// with 1008.
+	// with 1008. It bounds the body of a request to Server.HTTP too, while the
+	// handler waits for it.
 	ReadTimeout time.Duration
 
 	// PingInterval is the silence after which a ping is sent. Default: 30 s; can
@@ -83,8 +85,8 @@ type Limits struct {
 	CloseTimeout time.Duration
 
 	// MaxConnections is the most connections of a server, including those in
-	// the opening handshake. Default: off. Beyond it, a server answers 503. Dial
-	// ignores it.
+	// the opening handshake and those that Server.HTTP serves. Default: off.
+	// Beyond it, a server answers 503. Dial ignores it.
 	MaxConnections int
 }
 

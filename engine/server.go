@@ -79,6 +79,14 @@ type Server struct {
 
 	// HTTP serves requests that ask for no WebSocket, on the same port, through
 	// a net/http server. nil answers them with 426.
+	//
+	// Every request of a connection passes the parser of this package first, with
+	// the same limits, and any of them may be the one that becomes a WebSocket.
+	// The body of a request has to arrive within Limits.ReadTimeout, of which the
+	// handler gets ErrReadTimeout, and the peer has to take the answer within
+	// Limits.WriteTimeout; a handler may set deadlines of its own
+	// (http.ResponseController). Connections count for Limits.MaxConnections until
+	// they are closed, also those that a handler hijacked.
 	HTTP http.Handler
 
 	// Logger receives what no caller can be told. Default: slog.Default().
@@ -155,14 +163,16 @@ func (s *Server) checkDrainedLocked() {
 	}
 }
 
-// Conns returns the number of connections, those in the opening handshake
-// included.
+// Conns returns the number of connections, those in the opening handshake and
+// those of Server.HTTP included.
 func (s *Server) Conns() int { return int(s.conns.Load()) }
 
 // Shutdown ends the server in order: it stops listening, closes every
 // connection with 1001, waits until the peers have answered, and ends the
-// loops. When ctx is done it drops what is left and returns why; a callback
-// that still runs a second later is left behind, and Done waits for it.
+// loops. Requests that HTTP serves are finished; a connection that a handler
+// hijacked is the handler's to close. When ctx is done it drops what is left and
+// returns why; a callback that still runs a second later is left behind, and Done
+// waits for it.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if !s.stopListening(ctx) {
 		return nil
@@ -186,6 +196,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-s.drained:
 	case <-ctx.Done():
 		err = fmt.Errorf("engine: shutdown dropped %d connections: %w", s.conns.Load(), context.Cause(ctx))
+		s.web.dropHijacked()
 	}
 	<-webDone
 	grace, cancel := graceAfter(ctx)

@@ -15,6 +15,8 @@ type Stats struct {
 	Conflated  uint64 // messages replaced by a later one of the same key for slow subscribers
 	ClosedSlow uint64 // connections closed for being slow
 
+	HTTP int // connections that Server.HTTP serves at the moment, besides those of the loops
+
 	Compressed      int    // connections that agreed on permessage-deflate
 	TakeoverReserve int    // bytes set aside for context takeover, of Compression.Memory
 	Compressions    uint64 // messages compressed; a publish counts once for each window size
@@ -22,7 +24,7 @@ type Stats struct {
 
 // LoopStats is what one loop has done and holds.
 type LoopStats struct {
-	Connections             int    // open, handshakes included
+	Connections             int    // open, handshakes and what waits for its next HTTP request included
 	Encrypted               int    // of them, those that speak TLS, its handshake included
 	QueuedBytes             int    // written and not taken by the sockets yet
 	MessagesIn, MessagesOut uint64 // data messages; a publish counts for each subscriber
@@ -57,6 +59,7 @@ func (s *Server) Stats() (st Stats) {
 	}
 	h := s.endpoint.hub
 	st.Dropped, st.Conflated, st.ClosedSlow = h.dropped.Load(), h.conflated.Load(), h.closed.Load()
+	st.HTTP = int(s.web.conns.Load())
 	if c := s.endpoint.compressor; c != nil {
 		st.Compressed, st.TakeoverReserve = int(c.conns.Load()), int(c.reserved.Load())
 		st.Compressions = c.messages.Load()

@@ -77,7 +77,7 @@ func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
 	}
 	u.method = req.Method()
 	if !req.IsUpgrade() && u.server.HTTP != nil {
-		u.server.handToHTTP(ws, u, head, rest)
+		u.server.handToHTTP(ws, u, req, head, rest)
 		return
 	}
 	if err := u.server.check(req); err != nil {

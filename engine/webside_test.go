@@ -75,13 +75,25 @@ func TestUnhappyHTTPConnectionIsClosed(t *testing.T) {
 	}
 }
 
-func TestConnectionsGivenToHTTPDoNotCount(t *testing.T) {
+// F-n: a connection counts whoever serves it, until it is closed.
+func TestConnectionsGivenToHTTPCount(t *testing.T) {
 	srv := &engine.Server{HTTP: http.HandlerFunc(page), Limits: engine.Limits{MaxConnections: 1}}
 	addr := listen(t, srv)
 	c := dialRaw(t, addr)
-	c.send("GET /page HTTP/1.1\r\nHost: a\r\n\r\n")
-	c.wantPage()
-	eventually(t, "the connection to be handed over", func() bool { return srv.Conns() == 0 })
+	for range 3 {
+		c.send(firstRequest)
+		c.wantPage()
+		if n := srv.Conns(); n != 1 {
+			t.Errorf("%d connections are counted, want 1", n)
+		}
+		other := dialRaw(t, addr)
+		other.send(firstRequest)
+		other.wantRefused(http.StatusServiceUnavailable)
+		_ = other.Close()
+		eventually(t, "the end of the refused", func() bool { return srv.Conns() == 1 })
+	}
+	_ = c.Close()
+	eventually(t, "the place of the closed connection", func() bool { return srv.Conns() == 0 && srv.Stats().HTTP == 0 })
 	openRaw(t, addr)
 }
 

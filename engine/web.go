@@ -1,0 +1,209 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fanloop-go/fanloop/handshake"
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// webSide serves requests that ask for no WebSocket with a net/http server, which
+// gets its connections from the loops and gives them back between requests.
+type webSide struct {
+	srv   *http.Server
+	start sync.Once
+	conns atomic.Int64 // that net/http or a handler has
+
+	mu       sync.Mutex
+	arrived  *sync.Cond // waiting or closed has changed
+	waiting  []net.Conn // for Accept
+	closed   bool
+	hijacked map[*webConn]struct{} // net/http does not close them
+	dropping bool                  // what handlers have taken, and take
+}
+
+// A connection that waits for its next request stays with net/http for a moment,
+// which spares busy ones the way back and forth. Then it waits on a loop, where
+// that costs no goroutine.
+const (
+	webLingers   = time.Second
+	webKeepAlive = 2 * time.Minute
+)
+
+func newWebSide(s *Server) *webSide {
+	w := &webSide{hijacked: make(map[*webConn]struct{})}
+	w.arrived = sync.NewCond(&w.mu)
+	w.srv = &http.Server{
+		Handler:        s.HTTP,
+		IdleTimeout:    webLingers,
+		MaxHeaderBytes: s.endpoint.limits.MaxHead,
+		ErrorLog:       slog.NewLogLogger(s.endpoint.log.Handler(), slog.LevelWarn),
+		ConnState:      func(nc net.Conn, state http.ConnState) { nc.(interface{ own() *webConn }).own().changed(state) },
+	}
+	return w
+}
+
+// handToHTTP gives a connection with a request, and what was read behind its head,
+// to the net/http server. Loop only.
+func (s *Server) handToHTTP(ws *WebSocket, u *upgrade, req *handshake.Request, head, rest []byte) {
+	nc, err := ws.conn.Detach()
+	switch {
+	case errors.Is(err, loop.ErrClosed): // meanwhile, by somebody else
+		return
+	case err != nil:
+		ws.endpoint.log.Error("engine: cannot hand a connection to net/http", "err", err)
+		u.reject(ws, handshake.Reject(http.StatusServiceUnavailable, "no descriptors left"))
+		return
+	}
+	c := newWebConn(s, nc, ws.told())
+	c.in.Write(head)
+	c.in.Write(rest)
+	c.begin(req, len(head))
+	ws.opening = nil
+	u.release()
+	s.web.serve(c)
+}
+
+// takeBack gives a connection of net/http to the loops again, with what was received
+// of a next request. It says whether it did.
+func (s *Server) takeBack(c *webConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	ws := newWebSocket(s.endpoint, &keptAlive{server: s, received: c.in.Bytes()})
+	if c.told != nil {
+		ws.extras = &extras{told: c.told}
+	}
+	_ = c.Conn.SetDeadline(time.Time{})
+	if err := s.group.Adopt(c.Conn, (*handler)(ws), &s.endpoint.policy); err != nil {
+		s.endpoint.log.Error("engine: cannot take back a connection of net/http", "err", err)
+		return false
+	}
+	return true
+}
+
+// keptAlive is a connection whose requests so far net/http has answered. The next
+// one is judged like the first.
+type keptAlive struct {
+	server   *Server
+	received []byte
+}
+
+func (k *keptAlive) begin(ws *WebSocket) {
+	if len(k.received) > 0 {
+		ws.advance(newUpgrade(k.server), k.received)
+		return
+	}
+	ws.arm(deadlineHandshake, webKeepAlive)
+}
+
+func (k *keptAlive) data(ws *WebSocket, b []byte) {
+	ws.arm(deadlineHandshake, ws.endpoint.limits.HandshakeTimeout)
+	ws.advance(newUpgrade(k.server), b)
+}
+
+func (k *keptAlive) timeout(ws *WebSocket)  { ws.conn.Close(loop.CloseNow) }
+func (k *keptAlive) lost(*WebSocket, error) {}
+
+// serve gives c to the net/http server, or closes it if that has ended.
+func (w *webSide) serve(c *webConn) {
+	w.conns.Add(1)
+	w.start.Do(func() { go func() { _ = w.srv.Serve(w) }() }) // ends with the listener
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		go func() { _ = c.Close() }() // with TLS it may wait
+		return
+	}
+	w.waiting = append(w.waiting, c.asNetConn())
+	w.arrived.Signal()
+}
+
+// hijack notes that a handler has c now, until c.Close.
+func (w *webSide) hijack(c *webConn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.hijacked[c] = struct{}{}; w.dropping {
+		go func() { _ = c.Close() }() // the caller holds its lock
+	}
+}
+
+// forget is the end of the use of c.
+func (w *webSide) forget(c *webConn) {
+	w.conns.Add(-1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.hijacked, c)
+}
+
+// Accept implements net.Listener.
+func (w *webSide) Accept() (net.Conn, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.waiting) == 0 {
+		if w.closed {
+			return nil, net.ErrClosed
+		}
+		w.arrived.Wait()
+	}
+	nc := w.waiting[0]
+	w.waiting[0] = nil
+	w.waiting = w.waiting[1:]
+	return nc, nil
+}
+
+// Close implements net.Listener.
+func (w *webSide) Close() error {
+	w.mu.Lock()
+	w.closed = true
+	waiting := w.waiting
+	w.waiting = nil
+	w.arrived.Broadcast()
+	w.mu.Unlock()
+	for _, nc := range waiting {
+		_ = nc.Close()
+	}
+	return nil
+}
+
+// Addr implements net.Listener.
+func (w *webSide) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (w *webSide) shutdown(ctx context.Context) error {
+	_ = w.Close()
+	if err := w.srv.Shutdown(ctx); err != nil {
+		return errors.Join(err, w.srv.Close())
+	}
+	return nil
+}
+
+// close ends everything at once.
+func (w *webSide) close() error {
+	_ = w.Close()
+	err := w.srv.Close()
+	w.dropHijacked()
+	return err
+}
+
+// dropHijacked closes what handlers have taken.
+func (w *webSide) dropHijacked() {
+	w.mu.Lock()
+	w.dropping = true
+	var all []*webConn
+	for c := range w.hijacked {
+		all = append(all, c)
+	}
+	w.mu.Unlock()
+	for _, c := range all {
+		_ = c.Close()
+	}
+}

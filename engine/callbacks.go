@@ -31,9 +31,11 @@ type Callbacks struct {
 	// returned ErrBackpressure, once the queue fell to LowWater and has room for
 	// the message that was refused: send on.
 	OnDrain func(ws *WebSocket)
-	// OnGap is told that dropped messages of topic were lost to this connection
-	// because it read too slowly, or its loop was behind when they were published,
-	// before the next one is delivered. Its own publishes are not counted.
+	// OnGap reports that dropped messages of topic are lost to this connection,
+	// because it read too slowly or its loop was behind when they were published.
+	// It is called before anything that was published to topic behind them is
+	// sent, whatever ends the subscription or closes the connection in order; what
+	// it sends goes before that. A connection's own publishes are not counted.
 	OnGap func(ws *WebSocket, topic string, dropped uint64)
 	// OnError is told what went wrong before OnClose follows.
 	OnError func(ws *WebSocket, err error)

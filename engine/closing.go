@@ -14,27 +14,44 @@ type closeFrame struct {
 	reason string
 }
 
-// Close begins the closing handshake (RFC 6455 section 7.1.2): what is queued
-// and then a close frame are sent, and OnClose follows when the peer has
-// answered, or when it has neither answered nor read anything for
-// Limits.CloseTimeout. From now on sends return ErrClosed. code 0 sends none;
+// Close begins the closing handshake (RFC 6455 section 7.1.2): what is queued or
+// was published before, and then a close frame are sent, and OnClose follows when
+// the peer has answered, or when it has neither answered nor read anything for
+// Limits.CloseTimeout. From now on sends return ErrClosed, but for those from
+// OnGap, which is still called if messages are missing. code 0 sends none;
 // reason is cut to 123 bytes. Closing twice is no error; the first one counts. Any
 // goroutine; ErrInvalidStatus if code may not be sent.
 func (ws *WebSocket) Close(code StatusCode, reason string) error {
 	if !mayClose(code) {
 		return ErrInvalidStatus
 	}
-	ws.lockClose()
-	first := ws.askLocked(askClose | askMute)
-	if first {
-		ws.extrasLocked().asked = closeFrame{code, reason}
-	}
-	ws.conn.Unlock()
-	if first {
-		ws.retire()
+	if ws.askClose(closeFrame{code, reason}) {
 		ws.conn.Notify()
 	}
 	return nil
+}
+
+// askClose asks for a Close and says whether it is the first to ask for the end.
+// Nothing that is published from now on is for ws.
+func (ws *WebSocket) askClose(f closeFrame) (first bool) {
+	if m := ws.member.Load(); m != nil {
+		return m.askClose(f)
+	}
+	ws.conn.Lock()
+	first = ws.askCloseLocked(f)
+	ws.conn.Unlock()
+	if first {
+		ws.retire() // it may have subscribed meanwhile
+	}
+	return first
+}
+
+func (ws *WebSocket) askCloseLocked(f closeFrame) (first bool) {
+	first = ws.askLocked(askClose | askMute)
+	if first {
+		ws.extrasLocked().asked = f
+	}
+	return first
 }
 
 // mayClose says whether Close takes code.
@@ -84,6 +101,7 @@ func (ws *WebSocket) carryOut() {
 	case s.asked(askShed):
 		ws.beginClose(tooSlow, ErrSlow)
 	case s.asked(askClose):
+		ws.finishTopics()
 		ws.beginClose(ws.askedClose(), nil)
 	}
 }
@@ -136,6 +154,10 @@ func (ws *WebSocket) peerClosed(payload []byte) {
 		return
 	}
 	ws.carryOut() // a Close of this side came first
+	if ws.phase() == phaseOpen {
+		ws.finishTopics()
+		ws.carryOut() // OnGap may have called Close
+	}
 	if ws.loadState().asked(askDrop) {
 		return
 	}

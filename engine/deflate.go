@@ -67,7 +67,7 @@ func (ws *WebSocket) compresses(n int) bool {
 // as it is; in a context it goes out compressed in any case, which costs a few
 // bytes and not the context.
 func (ws *WebSocket) sendCompressed(op OpCode, p []byte) error {
-	if !ws.isOpen() {
+	if !ws.mayWrite() {
 		return ErrClosed // before it is compressed for nothing
 	}
 	if ws.agreed.takeover&sendsInContext != 0 {

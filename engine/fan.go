@@ -10,18 +10,20 @@ import (
 
 // fan delivers what is published to the subscribers that one loop owns.
 //
-// A publish is appended to its part, once, and the loop is told. At the end of
-// the loop's iteration flush gives every subscriber all that came since, in one
-// write. Each subscription knows the number of the last message its connection
-// has got, so whoever needs a connection to be up to date earlier (a direct
-// send after a publish, an unsubscribe) can see to that by itself: catchUp.
+// A publish appends its message once, to the part of its topic, and posts a flush
+// to the loop. The flush writes to every subscriber all that was published since
+// the last one, in one send. Messages are numbered in the order in which they
+// reach the fan, whatever their topics, and every connection gets its own in that
+// order. Each member knows the number up to which it has them, so whoever needs
+// a connection to be up to date before the flush (a direct send, an unsubscribe,
+// a close) delivers to that one alone: catchUp.
 //
-// A connection that takes no more, or has a fragmented message under way, is
-// slow: its subscriptions have a backlog, and each message is decided on by
-// policy when it is published, until everything is sent.
+// A member whose connection takes no more, or has a fragmented message under
+// way, is slow: its policy decides about each message when it is published, and
+// what has to wait does so in a backlog.
 //
-// Locks are taken in the order shard, fan, connection. None is held while
-// others' connections are written to, but a connection's own.
+// Locks are taken in the order shard, fan, connection. The flush holds none but
+// that of the connection it writes to.
 type fan struct {
 	// Immutable.
 	hub   *hub
@@ -29,24 +31,22 @@ type fan struct {
 	slow  Slow   // the server's
 	flush func() // doFlush as a value: a post allocates nothing
 
-	// busy says that some part has messages its subscribers may not have yet.
+	// busy says that some part has messages that are not delivered. Written under
+	// mu, read by anyone.
 	busy atomic.Bool
 
 	// Guarded by mu.
 	mu       sync.Mutex
-	dirty    []*part // with pending messages that are due
-	flushing bool    // subs of all parts stand still
-	changes  []change
-	posted   bool
-	delayed  int         // parts with pending messages that are not due
+	number   uint64      // of the last message published
+	loaded   []*part     // with messages, pending or in flight
+	due      []*part     // with pending messages that the next flush takes
+	posted   bool        // the loop is going to call doFlush
+	flushing bool        // the subs of all parts stand still; only the loop changes it
+	changes  []change    // of subs, made when the flush has ended
 	spare    [][]message // empty, for pending
+	unsent   []unsent    // scratch of catchUp
 
-	// Owned by the loop.
-	parts   []*part // being flushed
-	slowed  []*member
-	touched []*WebSocket
-	batches [variants]batch // of the part that is delivered
-	missing []*loop.Shared  // of one subscriber that has got a part of them
+	flushState // owned by the loop
 }
 
 // part is the subscribers of one topic that one fan has. Guarded by the fan's
@@ -59,23 +59,23 @@ type part struct {
 	rules *topicRules     // nil: the server's
 	subs  []*subscription // read by the loop without lock while flushing
 	count int             // of subscribers, with changes that wait
-	seq   uint64          // number of the last message published
-	slow  []*subscription // those with a backlog
+	slow  []*subscription // those that have a backlog
 
-	pending  []message   // the last ones, up to seq
-	inflight []message   // being flushed, before pending
+	pending  []message   // published since the last flush
+	inflight []message   // what the flush delivers; read by the loop without lock while flushing
 	bytes    int         // of pending
-	upTo     uint64      // number of the last one in flight; owned by the loop
+	at       int         // in fan.loaded, if there are messages
 	delay    *time.Timer // runs while what is pending is delayed; nil: it is not
 
-	refused uint64 // publishes so far
-	untold  bool   // some since the last flush
-	gap     bool   // some behind those in flight
+	refused  uint64 // publishes so far that nobody gets
+	refusing bool   // some since the last flush began: the gap is behind pending
+	gap      bool   // some before it began: the gap is between inflight and pending
 }
 
 // message is one publish as a part keeps it.
 type message struct {
 	frames *frames
+	number uint64 // in the order of the fan
 	key    string
 	keyed  bool
 }
@@ -90,16 +90,18 @@ type member struct {
 	ws  *WebSocket
 	fan *fan
 
+	// seq is the number up to which every message for this connection was written,
+	// or decided on by policy. Guarded by the connection's lock.
+	seq uint64
+
 	// Written under the locks of the fan and the connection, read by anyone.
-	slow atomic.Bool  // some subscription has a backlog
-	held atomic.Int64 // bytes in backlogs
+	slow atomic.Pointer[waiting] // nil: not slow; otherwise every subscription has a backlog
+	held atomic.Int64            // bytes in backlogs
 
 	// Guarded by the fan's lock.
 	subs  []*subscription
 	index map[string]*subscription // once there are many
-	late  *backlog                 // of topics that were left inside a fragmented message; nil: none
 	gone  bool                     // closing: not counted any more
-	turn  uint32                   // whose backlog is released first
 }
 
 // subscription is one connection in one topic.
@@ -107,12 +109,13 @@ type subscription struct {
 	// Immutable.
 	member *member
 	part   *part
+	since  uint64 // number of the last message before it joined
 
-	seq     uint64   // the last message that was written or decided on; guarded by the connection's lock
-	at      int32    // in part.subs; guarded by the fan's lock
-	own     int32    // in member.subs; guarded by the fan's lock
-	backlog *backlog // nil: not slow; guarded by the fan's lock
-	lost    uint64   // of part.refused, those it knows of or is not to get; guarded by the fan's lock
+	// Guarded by the fan's lock.
+	at      int32    // in part.subs
+	own     int32    // in member.subs
+	backlog *backlog // nil: not slow
+	lost    uint64   // of part.refused, those that were reported or not meant for it
 }
 
 // change is a subscriber that joins or leaves while subs stand still.
@@ -144,7 +147,7 @@ func (m *member) find(topic string) *subscription {
 
 // join adds a subscription. Under the fan's lock, as all that follows.
 func (f *fan) join(m *member, p *part) {
-	s := &subscription{member: m, part: p, seq: p.seq, own: int32(len(m.subs)), lost: p.refused}
+	s := &subscription{member: m, part: p, since: f.number, own: int32(len(m.subs)), lost: p.refused}
 	m.subs = append(m.subs, s)
 	switch {
 	case m.index != nil:
@@ -156,13 +159,13 @@ func (f *fan) join(m *member, p *part) {
 		}
 	}
 	p.count++
-	if m.late != nil { // which goes first
-		f.markSlow(m)
+	if w := m.slow.Load(); w != nil {
+		s.slowDown(w)
 	}
 	f.apply(change{s: s})
 }
 
-// leave ends a subscription.
+// leave ends a subscription. Its backlog stays with the member.
 func (f *fan) leave(s *subscription) {
 	m := s.member
 	lastOwn := len(m.subs) - 1
@@ -170,8 +173,7 @@ func (f *fan) leave(s *subscription) {
 	m.subs[lastOwn] = nil
 	m.subs = m.subs[:lastOwn]
 	delete(m.index, s.part.topic.name)
-	f.unslow(s)
-	s.lost = s.part.refused
+	s.speedUp()
 	if !m.gone {
 		s.part.count--
 	}
@@ -197,7 +199,7 @@ func (f *fan) apply(c change) {
 	p.subs = p.subs[:last]
 }
 
-// publish appends msg to p and tells the loop.
+// publish appends msg to p, posts a flush, and counts in d what becomes of msg.
 func (f *fan) publish(p *part, msg message, from *WebSocket, d *Delivery) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -210,25 +212,22 @@ func (f *fan) publish(p *part, msg message, from *WebSocket, d *Delivery) error 
 		queued--
 	}
 	size := msg.size()
-	if limit := p.slowRules().Limit; limit > 0 && p.bytes > 0 && (p.untold || p.bytes+size > limit) {
+	if limit := p.slowRules().Limit; limit > 0 && p.bytes > 0 && (p.refusing || p.bytes+size > limit) {
 		d.Dropped += queued
 		f.hub.dropped.Add(uint64(queued))
 		p.refuse(sender)
 		return ErrBackpressure
 	}
-	if sender != nil { // or it would get this one along with what is pending
-		f.catchUp(sender)
+	if sender != nil { // what is published before this one is for the sender too
+		f.catchUp(sender.member)
 	}
-	p.seq++
+	f.number++
+	msg.number = f.number
 	if sender != nil {
-		sender.settle(p.seq)
+		sender.member.skip(msg.number)
 	}
 	for _, s := range p.slow {
-		switch {
-		case s == sender:
-		case s.member.gone:
-			s.settle(p.seq)
-		default:
+		if s != sender && !s.member.gone {
 			queued--
 			f.decide(s, msg, d)
 		}
@@ -250,119 +249,66 @@ func (f *fan) subscriptionOf(ws *WebSocket, p *part) *subscription {
 	return m.find(p.topic.name)
 }
 
+// skip notes that m needs no message up to number.
+func (m *member) skip(number uint64) {
+	m.ws.conn.Lock()
+	defer m.ws.conn.Unlock()
+	m.seq = number
+}
+
 // append makes msg pending.
 func (f *fan) append(p *part, msg message) {
 	if last := len(f.spare) - 1; p.pending == nil && last >= 0 {
 		p.pending, f.spare = f.spare[last], f.spare[:last]
 	}
+	if len(p.pending)+len(p.inflight) == 0 {
+		p.at = len(f.loaded)
+		f.loaded = append(f.loaded, p)
+	}
 	p.pending = append(p.pending, msg)
 	p.bytes += msg.size()
 	f.busy.Store(true)
 	if len(p.pending) == 1 {
-		f.due(p)
+		f.schedule(p)
 	}
 }
 
-// due makes the loop flush p, at once or after the delay of its topic.
-func (f *fan) due(p *part) {
+// unload notes that p has no messages any more.
+func (f *fan) unload(p *part) {
+	last := len(f.loaded) - 1
+	moved := f.loaded[last]
+	f.loaded[p.at], moved.at = moved, p.at
+	f.loaded[last] = nil
+	f.loaded = f.loaded[:last]
+}
+
+// schedule makes p due, at once or after the delay of its topic.
+func (f *fan) schedule(p *part) {
 	d := p.flushEvery()
 	if d == 0 {
 		f.enqueue(p)
 		return
 	}
-	f.delayed++
 	p.delay = time.AfterFunc(d, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.delayed--
 		p.delay = nil
 		f.enqueue(p)
 	})
 }
 
-// reschedule makes the delay of p, which has changed, count for what waits.
+// reschedule makes the delay of p, which has changed, count for what is pending.
 func (f *fan) reschedule(p *part) {
 	if p.delay != nil && p.delay.Stop() { // otherwise it is over already
-		f.delayed--
 		p.delay = nil
-		f.due(p)
+		f.schedule(p)
 	}
 }
 
 func (f *fan) enqueue(p *part) {
-	f.dirty = append(f.dirty, p)
+	f.due = append(f.due, p)
 	if !f.posted {
 		f.posted = true
 		_ = f.loop.Do(f.flush) // ended: its connections are closed
-	}
-}
-
-// settle notes that s needs no message up to seq.
-func (s *subscription) settle(seq uint64) {
-	c := &s.member.ws.conn
-	c.Lock()
-	s.seq = seq
-	c.Unlock()
-}
-
-// catchUp writes to s what is published and not written yet. The backlog of a
-// slow one is left alone: it is up to date by policy.
-func (f *fan) catchUp(s *subscription) {
-	p, ws := s.part, s.member.ws
-	if s.backlog != nil || len(p.pending)+len(p.inflight) == 0 {
-		return
-	}
-	if p.gap && s.missed() > 0 { // OnGap comes before what is pending
-		f.markSlow(s.member)
-		return
-	}
-	ws.conn.Lock()
-	whole := ws.fragments == 0
-	if whole {
-		s.eachMissing(s.member.writeLocked)
-	}
-	ws.conn.Unlock()
-	if !whole { // §5.4: no other message in between
-		f.markSlow(s.member)
-	}
-}
-
-// eachMissing calls fn for every message that s has not got, which from then on
-// it has. Under the locks of the fan and the connection.
-func (s *subscription) eachMissing(fn func(message)) {
-	p := s.part
-	seq := p.seq - uint64(len(p.pending)+len(p.inflight))
-	for _, msgs := range [2][]message{p.inflight, p.pending} {
-		for _, msg := range msgs {
-			if seq++; s.seq < seq {
-				s.seq = seq
-				fn(msg)
-			}
-		}
-	}
-}
-
-// writeLocked writes msg unless the connection is closing. Under the
-// connection's lock.
-func (m *member) writeLocked(msg message) {
-	ws := m.ws
-	if ws.isOpen() && ws.conn.WriteSharedLocked(ws.frameLocked(msg.frames), true) == nil {
-		m.fan.loop.CountOut(1)
-	}
-}
-
-// catchUpAll brings a connection up to date in every topic, because something is
-// about to be sent that was published later. empty is what it does about a
-// backlog.
-func (m *member) catchUpAll(empty func(*subscription)) {
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
-	m.releaseLate()
-	for _, s := range m.subs {
-		if s.backlog != nil {
-			empty(s)
-			continue
-		}
-		m.fan.catchUp(s)
 	}
 }

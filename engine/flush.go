@@ -1,51 +1,63 @@
 package engine
 
-import (
-	"slices"
+import "slices"
 
-	"github.com/fanloop-go/fanloop/loop"
-)
+// flushState is what a flush works with. Owned by the loop.
+type flushState struct {
+	parts   []*part // whose inflight is delivered
+	upTo    uint64  // number of the last message published before the flush began
+	several bool    // subscribers may have to get messages of several parts, or OnGap called
+	slowed  []*member
+	batches [variants]batch     // what is in flight in the part that is delivered
+	others  [variants]selection // what subscribers get that get something else
+	list    []unsent            // scratch
+	msgs    []*message          // scratch
+}
 
 // doFlush delivers what is due. On the loop, outside any event.
 func (f *fan) doFlush() {
-	f.mu.Lock()
-	f.posted = false
-	f.parts, f.dirty = f.dirty, f.parts[:0]
+	f.beginFlush()
 	for _, p := range f.parts {
-		p.inflight, p.pending = p.pending, nil
-		p.bytes, p.upTo = 0, p.seq
-		p.gap, p.untold = p.untold, false
+		f.deliver(p)
 	}
-	f.flushing = true
-	f.mu.Unlock()
-
-	together := len(f.parts) > 1
-	for _, p := range f.parts {
-		f.deliver(p, together)
-	}
-	f.flushTouched()
-
-	f.prune(f.settleFlush())
+	f.markSlowed()
+	f.prune(f.endFlush())
 }
 
-// settleFlush does what had to wait for the end of a flush. It returns the
-// parts that have lost their last subscriber meanwhile.
-func (f *fan) settleFlush() (left []*part) {
+// beginFlush takes what is due into flight.
+func (f *fan) beginFlush() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.parts, f.due = f.due, f.parts[:0]
+	f.upTo = f.number
+	f.several = len(f.loaded) > 1
+	for _, p := range f.parts {
+		p.inflight, p.pending = p.pending, nil
+		p.bytes = 0
+		p.gap, p.refusing = p.refusing, false
+		f.several = f.several || p.gap
+	}
+	f.flushing = true
+}
+
+// endFlush does what had to wait for the end of the flush. It returns the parts
+// that have lost their last subscriber meanwhile.
+func (f *fan) endFlush() (left []*part) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.flushing = false
-	for i, m := range f.slowed { // while those in flight are known
-		f.markSlow(m)
-		f.slowed[i] = nil
-	}
-	f.slowed = f.slowed[:0]
 	for i, p := range f.parts {
-		f.tellRefused(p)
 		f.recycle(p.inflight)
-		p.inflight = nil
+		p.inflight, p.gap = nil, false
+		if len(p.pending) == 0 {
+			f.unload(p)
+		}
 		f.parts[i] = nil
 	}
 	f.parts = f.parts[:0]
+	for v := range f.others {
+		f.others[v].reset()
+	}
 	for i, c := range f.changes {
 		f.apply(c)
 		if p := c.s.part; p.count == 0 && len(p.subs) == 0 {
@@ -54,7 +66,11 @@ func (f *fan) settleFlush() (left []*part) {
 		f.changes[i] = change{}
 	}
 	f.changes = f.changes[:0]
-	f.busy.Store(len(f.dirty) > 0 || f.delayed > 0)
+	f.busy.Store(len(f.loaded) > 0)
+	f.posted = len(f.due) > 0
+	if f.posted {
+		_ = f.loop.Do(f.flush) // ended: its connections are closed
+	}
 	return left
 }
 
@@ -84,43 +100,16 @@ func (f *fan) prune(left []*part) {
 	}
 }
 
-// batch is what is in flight as one variant has it, small frames put together.
-type batch struct {
-	frames     []*loop.Shared
-	compressed bool // some of them are
-}
-
-// deliver writes what is in flight to the subscribers of p, straight to the
-// sockets, or, if together, to the queues of those who may get more from other
-// parts.
-func (f *fan) deliver(p *part, together bool) {
-	sent := 0
-	for subs := range slices.Chunk(p.subs, lookAhead) {
-		for _, s := range subs {
-			ws := s.member.ws
-			_ = ws.state.Load()
-		}
-		for _, s := range subs {
-			ws := s.member.ws
-			b := &f.batches[ws.agreed.variant]
-			if len(b.frames) == 0 {
-				b.fill(p.inflight, ws.agreed.variant, f.hub.compressor)
-			}
-			ws.conn.Lock()
-			n, blocked := f.deliverLocked(s, b, together)
-			ws.conn.Unlock()
-			sent += n
-			if blocked {
-				f.slowed = append(f.slowed, s.member)
-			}
-		}
+// markSlowed makes those members slow whose connections turned out to take no
+// more, or for whom OnGap is to be called.
+func (f *fan) markSlowed() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, m := range f.slowed {
+		f.markSlow(m)
+		f.slowed[i] = nil
 	}
-	for i := range f.batches {
-		b := &f.batches[i]
-		clear(b.frames)
-		b.frames, b.compressed = b.frames[:0], false
-	}
-	f.loop.CountOut(sent)
+	f.slowed = f.slowed[:0]
 }
 
 // lookAhead is how many subscribers are looked at before they are written to.
@@ -128,97 +117,147 @@ func (f *fan) deliver(p *part, together bool) {
 // together, they come back at the same time instead of one after the other.
 const lookAhead = 16
 
-// deliverLocked writes or queues what s has not got of what is in flight, which
-// is b in its variant. It returns how many messages that were, and whether the
-// connection takes no more for now. Under the connection's lock.
-func (f *fan) deliverLocked(s *subscription, b *batch, together bool) (sent int, blocked bool) {
-	p, ws := s.part, s.member.ws
-	c := &ws.conn
-	if s.seq >= p.upTo || !ws.isOpen() {
-		return 0, false
-	}
-	if ws.fragments != 0 || c.BlockedLocked() {
-		return 0, true // and markSlow takes care of them
-	}
-	sent = int(p.upTo - s.seq)
-	frames, queue := b.frames, together || len(b.frames) > 1
-	if sent < len(p.inflight) {
-		f.missing = f.missing[:0]
-		for _, msg := range p.inflight[len(p.inflight)-sent:] {
-			f.missing = append(f.missing, msg.frames.in(ws.agreed.variant, f.hub.compressor))
+// deliver writes what is in flight in p to its subscribers.
+func (f *fan) deliver(p *part) {
+	sent := 0
+	for subs := range slices.Chunk(p.subs, lookAhead) {
+		for _, s := range subs {
+			_ = s.member.ws.state.Load()
 		}
-		frames, queue = f.missing, true
+		for _, s := range subs {
+			if f.several {
+				sent += f.deliverSeveral(s)
+			} else {
+				sent += f.deliverOne(s)
+			}
+		}
 	}
+	for v := range f.batches {
+		f.batches[v].reset()
+	}
+	f.loop.CountOut(sent)
+}
+
+// deliverOne writes to s what is in flight in its part, which is all that its
+// connection is to get. It returns the number of messages.
+func (f *fan) deliverOne(s *subscription) (sent int) {
+	p, m := s.part, s.member
+	c, b := &m.ws.conn, f.batch(p, m.ws.agreed.variant)
+	c.Lock()
+	defer c.Unlock()
+	if !f.readyLocked(m) {
+		return 0
+	}
+	had := max(m.seq, s.since)
+	if had < p.inflight[0].number {
+		return f.sendLocked(m, b, len(p.inflight))
+	}
+	rest := after(p.inflight, had)
+	for i := range rest {
+		f.msgs = append(f.msgs, &rest[i])
+	}
+	return f.sendMessagesLocked(m)
+}
+
+// deliverSeveral writes to the connection of s what it is to get of all parts. A
+// flush may come to it again, by another part, and finds it up to date.
+func (f *fan) deliverSeveral(s *subscription) (sent int) {
+	m := s.member
+	f.mu.Lock()
+	f.noticeGap(s)
+	list := f.collect(f.list[:0], m, 0, f.upTo) // from 0: without the connection's lock m.seq is unknown
+	f.mu.Unlock()
+	v := m.ws.agreed.variant
+	for _, u := range list {
+		u.msg.frames.in(v, f.hub.compressor) // not under the lock
+	}
+	m.ws.conn.Lock()
+	if f.readyLocked(m) {
+		for _, u := range list {
+			if u.msg.number > m.seq {
+				f.msgs = append(f.msgs, u.msg)
+			}
+		}
+		sent = f.sendMessagesLocked(m)
+	}
+	m.ws.conn.Unlock()
+	clear(list)
+	f.list = list[:0]
+	return sent
+}
+
+// noticeGap makes s one that OnGap is called for before it gets anything else, if
+// publishes were refused behind what is in flight. Under the fan's lock.
+func (f *fan) noticeGap(s *subscription) {
+	switch {
+	case !s.part.gap || s.backlog != nil || s.missed() == 0:
+	case s.member.ws.callbacks.OnGap == nil:
+		s.lost = s.part.refused
+	default:
+		f.slowed = append(f.slowed, s.member) // markSlow notes what is missing
+	}
+}
+
+// readyLocked says whether m is to be written to now. One that is not because it
+// takes no more becomes slow.
+func (f *fan) readyLocked(m *member) bool {
+	ws := m.ws
+	if m.seq >= f.upTo || !ws.isOpen() {
+		return false
+	}
+	if ws.fragments != 0 || ws.conn.BlockedLocked() {
+		f.slowed = append(f.slowed, m)
+		return false
+	}
+	return true
+}
+
+// batch returns what is in flight in p as v has it.
+func (f *fan) batch(p *part, v variant) *batch {
+	b := &f.batches[v]
+	if len(b.frames) == 0 {
+		msgs := make([]*message, len(p.inflight))
+		for i := range msgs {
+			msgs[i] = &p.inflight[i]
+		}
+		b.fill(msgs, v, f.hub.compressor)
+	}
+	return b
+}
+
+// sendMessagesLocked is sendLocked of f.msgs.
+func (f *fan) sendMessagesLocked(m *member) (sent int) {
+	msgs, v := f.msgs, m.ws.agreed.variant
+	if len(msgs) == 0 {
+		m.seq = f.upTo
+		return 0
+	}
+	sent = f.sendLocked(m, f.others[v].of(msgs, v, f.hub.compressor), len(msgs))
+	clear(msgs)
+	f.msgs = msgs[:0]
+	return sent
+}
+
+// sendLocked writes b, of n messages, to m, straight to the socket. It returns
+// the number of messages that were taken.
+func (f *fan) sendLocked(m *member, b *batch, n int) (sent int) {
+	ws := m.ws
+	c := &ws.conn
 	if b.compressed {
 		ws.forgetSentLocked()
 	}
-	s.seq = p.upTo
+	m.seq = f.upTo
 	var err error
-	if queue {
-		err = c.QueueSharedLocked(frames)
-		f.touched = append(f.touched, ws)
-		clear(f.missing)
-	} else {
-		err = c.WriteSharedLocked(frames[0], true)
+	if len(b.frames) == 1 {
+		err = c.WriteSharedLocked(b.frames[0], true)
+	} else if err = c.QueueSharedLocked(b.frames); err == nil {
+		c.FlushLocked()
 	}
-	if err != nil { // closed meanwhile: nobody to tell
-		return 0, false
+	if err != nil { // closed meanwhile: nobody gets it
+		return 0
 	}
-	return sent, c.BlockedLocked()
-}
-
-// flushTouched sends what deliver queued.
-func (f *fan) flushTouched() {
-	for i, ws := range f.touched {
-		ws.conn.Lock()
-		ws.conn.FlushLocked()
-		blocked := ws.conn.BlockedLocked()
-		ws.conn.Unlock()
-		if blocked {
-			f.slowed = append(f.slowed, ws.member.Load())
-		}
-		f.touched[i] = nil
+	if c.BlockedLocked() {
+		f.slowed = append(f.slowed, m)
 	}
-	f.touched = f.touched[:0]
-}
-
-const (
-	// coalesceMax is the largest frame that is copied to be sent with others.
-	coalesceMax = 8 << 10
-	// coalesceTo is the size up to which frames are put together.
-	coalesceTo = 64 << 10
-)
-
-// fill puts msgs into b as v has them, small neighbours put together.
-func (b *batch) fill(msgs []message, v variant, c *compressor) {
-	for len(msgs) > 0 {
-		n, size := 0, 0
-		for n < len(msgs) {
-			frame := msgs[n].frames.in(v, c)
-			if frame.Len() > coalesceMax || size+frame.Len() > coalesceTo {
-				break
-			}
-			size += frame.Len()
-			n++
-		}
-		n = max(n, 1)
-		b.add(msgs[:n], size, v, c)
-		msgs = msgs[n:]
-	}
-}
-
-// add adds msgs as one: one alone as it is, more of them copied, size bytes.
-func (b *batch) add(msgs []message, size int, v variant, c *compressor) {
-	one := msgs[0].frames.in(v, c)
-	if len(msgs) > 1 {
-		together := make([]byte, 0, size)
-		for _, msg := range msgs {
-			together = msg.frames.in(v, c).AppendTo(together)
-		}
-		one = loop.NewShared(together)
-	}
-	b.frames = append(b.frames, one)
-	for _, msg := range msgs {
-		b.compressed = b.compressed || msg.frames.in(v, c) != &msg.frames.plain
-	}
+	return n
 }

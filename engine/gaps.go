@@ -1,37 +1,44 @@
 package engine
 
-// gap is messages that a subscriber lost.
+// gap is messages of one topic that a member lost.
 type gap struct {
-	s      *subscription
+	topic  string
 	missed uint64
 }
 
-// tellGaps tells OnGap what was dropped.
-func (m *member) tellGaps() {
-	gaps := m.gaps()
-	fn := m.ws.callbacks.OnGap
+// callOnGap reports what is missing. Until release follows, what waits for m is
+// not dropped any more, and nothing is written that was published behind the gap:
+// what OnGap sends goes before it. On the loop, in an event of the connection.
+func (m *member) callOnGap() {
+	ws, fn := m.ws, m.ws.callbacks.OnGap
+	gaps := m.takeGaps()
+	if len(gaps) == 0 || fn == nil {
+		return
+	}
+	ws.setInOnGap(true)
 	for _, g := range gaps {
-		if fn != nil && m.ws.isOpen() {
-			fn(m.ws, g.s.part.topic.name, g.missed)
+		if ws.mayWrite() {
+			fn(ws, g.topic, g.missed)
 		}
 	}
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
-	for _, g := range gaps {
-		if b := g.s.backlog; b != nil {
-			b.missed, b.told = b.missed-b.told, 0 // only now: what OnGap sends goes before the backlog
-		}
-	}
+	ws.setInOnGap(false)
 }
 
-func (m *member) gaps() (gaps []gap) {
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
-	for _, s := range m.subs {
-		if b := s.backlog; b != nil && b.missed > 0 {
-			b.told = b.missed
-			gaps = append(gaps, gap{s, b.missed})
-		}
+// takeGaps returns what is missing, and counts it as reported.
+func (m *member) takeGaps() (gaps []gap) {
+	f := m.fan
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w := m.slow.Load()
+	if w == nil {
+		return nil
+	}
+	for _, b := range w.gapped {
+		gaps = append(gaps, gap{b.s.part.topic.name, b.missed})
+		b.missed = 0
+	}
+	if len(gaps) > 0 {
+		w.gapped, w.frozen = nil, f.number
 	}
 	return gaps
 }
@@ -40,64 +47,23 @@ func (m *member) gaps() (gaps []gap) {
 // Under the fan's lock.
 func (p *part) refuse(sender *subscription) {
 	p.refused++
-	p.untold = true
+	p.refusing = true
 	if sender != nil {
 		sender.lost++
 	}
 	for _, s := range p.slow {
-		if s != sender {
+		if s != sender && !s.member.gone {
 			s.lost++
-			s.backlog.missed++
+			s.member.slow.Load().miss(s.backlog, 1)
 		}
 	}
 }
 
-// missed is how many messages were dropped that OnGap is still to be told of.
-// Under the fan's lock.
+// missed is how many messages s lost that OnGap was not called for. Under the
+// fan's lock.
 func (s *subscription) missed() uint64 {
 	if b := s.backlog; b != nil {
-		return b.missed - b.told
+		return b.missed
 	}
 	return s.part.refused - s.lost
-}
-
-// dueBefore is the number of the last message that may go before OnGap is told
-// of so many that were missed. Under the fan's lock.
-func (p *part) dueBefore(missed uint64) uint64 {
-	if p.gap && missed > 0 {
-		return p.seq - uint64(len(p.pending)) // what was refused came before these
-	}
-	return p.seq
-}
-
-// tellLastGap tells OnGap what a subscription missed that ends. Under the fan's lock.
-func (m *member) tellLastGap(topic string, missed uint64) {
-	if missed == 0 {
-		return
-	}
-	ws := m.ws
-	_ = ws.Do(func() { // ended: nobody to tell
-		if fn := ws.callbacks.OnGap; fn != nil && ws.isOpen() {
-			fn(ws, topic, missed)
-		}
-	})
-}
-
-// tellRefused sees to it that the subscribers of p hear of refused publishes, before
-// they get anything later. Those that are slow have it already: from refuse, or
-// from markSlow. On the loop, under the fan's lock.
-func (f *fan) tellRefused(p *part) {
-	if !p.gap {
-		return
-	}
-	for _, s := range p.subs {
-		switch {
-		case s.backlog != nil || s.missed() == 0:
-		case s.member.ws.callbacks.OnGap == nil:
-			s.lost = p.refused
-		default:
-			f.markSlow(s.member) // what was refused is in its backlog from the start
-		}
-	}
-	p.gap = false
 }

@@ -46,6 +46,7 @@ func (h *handler) OnData(b []byte) {
 // OnEOF implements loop.Handler.
 func (h *handler) OnEOF() {
 	ws := (*WebSocket)(h)
+	defer ws.guard()
 	if ws.opening != nil {
 		ws.conn.Close(loop.CloseNow)
 		return

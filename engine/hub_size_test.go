@@ -158,7 +158,7 @@ func TestOneTopicWithAMillionSubscribers(t *testing.T) {
 		t.Errorf("%d topics and %d subscribers are left", topics, subs)
 	}
 	for _, f := range h.fans {
-		if len(f.changes)+len(f.dirty)+f.delayed != 0 || f.flushing || f.busy.Load() {
+		if len(f.changes)+len(f.due)+len(f.loaded) != 0 || f.flushing || f.busy.Load() {
 			t.Error("a fan is not at rest")
 		}
 	}

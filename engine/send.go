@@ -70,17 +70,8 @@ func (ws *WebSocket) writeFrameLocked(op OpCode, fin, rsv1 bool, p []byte) error
 // lockSend takes the lock of the connection for a send. What the same goroutine
 // published to this connection before goes first.
 func (ws *WebSocket) lockSend() {
-	if m := ws.member.Load(); m != nil && (m.fan.busy.Load() || m.slow.Load()) {
-		m.catchUpAll((*subscription).overtake)
-	}
-	ws.conn.Lock()
-}
-
-// lockClose is lockSend for a close frame, behind which nothing goes: what waits
-// for OnGap to be told is sent without.
-func (ws *WebSocket) lockClose() {
-	if m := ws.member.Load(); m != nil && (m.fan.busy.Load() || m.slow.Load()) {
-		m.catchUpAll((*subscription).flushBacklog)
+	if m := ws.member.Load(); m != nil && (m.fan.busy.Load() || m.slow.Load() != nil) {
+		m.catchUpAll()
 	}
 	ws.conn.Lock()
 }
@@ -110,7 +101,7 @@ func (ws *WebSocket) writeMaskedLocked(op OpCode, fin, rsv1 bool, p []byte) erro
 // nextFrameLocked decides whether the frame may be sent now, and its opcode.
 func (ws *WebSocket) nextFrameLocked(op, as OpCode) (OpCode, error) {
 	switch {
-	case !ws.isOpen():
+	case !ws.sendsLocked():
 		return 0, ErrClosed
 	case ws.fragments == 0:
 		return op, nil
@@ -127,7 +118,7 @@ func (ws *WebSocket) sentFrameLocked(op OpCode, fin bool, err error) {
 		ws.fragments = 0
 	case err != nil:
 	case fin:
-		if m := ws.member.Load(); ws.fragments != 0 && m != nil && m.slow.Load() {
+		if m := ws.member.Load(); ws.fragments != 0 && m != nil && m.slow.Load() != nil {
 			ws.conn.NotifyEmptyLocked() // what is published had to wait for the end
 		}
 		ws.fragments = 0
@@ -152,7 +143,7 @@ const maxControl = 125 // §5.5
 func (ws *WebSocket) sendControl(op OpCode, p []byte) error {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	if !ws.isOpen() {
+	if !ws.sendsLocked() {
 		return ErrClosed
 	}
 	return ws.writeControlLocked(op, p)

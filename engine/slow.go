@@ -22,13 +22,15 @@ const (
 )
 
 // Slow is a policy for subscribers that read more slowly than is published. It
-// is asked while a subscriber's connection takes no more, or while a fragmented
-// message is under way on it. What was published before that was noticed, which
-// is at the end of the loop's iteration, is sent whatever the policy.
+// applies from when a subscriber's connection takes no more, or a fragmented
+// message is under way on it, until everything is sent. What was published before
+// the loop noticed that, at the end of its iteration, is sent whatever the policy.
 //
-// A direct send, and Close, turn what waits for its connection into what is
-// queued: it keeps its place in the order, and can not be dropped or replaced
-// any more.
+// A direct send commits what waits for its connection: it keeps its place in the
+// order, and can not be dropped or replaced any more. So do Close, Unsubscribe and
+// the close frame of the peer. Where messages are missing, nothing behind the gap
+// is committed before OnGap was called: a direct send goes before it, and Close
+// has the loop call OnGap first.
 type Slow struct {
 	Policy SlowPolicy
 	// Limit is the most bytes that wait for one subscriber. Default:
@@ -73,42 +75,42 @@ func (ws *WebSocket) SetSlow(slow Slow) error {
 	return nil
 }
 
-// decide settles what a slow subscriber gets of msg, the message number
-// part.seq. Under the fan's lock.
+// decide does with msg, the last message published, what the policy of a slow
+// subscriber says. Under the fan's lock.
 func (f *fan) decide(s *subscription, msg message, d *Delivery) {
 	ws, m, b := s.member.ws, s.member, s.backlog
+	w := m.slow.Load()
 	ws.conn.Lock()
 	rules := s.rulesLocked()
-	before, size, room := b.bytes, msg.size(), s.roomLocked(rules)
-	s.seq = s.part.seq
+	size, room := msg.size(), s.roomLocked(rules)
+	m.seq = msg.number
 	var end bool
 	switch {
-	case rules.Policy == SlowConflate && b.replace(msg, room):
+	case rules.Policy == SlowConflate && w.replace(b, msg, room):
 		d.Conflated++
 		f.hub.conflated.Add(1)
-	case size <= room && (rules.keeps() || b.live > 0 || b.missed > 0 || m.late != nil || ws.fragments != 0):
-		b.push(msg)
+	case size <= room && (rules.keeps() || !w.nothing() || ws.fragments != 0):
+		w.push(b, msg)
 		d.Queued++
 	case size <= room:
 		m.writeLocked(msg) // closing: it counts as on its way
 		d.Queued++
-	case rules.Policy == SlowDropOldest && b.bytes+room >= size:
-		f.hub.dropped.Add(b.makeRoom(size - room))
-		b.push(msg)
+	case rules.Policy == SlowDropOldest && b.bytes+room >= size && w.frozen == 0:
+		f.hub.dropped.Add(w.displace(b, msg, size-room))
 		d.Dropped++
 	case rules.Policy == SlowClose:
 		d.Closed++
 		f.hub.closed.Add(1)
 		end = true
 	default:
-		b.missed++
+		w.miss(b, 1)
 		d.Dropped++
 		f.hub.dropped.Add(1)
 	}
-	m.hold(b.bytes - before)
 	ws.conn.Unlock()
 	if end {
 		f.retire(m)
+		m.discard()
 		ws.shed()
 	}
 }
@@ -136,8 +138,8 @@ func (s *subscription) roomLocked(rules *Slow) int {
 	return room
 }
 
-// markSlow makes every subscription of m get its messages by policy until its
-// connection has sent everything. What it has not got yet is queued, or waits
+// markSlow makes m slow: until its connection has sent everything, policies
+// decide what its subscriptions get. What it has not got yet is queued, or waits
 // where it can be replaced. Under the fan's lock.
 func (f *fan) markSlow(m *member) {
 	if m.gone {
@@ -146,31 +148,47 @@ func (f *fan) markSlow(m *member) {
 	c := &m.ws.conn
 	c.Lock()
 	defer c.Unlock()
-	for _, s := range m.subs {
-		if s.backlog != nil {
-			continue
-		}
-		b := &backlog{at: int32(len(s.part.slow)), missed: s.missed()}
-		s.backlog, s.lost = b, s.part.refused
-		s.part.slow = append(s.part.slow, s)
-		now := m.ws.fragments == 0 && !s.rulesLocked().keeps()
-		due := s.part.dueBefore(b.missed)
-		s.eachMissing(func(msg message) {
-			if now && s.seq <= due {
-				m.writeLocked(msg)
-				return
-			}
-			b.push(msg)
-		})
-		m.hold(b.bytes)
+	if m.slow.Load() != nil {
+		return
 	}
-	m.slow.Store(true)
-	c.NotifyEmptyLocked()
+	list := f.collect(f.unsent[:0], m, m.seq, f.number)
+	f.markSlowLocked(m, list)
+	f.keepUnsent(list)
 }
 
-// unslow undoes markSlow for one subscription, and forgets its backlog. Under
+// markSlowLocked is markSlow of a member that is not slow, and still has to get
+// list. Under the connection's lock too.
+func (f *fan) markSlowLocked(m *member, list []unsent) {
+	w := &waiting{m: m}
+	m.slow.Store(w)
+	for _, s := range m.subs {
+		s.slowDown(w)
+	}
+	for _, u := range list {
+		b := u.s.backlog
+		if m.ws.fragments == 0 && len(w.queue) == 0 && !u.s.rulesLocked().keeps() && !u.behindGap() {
+			m.writeLocked(*u.msg)
+		} else {
+			w.push(b, *u.msg)
+		}
+	}
+	m.seq = f.number
+	m.ws.conn.NotifyEmptyLocked()
+}
+
+// slowDown gives s a backlog, of w. Under the fan's lock.
+func (s *subscription) slowDown(w *waiting) {
+	p := s.part
+	missed := s.missed()
+	s.backlog = &backlog{s: s, at: int32(len(p.slow))}
+	s.lost = p.refused
+	p.slow = append(p.slow, s)
+	w.miss(s.backlog, missed)
+}
+
+// speedUp undoes slowDown. What waits in the backlog stays with the member. Under
 // the fan's lock.
-func (f *fan) unslow(s *subscription) {
+func (s *subscription) speedUp() {
 	b := s.backlog
 	if b == nil {
 		return
@@ -181,34 +199,26 @@ func (f *fan) unslow(s *subscription) {
 	slow[b.at].backlog.at = b.at
 	slow[last] = nil
 	s.part.slow = slow[:last]
-	s.member.hold(-b.bytes)
 	s.backlog = nil
 }
 
-// hold counts n more bytes in the backlogs of m. Under the fan's lock.
-func (m *member) hold(n int) {
-	if n != 0 {
-		m.held.Add(int64(n))
-		m.fan.loop.Hold(n)
+// speedUpLocked undoes markSlow. Under the locks of the fan and the connection.
+func (m *member) speedUpLocked() {
+	for _, s := range m.subs {
+		s.speedUp()
 	}
+	m.seq = m.fan.number
+	m.slow.Store(nil)
 }
 
-// retire stops counting the subscriptions of m, which gets nothing any more.
-// Under the fan's lock.
+// retire stops counting the subscriptions of m, for which nothing more is
+// published. Under the fan's lock.
 func (f *fan) retire(m *member) {
 	if m.gone {
 		return
 	}
 	m.gone = true
-	if m.late != nil {
-		m.hold(-m.late.bytes)
-		m.late = nil
-	}
 	for _, s := range m.subs {
 		s.part.count--
-		if b := s.backlog; b != nil {
-			m.hold(-b.bytes)
-			*b = backlog{at: b.at}
-		}
 	}
 }

@@ -158,8 +158,8 @@ func TestWhatWaitsForASlowSubscriberKeepsItsPlace(t *testing.T) {
 	})
 }
 
-// Close takes along what was counted as on its way, though OnGap was not told yet
-// of what is missing before it.
+// R-e: Close takes along what was counted as on its way, behind what OnGap sends
+// about what is missing before it.
 func TestCloseSendsWhatWaitsBehindAGap(t *testing.T) {
 	eachScope(t, engine.SlowDropOldest, func(t *testing.T, s *slowCase) {
 		for _, words := range numbers("m", 1, 10) {
@@ -171,7 +171,7 @@ func TestCloseSendsWhatWaitsBehindAGap(t *testing.T) {
 		if err := s.ws.Close(engine.StatusNormalClosure, ""); err != nil {
 			t.Fatal(err)
 		}
-		s.wantTexts(numbers("m", 4, 13)...)
+		s.wantTexts(append([]string{"gap of 3 in room"}, numbers("m", 4, 13)...)...)
 		if code, _ := s.c.readClose(); code != engine.StatusNormalClosure {
 			t.Errorf("close code %d", code)
 		}

@@ -147,9 +147,10 @@ func (t *Memory) addLoop(l *loop.Loop, shared map[*byte]int) {
 		t.Assembly += waits.waiting(h.endpoint.dispatcher)
 		if m := h.member.Load(); m != nil {
 			m.fan.mu.Lock()
-			m.late.note(shared)
-			for _, s := range m.subs {
-				s.backlog.note(shared)
+			if w := m.slow.Load(); w != nil {
+				for _, b := range w.queue {
+					b.note(shared)
+				}
 			}
 			t.Topics += int(unsafe.Sizeof(*m)) + len(m.subs)*int(unsafe.Sizeof(subscription{})+2*unsafe.Sizeof(m))
 			m.fan.mu.Unlock()

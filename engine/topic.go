@@ -64,8 +64,10 @@ func (t Topic) SetSlow(slow Slow) error {
 }
 
 // FlushEvery delays what is published to this topic by up to d, to send more in
-// fewer writes. 0 undoes that. A change counts for what waits already, from now
-// on. The setting is kept while the topic has no subscribers. Any goroutine.
+// fewer writes. A connection gets it sooner where something else is sent to it
+// that was published or sent later. 0 undoes the setting; a change counts for what
+// waits already, from now on. The setting is kept while the topic has no
+// subscribers. Any goroutine.
 func (t Topic) FlushEvery(d time.Duration) {
 	t.change(func(r *topicRules) { r.every = max(d, 0) })
 }

@@ -102,8 +102,8 @@ func (h *hub) subscribe(m *member, topic string) error {
 }
 
 // Unsubscribe undoes Subscribe. What was published before is still delivered, and
-// OnGap told of what was dropped. Without a subscription it does nothing. Any
-// goroutine.
+// OnGap called for what was dropped, before what is behind it. Without a
+// subscription it does nothing. Any goroutine.
 func (ws *WebSocket) Unsubscribe(topic string) error {
 	h := ws.endpoint.hub
 	if h == nil {
@@ -122,9 +122,10 @@ func (h *hub) unsubscribe(m *member, topic string) {
 	m.fan.mu.Lock()
 	defer m.fan.mu.Unlock()
 	if s := m.find(topic); s != nil {
-		m.fan.catchUp(s)
-		m.tellLastGap(topic, s.missed())
-		s.flushBacklog()
+		m.fan.catchUp(m)
+		if s.missed() > 0 {
+			m.fan.markSlow(m) // OnGap is to be called
+		}
 		m.fan.leave(s)
 		sh.prune(s.part)
 	}
@@ -199,19 +200,21 @@ func (sh *shard) forget(t *topic) {
 	}
 }
 
-// retire stops counting the subscriptions of a connection that is closing, and
-// refuses new ones. Any goroutine that holds no lock.
+// retire ends what a connection that is closing has of its topics: it gets
+// nothing more, is not counted, and may not subscribe. What waits for it is
+// discarded. Any goroutine that holds no lock.
 func (m *member) retire() {
 	m.fan.mu.Lock()
 	defer m.fan.mu.Unlock()
 	m.fan.retire(m)
+	m.discard()
 }
 
 // leaveAll ends every subscription of a connection that is closed. Any goroutine
 // that holds no lock.
 func (m *member) leaveAll() {
+	m.retire()
 	m.fan.mu.Lock()
-	m.fan.retire(m)
 	names := make([]string, 0, len(m.subs))
 	for _, s := range m.subs {
 		names = append(names, s.part.topic.name)
@@ -231,11 +234,12 @@ func (m *member) leaveAll() {
 }
 
 // Publish sends one message to every subscriber of topic. It never blocks, and
-// encodes the message once, however many they are; p is free when it returns.
-// Two publishes to a topic by one goroutine reach every subscriber in that
-// order, and what one goroutine publishes and sends to a connection keeps its
-// order too, but for what waits until OnGap was told: a direct send goes before
-// it. A topic without subscribers costs a look-up. Any goroutine.
+// encodes the message once, however many they are; p is free when it returns. A
+// topic without subscribers costs a look-up. Any goroutine.
+//
+// What one goroutine publishes reaches every subscriber in that order, whatever
+// the topics, and keeps its order with what it sends to a connection. Only where
+// messages wait until OnGap has returned, a direct send goes before them.
 //
 // The error is ErrBackpressure if a loop is behind by more than Slow.Limit in
 // this topic, and from then on until it goes on with the topic: the subscribers

@@ -94,7 +94,8 @@ type extras struct {
 	arrival  progress // of the message that is arriving; owned by the loop
 	delivery progress // of what the kernel holds for the peer; owned by the loop
 
-	asked closeFrame // what Close asked for
+	asked   closeFrame // what Close asked for
+	inOnGap bool       // OnGap is being called: what it sends goes out, though Close was called
 	// Why the connection ended.
 	status closeFrame // what the peer sent, or what it was failed with; code 0: neither
 	err    error

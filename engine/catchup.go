@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+)
+
+// unsent is a message that a subscription is still to get.
+type unsent struct {
+	s   *subscription
+	msg *message // in part.inflight or part.pending
+}
+
+// behindGap says whether OnGap has to be called before the message is written.
+// Under the fan's lock.
+func (u *unsent) behindGap() bool {
+	p := u.s.part
+	return p.gap && u.s.missed() > 0 && u.msg.number > p.inflight[len(p.inflight)-1].number
+}
+
+// keptUnsent is the room for a list of unsent messages that is kept.
+const keptUnsent = 1024
+
+// after returns the messages of msgs with a number above number.
+func after(msgs []message, number uint64) []message {
+	if len(msgs) == 0 || msgs[0].number > number {
+		return msgs
+	}
+	i, _ := slices.BinarySearchFunc(msgs, number+1, func(m message, n uint64) int { return cmp.Compare(m.number, n) })
+	return msgs[i:]
+}
+
+// appendUnsent appends what s is to get of the messages numbered above from, up
+// to to. Under the fan's lock.
+func (s *subscription) appendUnsent(list []unsent, from, to uint64) []unsent {
+	from = max(from, s.since)
+	for _, msgs := range [2][]message{s.part.inflight, s.part.pending} {
+		msgs = after(msgs, from)
+		for i := range msgs {
+			if msgs[i].number > to {
+				break
+			}
+			list = append(list, unsent{s, &msgs[i]})
+		}
+	}
+	return list
+}
+
+// eachLoaded calls fn for the subscriptions of m that may have unsent messages. It
+// goes by the topics that have messages, or by those that m has subscribed to,
+// whichever are fewer. Under the fan's lock.
+func (f *fan) eachLoaded(m *member, fn func(*subscription)) {
+	if len(f.loaded) > len(m.subs) {
+		for _, s := range m.subs {
+			fn(s)
+		}
+		return
+	}
+	for _, p := range f.loaded {
+		if s := m.find(p.topic.name); s != nil && s.part == p {
+			fn(s)
+		}
+	}
+}
+
+// collect appends what m is to get of the messages numbered above from, up to to,
+// in order. Under the fan's lock.
+func (f *fan) collect(list []unsent, m *member, from, to uint64) []unsent {
+	f.eachLoaded(m, func(s *subscription) { list = s.appendUnsent(list, from, to) })
+	if len(list) > 1 && list[0].s != list[len(list)-1].s {
+		slices.SortFunc(list, func(a, b unsent) int { return cmp.Compare(a.msg.number, b.msg.number) })
+	}
+	return list
+}
+
+// catchUp writes to m what was published and not delivered yet. A slow member
+// has nothing to catch up with: its policy decided when it was published. One
+// that is closing gets nothing more. Under the fan's lock.
+func (f *fan) catchUp(m *member) {
+	if m.slow.Load() != nil || m.gone {
+		return
+	}
+	c := &m.ws.conn
+	c.Lock()
+	defer c.Unlock()
+	if m.seq == f.number {
+		return
+	}
+	list := f.collect(f.unsent[:0], m, m.seq, f.number)
+	if len(list) > 0 && (m.ws.fragments != 0 || slices.ContainsFunc(list, func(u unsent) bool { return u.behindGap() })) {
+		f.markSlowLocked(m, list) // §5.4: no other message between fragments
+	} else {
+		for _, u := range list {
+			m.writeLocked(*u.msg)
+		}
+	}
+	m.seq = f.number
+	f.keepUnsent(list)
+}
+
+// keepUnsent keeps the room of list for the next one.
+func (f *fan) keepUnsent(list []unsent) {
+	clear(list)
+	f.unsent = list[:0]
+	if cap(list) > keptUnsent {
+		f.unsent = nil
+	}
+}
+
+// writeLocked writes msg unless the connection is closing. Under the
+// connection's lock.
+func (m *member) writeLocked(msg message) {
+	ws := m.ws
+	if ws.mayWrite() && ws.conn.WriteSharedLocked(ws.frameLocked(msg.frames), true) == nil {
+		m.fan.loop.CountOut(1)
+	}
+}
+
+// catchUpAll brings m up to date because a message is about to be sent to it
+// directly. What waits in its backlogs is written before that too, as far as
+// OnGap need not be called first.
+func (m *member) catchUpAll() {
+	m.fan.mu.Lock()
+	defer m.fan.mu.Unlock()
+	m.fan.catchUp(m)
+	if w := m.slow.Load(); w != nil && w.frozen == 0 {
+		c := &m.ws.conn
+		c.Lock()
+		defer c.Unlock()
+		w.releaseLocked(true)
+	}
+}

@@ -1,0 +1,201 @@
+package engine
+
+// backlogHeap is the backlogs of a member that have messages, the one with the
+// oldest message first.
+type backlogHeap []*backlog
+
+// add adds b, whose messages are younger than those of all others.
+func (h *backlogHeap) add(b *backlog) {
+	b.place = int32(len(*h))
+	*h = append(*h, b)
+}
+
+// removeFirst removes the first one.
+func (h *backlogHeap) removeFirst() {
+	last := int32(len(*h) - 1)
+	h.swap(0, last)
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	h.down(0)
+}
+
+// down restores the order after the backlog at i has lost its oldest messages.
+func (h backlogHeap) down(i int32) {
+	for n := int32(len(h)); ; {
+		first := i
+		for child := 2*i + 1; child <= 2*i+2 && child < n; child++ {
+			if h[child].head() < h[first].head() {
+				first = child
+			}
+		}
+		if first == i {
+			return
+		}
+		h.swap(i, first)
+		i = first
+	}
+}
+
+func (h backlogHeap) swap(i, j int32) {
+	h[i], h[j] = h[j], h[i]
+	h[i].place, h[j].place = i, j
+}
+
+// waiting is what waits for a slow member. Guarded by the fan's lock.
+type waiting struct {
+	m      *member
+	queue  backlogHeap // backlogs with messages, also of subscriptions that ended
+	gapped []*backlog  // backlogs that OnGap is to be called for
+	frozen uint64      // OnGap is being called for what is missing up to this number; 0: it is not
+}
+
+// nothing says whether nothing waits, neither for the connection nor for OnGap.
+func (w *waiting) nothing() bool { return len(w.queue)+len(w.gapped) == 0 && w.frozen == 0 }
+
+// push makes msg, the last one published, wait in b.
+func (w *waiting) push(b *backlog, msg message) {
+	before := b.bytes
+	if b.live == 0 {
+		w.queue.add(b)
+	}
+	b.push(msg)
+	w.m.hold(b.bytes - before)
+}
+
+// replace makes msg wait in b in the place of an older one of its key, if there
+// is one and room is left for what msg is larger.
+func (w *waiting) replace(b *backlog, msg message, room int) bool {
+	before := b.bytes
+	if !b.replace(msg, room) {
+		return false
+	}
+	w.queue.down(b.place)
+	w.m.hold(b.bytes - before)
+	return true
+}
+
+// displace makes msg wait in b in the place of the oldest ones, of n bytes or
+// more together, which it has, and returns how many those were.
+func (w *waiting) displace(b *backlog, msg message, n int) (dropped uint64) {
+	before := b.bytes
+	dropped = b.makeRoom(n)
+	b.push(msg)
+	w.queue.down(b.place)
+	w.m.hold(b.bytes - before)
+	w.miss(b, dropped)
+	return dropped
+}
+
+// pop takes the oldest message of all backlogs. There is one.
+func (w *waiting) pop() message {
+	b := w.queue[0]
+	before := b.bytes
+	msg := b.pop()
+	w.m.hold(b.bytes - before)
+	if b.live == 0 {
+		w.queue.removeFirst()
+	} else {
+		w.queue.down(0)
+	}
+	return msg
+}
+
+// miss notes n messages for b that are lost.
+func (w *waiting) miss(b *backlog, n uint64) {
+	if n == 0 {
+		return
+	}
+	if b.missed == 0 {
+		w.gapped = append(w.gapped, b)
+	}
+	b.missed += n
+}
+
+// discard forgets everything that waits.
+func (w *waiting) discard() {
+	for _, b := range w.queue {
+		w.m.hold(-b.bytes)
+		b.clear()
+	}
+	for _, b := range w.gapped {
+		b.missed = 0
+	}
+	w.queue, w.gapped, w.frozen = nil, nil, 0
+}
+
+// releaseLocked writes what waits, in the order in which it was published: all of
+// it, or until the socket takes no more. It ends before a message that OnGap has
+// to be called for first, and writes nothing while a fragmented message is under
+// way (§5.4). Under the locks of the fan and the connection.
+func (w *waiting) releaseLocked(all bool) {
+	ws := w.m.ws
+	if ws.fragments != 0 {
+		return
+	}
+	for len(w.queue) > 0 && (all || !ws.conn.BlockedLocked()) {
+		if b := w.queue[0]; b.missed > 0 && b.head() > w.frozen {
+			return
+		}
+		w.m.writeLocked(w.pop())
+	}
+}
+
+// hold counts n more bytes in the backlogs of m. Under the fan's lock.
+func (m *member) hold(n int) {
+	if n != 0 {
+		m.held.Add(int64(n))
+		m.fan.loop.Hold(n)
+	}
+}
+
+// discard forgets everything that waits for m. Under the fan's lock.
+func (m *member) discard() {
+	if w := m.slow.Load(); w != nil {
+		w.discard()
+	}
+}
+
+// drained goes on with a slow member whose connection may have sent everything.
+// On the loop, inside an event of the connection.
+func (m *member) drained() {
+	if m.slow.Load() == nil || m.blocked() {
+		return
+	}
+	m.callOnGap()
+	m.release()
+}
+
+// blocked says whether drained has to come again later, and sees to that.
+func (m *member) blocked() bool {
+	ws := m.ws
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if ws.fragments != 0 {
+		return true // its end notifies
+	}
+	if ws.conn.QueuedLocked() == 0 {
+		return false
+	}
+	ws.conn.NotifyEmptyLocked()
+	return true
+}
+
+// release writes what waits for m until the socket takes no more. When nothing
+// is left, m is no longer slow.
+func (m *member) release() {
+	f := m.fan
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := &m.ws.conn
+	c.Lock()
+	defer c.Unlock()
+	w := m.slow.Load()
+	w.releaseLocked(false)
+	w.frozen = 0
+	switch {
+	case w.nothing():
+		m.speedUpLocked()
+	case m.ws.fragments == 0: // otherwise the end of the message notifies
+		c.NotifyEmptyLocked()
+	}
+}

@@ -55,7 +55,11 @@ func sleepUntil(at int64) {
 	}
 }
 
-// ProcessCPU is the CPU time that process pid has used; 0 for pid 0.
+// HasProcessCPU says that the CPU time of other processes can be read here.
+const HasProcessCPU = true
+
+// ProcessCPU is the CPU time that process pid has used, all its threads together
+// and also those that have ended, to the nanosecond; 0 for pid 0.
 func ProcessCPU(pid int) (time.Duration, error) {
 	_, other, err := cpuTimes(pid)
 	return time.Duration(other), err

@@ -32,6 +32,9 @@ func preciseSleep() {}
 // sleepUntil waits for the clock of now to reach at.
 func sleepUntil(at int64) { time.Sleep(time.Duration(at - now())) }
 
+// HasProcessCPU says that the CPU time of other processes can be read here.
+const HasProcessCPU = false
+
 // ProcessCPU is the CPU time that process pid has used; 0 for pid 0.
 func ProcessCPU(pid int) (time.Duration, error) {
 	_, other, err := cpuTimes(pid)

@@ -7,7 +7,7 @@
 // checks every byte and the order, and records the latency in the worker's
 // histogram. No message allocates, and no lock is shared between loops.
 //
-// A [Generator] does one process's part: Open, then Measure and Settle as often
-// as need be, then Close. [Serve] and [Remote] put one into a process of its
+// A [Generator] does one process's part: Open, then Work, Settle and Seen for each
+// slice, or Measure and Settle for each window of an open loop, then Close. [Serve] and [Remote] put one into a process of its
 // own, pinned to its own CPUs, with the same methods.
 package load

@@ -27,7 +27,7 @@ func explainDial(g *Generator, err error) error {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("no local ports are left to connect to %s: use more source addresses: %w", addr, err)
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return fmt.Errorf("no descriptors are left: raise the limit (ulimit -n) or use more client processes: %w", err)
+		return fmt.Errorf("no descriptors are left: raise the limit (ulimit -n), use more client processes or measure fewer servers at once: %w", err)
 	case errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return fmt.Errorf("%s cannot be reached: check the address and the network: %w", addr, err)
 	}

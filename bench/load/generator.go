@@ -35,10 +35,12 @@ type Generator struct {
 	back       atomic.Int64 // open again after a storm
 	retries    atomic.Int64
 	dropped    atomic.Int64 // silent connections that the server ended
+	shaking    atomic.Int64 // Connect: handshakes under way
 	reopen     atomic.Bool  // a connection that closes is opened again
 	stormy     atomic.Bool  // a connection that is refused is tried again
 	allOpen    atomic.Pointer[gate]
 	publishers publishers
+	allocated  uint64 // heap objects before the last Work
 
 	failed chan struct{} // closed with the first failure
 	once   sync.Once
@@ -180,7 +182,8 @@ func (g *Generator) dial(c *conn) {
 // opened is told when a handshake is over. On the loop of c.
 func (g *Generator) opened(c *conn) {
 	w := c.worker
-	w.tally.record(now() - c.began)
+	at := now()
+	w.tally.record(at, at-c.began)
 	if g.cfg.Mode == Connect {
 		c.leaving = true
 		c.Close(loop.CloseReset)
@@ -217,12 +220,15 @@ func (g *Generator) closed(c *conn) {
 	if g.cfg.Mode != Connect {
 		g.open.Add(-1)
 	}
-	if g.reopen.Load() {
+	switch {
+	case g.reopen.Load():
 		again := g.newConn(c.id)
 		if g.stormy.Load() {
 			again.began = c.began
 		}
 		g.dial(again)
+	case g.cfg.Mode == Connect:
+		g.shaking.Add(-1)
 	}
 }
 

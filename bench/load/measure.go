@@ -133,6 +133,7 @@ func (g *Generator) begin(ctx context.Context) (stop func() []uint32, err error)
 	case g.cfg.Mode == Connect:
 		g.next.Store(0)
 		g.reopen.Store(true)
+		g.shaking.Add(int64(g.cfg.Conns))
 		for range g.cfg.Conns {
 			g.dialNext()
 		}

@@ -28,6 +28,9 @@ type answer struct {
 	Measured *Measured `json:"measured,omitempty"`
 	Faults   *Faults   `json:"faults,omitempty"`
 	Dropped  int       `json:"dropped,omitempty"`
+
+	Published []uint32 `json:"published,omitempty"`
+	Seen      *Window  `json:"seen,omitempty"`
 }
 
 // Serve runs one Generator as in says, for a [Remote] that reads out. It returns
@@ -73,6 +76,11 @@ func (g *Generator) serve(ctx context.Context, r request, progress func(Tick)) (
 	case "measure":
 		a.Measured = new(Measured)
 		*a.Measured, err = g.Measure(ctx, r.WarmUp, r.Window, progress)
+	case "work":
+		a.Published, err = g.Work(ctx, r.Window)
+	case "seen":
+		a.Seen = new(Window)
+		*a.Seen, err = g.Seen()
 	case "settle":
 		a.Faults = new(Faults)
 		*a.Faults, err = g.Settle(ctx, r.Published)
@@ -154,6 +162,21 @@ func (r *Remote) Measure(warmUp, window time.Duration, progress func(Tick)) (Mea
 		return Measured{}, err
 	}
 	return *a.Measured, nil
+}
+
+// Work is [Generator.Work].
+func (r *Remote) Work(d time.Duration) ([]uint32, error) {
+	a, err := r.call(request{Do: "work", Window: d}, nil)
+	return a.Published, err
+}
+
+// Seen is [Generator.Seen].
+func (r *Remote) Seen() (Window, error) {
+	a, err := r.call(request{Do: "seen"}, nil)
+	if err != nil || a.Seen == nil {
+		return Window{}, err
+	}
+	return *a.Seen, nil
 }
 
 // Settle is [Generator.Settle].

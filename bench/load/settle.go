@@ -5,15 +5,23 @@ import (
 	"time"
 )
 
-// Settle waits until everything sent has arrived, published being what all
-// processes published, and reports what did not arrive once, whole and in
-// order since Start. It gives up when nothing arrives for Config.Deadline.
+// Settle looks after a moment whether everything has arrived, and then less and
+// less often.
+const (
+	soonestLook = 200 * time.Microsecond
+	latestLook  = 5 * time.Millisecond
+)
+
+// Settle waits until everything sent has arrived and every handshake is over,
+// published being what all processes published, and reports what did not arrive
+// once, whole and in order since Start. It gives up when nothing arrives for
+// Config.Deadline.
 func (g *Generator) Settle(ctx context.Context, published []uint32) (Faults, error) {
 	last, since := uint64(0), time.Now()
-	for {
+	for look := soonestLook; ; look = min(2*look, latestLook) {
 		counts := make([]uint64, len(g.workers))
 		g.onLoops(func(w *worker) { counts[w.loop.Index()] = w.outstanding(published) })
-		var left uint64
+		left := uint64(g.shaking.Load())
 		for _, n := range counts {
 			left += n
 		}
@@ -24,7 +32,7 @@ func (g *Generator) Settle(ctx context.Context, published []uint32) (Faults, err
 			return g.faults(left), nil
 		}
 		select {
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(look):
 		case <-g.failed:
 			return g.faults(left), g.err
 		case <-ctx.Done():

@@ -24,6 +24,7 @@ type tally struct {
 	last       *hdrhistogram.Histogram // of a publish, to the last of its receivers
 
 	start, end       int64 // clock
+	arrived          int64 // clock, of the last message
 	ownStart, ownEnd int64 // CPU time of this process
 	srvStart, srvEnd int64 // CPU time of the server
 	err              error
@@ -31,8 +32,10 @@ type tally struct {
 
 func newTally() *tally { return &tally{latency: newHistogram(), last: newHistogram()} }
 
-func (t *tally) record(ns int64) {
+// record counts a message that arrived at at and took ns.
+func (t *tally) record(at, ns int64) {
 	t.Messages++
+	t.arrived = at
 	_ = t.latency.RecordValue(min(ns, longest)) // it is in range
 }
 
@@ -84,6 +87,8 @@ type Window struct {
 	Allocs       uint64  `json:"allocs"`        // heap objects the generator's process made
 	Latency      Latency `json:"latency"`       // in ns, from the time a message was to leave to its arrival
 	Last         Latency `json:"last"`          // in ns, from publish to the last delivery; only what completed
+
+	active float64 // seconds to the last arrival
 }
 
 // add adds what one worker counted.
@@ -95,6 +100,7 @@ func (w *Window) add(t *tally) {
 	w.Compressed += t.compressed
 	w.Late = max(w.Late, t.late)
 	w.Seconds = max(w.Seconds, float64(t.end-t.start)/1e9)
+	w.active = max(w.active, float64(t.arrived-t.start)/1e9)
 	w.ClientMicros += float64(t.ownEnd-t.ownStart) / 1e3
 	w.ServerMicros += float64(t.srvEnd-t.srvStart) / 1e3
 	w.Latency.merge(t.latency)

@@ -109,7 +109,7 @@ func (w *worker) corrupt(c *conn, format string, args ...any) {
 // echoed is the return of a message of c.
 func (w *worker) echoed(c *conn, s stamp, at int64) {
 	c.back.see(s.seq, &w.faults, c.id, c.id)
-	w.tally.record(s.since(at))
+	w.tally.record(at, s.since(at))
 	if w.sending {
 		c.send(kindEcho, at)
 	}
@@ -118,7 +118,7 @@ func (w *worker) echoed(c *conn, s stamp, at int64) {
 // delivered is the arrival of a publish at c.
 func (w *worker) delivered(c *conn, s stamp, at int64) {
 	c.from[s.from].see(s.seq, &w.faults, c.id, s.from)
-	w.tally.record(s.since(at))
+	w.tally.record(at, s.since(at))
 	if w.gen.publishers.reached(s) {
 		w.tally.recordLast(s.since(at))
 	}

@@ -3,26 +3,24 @@ package report
 import (
 	"fmt"
 	"io"
-	"math"
 	"strings"
-
-	"golang.org/x/perf/benchmath"
 )
 
-// Compare writes what changed from before to after: every figure that both
-// have, with the test of benchstat (Mann-Whitney U test, 5 %). A difference
-// that does not exceed the noise is shown as "~".
+// Compare writes what changed from before to after: the ratios that both have, and
+// every figure. A change is the quotient of both medians with its 95 % bootstrap
+// interval, and counts as better or worse if the interval leaves 1 out.
 func Compare(w io.Writer, before, after *Report) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "before: %s, commit %s, %s\nafter:  %s, commit %s, %s\n",
 		before.Time.UTC().Format("2006-01-02 15:04 MST"), before.Machine.Commit, before.Machine.CPU,
 		after.Time.UTC().Format("2006-01-02 15:04 MST"), after.Machine.Commit, after.Machine.CPU)
+	b.WriteString("A machine differs between two runs: trust the ratios to a server that both runs have, and figures less.\n")
 	if before.Machine.CPU != after.Machine.CPU || before.Machine.Kernel != after.Machine.Kernel || before.Machine.CPUs != after.Machine.CPUs {
-		b.WriteString("The machines differ: compare ratios to the floor, not figures.\n")
+		b.WriteString("The machines are not the same: compare ratios only.\n")
 	}
 	common := 0
 	for _, name := range after.Scenarios() {
-		rows := compareScenario(before.Of(name), after.Of(name))
+		rows := compareScenario(before.Of(name), after.Of(name), after.bases())
 		if len(rows) < 2 {
 			continue
 		}
@@ -37,49 +35,76 @@ func Compare(w io.Writer, before, after *Report) error {
 	return err
 }
 
-// compareScenario makes one row per figure of a server.
-func compareScenario(before, after []Result) [][]string {
-	rows := [][]string{{"server", "figure", "before", "after", "change", "p", "n"}}
-	olds := make(map[string]Result)
-	for _, r := range before {
-		olds[r.Server] = r
-	}
+// compareScenario makes one row per ratio and figure of a server.
+func compareScenario(before, after []Result, bases []string) [][]string {
+	rows := [][]string{{"server", "figure", "before", "after", "change", "verdict", "rounds"}}
 	for _, r := range after {
-		old, ok := olds[r.Server]
-		if !ok {
+		i := indexOf(before, r.Server)
+		if i < 0 || r.Failed != "" {
 			continue
 		}
-		for _, m := range Metrics {
-			was, is := old.Figures(m.Key), r.Figures(m.Key)
-			if len(was) == 0 || len(is) == 0 {
-				continue
+		for _, base := range bases {
+			if row := compareRatio(before, after, before[i], r, base); row != nil {
+				rows = append(rows, row)
 			}
-			rows = append(rows, append([]string{r.Server, m.Title}, compareFigure(m, was, is)...))
+		}
+		for _, m := range Metrics {
+			was, is := before[i].Figures(m.Key), r.Figures(m.Key)
+			if len(was) > 0 && len(is) > 0 {
+				rows = append(rows, append([]string{r.Server, m.Title}, compareFigure(m, was, is)...))
+			}
 		}
 	}
 	return rows
 }
 
+// compareRatio compares the ratios of a server to base; nil where a run has none.
+func compareRatio(before, after []Result, old, cur Result, base string) []string {
+	oldBase, curBase := indexOf(before, base), indexOf(after, base)
+	key := Headline(after)
+	if oldBase < 0 || curBase < 0 || cur.Server == base || key != Headline(before) {
+		return nil
+	}
+	was := ratios(old.Figures(key), before[oldBase].Figures(key))
+	is := ratios(cur.Figures(key), after[curBase].Figures(key))
+	if len(was) == 0 || len(is) == 0 {
+		return nil
+	}
+	change := quotientOf(was, is)
+	return []string{cur.Server, "to " + base, intervalOf(was).String(), intervalOf(is).String(),
+		percent(change), verdict(change, false), counts(was, is)}
+}
+
 // compareFigure shows both medians and whether they differ.
 func compareFigure(m Metric, was, is []float64) []string {
-	t := benchmath.DefaultThresholds
-	old, cur := benchmath.NewSample(was, &t), benchmath.NewSample(is, &t)
-	c := benchmath.AssumeNothing.Compare(old, cur)
-	center := func(s *benchmath.Sample) float64 { return benchmath.AssumeNothing.Summary(s, 0.95).Center }
-	change := c.FormatDelta(center(old), center(cur))
-	p := "-"
-	if !math.IsNaN(c.P) && c.P >= 0 {
-		p = fmt.Sprintf("%.3f", c.P)
-	}
+	change := quotientOf(was, is)
+	return []string{m.Format(median(was)), m.Format(median(is)), percent(change), verdict(change, m.More), counts(was, is)}
+}
+
+func counts(was, is []float64) string { return fmt.Sprintf("%d+%d", len(was), len(is)) }
+
+// percent is as in +2.1 % [+1.2, +3.0].
+func percent(change Interval) string {
 	switch {
-	case len(was) < 4 || len(is) < 4:
-		change = "too few rounds to tell"
-	case change == "~" || change == "?" || change == "":
-		change = "~"
-	case (center(cur) > center(old)) == m.More:
-		change += " better"
-	default:
-		change += " worse"
+	case change.Rounds == 0:
+		return "-"
+	case !change.known():
+		return fmt.Sprintf("%+.1f %%", 100*(change.Median-1))
 	}
-	return []string{m.Format(center(old)), m.Format(center(cur)), change, p, fmt.Sprintf("%d+%d", len(was), len(is))}
+	return fmt.Sprintf("%+.1f %% [%+.1f, %+.1f]", 100*(change.Median-1), 100*(change.Low-1), 100*(change.High-1))
+}
+
+// verdict says whether change leaves 1 out.
+func verdict(change Interval, more bool) string {
+	switch {
+	case change.Rounds == 0:
+		return "-"
+	case !change.known():
+		return "too few rounds to tell"
+	case change.Low <= 1 && change.High >= 1:
+		return "no difference seen"
+	case (change.Low > 1) == more:
+		return "better"
+	}
+	return "worse"
 }

@@ -4,6 +4,7 @@
 //
 // A figure's way: a scenario makes one [Round] of figures by metric key; a
 // [Result] holds the rounds of one server; [Summarize] takes the median with
-// min and max, and the median of the per-round ratios to the floor and to the
-// best peer; tables and charts choose their columns from [Metrics].
+// min and max, and the per-round ratios to other servers, whose median and 95 %
+// bootstrap interval are an [Interval]; tables and charts choose their columns from
+// [Metrics].
 package report

@@ -26,6 +26,7 @@ var page = template.Must(template.New("page").Parse(pageText))
 // section is one scenario on the page.
 type section struct {
 	Name   string
+	Note   string
 	Head   []string
 	Rows   [][]string
 	Charts []template.HTML
@@ -38,6 +39,9 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	for _, name := range r.Scenarios() {
 		rows := r.Table(name)
 		s := section{Name: name, Head: rows[0], Rows: rows[1:]}
+		if Headline(r.Of(name)) == Wall {
+			s.Note = noCPU
+		}
 		for _, snippet := range r.charts(name, len(sections)) {
 			// Made by go-echarts of numbers and plain names.
 			s.Charts = append(s.Charts, template.HTML(snippet.Element+snippet.Script))
@@ -55,12 +59,11 @@ func (r *Report) WriteHTML(w io.Writer) error {
 
 // charts draws one scenario.
 func (r *Report) charts(scenario string, index int) (all []render.ChartSnippet) {
-	results := r.Of(scenario)
-	summaries := Summarize(results)
+	summaries, headline := r.Summaries(scenario), Headline(r.Of(scenario))
 	id := func(name string) string { return fmt.Sprintf("s%d_%s", index, name) }
-	for _, m := range columnsOf(summaries) {
-		if m.Chart {
-			all = append(all, bars(id(m.Key), m, results[0].Kind, summaries).RenderSnippet())
+	for _, m := range columnsOf(summaries, headline) {
+		if m.Chart || m.Key == headline {
+			all = append(all, bars(id(m.Key), m, headline, summaries).RenderSnippet())
 		}
 	}
 	if line := percentiles(id("latency"), summaries); line != nil {
@@ -72,9 +75,9 @@ func (r *Report) charts(scenario string, index int) (all []render.ChartSnippet) 
 // plain makes text of names: a chart shows them as markup.
 var plain = strings.NewReplacer("<", "‹", ">", "›", "&", "+", `"`, "'")
 
-// bars shows the medians of one metric. Above a bar of the headline stands the
-// ratio to the floor, above others the figure.
-func bars(id string, m Metric, kind string, summaries []Summary) *charts.Bar {
+// bars shows the medians of one metric. Above a bar of the headline is the ratio to
+// the first base with its interval, above others the figure.
+func bars(id string, m Metric, headline string, summaries []Summary) *charts.Bar {
 	bar := charts.NewBar()
 	subtitle := "less is better"
 	if m.More {
@@ -89,14 +92,16 @@ func bars(id string, m Metric, kind string, summaries []Summary) *charts.Bar {
 	}
 	var names []string
 	var data []opts.BarData
+	base := ""
 	for _, s := range summaries {
 		f, ok := s.Figures[m.Key]
 		if !ok {
 			continue
 		}
 		label := m.Format(f.Median)
-		if m.Key == Headline(kind) && s.ToFloor > 0 {
-			label = times(s.ToFloor)
+		if m.Key == headline && len(s.Ratios) > 0 {
+			label = strings.Replace(s.Ratios[0].String(), " ", "\n", 1)
+			base = s.Ratios[0].To
 		}
 		name := plain.Replace(s.Server)
 		names = append(names, name)
@@ -104,8 +109,8 @@ func bars(id string, m Metric, kind string, summaries []Summary) *charts.Bar {
 			ItemStyle: &opts.ItemStyle{Color: color(s.Server)},
 			Label:     &opts.Label{Show: opts.Bool(true), Position: "top", Formatter: label}})
 	}
-	if m.Key == Headline(kind) {
-		subtitle += "; above the bars: ratio to the floor"
+	if base != "" {
+		subtitle += "; above the bars: ratio to " + plain.Replace(base)
 	}
 	bar.SetGlobalOptions(
 		charts.WithInitializationOpts(opts.Initialization{ChartID: id, Width: "560px", Height: "320px"}),

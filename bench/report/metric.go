@@ -26,8 +26,13 @@ const (
 	octets
 )
 
-// CPU is the headline: the server's CPU time per message.
-const CPU = "server_us"
+// Figures that others build on.
+const (
+	CPU      = "server_us"     // the headline: the server's CPU time per message, slice by slice
+	Wall     = "wall_us"       // the headline where CPU time is not known
+	TotalCPU = "server_us_all" // CPU of all slices by messages of all slices
+	OffTurn  = "off_turn"      // part of a CPU that a server used while others were on turn
+)
 
 // Closed is set in rounds of a closed loop. It is no metric.
 const Closed = "closed"
@@ -35,6 +40,9 @@ const Closed = "closed"
 // Metrics are all kinds of figures in the order of the columns.
 var Metrics = []Metric{
 	{Key: CPU, Title: "server µs/msg", Unit: micros, Chart: true},
+	{Key: TotalCPU, Title: "server µs/msg, all slices", Unit: micros, Quiet: true},
+	{Key: Wall, Title: "wall µs/msg", Unit: micros, Quiet: true},
+	{Key: OffTurn, Title: "CPU off turn", Unit: share, Quiet: true},
 	{Key: "client_us", Title: "client µs/msg", Unit: micros},
 	{Key: "rate", Title: "per second", Unit: count, More: true, Chart: true},
 	{Key: "server_cpu", Title: "server CPU", Unit: share},

@@ -25,7 +25,8 @@ type Report struct {
 	Servers  string            `json:"server_cpus"`
 	Clients  string            `json:"client_cpus"`
 	Harness  Harness           `json:"harness"`
-	Versions map[string]string `json:"versions,omitempty"`      // of the peers
+	Bases    []string          `json:"bases,omitempty"`         // servers that the others are compared with
+	Versions map[string]string `json:"versions,omitempty"`      // of the peers, and of other fanloops
 	Missing  map[string]string `json:"not_available,omitempty"` // servers, and why
 	Results  []Result          `json:"results"`
 }
@@ -42,20 +43,27 @@ type Harness struct {
 type Round map[string]float64
 
 // Result holds every round of one server in one scenario, in the order they
-// ran: round i of all servers ran one right after the other.
+// ran: round i of all servers ran one right after the other, or in slices that took
+// turns.
 type Result struct {
 	Scenario string       `json:"scenario"`
 	Kind     string       `json:"kind"`
 	Server   string       `json:"server"`
+	Ratios   []Ratio      `json:"ratios,omitempty"` // of the headline, made when the report is written
 	Rounds   []Round      `json:"rounds"`
+	Whole    Round        `json:"whole,omitempty"`         // figures of all slices together
 	Latency  load.Latency `json:"latency"`                 // of all rounds
 	Without  []string     `json:"without,omitempty"`       // needs of the scenario that were left out, to compare with
 	Missing  string       `json:"not_available,omitempty"` // why the server cannot take part
 	Failed   string       `json:"failed,omitempty"`
 }
 
-// Figures are the values of one metric, round by round; those that have it.
+// Figures are the values of one metric, round by round; those that have it. A
+// figure of all slices together is one value.
 func (r Result) Figures(key string) []float64 {
+	if v, ok := r.Whole[key]; ok {
+		return []float64{v}
+	}
 	var all []float64
 	for _, round := range r.Rounds {
 		if v, ok := round[key]; ok {
@@ -103,11 +111,30 @@ func (r *Report) Of(scenario string) []Result {
 	return all
 }
 
-// WriteJSON writes the report for machines.
+// bases are the servers that the others are compared with; an old report has none
+// written down.
+func (r *Report) bases() []string {
+	if len(r.Bases) == 0 {
+		return []string{Floor}
+	}
+	return r.Bases
+}
+
+// Summaries are those of one scenario.
+func (r *Report) Summaries(scenario string) []Summary { return Summarize(r.Of(scenario), r.bases()) }
+
+// WriteJSON writes the report for machines, on one line: it holds every round.
 func (r *Report) WriteJSON(w io.Writer) error {
-	out := json.NewEncoder(w)
-	out.SetIndent("", "\t")
-	return out.Encode(r)
+	full := *r
+	full.Results = nil
+	for _, name := range r.Scenarios() {
+		results := r.Of(name)
+		for i, s := range r.Summaries(name) {
+			results[i].Ratios = s.Ratios
+		}
+		full.Results = append(full.Results, results...)
+	}
+	return json.NewEncoder(w).Encode(full)
 }
 
 // Read reads what WriteJSON wrote.

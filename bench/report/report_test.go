@@ -2,7 +2,9 @@ package report
 
 import (
 	"bytes"
+	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,11 +44,98 @@ func sampleReport(ours ...float64) *Report {
 // inside rounds, not between medians.
 func TestRatiosAreTakenInsideRounds(t *testing.T) {
 	r := sampleReport(3, 6, 3, 6, 3)
-	for _, s := range Summarize(r.Results) {
+	for _, s := range Summarize(r.Results, []string{Floor}) {
 		want := map[string][2]float64{Floor: {1, 0.5}, Ours: {1.5, 0.75}, "gorilla": {2, 1}, "nbio": {3, 1.5}}[s.Server]
-		if s.ToFloor != want[0] || s.ToPeer != want[1] {
-			t.Errorf("%s: %.2fx to floor, %.2fx to the best peer, want %v", s.Server, s.ToFloor, s.ToPeer, want)
+		floor, _ := s.ratioTo(Floor)
+		peer, _ := s.ratioTo(Best)
+		if floor.Median != want[0] || peer.Median != want[1] || floor.Rounds != 5 {
+			t.Errorf("%s: %v to floor, %v to the best peer, want %v", s.Server, floor, peer, want)
 		}
+	}
+}
+
+// Any servers may be those that all are compared with; then they are no peers.
+func TestRatiosAreToTheBases(t *testing.T) {
+	r := sampleReport(3, 6, 3, 6, 3)
+	r.Bases = []string{"gorilla", Floor, "nosuch"}
+	head := r.Table("echo200x64")[0]
+	if want := []string{"server", "to gorilla", "to floor", "to best peer"}; !slices.Equal(head[:4], want) {
+		t.Errorf("columns %v, want %v", head, want)
+	}
+	if row := r.Table("echo200x64")[2]; !slices.Equal(row[:4], []string{Ours, "0.75x", "1.50x", "0.50x"}) {
+		t.Errorf("row %v", row)
+	}
+}
+
+// The interval stands beside each ratio, in every form.
+func TestIntervalsAreShown(t *testing.T) {
+	r := sampleReport(3.1, 6, 3, 6.2, 2.9)
+	const want = "1.500x [1.450-1.550]"
+	var markdown, page, text bytes.Buffer
+	if err := errors.Join(r.WriteMarkdown(&markdown), r.WriteHTML(&page), r.WriteJSON(&text)); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(markdown.String(), "| "+want+" |") {
+		t.Errorf("markdown: %s", &markdown)
+	}
+	if !strings.Contains(page.String(), "<td>"+want+"</td>") || !strings.Contains(page.String(), `1.500x\n[1.450-1.550]`) {
+		t.Error("it is not in the table of the page, or not above a bar")
+	}
+	back, err := Read(&text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := back.Of("echo200x64")[1].Ratios
+	if len(ours) != 2 || ours[0] != (Ratio{Floor, Interval{1.5, 1.45, 1.55, 5}}) {
+		t.Errorf("JSON: %+v", ours)
+	}
+	for v, want := range map[Interval]string{
+		{Median: 1.05, Rounds: 3}:                       "1.05x",
+		{Median: 1.05, Low: 1.05, High: 1.05}:           "1.05x",
+		{Median: 435.2, Low: 431, High: 440.1}:          "435x [431-440]",
+		{Median: 1.0432, Low: 1.0351, High: 1.0519}:     "1.043x [1.035-1.052]",
+		{Median: 25.91, Low: 24.5, High: 27, Rounds: 9}: "25.9x [24.5-27]",
+	} {
+		if got := v.String(); got != want {
+			t.Errorf("%+v is %q, want %q", v, got, want)
+		}
+	}
+}
+
+// Where the CPU time of a server is not known, servers are compared by wall-clock
+// time, which is said.
+func TestWallClockTimeIsWhatRatiosAreOfWithoutCPUTime(t *testing.T) {
+	wall := func(server string, values ...float64) Result {
+		return Result{Scenario: "echo10x64", Kind: "echo", Server: server, Rounds: rounds(Wall, values...)}
+	}
+	r := sampleReport(3, 6, 3, 6, 3)
+	r.Results = append(r.Results, wall(Floor, 2, 2, 2), wall(Ours, 3, 3, 3))
+	var b bytes.Buffer
+	if err := r.WriteMarkdown(&b); err != nil {
+		t.Fatal(err)
+	}
+	known, unknown, _ := strings.Cut(b.String(), "### echo10x64")
+	if strings.Contains(known, noCPU) || strings.Contains(known, "wall µs/msg") {
+		t.Errorf("where it is known:\n%s", known)
+	}
+	for _, want := range []string{noCPU, "wall µs/msg", "1.50x"} {
+		if !strings.Contains(unknown, want) {
+			t.Errorf("%q is missing in\n%s", want, unknown)
+		}
+	}
+}
+
+// A median leaves out slices that cost much more than the others, as those in which a
+// server collects garbage: what all slices come to is said where it differs.
+func TestSlicesThatCostMuchMoreAreSaidSo(t *testing.T) {
+	r := sampleReport(3.1, 6, 3, 6.2, 2.9)
+	r.Results[0].Whole, r.Results[1].Whole = Round{TotalCPU: 2}, Round{TotalCPU: 3}
+	if note := r.Summaries("echo200x64")[1].Note; note != "" {
+		t.Errorf("1.5 is what it is in the middle, too: note %q", note)
+	}
+	r.Results[1].Whole = Round{TotalCPU: 4}
+	if note := r.Summaries("echo200x64")[1].Note; note != "2.000x to floor in all slices together" {
+		t.Errorf("note %q", note)
 	}
 }
 
@@ -75,7 +164,7 @@ func TestBusyClientsAreSaidSo(t *testing.T) {
 		if c.closed {
 			round[Closed] = 1
 		}
-		got := Summarize([]Result{{Server: Ours, Rounds: []Round{round}}})[0].Note
+		got := Summarize([]Result{{Server: Ours, Rounds: []Round{round}}}, nil)[0].Note
 		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("client %g server %g: note %q, want %q", c.client, c.server, got, c.want)
 		}
@@ -144,10 +233,10 @@ func TestComparisonTellsChangeFromNoise(t *testing.T) {
 		before, after []float64
 		want          string
 	}{
-		{"worse", []float64{3, 3.1, 3.2, 3.3, 3.4}, []float64{4, 4.1, 4.2, 4.3, 4.4}, `\+31\.25% worse`},
-		{"better", []float64{4, 4.1, 4.2, 4.3, 4.4}, []float64{3, 3.1, 3.2, 3.3, 3.4}, `-23\.81% better`},
-		{"noise", []float64{3, 3.5, 3.2, 3.6, 3.4}, []float64{3.1, 3.4, 3.3, 3.7, 3.2}, `~`},
-		{"few", []float64{3, 3.1}, []float64{4, 4.1}, `too few rounds`},
+		{"worse", []float64{3, 3.1, 3.2, 3.3, 3.4}, []float64{4, 4.1, 4.2, 4.3, 4.4}, `\+31\.2 % \[\+\d+\.\d, \+\d+\.\d\] +\| worse`},
+		{"better", []float64{4, 4.1, 4.2, 4.3, 4.4}, []float64{3, 3.1, 3.2, 3.3, 3.4}, `-23\.8 % \[-\d+\.\d, -\d+\.\d\] +\| better`},
+		{"noise", []float64{3, 3.5, 3.2, 3.6, 3.4}, []float64{3.1, 3.4, 3.3, 3.7, 3.2}, `-2\.9 % \[-\d+\.\d, \+\d+\.\d\] +\| no difference seen`},
+		{"few", []float64{3, 3.1}, []float64{4, 4.1}, `[^|]+\| too few rounds`},
 	} {
 		var b bytes.Buffer
 		if err := Compare(&b, sampleReport(c.before...), sampleReport(c.after...)); err != nil {
@@ -162,8 +251,26 @@ func TestComparisonTellsChangeFromNoise(t *testing.T) {
 func TestComparisonKnowsThatMoreMayBeBetter(t *testing.T) {
 	m, _ := metric("rate")
 	row := compareFigure(m, []float64{100, 101, 102, 103, 104}, []float64{200, 201, 202, 203, 204})
-	if !strings.Contains(row[2], "better") {
-		t.Errorf("twice the rate is %q", row[2])
+	if row[3] != "better" {
+		t.Errorf("twice the rate is %q", row)
+	}
+}
+
+// The machine was twice as fast in the second run: figures differ, ratios do not.
+func TestComparisonOfRatiosIsThatOfServers(t *testing.T) {
+	before, after := sampleReport(3, 6, 3.1, 6.2, 3), sampleReport(1.5, 3, 1.55, 3.1, 1.5)
+	after.Results[0] = result(Floor, 1, 2, 1, 2, 1)
+	var b bytes.Buffer
+	if err := Compare(&b, before, after); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`\| fanloop +\| to floor +\| 1\.500x \[.+\] +\| 1\.500x \[.+\] +\| \+0\.0 % .+\| no difference seen +\| 5\+5`,
+		`\| fanloop +\| server µs/msg .+\| -50\.0 % .+`,
+	} {
+		if ok, _ := regexp.MatchString(want, b.String()); !ok {
+			t.Errorf("%s is missing in\n%s", want, &b)
+		}
 	}
 }
 

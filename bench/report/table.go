@@ -9,27 +9,14 @@ import (
 	"unicode/utf8"
 )
 
-// column is a ratio to another server.
-type column struct {
-	title string
-	ratio func(Summary) float64
-}
-
 // Table is one scenario as rows of text, the first being the head.
 func (r *Report) Table(scenario string) [][]string {
-	results := r.Of(scenario)
-	summaries := Summarize(results)
-	columns := columnsOf(summaries)
+	summaries, headline := r.Summaries(scenario), Headline(r.Of(scenario))
+	columns := columnsOf(summaries, headline)
 	head := []string{"server"}
-	ratios := slices.DeleteFunc([]column{
-		{"to floor", func(s Summary) float64 { return s.ToFloor }},
-		{"to plain", func(s Summary) float64 { return s.ToPlain }},
-		{"to best peer", func(s Summary) float64 { return s.ToPeer }},
-	}, func(c column) bool {
-		return !slices.ContainsFunc(summaries, func(s Summary) bool { return c.ratio(s) > 0 })
-	})
-	for _, c := range ratios {
-		head = append(head, c.title)
+	rivals := rivalNames(summaries)
+	for _, name := range rivals {
+		head = append(head, "to "+strings.TrimPrefix(name, Ours+" "))
 	}
 	for _, m := range columns {
 		head = append(head, m.Title)
@@ -37,11 +24,15 @@ func (r *Report) Table(scenario string) [][]string {
 	rows := [][]string{append(head, "note")}
 	for _, s := range summaries {
 		row := []string{s.Server}
-		for _, c := range ratios {
-			row = append(row, times(c.ratio(s)))
+		for _, name := range rivals {
+			cell := "-"
+			if ratio, ok := s.ratioTo(name); ok {
+				cell = ratio.String()
+			}
+			row = append(row, cell)
 		}
 		for _, m := range columns {
-			row = append(row, s.cell(m, Headline(results[0].Kind)))
+			row = append(row, s.cell(m, headline))
 		}
 		note := s.Note
 		if s.Failed != "" {
@@ -52,11 +43,23 @@ func (r *Report) Table(scenario string) [][]string {
 	return dropEmpty(rows)
 }
 
+// rivalNames are the servers that at least one is compared with.
+func rivalNames(summaries []Summary) (names []string) {
+	for _, s := range summaries {
+		for _, ratio := range s.Ratios {
+			if !slices.Contains(names, ratio.To) {
+				names = append(names, ratio.To)
+			}
+		}
+	}
+	return names
+}
+
 // columnsOf are the metrics that at least one server has.
-func columnsOf(summaries []Summary) []Metric {
+func columnsOf(summaries []Summary, headline string) []Metric {
 	var columns []Metric
 	for _, m := range Metrics {
-		if !m.Quiet && slices.ContainsFunc(summaries, func(s Summary) bool { _, ok := s.Figures[m.Key]; return ok }) {
+		if (!m.Quiet || m.Key == headline) && slices.ContainsFunc(summaries, func(s Summary) bool { _, ok := s.Figures[m.Key]; return ok }) {
 			columns = append(columns, m)
 		}
 	}
@@ -75,11 +78,16 @@ func (s Summary) cell(m Metric, headline string) string {
 	return m.Format(f.Median)
 }
 
-func times(ratio float64) string {
-	if ratio == 0 {
-		return "-"
+// String is as in 1.043x [1.035-1.052]; without the interval if it is not known, or
+// the same all along.
+func (v Interval) String() string {
+	switch {
+	case !v.known() || v.Low == v.High:
+		return fmt.Sprintf("%.2fx", v.Median)
+	case v.High < 10:
+		return fmt.Sprintf("%.3fx [%.3f-%.3f]", v.Median, v.Low, v.High)
 	}
-	return fmt.Sprintf("%.2fx", ratio)
+	return fmt.Sprintf("%.3gx [%.3g-%.3g]", v.Median, v.Low, v.High)
 }
 
 // dropEmpty leaves out a last column without text.
@@ -107,6 +115,9 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		strings.Join(r.Command, " "), r.Harness.ClockNanos, r.Harness.StepNanos, r.Harness.LateMicros, r.capacity())
 	for _, name := range r.Scenarios() {
 		fmt.Fprintf(&b, "\n### %s\n\n", name)
+		if Headline(r.Of(name)) == Wall {
+			b.WriteString(noCPU + "\n\n")
+		}
 		writeRows(&b, r.Table(name))
 	}
 	if len(r.Versions) > 0 {
@@ -125,16 +136,20 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 	return err
 }
 
+// noCPU says what ratios are of where servers are not known well enough.
+const noCPU = "The CPU time of a server is not known here (see --pid; it can be read on Linux only): ratios are of wall-clock time per message."
+
 // capacity is what the clients can do, as far as the floor let them show it.
 func (r *Report) capacity() string {
 	for _, result := range r.Results {
-		client, server := result.Figures("client_us"), result.Figures(CPU)
-		if result.Server != Floor || result.Kind != "echo" || len(client) == 0 || len(server) == 0 {
+		client := result.Figures("client_us")
+		spent := ratios(client, result.Figures(CPU))
+		if result.Server != Floor || result.Kind != "echo" || len(spent) == 0 {
 			continue
 		}
 		us := median(client)
 		text := fmt.Sprintf(" Against the floor (%s) the clients spend %.2f µs of CPU per message, %.2fx what the floor spends: at most %.0f messages a second per CPU of clients.",
-			result.Scenario, us, ratio(client, server), 1e6/us)
+			result.Scenario, us, median(spent), 1e6/us)
 		if allocs := result.Figures("allocs"); len(allocs) > 0 {
 			text += fmt.Sprintf(" They make %s heap objects per message, reports included.", number(median(allocs)))
 		}

@@ -146,6 +146,53 @@ func (cs *clients) opened(fn func(*client) (load.Opened, error)) (load.Opened, e
 	return sum, err
 }
 
+// work has all clients work for d at once, and waits until every message is
+// answered. It fails if one is not answered once, whole and in order.
+func (cs *clients) work(d time.Duration) (load.Window, error) {
+	published := make([][]uint32, len(cs.each))
+	if err := cs.together(func(i int, c *client) (err error) {
+		published[i], err = c.Work(d)
+		return err
+	}); err != nil {
+		return load.Window{}, err
+	}
+	if err := cs.settle(published[0]); err != nil {
+		return load.Window{}, err
+	}
+	each := make([]load.Window, len(cs.each))
+	err := cs.together(func(i int, c *client) (err error) {
+		each[i], err = c.Seen()
+		return err
+	})
+	sum := each[0]
+	for _, w := range each[1:] {
+		sum.Join(w)
+	}
+	return sum, err
+}
+
+// settle waits until what was published, and every echo, has arrived everywhere.
+func (cs *clients) settle(published []uint32) error {
+	all, err := cs.faults(published)
+	if err != nil {
+		return err
+	}
+	return all.Err()
+}
+
+// faults settles and adds up the faults of all clients.
+func (cs *clients) faults(published []uint32) (all load.Faults, err error) {
+	faults := make([]load.Faults, len(cs.each))
+	err = cs.together(func(i int, c *client) (err error) {
+		faults[i], err = c.Settle(published)
+		return err
+	})
+	for _, f := range faults {
+		all.Add(f)
+	}
+	return all, err
+}
+
 // measure measures with all clients at once, and settles. The faults are those
 // of all clients.
 func (cs *clients) measure(warmUp, window time.Duration, progress func(load.Tick)) (load.Window, load.Faults, error) {
@@ -165,14 +212,6 @@ func (cs *clients) measure(warmUp, window time.Duration, progress func(load.Tick
 	for _, m := range each[1:] {
 		sum.Join(m.Window)
 	}
-	faults := make([]load.Faults, len(cs.each))
-	err = cs.together(func(i int, c *client) (err error) {
-		faults[i], err = c.Settle(each[0].Published)
-		return err
-	})
-	var all load.Faults
-	for _, f := range faults {
-		all.Add(f)
-	}
+	all, err := cs.faults(each[0].Published)
 	return sum, all, err
 }

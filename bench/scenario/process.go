@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/fanloop-go/fanloop/bench/load"
 )
 
 // Server is one to measure.
@@ -85,6 +87,9 @@ type process struct {
 	err    error         // how it ended; valid after exited
 	said   tail
 }
+
+// hasCPU says that the CPU time of the server can be read.
+func (p *process) hasCPU() bool { return p.pid != 0 && load.HasProcessCPU }
 
 // patience bounds the wait for a server to listen, and for what it logs.
 const patience = 30 * time.Second

@@ -26,11 +26,11 @@ type Config struct {
 	KeepGoing bool
 }
 
-// Progress is a round under way.
+// Progress is a round or a slice under way.
 type Progress struct {
 	Scenario, Server string
-	Round, Rounds    int // Round counts from 1
-	Step, Steps      int // rounds of all servers in all scenarios
+	Round, Rounds    int     // Round counts from 1; Rounds is 0 where time decides
+	Part             float64 // of the whole run that is over, 0 to 1
 	Tick             load.Tick
 	Done             bool         // the round is over
 	Figures          report.Round // valid if Done
@@ -51,14 +51,18 @@ func Run(ctx context.Context, cfg Config) ([]report.Result, error) {
 		if err := r.checkTargets(r.Specs[i]); err != nil {
 			return nil, err
 		}
-		r.steps += r.Specs[i].Rounds * len(r.lineup(r.Specs[i]))
 		if s, most := r.Specs[i], load.MaxConns(); s.Conns > most && r.local() {
 			return nil, fmt.Errorf("%s: the server needs a descriptor for each of %d connections and may open %d here: use fewer connections, or raise the limit (ulimit -n)", s.Name, s.Conns, most)
 		}
 	}
 	var results []report.Result
-	for _, s := range r.Specs {
-		measured, err := r.scenario(ctx, s)
+	for i, s := range r.Specs {
+		r.at = i
+		measure := r.rounds
+		if s.Sliced() {
+			measure = r.slices
+		}
+		measured, err := measure(ctx, s)
 		results = append(results, measured...)
 		if ctx.Err() != nil {
 			return results, ctx.Err()
@@ -72,7 +76,13 @@ func Run(ctx context.Context, cfg Config) ([]report.Result, error) {
 
 type runner struct {
 	Config
-	step, steps int
+	at int // the scenario under way
+}
+
+// report tells Progress, part being what of the scenario is over.
+func (r *runner) report(p Progress, part float64) {
+	p.Part = (float64(r.at) + part) / float64(len(r.Specs))
+	r.Progress(p)
 }
 
 // local says whether a server is started here.
@@ -120,18 +130,9 @@ type round struct {
 	latency  *load.Latency
 }
 
-// scenario runs one scenario, its rounds interleaved: A B C A B C.
-func (r *runner) scenario(ctx context.Context, s Spec) ([]report.Result, error) {
-	servers := r.lineup(s)
+// entries are the results of s before anything is measured.
+func entries(s Spec, servers []Server) []report.Result {
 	results := make([]report.Result, len(servers))
-	running := make([]*process, len(servers))
-	defer func() {
-		for _, p := range running {
-			if p != nil {
-				p.stop()
-			}
-		}
-	}()
 	for i, server := range servers {
 		results[i] = report.Result{Scenario: s.Name, Kind: string(s.Kind), Server: server.Name}
 		if server.Plain {
@@ -141,13 +142,28 @@ func (r *runner) scenario(ctx context.Context, s Spec) ([]report.Result, error) 
 			results[i].Missing = "it has no " + need
 		}
 	}
+	return results
+}
+
+// rounds runs one scenario, its rounds interleaved: A B C A B C.
+func (r *runner) rounds(ctx context.Context, s Spec) ([]report.Result, error) {
+	servers := r.lineup(s)
+	results := entries(s, servers)
+	running := make([]*process, len(servers))
+	defer func() {
+		for _, p := range running {
+			if p != nil {
+				p.stop()
+			}
+		}
+	}()
 	for n := range s.Rounds {
 		for i, server := range servers {
-			r.step++
 			if results[i].Failed != "" || results[i].Missing != "" {
 				continue
 			}
-			figures, err := r.once(ctx, s, n+1, server, &running[i], &results[i].Latency)
+			part := float64(n*len(servers)+i) / float64(s.Rounds*len(servers))
+			figures, err := r.once(ctx, s, n+1, part, server, &running[i], &results[i].Latency)
 			if err == nil {
 				results[i].Rounds = append(results[i].Rounds, figures)
 				continue
@@ -163,7 +179,7 @@ func (r *runner) scenario(ctx context.Context, s Spec) ([]report.Result, error) 
 
 // once starts the server where needed and measures one round. Kinds that look
 // at memory get a fresh server each round: memory once used stays used.
-func (r *runner) once(ctx context.Context, s Spec, n int, server Server, running **process, latency *load.Latency) (report.Round, error) {
+func (r *runner) once(ctx context.Context, s Spec, n int, part float64, server Server, running **process, latency *load.Latency) (report.Round, error) {
 	if server.Plain {
 		s = s.plain()
 	}
@@ -175,15 +191,15 @@ func (r *runner) once(ctx context.Context, s Spec, n int, server Server, running
 		*running = p
 	}
 	p := *running
-	state := Progress{Scenario: s.Name, Server: server.Name, Round: n, Rounds: s.Rounds, Step: r.step, Steps: r.steps}
-	r.Progress(state)
+	state := Progress{Scenario: s.Name, Server: server.Name, Round: n, Rounds: s.Rounds}
+	r.report(state, part)
 	one := round{runner: r, spec: s, server: server, process: p, figures: make(report.Round), latency: latency,
 		progress: func(t load.Tick) {
 			state.Tick = t
-			r.Progress(state)
+			r.report(state, part)
 		}}
 	work := map[Kind]func(context.Context) error{
-		Echo: one.messages, Fanout: one.messages, Connect: one.handshakes,
+		Echo: one.messages, Fanout: one.messages,
 		Idle: one.idle, Slow: one.slow, Storm: one.storm, Soak: one.soak,
 	}[s.Kind]
 	err := work(ctx)
@@ -198,7 +214,7 @@ func (r *runner) once(ctx context.Context, s Spec, n int, server Server, running
 		return nil, err
 	}
 	state.Done, state.Figures = true, one.figures
-	r.Progress(state)
+	r.report(state, part)
 	return one.figures, nil
 }
 
@@ -216,7 +232,7 @@ func (o *round) withClients(ctx context.Context, s Spec, fn func(*clients) error
 	return err
 }
 
-// messages is a round of Echo or Fanout.
+// messages is a round of Echo or Fanout in an open loop.
 func (o *round) messages(ctx context.Context) error {
 	return o.withClients(ctx, o.spec, func(cs *clients) error {
 		if _, err := cs.open(); err != nil {
@@ -229,50 +245,6 @@ func (o *round) messages(ctx context.Context) error {
 		o.window(w)
 		return faults.Err()
 	})
-}
-
-// handshakes is a round of Connect.
-func (o *round) handshakes(ctx context.Context) error {
-	return o.withClients(ctx, o.spec, func(cs *clients) error {
-		w, _, err := cs.measure(o.spec.WarmUp, o.spec.Window, o.progress)
-		if err != nil {
-			return err
-		}
-		o.window(w)
-		return nil
-	})
-}
-
-// window turns what the clients saw into figures.
-func (o *round) window(w load.Window) {
-	f, n := o.figures, max(float64(w.Messages), 1)
-	f["rate"] = w.Rate()
-	f["client_us"] = w.ClientMicros / n
-	f["client_cpu"] = w.ClientShare() / float64(o.spec.Processes)
-	f["allocs"] = float64(w.Allocs) / n
-	if o.spec.Payload == load.JSON {
-		f["wire_msg"] = float64(w.Wire) / n
-	}
-	if o.process.pid != 0 {
-		f[report.CPU] = w.ServerMicros / n
-		f["server_cpu"] = w.ServerShare()
-	}
-	if o.spec.Rate == 0 {
-		f[report.Closed] = 1
-	}
-	o.percentiles(w.Latency)
-	if w.Last.Count() > 0 {
-		f["last_p50_ns"] = float64(w.Last.At(0.5))
-		f["last_p99_ns"] = float64(w.Last.At(0.99))
-	}
-}
-
-func (o *round) percentiles(l load.Latency) {
-	for key, q := range map[string]float64{"p50_ns": 0.5, "p90_ns": 0.9, "p99_ns": 0.99, "p999_ns": 0.999} {
-		o.figures[key] = float64(l.At(q))
-	}
-	o.figures["max_ns"] = float64(l.Max())
-	o.latency.Add(l)
 }
 
 // pause waits for d.

@@ -19,7 +19,7 @@ func TestEveryKindMakesItsFigures(t *testing.T) {
 		spec Spec
 		want []string
 	}{
-		{Spec{Kind: Echo, Conns: 10}, []string{"rate", report.CPU, "client_us", "p50_ns", "max_ns", "allocs"}},
+		{Spec{Kind: Echo, Conns: 10}, []string{"rate", report.CPU, report.Wall, report.TotalCPU, "client_us", "p50_ns", "max_ns", "allocs"}},
 		{Spec{Kind: Echo, Conns: 10, Rate: 100, Window: 500 * time.Millisecond}, []string{"rate", "p999_ns"}},
 		{Spec{Kind: Fanout, Conns: 10, Burst: 3, Publishers: 2}, []string{"rate", report.CPU, "last_p50_ns", "last_p99_ns"}},
 		{Spec{Kind: Connect, Conns: 4}, []string{"rate", report.CPU, "p99_ns"}},
@@ -63,13 +63,11 @@ func TestNeedsAreMet(t *testing.T) {
 			cfg.Servers[0].Name, cfg.Servers[0].Does = report.Ours, map[string][]string{
 				"tls": {"tls"}, "deflate": {"deflate"}, "takeover": {"takeover"},
 			}
-			steps := 0
-			cfg.Progress = func(p Progress) { steps = p.Steps }
 			results := run(t, cfg, func(results []report.Result) error {
 				return errors.Join(has(results[0], c.want), has(results[1], c.want))
 			})
-			if len(results) != 3 || steps != 6 || results[0].Server != report.Ours || results[1].Server != report.Plain {
-				t.Fatalf("%d steps, results %+v", steps, results)
+			if len(results) != 3 || results[0].Server != report.Ours || results[1].Server != report.Plain {
+				t.Fatalf("results %+v", results)
 			}
 			needs := cfg.Specs[0].needs()
 			if results[0].Without != nil || !slices.Equal(results[1].Without, needs) {
@@ -114,18 +112,95 @@ func TestServerThatIsToldWrongFailsTheRun(t *testing.T) {
 }
 
 func TestRoundsAreInterleaved(t *testing.T) {
-	cfg := config(t, Spec{Kind: Echo, Conns: 2})
+	cfg := config(t, Spec{Kind: Echo, Conns: 2, Rate: 100, Window: 500 * time.Millisecond})
 	var order []string
 	cfg.Progress = func(p Progress) {
 		if p.Done {
-			order = append(order, fmt.Sprintf("%s%d %d/%d", p.Server, p.Round, p.Step, p.Steps))
+			order = append(order, fmt.Sprintf("%s%d", p.Server, p.Round))
 		}
 	}
-	if _, err := Run(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
-	if want := []string{"a1 1/4", "b1 2/4", "a2 3/4", "b2 4/4"}; !slices.Equal(order, want) {
+	run(t, cfg, func([]report.Result) error { return nil })
+	order = order[len(order)-4:] // a run before may have ended early
+	if want := []string{"a1", "b1", "a2", "b2"}; !slices.Equal(order, want) {
 		t.Fatalf("order %v, want %v", order, want)
+	}
+}
+
+// All servers are up and connected before the first slice, take turns, and have the
+// same number of rounds.
+func TestServersTakeTurnsInSlices(t *testing.T) {
+	for _, spec := range []Spec{
+		{Kind: Echo, Conns: 6, InFlight: 4}, {Kind: Fanout, Conns: 6, Burst: 2}, {Kind: Connect, Conns: 3},
+		{Kind: Echo, Conns: 6, TLS: true}, {Kind: Fanout, Conns: 7, Processes: 2, Publishers: 2},
+	} {
+		t.Run(spec.withDefaults().Name, func(t *testing.T) {
+			spec.Rounds = 3
+			cfg := config(t, spec)
+			for i := range cfg.Servers {
+				cfg.Servers[i].Does = map[string][]string{"tls": {"tls"}}
+			}
+			var order []string
+			part := 0.0
+			cfg.Progress = func(p Progress) {
+				order = append(order, fmt.Sprintf("%s%d", p.Server, p.Round))
+				if p.Part < part || p.Part > 1 {
+					t.Errorf("%g of the run is over, after %g", p.Part, part)
+				}
+				part = p.Part
+			}
+			results, err := Run(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []string{"a0", "b0", "a1", "b1", // started, and warmed up
+				"a1", "b1", "b1", "a1", "b2", "a2", "a2", "b2", "a3", "b3", "b3", "a3"}
+			if !slices.Equal(order, want) {
+				t.Errorf("order\n%v, want\n%v", order, want)
+			}
+			for _, r := range results {
+				if len(r.Rounds) != 3 || r.Latency.Count() == 0 {
+					t.Fatalf("%d rounds and %d latencies of %s", len(r.Rounds), r.Latency.Count(), r.Server)
+				}
+				for _, key := range []string{report.CPU, report.Wall, "client_us", "rate"} {
+					if values := r.Figures(key); len(values) != 3 || slices.Min(values) <= 0 {
+						t.Errorf("%s of %s: %v", key, r.Server, values)
+					}
+				}
+				if r.Whole[report.TotalCPU] <= 0 || r.Whole["p50_ns"] <= 0 {
+					t.Errorf("all slices of %s: %v", r.Server, r.Whole)
+				}
+			}
+		})
+	}
+}
+
+// A server that ends while it is measured is left out or ends the run; what was
+// measured before is kept.
+func TestServerThatEndsBetweenItsSlicesIsSaidSo(t *testing.T) {
+	for _, keepGoing := range []bool{false, true} {
+		cfg := config(t, Spec{Kind: Echo, Conns: 2, Rounds: 4})
+		p, err := cfg.Servers[0].start(t.Context(), Spec{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.stop()
+		cfg.Servers[0] = Server{Name: "a", Target: p.target}
+		cfg.KeepGoing = keepGoing
+		cfg.Progress = func(s Progress) {
+			if s.Server == "b" && s.Round == 3 {
+				p.stop()
+			}
+		}
+		results, err := Run(t.Context(), cfg)
+		if (err == nil) != keepGoing || len(results) != 2 {
+			t.Fatalf("%d results, error %v", len(results), err)
+		}
+		if keepGoing && (results[0].Failed == "" || len(results[1].Rounds) != 4) {
+			t.Errorf("results %+v", results)
+		}
+		if !keepGoing && (!strings.Contains(err.Error(), "a: ") || len(results[1].Rounds) < 2) {
+			t.Errorf("error %v, results %+v", err, results)
+		}
 	}
 }
 
@@ -147,15 +222,12 @@ func TestClientsMayBeSeveralProcesses(t *testing.T) {
 func TestServerThatEndsIsBlamed(t *testing.T) {
 	cfg := config(t, Spec{Kind: Echo, Conns: 2})
 	cfg.Servers[1] = Server{Name: "broken", Command: []string{self(t), asFailure}}
-	results, err := Run(t.Context(), cfg)
+	_, err := Run(t.Context(), cfg)
 	if err == nil || !strings.Contains(err.Error(), "broken: the server ended (exit status 1): the licence has run out") {
 		t.Fatalf("error %v", err)
 	}
-	if len(results[0].Rounds) != 1 {
-		t.Errorf("%d rounds of the other server are kept, want 1", len(results[0].Rounds))
-	}
 	cfg.KeepGoing = true
-	results, err = Run(t.Context(), cfg)
+	results, err := Run(t.Context(), cfg)
 	if err != nil || len(results[0].Rounds) != 2 || !strings.Contains(results[1].Failed, "licence") {
 		t.Fatalf("results %+v, error %v", results, err)
 	}

@@ -41,9 +41,11 @@ type Spec struct {
 	Payload     load.Payload     // default load.Noise, with Compression load.JSON
 	Compression load.Compression // default load.Off
 
-	Rounds    int           // default 5
+	Rounds    int           // default 5; in slices: as many as Time allows, and 5 at least
 	Window    time.Duration // measured time of a round; default 2 s
-	WarmUp    time.Duration // before it; default 300 ms
+	Slice     time.Duration // in slices: how long a server is on turn; default 100 ms
+	Time      time.Duration // in slices: how long all rounds take together; default 30 s
+	WarmUp    time.Duration // before a round or a slice; default 300 ms, or a tenth of the slice
 	Settle    time.Duration // before memory is read; default 1 s
 	Deadline  time.Duration // for a handshake, and the longest silence; default 10 s
 	Processes int           // client processes; default: as many as the connections need
@@ -69,7 +71,13 @@ func (s Spec) withDefaults() Spec {
 	orDefault(&s.Topics, 1)
 	orDefault(&s.Burst, 1)
 	orDefault(&s.Stopped, 0.1)
-	orDefault(&s.Rounds, 5)
+	if s.Sliced() {
+		orDefault(&s.Slice, 100*time.Millisecond)
+		orDefault(&s.Time, 30*time.Second)
+		orDefault(&s.WarmUp, s.Slice/10)
+	} else {
+		orDefault(&s.Rounds, 5)
+	}
 	orDefault(&s.Window, 2*time.Second)
 	orDefault(&s.WarmUp, 300*time.Millisecond)
 	orDefault(&s.Settle, time.Second)
@@ -89,6 +97,13 @@ func (s Spec) withDefaults() Spec {
 	}
 	orDefault(&s.Name, s.name())
 	return s
+}
+
+// Sliced says that the servers of s take turns of a moment each, all of them up and
+// connected at once. The other kinds look at memory or at latency in an open loop,
+// which take longer than a moment.
+func (s Spec) Sliced() bool {
+	return s.Kind == Connect || s.Rate == 0 && (s.Kind == Echo || s.Kind == Fanout)
 }
 
 // needs are what s asks of a server besides plain WebSockets, as names of
@@ -201,8 +216,10 @@ func (s Spec) Check() error {
 	switch {
 	case s.Stopped < 0 || s.Stopped >= 1:
 		return usagef("a part of %g stopped readers: want 0 to below 1", s.Stopped)
-	case s.Rounds < 1 || s.Rounds > 1000:
-		return usagef("%d rounds: want 1 to 1000", s.Rounds)
+	case s.Rounds < 0 || s.Rounds == 0 && !s.Sliced() || s.Rounds > 100_000:
+		return usagef("%d rounds: want 1 to 100000", s.Rounds)
+	case s.Sliced() && (s.Slice < time.Millisecond || s.Time < 0):
+		return usagef("slices of %v: want 1ms or more", s.Slice)
 	case s.Window < 10*time.Millisecond || s.WarmUp < 0 || s.Settle < 0:
 		return usagef("a window of %v: want 10ms or more", s.Window)
 	case s.Processes > s.Conns:
@@ -239,7 +256,7 @@ func (s Spec) config(target string, pid, i int) load.Config {
 		Listen: mode == load.Fanout && i > 0, Tolerant: s.Kind == Slow || s.Kind == Idle || s.Kind == Storm,
 		Loops: s.Loops, Sources: s.Sources, Deadline: s.Deadline,
 	}
-	if i == 0 {
+	if i == 0 && load.HasProcessCPU {
 		c.ServerPID = pid
 	}
 	switch {

@@ -94,6 +94,7 @@ func config(t *testing.T, specs ...Spec) Config {
 		orDefault(&s.Rounds, 2)
 		orDefault(&s.Window, 150*time.Millisecond)
 		orDefault(&s.WarmUp, 20*time.Millisecond)
+		orDefault(&s.Slice, 20*time.Millisecond)
 		orDefault(&s.Settle, 20*time.Millisecond)
 		s.Loops = 1
 	}
@@ -135,7 +136,7 @@ var errFew = errors.New("missing")
 // has says which of keys has no figure for each round of r.
 func has(r report.Result, keys ...string) error {
 	for _, key := range keys {
-		if len(r.Figures(key)) != 2 {
+		if _, whole := r.Whole[key]; !whole && len(r.Figures(key)) != 2 {
 			return fmt.Errorf("%w: %s of %s in %v", errFew, key, r.Server, r.Rounds)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,6 +32,7 @@ type benchOptions struct {
 	markdownPath string
 	quiet        bool
 	keepGoing    bool
+	bases        []string
 }
 
 func newBench(std stdio) *cobra.Command {
@@ -38,10 +41,13 @@ func newBench(std stdio) *cobra.Command {
 		Short: "Measure WebSocket servers side by side",
 		Long: `bench starts servers pinned to some CPUs, works on them in turn with clients
 pinned to others, and reports what the servers spent and how long messages took.
-Every message is checked: one that is missing, duplicated, out of order or
-damaged fails the run.`,
+What messages cost is measured with all servers up and connected at once, in
+slices of a moment that take turns; each ratio to another server comes with its
+95 % interval. Every message is checked: one that is missing, duplicated, out of
+order or damaged fails the run.`,
 		Example: `  fanloop bench echo                                        floor and fanloop, 200 connections
   fanloop bench fanout --conns 5000 --servers all           beside every peer
+  fanloop bench echo --servers floor,fanloop,old=/tmp/old/fanloop --base floor,old
   fanloop bench echo --target ws://127.0.0.1:9001/ --rate 20000
   fanloop bench compare before.json after.json`,
 		Args: noCommand,
@@ -70,6 +76,7 @@ func newBenchLoad(std stdio) *cobra.Command {
 
 func (o *benchOptions) flags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.servers, "servers", o.servers, "`names` of servers: floor, fanloop, a peer, all, NAME=COMMAND with {addr}, or NAME=PATH of another fanloop")
+	flags.StringSliceVar(&o.bases, "base", nil, "`names` of servers that all are compared with; default: floor, or else the first")
 	flags.StringVar(&o.target, "target", "", "`URL` of a server that runs already, instead of --servers")
 	countFlag(flags, &o.pid, "pid", "process of --target, if it is on this machine; 0: no CPU time and memory of it")
 	flags.StringVar(&o.serverCPU, "server-cpus", o.serverCPU, "`list` of CPUs for servers, or any")
@@ -180,6 +187,11 @@ func (o *benchOptions) measure(ctx context.Context, std stdio, specs []scenario.
 			return nil, err
 		}
 	}
+	if o.target == "" && !slices.Contains(o.servers, "all") {
+		if _, err := o.baseNames(o.servers); err != nil {
+			return nil, err // before anything is built
+		}
+	}
 	dir, err := os.MkdirTemp("", "fanloop-bench-")
 	if err != nil {
 		return nil, err
@@ -193,12 +205,20 @@ func (o *benchOptions) measure(ctx context.Context, std stdio, specs []scenario.
 	if err != nil {
 		return nil, err
 	}
+	var names []string
+	for _, s := range found.Servers {
+		names = append(names, s.Name)
+	}
+	bases, err := o.baseNames(names)
+	if err != nil {
+		return nil, err
+	}
 	own := load.MeasureResolution(ctx)
 	r := &report.Report{
 		Time: time.Now(), Machine: report.ThisMachine(ctx), Command: append([]string{filepath.Base(os.Args[0])}, os.Args[1:]...),
 		Servers: servers.String(), Clients: clients.String(),
-		Harness:  report.Harness{ClockNanos: own.Read, StepNanos: own.Step, LateMicros: float64(own.Late.Nanoseconds()) / 1e3},
-		Versions: found.Versions, Missing: found.Missing,
+		Harness: report.Harness{ClockNanos: own.Read, StepNanos: own.Step, LateMicros: float64(own.Late.Nanoseconds()) / 1e3},
+		Bases:   bases, Versions: found.Versions, Missing: found.Missing,
 	}
 	p := newProgress(std.err, o.quiet)
 	defer p.finish()
@@ -217,4 +237,27 @@ func (o *benchOptions) find(ctx context.Context, dir, self string) (scenario.Fou
 	catalog := scenario.Catalog{Dir: dir, PeersDir: o.peersDir, Loops: o.serverLoops,
 		Self: []string{self, "bench", "serve", "--addr", "{addr}", "--loops", "{loops}"}}
 	return catalog.Find(ctx, o.servers)
+}
+
+// baseNames are the servers, of those in a list, that all are compared with.
+func (o *benchOptions) baseNames(servers []string) ([]string, error) {
+	var names []string
+	for _, text := range servers {
+		name, _, _ := strings.Cut(text, "=")
+		names = append(names, name)
+	}
+	switch {
+	case len(names) == 0:
+		return nil, nil
+	case len(o.bases) == 0 && slices.Contains(names, report.Floor):
+		return []string{report.Floor}, nil
+	case len(o.bases) == 0:
+		return names[:1], nil
+	}
+	for _, name := range o.bases {
+		if !slices.Contains(names, name) {
+			return nil, usagef("--base %s is not measured: want one of %s", name, strings.Join(names, ", "))
+		}
+	}
+	return o.bases, nil
 }

@@ -13,9 +13,11 @@ func newBenchCompare(std stdio) *cobra.Command {
 	return &cobra.Command{
 		Use:   "compare BEFORE.json AFTER.json",
 		Short: "Show what changed between two runs, and whether it exceeds the noise",
-		Long: `compare tests every figure of every server and scenario that both runs have with
-the test of benchstat (Mann-Whitney U, 5 %). "~" means that the difference does
-not exceed the noise. Four rounds or more on both sides are needed to tell.`,
+		Long: `compare shows the ratios and the figures that both runs have, and by how much
+they changed, with the 95 % interval of the change. A change is better or worse if
+its interval excludes 0; otherwise no difference is seen. Five rounds or more
+on both sides are needed to tell. To compare two builds, measure both in one run:
+bench echo --servers floor,fanloop,old=PATH --base floor,old`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return usagef("compare takes two files that bench --json wrote, and there are %d", len(args))

@@ -81,6 +81,31 @@ fifth. Run it for an hour or more: fanloop bench soak --duration 1h`,
 	},
 }
 
+// timeFlags are those that say how long to measure: slices, rounds or, where --rate
+// decides, both.
+func (k benchKind) timeFlags(flags *pflag.FlagSet, s *scenario.Spec) {
+	switch s.Kind {
+	case scenario.Echo, scenario.Fanout:
+		sliceFlags(flags, s)
+		countFlag(flags, &s.Rounds, "rounds", "rounds of every server; 0: as many as --time allows, with --rate 5")
+		durationFlag(flags, &s.Window, "duration", "measured time of a round, with --rate")
+		durationFlag(flags, &s.WarmUp, "warm-up", "time before a slice or a round that does not count; 0: a tenth of a slice, with --rate 300ms")
+	case scenario.Connect:
+		sliceFlags(flags, s)
+		countFlag(flags, &s.Rounds, "rounds", "rounds of every server; 0: as many as --time allows")
+		durationFlag(flags, &s.WarmUp, "warm-up", "time before a slice that does not count; 0: a tenth of it")
+	default:
+		countFlag(flags, &s.Rounds, "rounds", "rounds of every server, in turn; 0: 5")
+		durationFlag(flags, &s.Window, "duration", "measured time of a round")
+		durationFlag(flags, &s.WarmUp, "warm-up", "time before it that does not count; 0: 300ms")
+	}
+}
+
+func sliceFlags(flags *pflag.FlagSet, s *scenario.Spec) {
+	durationFlag(flags, &s.Time, "time", "how long the slices of all servers take together; five rounds of each come in any case")
+	durationFlag(flags, &s.Slice, "slice", "how long a server is on turn")
+}
+
 func messageFlags(flags *pflag.FlagSet, s *scenario.Spec) {
 	countFlag(flags, &s.Size, "size", "payload bytes of a message; 0: 64, or 1024 of json")
 	flags.Float64Var(&s.Rate, "rate", s.Rate, "`messages` a second in all, at fixed times; 0: as fast as answers come")
@@ -90,24 +115,18 @@ func newBenchKind(std stdio, kind scenario.Kind) *cobra.Command {
 	k, o := benchKinds[kind], newBenchOptions()
 	s := k.defaults
 	s.Kind = kind
-	if s.Rounds == 0 {
-		s.Rounds = 5
-	}
 	if s.Window == 0 {
 		s.Window = 2 * time.Second
 	}
-	if s.WarmUp == 0 {
-		s.WarmUp = 300 * time.Millisecond
-	}
-	s.Deadline = 10 * time.Second
+	s.Slice, s.Time, s.Deadline = 100*time.Millisecond, 30*time.Second, 10*time.Second
 	cmd := &cobra.Command{
 		Use:   string(kind) + " [flags]",
 		Short: k.short,
 		Long:  k.long,
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if s.Rounds == 0 || s.Window == 0 || s.Conns == 0 {
-				return usagef("--rounds, --duration and --conns must be 1 or more")
+			if s.Window == 0 || s.Conns == 0 || s.Slice == 0 {
+				return usagef("--duration, --slice and --conns must be 1 or more")
 			}
 			s.TLS = s.TLS || strings.HasPrefix(o.target, "wss:")
 			_, err := o.run(cmd.Context(), std, []scenario.Spec{s})
@@ -123,9 +142,7 @@ func newBenchKind(std stdio, kind scenario.Kind) *cobra.Command {
 	flags.BoolVar(&s.TLS, "tls", false, "speak wss: TLS 1.3, AES-128-GCM")
 	flags.StringVar((*string)(&s.Payload), "payload", "", "`kind` of messages: noise, or json as in a chat; default: noise, json with --compression")
 	flags.StringVar((*string)(&s.Compression), "compression", string(load.Off), "`kind` of permessage-deflate to agree on: off, deflate or takeover")
-	countFlag(flags, &s.Rounds, "rounds", "rounds of every server, in turn")
-	durationFlag(flags, &s.Window, "duration", "measured time of a round")
-	durationFlag(flags, &s.WarmUp, "warm-up", "time before it that does not count")
+	k.timeFlags(flags, &s)
 	durationFlag(flags, &s.Deadline, "deadline", "longest time for a handshake, and longest silence")
 	countFlag(flags, &s.Processes, "processes", "client processes; 0: as many as the connections need")
 	countFlag(flags, &s.Loops, "client-loops", "event loops of a client process; 0: one per CPU")

@@ -13,6 +13,9 @@ import (
 	"github.com/fanloop-go/fanloop/bench/scenario"
 )
 
+// progressSteps is how many steps the bar of a run has.
+const progressSteps = 1000
+
 // progress shows what is under way: a live line in a terminal, else nothing.
 type progress struct {
 	w   io.Writer
@@ -30,10 +33,13 @@ func (p *progress) show(s scenario.Progress) {
 		return
 	}
 	if p.bar == nil {
-		p.bar = progressbar.NewOptions(s.Steps, progressbar.OptionSetWriter(p.w), progressbar.OptionSetWidth(20),
+		p.bar = progressbar.NewOptions(progressSteps, progressbar.OptionSetWriter(p.w), progressbar.OptionSetWidth(20),
 			progressbar.OptionClearOnFinish(), progressbar.OptionSetElapsedTime(true), progressbar.OptionSetPredictTime(true))
 	}
-	text := fmt.Sprintf("%s %s %d/%d", s.Scenario, s.Server, s.Round, s.Rounds)
+	text := fmt.Sprintf("%s %s %d", s.Scenario, s.Server, s.Round)
+	if s.Rounds > 0 {
+		text += fmt.Sprintf("/%d", s.Rounds)
+	}
 	switch {
 	case s.Done:
 		if us, ok := s.Figures[report.CPU]; ok {
@@ -43,9 +49,7 @@ func (p *progress) show(s scenario.Progress) {
 		text += fmt.Sprintf(" %.0f/s p99 %v", s.Tick.Rate, time.Duration(s.Tick.P99).Round(10*time.Microsecond))
 	}
 	p.bar.Describe(fmt.Sprintf("%-52s", text))
-	if s.Done {
-		_ = p.bar.Set(s.Step) // a line that cannot be drawn is no failure
-	}
+	_ = p.bar.Set(int(s.Part * progressSteps)) // a line that cannot be drawn is no failure
 }
 
 // finish leaves the line empty.

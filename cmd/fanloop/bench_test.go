@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,10 +25,13 @@ func runBench(t *testing.T, args ...string) result {
 	return command(t, "", nil, append([]string{"bench"}, args...)...)
 }
 
-// short makes rounds of a moment on any CPU.
+// short makes one round of a moment on any CPU.
 func short(args ...string) []string {
-	return append(args, "--servers", "fanloop", "--server-cpus", "any", "--client-cpus", "any",
-		"--duration", "100ms", "--rounds", "1")
+	args = append(args, "--servers", "fanloop", "--server-cpus", "any", "--client-cpus", "any", "--rounds", "1")
+	if args[0] == "idle" || slices.Contains(args, "--rate") {
+		return append(args, "--duration", "100ms")
+	}
+	return append(args, "--slice", "10ms")
 }
 
 func TestBenchReportsInEveryForm(t *testing.T) {
@@ -54,7 +58,7 @@ func TestBenchReportsInEveryForm(t *testing.T) {
 
 func TestBenchSuiteKeepsItsReports(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "results")
-	if r := runBench(t, short("suite", "--scenarios", "echo5x64,connect4", "--out", dir)...); r.code != exitOK {
+	if r := runBench(t, short("suite", "--scenarios", "echo5x64,connect4", "--time", "1ms", "--out", dir)...); r.code != exitOK {
 		t.Fatalf("%+v", r)
 	}
 	for _, ext := range []string{"json", "html", "md"} {
@@ -105,7 +109,9 @@ func TestBenchFailsWithOneLineThatSaysWhatToDo(t *testing.T) {
 		{"payload", short("echo", "--payload", "xml"), exitUsage, "xml"},
 		{"small JSON", short("echo", "--payload", "json", "--size", "64"), exitUsage, "160 or more"},
 		{"ws and TLS", []string{"echo", "--tls", "--target", down}, exitUsage, "TLS is for both"},
-		{"no rounds", []string{"echo", "--rounds", "0"}, exitUsage, "--rounds"},
+		{"no slice", []string{"echo", "--slice", "0s"}, exitUsage, "--slice"},
+		{"no rounds", []string{"suite", "--rounds", "0"}, exitUsage, "--rounds"},
+		{"unknown base", []string{"echo", "--base", "gorilla", "--servers", "floor,fanloop"}, exitUsage, "floor, fanloop"},
 		{"scheme", []string{"echo", "--target", "http://127.0.0.1/"}, exitUsage, "ws://"},
 		{"CPU list", []string{"echo", "--server-cpus", "x"}, exitUsage, "CPUs"},
 		{"scenario", []string{"suite", "--scenarios", "walk5"}, exitUsage, "walk5"},
@@ -205,5 +211,23 @@ func TestBenchKeepsEveryRound(t *testing.T) {
 	kept, err := readReport(path)
 	if err != nil || len(kept.Of("echo2x64")[0].Figures(report.CPU)) != 3 {
 		t.Fatalf("%+v, error %v", kept, err)
+	}
+}
+
+// Two builds of fanloop take turns in one run, and each is compared with the other.
+func TestBenchComparesTwoBuilds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.json")
+	args := append(short("echo", "--conns", "2", "--json", path), "--servers", "old="+os.Args[0], "--base", "old", "--rounds", "5")
+	r := runBench(t, args...)
+	if r.code != exitOK || !strings.Contains(r.out, "to old") || !strings.Contains(r.out, "- old fanloop ") {
+		t.Fatalf("%+v", r)
+	}
+	kept, err := readReport(path)
+	if err != nil || !slices.Equal(kept.Bases, []string{"old"}) {
+		t.Fatalf("bases %v, error %v", kept.Bases, err)
+	}
+	ours := kept.Of("echo2x64")[0]
+	if len(ours.Rounds) != 5 || len(ours.Ratios) != 1 || ours.Ratios[0].To != "old" || ours.Ratios[0].Low <= 0 || ours.Ratios[0].High < ours.Ratios[0].Low {
+		t.Errorf("%d rounds, ratios %+v", len(ours.Rounds), ours.Ratios)
 	}
 }

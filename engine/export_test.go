@@ -60,3 +60,19 @@ func HoldWrites(ws *WebSocket) (release func()) {
 	ws.conn.Lock()
 	return ws.conn.Unlock
 }
+
+// SetClock gives the loops of s, which has not started, another clock.
+func SetClock(s *Server, now func() time.Duration) { s.clock = now }
+
+// Turn returns when every loop of s has acted on the time, and on what it was given
+// before.
+func Turn(s *Server) {
+	for _, l := range s.group.Loops() {
+		for range 2 { // timers come after the mail of a turn
+			done := make(chan struct{})
+			if l.Do(func() { close(done) }) == nil {
+				<-done
+			}
+		}
+	}
+}

@@ -101,6 +101,8 @@ type Server struct {
 	// it: see loop.Config.
 	KeepGOMAXPROCS bool
 
+	clock func() time.Duration // of the loops; tests drive it; nil: the monotonic clock
+
 	start    sync.Once
 	startErr error
 	up       atomic.Bool // the loops were started

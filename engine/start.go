@@ -37,6 +37,7 @@ func (s *Server) begin() (err error) {
 		QueueBudget:    e.limits.MaxQueuedTotal,
 		OnOverBudget:   s.relieve,
 		Logger:         e.log,
+		Clock:          s.clock,
 	})
 	if err != nil {
 		return err

@@ -56,6 +56,9 @@ type Config struct {
 	// means 1024. Each has a goroutine and up to about 150 KiB. More wait in turn
 	// with their bytes unread.
 	MaxHandshakes int
+	// Clock tells the time since some moment, never backwards; nil means the
+	// monotonic clock. Tests drive it: a loop looks at it when something happens.
+	Clock func() time.Duration
 	// Logger receives what no caller can be told; nil means slog.Default().
 	Logger *slog.Logger
 }
@@ -167,7 +170,12 @@ func (g *Group) pick() *Loop {
 }
 
 // now is the time since the group started.
-func (g *Group) now() time.Duration { return time.Since(g.start) }
+func (g *Group) now() time.Duration {
+	if g.cfg.Clock != nil {
+		return g.cfg.Clock()
+	}
+	return time.Since(g.start)
+}
 
 // watch asks every loop for a sign of life and reports those that give none:
 // a callback has been running since the last time.

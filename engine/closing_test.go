@@ -3,6 +3,7 @@ package engine_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -22,6 +23,8 @@ type ending struct {
 	reason string
 	err    error
 }
+
+func (e ending) String() string { return fmt.Sprintf("%d %q, %v", e.code, e.reason, e.err) }
 
 // record makes cb tell how each connection ended.
 func record(cb engine.Callbacks) (engine.Callbacks, <-chan ending) {

@@ -63,8 +63,11 @@ func (ws *WebSocket) rest(now time.Duration) {
 // alive acts on a deadline of an open connection. It says whether the connection
 // stays open.
 func (ws *WebSocket) alive(what deadline, now time.Duration) bool {
-	if ws.heard > ws.pinged {
+	if ws.heard >= ws.pinged {
 		ws.pinged = 0 // any byte is a sign of life
+	}
+	if !ws.checkProgress(now) {
+		return false
 	}
 	switch what {
 	case deadlinePing:
@@ -76,8 +79,7 @@ func (ws *WebSocket) alive(what deadline, now time.Duration) bool {
 		return ws.checkPong(now)
 	case deadlineIdle:
 		return ws.checkIdle(now)
-	case deadlineProgress:
-		return ws.checkProgress(now)
+	case deadlineProgress: // done at every deadline
 	case deadlineNone, deadlineHandshake, deadlineClose: // not of an open connection
 	}
 	return true
@@ -95,7 +97,7 @@ func (ws *WebSocket) armAlive(now time.Duration) {
 	sooner(l.PingInterval > 0 && ws.pinged == 0, deadlinePing, ws.heard+l.PingInterval-now)
 	sooner(ws.pinged != 0, deadlinePong, ws.pinged+l.PongTimeout-now)
 	sooner(ws.pinged != 0 && l.PingInterval > 0, deadlinePing, l.PingInterval) // answered by then: ping on
-	sooner(l.IdleTimeout > 0, deadlineIdle, ws.messaged+l.IdleTimeout-now)
+	sooner(l.IdleTimeout > 0, deadlineIdle, ws.idleSince()+l.IdleTimeout-now)
 	sooner(l.WriteTimeout > 0, deadlineProgress, l.WriteTimeout)
 	sooner(l.ReadTimeout > 0, deadlineProgress, l.ReadTimeout)
 	ws.arm(first, in)
@@ -105,8 +107,7 @@ func (ws *WebSocket) armAlive(now time.Duration) {
 // sends and takes counts from now on.
 func (ws *WebSocket) armClose() {
 	ws.messaged = ws.conn.Loop().Now()
-	_ = ws.conn.Stalled() // starts its clock
-	ws.waits = ws.conn.Queued() > 0
+	ws.watchDelivery(ws.messaged)
 	ws.arm(deadlineClose, ws.endpoint.limits.CloseTimeout)
 }
 

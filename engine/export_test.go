@@ -76,3 +76,6 @@ func Turn(s *Server) {
 		}
 	}
 }
+
+// IsOpen says whether ws is open and nobody has asked for its end.
+func IsOpen(ws *WebSocket) bool { return ws.isOpen() }

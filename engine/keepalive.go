@@ -17,6 +17,11 @@ type controlMeter struct {
 
 const meterMemory = 60 * time.Second
 
+// newControlMeter returns a meter with nothing saved up.
+func newControlMeter(now time.Duration) controlMeter {
+	return controlMeter{at: uint32(now / time.Millisecond)}
+}
+
 // admit counts one more at the time now and says whether it is within limit.
 func (m *controlMeter) admit(now time.Duration, limit int) bool {
 	if limit < 0 {
@@ -53,12 +58,23 @@ func (p *progress) moved(n int, now time.Duration) bool {
 // the ping has left this process.
 func (ws *WebSocket) askForLife(now time.Duration) {
 	ws.pinged = now
+	ws.watchDelivery(now)
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	if ws.writeControlLocked(codec.Ping, nil) != nil {
 		return // closed: OnClose follows
 	}
-	ws.waits = ws.conn.BlockedLocked()
+	ws.waits = ws.waits || ws.conn.BlockedLocked()
+}
+
+// watchDelivery begins to watch what the peer takes.
+func (ws *WebSocket) watchDelivery(now time.Duration) {
+	if x := ws.extras; x != nil {
+		x.delivery = progress{}
+	}
+	_ = ws.conn.Stalled() // starts its clock
+	ws.waits = ws.conn.Queued() > 0
+	_ = ws.delivering(now)
 }
 
 // checkPong drops a connection whose peer owes a sign of life for too long. Taking
@@ -85,12 +101,20 @@ func (ws *WebSocket) checkIdle(now time.Duration) bool {
 	case now-ws.messaged < limit:
 	case ws.conn.Unread():
 	case ws.arrives(now, limit):
-		ws.messaged = now
 	default:
 		ws.fail(StatusGoingAway, "idle for too long", ErrIdleTimeout)
 		return false
 	}
 	return true
+}
+
+// idleSince is when the last message came, or the one under way was last seen to
+// make progress.
+func (ws *WebSocket) idleSince() time.Duration {
+	if x := ws.extras; x != nil && ws.assembles() {
+		return max(ws.messaged, x.arrival.at)
+	}
+	return ws.messaged
 }
 
 // checkProgress ends a connection whose peer takes nothing of what is queued, or
@@ -120,14 +144,27 @@ func (ws *WebSocket) takes(now, limit time.Duration) bool {
 		ws.waits = false
 		return true
 	}
-	acknowledged, waiting := ws.conn.Acknowledged()
-	if waiting < loop.MinProgress {
-		return false
+	if x := ws.delivering(now); x != nil {
+		return x.delivery.at == now || x.delivery.moved(ws.conn.Acknowledged(), now)
+	}
+	return false
+}
+
+// delivering returns where the delivery of what the kernel holds is kept track of,
+// from the moment on that this is much; nil if it is not.
+func (ws *WebSocket) delivering(now time.Duration) *extras {
+	x := ws.extras
+	if x != nil && x.delivery.at != 0 {
+		return x
+	}
+	if ws.conn.Unacknowledged() < loop.MinProgress {
+		return nil
 	}
 	ws.conn.Lock()
-	x := ws.extrasLocked()
+	x = ws.extrasLocked()
 	ws.conn.Unlock()
-	return x.delivery.moved(acknowledged, now)
+	x.delivery = progress{n: ws.conn.Acknowledged(), at: now}
+	return x
 }
 
 // assembles says whether a message has begun that is kept until it is whole.

@@ -42,9 +42,9 @@ func listenWithSendBuffer(t *testing.T, srv *engine.Server, n int) string {
 	return addr
 }
 
-// openNarrow is openRaw with a receive buffer as small as the kernel has it, so
-// that a client that does not read blocks its server soon.
-func openNarrow(t *testing.T, addr string, lines ...string) *rawClient {
+// dialNarrow connects with a receive buffer as small as the kernel has it, so that
+// a client that does not read blocks its server soon.
+func dialNarrow(t *testing.T, addr string) net.Conn {
 	t.Helper()
 	d := net.Dialer{Control: sockoptInt(syscall.SO_RCVBUF, 4096)}
 	nc, err := d.Dial("tcp", addr)
@@ -52,7 +52,13 @@ func openNarrow(t *testing.T, addr string, lines ...string) *rawClient {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = nc.Close() })
-	c := newRawClient(t, nc)
+	return nc
+}
+
+// openNarrow is openRaw over dialNarrow.
+func openNarrow(t *testing.T, addr string, lines ...string) *rawClient {
+	t.Helper()
+	c := newRawClient(t, dialNarrow(t, addr))
 	c.send(upgradeHead(addr, lines...))
 	c.wantUpgraded()
 	return c

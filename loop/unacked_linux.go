@@ -11,12 +11,11 @@ func unacknowledged(fd int) int {
 	return n
 }
 
-// acknowledgedBytes returns how many bytes the peer of a TCP socket has
-// acknowledged so far, and how many it has not.
-func acknowledgedBytes(fd int) (acknowledged, waiting int) {
+// acknowledged returns how many bytes the peer of a TCP socket has acknowledged.
+func acknowledged(fd int) int {
 	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err != nil {
-		return 0, 0
+		return 0
 	}
-	return int(info.Bytes_acked), unacknowledged(fd)
+	return int(info.Bytes_acked)
 }

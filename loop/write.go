@@ -191,17 +191,23 @@ func (c *Conn) Stalled() time.Duration {
 	return c.StalledLocked()
 }
 
-// Acknowledged returns how many bytes the peer's kernel has acknowledged since the
-// connection stands, and how many that this kernel holds it has not. Both are 0
-// where the system does not tell: with sockets other than TCP, and on other
-// systems than Linux. Any goroutine.
-func (c *Conn) Acknowledged() (acknowledged, waiting int) {
+// Acknowledged returns how many bytes the peer's kernel has acknowledged so far; 0
+// where the system does not tell: with sockets other than TCP, and on other systems
+// than Linux. Any goroutine.
+func (c *Conn) Acknowledged() int { return c.ask(acknowledged) }
+
+// Unacknowledged returns how many bytes the kernel holds that the peer's has not
+// acknowledged; 0 where the system does not tell. Any goroutine.
+func (c *Conn) Unacknowledged() int { return c.ask(unacknowledged) }
+
+// ask asks the kernel about the socket of c.
+func (c *Conn) ask(what func(fd int) int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fd < 0 {
-		return 0, 0
+		return 0
 	}
-	return acknowledgedBytes(int(c.fd))
+	return what(int(c.fd))
 }
 
 // StalledLocked is Stalled for a caller that holds Lock.

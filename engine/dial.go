@@ -21,11 +21,12 @@ type StatusError = handshake.StatusError
 // tried as net.Dialer does (RFC 6555).
 //
 // The error is an *OptionError if opt has a value that cannot be meant, a
-// *StatusError if the server answered with something else than 101, a
-// *handshake.ResponseError if its answer breaks the protocol, a *ProxyError if a
-// proxy gives no way to it, a *tls.CertificateVerificationError if its
-// certificate is not trusted, or what TLS, the network or ctx said; no user or
-// password is in its text. Any goroutine but a loop's own.
+// *URLError if rawURL leads nowhere, a *StatusError if the server answered with
+// something else than 101, a *handshake.ResponseError if its answer breaks the
+// protocol, a *ProxyError if a proxy gives no way to it, a
+// *tls.CertificateVerificationError if its certificate is not trusted, or what
+// TLS, the network or ctx said; no user or password is in its text. Any goroutine
+// but a loop's own.
 //
 // What is special in user and password must be percent-encoded: the first slash,
 // question mark or number sign ends them (RFC 3986 section 3.2). An error whose URL

@@ -301,7 +301,7 @@ func FuzzErrorsOfURLsHoldNoPassword(f *testing.F) {
 		if !strings.Contains(before, "user:") || !strings.Contains(rest, "@") {
 			t.Skip("no user with a password")
 		}
-		if err := engine.URLError(before + password + rest); err != nil && strings.Contains(err.Error(), password) {
+		if err := engine.ErrorOfURL(before + password + rest); err != nil && strings.Contains(err.Error(), password) {
 			t.Errorf("%q: %v", before+password+rest, err)
 		}
 	})

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/handshake"
@@ -61,6 +62,22 @@ var (
 
 // errControlFlood is the limit Limits.MaxControlRate.
 var errControlFlood = &codec.ProtocolError{Code: codec.StatusPolicyViolation, Reason: "too many control frames"}
+
+// URLError is a URL that Dial cannot use, whatever answers there.
+type URLError struct {
+	URL string // without user and password; empty if it cannot be told from them
+	Err error  // what is wrong with it
+}
+
+func (e *URLError) Error() string {
+	if e.URL == "" {
+		return fmt.Sprintf("engine: dial: %v", e.Err)
+	}
+	return fmt.Sprintf("engine: dial %q: %v", e.URL, e.Err)
+}
+
+// Unwrap returns what is wrong with the URL.
+func (e *URLError) Unwrap() error { return e.Err }
 
 // PanicError is a panic in a callback. Only its connection is closed, with
 // 1011.

@@ -49,8 +49,8 @@ func (p Reconnect) WithClock(now func() time.Time, sleep func(context.Context, t
 	return p
 }
 
-// URLError is what Dial says about rawURL before it dials.
-func URLError(rawURL string) error {
+// ErrorOfURL is what Dial says about rawURL before it dials.
+func ErrorOfURL(rawURL string) error {
 	_, err := parseTarget(rawURL)
 	return err
 }

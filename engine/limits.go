@@ -90,10 +90,13 @@ type Limits struct {
 	MaxConnections int
 }
 
-func (l Limits) withDefaults() Limits {
+// WithDefaults returns l with the defaults in place of zeros: what a Server or
+// Dial goes by. Where the default is no number (MaxFragments) or no limit, 0 stays.
+func (l Limits) WithDefaults() Limits {
 	setDefault(&l.MaxHead, 8<<10)
 	setDefault(&l.MaxHeaders, 100)
 	setDefault(&l.HandshakeTimeout, 10*time.Second)
+	setDefault(&l.MaxMessage, 1<<20)
 	setDefault(&l.MaxControlRate, 1000)
 	setDefault(&l.MaxQueued, 16<<20)
 	setDefault(&l.HighWater, l.highWater())

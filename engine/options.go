@@ -88,7 +88,7 @@ func (l Limits) check(m *mistakes) {
 
 // checkTogether finds limits that contradict each other.
 func (l Limits) checkTogether(m *mistakes) {
-	d := l.withDefaults()
+	d := l.WithDefaults()
 	if l.MaxHead > maxHead {
 		m.add("Limits.MaxHead", l.MaxHead, "set at most 1 GiB (%d)", maxHead)
 	}
@@ -176,7 +176,7 @@ func (p *Reconnect) checkOptions(opt *DialOptions) error {
 func (s *Server) checkOptions() error {
 	var m mistakes
 	s.Limits.check(&m)
-	limits := s.Limits.withDefaults()
+	limits := s.Limits.WithDefaults()
 	s.Slow.check(&m, &limits)
 	s.Compression.check(&m)
 	s.Dispatch.check(&m)

@@ -72,7 +72,7 @@ func TestDefaultsOfLimitsFollowOtherLimits(t *testing.T) {
 		{Limits{MaxQueued: 64 << 10, HighWater: 60 << 10}, 60 << 10, 15 << 10, 64 << 10},
 		{Limits{HighWater: 400, LowWater: 300}, 400, 300, 16 << 20},
 	} {
-		d := k.limits.withDefaults()
+		d := k.limits.WithDefaults()
 		if d.HighWater != k.high || d.LowWater != k.low || d.MaxQueued != k.most {
 			t.Errorf("%+v:\n%+v, want %+v", k.limits, d, k)
 		}

@@ -27,11 +27,11 @@ type target struct {
 func parseTarget(rawURL string) (target, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		return target{}, fmt.Errorf("engine: dial: %w", withoutURL(rawURL, err))
+		return target{}, &URLError{Err: withoutURL(rawURL, err)}
 	}
 	t, err := newTarget(u)
 	if err != nil {
-		return t, fmt.Errorf("engine: dial %q: %w", t, err)
+		return t, &URLError{URL: t.String(), Err: err}
 	}
 	return t, nil
 }

@@ -63,7 +63,7 @@ type endpoint struct {
 }
 
 func newEndpoint(role codec.Role, limits Limits, callbacks Callbacks, log *slog.Logger) *endpoint {
-	limits = limits.withDefaults()
+	limits = limits.WithDefaults()
 	if log == nil {
 		log = slog.Default()
 	}

@@ -58,9 +58,6 @@ order or damaged fails the run.`,
 		cmd.AddCommand(newBenchKind(std, kind))
 	}
 	cmd.AddCommand(newBenchSuite(std), newBenchCompare(std), newBenchServe(std), newBenchLoad(std))
-	for _, sub := range cmd.Commands() {
-		showVariables(sub.Flags())
-	}
 	return cmd
 }
 

@@ -39,10 +39,10 @@ func (o *compressionOptions) add(flags *pflag.FlagSet) {
 }
 
 // engine is what the flags mean to the engine. Messages of threshold bytes are
-// compressed; 0 is the engine's default. If maxMessage is a limit, it alone
+// compressed; 0 is the engine's default. If MaxMessage is a limit, it alone
 // bounds what inflates, however much it repeats itself; if it is none, the ratio
 // does.
-func (o *compressionOptions) engine(threshold int, maxMessage int64) (*engine.Compression, error) {
+func (o *compressionOptions) engine(threshold int, limits engine.Limits) (*engine.Compression, error) {
 	if o.kind == compressionOff {
 		if o.serverBits != 0 || o.clientBits != 0 {
 			return nil, usagef("--server-window-bits and --client-window-bits are for --compression on or takeover")
@@ -51,7 +51,7 @@ func (o *compressionOptions) engine(threshold int, maxMessage int64) (*engine.Co
 	}
 	takeover := o.kind == compressionTakeover
 	maxRatio := 0
-	if maxMessage == 0 {
+	if limits.MaxMessage == engine.NoLimit {
 		maxRatio = 200
 	}
 	return &engine.Compression{
@@ -64,12 +64,7 @@ func (o *compressionOptions) engine(threshold int, maxMessage int64) (*engine.Co
 	}, nil
 }
 
-// parseCompression also takes deflate, which is what fanloop bench calls on: the
-// variable is the same for both.
 func parseCompression(s string) (compressionKind, error) {
-	if strings.EqualFold(s, "deflate") {
-		return compressionOn, nil
-	}
 	for k, name := range compressionKinds {
 		if strings.EqualFold(s, name) {
 			return compressionKind(k), nil

@@ -18,8 +18,7 @@ type dialOptions struct {
 	subprotocols     []string
 	headers          []string
 	origin           string
-	timeout          time.Duration
-	maxMessage       int64
+	limits           engine.Limits
 	count            int
 	wait             time.Duration
 	waitSet          bool // --wait was given
@@ -34,10 +33,9 @@ type dialOptions struct {
 
 func newDial(std stdio) *cobra.Command {
 	o := dialOptions{
-		timeout:    10 * time.Second,
-		maxMessage: 16 << 20,
-		wait:       time.Second,
-		closeCode:  engine.StatusNormalClosure,
+		limits:    engine.Limits{MaxMessage: 16 << 20, MaxQueued: engine.NoLimit, HighWater: 1 << 20}, // lines wait instead
+		wait:      time.Second,
+		closeCode: engine.StatusNormalClosure,
 	}
 	cmd := &cobra.Command{
 		Use:   "dial URL [flags]",
@@ -73,8 +71,6 @@ Exit code:
 	flags.StringSliceVar(&o.subprotocols, "subprotocol", nil, "`name` of a subprotocol to offer, the preferred first")
 	flags.StringArrayVar(&o.headers, "header", nil, "`header` to add to the request, as 'Name: value'")
 	flags.StringVar(&o.origin, "origin", "", "`origin` to send")
-	positiveFlag(flags, &o.timeout, "timeout", "time to connect")
-	sizeFlag(flags, &o.maxMessage, "max-message", "longest message and line taken; 0: no limit")
 	countFlag(flags, &o.count, "count", "after the end of stdin, stay until n messages came in all")
 	durationFlag(flags, &o.wait, "wait", "after the end of stdin, stay this long; no limit with --count")
 	codeFlag(flags, &o.closeCode, "close-code", "status code to close with; 0 sends none")
@@ -86,8 +82,13 @@ Exit code:
 	flags.BoolVar(&o.reconnect, "reconnect", false, "connect again when the connection ends for a reason that may pass")
 	flags.BoolVar(&o.verbose, "verbose", false, "write what was agreed with the server")
 	flags.BoolVar(&o.quiet, "quiet", false, "write messages and errors only")
+	addLimits(flags, &o.limits, map[string]string{"HandshakeTimeout": "timeout"}, serverLimits...)
 	return cmd
 }
+
+// serverLimits mean nothing to dial: MaxQueued, since lines wait at HighWater, and
+// those of all connections together.
+var serverLimits = []string{"MaxQueued", "MaxQueuedTotal", "MaxConnections"}
 
 func oneURL(_ *cobra.Command, args []string) error {
 	if len(args) != 1 {

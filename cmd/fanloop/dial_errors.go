@@ -21,6 +21,9 @@ func (o *dialOptions) dialError(address string, err error) error {
 	if wrong, ok := errors.AsType[*handshake.HeaderError](err); ok {
 		return usagef("%s: %s", wrong.Name, wrong.Reason)
 	}
+	if wrong, ok := errors.AsType[*engine.URLError](err); ok {
+		return usagef("%s: %v", address, wrong.Err)
+	}
 	if proxy, ok := errors.AsType[*engine.ProxyError](err); ok {
 		return fmt.Errorf("%s: no way through the %s", address, strings.TrimPrefix(proxy.Error(), "engine: "))
 	}
@@ -30,6 +33,12 @@ func (o *dialOptions) dialError(address string, err error) error {
 		}
 		return fmt.Errorf("%s: the server answered %s instead of opening a WebSocket", address,
 			strings.TrimSpace(strconv.Itoa(answer.Status)+" "+http.StatusText(answer.Status)))
+	}
+	if over, ok := errors.AsType[*handshake.LimitError](err); ok {
+		return fmt.Errorf("%s: the head of the answer is over --%s %d; give it more", address, flagName(over.Limit), over.Max)
+	}
+	if errors.Is(err, handshake.ErrMalformedHead) {
+		return fmt.Errorf("%s: what answers there is not a WebSocket server: the answer is not HTTP/1.1", address)
 	}
 	if answer, ok := errors.AsType[*handshake.ResponseError](err); ok {
 		return fmt.Errorf("%s: what answers there is not a WebSocket server: %s", address, answer.Reason)
@@ -46,7 +55,7 @@ func (o *dialOptions) dialError(address string, err error) error {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%s: nothing listens there; is the server up?", address)
 	case errors.Is(err, engine.ErrHandshakeTimeout):
-		return fmt.Errorf("%s: no connection within %v; give it longer with --timeout", address, o.timeout)
+		return fmt.Errorf("%s: no connection within %v; give it longer with --timeout", address, o.limits.WithDefaults().HandshakeTimeout)
 	case errors.Is(err, engine.ErrAbnormalClosure) && strings.HasPrefix(address, "ws:"):
 		return fmt.Errorf("%s: the server hung up without an answer; is it a wss:// server?", address)
 	case errors.Is(err, engine.ErrAbnormalClosure):

@@ -34,7 +34,10 @@ func (o *dialOptions) engineOptions(stderr io.Writer) (*engine.DialOptions, erro
 		}
 		header.Add(name, strings.TrimSpace(text))
 	}
-	compression, err := o.compression.engine(1, o.maxMessage) // few lines are as long as the default
+	if err := checkLimits(o.limits); err != nil {
+		return nil, err
+	}
+	compression, err := o.compression.engine(1, o.limits) // few lines are as long as the default
 	if err != nil {
 		return nil, err
 	}
@@ -49,13 +52,8 @@ func (o *dialOptions) engineOptions(stderr io.Writer) (*engine.DialOptions, erro
 		Subprotocols: o.subprotocols,
 		Compression:  compression,
 		TLS:          config,
-		Limits: engine.Limits{
-			HandshakeTimeout: o.timeout,
-			MaxMessage:       orOff(o.maxMessage),
-			MaxQueued:        -1, // the sender waits instead
-			HighWater:        maxUnsent,
-		},
-		Logger: log.logger(stderr),
+		Limits:       o.limits,
+		Logger:       log.logger(stderr),
 	}
 	return opt, o.route(opt)
 }
@@ -77,12 +75,18 @@ func (o *dialOptions) route(opt *engine.DialOptions) error {
 	if o.proxy != "none" {
 		var err error
 		via, err = url.Parse(o.proxy)
-		if err != nil || via.Hostname() == "" || !slices.Contains([]string{"http", "socks5", "socks5h"}, via.Scheme) {
+		if err != nil || via.Hostname() == "" || !slices.Contains([]string{"http", "socks5", "socks5h"}, via.Scheme) || !validPort(via.Port()) {
 			return usagef("--proxy: want a URL like http://user:password@127.0.0.1:3128 or socks5://127.0.0.1:1080, or none")
 		}
 	}
 	opt.Proxy = func(*url.URL) (*url.URL, error) { return via, nil }
 	return nil
+}
+
+// validPort takes no port, too.
+func validPort(port string) bool {
+	_, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil
 }
 
 // maxReason is how long the reason in a close frame may be (RFC 6455 section

@@ -113,7 +113,7 @@ func TestDialWithoutAConnectionIsOneLineAndExitCodeOne(t *testing.T) {
 		{ws(plain), "the server answered 404 Not Found instead of opening a WebSocket"},
 		{ws(moved), `the server answered 301 and points to "/new": dial that`},
 		{ws(secret), "the server answered 301 and points to [a URL with an @, not shown]: dial that"},
-		{rawServer(t, "SSH-2.0-x\r\n\r\n"), "what answers there is not a WebSocket server: the answer is not HTTP or over the limits"},
+		{rawServer(t, "SSH-2.0-x\r\n\r\n"), "what answers there is not a WebSocket server: the answer is not HTTP/1.1"},
 		{rawServer(t, ""), "the server hung up without an answer; is it a wss:// server?"},
 	} {
 		got := command(t, "", nil, "dial", k.url)
@@ -269,7 +269,7 @@ func (r *watchedReader) Read(p []byte) (int, error) {
 // R01, from the client's side.
 func TestStdinWaitsForAServerThatDoesNotRead(t *testing.T) {
 	begin := make(chan struct{})
-	const lines, size = 1024, 32 << 10
+	const lines, size, unsent = 1024, 32 << 10, 1 << 20
 	url := peer(t, func(ws *websocket.Conn, _ *http.Request) {
 		<-begin
 		for i := range lines {
@@ -282,10 +282,10 @@ func TestStdinWaitsForAServerThatDoesNotRead(t *testing.T) {
 	})
 	line := strings.Repeat("x", size-1) + "\n"
 	in := &watchedReader{Reader: strings.NewReader(strings.Repeat(line, lines))}
-	s := newSender(in, &dialOptions{})
+	s := newSender(in, &dialOptions{limits: engine.Limits{MaxMessage: engine.NoLimit, HighWater: unsent}})
 	ws, err := engine.Dial(t.Context(), url, &engine.DialOptions{
 		Callbacks: engine.Callbacks{OnDrain: s.onDrain},
-		Limits:    engine.Limits{MaxQueued: -1, HighWater: maxUnsent},
+		Limits:    engine.Limits{MaxQueued: -1, HighWater: unsent},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -293,12 +293,12 @@ func TestStdinWaitsForAServerThatDoesNotRead(t *testing.T) {
 	in.unsent = ws.Buffered
 	sent := make(chan error)
 	go func() { sent <- s.run(&link{ws: ws}) }()
-	eventually(t, "more is unsent than may be", func() bool { return ws.Buffered() > maxUnsent })
+	eventually(t, "more is unsent than may be", func() bool { return ws.Buffered() > unsent })
 	close(begin)
 	if err := <-sent; err != nil {
 		t.Error(err)
 	}
-	if most := maxUnsent + 2*size; in.most > most {
+	if most := unsent + 2*size; in.most > most {
 		t.Errorf("stdin was read with %d bytes unsent, want at most %d", in.most, most)
 	}
 	_ = ws.Close(engine.StatusNormalClosure, "")

@@ -107,7 +107,7 @@ func TestCompressionIsWhatBothSidesWant(t *testing.T) {
 		{"--compression on", "", none},
 		{"--compression off", "--compression takeover", none},
 		{"--compression on", "--compression on", ", permessage-deflate; server_no_context_takeover; client_no_context_takeover"},
-		{"--compression deflate", "--compression ON", ", permessage-deflate; server_no_context_takeover; client_no_context_takeover"},
+		{"--compression On", "--compression ON", ", permessage-deflate; server_no_context_takeover; client_no_context_takeover"},
 		{"--compression takeover", "--compression takeover", ", permessage-deflate"},
 		{"--compression takeover --server-window-bits 9", "--compression takeover", ", permessage-deflate; server_max_window_bits=9"},
 		{"--compression takeover", "--compression takeover --client-window-bits 10", ", permessage-deflate; client_max_window_bits=10"},

@@ -18,19 +18,15 @@ import (
 
 // echoOptions are the flags of fanloop echo.
 type echoOptions struct {
-	listen           listenOptions
-	loops            int
-	maxMessage       int64
-	maxConnections   int
-	handshakeTimeout time.Duration
-	pingInterval     time.Duration
-	idleTimeout      time.Duration
-	shutdownTimeout  time.Duration
-	origins          []string
-	subprotocols     []string
-	compression      compressionOptions
-	pprofAddr        string
-	log              logOptions
+	listen          listenOptions
+	loops           int
+	limits          engine.Limits
+	shutdownTimeout time.Duration
+	origins         []string
+	subprotocols    []string
+	compression     compressionOptions
+	pprofAddr       string
+	log             logOptions
 }
 
 // logOptions are the flags that say what is written besides the results.
@@ -49,11 +45,9 @@ func (o *logOptions) logger(w io.Writer) *slog.Logger {
 
 func newEcho(std stdio) *cobra.Command {
 	o := echoOptions{
-		listen:           listenOptions{addr: "127.0.0.1:9001"},
-		maxMessage:       1 << 20,
-		handshakeTimeout: 10 * time.Second,
-		pingInterval:     30 * time.Second,
-		shutdownTimeout:  10 * time.Second,
+		listen:          listenOptions{addr: "127.0.0.1:9001"},
+		limits:          engine.Limits{MaxQueued: 1 << 20}, // then reading pauses
+		shutdownTimeout: 10 * time.Second,
 	}
 	cmd := &cobra.Command{
 		Use:   "echo [flags]",
@@ -71,7 +65,7 @@ Ctrl-C or SIGTERM closes connections in order (1001), the second ends at once.`,
   fanloop echo --self-signed --compression on
   fanloop echo --addr :443 --tls-cert cert.pem --tls-key key.pem
   fanloop echo --unix /run/fanloop.sock --proxy-protocol unix
-  FANLOOP_MAX_MESSAGE=16MiB fanloop echo --loops 2`,
+  FANLOOP_ECHO_MAX_MESSAGE=16MiB fanloop echo --loops 2`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.listen.addrSet = cmd.Flags().Changed("addr")
@@ -83,17 +77,13 @@ Ctrl-C or SIGTERM closes connections in order (1001), the second ends at once.`,
 	o.listen.add(flags)
 	o.compression.add(flags)
 	countFlag(flags, &o.loops, "loops", "event loops; 0: as many as GOMAXPROCS")
-	sizeFlag(flags, &o.maxMessage, "max-message", "largest message taken; 0: no limit")
-	countFlag(flags, &o.maxConnections, "max-connections", "most connections at a time; 0: no limit")
-	positiveFlag(flags, &o.handshakeTimeout, "handshake-timeout", "time for the opening handshake")
-	durationFlag(flags, &o.pingInterval, "ping-interval", "silence before a ping; 0: no pings")
-	durationFlag(flags, &o.idleTimeout, "idle-timeout", "time without a message before the close; 0: none")
 	durationFlag(flags, &o.shutdownTimeout, "shutdown-timeout", "time for connections to close at the end")
 	flags.StringSliceVar(&o.origins, "origin", nil, "`origin` of pages that may connect besides the own; * is any")
 	flags.StringSliceVar(&o.subprotocols, "subprotocol", nil, "`name` of a subprotocol to agree to, the preferred first")
 	flags.StringVar(&o.pprofAddr, "pprof", "", "`host:port` to serve net/http/pprof on")
 	levelFlag(flags, &o.log.level, "log-level", "least level logged: debug, info, warn or error")
 	flags.BoolVar(&o.log.quiet, "quiet", false, "write errors only")
+	addLimits(flags, &o.limits, nil)
 	return cmd
 }
 
@@ -142,11 +132,14 @@ func (o *echoOptions) shutdown(srv *engine.Server, log *slog.Logger) error {
 
 // server is the echo server of o, not started yet.
 func (o *echoOptions) server(log *slog.Logger) (*engine.Server, error) {
+	if err := checkLimits(o.limits); err != nil {
+		return nil, err
+	}
 	origin, err := originPolicy(o.origins)
 	if err != nil {
 		return nil, err
 	}
-	compression, err := o.compression.engine(0, o.maxMessage)
+	compression, err := o.compression.engine(0, o.limits)
 	if err != nil {
 		return nil, err
 	}
@@ -155,27 +148,11 @@ func (o *echoOptions) server(log *slog.Logger) (*engine.Server, error) {
 		Origin:       origin,
 		Subprotocols: o.subprotocols,
 		Compression:  compression,
-		Limits: engine.Limits{
-			HandshakeTimeout: o.handshakeTimeout,
-			MaxMessage:       orOff(o.maxMessage),
-			MaxQueued:        maxEchoQueue,
-			PingInterval:     orOff(o.pingInterval),
-			IdleTimeout:      o.idleTimeout,
-			MaxConnections:   o.maxConnections,
-		},
-		HTTP:   web.Handler(),
-		Logger: log,
-		Loops:  o.loops,
+		Limits:       o.limits,
+		HTTP:         web.Handler(),
+		Logger:       log,
+		Loops:        o.loops,
 	}, nil
-}
-
-// orOff turns the 0 that means no limit on the command line into what means so
-// to the engine.
-func orOff[T int64 | time.Duration](v T) T {
-	if v == 0 {
-		return -1
-	}
-	return v
 }
 
 // originPolicy allows the server's own pages, and those of the origins listed.
@@ -191,10 +168,6 @@ func originPolicy(origins []string) (handshake.OriginPolicy, error) {
 	listed := handshake.AllowOrigins(origins...)
 	return func(req *handshake.Request) bool { return handshake.SameHost(req) || listed(req) }, nil
 }
-
-// maxEchoQueue is how much is queued for a client that does not read before
-// reading from it pauses too.
-const maxEchoQueue = 1 << 20
 
 // echoCallbacks are those of every connection. One that keeps up with its echo
 // costs nothing but its WebSocket.

@@ -199,18 +199,24 @@ func TestStuckClientDoesNotHoldTheShutdown(t *testing.T) { // L03
 	}
 }
 
+// Status 2 is for what no machine could listen on.
 func TestAddressThatCannotBeListenedOnIsOneLine(t *testing.T) {
 	s := startEcho(t)
-	for _, k := range []struct{ addr, want string }{
-		{s.addr, s.addr + " is in use: stop what listens there, or choose another port with --addr"},
-		{"192.0.2.1:9001", "192.0.2.1:9001 is not an address of this machine: choose one that is, or :port for all, with --addr"},
-		{"localhost", `"localhost" is not an address (missing port in address): give --addr as host:port, for instance 127.0.0.1:9001`},
-		{"127.0.0.1:70000", `"127.0.0.1:70000" is not an address (unknown port): give --addr as host:port, for instance 127.0.0.1:9001`},
-		{"127.0.0.1:nosuch", `"127.0.0.1:nosuch" is not an address (unknown port): give --addr as host:port, for instance 127.0.0.1:9001`},
+	const wrong = "\nRun 'fanloop echo --help' for usage."
+	for _, k := range []struct {
+		addr string
+		code int
+		want string
+	}{
+		{s.addr, exitFailed, s.addr + " is in use: stop what listens there, or choose another port with --addr"},
+		{"192.0.2.1:9001", exitFailed, "192.0.2.1:9001 is not an address of this machine: choose one that is, or :port for all, with --addr"},
+		{"localhost", exitUsage, `"localhost" is not an address (missing port in address): give --addr as host:port, for instance 127.0.0.1:9001` + wrong},
+		{"127.0.0.1:70000", exitUsage, `"127.0.0.1:70000" is not an address (unknown port): give --addr as host:port, for instance 127.0.0.1:9001` + wrong},
+		{"127.0.0.1:nosuch", exitUsage, `"127.0.0.1:nosuch" is not an address (unknown port): give --addr as host:port, for instance 127.0.0.1:9001` + wrong},
 	} {
 		for _, loops := range []string{"1", "2"} {
 			got := command(t, "", nil, "echo", "--addr", k.addr, "--loops", loops)
-			if want := (result{exitFailed, "", "fanloop: " + k.want + "\n"}); got != want {
+			if want := (result{k.code, "", "fanloop: " + k.want + "\n"}); got != want {
 				t.Errorf("%s, %s loops: %+v, want %+v", k.addr, loops, got, want)
 			}
 		}

@@ -5,26 +5,31 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
-// variable is the environment variable that stands in for a flag: --max-message
-// is FANLOOP_MAX_MESSAGE, for every command that has the flag.
-func variable(f *pflag.Flag) string {
-	return "FANLOOP_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+// variable is the environment variable that stands in for a flag of cmd:
+// FANLOOP_ECHO_MAX_MESSAGE for --max-message of fanloop echo. It names the
+// command, since a flag may mean something else to another one.
+func variable(cmd *cobra.Command, f *pflag.Flag) string {
+	words := append(strings.Fields(cmd.CommandPath()), f.Name)
+	return strings.ToUpper(strings.ReplaceAll(strings.Join(words, "_"), "-", "_"))
 }
 
-// applyEnvironment sets the flags that the command line left alone and whose
-// variable is not empty.
-func applyEnvironment(flags *pflag.FlagSet) error {
+// applyEnvironment sets the flags of cmd that the command line left alone and
+// whose variable is not empty.
+func applyEnvironment(cmd *cobra.Command) error {
 	var first error
+	flags := cmd.Flags()
 	flags.VisitAll(func(f *pflag.Flag) {
-		text := os.Getenv(variable(f))
+		name := variable(cmd, f)
+		text := os.Getenv(name)
 		if first != nil || f.Changed || text == "" || !hasVariable(f) {
 			return
 		}
 		if err := setAll(flags, f, text); err != nil {
-			first = usagef("%s=%q: %s", variable(f), text, wanted(f, err))
+			first = usagef("%s=%q: %s", name, text, wanted(f, err))
 		}
 	})
 	return first
@@ -47,9 +52,12 @@ func setAll(flags *pflag.FlagSet, f *pflag.Flag, text string) error {
 	return nil
 }
 
-// showVariables names the variables in the help text.
-func showVariables(flags *pflag.FlagSet) {
-	flags.VisitAll(func(f *pflag.Flag) { f.Usage += " [$" + variable(f) + "]" })
+// showVariables names the variables in the help texts of the commands below cmd.
+func showVariables(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		sub.Flags().VisitAll(func(f *pflag.Flag) { f.Usage += " [$" + variable(sub, f) + "]" })
+		showVariables(sub)
+	}
 }
 
 func hasVariable(f *pflag.Flag) bool { return f.Name != "help" && f.Name != "version" }

@@ -7,11 +7,12 @@ import (
 	"testing"
 
 	"github.com/gorilla/websocket"
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
 func TestVariableStandsInForItsFlag(t *testing.T) {
-	p := start(t, nil, []string{"FANLOOP_ADDR=127.0.0.1:0", "FANLOOP_SUBPROTOCOL=v2,v1", "FANLOOP_MAX_MESSAGE=1KiB"}, "echo")
+	p := start(t, nil, []string{"FANLOOP_ECHO_ADDR=127.0.0.1:0", "FANLOOP_ECHO_SUBPROTOCOL=v2,v1", "FANLOOP_ECHO_MAX_MESSAGE=1KiB"}, "echo")
 	addr := strings.Fields(p.out.await(t, "\n"))[3]
 	ws := dialURL(t, addr, http.Header{"Sec-Websocket-Protocol": {"v1, v2"}})
 	if got := ws.Subprotocol(); got != "v2" {
@@ -33,14 +34,15 @@ func TestFlagWinsOverVariableAndVariableOverDefault(t *testing.T) {
 		{"1KiB", "wrong", "1KiB"},
 		{"1MiB", "2KiB", "1MiB"}, // though it is the default
 	} {
-		t.Setenv("FANLOOP_MAX_MESSAGE", k.variable)
-		flags := newEcho(stdio{}).Flags()
+		t.Setenv("FANLOOP_ECHO_MAX_MESSAGE", k.variable)
+		cmd := subcommand(t, "echo")
+		flags := cmd.Flags()
 		if k.flag != "" {
 			if err := flags.Parse([]string{"--max-message", k.flag}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		err := applyEnvironment(flags)
+		err := applyEnvironment(cmd)
 		if got := flags.Lookup("max-message").Value.String(); err != nil || got != k.want {
 			t.Errorf("flag %q, variable %q: %s, %v; want %s", k.flag, k.variable, got, err, k.want)
 		}
@@ -48,10 +50,11 @@ func TestFlagWinsOverVariableAndVariableOverDefault(t *testing.T) {
 }
 
 func TestListsInVariables(t *testing.T) {
-	t.Setenv("FANLOOP_HEADER", "A: 1, 2\n\n  B: 3\n")
-	t.Setenv("FANLOOP_SUBPROTOCOL", "v2,v1")
-	flags := newDial(stdio{}).Flags()
-	if err := applyEnvironment(flags); err != nil {
+	t.Setenv("FANLOOP_DIAL_HEADER", "A: 1, 2\n\n  B: 3\n")
+	t.Setenv("FANLOOP_DIAL_SUBPROTOCOL", "v2,v1")
+	cmd := subcommand(t, "dial")
+	flags := cmd.Flags()
+	if err := applyEnvironment(cmd); err != nil {
 		t.Fatal(err)
 	}
 	headers, err := flags.GetStringArray("header")
@@ -66,13 +69,13 @@ func TestListsInVariables(t *testing.T) {
 
 func TestBadVariableIsOneLineAndExitCodeTwo(t *testing.T) {
 	for variable, want := range map[string]string{
-		"FANLOOP_MAX_MESSAGE=1x":        `FANLOOP_MAX_MESSAGE="1x": want a size in bytes like 65536, 64KiB or 1MiB`,
-		"FANLOOP_LOOPS=-1":              `FANLOOP_LOOPS="-1": want a whole number that is not negative`,
-		"FANLOOP_HANDSHAKE_TIMEOUT=0":   `FANLOOP_HANDSHAKE_TIMEOUT="0": want a duration above 0, like 500ms or 10s`,
-		"FANLOOP_IDLE_TIMEOUT=5":        `FANLOOP_IDLE_TIMEOUT="5": want a duration like 500ms, 10s or 2m`,
-		"FANLOOP_LOG_LEVEL=loud":        `FANLOOP_LOG_LEVEL="loud": want debug, info, warn or error`,
-		"FANLOOP_QUIET=perhaps":         `FANLOOP_QUIET="perhaps": want true or false`,
-		"FANLOOP_ORIGIN=example.com,\"": `FANLOOP_ORIGIN="example.com,\"": `,
+		"FANLOOP_ECHO_MAX_MESSAGE=1x":        `FANLOOP_ECHO_MAX_MESSAGE="1x": want a size in bytes like 65536, 64KiB or 1MiB`,
+		"FANLOOP_ECHO_LOOPS=-1":              `FANLOOP_ECHO_LOOPS="-1": want a whole number that is not negative`,
+		"FANLOOP_ECHO_HANDSHAKE_TIMEOUT=0":   `FANLOOP_ECHO_HANDSHAKE_TIMEOUT="0": want a duration above 0, like 500ms or 10s`,
+		"FANLOOP_ECHO_IDLE_TIMEOUT=5":        `FANLOOP_ECHO_IDLE_TIMEOUT="5": want a duration like 500ms, 10s or 2m`,
+		"FANLOOP_ECHO_LOG_LEVEL=loud":        `FANLOOP_ECHO_LOG_LEVEL="loud": want debug, info, warn or error`,
+		"FANLOOP_ECHO_QUIET=perhaps":         `FANLOOP_ECHO_QUIET="perhaps": want true or false`,
+		"FANLOOP_ECHO_ORIGIN=example.com,\"": `FANLOOP_ECHO_ORIGIN="example.com,\"": `,
 	} {
 		got := command(t, "", []string{variable}, "echo", "--addr", "127.0.0.1:0")
 		first, hint, _ := strings.Cut(got.err, "\n")
@@ -85,12 +88,46 @@ func TestBadVariableIsOneLineAndExitCodeTwo(t *testing.T) {
 
 func TestHelpNamesTheVariableOfEveryFlag(t *testing.T) {
 	root := newRoot(stdio{out: io.Discard, err: io.Discard})
-	for _, cmd := range root.Commands() {
+	names := make(map[string]string) // of variables, and the command
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
 		help := cmd.UsageString()
 		cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
-			if hasVariable(f) && !strings.Contains(help, "[$"+variable(f)+"]") {
-				t.Errorf("%s --help does not name %s", cmd.Name(), variable(f))
+			name := variable(cmd, f)
+			if hasVariable(f) && !strings.Contains(help, "[$"+name+"]") {
+				t.Errorf("%s --help does not name %s", cmd.CommandPath(), name)
 			}
+			if other := names[name]; hasVariable(f) && other != "" {
+				t.Errorf("%s is a variable of %s and of %s", name, cmd.CommandPath(), other)
+			}
+			names[name] = cmd.CommandPath()
 		})
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
 	}
+	walk(root)
+	if names["FANLOOP_DIAL_TLS_CERT"] == "" || names["FANLOOP_BENCH_SERVE_LOOPS"] == "" {
+		t.Errorf("the variables are %v", names)
+	}
+}
+
+// A variable that meant the server's certificate must not become the client's.
+func TestVariableIsForOneCommandOnly(t *testing.T) {
+	s := startEcho(t)
+	env := []string{"FANLOOP_ECHO_TLS_CERT=missing", "FANLOOP_ECHO_COMPRESSION=deflate", "FANLOOP_TLS_CERT=missing"}
+	got := command(t, "hello\n", env, "dial", s.url("/"), "--count", "1", "--quiet")
+	if want := (result{exitOK, "hello\n", ""}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// subcommand is a command of the program.
+func subcommand(t *testing.T, name string) *cobra.Command {
+	t.Helper()
+	cmd, _, err := newRoot(stdio{}).Find([]string{name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cmd
 }

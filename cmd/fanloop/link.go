@@ -41,13 +41,14 @@ func (l *link) disconnected() *engine.WebSocket {
 }
 
 // send sends a message once there is a connection with room for it; false if
-// none comes any more, or it cannot be sent. drained tells that there may be room.
-func (l *link) send(op engine.OpCode, message []byte, drained <-chan struct{}) bool {
+// none comes any more, or it cannot be sent. There is room while at most unsent
+// bytes wait; drained tells that there may be.
+func (l *link) send(op engine.OpCode, message []byte, unsent int, drained <-chan struct{}) bool {
 	for {
 		l.mu.Lock()
 		ws, next := l.ws, l.next
 		l.mu.Unlock()
-		if ws != nil && awaitRoom(ws, drained) {
+		if ws != nil && awaitRoom(ws, unsent, drained) {
 			if err := ws.Send(op, message); err != engine.ErrClosed {
 				return err == nil
 			}
@@ -60,9 +61,9 @@ func (l *link) send(op engine.OpCode, message []byte, drained <-chan struct{}) b
 	}
 }
 
-// awaitRoom waits while too much is unsent; false if the connection ended.
-func awaitRoom(ws *engine.WebSocket, drained <-chan struct{}) bool {
-	for ws.Buffered() > maxUnsent {
+// awaitRoom waits while more is unsent; false if the connection ended.
+func awaitRoom(ws *engine.WebSocket, unsent int, drained <-chan struct{}) bool {
+	for ws.Buffered() > unsent {
 		select {
 		case <-drained:
 		case <-ws.Done():

@@ -67,7 +67,7 @@ func TestDialGoesThroughTheProxyItIsTold(t *testing.T) {
 	proxy, asked := tunnels(t)
 	withUser := strings.Replace(proxy, "://", "://user:pass@", 1)
 	for _, k := range []struct{ flag, env string }{
-		{withUser, ""}, {"", "FANLOOP_PROXY=" + withUser},
+		{withUser, ""}, {"", "FANLOOP_DIAL_PROXY=" + withUser},
 	} {
 		args := []string{"dial", s.url("/"), "--insecure", "--count", "1", "--quiet"}
 		if k.flag != "" {

@@ -178,7 +178,7 @@ func listenError(flag, addr string, err error) error {
 		return fmt.Errorf("%s: cannot find %q: give %s an address of this machine as host:port", addr, dns.Name, flag)
 	}
 	if bad, ok := errors.AsType[*net.AddrError](err); ok {
-		return fmt.Errorf("%q is not an address (%s): give %s as host:port, for instance 127.0.0.1:9001", addr, bad.Err, flag)
+		return usagef("%q is not an address (%s): give %s as host:port, for instance 127.0.0.1:9001", addr, bad.Err, flag)
 	}
 	return fmt.Errorf("cannot listen on %s: %w", addr, err)
 }
@@ -196,7 +196,7 @@ func unixError(path string, err error) error {
 	case errors.Is(err, syscall.ENOENT):
 		return fmt.Errorf("%s: its folder does not exist: make it, or choose another path with --unix", path)
 	case errors.Is(err, syscall.EINVAL):
-		return fmt.Errorf("%s is too long for a unix socket: choose a shorter path with --unix", path)
+		return usagef("%s is too long for a unix socket: choose a shorter path with --unix", path)
 	}
 	return fmt.Errorf("cannot listen on unix:%s: %w", path, root(err))
 }

@@ -85,7 +85,7 @@ func newRoot(std stdio) *cobra.Command {
   fanloop dial ws://127.0.0.1:9001/   talk to it from the terminal`,
 		Args:              noCommand,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return applyEnvironment(cmd.Flags()) },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return applyEnvironment(cmd) },
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
@@ -97,9 +97,7 @@ func newRoot(std stdio) *cobra.Command {
 	root.SetHelpCommand(newHelp(root))
 	root.SetUsageTemplate(usageTemplate)
 	root.AddCommand(newEcho(std), newDial(std), newVersion(std), newBench(std))
-	for _, cmd := range root.Commands() {
-		showVariables(cmd.Flags())
-	}
+	showVariables(root)
 	return root
 }
 
@@ -151,8 +149,7 @@ Examples:
 Commands:{{range .Commands}}{{if .IsAvailableCommand}}
   {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
 
-Flags:
-{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableSubCommands}}
+{{flagGroups .LocalFlags}}{{end}}{{if .HasAvailableSubCommands}}
 
 Run '{{.CommandPath}} <command> --help' for the flags of a command.{{end}}
 `

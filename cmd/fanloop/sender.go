@@ -13,13 +13,11 @@ import (
 	"github.com/fanloop-go/fanloop/engine"
 )
 
-// maxUnsent is how much may wait for the server before stdin is read on.
-const maxUnsent = 1 << 20
-
 // sender makes a message of every line of stdin.
 type sender struct {
 	lines   *bufio.Scanner
-	limit   int64
+	limit   int64 // of a line; negative: none
+	unsent  int   // how much may wait for the server before stdin is read on
 	op      engine.OpCode
 	hex     bool
 	drained chan struct{} // told by onDrain
@@ -28,7 +26,8 @@ type sender struct {
 func newSender(r io.Reader, o *dialOptions) *sender {
 	s := &sender{
 		lines:   bufio.NewScanner(r),
-		limit:   o.maxMessage,
+		limit:   o.limits.MaxMessage,
+		unsent:  o.limits.HighWater,
 		op:      engine.Text,
 		hex:     o.hex,
 		drained: make(chan struct{}, 1),
@@ -54,7 +53,7 @@ func (s *sender) run(l *link) error {
 		if err != nil {
 			return usagef("line %d of stdin: %s", number, err)
 		}
-		if !l.send(s.op, message, s.drained) {
+		if !l.send(s.op, message, s.unsent, s.drained) {
 			return nil // the connection ended; its status says why
 		}
 	}

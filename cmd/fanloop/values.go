@@ -38,20 +38,12 @@ func (v *value[T]) Type() string { return v.kind }
 
 // The flags below have the value at p as their default.
 
-func sizeFlag(flags *pflag.FlagSet, p *int64, name, usage string) {
-	flags.Var(&value[int64]{p, "size", parseSize, formatSize}, name, usage)
-}
-
 func countFlag(flags *pflag.FlagSet, p *int, name, usage string) {
 	flags.Var(&value[int]{p, "n", parseCount, strconv.Itoa}, name, usage)
 }
 
 func durationFlag(flags *pflag.FlagSet, p *time.Duration, name, usage string) {
 	flags.Var(&value[time.Duration]{p, "duration", parseDuration, time.Duration.String}, name, usage)
-}
-
-func positiveFlag(flags *pflag.FlagSet, p *time.Duration, name, usage string) {
-	flags.Var(&value[time.Duration]{p, "duration", parsePositive, time.Duration.String}, name, usage)
 }
 
 func codeFlag(flags *pflag.FlagSet, p *engine.StatusCode, name, usage string) {
@@ -77,13 +69,6 @@ func parseDuration(s string) (time.Duration, error) {
 		return d, nil
 	}
 	return 0, errors.New("want a duration like 500ms, 10s or 2m")
-}
-
-func parsePositive(s string) (time.Duration, error) {
-	if d, err := parseDuration(s); err == nil && d > 0 {
-		return d, nil
-	}
-	return 0, errors.New("want a duration above 0, like 500ms or 10s")
 }
 
 // parseCode takes what may stand in a close frame (RFC 6455 section 7.4), and 0.

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"errors"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/spf13/pflag"
+
+	"github.com/fanloop-go/fanloop/engine"
+)
+
+// limitFlag is the flag of one field of engine.Limits.
+type limitFlag struct {
+	field string
+	kind  limitKind
+	off   string // what 0 means; empty: the limit cannot be off
+	usage string
+}
+
+// limitKind is how the value of a limit is written.
+type limitKind struct {
+	name  string // in help
+	parse func(string) (int64, error)
+	show  func(int64) string
+	want  string
+}
+
+var (
+	limitSize = limitKind{"size", parseSize, formatSize, "a size above 0 like 64KiB or 1MiB"}
+	limitN    = limitKind{"n",
+		func(s string) (int64, error) { n, err := parseCount(s); return int64(n), err },
+		func(n int64) string { return strconv.FormatInt(n, 10) }, "a whole number above 0"}
+	limitTime = limitKind{"duration",
+		func(s string) (int64, error) { d, err := parseDuration(s); return int64(d), err },
+		func(n int64) string { return time.Duration(n).String() }, "a duration above 0, like 500ms or 10s"}
+)
+
+// limitFlags are in the order of help.
+var limitFlags = []limitFlag{
+	{"MaxMessage", limitSize, "no limit", "largest message taken"},
+	{"MaxFragments", limitN, "no limit", "most frames of a message; auto: 16384, and one for each 64 bytes"},
+	{"MaxControlRate", limitN, "no limit", "most pings and pongs taken in a second"},
+	{"MaxConnections", limitN, "no limit", "most connections at a time"},
+	{"MaxQueued", limitSize, "no limit", "most bytes that wait for one peer"},
+	{"MaxQueuedTotal", limitSize, "no limit", "most bytes that wait for all peers together"},
+	{"HighWater", limitSize, "", "bytes that wait for a peer when sending pauses"},
+	{"LowWater", limitSize, "", "bytes that wait when it goes on"},
+	{"MaxHead", limitSize, "", "largest head of an opening handshake"},
+	{"MaxHeaders", limitN, "", "most header lines in that head"},
+	{"HandshakeTimeout", limitTime, "", "time for the opening handshake"},
+	{"ReadTimeout", limitTime, "no limit", "time without progress of a message that has begun"},
+	{"WriteTimeout", limitTime, "no limit", "time in which the peer takes nothing of what waits"},
+	{"PingInterval", limitTime, "no pings", "silence before a ping"},
+	{"PongTimeout", limitTime, "", "time for a sign of life after it"},
+	{"IdleTimeout", limitTime, "no limit", "time without a message"},
+	{"CloseTimeout", limitTime, "", "time without progress while closing"},
+}
+
+// addLimits adds the flags of limits, which hold the defaults of the command,
+// but for the fields in without. named has names that are not those of the fields.
+func addLimits(flags *pflag.FlagSet, limits *engine.Limits, named map[string]string, without ...string) {
+	own := pflag.NewFlagSet("", pflag.ContinueOnError)
+	own.SortFlags = false
+	defaults := limits.WithDefaults()
+	for _, f := range limitFlags {
+		if slices.Contains(without, f.field) {
+			continue
+		}
+		name := named[f.field]
+		if name == "" {
+			name = flagName(f.field)
+		}
+		usage := f.usage
+		if f.off != "" {
+			usage += "; 0: " + f.off
+		}
+		own.Var(&limitValue{f, limits, limitField(&defaults, f.field).Int()}, name, usage)
+	}
+	inGroup(own, "Limits")
+	flags.AddFlagSet(own)
+}
+
+// limitField is a field of limits, which is an integer of some type.
+func limitField(limits *engine.Limits, name string) reflect.Value {
+	return reflect.ValueOf(limits).Elem().FieldByName(name)
+}
+
+// limitValue is the value of a limitFlag: 0 until it is set, so that defaults
+// which follow other limits do.
+type limitValue struct {
+	flag    limitFlag
+	limits  *engine.Limits
+	shownAs int64 // while it is 0
+}
+
+// Set implements pflag.Value.
+func (v *limitValue) Set(s string) error {
+	kind := v.flag.kind
+	n, err := kind.parse(s)
+	field := limitField(v.limits, v.flag.field)
+	switch {
+	case s == v.unnumbered():
+		n = 0
+	case err != nil:
+		return err
+	case n == 0 && v.flag.off != "":
+		n = engine.NoLimit
+	case n == 0:
+		return errors.New("want " + kind.want)
+	case field.OverflowInt(n):
+		return errors.New("want less, as far as this machine can count")
+	}
+	field.SetInt(n)
+	return nil
+}
+
+// unnumbered is the default where it is no number.
+func (v *limitValue) unnumbered() string {
+	switch {
+	case v.flag.field == "MaxFragments":
+		return "auto"
+	case v.flag.off != "" && v.shownAs == 0:
+		return "none"
+	}
+	return ""
+}
+
+// String implements pflag.Value.
+func (v *limitValue) String() string {
+	n := limitField(v.limits, v.flag.field).Int()
+	if n == 0 {
+		n = v.shownAs
+	}
+	switch n {
+	case engine.NoLimit:
+		return "0"
+	case 0:
+		return v.unnumbered()
+	}
+	return v.flag.kind.show(n)
+}
+
+// Type implements pflag.Value.
+func (v *limitValue) Type() string { return v.flag.kind.name }
+
+// flagName is the flag of a field: max-queued of MaxQueued.
+func flagName(field string) string {
+	var name strings.Builder
+	for i, r := range field {
+		if unicode.IsUpper(r) && i > 0 {
+			name.WriteByte('-')
+		}
+		name.WriteRune(unicode.ToLower(r))
+	}
+	return name.String()
+}
+
+var limitNames = regexp.MustCompile(`\bLimits\.\w+`)
+
+// checkLimits says which flags contradict each other.
+func checkLimits(limits engine.Limits) error {
+	err := limits.Validate()
+	if err == nil {
+		return nil
+	}
+	text := strings.ReplaceAll(oneLine(err), "engine: ", "")
+	return usagef("%s", limitNames.ReplaceAllStringFunc(text, func(name string) string {
+		return "--" + flagName(strings.TrimPrefix(name, "Limits."))
+	}))
+}

@@ -78,7 +78,11 @@ func compareRatio(before, after []Result, old, cur Result, base string) []string
 // compareFigure shows both medians and whether they differ.
 func compareFigure(m Metric, was, is []float64) []string {
 	change := quotientOf(was, is)
-	return []string{m.Format(median(was)), m.Format(median(is)), percent(change), verdict(change, m.More), counts(was, is)}
+	says := verdict(change, m.More)
+	if m.Load && (says == "better" || says == "worse") {
+		says = "differs"
+	}
+	return []string{m.Format(median(was)), m.Format(median(is)), percent(change), says, counts(was, is)}
 }
 
 func counts(was, is []float64) string { return fmt.Sprintf("%d+%d", len(was), len(is)) }
@@ -99,6 +103,8 @@ func verdict(change Interval, more bool) string {
 	switch {
 	case change.Rounds == 0:
 		return "-"
+	case change.Rounds == 1:
+		return "no interval"
 	case !change.known():
 		return "too few rounds to tell"
 	case change.Low <= 1 && change.High >= 1:

@@ -109,11 +109,15 @@ func bars(id string, m Metric, headline string, summaries []Summary) *charts.Bar
 			ItemStyle: &opts.ItemStyle{Color: color(s.Server)},
 			Label:     &opts.Label{Show: opts.Bool(true), Position: "top", Formatter: label}})
 	}
+	width := "560px"
 	if base != "" {
 		subtitle += "; above the bars: ratio to " + plain.Replace(base)
+		if len(names) > 6 {
+			width = "1130px" // room for the intervals
+		}
 	}
 	bar.SetGlobalOptions(
-		charts.WithInitializationOpts(opts.Initialization{ChartID: id, Width: "560px", Height: "320px"}),
+		charts.WithInitializationOpts(opts.Initialization{ChartID: id, Width: width, Height: "320px"}),
 		charts.WithTitleOpts(opts.Title{Title: m.Title, Subtitle: "median of the rounds, " + subtitle}),
 		charts.WithTooltipOpts(opts.Tooltip{Show: opts.Bool(true)}),
 		charts.WithLegendOpts(opts.Legend{Show: opts.Bool(false)}),

@@ -13,6 +13,7 @@ type Metric struct {
 	More  bool // more is better
 	Chart bool // on the page
 	Quiet bool // in JSON and comparisons only
+	Load  bool // neither more nor less is better
 }
 
 type unit int
@@ -45,8 +46,8 @@ var Metrics = []Metric{
 	{Key: OffTurn, Title: "CPU off turn", Unit: share, Quiet: true},
 	{Key: "client_us", Title: "client µs/msg", Unit: micros},
 	{Key: "rate", Title: "per second", Unit: count, More: true, Chart: true},
-	{Key: "server_cpu", Title: "server CPU", Unit: share},
-	{Key: "client_cpu", Title: "client CPU", Unit: share},
+	{Key: "server_cpu", Title: "server CPU", Unit: share, Load: true},
+	{Key: "client_cpu", Title: "client CPU", Unit: share, Load: true},
 	{Key: "p50_ns", Title: "p50", Unit: nanos},
 	{Key: "p90_ns", Title: "p90", Unit: nanos},
 	{Key: "p99_ns", Title: "p99", Unit: nanos, Chart: true},

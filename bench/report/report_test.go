@@ -254,6 +254,10 @@ func TestComparisonKnowsThatMoreMayBeBetter(t *testing.T) {
 	if row[3] != "better" {
 		t.Errorf("twice the rate is %q", row)
 	}
+	m, _ = metric("server_cpu")
+	if row := compareFigure(m, []float64{0.5, 0.5, 0.5, 0.5, 0.5}, []float64{0.9, 0.9, 0.9, 0.9, 0.9}); row[3] != "differs" {
+		t.Errorf("a server that is busier is %q", row)
+	}
 }
 
 // The machine was twice as fast in the second run: figures differ, ratios do not.

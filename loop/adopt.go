@@ -73,7 +73,7 @@ func (c *Conn) Detach() (net.Conn, error) {
 	case c.out != nil:
 		return nil, errors.New("loop: detach with bytes still queued; NotifyEmptyLocked tells when they are sent")
 	}
-	if c.tls != nil && c.tls.handshake != nil {
+	if c.tls != nil && c.tls.shaking() {
 		return nil, errors.New("loop: detach during a TLS handshake; wait for its end")
 	}
 	nc, err := netConn(int(c.fd))

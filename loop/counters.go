@@ -1,6 +1,9 @@
 package loop
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // Counters count what a loop did since it started.
 type Counters struct {
@@ -109,14 +112,32 @@ func (c *Conn) HeldLocked(shared map[*byte]int) (own int) {
 	return own
 }
 
-// tlsSize is about what crypto/tls and this package hold for an idle connection;
-// certificates of the peer and the like come on top.
-const tlsSize = 3200
+const (
+	// tlsSize is about what crypto/tls and this package hold for an idle
+	// connection; certificates of the peer and the like come on top.
+	tlsSize = 3200
+	// shakingSize is about what a handshake under way takes: its goroutine, and
+	// what crypto/tls keeps for it.
+	shakingSize = 20 << 10
+	// helloSize is what one takes that has not begun, besides the ClientHello.
+	helloSize = int(unsafe.Sizeof(tlsLayer{}) + unsafe.Sizeof(tlsHandshake{}))
+)
+
+// size is the first result of HeldTLSLocked.
+func (s tlsState) size() int {
+	switch s {
+	case tlsHello, tlsQueued:
+		return helloSize
+	case tlsShaking:
+		return shakingSize
+	}
+	return tlsSize
+}
 
 // HeldTLSLocked returns the bytes that the encryption of c takes, 0 if it has
-// none: its state, about, and of buffers what was received and is not decrypted,
-// and what is encrypted and not sent, which counts as queued too. For a caller
-// that holds Lock.
+// none: its state, about; of buffers what was received and is not decrypted, such
+// as the part of a ClientHello; and what is encrypted and not sent, which counts
+// as queued too. For a caller that holds Lock.
 func (c *Conn) HeldTLSLocked() (state, received, sealed int) {
 	t := c.tls
 	if t == nil {
@@ -132,7 +153,7 @@ func (c *Conn) HeldTLSLocked() (state, received, sealed int) {
 	if c.out != nil && c.out != c.loop.cork {
 		sealed = cap(c.out.sealed.b)
 	}
-	return tlsSize, received, sealed
+	return t.state.size(), received, sealed
 }
 
 // Note notes s in shared as HeldLocked does.

@@ -180,7 +180,7 @@ func (c *Conn) postLocked() {
 
 // openingLocked says that bytes of the handler cannot be sent yet.
 func (c *Conn) openingLocked() bool {
-	return c.phase == opening || c.tls != nil && c.tls.handshake != nil
+	return c.phase == opening || c.tls != nil && c.tls.shaking()
 }
 
 // updateInterestLocked tells the poller what c waits for now.

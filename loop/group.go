@@ -87,8 +87,10 @@ type Group struct {
 	start time.Time // monotonic: wall-clock steps do not move timers
 	loops []*Loop
 
-	handshakes handshakes
-	turns      *turns // of handshakes; set before the loops run
+	// Of TLS handshakes; set before the loops run.
+	places *places
+	turns  *turns
+	hellos hellos
 
 	next atomic.Uint32 // round robin over loops
 	done chan struct{} // closed when every loop has ended
@@ -115,7 +117,7 @@ func Start(cfg Config) (*Group, error) {
 		g.loops = append(g.loops, l)
 	}
 	procs.add(g.cfg.Loops, g.cfg.KeepGOMAXPROCS, g.cfg.Logger)
-	g.turns = newTurns(g.cfg.Loops)
+	g.initTLS()
 	var running sync.WaitGroup
 	for _, l := range g.loops {
 		running.Go(l.run)

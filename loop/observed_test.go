@@ -87,7 +87,8 @@ func startObserved(t *testing.T, b Backend) observed {
 	}
 	p := &countingPoller{poller: l.poller, ready: make(map[int]int), mods: make(map[int]int)}
 	l.poller = p
-	g.loops, g.turns = []*Loop{l}, newTurns(1)
+	g.loops = []*Loop{l}
+	g.initTLS()
 	go func() {
 		defer close(g.done)
 		l.run()

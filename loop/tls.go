@@ -3,16 +3,29 @@ package loop
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
-	"io"
 	"net"
+)
+
+// tlsState is how far the encryption of a connection has come. It only moves
+// on, in advanceLocked.
+type tlsState uint8
+
+const (
+	tlsHello   tlsState = iota // a server: the ClientHello is not whole yet
+	tlsQueued                  // the handshake waits for a place
+	tlsShaking                 // the handshake runs
+	tlsAborted                 // the connection ended before the handshake was over
+	tlsOpen                    // data is encrypted and decrypted
+	tlsParted                  // close_notify was sent: no data after it
+	tlsFailed                  // an alert was sent: no data after it
 )
 
 // tlsLayer is the TLS of one connection: a tls.Conn of the standard library,
 // and the net.Conn under it, which has no socket. The loop puts in what it
 // received and takes out what is to be sent.
 type tlsLayer struct {
-	conn *tls.Conn // immutable
+	// Immutable. It is set when the handshake begins, or by a tlsListener.
+	conn *tls.Conn
 
 	// The transport: one of the two. They change in Adopt and Detach, when
 	// nobody else uses the connection.
@@ -20,24 +33,48 @@ type tlsLayer struct {
 	nc net.Conn // a socket that may block
 
 	// Guarded by the mutex of c.
-	handshake *tlsHandshake // nil: it is over
+	state     tlsState
+	unread    bool          // kept, or conn, may hold whole records
+	handshake *tlsHandshake // nil from tlsOpen on; changed by the loop only
 	in        []byte        // what Read returns next, where nothing is lent
 	kept      segment       // ciphertext received and not decrypted
-	unread    bool          // kept, or conn, may hold whole records
-	failed    bool          // an alert was sent: no data after it
-	notified  bool          // close_notify was sent: no data after it
 
 	// Owned by the loop.
 	eof bool  // the peer ended TCP during the handshake
 	end error // why reading is over, if the handler is yet to hear of it
 }
 
+// advanceLocked moves t on to a later state, and does what the state calls for.
+func (t *tlsLayer) advanceLocked(to tlsState) {
+	if to <= t.state || t.state == tlsAborted {
+		return
+	}
+	t.state = to
+	switch h, g := t.handshake, t.c.loop.group; to {
+	case tlsShaking:
+		g.hellos.release(h)
+	case tlsAborted:
+		g.hellos.release(h)
+		g.places.forget(h)
+		h.abortLocked()
+	case tlsOpen:
+		h.cancel()
+		t.takeOverLocked(h.in)
+		t.handshake, t.eof = nil, h.eof
+	}
+	t.c.updateInterestLocked()
+}
+
+// shaking says that the handshake is not over. For the loop, the handshake's own
+// goroutine, and whoever holds the mutex.
+func (t *tlsLayer) shaking() bool { return t.handshake != nil }
+
 // TLS returns what the TLS handshake agreed; nil if the connection is not
 // encrypted, or not yet. Any goroutine.
 func (c *Conn) TLS() *tls.ConnectionState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.tls == nil || c.tls.handshake != nil {
+	if c.tls == nil || c.tls.shaking() {
 		return nil
 	}
 	state := c.tls.conn.ConnectionState()
@@ -47,34 +84,31 @@ func (c *Conn) TLS() *tls.ConnectionState {
 // StartTLSServer makes the connection an encrypted one, as its server, from
 // OnOpen or OnData. received is what the peer sent of it already; it is copied.
 //
-// The handshake runs outside the loop. Until it is over the handler gets
-// OnTimer, OnNotify and OnClose only, and PauseRead pauses the handshake; no
-// deadline is set but what the handler does on OnTimer. Then done runs inside an
+// The handshake runs outside the loop, once the ClientHello has arrived whole and
+// one of Config.MaxHandshakes places is free. Until it is over the handler gets
+// OnTimer, OnNotify and OnClose only, and PauseRead pauses the handshake; the
+// only deadline is the timer that the handler sets. Then done runs inside an
 // event of the connection, on the loop, unless this side closed it meanwhile. If
-// the handshake fails, OnClose says why. What is written from now on leaves
-// encrypted, after the handshake.
+// the handshake fails, OnClose gets the error. What is written from now on is
+// sent encrypted, after the handshake.
 //
 // config must not be changed afterwards. With DynamicRecordSizingDisabled, up to
 // 16 KiB of what is queued are one record; otherwise crypto/tls begins with small
-// ones. Its callbacks run on another goroutine and may block; those of a
-// ClientSessionCache may run on the loop too, where they must not call methods of
-// the connection. Loop only.
+// ones. Its callbacks run on another goroutine and may block. Loop only.
 func (c *Conn) StartTLSServer(config *tls.Config, received []byte, done func()) {
-	c.startTLS(received, done, func(t *tlsLayer) *tls.Conn { return tls.Server(t, config) })
+	c.startTLS(tlsHello, received, done, func(t *tlsLayer) *tls.Conn { return tls.Server(t, config) })
 }
 
 // StartTLSClient is StartTLSServer for the client's side. config must name the
-// server, or verify it by other means. A server's wish to renegotiate ends the
-// connection.
+// server, or verify it by other means. If the server asks to renegotiate, the
+// connection ends.
 func (c *Conn) StartTLSClient(config *tls.Config, received []byte, done func()) {
-	if config.Renegotiation != tls.RenegotiateNever {
-		config = config.Clone()
-		config.Renegotiation = tls.RenegotiateNever
-	}
-	c.startTLS(received, done, func(t *tlsLayer) *tls.Conn { return tls.Client(t, config) })
+	config = clientConfig(config)
+	c.startTLS(tlsQueued, received, done, func(t *tlsLayer) *tls.Conn { return tls.Client(t, config) })
 }
 
-func (c *Conn) startTLS(received []byte, done func(), over func(*tlsLayer) *tls.Conn) {
+// startTLS begins in the state first.
+func (c *Conn) startTLS(first tlsState, received []byte, done func(), conn func(*tlsLayer) *tls.Conn) {
 	if c.phase == ended {
 		return
 	}
@@ -82,69 +116,53 @@ func (c *Conn) startTLS(received []byte, done func(), over func(*tlsLayer) *tls.
 		c.doom(errors.New("loop: start TLS: the connection is encrypted already"))
 		return
 	}
-	t := &tlsLayer{c: c}
-	t.conn = over(t)
-	h, places := newTLSHandshake(c, received, done), &c.loop.group.handshakes
 	c.mu.Lock()
 	if c.out != nil {
 		c.flushOnLoopLocked()
 	}
-	late, admitted := c.out != nil, false
-	if !late {
-		t.handshake = h
-		c.tls = t
-		c.loop.encrypts(1)
-		admitted = places.admit(t)
-		h.waiting = !admitted
-		c.updateInterestLocked()
+	if c.out != nil {
+		c.mu.Unlock()
+		c.doom(errors.New("loop: start TLS: bytes are queued unencrypted; wait until they are sent"))
+		return
+	}
+	t := &tlsLayer{c: c, state: first}
+	t.handshake = newTLSHandshake(t, done, conn)
+	c.tls = t
+	c.loop.encrypts(1)
+	err := t.takeInLocked(received)
+	if first == tlsQueued { // a client, which speaks first
+		t.admitLocked()
 	}
 	c.mu.Unlock()
-	switch {
-	case late:
-		c.doom(errors.New("loop: start TLS: bytes are queued unencrypted; wait until they are sent"))
-	case admitted:
-		go places.run(t)
-	}
+	t.handshakeFailed(err)
 }
 
-// shaken is what follows the handshake. Loop only, outside any event.
-func (t *tlsLayer) shaken(err error) {
+// handshakeDone follows a handshake that has run. Loop only, outside any event.
+func (t *tlsLayer) handshakeDone(err error) {
 	c := t.c
-	switch {
-	case c.phase == ended:
-		return
-	case err == io.EOF:
-		err = io.ErrUnexpectedEOF
-		fallthrough
-	case err != nil:
-		c.doom(fmt.Errorf("loop: TLS handshake: %w", err))
+	if t.handshakeFailed(err); c.phase == ended {
 		return
 	}
 	s := c.enter()
 	c.mu.Lock()
-	h := t.handshake
-	t.takeOverLocked(h.in)
-	t.handshake, t.eof = nil, h.eof
-	c.updateInterestLocked()
+	done := t.handshake.done
+	t.advanceLocked(tlsOpen)
 	c.mu.Unlock()
-	h.cancel()
 	if s.listens() {
-		h.done()
+		done()
 	}
 	c.leave()
-	if c.phase != ended {
-		c.resumeSealed()
-	}
+	c.resumeSealed()
 }
 
 // farewellLocked sends close_notify once nothing is queued before it (RFC 8446
 // section 6.1). It says whether it has left, or has no place.
 func (c *Conn) farewellLocked() (left bool) {
 	t := c.tls
-	if t == nil || t.handshake != nil || t.failed || t.notified {
+	if t == nil || t.state != tlsOpen {
 		return true
 	}
-	t.notified = true
+	t.advanceLocked(tlsParted)
 	if t.conn.CloseWrite() != nil || c.out == nil { // it cannot be written any more
 		return true
 	}
@@ -166,15 +184,34 @@ func (c *Conn) partLocked() {
 func (t *tlsLayer) endLocked() {
 	t.c.loop.encrypts(-1)
 	t.releaseKept()
-	if t.handshake != nil {
-		t.handshake.abortLocked(t)
+	if t.shaking() {
+		t.advanceLocked(tlsAborted)
 	}
 }
 
 // sendsLocked says whether the socket is to be asked to take some of o.
 func (t *tlsLayer) sendsLocked(o *outbox) bool {
-	return t.handshake == nil || len(o.sealed.b) > 0
+	return !t.shaking() || len(o.sealed.b) > 0
 }
 
 // fullLocked says that nothing more is to be received for now.
-func (t *tlsLayer) fullLocked() bool { return t.handshake != nil && t.handshake.fullLocked() }
+func (t *tlsLayer) fullLocked() bool {
+	h := t.handshake
+	return h != nil && (h.eof || t.state > tlsHello && len(h.in) >= maxUnshaken)
+}
+
+// initTLS makes what the TLS handshakes of g share.
+func (g *Group) initTLS() {
+	g.places = newPlaces(g.cfg.MaxHandshakes, g.now)
+	g.turns = newTurns(g.cfg.Loops)
+	g.hellos.limit = maxHellos
+}
+
+// clientConfig is config for a client's connection on a loop.
+func clientConfig(config *tls.Config) *tls.Config {
+	if config.Renegotiation != tls.RenegotiateNever {
+		config = config.Clone()
+		config.Renegotiation = tls.RenegotiateNever
+	}
+	return config
+}

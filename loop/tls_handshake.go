@@ -1,8 +1,8 @@
 package loop
 
 import (
-	"container/list"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -19,8 +19,6 @@ const (
 	maxUnshaken = 16 << 10
 	// maxHandshake is what a handshake may take in altogether.
 	maxHandshake = maxUnshaken + readBufferSize
-
-	defaultMaxHandshakes = 1024
 )
 
 var (
@@ -28,55 +26,100 @@ var (
 	errGoexit            = errors.New("a callback of the tls.Config called runtime.Goexit")
 )
 
-// tlsHandshake is a TLS handshake under way: errors in it are final, so it has a
-// goroutine that waits for its bytes.
+// tlsHandshake is a TLS handshake that is not over. Errors in it are final, so it
+// has a goroutine that waits for bytes.
 type tlsHandshake struct {
-	ctx    context.Context // ends with the connection
-	cancel context.CancelFunc
-	done   func() // owned by the loop
+	// Immutable.
+	layer  *tlsLayer
+	client bool
+	newTLS func(*tlsLayer) *tls.Conn
+
+	done func() // owned by the loop
 
 	// Guarded by the mutex of the connection.
-	more    sync.Cond // in, eof or over changed
-	in      []byte    // received and not looked at
-	taken   int       // bytes that were
-	waiting bool      // for a place among Config.MaxHandshakes
-	eof     bool
-	over    bool // the connection has ended
+	ctx       context.Context // ends with the connection; nil until the handshake runs
+	stop      context.CancelFunc
+	more      sync.Cond    // in, eof, displaced or the state changed
+	in        []byte       // received and not looked at
+	taken     int          // bytes that were
+	hello     helloScanner // of in, in tlsHello
+	eof       bool         // the peer ended TCP
+	displaced bool         // another has its place: it does not wait for its peer any more
 
-	place *list.Element // among those that wait; guarded by the mutex of handshakes
+	held  helloHeld // guarded by the mutex of hellos
+	place place     // guarded by the mutex of places
 }
 
-func newTLSHandshake(c *Conn, received []byte, done func()) *tlsHandshake {
-	h := &tlsHandshake{in: append([]byte(nil), received...), done: done}
-	h.more.L = &c.mu
-	h.ctx, h.cancel = context.WithCancel(context.Background())
-	return h
+func newTLSHandshake(t *tlsLayer, done func(), newTLS func(*tlsLayer) *tls.Conn) *tlsHandshake {
+	return &tlsHandshake{
+		layer: t, client: t.state != tlsHello, newTLS: newTLS, done: done, more: sync.Cond{L: &t.c.mu},
+	}
 }
 
-func (h *tlsHandshake) fullLocked() bool {
-	return h.waiting || h.eof || len(h.in) >= maxUnshaken
+// admitLocked begins the handshake, if there is a place for it.
+func (t *tlsLayer) admitLocked() {
+	h, places := t.handshake, t.c.loop.group.places
+	if !places.admit(h) {
+		t.advanceLocked(tlsQueued)
+		return
+	}
+	t.advanceLocked(tlsShaking)
+	go places.run(h)
 }
 
 // feed takes bytes that arrived, or their end. Loop only.
-func (h *tlsHandshake) feed(c *Conn, b []byte, eof bool) {
+func (t *tlsLayer) feed(b []byte, eof bool) {
+	c := t.c
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	h.in = append(h.in, b...)
-	h.eof = eof
-	h.more.Broadcast()
-	c.updateInterestLocked()
+	var err error
+	if eof {
+		err = t.takeEndLocked()
+	} else {
+		err = t.takeInLocked(b)
+	}
+	c.mu.Unlock()
+	t.handshakeFailed(err)
 }
 
-// read waits for bytes. On the handshake's goroutine.
-func (h *tlsHandshake) read(c *Conn, p []byte) (int, error) {
+// takeEndLocked takes the end of what the peer sends. Nobody who has ended before
+// the handshake runs can finish it.
+func (t *tlsLayer) takeEndLocked() error {
+	if t.state < tlsShaking {
+		return io.EOF
+	}
+	t.handshake.eof = true
+	t.handshake.more.Broadcast()
+	t.c.updateInterestLocked()
+	return nil
+}
+
+// handshakeFailed ends the connection if err is not nil. Loop only.
+func (t *tlsLayer) handshakeFailed(err error) {
+	switch {
+	case err == nil:
+		return
+	case err == io.EOF:
+		err = io.ErrUnexpectedEOF
+	case errors.Is(err, ErrHandshakeShed):
+		t.c.doom(err)
+		return
+	}
+	t.c.doom(fmt.Errorf("loop: TLS handshake: %w", err))
+}
+
+// readInHandshake waits for bytes. On the handshake's goroutine.
+func (t *tlsLayer) readInHandshake(p []byte) (int, error) {
+	c, h := t.c, t.handshake
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if h.idleLocked() {
-		h.waitLocked(c)
+	if t.idleLocked() {
+		t.awaitLocked()
 	}
 	switch {
-	case h.over:
+	case t.state == tlsAborted:
 		return 0, net.ErrClosed
+	case len(h.in) == 0 && h.displaced:
+		return 0, errDisplaced
 	case len(h.in) == 0:
 		return 0, io.EOF
 	case h.taken >= maxHandshake:
@@ -91,101 +134,92 @@ func (h *tlsHandshake) read(c *Conn, p []byte) (int, error) {
 	return n, nil
 }
 
-func (h *tlsHandshake) idleLocked() bool { return len(h.in) == 0 && !h.eof && !h.over }
+// idleLocked says that the handshake can only wait for its peer.
+func (t *tlsLayer) idleLocked() bool {
+	h := t.handshake
+	return len(h.in) == 0 && !h.eof && !h.displaced && t.state == tlsShaking
+}
 
-// waitLocked waits for the peer, and lets another handshake compute meanwhile.
-func (h *tlsHandshake) waitLocked(c *Conn) {
-	turns := c.loop.group.turns
-	turns.give()
-	for h.idleLocked() {
-		h.more.Wait()
+// awaitLocked waits for the peer, and lets another handshake compute meanwhile.
+func (t *tlsLayer) awaitLocked() {
+	c, g := t.c, t.c.loop.group
+	g.turns.give()
+	g.places.waits(t.handshake)
+	for t.idleLocked() {
+		t.handshake.more.Wait()
 	}
 	c.mu.Unlock()
-	turns.take()
+	g.turns.take(true)
 	c.mu.Lock()
 }
 
+// displace follows the loss of the place of h. A server gives the handshake up,
+// unless it can go on with what has arrived: who connects decides how many there
+// are. A client goes on, since the program decided how many it dials.
+func (h *tlsHandshake) displace() {
+	if h.client {
+		return
+	}
+	h.more.L.Lock()
+	defer h.more.L.Unlock()
+	h.displaced = true
+	h.more.Broadcast()
+}
+
 // abortLocked ends a handshake whose connection ends.
-func (h *tlsHandshake) abortLocked(t *tlsLayer) {
-	h.over, h.in = true, nil
+func (h *tlsHandshake) abortLocked() {
+	h.in = nil
 	h.more.Broadcast()
 	h.cancel()
-	t.c.loop.group.handshakes.forget(h)
 }
 
-// handshakes bounds how many handshakes of a group run at a time. The others
-// wait in turn, with their bytes in the kernel.
-type handshakes struct {
-	mu      sync.Mutex
-	running int
-	waiting list.List // of *tlsLayer
-}
-
-// admit says whether there is a place for t, which run is to be called with.
-// Otherwise t waits for one.
-func (hs *handshakes) admit(t *tlsLayer) bool {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	if hs.running >= t.c.loop.group.cfg.MaxHandshakes {
-		t.handshake.place = hs.waiting.PushBack(t)
-		return false
-	}
-	hs.running++
-	return true
-}
-
-// run does handshakes, one after the other, while some wait.
-func (hs *handshakes) run(t *tlsLayer) {
-	defer func() {
-		if t != nil { // runtime.Goexit, in a callback of its tls.Config
-			if t = hs.next(); t != nil {
-				go hs.run(t)
-			}
-		}
-	}()
-	for ; t != nil; t = hs.next() {
-		t.shake()
-	}
-}
-
-// next returns the one that has waited longest; nil gives the place back.
-func (hs *handshakes) next() *tlsLayer {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	first := hs.waiting.Front()
-	if first == nil {
-		hs.running--
-		return nil
-	}
-	t := hs.waiting.Remove(first).(*tlsLayer)
-	t.handshake.place = nil
-	return t
-}
-
-// forget takes a handshake out of those that wait.
-func (hs *handshakes) forget(h *tlsHandshake) {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	if h.place != nil {
-		hs.waiting.Remove(h.place)
-		h.place = nil
+// cancel ends the context that callbacks of the tls.Config see.
+func (h *tlsHandshake) cancel() {
+	if h.stop != nil {
+		h.stop()
 	}
 }
 
 // shake runs the handshake and tells the loop.
-func (t *tlsLayer) shake() {
-	c, h := t.c, t.handshake
-	c.mu.Lock()
-	h.waiting = false
-	c.updateInterestLocked()
-	c.mu.Unlock()
-	turns, err := c.loop.group.turns, errGoexit
-	turns.take()
+func (h *tlsHandshake) shake() {
+	if !h.begin() {
+		return
+	}
+	t, err := h.layer, errGoexit
+	turns := t.c.loop.group.turns
+	turns.take(false)
 	defer func() {
 		turns.give()
-		_ = c.loop.post(mail{fn: func() { t.shaken(err) }}) // ended: so has c
+		_ = t.c.loop.post(mail{fn: func() { t.handshakeDone(err) }}) // ended: so has the connection
 	}()
+	if h.left() {
+		err = io.EOF
+		return
+	}
 	err = t.guarded(func() error { return t.conn.HandshakeContext(h.ctx) })
+}
+
+// begin makes the tls.Conn of a handshake that has got its place; false if its
+// connection has ended.
+func (h *tlsHandshake) begin() bool {
+	h.more.L.Lock()
+	defer h.more.L.Unlock()
+	t := h.layer
+	t.advanceLocked(tlsShaking)
+	if t.state != tlsShaking {
+		return false
+	}
+	h.ctx, h.stop = context.WithCancel(context.Background())
+	t.conn = h.newTLS(t)
+	return true
+}
+
+// left says that the peer has left before the handshake computed anything: it
+// cannot answer.
+func (h *tlsHandshake) left() bool {
+	h.more.L.Lock()
+	defer h.more.L.Unlock()
+	return h.eof || h.layer.state == tlsAborted
 }
 
 // guarded turns a panic in a callback of the tls.Config into an error.
@@ -206,6 +240,6 @@ func (c *Conn) shakenEnded(s status, err error) {
 	case err != nil:
 		c.readEnded(s, err)
 	default:
-		c.tls.handshake.feed(c, nil, true)
+		c.tls.feed(nil, true)
 	}
 }

@@ -18,13 +18,23 @@ func captureHello(t *testing.T, client *tls.Config) []byte {
 	t.Helper()
 	a, b := net.Pipe()
 	go func() { _ = tls.Client(a, client).Handshake(); _ = a.Close() }()
-	hello := make([]byte, 64<<10)
-	n, err := b.Read(hello)
-	if err != nil {
-		t.Fatal(err)
+	var hello []byte
+	var scanner helloScanner
+	for buf := make([]byte, maxRecord); ; {
+		n, err := b.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hello = append(hello, buf[:n]...)
+		whole, err := scanner.scan(hello)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if whole {
+			_ = b.Close()
+			return hello
+		}
 	}
-	_ = b.Close()
-	return hello[:n]
 }
 
 func TestTheHandshakeAgreesOnWhatTheConfigSays(t *testing.T) {

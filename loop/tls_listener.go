@@ -26,7 +26,7 @@ func (ln *tlsListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tlsLayer{nc: nc}
+	t := &tlsLayer{nc: nc, state: tlsOpen} // whoever reads makes the handshake
 	t.conn = tls.Server(t, ln.config)
 	return t.conn, nil
 }
@@ -55,7 +55,7 @@ func (t *tlsLayer) moveToLoop(c *Conn) {
 	defer c.mu.Unlock()
 	t.takeOverLocked(t.in)
 	t.c, t.nc, t.in = c, nil, nil
-	t.eof, t.end, t.failed, t.notified = false, nil, false, false
+	t.state, t.eof, t.end = tlsOpen, false, nil
 	c.tls = t
 	c.loop.encrypts(1)
 }

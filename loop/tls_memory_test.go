@@ -201,3 +201,42 @@ func cpuTime(b *testing.B) int64 {
 	}
 	return use.Utime.Nano() + use.Stime.Nano()
 }
+
+// A handshake counts what it holds: of a ClientHello that is not whole, or waits,
+// its bytes, and less than one that runs.
+func TestTheLedgerCountsHandshakes(t *testing.T) {
+	server, client := tlsConfigs(tls.VersionTLS13)
+	hello := captureHello(t, client)
+	g := start(t, Config{MaxHandshakes: 1})
+	withClock(g)
+	held := func(s *scripted) (state, received int) {
+		s.Lock()
+		defer s.Unlock()
+		state, received, _ = s.HeldTLSLocked()
+		return state, received
+	}
+	half := newEcho()
+	secure(half, asServer(server))
+	if _, err := serveOne(t, g, nil, half).Write(hello[:1000]); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "half a ClientHello is counted", func() bool {
+		state, received := held(half)
+		return received >= 1000 && received < 2000 && state < 1000
+	})
+	running, _ := helloOnly(t, g, server, hello)
+	if state, received := held(running); state < 10<<10 || received != 0 {
+		t.Errorf("a handshake that waits for its peer holds %d bytes, and %d of what was received", state, received)
+	}
+	queued, _ := helloOnly(t, g, server, hello)
+	if state, received := held(queued); state > 1000 || received < len(hello) {
+		t.Errorf("a handshake that queues holds %d bytes, and %d of a ClientHello of %d", state, received, len(hello))
+	}
+	for _, s := range []*scripted{half, queued, running} {
+		s.Close(CloseNow)
+		receive(t, s.closed)
+		if _, received := held(s); received != 0 {
+			t.Errorf("a connection that has ended holds %d bytes", received)
+		}
+	}
+}

@@ -46,11 +46,11 @@ func (c *Conn) readSealed(ev interest) {
 		}
 		n, err := recv(int(c.fd), buf)
 		c.loop.counters.BytesIn += uint64(max(n, 0))
-		shaking := t.handshake != nil
+		shaking := t.shaking()
 		switch {
 		case n <= 0:
 		case shaking:
-			t.handshake.feed(c, buf[:n], false)
+			t.feed(buf[:n], false)
 		case s.listens():
 			t.deliver(buf[:n])
 		}
@@ -83,7 +83,7 @@ func (c *Conn) enterSealed() (s status, full bool) {
 	s = c.status
 	c.flags |= corked
 	t := c.tls
-	late := s.listens() && t.handshake == nil && (t.unread || t.end != nil) // what is kept goes first
+	late := s.listens() && !t.shaking() && (t.unread || t.end != nil) // what is kept goes first
 	return s, late || t.fullLocked()
 }
 
@@ -95,7 +95,7 @@ func (c *Conn) resumeSealed() {
 	}
 	t := c.tls
 	c.mu.Lock()
-	due := (t.unread || t.end != nil) && t.handshake == nil && c.flags&readPaused == 0 && c.listens()
+	due := (t.unread || t.end != nil) && !t.shaking() && c.flags&readPaused == 0 && c.listens()
 	c.mu.Unlock()
 	if !due {
 		return
@@ -208,7 +208,7 @@ func (t *tlsLayer) openLocked(src, dst []byte) (n int, err error) {
 		err = nil
 	}
 	if err != nil && err != io.EOF {
-		t.failed = true
+		t.advanceLocked(tlsFailed)
 	}
 	return n, err
 }

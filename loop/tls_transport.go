@@ -25,8 +25,8 @@ var errAnswersUnread = errors.New("the peer asks for more than it reads")
 // Read implements net.Conn for the tls.Conn. During the handshake it blocks;
 // afterwards it is called under the mutex of the connection.
 func (t *tlsLayer) Read(p []byte) (int, error) {
-	if t.handshake != nil {
-		return t.handshake.read(t.c, p)
+	if t.shaking() {
+		return t.readInHandshake(p)
 	}
 	if len(t.in) > 0 {
 		n := copy(p, t.in)
@@ -47,7 +47,7 @@ func (t *tlsLayer) Write(p []byte) (int, error) {
 	switch {
 	case t.nc != nil:
 		return t.nc.Write(p)
-	case t.handshake != nil:
+	case t.shaking():
 		return t.writeInHandshake(p)
 	}
 	o := t.c.queueLocked()

@@ -7,24 +7,23 @@ import (
 	"time"
 )
 
-// stuckAfter is how long all turns may be taken without one being given back
-// before another handshake gets one besides: a callback of a tls.Config may wait
-// for something.
+// stuckAfter is how long no turn may be given back before one more handshake gets
+// one: a callback of a tls.Config may wait for something.
 const stuckAfter = 10 * time.Millisecond
 
 // turns bounds how many handshakes compute at a time. Those that wait for their
-// peers do not count. A thousand goroutines that are ready to run would have a
-// loop wait for its turn with the scheduler for most of a second.
+// peers do not count. If a thousand goroutines were ready to run, a loop would
+// wait for the scheduler for most of a second.
 type turns struct {
 	limit      int           // immutable
 	stuckAfter time.Duration // immutable
 
 	mu      sync.Mutex
 	taken   int
-	given   uint64    // turns that were given back
-	seen    uint64    // of them, those before the last look at it
 	waiting list.List // of chan struct{}, closed when the turn has come
+	moved   time.Time // when the first began to wait, or a turn was given back or besides
 	look    *time.Timer
+	looking bool // look runs
 }
 
 // newTurns leaves each loop a processor of Go's, where there are as many.
@@ -32,8 +31,9 @@ func newTurns(loops int) *turns {
 	return &turns{limit: max(loops, runtime.GOMAXPROCS(0)-loops), stuckAfter: stuckAfter}
 }
 
-// take waits for a turn.
-func (ts *turns) take() {
+// take waits for a turn. A handshake whose peer has answered goes first: it is
+// nearly over.
+func (ts *turns) take(answered bool) {
 	ts.mu.Lock()
 	if ts.taken < ts.limit && ts.waiting.Len() == 0 {
 		ts.taken++
@@ -41,10 +41,15 @@ func (ts *turns) take() {
 		return
 	}
 	come := make(chan struct{})
-	ts.waiting.PushBack(come)
-	if ts.waiting.Len() == 1 {
-		ts.lookAgain()
+	if answered {
+		ts.waiting.PushFront(come)
+	} else {
+		ts.waiting.PushBack(come)
 	}
+	if ts.waiting.Len() == 1 {
+		ts.moved = time.Now()
+	}
+	ts.lookLocked()
 	ts.mu.Unlock()
 	<-come
 }
@@ -54,7 +59,7 @@ func (ts *turns) give() {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	ts.taken--
-	ts.given++
+	ts.moved = time.Now()
 	for ts.taken < ts.limit && ts.waiting.Len() > 0 {
 		ts.admitLocked()
 	}
@@ -65,24 +70,29 @@ func (ts *turns) admitLocked() {
 	close(ts.waiting.Remove(ts.waiting.Front()).(chan struct{}))
 }
 
-// lookAgain sees to those that wait while nothing moves.
-func (ts *turns) lookAgain() {
-	ts.seen = ts.given
-	if ts.look == nil {
-		ts.look = time.AfterFunc(ts.stuckAfter, ts.moveOn)
+// lookLocked has moveOn called when nothing has moved for stuckAfter, as long as
+// some wait.
+func (ts *turns) lookLocked() {
+	if ts.looking || ts.waiting.Len() == 0 {
 		return
 	}
-	ts.look.Reset(ts.stuckAfter)
+	ts.looking = true
+	in := time.Until(ts.moved.Add(ts.stuckAfter))
+	if ts.look == nil {
+		ts.look = time.AfterFunc(in, ts.moveOn)
+		return
+	}
+	ts.look.Reset(in)
 }
 
+// moveOn gives one more turn if nothing has moved.
 func (ts *turns) moveOn() {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	if ts.waiting.Len() == 0 {
-		return
-	}
-	if ts.seen == ts.given {
+	ts.looking = false
+	if ts.waiting.Len() > 0 && time.Since(ts.moved) >= ts.stuckAfter {
+		ts.moved = time.Now()
 		ts.admitLocked()
 	}
-	ts.lookAgain()
+	ts.lookLocked()
 }

@@ -139,3 +139,49 @@ func TestOneFlushEncryptsNoMoreThanItsShare(t *testing.T) {
 	receive(t, s.closed)
 	_ = peer.Close()
 }
+
+// A timer that was set for those that waited before does not hurry those that
+// wait now.
+func TestAnOldTimerOfTheTurnsDoesNothing(t *testing.T) {
+	ts := newTurns(1)
+	ts.limit, ts.stuckAfter = 1, time.Hour
+	ts.take(false)
+	next := make(chan struct{})
+	go func() { ts.take(false); close(next) }()
+	waiting := func() int {
+		ts.mu.Lock()
+		defer ts.mu.Unlock()
+		return ts.waiting.Len()
+	}
+	eventually(t, "one waits", func() bool { return waiting() == 1 })
+	ts.moveOn()
+	if n := waiting(); n != 1 {
+		t.Error("a turn was given besides, though nothing is stuck")
+	}
+	ts.give()
+	receive(t, next)
+	ts.give()
+}
+
+// A handshake whose peer has answered gets the next turn.
+func TestAnsweredHandshakesComputeFirst(t *testing.T) {
+	ts := newTurns(1)
+	ts.limit, ts.stuckAfter = 1, time.Hour
+	ts.take(false)
+	order := make(chan bool, 2)
+	for i, answered := range []bool{false, true} {
+		go func() { ts.take(answered); order <- answered }()
+		eventually(t, "it waits", func() bool {
+			ts.mu.Lock()
+			defer ts.mu.Unlock()
+			return ts.waiting.Len() == i+1
+		})
+	}
+	for _, want := range []bool{true, false} {
+		ts.give()
+		if got := receive(t, order); got != want {
+			t.Errorf("the turn went to one whose peer has answered: %t, want %t", got, want)
+		}
+	}
+	ts.give()
+}

@@ -61,11 +61,11 @@ func (c *Conn) flushSealedLocked() (ok bool) {
 		}
 		if len(o.sealed.b) == 0 {
 			switch {
-			case o.size == 0 || t.failed:
+			case o.size == 0 || t.state == tlsFailed:
 				c.releaseLocked()
 				c.updateInterestLocked()
 				return true
-			case t.handshake != nil:
+			case t.shaking():
 				o.releaseSealed()
 				c.holdLocked()
 				return true

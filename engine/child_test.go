@@ -44,6 +44,7 @@ type childConfig struct {
 	Flood          bool // see flooder
 
 	CertPEM, KeyPEM  []byte        // to speak TLS; nil: plain
+	MaxHandshakes    int           // 0: the default
 	HandshakeTimeout time.Duration // 0: an hour
 	CloseTimeout     time.Duration // 0: the default
 	Inherited        bool          // listen on the descriptors of LISTEN_FDS instead
@@ -80,7 +81,8 @@ func runChild(config string) error {
 	late := newLateEcho()
 	defer late.stop()
 	srv := &engine.Server{
-		Loops: cfg.Loops,
+		Loops:         cfg.Loops,
+		MaxHandshakes: cfg.MaxHandshakes,
 		Limits: engine.Limits{
 			MaxConnections: cfg.MaxConnections, HandshakeTimeout: cfg.HandshakeTimeout,
 			CloseTimeout: cfg.CloseTimeout, MaxQueuedTotal: cfg.MaxQueuedTotal,

@@ -49,20 +49,39 @@ func TestSilentClientHellosEndAtTheDeadline(t *testing.T) {
 	}
 }
 
-// R15: others are served while the handshakes wait, not only when they have
-// ended.
+// R15: others are served while handshakes wait, not only when they have ended:
+// those that have upgraded, and those that come now.
 func TestSilentClientHellosHoldNobodyUp(t *testing.T) {
 	id := newIdentity(t, "server")
-	srv := startChild(t, childConfig{Loops: 1, CertPEM: id.certPEM, KeyPEM: id.keyPEM})
+	srv := startChild(t, childConfig{Loops: 1, CertPEM: id.certPEM, KeyPEM: id.keyPEM, MaxHandshakes: 200})
 	friend := openTLS(t, srv.addr, id.client())
-	before := srv.descriptors(t)
-	silent := sendHellos(t, srv.addr, id)
-	eventually(t, "all are connected", func() bool { return srv.descriptors(t) >= before+len(silent) })
-	for i := range 100 {
+	sendHellos(t, srv.addr, id)
+	for i := range 20 {
+		openTLS(t, srv.addr, id.client()).exchange(fmt.Sprint("here now ", i))
 		friend.exchange(fmt.Sprint("still here ", i))
 	}
-	if n := srv.descriptors(t); n < before+len(silent) {
-		t.Errorf("%d descriptors are left of %d", n, before+len(silent))
+}
+
+// F-b, U02: thousands of clients that send a part of their ClientHello hold no
+// handshake up, and are not closed for others.
+func TestHalfClientHellosHoldNobodyUp(t *testing.T) {
+	id := newIdentity(t, "server")
+	srv := startChild(t, childConfig{Loops: 1, CertPEM: id.certPEM, KeyPEM: id.keyPEM})
+	before, hello := srv.descriptors(t), clientHello(t, id)
+	half := make([]*rawClient, 1100) // more than handshakes may run at a time
+	if longTests {
+		half = make([]*rawClient, 8000)
+	}
+	for i := range half {
+		half[i] = dialRaw(t, srv.addr)
+		half[i].send(hello[:1+i%(len(hello)-1)])
+	}
+	eventually(t, "all are connected", func() bool { return srv.descriptors(t) >= before+len(half) })
+	for i := range 20 {
+		openTLS(t, srv.addr, id.client()).exchange(fmt.Sprint("here now ", i))
+	}
+	if n := srv.descriptors(t); n < before+len(half)+20 {
+		t.Errorf("%d descriptors are open, want %d", n, before+len(half)+20)
 	}
 }
 

@@ -181,6 +181,7 @@ func (s *Server) checkOptions() error {
 	s.Compression.check(&m)
 	s.Dispatch.check(&m)
 	staysOn(&m, "Server.Loops", s.Loops, "a server needs a loop")
+	staysOn(&m, "Server.MaxHandshakes", s.MaxHandshakes, "no client could finish its TLS handshake without one")
 	return m.err()
 }
 

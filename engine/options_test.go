@@ -113,6 +113,7 @@ func TestServerRefusesOptionsThatCannotBeMeant(t *testing.T) {
 		"Dispatch.Workers":                {Dispatch: &engine.Dispatch{Workers: -1}},
 		"Dispatch.MaxWaiting":             {Dispatch: &engine.Dispatch{MaxWaiting: -1}},
 		"Server.Loops":                    {Loops: -1},
+		"Server.MaxHandshakes":            {MaxHandshakes: -1},
 	} {
 		_, err := srv.Listen("127.0.0.1:0")
 		wantOption(t, err, want)

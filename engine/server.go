@@ -69,6 +69,12 @@ type Server struct {
 	// Limits bounds what a peer may cost. The zero value means the defaults.
 	Limits Limits
 
+	// MaxHandshakes is how many TLS handshakes run at a time, about 20 KiB each;
+	// they begin when a client has sent its ClientHello whole. Default: 1024. More
+	// handshakes queue: when one that runs has waited half a second for its
+	// client, the client is dropped and the next takes its place.
+	MaxHandshakes int
+
 	// Slow says what happens to what is published to subscribers that read too
 	// slowly. The zero value closes them.
 	Slow Slow

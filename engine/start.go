@@ -36,6 +36,7 @@ func (s *Server) begin() (err error) {
 		KeepGOMAXPROCS: s.KeepGOMAXPROCS,
 		QueueBudget:    e.limits.MaxQueuedTotal,
 		OnOverBudget:   s.relieve,
+		MaxHandshakes:  s.MaxHandshakes,
 		Logger:         e.log,
 		Clock:          s.clock,
 	})

@@ -52,9 +52,12 @@ type Config struct {
 	// in each queue.
 	QueueBudget  int
 	OnOverBudget func(l *Loop)
-	// MaxHandshakes is how many TLS handshakes may be under way in the group; 0
-	// means 1024. Each has a goroutine and up to about 150 KiB. More wait in turn
-	// with their bytes unread.
+	// MaxHandshakes is how many TLS handshakes run at a time in the group; 0 means
+	// 1024. Each has a goroutine and about 20 KiB, up to 150 KiB if its peer sends
+	// much. A server's handshake begins when its ClientHello is whole. More
+	// handshakes queue: when one that runs has waited half a second for its peer,
+	// the next takes its place. A server's connection ends then with
+	// ErrHandshakeShed; a client's handshake goes on.
 	MaxHandshakes int
 	// Clock tells the time since some moment, never backwards; nil means the
 	// monotonic clock. Tests drive it: a loop looks at it when something happens.

@@ -203,7 +203,7 @@ func (t *tlsLayer) fullLocked() bool {
 // initTLS makes what the TLS handshakes of g share.
 func (g *Group) initTLS() {
 	g.places = newPlaces(g.cfg.MaxHandshakes, g.now)
-	g.turns = newTurns(g.cfg.Loops)
+	g.turns = newTurns(g.cfg.Loops, g.now)
 	g.hellos.limit = maxHellos
 }
 

@@ -15,20 +15,21 @@ const stuckAfter = 10 * time.Millisecond
 // peers do not count. If a thousand goroutines were ready to run, a loop would
 // wait for the scheduler for most of a second.
 type turns struct {
-	limit      int           // immutable
-	stuckAfter time.Duration // immutable
+	limit      int                  // immutable
+	stuckAfter time.Duration        // immutable
+	now        func() time.Duration // immutable
 
 	mu      sync.Mutex
 	taken   int
-	waiting list.List // of chan struct{}, closed when the turn has come
-	moved   time.Time // when the first began to wait, or a turn was given back or besides
+	waiting list.List     // of chan struct{}, closed when the turn has come
+	moved   time.Duration // when the first began to wait, or a turn was given back or besides
 	look    *time.Timer
 	looking bool // look runs
 }
 
 // newTurns leaves each loop a processor of Go's, where there are as many.
-func newTurns(loops int) *turns {
-	return &turns{limit: max(loops, runtime.GOMAXPROCS(0)-loops), stuckAfter: stuckAfter}
+func newTurns(loops int, now func() time.Duration) *turns {
+	return &turns{limit: max(loops, runtime.GOMAXPROCS(0)-loops), stuckAfter: stuckAfter, now: now}
 }
 
 // take waits for a turn. A handshake whose peer has answered goes first: it is
@@ -47,7 +48,7 @@ func (ts *turns) take(answered bool) {
 		ts.waiting.PushBack(come)
 	}
 	if ts.waiting.Len() == 1 {
-		ts.moved = time.Now()
+		ts.moved = ts.now()
 	}
 	ts.lookLocked()
 	ts.mu.Unlock()
@@ -59,7 +60,7 @@ func (ts *turns) give() {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	ts.taken--
-	ts.moved = time.Now()
+	ts.moved = ts.now()
 	for ts.taken < ts.limit && ts.waiting.Len() > 0 {
 		ts.admitLocked()
 	}
@@ -77,7 +78,7 @@ func (ts *turns) lookLocked() {
 		return
 	}
 	ts.looking = true
-	in := time.Until(ts.moved.Add(ts.stuckAfter))
+	in := ts.moved + ts.stuckAfter - ts.now()
 	if ts.look == nil {
 		ts.look = time.AfterFunc(in, ts.moveOn)
 		return
@@ -90,8 +91,8 @@ func (ts *turns) moveOn() {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	ts.looking = false
-	if ts.waiting.Len() > 0 && time.Since(ts.moved) >= ts.stuckAfter {
-		ts.moved = time.Now()
+	if ts.waiting.Len() > 0 && ts.now()-ts.moved >= ts.stuckAfter {
+		ts.moved = ts.now()
 		ts.admitLocked()
 	}
 	ts.lookLocked()

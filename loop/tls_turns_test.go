@@ -143,7 +143,7 @@ func TestOneFlushEncryptsNoMoreThanItsShare(t *testing.T) {
 // A timer that was set for those that waited before does not hurry those that
 // wait now.
 func TestAnOldTimerOfTheTurnsDoesNothing(t *testing.T) {
-	ts := newTurns(1)
+	ts := newTurns(1, func() time.Duration { return 0 })
 	ts.limit, ts.stuckAfter = 1, time.Hour
 	ts.take(false)
 	next := make(chan struct{})
@@ -165,7 +165,7 @@ func TestAnOldTimerOfTheTurnsDoesNothing(t *testing.T) {
 
 // A handshake whose peer has answered gets the next turn.
 func TestAnsweredHandshakesComputeFirst(t *testing.T) {
-	ts := newTurns(1)
+	ts := newTurns(1, func() time.Duration { return 0 })
 	ts.limit, ts.stuckAfter = 1, time.Hour
 	ts.take(false)
 	order := make(chan bool, 2)

@@ -51,6 +51,13 @@ func checkWindowBits(bits int) {
 // refer back to. A receiver never does.
 func (w *Window) Reset() { w.ring, w.next = w.ring[:0], 0 }
 
+// Restart makes p all that w holds: a message that refers to nothing before it.
+// A sender calls it for one that was compressed without w, once it is sent.
+func (w *Window) Restart(p []byte) {
+	w.Reset()
+	w.add(p)
+}
+
 // Size returns how many bytes of memory w holds now.
 func (w *Window) Size() int { return WindowOverhead + cap(w.ring) }
 

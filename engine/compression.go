@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -21,8 +22,9 @@ import (
 type Compression struct {
 	// ServerContextTakeover lets the server refer back to the messages it sent
 	// before, and ClientContextTakeover the client (section 7.1.1), unless the
-	// other side forbids it. Similar messages become much smaller. Each
-	// direction takes memory for as long as the connection lives: see Memory.
+	// other side forbids it. Similar messages become much smaller, up to 16 KiB
+	// each: what this package sends beyond that refers to nothing. Each direction
+	// takes memory for as long as the connection lives: see Memory.
 	//
 	// What is published refers to nothing, so that it is compressed once. The
 	// next message sent to this connection alone begins anew.
@@ -273,20 +275,30 @@ func (c *compressor) leave(ws *WebSocket) {
 	c.conns.Add(-1)
 }
 
-// takeover is what a connection keeps from message to message.
+// takeover is what a connection keeps from message to message. Its mutex comes
+// before the lock of conn, and whoever sends in context holds it from compressing a
+// message to writing it: messages leave in the order in which they refer to each
+// other. The loop takes it for a send of its own only. What it writes besides, which
+// is frames that connections share and control frames, waits for no compression.
 type takeover struct {
-	sent     *codec.Window // guarded by the lock of conn; nil: no takeover
+	order  sync.Mutex
+	sent   *codec.Window // guarded by order; nil: no takeover
+	follow uint32        // guarded by order: shared when sent was begun
+
+	shared   atomic.Uint32 // frames that connections share and this one was sent; written under the lock of conn
 	received *codec.Window // owned by the loop; nil: no takeover
 }
 
 // takeoverSize is what a window takes besides its bytes.
 const takeoverSize = int64(unsafe.Sizeof(takeover{})) + codec.WindowOverhead
 
-// size returns the bytes that x holds. On the loop, under the lock of conn.
+// size returns the bytes that x holds. On the loop, not under the lock of conn.
 func (x *takeover) size() int {
 	if x == nil {
 		return 0
 	}
+	x.order.Lock()
+	defer x.order.Unlock()
 	n := 0
 	for _, w := range [...]*codec.Window{x.sent, x.received} {
 		if w != nil {

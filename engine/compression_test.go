@@ -259,7 +259,7 @@ func TestTakeoverFallsBackWithinItsBudget(t *testing.T) {
 		peers = append(peers, c)
 		p := newDeflateClient(c)
 		for range 4 {
-			text := noise(20_000)
+			text := noise(16_000)
 			p.sendMessage(engine.Binary, text)
 			p.wantMessage(engine.Binary, text)
 		}

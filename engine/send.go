@@ -70,10 +70,15 @@ func (ws *WebSocket) writeFrameLocked(op OpCode, fin, rsv1 bool, p []byte) error
 // lockSend takes the lock of the connection for a send. What the same goroutine
 // published to this connection before goes first.
 func (ws *WebSocket) lockSend() {
+	ws.catchUp()
+	ws.conn.Lock()
+}
+
+// catchUp sends what is published to the connection and waits for its loop.
+func (ws *WebSocket) catchUp() {
 	if m := ws.member.Load(); m != nil && (m.fan.busy.Load() || m.slow.Load() != nil) {
 		m.catchUpAll()
 	}
-	ws.conn.Lock()
 }
 
 // scratch holds masked and compressed frames on their way to the outbox.

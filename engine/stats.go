@@ -133,17 +133,18 @@ func (t *Memory) addLoop(l *loop.Loop, shared map[*byte]int) {
 		t.Connections += int(unsafe.Sizeof(*h))
 		t.Assembly += h.reader.Buffered()
 		var waits *lane
+		var context *takeover
 		c.Lock()
 		if h.extras != nil {
-			waits = h.extras.lane
+			waits, context = h.extras.lane, h.extras.takeover
 			t.Connections += int(unsafe.Sizeof(*h.extras))
 			t.Assembly += cap(h.extras.held)
-			t.Compression += h.extras.takeover.size()
 		}
 		t.Outboxes += c.HeldLocked(shared)
 		state, received, sealed := c.HeldTLSLocked()
 		t.TLS += state + received + sealed
 		c.Unlock()
+		t.Compression += context.size()
 		t.Assembly += waits.waiting(h.endpoint.dispatcher)
 		if m := h.member.Load(); m != nil {
 			m.fan.mu.Lock()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"net"
-	"slices"
 	"strings"
 
 	"github.com/fanloop-go/fanloop/loop"
@@ -18,7 +17,8 @@ type ListenOptions struct {
 	// instance by [Certificates.GetCertificate]; what TLSConfig of
 	// golang.org/x/crypto/acme/autocert returns will do. It is cloned. "h2" is
 	// taken out of the clone's NextProtos, since a WebSocket is opened by HTTP/1.1
-	// here; an empty list becomes "http/1.1".
+	// here; an empty list becomes "http/1.1". What GetConfigForClient returns is
+	// treated likewise; keys that are set on it later count within a minute.
 	TLS *tls.Config
 
 	// ProxyProtocol, if set, expects the PROXY header of a proxy in front of the
@@ -166,8 +166,7 @@ func listenerTLS(config *tls.Config) (*tls.Config, error) {
 	if len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil {
 		return nil, errNoCertificate
 	}
-	protos := slices.DeleteFunc(slices.Clone(config.NextProtos), func(p string) bool { return p == "h2" })
-	return serverTLS(config, protos), nil
+	return serverTLS(config, noHTTP2), nil
 }
 
 // close ends the listening. Any goroutine but a loop's.

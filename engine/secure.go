@@ -108,16 +108,5 @@ func RequestTLS(req *handshake.Request) *tls.ConnectionState {
 //	...
 //	err = http.Serve(engine.NewTLSListener(nl, config), router)
 func NewTLSListener(nl net.Listener, config *tls.Config) net.Listener {
-	return loop.NewTLSListener(nl, serverTLS(config, config.NextProtos))
-}
-
-// serverTLS is a copy of config for the server's side of connections that a loop
-// comes to own, and these protocols.
-func serverTLS(config *tls.Config, protos []string) *tls.Config {
-	config = config.Clone()
-	if config.NextProtos = protos; len(protos) == 0 {
-		config.NextProtos = []string{"http/1.1"}
-	}
-	config.DynamicRecordSizingDisabled = true // what is queued is one record
-	return config
+	return loop.NewTLSListener(nl, serverTLS(config, anyProtocol))
 }

@@ -1,0 +1,77 @@
+package engine
+
+import (
+	"crypto/tls"
+	"slices"
+	"sync"
+	"time"
+)
+
+// serverTLS returns a copy of config for connections that are served on a loop,
+// or may come to be. protos makes their NextProtos of those that are set. What
+// GetConfigForClient returns is adapted likewise.
+func serverTLS(config *tls.Config, protos func([]string) []string) *tls.Config {
+	config = adapted(config, protos)
+	if get := config.GetConfigForClient; get != nil {
+		clients := &clientConfigs{protos: protos, now: time.Now}
+		config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			theirs, err := get(hello)
+			if theirs == nil || err != nil {
+				return nil, err
+			}
+			return clients.adapted(theirs), nil
+		}
+	}
+	return config
+}
+
+func adapted(config *tls.Config, protos func([]string) []string) *tls.Config {
+	config = config.Clone()
+	if config.NextProtos = protos(config.NextProtos); len(config.NextProtos) == 0 {
+		config.NextProtos = []string{"http/1.1"}
+	}
+	config.DynamicRecordSizingDisabled = true // what is queued is one record
+	return config
+}
+
+// anyProtocol is for net/http, which may speak HTTP/2.
+func anyProtocol(protos []string) []string { return protos }
+
+// noHTTP2 is for a server of WebSockets, which are opened by HTTP/1.1 here.
+func noHTTP2(protos []string) []string {
+	return slices.DeleteFunc(slices.Clone(protos), func(p string) bool { return p == "h2" })
+}
+
+// clientConfigs remembers how what GetConfigForClient returned was adapted, since
+// it is mostly the same and connections keep it.
+type clientConfigs struct {
+	protos func([]string) []string
+	now    func() time.Time
+
+	mu    sync.Mutex
+	known map[*tls.Config]*tls.Config
+	since time.Time // when known was empty
+}
+
+const (
+	// A copy is made anew after a while: SetSessionTicketKeys may be called on a
+	// configuration that is in use.
+	clientConfigAge  = time.Minute
+	maxClientConfigs = 128
+)
+
+// adapted returns the copy of config. Any goroutine.
+func (cs *clientConfigs) adapted(config *tls.Config) *tls.Config {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	now := cs.now()
+	if known := cs.known[config]; known != nil && now.Sub(cs.since) < clientConfigAge {
+		return known
+	}
+	if len(cs.known) >= maxClientConfigs || now.Sub(cs.since) >= clientConfigAge {
+		cs.known, cs.since = make(map[*tls.Config]*tls.Config), now
+	}
+	copied := adapted(config, cs.protos)
+	cs.known[config] = copied
+	return copied
+}

@@ -19,6 +19,24 @@ const (
 	deadlineClose              // the closing handshake is to be over
 )
 
+var deadlineNames = [...]string{"none", "handshake", "ping", "pong", "idle", "progress", "close"}
+
+func (d deadline) String() string { return deadlineNames[d] }
+
+// in says whether d is a deadline of phase p. A timer of another phase is ignored.
+func (d deadline) in(p phase) bool {
+	switch p {
+	case phaseOpening:
+		return d == deadlineHandshake
+	case phaseOpen:
+		return d >= deadlinePing && d <= deadlineProgress
+	case phaseClosing, phaseLeaving, phaseFailing, phaseAnswering:
+		return d == deadlineClose
+	case phaseClosed:
+	}
+	return false
+}
+
 // arm sets the timer of ws, in place of what it was set for before. Loop only.
 func (ws *WebSocket) arm(what deadline, d time.Duration) {
 	ws.timer = what
@@ -28,24 +46,19 @@ func (ws *WebSocket) arm(what deadline, d time.Duration) {
 // expired acts on the deadline that the timer was set for. Loop only, inside an
 // event of the connection.
 func (ws *WebSocket) expired() {
-	now := ws.conn.Loop().Now()
-	switch what := ws.timer; what {
-	case deadlineNone:
-		return
-	case deadlineHandshake:
-		ws.timer = deadlineNone
+	what, now := ws.timer, ws.conn.Loop().Now()
+	switch {
+	case !what.in(ws.phase()):
+	case what == deadlineHandshake:
 		ws.opening.timeout(ws)
-		return
-	case deadlineClose:
+	case what == deadlineClose:
 		ws.closeExpired(now)
-		return
-	case deadlinePing, deadlinePong, deadlineIdle, deadlineProgress:
+	default:
 		ws.rest(now)
-		if !ws.alive(what, now) {
-			return
+		if ws.alive(what, now) {
+			ws.armAlive(now)
 		}
 	}
-	ws.armAlive(now)
 }
 
 // rest starts the clocks anew while reading is paused: the silence of a peer that

@@ -79,3 +79,44 @@ func Turn(s *Server) {
 
 // IsOpen says whether ws is open and nobody has asked for its end.
 func IsOpen(ws *WebSocket) bool { return ws.isOpen() }
+
+// PhaseOf names the phase of ws.
+func PhaseOf(ws *WebSocket) string { return ws.phase().String() }
+
+// Deadlines are what a timer may have been set for.
+var Deadlines = []string{"handshake", "ping", "pong", "idle", "progress", "close"}
+
+// Expire lets the timer of ws fire as one that was set for what, long ago. It
+// returns when that has happened.
+func Expire(ws *WebSocket, what string) {
+	done := make(chan struct{})
+	err := ws.conn.Do(func() {
+		defer close(done)
+		const long = 10 * time.Hour
+		now, set := ws.conn.Loop().Now(), ws.timer
+		for d := deadlineNone; d <= deadlineClose; d++ {
+			if d.String() == what {
+				ws.timer = d
+			}
+		}
+		stale := !ws.timer.in(ws.phase())
+		switch ws.timer {
+		case deadlinePing:
+			ws.heard = now - long
+		case deadlinePong:
+			ws.heard, ws.pinged = now-long, now-long/2
+		case deadlineIdle:
+			ws.messaged = now - long
+		}
+		(*handler)(ws).OnTimer()
+		if stale { // the timer of the phase goes on
+			ws.timer = set
+		}
+	})
+	if err == nil {
+		<-done
+	}
+}
+
+// Shed makes ws one that the policy for slow subscribers closes.
+func Shed(ws *WebSocket) { ws.shed() }

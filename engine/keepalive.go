@@ -73,7 +73,7 @@ func (ws *WebSocket) watchDelivery(now time.Duration) {
 		x.delivery = progress{}
 	}
 	_ = ws.conn.Stalled() // starts its clock
-	ws.waits = ws.conn.Queued() > 0
+	ws.waits = ws.blocked()
 	_ = ws.delivering(now)
 }
 
@@ -132,11 +132,18 @@ func (ws *WebSocket) checkProgress(now time.Duration) bool {
 	return true
 }
 
+// blocked says whether something is queued because the socket takes no more.
+func (ws *WebSocket) blocked() bool {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	return ws.conn.BlockedLocked()
+}
+
 // takes says whether the peer has taken some of what this side sent within limit,
 // or since the last call: of the queue or, when that is empty, of what the kernel
 // holds.
 func (ws *WebSocket) takes(now, limit time.Duration) bool {
-	if ws.conn.Queued() > 0 {
+	if ws.blocked() {
 		ws.waits = true
 		return ws.conn.Stalled() < limit
 	}

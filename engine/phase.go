@@ -14,6 +14,10 @@ const (
 	phaseClosed                 // the transport is gone
 )
 
+var phaseNames = [...]string{"opening", "open", "closing", "leaving", "failing", "answering", "closed"}
+
+func (p phase) String() string { return phaseNames[p] }
+
 // request is what goroutines ask of a connection. Sends are refused from the
 // moment it is noted; the loop carries it out.
 type request uint32

@@ -1,0 +1,239 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/handshake"
+)
+
+// phaseCase is one connection that was brought to a phase.
+type phaseCase struct {
+	t         *testing.T
+	srv       *engine.Server
+	clock     *drivenClock
+	c         *rawClient
+	ws        *engine.WebSocket
+	ended     <-chan ending
+	delivered atomic.Int32
+}
+
+// inPhase opens a connection and brings it to a phase from open on, in which it
+// stays until something happens.
+func inPhase(t *testing.T, phase string) *phaseCase {
+	p := &phaseCase{t: t}
+	opened := make(chan *engine.WebSocket, 1)
+	cb, ended := record(engine.Callbacks{OnText: func(*engine.WebSocket, []byte) { p.delivered.Add(1) }})
+	p.ended = ended
+	p.srv = &engine.Server{Loops: 1, Limits: timed, Callbacks: cb, OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+		_ = ws.Subscribe("room")
+		opened <- ws
+	}}
+	p.srv.Limits.IdleTimeout = time.Minute
+	p.srv.Logger, _ = newLog()
+	p.clock = drive(t, p.srv)
+	p.c = openNarrow(t, listen(t, p.srv))
+	p.ws = within(t, "OnUpgrade", opened)
+	switch phase {
+	case "open":
+	case "closing":
+		_ = p.ws.Close(4000, "bye")
+		p.c.wantFrame(codec.Close, true, closePayload(4000, "bye"))
+	case "leaving":
+		fillTo(t, p.ws, 256<<10)
+		_ = p.c.Conn.(*net.TCPConn).CloseWrite()
+	case "failing":
+		p.c.send(frame(0x83, ""))
+		p.c.wantClose(engine.StatusProtocolError)
+	case "answering":
+		p.c.send(frame(0x88, closePayload(4001, "so long")))
+		p.c.wantFrame(codec.Close, true, closePayload(4001, ""))
+	}
+	p.reach(phase)
+	return p
+}
+
+// reach waits until the connection is in a phase.
+func (p *phaseCase) reach(phase string) {
+	p.t.Helper()
+	eventually(p.t, "phase "+phase, func() bool { return engine.PhaseOf(p.ws) == phase })
+}
+
+// phaseEvents are what may happen to a connection.
+var phaseEvents = map[string]func(p *phaseCase){
+	"data":       func(p *phaseCase) { _, _ = p.c.Conn.Write([]byte(frame(0x81, "hello"))) },
+	"EOF":        func(p *phaseCase) { _ = p.c.Conn.(*net.TCPConn).CloseWrite() },
+	"reset":      func(p *phaseCase) { _ = p.c.Conn.(*net.TCPConn).SetLinger(0); _ = p.c.Close() },
+	"Close":      func(p *phaseCase) { _ = p.ws.Close(4002, "enough") },
+	"CloseNow":   func(p *phaseCase) { p.ws.CloseNow() },
+	"peer close": func(p *phaseCase) { _, _ = p.c.Conn.Write([]byte(frame(0x88, closePayload(4003, "you too")))) },
+	"shed":       func(p *phaseCase) { engine.Shed(p.ws) },
+	"bad frame":  func(p *phaseCase) { _, _ = p.c.Conn.Write([]byte(frame(0x83, ""))) },
+	"panic":      func(p *phaseCase) { _ = p.ws.Do(func() { panic("oops") }) },
+	"Shutdown": func(p *phaseCase) {
+		ctx, cancel := context.WithCancel(context.Background())
+		p.t.Cleanup(cancel)
+		go func() { _ = p.srv.Shutdown(ctx) }()
+	},
+}
+
+// endings are the causes of an end by name.
+var endings = map[string]error{
+	"abnormal": engine.ErrAbnormalClosure, "pong": engine.ErrPongTimeout, "idle": engine.ErrIdleTimeout,
+	"timeout": engine.ErrCloseTimeout, "slow": engine.ErrSlow, "closed": engine.ErrClosed,
+}
+
+func (e ending) cause() string {
+	var broken *engine.ProtocolError
+	var panicked *engine.PanicError
+	switch {
+	case e.err == nil:
+		return "-"
+	case errors.As(e.err, &broken):
+		return "protocol"
+	case errors.As(e.err, &panicked):
+		return "panic"
+	}
+	for name, err := range endings {
+		if errors.Is(e.err, err) {
+			return name
+		}
+	}
+	return e.err.Error()
+}
+
+// phaseTable says for each phase and event: the phase that follows, and with which
+// code and cause the connection ends when nothing more comes from its peer.
+const phaseTable = `
+open: Close -> closing, 1006 timeout
+open: CloseNow -> closed, 1006 closed
+open: EOF -> closed, 1006 abnormal
+open: Shutdown -> closing, 1006 timeout
+open: bad frame -> failing, 1002 protocol
+open: data -> open, 1006 pong, delivered
+open: panic -> failing, 1011 panic
+open: peer close -> answering, 4003 -
+open: reset -> closed, 1006 abnormal
+open: shed -> closing, 1013 slow
+open: timer close -> open, 1006 pong
+open: timer handshake -> open, 1006 pong
+open: timer idle -> failing, 1001 idle
+open: timer ping -> open, 1006 pong
+open: timer pong -> closed, 1006 pong
+open: timer progress -> open, 1006 pong
+closing: Close -> closing, 1006 timeout
+closing: CloseNow -> closed, 1006 closed
+closing: EOF -> closed, 1006 abnormal
+closing: Shutdown -> closing, 1006 timeout
+closing: bad frame -> closed, 1006 protocol
+closing: data -> closing, 1006 timeout
+closing: panic -> closed, 1006 panic
+closing: peer close -> answering, 4003 -
+closing: reset -> closed, 1006 abnormal
+closing: shed -> closing, 1006 timeout
+closing: timer close -> closed, 1006 timeout
+closing: timer handshake -> closing, 1006 timeout
+closing: timer idle -> closing, 1006 timeout
+closing: timer ping -> closing, 1006 timeout
+closing: timer pong -> closing, 1006 timeout
+closing: timer progress -> closing, 1006 timeout
+leaving: Close -> leaving, 1006 timeout
+leaving: CloseNow -> closed, 1006 closed
+leaving: EOF -> leaving, 1006 timeout
+leaving: Shutdown -> leaving, 1006 timeout
+leaving: bad frame -> leaving, 1006 timeout
+leaving: data -> leaving, 1006 timeout
+leaving: panic -> closed, 1006 panic
+leaving: peer close -> leaving, 1006 timeout
+leaving: reset -> closed, 1006 abnormal
+leaving: shed -> leaving, 1006 timeout
+leaving: timer close -> leaving, 1006 timeout
+leaving: timer handshake -> leaving, 1006 timeout
+leaving: timer idle -> leaving, 1006 timeout
+leaving: timer ping -> leaving, 1006 timeout
+leaving: timer pong -> leaving, 1006 timeout
+leaving: timer progress -> leaving, 1006 timeout
+failing: Close -> failing, 1002 protocol
+failing: CloseNow -> closed, 1002 protocol
+failing: EOF -> closed, 1002 protocol
+failing: Shutdown -> failing, 1002 protocol
+failing: bad frame -> failing, 1002 protocol
+failing: data -> failing, 1002 protocol
+failing: panic -> failing, 1002 protocol
+failing: peer close -> failing, 1002 protocol
+failing: reset -> closed, 1002 protocol
+failing: shed -> failing, 1002 protocol
+failing: timer close -> closed, 1002 protocol
+failing: timer handshake -> failing, 1002 protocol
+failing: timer idle -> failing, 1002 protocol
+failing: timer ping -> failing, 1002 protocol
+failing: timer pong -> failing, 1002 protocol
+failing: timer progress -> failing, 1002 protocol
+answering: Close -> answering, 4001 -
+answering: CloseNow -> closed, 4001 -
+answering: EOF -> closed, 4001 -
+answering: Shutdown -> answering, 4001 -
+answering: bad frame -> answering, 4001 -
+answering: data -> answering, 4001 -
+answering: panic -> answering, 4001 -
+answering: peer close -> answering, 4001 -
+answering: reset -> closed, 4001 -
+answering: shed -> answering, 4001 -
+answering: timer close -> closed, 4001 -
+answering: timer handshake -> answering, 4001 -
+answering: timer idle -> answering, 4001 -
+answering: timer ping -> answering, 4001 -
+answering: timer pong -> answering, 4001 -
+answering: timer progress -> answering, 4001 -
+`
+
+// T04, T11: what happens in every phase when anything happens, and how it ends.
+func TestEveryEventInEveryPhase(t *testing.T) {
+	want := make(map[string]string)
+	for line := range strings.Lines(phaseTable) {
+		if phase, rest, ok := strings.Cut(strings.TrimSpace(line), ": "); ok {
+			event, outcome, _ := strings.Cut(rest, " -> ")
+			want[phase+": "+event] = outcome
+		}
+	}
+	events := make(map[string]func(*phaseCase))
+	for name, event := range phaseEvents {
+		events[name] = event
+	}
+	for _, what := range engine.Deadlines {
+		events["timer "+what] = func(p *phaseCase) { engine.Expire(p.ws, what) }
+	}
+	for _, phase := range []string{"open", "closing", "leaving", "failing", "answering"} {
+		for event, happen := range events {
+			cell := phase + ": " + event
+			t.Run(cell, func(t *testing.T) {
+				t.Parallel()
+				p := inPhase(t, phase)
+				happen(p)
+				engine.Turn(p.srv)
+				outcome := want[cell]
+				next, _, _ := strings.Cut(outcome, ",")
+				p.reach(next)
+				e := stepToTheEnd(t, p.clock, p.ended, func() {})
+				got := fmt.Sprintf("%s, %d %s", next, e.code, e.cause())
+				if p.delivered.Load() > 0 {
+					got += ", delivered"
+				}
+				if got != outcome {
+					t.Errorf("%s -> %s\nwant %s", cell, got, outcome)
+				}
+				if d, err := p.srv.Publish("room", engine.Text, nil); err == nil && d.Subscribers() != 0 {
+					t.Errorf("a publish counts %+v after the end", d)
+				}
+			})
+		}
+	}
+}

@@ -17,7 +17,10 @@ import (
 // monotonic reading (see the documentation of package time).
 // engine/backoff.go also gives it to StatusError.RetryAfter: a server may name a
 // date.
-var clockReaders = []string{"engine/backoff.go", "engine/certificates.go", "engine/tlsconfig.go", "engine/webwait.go", "loop/group.go", "loop/poller_gnet.go"}
+var clockReaders = []string{
+	"engine/backoff.go", "engine/certificates.go", "engine/tlsconfig.go", "engine/webwait.go",
+	"loop/group.go", "loop/poller_gnet.go", "loop/throttle.go",
+}
 
 // dates tells peers what time it is, as HTTP wants. No timeout looks at it.
 const dates = "engine/date.go"

@@ -87,10 +87,10 @@ func (l *Loop) Hold(n int) {
 
 // relieve tells the owner of the group that a loop is over its budget.
 func (l *Loop) relieve() {
+	defer l.over.Store(false) // only then: what was closed is freed before the next time
 	if l.Queued() > l.QueueBudget() {
 		l.group.cfg.OnOverBudget(l)
 	}
-	l.over.Store(false) // only now: what was closed is freed before the next time
 }
 
 // HeldLocked returns the bytes of the buffers that the queue of c owns, and

@@ -57,15 +57,20 @@ func (c *Conn) enter() status {
 	s := c.status
 	c.flags |= corked
 	c.mu.Unlock()
+	c.loop.call.conn = c
 	return s
 }
 
 // leave ends an event: what is queued goes out in one send, and what was asked
 // for meanwhile is done.
 func (c *Conn) leave() {
-	if !c.uncork() {
-		return
+	if c.uncork() {
+		c.drain()
 	}
+	c.loop.call.conn = nil
+}
+
+func (c *Conn) drain() {
 	c.enter()
 	c.handler.OnDrain()
 	if c.uncork() {

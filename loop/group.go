@@ -95,10 +95,13 @@ type Group struct {
 	turns  *turns
 	hellos hellos
 
-	next atomic.Uint32 // round robin over loops
-	done chan struct{} // closed when every loop has ended
-	quit chan struct{} // closed when Stop begins
-	once sync.Once
+	panics Throttle
+
+	next    atomic.Uint32 // round robin over loops
+	running sync.WaitGroup
+	done    chan struct{} // closed when every loop has ended
+	quit    chan struct{} // closed when Stop begins
+	once    sync.Once
 }
 
 // Start opens the pollers of a group and runs its loops.
@@ -119,25 +122,34 @@ func Start(cfg Config) (*Group, error) {
 		}
 		g.loops = append(g.loops, l)
 	}
+	g.run()
+	return g, nil
+}
+
+// run starts what a group runs.
+func (g *Group) run() {
 	procs.add(g.cfg.Loops, g.cfg.KeepGOMAXPROCS, g.cfg.Logger)
 	g.initTLS()
-	var running sync.WaitGroup
 	for _, l := range g.loops {
-		running.Go(l.run)
+		g.running.Add(1)
+		go l.run()
 	}
 	if g.cfg.BlockedAfter > 0 {
-		running.Go(g.watch)
+		g.running.Go(g.watch)
 	}
 	go func() {
-		running.Wait()
+		g.running.Wait()
 		procs.remove(g.cfg.Loops)
 		close(g.done)
 	}()
-	return g, nil
 }
 
 // Loops returns the loops of the group, which never change.
 func (g *Group) Loops() []*Loop { return g.loops }
+
+// Panics counts the callbacks of the group that did not return, and limits how
+// often that is logged. Any goroutine.
+func (g *Group) Panics() *Throttle { return &g.panics }
 
 // Done is closed when every loop of the group has ended.
 func (g *Group) Done() <-chan struct{} { return g.done }

@@ -79,7 +79,14 @@ func (c *Conn) stillborn(err error) {
 	c.fd = -1
 	c.advanceLocked(ended)
 	c.mu.Unlock()
+	c.over(err)
+}
+
+// over is the last event, outside any other. Loop only.
+func (c *Conn) over(err error) {
+	c.loop.call.conn = c
 	c.handler.OnClose(err)
+	c.loop.call.conn = nil
 }
 
 // opened is the first event. What was asked for before it follows.

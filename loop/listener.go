@@ -211,7 +211,9 @@ func (a *acceptor) hand(fd int) {
 }
 
 func (a *acceptor) open(l *Loop, fd int) {
+	l.call.outside, l.call.accepted = true, fd
 	h := a.cfg.Accept(l)
+	l.call.outside, l.call.accepted = false, noFD
 	if h == nil {
 		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 		_ = unix.Close(fd)

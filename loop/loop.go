@@ -28,7 +28,8 @@ type Loop struct {
 	// What other goroutines count.
 	messagesOut   atomic.Uint64
 	sentElsewhere atomic.Uint64
-	alive         atomic.Bool // set by the loop for the watchdog
+	alive         atomic.Bool   // set by the loop for the watchdog
+	goroutine     atomic.Uint64 // the number of the loop's goroutine; 0: none runs
 
 	// Owned by the loop.
 	now       time.Duration // since the group started, read once per batch
@@ -37,11 +38,13 @@ type Loop struct {
 	listeners map[int]*acceptor
 	wheel     wheel
 	doomed    []doomed      // closed at the end of the iteration
+	buried    int           // of doomed, those that are closed
 	turnBy    time.Duration // the poller ends its wait by then; 0: inside a turn
 	reserve   int           // a descriptor given up when there are no others
 	stopping  bool
 	counters  Counters // read by others through public
 	overload  func()   // relieve as a value: a post allocates nothing
+	call      call
 
 	// cork is lent to the connection whose event is under way, and touched
 	// under the mutex of that connection only.
@@ -78,6 +81,7 @@ func newLoop(g *Group, index int) (*Loop, error) {
 		reserve:   openReserve(),
 		cork:      newCork(),
 		gather:    new(gather),
+		call:      call{accepted: noFD},
 	}
 	l.overload = l.relieve
 	return l, nil
@@ -115,14 +119,6 @@ func (l *Loop) post(m mail) error {
 		l.poller.wake()
 	}
 	return nil
-}
-
-// run is the loop's goroutine.
-func (l *Loop) run() {
-	if err := l.poller.run(l); err != nil {
-		l.group.cfg.Logger.Error("loop: the poller failed; the loop ends", "loop", l.index, "err", err)
-	}
-	l.end()
 }
 
 // tick implements pollHandler.
@@ -164,16 +160,21 @@ func (l *Loop) turn() (wait time.Duration, stop bool) {
 }
 
 // ring tells the connections whose time has come, but for those that an
-// earlier one took it back from.
+// earlier one took it back from. A sweep that a callback broke off goes on.
 func (l *Loop) ring() {
-	due := l.wheel.sweep(l.now)
-	for _, c := range due {
+	w := &l.wheel
+	if w.rung == len(w.due) {
+		w.sweep(l.now)
+	}
+	for w.rung < len(w.due) {
+		c := w.due[w.rung]
+		w.due[w.rung] = nil
+		w.rung++
 		if c.timed == timerDue {
 			c.timed = timerOff
 			c.event((*Conn).timeout)
 		}
 	}
-	clear(due)
 }
 
 // turnAt sees to it that there is a turn at the moment at, also where the
@@ -185,17 +186,26 @@ func (l *Loop) turnAt(at time.Duration) {
 	}
 }
 
+// readMail reads what was posted so far, after what a callback left unread that
+// did not return.
 func (l *Loop) readMail() {
-	for _, m := range l.mailbox.take() {
+	l.readTaken()
+	l.mailbox.take()
+	l.readTaken()
+}
+
+func (l *Loop) readTaken() {
+	for m, ok := l.mailbox.next(); ok; m, ok = l.mailbox.next() {
 		l.read(m)
 	}
-	l.mailbox.done()
 }
 
 func (l *Loop) read(m mail) {
 	switch {
 	case m.c == nil:
+		l.call.outside = true
 		m.fn()
+		l.call.outside = false
 	case m.fn != nil:
 		m.c.do(m.fn)
 	default:
@@ -210,16 +220,17 @@ func (l *Loop) bury() {
 	if n == 0 {
 		return
 	}
-	for i := range n {
-		d := l.doomed[i]
+	for l.buried < n {
+		d := l.doomed[l.buried]
+		l.buried++
 		d.c.bury()
 		if d.err != errDetached {
-			d.c.handler.OnClose(d.err)
+			d.c.over(d.err)
 		}
 	}
 	rest := copy(l.doomed, l.doomed[n:])
 	clear(l.doomed[rest:])
-	l.doomed = l.doomed[:rest]
+	l.doomed, l.buried = l.doomed[:rest], 0
 }
 
 // enlist makes c the owner of the events of fd.
@@ -236,11 +247,12 @@ func (l *Loop) delist(fd int) {
 	l.conns.Add(-1)
 }
 
-// end closes everything the loop owns. Mail that was accepted is still read.
+// end closes everything the loop owns. Mail that was accepted is still read. It
+// is called again when a callback breaks it off.
 func (l *Loop) end() {
-	for _, m := range l.mailbox.shut() {
-		l.read(m)
-	}
+	l.readTaken()
+	l.mailbox.shut()
+	l.readTaken()
 	for fd := range l.listeners {
 		l.unlisten(fd)
 	}

@@ -16,7 +16,9 @@ type mailbox struct {
 	in     []mail
 	closed bool
 
-	out []mail // owned by the loop
+	// Owned by the loop.
+	out  []mail // taken
+	read int    // of out
 }
 
 // put appends m. first says that the loop must be woken; ok is false when the
@@ -34,29 +36,34 @@ func (b *mailbox) put(m mail) (first, ok bool) {
 // mailKept is the capacity a mailbox keeps between turns.
 const mailKept = 4096
 
-// take returns what was put so far; it is valid until done.
-func (b *mailbox) take() []mail {
+// take makes what was put so far that which next returns. All that was taken
+// before is read.
+func (b *mailbox) take() {
 	b.mu.Lock()
 	b.in, b.out = b.out, b.in
 	b.mu.Unlock()
-	return b.out
 }
 
-// done forgets what take returned.
-func (b *mailbox) done() {
+// next returns what was taken, one after the other. A mail is read once it is
+// returned, whatever becomes of it.
+func (b *mailbox) next() (m mail, ok bool) {
+	if b.read < len(b.out) {
+		m = b.out[b.read]
+		b.read++
+		return m, true
+	}
 	clear(b.out)
-	b.out = b.out[:0]
+	b.out, b.read = b.out[:0], 0
 	if cap(b.out) > mailKept {
 		b.out = nil
 	}
+	return mail{}, false
 }
 
-// shut refuses mail from now on and returns what is left.
-func (b *mailbox) shut() []mail {
+// shut takes what is left, and refuses mail from now on.
+func (b *mailbox) shut() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
-	left := b.in
-	b.in = nil
-	return left
+	b.in, b.out = nil, b.in
 }

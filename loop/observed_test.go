@@ -76,7 +76,7 @@ func (h countingHandler) ready(fd int, ev interest) {
 func startObserved(t *testing.T, b Backend) observed {
 	t.Helper()
 	g := &Group{
-		cfg:   Config{Loops: 1, Backend: b, Logger: slog.New(slog.DiscardHandler)}.withDefaults(),
+		cfg:   Config{Loops: 1, Backend: b, BlockedAfter: -1, Logger: slog.New(slog.DiscardHandler)}.withDefaults(),
 		start: time.Now(),
 		done:  make(chan struct{}),
 		quit:  make(chan struct{}),
@@ -88,11 +88,7 @@ func startObserved(t *testing.T, b Backend) observed {
 	p := &countingPoller{poller: l.poller, ready: make(map[int]int), mods: make(map[int]int)}
 	l.poller = p
 	g.loops = []*Loop{l}
-	g.initTLS()
-	go func() {
-		defer close(g.done)
-		l.run()
-	}()
+	g.run()
 	t.Cleanup(func() { stop(t, g) })
 	return observed{g, p}
 }

@@ -28,6 +28,8 @@ type epollPoller struct {
 	// Owned by the loop.
 	self   bool // turn again before waiting
 	events [256]unix.EpollEvent
+	ready  int // of events, those of this batch
+	told   int // of them, those that were reported
 
 	// Guarded by mu.
 	mu     sync.Mutex
@@ -103,6 +105,10 @@ func (p *epollPoller) wakeSelf() { p.self = true }
 func (p *epollPoller) run(h pollHandler) error {
 	h.tick()
 	for {
+		for p.told < p.ready { // at first those that a callback left which did not return
+			p.told++
+			p.report(h, &p.events[p.told-1])
+		}
 		p.self = false // the turn that follows is what it asked for
 		p.woken.Store(false)
 		wait, stop := h.turn()
@@ -114,9 +120,7 @@ func (p *epollPoller) run(h pollHandler) error {
 		if err != nil {
 			return err
 		}
-		for i := range p.events[:n] {
-			p.report(h, &p.events[i])
-		}
+		p.ready, p.told = n, 0
 	}
 }
 

@@ -2,8 +2,11 @@ package loop
 
 import (
 	"errors"
+	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
+	"unsafe"
 
 	errorx "github.com/panjf2000/gnet/v2/pkg/errors"
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
@@ -109,6 +112,9 @@ func (p *netpollPoller) arm(wait time.Duration) {
 }
 
 func (p *netpollPoller) run(h pollHandler) error {
+	if p.h != nil {
+		p.reset()
+	}
 	p.h = h
 	p.wake()
 	err := p.p.Polling(func(fd int, event netpoll.IOEvent, flags netpoll.IOFlags) error {
@@ -123,6 +129,22 @@ func (p *netpollPoller) run(h pollHandler) error {
 		return nil
 	}
 	return err
+}
+
+// wakeupCall is where a netpoll.Poller notes that it was triggered, and triggers
+// nothing more until it has run its tasks.
+var wakeupCall, hasWakeupCall = reflect.TypeFor[netpoll.Poller]().FieldByName("wakeupCall")
+
+// reset makes Polling usable again after a callback that did not return: a task
+// that ends its goroutine leaves wakeupCall set for ever. Where there is no such
+// field, netpoll has to be looked at again.
+func (p *netpollPoller) reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queued, p.turning, p.again, p.due = false, false, false, time.Time{}
+	if hasWakeupCall && wakeupCall.Type.Kind() == reflect.Int32 {
+		atomic.StoreInt32((*int32)(unsafe.Add(unsafe.Pointer(p.p), wakeupCall.Offset)), 0)
+	}
 }
 
 func (p *netpollPoller) close() error {

@@ -82,6 +82,7 @@ func (c *Conn) enterSealed() (s status, full bool) {
 	defer c.mu.Unlock()
 	s = c.status
 	c.flags |= corked
+	c.loop.call.conn = c
 	t := c.tls
 	late := s.listens() && !t.shaking() && (t.unread || t.end != nil) // what is kept goes first
 	return s, late || t.fullLocked()

@@ -35,6 +35,7 @@ type wheel struct {
 	slots    [wheelSlots]*Conn
 	occupied [wheelSlots / 64]uint64
 	due      []*Conn // of the sweep that is under way
+	rung     int     // of due, those that were told
 }
 
 func ticksUp(d time.Duration) int64 { return int64((d + tickLength - 1) / tickLength) }
@@ -83,7 +84,7 @@ func (w *wheel) disarm(c *Conn) {
 // sweep disarms every connection that is due at now and returns them. The
 // slice is valid until the next sweep.
 func (w *wheel) sweep(now time.Duration) []*Conn {
-	w.due = w.due[:0]
+	w.due, w.rung = w.due[:0], 0
 	tick := int64(now / tickLength)
 	if tick <= w.cursor {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -40,13 +41,18 @@ const restartSpread = 5 * time.Second
 // backoff decides about the next attempt. Owned by one goroutine.
 type backoff struct {
 	policy  *Reconnect
+	log     *slog.Logger
+	panics  loop.Throttle
 	ceiling time.Duration // of the next wait
 	misses  int           // attempts in a row without a stable connection
 	since   time.Time     // when there last was one
 }
 
-func newBackoff(policy *Reconnect) *backoff {
-	return &backoff{policy: policy, ceiling: policy.BaseDelay, since: policy.clock.now()}
+func newBackoff(policy *Reconnect, log *slog.Logger) *backoff {
+	if log == nil {
+		log = slog.Default()
+	}
+	return &backoff{policy: policy, log: log, ceiling: policy.BaseDelay, since: policy.clock.now()}
 }
 
 // next judges the end of an attempt whose connection stood for a while, or was
@@ -58,7 +64,7 @@ func (b *backoff) next(stood time.Duration, err error) (time.Duration, error) {
 	} else {
 		b.misses++
 	}
-	if isFinal(err) || p.Final != nil && p.Final(err) {
+	if isFinal(err) || b.callFinal(err) {
 		return 0, fmt.Errorf("engine: trying again would not help: %w", err)
 	}
 	if p.MaxAttempts > 0 && b.misses >= p.MaxAttempts {
@@ -69,10 +75,28 @@ func (b *backoff) next(stood time.Duration, err error) (time.Duration, error) {
 		return 0, fmt.Errorf("%w, the next attempt would be after more than %v: %w", ErrGaveUp, p.MaxElapsed, err)
 	}
 	b.ceiling = min(2*b.ceiling, p.MaxDelay)
-	if p.OnRetry != nil {
-		p.OnRetry(err, delay)
-	}
+	b.callRetry(err, delay)
 	return delay, nil
+}
+
+func (b *backoff) callFinal(err error) (final bool) {
+	if fn := b.policy.Final; fn != nil {
+		b.call(func() { final = fn(err) })
+	}
+	return final
+}
+
+func (b *backoff) callRetry(err error, delay time.Duration) {
+	if fn := b.policy.OnRetry; fn != nil {
+		b.call(func() { fn(err, delay) })
+	}
+}
+
+// call calls a callback that may not return.
+func (b *backoff) call(fn func()) {
+	if err := loop.Isolate(fn); err != nil {
+		logPanic(&b.panics, b.log, err, "reconnecting goes on")
+	}
 }
 
 // delay is how long to wait after err.

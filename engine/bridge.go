@@ -48,18 +48,28 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	req, err := fromHTTP(r)
-	if err == nil {
-		err = s.check(req)
-	}
-	var extra http.Header
-	if err == nil {
-		extra, err = s.shouldUpgrade(req)
-	}
 	if err != nil {
 		writeRejection(w, err)
 		return
 	}
-	s.adopt(w, req, extra)
+	var extra http.Header
+	s.endpoint.guard(panicRefuses, func() error {
+		if err := s.check(req); err != nil {
+			return err
+		}
+		var err error
+		extra, err = s.callShouldUpgrade(req)
+		return err
+	}, func(err error) {
+		if err == nil {
+			s.adopt(w, req, extra)
+			return
+		}
+		writeRejection(w, err)
+		if is[*PanicError](err) {
+			_ = http.NewResponseController(w).Flush() // net/http ends a connection whose goroutine ends
+		}
+	})
 }
 
 // adopt takes the connection of a request that is to be upgraded.

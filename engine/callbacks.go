@@ -1,8 +1,11 @@
 package engine
 
 import (
-	"fmt"
-	"runtime/debug"
+	"log/slog"
+	"net/http"
+
+	"github.com/fanloop-go/fanloop/handshake"
+	"github.com/fanloop-go/fanloop/loop"
 )
 
 // Callbacks receive the events of a connection, on the loop that owns it, one
@@ -89,18 +92,132 @@ func (ws *WebSocket) OnClose(fn func(ws *WebSocket, code StatusCode, reason stri
 	ws.own().OnClose = fn
 }
 
-// guard turns a panic of a callback into the end of this connection alone. It
-// is deferred around everything that calls callbacks on the loop.
-func (ws *WebSocket) guard() {
-	if v := recover(); v != nil {
-		ws.panicked(v)()
+// What the program gave to be called is called by functions whose names begin
+// with call: this is how package loop finds out which callback holds up its loop.
+// A callback may not return, so what has to follow it is deferred.
+
+// callMessage gives a message, or a piece of one, to its callback.
+func (ws *WebSocket) callMessage(op OpCode, p []byte, fin bool) {
+	cb := ws.callbacks
+	switch {
+	case cb.OnFragment != nil:
+		cb.OnFragment(ws, op, p, fin)
+	case op == Text && cb.OnText != nil:
+		cb.OnText(ws, p)
+	case op == Binary && cb.OnBinary != nil:
+		cb.OnBinary(ws, p)
 	}
 }
 
-// panicked logs a panic. What it returns fails the connection, on the loop.
-func (ws *WebSocket) panicked(v any) func() {
-	err := &PanicError{Value: v, Stack: debug.Stack()}
-	ws.endpoint.log.Error("engine: a callback panicked; its connection is closed with 1011",
-		"panic", fmt.Sprint(v), "stack", string(err.Stack))
-	return func() { ws.fail(StatusInternalError, "internal error", err) }
+func (ws *WebSocket) callPing(payload []byte) {
+	if fn := ws.callbacks.OnPing; fn != nil {
+		fn(ws, payload)
+	}
+}
+
+func (ws *WebSocket) callPong(payload []byte) {
+	if fn := ws.callbacks.OnPong; fn != nil {
+		fn(ws, payload)
+	}
+}
+
+func (ws *WebSocket) callDrain() {
+	if fn := ws.callbacks.OnDrain; fn != nil {
+		fn(ws)
+	}
+}
+
+func (ws *WebSocket) callGap(topic string, dropped uint64) {
+	if fn := ws.callbacks.OnGap; fn != nil {
+		fn(ws, topic, dropped)
+	}
+}
+
+func (ws *WebSocket) callError(err error) {
+	if fn := ws.callbacks.OnError; fn != nil {
+		fn(ws, err)
+	}
+}
+
+func (ws *WebSocket) callClose(code StatusCode, reason string) {
+	if fn := ws.callbacks.OnClose; fn != nil {
+		fn(ws, code, reason)
+	}
+}
+
+func callDo(fn func()) { fn() }
+
+func callEach(fn func(ws *WebSocket), ws *WebSocket) { fn(ws) }
+
+func (s *Server) callOrigin(req *handshake.Request) bool {
+	if s.Origin == nil {
+		return handshake.SameHost(req)
+	}
+	return s.Origin(req)
+}
+
+func (s *Server) callShouldUpgrade(req *handshake.Request) (http.Header, error) {
+	if s.ShouldUpgrade == nil {
+		return nil, nil
+	}
+	return s.ShouldUpgrade(req)
+}
+
+func (s *Server) callUpgrade(ws *WebSocket, req *handshake.Request) {
+	if s.OnUpgrade != nil {
+		s.OnUpgrade(ws, req)
+	}
+}
+
+func (o *DialOptions) callUpgrade(ws *WebSocket) {
+	if o.OnUpgrade != nil {
+		o.OnUpgrade(ws)
+	}
+}
+
+func (p *Reconnect) callConnect(ws *WebSocket, n int) {
+	if p.OnConnect != nil {
+		p.OnConnect(ws, n)
+	}
+}
+
+func (o *DialOptions) callResponse(resp *handshake.Response) {
+	if o.OnResponse != nil {
+		o.OnResponse(resp)
+	}
+}
+
+// What follows a callback that did not return.
+const (
+	panicEnds    = "its connection is closed with 1011"
+	panicRefuses = "the request is refused with 500"
+)
+
+// guard calls fn, which calls a callback, and then done with its error: a
+// *PanicError if it did not return. It is for goroutines that are no loops, which
+// have handler.OnPanic.
+func (e *endpoint) guard(follows string, fn func() error, done func(error)) {
+	returned := false
+	var err error
+	defer func() {
+		if !returned {
+			panicked := loop.NewPanicError(recover())
+			e.logPanic(panicked, follows)
+			err = panicked
+		}
+		done(err)
+	}()
+	err = fn()
+	returned = true
+}
+
+// logPanic logs that a callback did not return, and what follows.
+func (e *endpoint) logPanic(err *PanicError, follows string) { logPanic(e.panics, e.log, err, follows) }
+
+func logPanic(t *loop.Throttle, log *slog.Logger, err *PanicError, follows string) {
+	msg := "engine: a callback panicked; "
+	if err.Value == nil {
+		msg = "engine: a callback called runtime.Goexit; "
+	}
+	t.Log(log, slog.LevelError, msg+follows, slog.Any("panic", err.Value), slog.String("stack", string(err.Stack)))
 }

@@ -206,19 +206,24 @@ func (ws *WebSocket) fail(code StatusCode, reason string, err error) {
 	ws.report(err)
 }
 
-// report keeps the first cause of the end and calls OnError with it.
+// report keeps the first cause of the end and calls OnError with it. Nothing may
+// follow it but what is deferred: OnError may not return.
 func (ws *WebSocket) report(err error) {
+	if ws.blame(err) && ws.opening == nil {
+		ws.callError(err)
+	}
+}
+
+// blame keeps err if it is the first cause of the end, and says whether it is.
+func (ws *WebSocket) blame(err error) bool {
 	ws.conn.Lock()
+	defer ws.conn.Unlock()
 	x := ws.extrasLocked()
-	first := x.err == nil
-	if first {
-		x.err = err
+	if x.err != nil {
+		return false
 	}
-	ws.conn.Unlock()
-	if fn := ws.callbacks.OnError; first && fn != nil && ws.opening == nil {
-		defer ws.guard()
-		fn(ws, err)
-	}
+	x.err = err
+	return true
 }
 
 // ended is the end of a connection that was open; cause is what the transport
@@ -241,10 +246,18 @@ func (ws *WebSocket) ended(cause error) {
 		ws.note(tooSlow)
 		cause = ErrSlow
 	}
+	x.overdue = true
 	if !known && (prev != phaseAnswering || ws.conn.Lost()) {
 		ws.report(abnormal(cause))
 	}
+	ws.over()
+}
+
+// over is the rest of the end, after OnError. Loop only.
+func (ws *WebSocket) over() {
 	ws.conn.Lock()
+	x := ws.extras
+	x.overdue = false
 	if x.status.code == 0 {
 		x.status.code = StatusAbnormalClosure // section 7.1.5
 	}
@@ -259,20 +272,17 @@ func (ws *WebSocket) ended(cause error) {
 
 // finish is the last callback, and what follows it.
 func (ws *WebSocket) finish(f closeFrame) {
-	ws.callClose(f)
+	defer ws.finished()
+	ws.callClose(f.code, f.reason)
+}
+
+func (ws *WebSocket) finished() {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	x := ws.extras
 	x.ended = true
 	if x.done != nil {
 		close(x.done)
-	}
-}
-
-func (ws *WebSocket) callClose(f closeFrame) {
-	if fn := ws.callbacks.OnClose; fn != nil {
-		defer ws.guard()
-		fn(ws, f.code, f.reason)
 	}
 }
 

@@ -57,9 +57,7 @@ func (c *connect) data(ws *WebSocket, b []byte) {
 		return
 	}
 	c.resp = resp
-	if fn := c.opt.OnResponse; fn != nil {
-		fn(c.resp)
-	}
+	c.opt.callResponse(resp)
 	agreed, err := c.resp.Check(&c.req)
 	if err != nil {
 		c.refuse(ws, err)
@@ -68,14 +66,14 @@ func (c *connect) data(ws *WebSocket, b []byte) {
 	rest := c.head[n:]
 	ws.endpoint.compressor.accept(ws, agreed.Deflate)
 	ws.open(agreed.Subprotocol, func() {
-		defer ws.guard()
-		if c.opt.OnUpgrade != nil {
-			c.opt.OnUpgrade(ws)
-		}
+		defer c.succeed() // even if OnUpgrade does not return
+		c.opt.callUpgrade(ws)
 	})
-	c.result <- nil
 	ws.receive(rest)
 }
+
+// succeed ends Dial.
+func (c *connect) succeed() { c.result <- nil }
 
 func (c *connect) refuse(ws *WebSocket, err error) {
 	c.err = err

@@ -149,6 +149,6 @@ func (ws *WebSocket) closeExpired(now time.Duration) {
 // drop ends a connection whose peer does not listen: nothing can be said to it.
 // Loop only.
 func (ws *WebSocket) drop(err error) {
-	ws.report(err)
 	ws.conn.Close(loop.CloseReset)
+	ws.report(err)
 }

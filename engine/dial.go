@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
 
 	"github.com/fanloop-go/fanloop/codec"
@@ -74,6 +75,7 @@ func (d *dialer) dial(ctx context.Context) (*WebSocket, error) {
 		defer clients.release() // of Dial itself; the connection has its own
 		d.group, d.endpoint.gone = group, clients.release
 	}
+	d.endpoint.panics = d.group.Panics()
 	ctx, cancel := context.WithTimeoutCause(ctx, d.endpoint.limits.HandshakeTimeout, ErrHandshakeTimeout)
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
@@ -101,8 +103,40 @@ func (d *dialer) dial(ctx context.Context) (*WebSocket, error) {
 	}
 }
 
-// attempt asks one server.
-func (d *dialer) attempt(ctx context.Context, t target) (*WebSocket, error) {
+// attempt asks one server. Proxy, NetDial and Jar of opt are called in it: a panic
+// is its error, and runtime.Goexit ends the caller, whose goroutine it is.
+func (d *dialer) attempt(ctx context.Context, t target) (ws *WebSocket, err error) {
+	var h held
+	returned := false
+	defer func() {
+		if !returned {
+			h.drop()
+			if v := recover(); v != nil {
+				ws, err = nil, loop.NewPanicError(v)
+			}
+		}
+	}()
+	ws, err = d.ask(ctx, t, &h)
+	returned = true
+	return ws, err
+}
+
+// held is what an attempt has so far.
+type held struct {
+	nc net.Conn
+	ws *WebSocket // has taken nc
+}
+
+func (h *held) drop() {
+	switch {
+	case h.ws != nil:
+		h.ws.conn.Close(loop.CloseNow)
+	case h.nc != nil:
+		_ = h.nc.Close()
+	}
+}
+
+func (d *dialer) ask(ctx context.Context, t target, h *held) (*WebSocket, error) {
 	c, err := d.newConnect(t) // a mistake in opt shows before anything is sent
 	if err != nil {
 		return nil, err
@@ -111,6 +145,7 @@ func (d *dialer) attempt(ctx context.Context, t target) (*WebSocket, error) {
 	if err != nil {
 		return nil, err
 	}
+	h.nc = tr.conn
 	var first opening = c
 	if t.secure {
 		first = &secure{config: d.tlsConfig(t), received: tr.received, next: c}
@@ -122,6 +157,7 @@ func (d *dialer) attempt(ctx context.Context, t target) (*WebSocket, error) {
 		_ = tr.conn.Close()
 		return nil, err
 	}
+	h.ws = ws
 	select {
 	case err = <-c.result:
 	case <-ctx.Done():

@@ -106,41 +106,61 @@ func (ws *WebSocket) lane() *lane {
 	return x.lane
 }
 
-// work runs jobs, one of a lane at a time, until there are none.
+// work runs jobs, one of a lane at a time, until there are none. A job that ends
+// its goroutine leaves the rest to another one.
 func (d *dispatcher) work() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for len(d.ready) > 0 {
-		l := d.ready[0]
-		d.ready[0] = nil
-		d.ready = d.ready[1:]
-		j := l.jobs[0]
-		l.jobs[0] = job{}
-		l.jobs = l.jobs[1:]
-		l.bytes -= j.bytes
-		d.mu.Unlock()
-		l.run(j)
-		d.mu.Lock()
-		if l.paused && len(l.jobs) <= d.cfg.MaxWaiting/2 {
-			l.paused = false
-			l.ws.unpause(pausedByDispatch)
-		}
-		if l.busy = len(l.jobs) > 0; l.busy {
-			d.ready = append(d.ready, l)
-		}
-	}
-	d.free++
-}
-
-// run runs one job. A panic in it ends its connection, as on the loop.
-func (l *lane) run(j job) {
+	idle := false
 	defer func() {
-		if v := recover(); v != nil {
-			l.ws.state.Or(uint32(askMute))
-			_ = l.ws.conn.Do(l.ws.panicked(v)) // ended: nothing to close
+		if !idle {
+			d.working.Go(d.work)
 		}
 	}()
-	j.run()
+	for l, j := d.take(); l != nil; l, j = d.take() {
+		d.run(l, j)
+	}
+	idle = true
+}
+
+// take returns the next job; without a lane: there is none, and one worker less.
+func (d *dispatcher) take() (*lane, job) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.ready) == 0 {
+		d.free++
+		return nil, job{}
+	}
+	l := d.ready[0]
+	d.ready[0] = nil
+	d.ready = d.ready[1:]
+	j := l.jobs[0]
+	l.jobs[0] = job{}
+	l.jobs = l.jobs[1:]
+	l.bytes -= j.bytes
+	return l, j
+}
+
+// run runs one job. One that does not return ends its connection, as on the loop.
+func (d *dispatcher) run(l *lane, j job) {
+	l.ws.endpoint.guard(panicEnds, func() error { j.run(); return nil }, func(err error) {
+		if err != nil {
+			l.ws.state.Or(uint32(askMute))                                                     // the others get nothing more
+			_ = l.ws.conn.Do(func() { l.ws.fail(StatusInternalError, "internal error", err) }) // ended: nothing to close
+		}
+		d.done(l)
+	})
+}
+
+// done makes l ready for another worker.
+func (d *dispatcher) done(l *lane) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if l.paused && len(l.jobs) <= d.cfg.MaxWaiting/2 {
+		l.paused = false
+		l.ws.unpause(pausedByDispatch)
+	}
+	if l.busy = len(l.jobs) > 0; l.busy {
+		d.ready = append(d.ready, l)
+	}
 }
 
 // waiting is the bytes of the messages that wait for a worker. Any goroutine.

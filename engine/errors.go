@@ -79,14 +79,10 @@ func (e *URLError) Error() string {
 // Unwrap returns what is wrong with the URL.
 func (e *URLError) Unwrap() error { return e.Err }
 
-// PanicError is a panic in a callback. Only its connection is closed, with
-// 1011.
-type PanicError struct {
-	Value any    // what was given to panic
-	Stack []byte // of the callback
-}
-
-func (e *PanicError) Error() string { return "engine: a callback panicked; the log has the stack" }
+// PanicError is a callback that did not return: it panicked, or it called
+// runtime.Goexit, as FailNow of a testing.T does. Only its connection is closed,
+// with 1011, or its request refused with 500.
+type PanicError = loop.PanicError
 
 // Reject makes the error with which ShouldUpgrade refuses a request: an HTTP
 // status of 300 to 599 and a text that the peer sees.

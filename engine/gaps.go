@@ -10,18 +10,18 @@ type gap struct {
 // not dropped any more, and nothing is written that was published behind the gap:
 // what OnGap sends goes before it. On the loop, in an event of the connection.
 func (m *member) callOnGap() {
-	ws, fn := m.ws, m.ws.callbacks.OnGap
+	ws := m.ws
 	gaps := m.takeGaps()
-	if len(gaps) == 0 || fn == nil {
+	if len(gaps) == 0 || ws.callbacks.OnGap == nil {
 		return
 	}
 	ws.setInOnGap(true)
+	defer ws.setInOnGap(false)
 	for _, g := range gaps {
 		if ws.mayWrite() {
-			fn(ws, g.topic, g.missed)
+			ws.callGap(g.topic, g.missed)
 		}
 	}
-	ws.setInOnGap(false)
 }
 
 // takeGaps returns what is missing, and counts it as reported.

@@ -25,7 +25,6 @@ func (h *handler) LoopConn() *loop.Conn { return &h.conn }
 // OnOpen implements loop.Handler.
 func (h *handler) OnOpen() {
 	ws := (*WebSocket)(h)
-	defer ws.guard()
 	ws.arm(deadlineHandshake, ws.endpoint.limits.HandshakeTimeout) // of all the stages
 	ws.opening.begin(ws)
 }
@@ -33,7 +32,6 @@ func (h *handler) OnOpen() {
 // OnData implements loop.Handler.
 func (h *handler) OnData(b []byte) {
 	ws := (*WebSocket)(h)
-	defer ws.guard()
 	ws.heard = ws.conn.Loop().Now()
 	if ws.opening != nil {
 		ws.opening.data(ws, b)
@@ -46,7 +44,6 @@ func (h *handler) OnData(b []byte) {
 // OnEOF implements loop.Handler.
 func (h *handler) OnEOF() {
 	ws := (*WebSocket)(h)
-	defer ws.guard()
 	if ws.opening != nil {
 		ws.conn.Close(loop.CloseNow)
 		return
@@ -57,7 +54,6 @@ func (h *handler) OnEOF() {
 // OnNotify implements loop.Handler.
 func (h *handler) OnNotify() {
 	ws := (*WebSocket)(h)
-	defer ws.guard()
 	ws.sendDuePong()
 	if m := ws.member.Load(); m != nil {
 		m.drained()
@@ -69,7 +65,6 @@ func (h *handler) OnNotify() {
 // OnTimer implements loop.Handler.
 func (h *handler) OnTimer() {
 	ws := (*WebSocket)(h)
-	defer ws.guard()
 	ws.carryOut() // which replaces the deadline
 	ws.expired()
 }
@@ -77,11 +72,26 @@ func (h *handler) OnTimer() {
 // OnDrain implements loop.Handler.
 func (h *handler) OnDrain() {
 	ws := (*WebSocket)(h)
-	defer ws.guard()
-	if fn := ws.callbacks.OnDrain; fn != nil && ws.isOpen() {
-		fn(ws)
+	if ws.isOpen() {
+		ws.callDrain()
 	}
 	ws.carryOut()
+}
+
+// OnPanic implements loop.PanicHandler: a callback did not return. Its request is
+// refused, or its connection failed.
+func (h *handler) OnPanic(err *loop.PanicError) {
+	ws := (*WebSocket)(h)
+	if u, ok := ws.opening.(*upgrade); ok && !u.refused {
+		ws.endpoint.logPanic(err, panicRefuses)
+		u.reject(ws, err)
+		return
+	}
+	ws.endpoint.logPanic(err, panicEnds)
+	ws.fail(StatusInternalError, "internal error", err)
+	if x := ws.extras; x != nil && x.overdue {
+		ws.over()
+	}
 }
 
 // OnClose implements loop.Handler.

@@ -34,6 +34,9 @@ func (s *Server) relieve(l *loop.Loop) {
 		if h.ws.isOpen() { // others are counted, if they were slow
 			s.endpoint.hub.closed.Add(1)
 		}
-		h.ws.drop(ErrOverload)
+		if h.ws.blame(ErrOverload) {
+			_ = h.ws.conn.Do(func() { h.ws.callError(ErrOverload) }) // before its end, which is not here
+		}
+		h.ws.conn.Close(loop.CloseReset)
 	}
 }

@@ -2,86 +2,210 @@ package engine_test
 
 import (
 	"errors"
+	"net/http"
+	"runtime"
 	"strings"
 	"testing"
+
+	"go.uber.org/goleak"
 
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
-// panicCase makes one callback panic.
-type panicCase struct {
-	name   string
-	set    func(cb *engine.Callbacks)
-	octets string // that provoke it
-}
-
-func panicCases() []panicCase {
-	oops := func() { panic("oops, a secret") }
-	return []panicCase{
-		{"OnText", func(cb *engine.Callbacks) { cb.OnText = func(*engine.WebSocket, []byte) { oops() } }, frame(0x81, "a")},
-		{"OnText of fragments", func(cb *engine.Callbacks) { cb.OnText = func(*engine.WebSocket, []byte) { oops() } }, frame(0x01, "a") + frame(0x80, "b")},
-		{"OnBinary", func(cb *engine.Callbacks) { cb.OnBinary = func(*engine.WebSocket, []byte) { oops() } }, frame(0x82, "a")},
-		{"OnFragment", func(cb *engine.Callbacks) {
-			cb.OnFragment = func(*engine.WebSocket, engine.OpCode, []byte, bool) { oops() }
-		}, frame(0x01, "a")},
-		{"OnPing", func(cb *engine.Callbacks) { cb.OnPing = func(*engine.WebSocket, []byte) { oops() } }, frame(0x89, "a")},
-		{"OnPong", func(cb *engine.Callbacks) { cb.OnPong = func(*engine.WebSocket, []byte) { oops() } }, frame(0x8a, "a")},
-		{"Do", func(cb *engine.Callbacks) {
-			cb.OnText = func(ws *engine.WebSocket, _ []byte) { _ = ws.Do(oops) }
-		}, frame(0x81, "a")},
-		{"while held", func(cb *engine.Callbacks) {
-			cb.OnText = func(ws *engine.WebSocket, _ []byte) { ws.PauseReading(); ws.ResumeReading() }
-			cb.OnBinary = func(*engine.WebSocket, []byte) { oops() }
-		}, frame(0x81, "a") + frame(0x82, "b")},
-		{"a nil pointer", func(cb *engine.Callbacks) {
-			cb.OnText = func(*engine.WebSocket, []byte) {
-				var p *int
-				*p++
-			}
-		}, frame(0x81, "a")},
-	}
-}
-
-// R17
-func TestPanicInACallbackClosesItsConnectionWith1011(t *testing.T) {
-	for _, c := range panicCases() {
-		t.Run(c.name, func(t *testing.T) {
-			log, book := newLog()
-			cb, ended := record(engine.Callbacks{})
-			failures := make(chan error, 4)
-			cb.OnError = func(_ *engine.WebSocket, err error) { failures <- err }
-			c.set(&cb)
-			addr := listen(t, &engine.Server{Loops: 1, Logger: log, Callbacks: cb, OnUpgrade: gentle})
-			other := openRaw(t, addr, "X-Gentle: 1")
-
-			victim := openRaw(t, addr)
-			victim.send(c.octets + frame(0x89, "not looked at any more"))
-			if reason := victim.wantClose(engine.StatusInternalError); strings.Contains(reason, "secret") {
-				t.Errorf("the peer is told %q", reason)
-			}
-			_ = victim.Close()
-			got := within(t, "OnClose", ended)
-			var panicked *engine.PanicError
-			if got.code != engine.StatusInternalError || !errors.As(got.err, &panicked) {
-				t.Fatalf("ended with %+v, want 1011 and a *PanicError", got)
-			}
-			if panicked.Value == nil || !strings.Contains(string(panicked.Stack), "panic_test.go") {
-				t.Errorf("PanicError holds %v and this stack:\n%s", panicked.Value, panicked.Stack)
-			}
-			if err := within(t, "OnError", failures); err != got.err || len(failures) != 0 {
-				t.Errorf("OnError was told %v and %d more, want %v once", err, len(failures), got.err)
-			}
-			if n := book.count("callback panicked"); n != 1 {
-				t.Errorf("logged %d times, want once", n)
-			}
-			other.send(frame(0x81, "unmoved"))
-			other.wantMessage(engine.Text, "unmoved")
+// eachEnd runs a test over the ways in which a callback ends that does not return,
+// and checks that no goroutine outlives it.
+func eachEnd(t *testing.T, test func(t *testing.T, end func())) {
+	t.Helper()
+	for name, end := range map[string]func(){
+		"panic":         func() { panic("oops, a secret") },
+		"a nil pointer": func() { var p *int; *p++ },
+		"Goexit":        func() { runtime.Goexit() }, // with a frame of this file in its stack
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := goleak.IgnoreCurrent()
+			t.Cleanup(func() {
+				eventually(t, "no goroutine is left", func() bool { return goleak.Find(before) == nil })
+			})
+			test(t, end)
 		})
 	}
 }
 
-// gentle gives the connections that ask for it callbacks that do not panic.
+// isGoexit says whether the end of eachEnd is runtime.Goexit.
+func isGoexit(t *testing.T) bool { return strings.HasSuffix(t.Name(), "/Goexit") }
+
+// wantPanic asserts that err is the *PanicError of an end of eachEnd.
+func wantPanic(t *testing.T, err error) {
+	t.Helper()
+	var p *engine.PanicError
+	if !errors.As(err, &p) {
+		t.Fatalf("got %v, want a *PanicError", err)
+	}
+	goexit := isGoexit(t)
+	if (p.Value == nil) != goexit || strings.Contains(p.Error(), "Goexit") != goexit || strings.Contains(p.Error(), "secret") {
+		t.Errorf("%q with the value %v", p, p.Value)
+	}
+	if !strings.Contains(string(p.Stack), "panic_test.go") {
+		t.Errorf("the stack is not that of the callback:\n%s", p.Stack)
+	}
+}
+
+// endingCallback is a callback that does not return, and what provokes it.
+type endingCallback struct {
+	set     func(srv *engine.Server, end func())
+	provoke func(t *testing.T, srv *engine.Server, c *rawClient, ws *engine.WebSocket)
+}
+
+// sending provokes a callback by octets.
+func sending(octets string) func(*testing.T, *engine.Server, *rawClient, *engine.WebSocket) {
+	return func(_ *testing.T, _ *engine.Server, c *rawClient, _ *engine.WebSocket) { c.send(octets) }
+}
+
+// endingCallbacks are the callbacks of an open connection, but for the last ones.
+func endingCallbacks() map[string]endingCallback {
+	onText := func(srv *engine.Server, end func()) {
+		srv.Callbacks.OnText = func(*engine.WebSocket, []byte) { end() }
+	}
+	return map[string]endingCallback{
+		"OnText":              {onText, sending(frame(0x81, "a"))},
+		"OnText of fragments": {onText, sending(frame(0x01, "a") + frame(0x80, "b"))},
+		"OnBinary": {func(srv *engine.Server, end func()) {
+			srv.Callbacks.OnBinary = func(*engine.WebSocket, []byte) { end() }
+		}, sending(frame(0x82, "a"))},
+		"OnFragment": {func(srv *engine.Server, end func()) {
+			srv.Callbacks.OnFragment = func(*engine.WebSocket, engine.OpCode, []byte, bool) { end() }
+		}, sending(frame(0x01, "a"))},
+		"OnPing": {func(srv *engine.Server, end func()) {
+			srv.Callbacks.OnPing = func(*engine.WebSocket, []byte) { end() }
+		}, sending(frame(0x89, "a"))},
+		"OnPong": {func(srv *engine.Server, end func()) {
+			srv.Callbacks.OnPong = func(*engine.WebSocket, []byte) { end() }
+		}, sending(frame(0x8a, "a"))},
+		"while held": {func(srv *engine.Server, end func()) {
+			srv.Callbacks.OnText = func(ws *engine.WebSocket, _ []byte) { ws.PauseReading(); ws.ResumeReading() }
+			srv.Callbacks.OnBinary = func(*engine.WebSocket, []byte) { end() }
+		}, sending(frame(0x81, "a") + frame(0x82, "b"))},
+		"OnDrain": {func(srv *engine.Server, end func()) {
+			srv.Callbacks.OnText = func(ws *engine.WebSocket, _ []byte) { _ = ws.SendBinary(pattern(16 << 20)) }
+			srv.Callbacks.OnDrain = func(*engine.WebSocket) { end() }
+		}, sending(frame(0x81, ""))},
+		"OnGap":                {onGap, overtake},
+		"OnGap of Unsubscribe": {onGap, overtakeAndLeave},
+		"Do": {func(srv *engine.Server, end func()) {
+			srv.Callbacks.OnText = func(ws *engine.WebSocket, _ []byte) { _ = ws.Do(end) }
+		}, sending(frame(0x81, "a"))},
+		"Do of another goroutine": {func(srv *engine.Server, end func()) {
+			srv.Callbacks.OnText = func(ws *engine.WebSocket, _ []byte) { go func() { _ = ws.Do(end) }() }
+		}, sending(frame(0x81, "a"))},
+		"Each": {func(srv *engine.Server, end func()) {
+			srv.Callbacks.OnText = func(ws *engine.WebSocket, _ []byte) {
+				srv.Each(func(other *engine.WebSocket) {
+					if other == ws {
+						end()
+					}
+				})
+			}
+		}, sending(frame(0x81, "a"))},
+	}
+}
+
+func onGap(srv *engine.Server, end func()) {
+	srv.Slow = engine.Slow{Policy: engine.SlowDropNewest, Limit: 1}
+	srv.Callbacks.OnGap = func(*engine.WebSocket, string, uint64) { end() }
+}
+
+// overtake publishes more than the loop of ws may be behind.
+func overtake(t *testing.T, srv *engine.Server, _ *rawClient, ws *engine.WebSocket) {
+	t.Helper()
+	defer holdLoop(t, ws)()
+	publishTwice(t, srv, ws)
+}
+
+func publishTwice(t *testing.T, srv *engine.Server, ws *engine.WebSocket) {
+	t.Helper()
+	if err := ws.Subscribe("room"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		_, _ = srv.Publish("room", engine.Text, []byte("x"))
+	}
+}
+
+func overtakeAndLeave(t *testing.T, srv *engine.Server, _ *rawClient, ws *engine.WebSocket) {
+	t.Helper()
+	defer holdLoop(t, ws)()
+	publishTwice(t, srv, ws)
+	if err := ws.Unsubscribe("room"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// holdLoop keeps the loop of ws from doing anything until release is called.
+func holdLoop(t *testing.T, ws *engine.WebSocket) (release func()) {
+	t.Helper()
+	held, free := make(chan struct{}), make(chan struct{})
+	if err := ws.Do(func() { close(held); <-free }); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "the loop", held)
+	return func() { close(free) }
+}
+
+// R17, G01: a callback that does not return ends its connection with 1011, on a
+// loop and on the pool of Dispatch, and nothing else.
+func TestCallbackThatDoesNotReturnClosesItsConnectionWith1011(t *testing.T) {
+	for name, c := range endingCallbacks() {
+		for where, dispatch := range map[string]*engine.Dispatch{"on the loop": nil, "dispatched": {Workers: 1}} {
+			t.Run(name+" "+where, func(t *testing.T) {
+				eachEnd(t, func(t *testing.T, end func()) { testEndingCallback(t, c, dispatch, end) })
+			})
+		}
+	}
+}
+
+func testEndingCallback(t *testing.T, ec endingCallback, dispatch *engine.Dispatch, end func()) {
+	log, book := newLog()
+	cb, ended := record(engine.Callbacks{})
+	failures, opened := make(chan error, 4), make(chan *engine.WebSocket, 2)
+	cb.OnError = func(_ *engine.WebSocket, err error) { failures <- err }
+	srv := &engine.Server{Loops: 1, Logger: log, Callbacks: cb, Dispatch: dispatch, OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+		gentle(ws, req)
+		opened <- ws
+	}}
+	ec.set(srv, end)
+	addr := listen(t, srv)
+	other := openRaw(t, addr, "X-Gentle: 1")
+	within(t, "OnUpgrade", opened)
+
+	victim := openRaw(t, addr)
+	ec.provoke(t, srv, victim, within(t, "OnUpgrade", opened))
+	if dispatch == nil {
+		_, _ = victim.Write([]byte(frame(0x89, "not looked at any more"))) // it may be gone
+	}
+	if reason := victim.wantClose(engine.StatusInternalError); strings.Contains(reason, "secret") {
+		t.Errorf("the peer is told %q", reason)
+	}
+	_ = victim.Close()
+	got := within(t, "OnClose", ended)
+	if got.code != engine.StatusInternalError {
+		t.Fatalf("ended with %+v, want 1011", got)
+	}
+	wantPanic(t, got.err)
+	if err := within(t, "OnError", failures); err != got.err || len(failures) != 0 {
+		t.Errorf("OnError was told %v and %d more, want %v once", err, len(failures), got.err)
+	}
+	if n, lines := srv.Stats().Panics, book.count("engine: a callback"); n != 1 || lines != 1 {
+		t.Errorf("counted %d times, logged %d times, want once", n, lines)
+	}
+	other.send(frame(0x81, "unmoved"))
+	other.wantMessage(engine.Text, "unmoved")
+	if n := srv.Conns(); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+}
+
+// gentle gives the connections that ask for it callbacks that return.
 func gentle(ws *engine.WebSocket, req *handshake.Request) {
 	if req.Header("X-Gentle") != "" {
 		ws.OnFragment(nil)
@@ -91,102 +215,143 @@ func gentle(ws *engine.WebSocket, req *handshake.Request) {
 	}
 }
 
-// R17
-func TestPanicInOnUpgradeIs1011(t *testing.T) {
-	log, book := newLog()
-	cb, ended := record(engine.Callbacks{})
-	addr := listen(t, &engine.Server{Logger: log, Callbacks: cb, OnUpgrade: func(*engine.WebSocket, *handshake.Request) { panic("oops") }})
-	c := openRaw(t, addr)
-	c.wantClose(engine.StatusInternalError)
-	_ = c.Close()
-	if got := within(t, "OnClose", ended); got.code != engine.StatusInternalError {
-		t.Errorf("ended with %+v", got)
-	}
-	if n := book.count("callback panicked"); n != 1 {
-		t.Errorf("logged %d times, want once", n)
+// entranceFunc starts a server and returns its address.
+type entranceFunc func(t *testing.T, srv *engine.Server) string
+
+// eachEntrance runs a test with requests that a loop reads, and such that net/http
+// does.
+func eachEntrance(t *testing.T, test func(t *testing.T, serve entranceFunc)) {
+	t.Helper()
+	for name, serve := range map[string]entranceFunc{
+		"listener": func(t *testing.T, srv *engine.Server) string { return listen(t, srv) },
+		"net http": func(t *testing.T, srv *engine.Server) string { return mountWith(t, srv, nil) },
+	} {
+		t.Run(name, func(t *testing.T) { test(t, serve) })
 	}
 }
 
-// R17
-func TestPanicInOnUpgradeOfDialIs1011(t *testing.T) {
-	log, book := newLog()
-	cb, ended := record(engine.Callbacks{})
-	addr := listen(t, &engine.Server{Callbacks: cb})
-	ws := dialEngine(t, addr, &engine.DialOptions{Logger: log, OnUpgrade: func(*engine.WebSocket) { panic("oops") }})
-	wantEnding(t, ended, engine.StatusInternalError, "internal error", nil)
-	within(t, "the end", ws.Done())
-	var panicked *engine.PanicError
-	if !errors.As(ws.Err(), &panicked) || book.count("callback panicked") != 1 {
-		t.Errorf("Err is %v, logged %d times", ws.Err(), book.count("callback panicked"))
-	}
-}
-
-// R17: nobody can be told any more, but the end goes on to its end.
-func TestPanicInOnErrorAndOnClose(t *testing.T) {
-	log, book := newLog()
-	order := make(chan string, 8)
-	opened := make(chan *engine.WebSocket, 2)
-	srv := &engine.Server{
-		Logger:    log,
-		Loops:     1,
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
-		Callbacks: engine.Callbacks{
-			OnText: func(ws *engine.WebSocket, text []byte) { _ = ws.Send(engine.Text, text) },
-			OnError: func(*engine.WebSocket, error) {
-				order <- "OnError"
-				panic("in OnError")
-			},
-			OnClose: func(*engine.WebSocket, engine.StatusCode, string) {
-				order <- "OnClose"
-				panic("in OnClose")
-			},
-		},
-	}
-	addr := listen(t, srv)
-	for name, end := range map[string]string{"broken rule": frame(0x83, ""), "closing handshake": frame(0x88, ""), "vanishing": ""} {
-		logged := book.count("callback panicked")
-		c := openRaw(t, addr)
-		ws := within(t, "OnUpgrade", opened)
-		if c.send(end); end != "" {
-			c.readClose()
-		}
-		_ = c.Close()
-		within(t, "Done", ws.Done())
-		want := []string{"OnError", "OnClose"}
-		if name == "closing handshake" {
-			want = want[1:]
-		}
-		for _, w := range want {
-			if got := within(t, w, order); got != w {
-				t.Errorf("%s: %s was called, want %s", name, got, w)
+// R17, G01: also OnUpgrade, wherever the request came from.
+func TestOnUpgradeThatDoesNotReturnIs1011(t *testing.T) {
+	eachEntrance(t, func(t *testing.T, serve entranceFunc) {
+		eachEnd(t, func(t *testing.T, end func()) {
+			cb, ended := record(engine.Callbacks{})
+			srv := &engine.Server{Callbacks: cb, OnUpgrade: func(*engine.WebSocket, *handshake.Request) { end() }}
+			c := openRaw(t, serve(t, srv))
+			c.wantClose(engine.StatusInternalError)
+			_ = c.Close()
+			got := within(t, "OnClose", ended)
+			if got.code != engine.StatusInternalError {
+				t.Errorf("ended with %+v", got)
 			}
-		}
-		if n := book.count("callback panicked") - logged; n != len(want) {
-			t.Errorf("%s: logged %d times, want %d", name, n, len(want))
-		}
-		if len(order) > 0 {
-			t.Errorf("%s: %s was called after OnClose", name, <-order)
-		}
-	}
-	eventually(t, "all connections to be counted as ended", func() bool { return srv.Conns() == 0 })
-	c := openRaw(t, addr)
-	c.send(frame(0x81, "the loop lives"))
-	c.wantMessage(engine.Text, "the loop lives")
+			wantPanic(t, got.err)
+			if n := srv.Stats().Panics; n != 1 {
+				t.Errorf("counted %d times, want once", n)
+			}
+		})
+	})
 }
 
-// R17
-func TestPanicInOnDrainIs1011(t *testing.T) {
-	log, book := newLog()
-	cb, ended := record(engine.Callbacks{
-		OnText:  func(ws *engine.WebSocket, _ []byte) { _ = ws.SendBinary(pattern(16 << 20)) },
-		OnDrain: func(*engine.WebSocket) { panic("oops") },
-	})
-	addr := listen(t, &engine.Server{Logger: log, Callbacks: cb})
-	c := openRaw(t, addr)
-	c.send(frame(0x81, ""))
-	c.wantClose(engine.StatusInternalError)
-	_ = c.Close()
-	if got := within(t, "OnClose", ended); got.code != engine.StatusInternalError || book.count("callback panicked") != 1 {
-		t.Errorf("ended with %+v, logged %d times", got, book.count("callback panicked"))
+// R17, G01: nobody can be told any more, but the end goes on to its end.
+func TestOnErrorAndOnCloseThatDoNotReturn(t *testing.T) {
+	ends := map[string]string{"broken rule": frame(0x83, ""), "closing handshake": frame(0x88, ""), "vanishing": ""}
+	for where, dispatch := range map[string]*engine.Dispatch{"on the loop": nil, "dispatched": {Workers: 1}} {
+		t.Run(where, func(t *testing.T) {
+			eachEnd(t, func(t *testing.T, end func()) {
+				order, opened := make(chan string, 8), make(chan *engine.WebSocket, 2)
+				srv := &engine.Server{
+					Loops:     1,
+					Dispatch:  dispatch,
+					OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+					Callbacks: engine.Callbacks{
+						OnText:  func(ws *engine.WebSocket, text []byte) { _ = ws.Send(engine.Text, text) },
+						OnError: func(*engine.WebSocket, error) { order <- "OnError"; end() },
+						OnClose: func(*engine.WebSocket, engine.StatusCode, string) { order <- "OnClose"; end() },
+					},
+				}
+				addr := listen(t, srv)
+				for name, octets := range ends {
+					before := srv.Stats().Panics
+					c := openRaw(t, addr)
+					ws := within(t, "OnUpgrade", opened)
+					if c.send(octets); octets != "" {
+						c.readClose()
+					}
+					_ = c.Close()
+					within(t, "Done", ws.Done())
+					want := []string{"OnError", "OnClose"}
+					if name == "closing handshake" {
+						want = want[1:]
+					}
+					for _, w := range want {
+						if got := within(t, w, order); got != w {
+							t.Errorf("%s: %s was called, want %s", name, got, w)
+						}
+					}
+					eventually(t, name+": each is counted", func() bool { return srv.Stats().Panics == before+uint64(len(want)) })
+					if len(order) > 0 {
+						t.Errorf("%s: %s was called after OnClose", name, <-order)
+					}
+				}
+				eventually(t, "all connections to be counted as ended", func() bool { return srv.Conns() == 0 })
+				c := openRaw(t, addr)
+				c.send(frame(0x81, "the loop lives"))
+				c.wantMessage(engine.Text, "the loop lives")
+			})
+		})
 	}
+}
+
+// R17, G01: a request is refused with 500, by whom it is ever decided on.
+func TestDecisionOnARequestThatDoesNotReturnIs500(t *testing.T) {
+	for name, set := range map[string]func(srv *engine.Server, end func(req *handshake.Request)){
+		"ShouldUpgrade": func(srv *engine.Server, end func(*handshake.Request)) {
+			srv.ShouldUpgrade = func(req *handshake.Request) (http.Header, error) { end(req); return nil, nil }
+		},
+		"BlockingUpgrade": func(srv *engine.Server, end func(*handshake.Request)) {
+			srv.BlockingUpgrade = true
+			srv.ShouldUpgrade = func(req *handshake.Request) (http.Header, error) { end(req); return nil, nil }
+		},
+		"Origin": func(srv *engine.Server, end func(*handshake.Request)) {
+			srv.Origin = func(req *handshake.Request) bool { end(req); return true }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachEntrance(t, func(t *testing.T, serve entranceFunc) {
+				eachEnd(t, func(t *testing.T, end func()) {
+					log, book := newLog()
+					srv := &engine.Server{Loops: 1, Logger: log, Callbacks: echo}
+					set(srv, func(req *handshake.Request) {
+						if req.Header("X-End") != "" {
+							end()
+						}
+					})
+					addr := serve(t, srv)
+					other := openRaw(t, addr)
+					c := dialRaw(t, addr)
+					c.send(upgradeHead(addr, "X-End: 1"))
+					status, body := c.readStatus()
+					if status != http.StatusInternalServerError || strings.Contains(body, "secret") {
+						t.Errorf("the peer is told %d %q", status, body)
+					}
+					if n, lines := srv.Stats().Panics, book.count("refused with 500"); n != 1 || lines != 1 {
+						t.Errorf("counted %d times, logged %d times, want once", n, lines)
+					}
+					other.exchange("unmoved")
+					openRaw(t, addr).exchange("the next one")
+				})
+			})
+		})
+	}
+}
+
+// readStatus reads an HTTP answer that may be cut off.
+func (c *rawClient) readStatus() (status int, body string) {
+	c.t.Helper()
+	resp, err := http.ReadResponse(c.br, nil)
+	if err != nil {
+		c.t.Fatal("reading the HTTP answer:", err)
+	}
+	b := make([]byte, 1<<10)
+	n, _ := resp.Body.Read(b)
+	return resp.StatusCode, string(b[:n])
 }

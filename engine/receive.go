@@ -54,19 +54,6 @@ func (ws *WebSocket) deliverMessage(op OpCode, p []byte, fin bool) {
 	ws.callMessage(op, p, fin)
 }
 
-// callMessage gives a message, or a piece of one, to its callback.
-func (ws *WebSocket) callMessage(op OpCode, p []byte, fin bool) {
-	cb := ws.callbacks
-	switch {
-	case cb.OnFragment != nil:
-		cb.OnFragment(ws, op, p, fin)
-	case op == Text && cb.OnText != nil:
-		cb.OnText(ws, p)
-	case op == Binary && cb.OnBinary != nil:
-		cb.OnBinary(ws, p)
-	}
-}
-
 func (ws *WebSocket) deliverControl(ev *codec.Event) {
 	if ev.OpCode == codec.Close {
 		ws.peerClosed(ev.Payload)
@@ -82,13 +69,9 @@ func (ws *WebSocket) deliverControl(ev *codec.Event) {
 	switch ev.OpCode {
 	case codec.Ping:
 		ws.pong(ev.Payload)
-		if fn := ws.callbacks.OnPing; fn != nil {
-			fn(ws, ev.Payload)
-		}
+		ws.callPing(ev.Payload)
 	case codec.Pong:
-		if fn := ws.callbacks.OnPong; fn != nil {
-			fn(ws, ev.Payload)
-		}
+		ws.callPong(ev.Payload)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/fanloop-go/fanloop/loop"
 )
 
 var (
@@ -48,7 +50,8 @@ func (e *CloseError) Error() string {
 // answer that is no refusal for the time being (408, 425, 429, 5xx but 501 and
 // 505) or breaks the protocol; a certificate that is not trusted; a redirect that
 // may not be followed; an option that cannot be used; the end of
-// DialOptions.Group.
+// DialOptions.Group. A callback that does not return (PanicError) ends its
+// connection or its attempt only.
 type Reconnect struct {
 	// OnConnect is called for every connection after DialOptions.OnUpgrade,
 	// before its first message is delivered and before Send of the Reconnecting
@@ -56,11 +59,13 @@ type Reconnect struct {
 	// for the next. It runs on the loop that owns the connection.
 	OnConnect func(ws *WebSocket, n int)
 	// OnRetry is told why there is no connection, and how long the wait for the
-	// next attempt is. It runs on a goroutine of its own, which it holds up.
+	// next attempt is. It runs on a goroutine of its own, for which the next attempt
+	// waits. If it panics, or calls runtime.Goexit, that is logged.
 	OnRetry func(err error, delay time.Duration)
 	// Final names further errors after which it is over; codes from 3000 on, which
 	// mean what the application says, are retried otherwise. err is a *CloseError, an error
-	// that WebSocket.Err tells, or one of Dial. It runs where OnRetry does.
+	// that WebSocket.Err tells, or one of Dial. It runs as OnRetry does; one that
+	// does not return counts as false.
 	Final func(err error) bool
 
 	// BaseDelay and MaxDelay bound the ceiling of the wait. Defaults: 100 ms, 30 s.
@@ -132,6 +137,7 @@ func DialReconnecting(ctx context.Context, rawURL string, opt *DialOptions, poli
 	}
 	onUpgrade := r.opt.OnUpgrade
 	r.opt.OnUpgrade = func(ws *WebSocket) {
+		r.opens() // whatever the callbacks do
 		if onUpgrade != nil {
 			onUpgrade(ws)
 		}
@@ -142,16 +148,20 @@ func DialReconnecting(ctx context.Context, rawURL string, opt *DialOptions, poli
 	return r, nil
 }
 
+// opens notes that a connection is open. Loop only.
+func (r *Reconnecting) opens() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.opened++
+	r.since = r.policy.clock.now()
+}
+
 // connected begins the use of a connection. Loop only.
 func (r *Reconnecting) connected(ws *WebSocket) {
 	r.mu.Lock()
-	r.opened++
 	n := r.opened
-	r.since = r.policy.clock.now()
 	r.mu.Unlock()
-	if fn := r.policy.OnConnect; fn != nil {
-		fn(ws, n)
-	}
+	r.policy.callConnect(ws, n)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.closing && n == r.opened { // OnConnect may have outlasted the connection
@@ -176,7 +186,7 @@ var errOwnClose = errors.New("closed by this side")
 
 // keep keeps a connection up until there is a reason not to.
 func (r *Reconnecting) keep(ctx context.Context) error {
-	b := newBackoff(&r.policy)
+	b := newBackoff(&r.policy, r.opt.Logger)
 	for {
 		stood, err := r.once(ctx)
 		if ctx.Err() != nil {
@@ -195,7 +205,7 @@ func (r *Reconnecting) keep(ctx context.Context) error {
 // once opens a connection and stays with it. It returns how long it stood and
 // how it ended.
 func (r *Reconnecting) once(ctx context.Context) (stood time.Duration, err error) {
-	ws, err := Dial(ctx, r.url, &r.opt)
+	ws, err := r.dial(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -213,6 +223,14 @@ func (r *Reconnecting) once(ctx context.Context) (stood time.Duration, err error
 	defer r.mu.Unlock()
 	r.current = nil
 	return r.policy.clock.now().Sub(r.since), howItEnded(ws)
+}
+
+// dial is Dial whose callbacks may not return.
+func (r *Reconnecting) dial(ctx context.Context) (ws *WebSocket, err error) {
+	if panicked := loop.Isolate(func() { ws, err = Dial(ctx, r.url, &r.opt) }); panicked != nil {
+		return nil, panicked
+	}
+	return ws, err
 }
 
 // howItEnded is the error that stands for the end of ws.

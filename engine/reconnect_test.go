@@ -167,6 +167,21 @@ func TestOnlyAStableConnectionBeginsTheWaitsAnew(t *testing.T) {
 	}
 }
 
+// G01: one whose OnUpgrade does not return did not stand, either.
+func TestConnectionWhoseOnUpgradePanicsIsNotStable(t *testing.T) {
+	clock, seen := newSlowestClock(), new(retries)
+	opt := &engine.DialOptions{OnUpgrade: func(*engine.WebSocket) { panic("oops") }}
+	policy := engine.Reconnect{BaseDelay: time.Second, MaxDelay: time.Hour, StableAfter: 10 * time.Second, MaxAttempts: 4, OnRetry: seen.note}
+	r := reconnecting(t, "ws://"+listen(t, &engine.Server{})+"/", opt, clock.of(policy))
+	within(t, "the end", r.Done())
+	const s = time.Second
+	seen.want(t, 1*s, 2*s, 4*s)
+	var panicked *engine.PanicError
+	if err := r.Err(); !errors.Is(err, engine.ErrGaveUp) || !errors.As(err, &panicked) {
+		t.Errorf("Err is %v, want ErrGaveUp with the panic", err)
+	}
+}
+
 func TestServerSaysWhenToComeBack(t *testing.T) {
 	const ms, s = time.Millisecond, time.Second
 	refusing := func(line string) string {

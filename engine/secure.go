@@ -45,7 +45,6 @@ func (s *secure) data(ws *WebSocket, b []byte) {
 }
 
 func (s *secure) finish(ws *WebSocket) {
-	defer ws.guard()
 	if ws.opening == s {
 		ws.advance(s.next, nil)
 	}

@@ -43,6 +43,7 @@ func (s *Server) begin() (err error) {
 	if err != nil {
 		return err
 	}
+	e.panics = s.group.Panics()
 	e.hub = newHub(s.group, s.Slow.withDefaults(e), e.compressor)
 	go func() {
 		<-s.group.Done()

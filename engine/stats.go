@@ -15,7 +15,8 @@ type Stats struct {
 	Conflated  uint64 // messages replaced by a later one of the same key for slow subscribers
 	ClosedSlow uint64 // connections closed for being slow
 
-	HTTP int // connections that Server.HTTP serves at the moment, besides those of the loops
+	HTTP   int    // connections that Server.HTTP serves at the moment, besides those of the loops
+	Panics uint64 // callbacks that did not return; the log has some of them
 
 	Compressed      int    // connections that agreed on permessage-deflate
 	TakeoverReserve int    // bytes set aside for context takeover, of Compression.Memory
@@ -57,6 +58,7 @@ func (s *Server) Stats() (st Stats) {
 		st.BytesIn += one.BytesIn
 		st.BytesOut += one.BytesOut
 	}
+	st.Panics = s.group.Panics().Count()
 	h := s.endpoint.hub
 	st.Dropped, st.Conflated, st.ClosedSlow = h.dropped.Load(), h.conflated.Load(), h.closed.Load()
 	st.HTTP = int(s.web.conns.Load())
@@ -67,8 +69,8 @@ func (s *Server) Stats() (st Stats) {
 	return st
 }
 
-// Each runs fn for every open WebSocket of the server, on the loop that owns
-// it, so on any loop. It does not wait. Any goroutine.
+// Each runs fn for every open WebSocket of the server, as WebSocket.Do does, so
+// on any loop. It does not wait. Any goroutine.
 func (s *Server) Each(fn func(ws *WebSocket)) {
 	if !s.up.Load() {
 		return
@@ -76,8 +78,11 @@ func (s *Server) Each(fn func(ws *WebSocket)) {
 	for _, l := range s.group.Loops() {
 		_ = l.Do(func() { // ended: nobody is left
 			eachOpen(l, func(ws *WebSocket) {
-				defer ws.guard()
-				fn(ws)
+				_ = ws.conn.Do(func() { // ended meanwhile: not open any more
+					if ws.isOpen() {
+						callEach(fn, ws)
+					}
+				})
 			})
 		})
 	}

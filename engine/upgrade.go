@@ -2,9 +2,7 @@ package engine
 
 import (
 	"crypto/tls"
-	"fmt"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -89,7 +87,7 @@ func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
 		u.ask(ws, req, rest)
 		return
 	}
-	extra, err := u.server.shouldUpgrade(req)
+	extra, err := u.server.callShouldUpgrade(req)
 	u.answer(ws, req, extra, err, rest)
 }
 
@@ -100,15 +98,19 @@ func (u *upgrade) ask(ws *WebSocket, req *handshake.Request, rest []byte) {
 	ws.conn.PauseRead()
 	server := u.server // if the connection ends meanwhile, u becomes another's
 	ok := server.workers.run(func() {
-		extra, err := server.shouldUpgrade(req)
-		_ = ws.conn.Do(func() { // gone meanwhile: nobody waits for the answer
-			defer ws.guard()
-			if ws.opening != u || !u.asking {
-				return
-			}
-			u.asking = false
-			ws.conn.ResumeRead()
-			u.answer(ws, req, extra, err, rest)
+		var extra http.Header
+		server.endpoint.guard(panicRefuses, func() (err error) {
+			extra, err = server.callShouldUpgrade(req)
+			return err
+		}, func(err error) {
+			_ = ws.conn.Do(func() { // gone meanwhile: nobody waits for the answer
+				if ws.opening != u || !u.asking {
+					return
+				}
+				u.asking = false
+				ws.conn.ResumeRead()
+				u.answer(ws, req, extra, err, rest)
+			})
 		})
 	})
 	if !ok {
@@ -136,12 +138,8 @@ func (u *upgrade) answer(ws *WebSocket, req *handshake.Request, extra http.Heade
 	if ws.conn.Write(response, nil) != nil {
 		return // gone; OnClose follows
 	}
-	onUpgrade := u.server.OnUpgrade
-	ws.open(subprotocol, func() {
-		if onUpgrade != nil {
-			onUpgrade(ws, req)
-		}
-	})
+	server := u.server
+	ws.open(subprotocol, func() { server.callUpgrade(ws, req) })
 	ws.receive(rest)
 	u.release()
 }
@@ -195,32 +193,12 @@ func (ws *WebSocket) open(subprotocol string, onUpgrade func()) {
 	onUpgrade()
 }
 
-// shouldUpgrade asks the application, whose panic is a refusal.
-func (s *Server) shouldUpgrade(req *handshake.Request) (extra http.Header, err error) {
-	if s.ShouldUpgrade == nil {
-		return nil, nil
-	}
-	defer func() {
-		if v := recover(); v != nil {
-			pe := &PanicError{Value: v, Stack: debug.Stack()}
-			s.endpoint.log.Error("engine: ShouldUpgrade panicked; the request is refused with 500",
-				"panic", fmt.Sprint(v), "stack", string(pe.Stack))
-			extra, err = nil, pe
-		}
-	}()
-	return s.ShouldUpgrade(req)
-}
-
 // check judges what every upgrade must keep, whoever parsed its request.
 func (s *Server) check(req *handshake.Request) error {
 	if err := req.CheckUpgrade(); err != nil {
 		return err
 	}
-	origin := s.Origin
-	if origin == nil {
-		origin = handshake.SameHost
-	}
-	if !origin(req) {
+	if !s.callOrigin(req) {
 		return handshake.Reject(http.StatusForbidden, "origin not allowed")
 	}
 	return nil

@@ -59,7 +59,8 @@ type endpoint struct {
 	hub        *hub        // nil for a client
 	dispatcher *dispatcher // nil: callbacks run on the loop
 	log        *slog.Logger
-	gone       func() // counts a connection that ended; nil: nobody counts
+	panics     *loop.Throttle // of the group
+	gone       func()         // counts a connection that ended; nil: nobody counts
 }
 
 func newEndpoint(role codec.Role, limits Limits, callbacks Callbacks, log *slog.Logger) *endpoint {
@@ -86,6 +87,7 @@ type extras struct {
 	told        *endpoints // nil: the kernel knows them
 	value       any
 	done        chan struct{}
+	overdue     bool   // OnError has not returned, and OnClose follows; owned by the loop
 	ended       bool   // OnClose has returned
 	held        []byte // received and not yet looked at, because reading is paused
 	pong        []byte // the answer to the last ping, when the queue has room
@@ -120,8 +122,7 @@ func (ws *WebSocket) extrasLocked() *extras {
 // then. Any goroutine; ErrClosed if that is known already.
 func (ws *WebSocket) Do(fn func()) error {
 	return ws.conn.Do(func() {
-		defer ws.guard()
-		fn()
+		callDo(fn)
 		ws.carryOut()
 	})
 }

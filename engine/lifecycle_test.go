@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
@@ -341,13 +342,14 @@ func wantEverythingRefused(t *testing.T, ws *engine.WebSocket) {
 	}
 }
 
-// A client that leaves while its request waits for a slot of the pool must not
-// take the process along.
+// R-a, U03: a request whose client has left while it waited is not asked about,
+// however that left, and whoever comes then does not wait for it.
 func TestBlockingUpgradeOfClientsThatLeave(t *testing.T) {
-	const running, waiting = 64, 16
+	const running, waiting = 8, 300
 	entered, release := make(chan struct{}, running+waiting), make(chan struct{})
 	srv := &engine.Server{
 		BlockingUpgrade: true,
+		UpgradeWorkers:  2 * running, // half of them for one address
 		Callbacks:       echo,
 		ShouldUpgrade: func(*handshake.Request) (http.Header, error) {
 			entered <- struct{}{}
@@ -356,7 +358,7 @@ func TestBlockingUpgradeOfClientsThatLeave(t *testing.T) {
 		},
 	}
 	addr := listen(t, srv)
-	conns := make([]*rawClient, running+waiting)
+	conns := make([]*rawClient, running)
 	for i := range conns {
 		conns[i] = dialRaw(t, addr)
 		conns[i].send(upgradeHead(addr))
@@ -364,17 +366,57 @@ func TestBlockingUpgradeOfClientsThatLeave(t *testing.T) {
 	for range running {
 		within(t, "ShouldUpgrade", entered)
 	}
-	eventually(t, "all are accepted", func() bool { return srv.Conns() == running+waiting })
-	for _, c := range conns[1:] {
+	var resets, ends []*rawClient
+	for i := range waiting {
+		c := dialRaw(t, addr)
+		c.send(upgradeHead(addr))
+		if i%2 == 0 || runtime.GOOS != "linux" {
+			resets = append(resets, c)
+		} else {
+			ends = append(ends, c)
+		}
+	}
+	eventually(t, "all are accepted", func() bool { return engine.UpgradesWaiting(srv) == waiting })
+	for _, c := range append(resets, conns[1:]...) {
 		_ = c.Conn.(*net.TCPConn).SetLinger(0)
 		_ = c.Close()
 	}
-	eventually(t, "those that left are noticed", func() bool { return srv.Conns() == 1 })
-	close(release)
-	for range waiting {
-		within(t, "ShouldUpgrade for one that waited", entered)
+	eventually(t, "resets are noticed", func() bool { return engine.UpgradesWaiting(srv) == len(ends) })
+	for _, c := range ends { // which nobody notices while reading is paused
+		_ = c.Close()
 	}
-	conns[0].wantUpgraded()
-	conns[0].send(masked(engine.Text, "hello"))
-	conns[0].wantMessage(engine.Text, "hello")
+	late := dialRaw(t, addr)
+	late.send(upgradeHead(addr))
+	eventually(t, "the last one waits", func() bool { return engine.UpgradesWaiting(srv) == len(ends)+1 })
+	close(release)
+	for _, c := range []*rawClient{conns[0], late} {
+		c.wantUpgraded()
+		c.exchange("hello")
+	}
+	eventually(t, "nobody else is left", func() bool { return srv.Conns() == 2 && engine.UpgradesWaiting(srv) == 0 })
+	if n := len(entered); n != 1 {
+		t.Errorf("ShouldUpgrade was asked for %d that waited, want one", n)
+	}
+}
+
+// R-a: the deadline of the handshake is that of the wait.
+func TestWaitForShouldUpgradeEndsAtTheDeadline(t *testing.T) {
+	srv := &engine.Server{
+		BlockingUpgrade: true,
+		UpgradeWorkers:  1,
+		Limits:          engine.Limits{HandshakeTimeout: 50 * time.Millisecond},
+		ShouldUpgrade: func(*handshake.Request) (http.Header, error) {
+			t.Error("asked after the deadline")
+			return nil, nil
+		},
+	}
+	addr := listen(t, srv)
+	release := engine.HoldUpgrades(srv)
+	c := dialRaw(t, addr)
+	c.send(upgradeHead(addr))
+	c.wantRefused(http.StatusRequestTimeout)
+	if n := engine.UpgradesWaiting(srv); n != 0 {
+		t.Errorf("%d still wait", n)
+	}
+	release()
 }

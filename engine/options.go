@@ -182,6 +182,7 @@ func (s *Server) checkOptions() error {
 	s.Dispatch.check(&m)
 	staysOn(&m, "Server.Loops", s.Loops, "a server needs a loop")
 	staysOn(&m, "Server.MaxHandshakes", s.MaxHandshakes, "no client could finish its TLS handshake without one")
+	staysOn(&m, "Server.UpgradeWorkers", s.UpgradeWorkers, "nobody would ask ShouldUpgrade")
 	return m.err()
 }
 

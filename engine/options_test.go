@@ -114,6 +114,7 @@ func TestServerRefusesOptionsThatCannotBeMeant(t *testing.T) {
 		"Dispatch.MaxWaiting":             {Dispatch: &engine.Dispatch{MaxWaiting: -1}},
 		"Server.Loops":                    {Loops: -1},
 		"Server.MaxHandshakes":            {MaxHandshakes: -1},
+		"Server.UpgradeWorkers":           {UpgradeWorkers: -1},
 	} {
 		_, err := srv.Listen("127.0.0.1:0")
 		wantOption(t, err, want)

@@ -48,10 +48,16 @@ type Server struct {
 	// Callbacks are those of every connection that sets none of its own.
 	Callbacks Callbacks
 
-	// BlockingUpgrade runs ShouldUpgrade on a pool of 64 goroutines while the
-	// loop goes on, for those that ask a database or a token service. OnUpgrade
-	// stays on the loop.
+	// BlockingUpgrade runs ShouldUpgrade on a pool of goroutines while the loop goes
+	// on, for those that ask a database or a token service. OnUpgrade stays on the
+	// loop. Requests wait for a goroutine until Limits.HandshakeTimeout; those whose
+	// peer has left are not asked about, and when more wait than can be asked, the
+	// newest is first. One address gets half of the goroutines at most.
 	BlockingUpgrade bool
+
+	// UpgradeWorkers is the number of goroutines of BlockingUpgrade at most.
+	// Default: 128.
+	UpgradeWorkers int
 
 	// Origin decides by the Origin header which web pages may connect. nil
 	// means handshake.SameHost. Browsers send cookies along with requests from
@@ -116,7 +122,7 @@ type Server struct {
 	// Immutable once up.
 	endpoint *endpoint
 	group    *loop.Group
-	workers  *workers
+	upgrades *upgradePool
 	web      *webSide
 
 	conns   atomic.Int64 // handshakes included

@@ -29,7 +29,7 @@ func (s *Server) begin() (err error) {
 	e.compressor = newCompressor(s.Compression, e)
 	e.gone = s.forget
 	e.dispatcher = newDispatcher(s.Dispatch)
-	s.workers = newWorkers()
+	s.upgrades = newUpgradePool(s.UpgradeWorkers)
 	s.web = newWebSide(s)
 	s.group, err = loop.Start(loop.Config{
 		Loops:          s.Loops,

@@ -16,8 +16,9 @@ type upgrade struct {
 	scanner handshake.Scanner
 	head    []byte // received so far, if it came in pieces
 	method  string // of the request, as far as it is known
-	asking  bool   // ShouldUpgrade is at work on the pool; reading is paused
 	refused bool   // what follows is not looked at
+
+	question *question // to the pool, while reading is paused; nil: none is open
 
 	overLimit bool // counted in server.refused
 }
@@ -91,30 +92,49 @@ func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
 	u.answer(ws, req, extra, err, rest)
 }
 
-// ask runs ShouldUpgrade on the worker pool. Reading pauses meanwhile.
+// ask gives ShouldUpgrade to the pool. Reading pauses meanwhile.
 func (u *upgrade) ask(ws *WebSocket, req *handshake.Request, rest []byte) {
-	u.asking = true
 	rest = append([]byte(nil), rest...)
 	ws.conn.PauseRead()
 	server := u.server // if the connection ends meanwhile, u becomes another's
-	ok := server.workers.run(func() {
+	q := &question{from: shareOf(ws.RemoteAddr()), gone: ws.left}
+	settle := func(extra http.Header, err error) {
+		_ = ws.conn.Do(func() { // gone meanwhile: nobody waits for the answer
+			if ws.opening != u || u.question != q {
+				return
+			}
+			u.question = nil
+			ws.conn.ResumeRead()
+			u.answer(ws, req, extra, err, rest)
+		})
+	}
+	q.ask = func() {
 		var extra http.Header
 		server.endpoint.guard(panicRefuses, func() (err error) {
 			extra, err = server.callShouldUpgrade(req)
 			return err
-		}, func(err error) {
-			_ = ws.conn.Do(func() { // gone meanwhile: nobody waits for the answer
-				if ws.opening != u || !u.asking {
-					return
-				}
-				u.asking = false
-				ws.conn.ResumeRead()
-				u.answer(ws, req, extra, err, rest)
-			})
-		})
-	})
-	if !ok {
-		u.reject(ws, handshake.Reject(http.StatusServiceUnavailable, "too many handshakes are waiting"))
+		}, func(err error) { settle(extra, err) })
+	}
+	q.refuse = func(err error) { settle(nil, err) }
+	u.question = q
+	server.upgrades.add(q)
+}
+
+// left says whether the peer has gone while reading was paused, of which nobody has
+// heard yet. Any goroutine.
+func (ws *WebSocket) left() bool {
+	if !ws.conn.PeerGone() {
+		return false
+	}
+	ws.conn.Close(loop.CloseNow)
+	return true
+}
+
+// dropQuestion takes back what was asked.
+func (u *upgrade) dropQuestion() {
+	if u.question != nil {
+		u.server.upgrades.remove(u.question)
+		u.question = nil
 	}
 }
 
@@ -146,7 +166,8 @@ func (u *upgrade) answer(ws *WebSocket, req *handshake.Request, extra http.Heade
 
 // reject answers with an HTTP error and closes once the peer has read it.
 func (u *upgrade) reject(ws *WebSocket, err error) {
-	u.asking, u.refused = false, true
+	u.dropQuestion()
+	u.refused = true
 	_ = ws.conn.Write(handshake.AppendRejection(nil, err, u.method, httpDate()), nil) // gone: nobody to tell
 	ws.conn.Close(loop.CloseLinger)
 	ws.arm(deadlineHandshake, ws.endpoint.limits.CloseTimeout)
@@ -157,7 +178,7 @@ func (u *upgrade) timeout(ws *WebSocket) {
 		ws.conn.Close(loop.CloseNow)
 		return
 	}
-	if !u.asking && ws.conn.Unread() { // a loop that was held up has not read it yet
+	if u.question == nil && ws.conn.Unread() { // a loop that was held up has not read it yet
 		ws.arm(deadlineHandshake, time.Millisecond)
 		return
 	}
@@ -168,6 +189,7 @@ func (u *upgrade) timeout(ws *WebSocket) {
 }
 
 func (u *upgrade) lost(*WebSocket, error) {
+	u.dropQuestion()
 	if u.overLimit {
 		u.server.refused.Add(-1)
 	}
@@ -202,39 +224,6 @@ func (s *Server) check(req *handshake.Request) error {
 		return handshake.Reject(http.StatusForbidden, "origin not allowed")
 	}
 	return nil
-}
-
-// workers run what may block, a bounded number at a time.
-type workers struct {
-	slots   chan struct{} // one for each that runs
-	waiting chan struct{} // one for each that runs or waits
-}
-
-const (
-	maxUpgradesRunning = 64
-	maxUpgradesWaiting = 4096
-)
-
-func newWorkers() *workers {
-	return &workers{
-		slots:   make(chan struct{}, maxUpgradesRunning),
-		waiting: make(chan struct{}, maxUpgradesWaiting),
-	}
-}
-
-// run starts fn on a goroutine when there is a slot; false if too many wait.
-func (w *workers) run(fn func()) bool {
-	select {
-	case w.waiting <- struct{}{}:
-	default:
-		return false
-	}
-	go func() {
-		w.slots <- struct{}{}
-		defer func() { <-w.slots; <-w.waiting }()
-		fn()
-	}()
-	return true
 }
 
 // peer is a WebSocket as its request sees it.

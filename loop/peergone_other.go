@@ -1,0 +1,6 @@
+//go:build !linux
+
+package loop
+
+// hangups: only errors, and the end of both directions, are reported here.
+const hangups = 0

@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"strings"
@@ -165,6 +166,9 @@ func listenerTLS(config *tls.Config) (*tls.Config, error) {
 	}
 	if len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil {
 		return nil, errNoCertificate
+	}
+	if err := loop.CheckTLS(); err != nil {
+		return nil, fmt.Errorf("engine: TLS: %w", err)
 	}
 	return serverTLS(config, noHTTP2), nil
 }

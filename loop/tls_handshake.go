@@ -100,7 +100,7 @@ func (t *tlsLayer) handshakeFailed(err error) {
 		return
 	case err == io.EOF:
 		err = io.ErrUnexpectedEOF
-	case errors.Is(err, ErrHandshakeShed):
+	case errors.Is(err, ErrHandshakeShed), errors.Is(err, ErrTLSUnusable):
 		t.c.doom(err)
 		return
 	}
@@ -196,7 +196,12 @@ func (h *tlsHandshake) shake() {
 		err = io.EOF
 		return
 	}
-	err = t.guarded(func() error { return t.conn.HandshakeContext(h.ctx) })
+	err = t.guarded(func() error {
+		if err := CheckTLS(); err != nil {
+			return err
+		}
+		return t.conn.HandshakeContext(h.ctx)
+	})
 }
 
 // begin makes the tls.Conn of a handshake that has got its place; false if its

@@ -46,7 +46,7 @@ func layerOf(nc net.Conn) (*tlsLayer, error) {
 	case !conn.ConnectionState().HandshakeComplete:
 		return nil, errors.New("the TLS handshake is not finished")
 	}
-	return t, nil
+	return t, CheckTLS()
 }
 
 // moveToLoop makes c the transport of t. Loop only, before c is opened.

@@ -47,6 +47,8 @@ func (ws *WebSocket) arm(what deadline, d time.Duration) {
 // event of the connection.
 func (ws *WebSocket) expired() {
 	what, now := ws.timer, ws.conn.Loop().Now()
+	ws.timer = deadlineNone
+	ws.carryOut() // after which the phase may have another deadline
 	switch {
 	case !what.in(ws.phase()):
 	case what == deadlineHandshake:

@@ -65,7 +65,6 @@ func (h *handler) OnNotify() {
 // OnTimer implements loop.Handler.
 func (h *handler) OnTimer() {
 	ws := (*WebSocket)(h)
-	ws.carryOut() // which replaces the deadline
 	ws.expired()
 }
 

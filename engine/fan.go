@@ -26,10 +26,12 @@ import (
 // that of the connection it writes to.
 type fan struct {
 	// Immutable.
-	hub   *hub
-	loop  *loop.Loop
-	slow  Slow   // the server's
-	flush func() // doFlush as a value: a post allocates nothing
+	hub    *hub
+	loop   *loop.Loop
+	slow   Slow                 // the server's
+	flush  func()               // doFlush as a value: a post allocates nothing
+	clock  func() time.Duration // what a slice of a flush is measured with
+	stride int                  // subscribers between two looks at it, at most
 
 	// busy says that some part has messages that are not delivered. Written under
 	// mu, read by anyone.
@@ -125,7 +127,7 @@ type change struct {
 }
 
 func newFan(h *hub, l *loop.Loop, slow Slow) *fan {
-	f := &fan{hub: h, loop: l, slow: slow}
+	f := &fan{hub: h, loop: l, slow: slow, clock: l.Clock, stride: lookAhead}
 	f.flush = f.doFlush
 	return f
 }

@@ -1,10 +1,12 @@
 package engine
 
-import "slices"
+import "time"
 
 // flushState is what a flush works with. Owned by the loop.
 type flushState struct {
 	parts   []*part // whose inflight is delivered
+	part    int     // index of the one that is delivered now
+	next    int     // index in its subs of the subscriber that comes next
 	upTo    uint64  // number of the last message published before the flush began
 	several bool    // subscribers may have to get messages of several parts, or OnGap called
 	slowed  []*member
@@ -14,13 +16,21 @@ type flushState struct {
 	msgs    []*message          // scratch
 }
 
-// doFlush delivers what is due. On the loop, outside any event.
+// flushSlice is for how long a flush keeps its loop from other work. After that it
+// goes on in the next iteration.
+const flushSlice = 500 * time.Microsecond
+
+// doFlush delivers what is due, or goes on with that. On the loop, outside any
+// event.
 func (f *fan) doFlush() {
-	f.beginFlush()
-	for _, p := range f.parts {
-		f.deliver(p)
+	if !f.flushing {
+		f.beginFlush()
 	}
-	f.markSlowed()
+	for !f.deliverSlice() {
+		if err := f.loop.Do(f.flush); err == nil {
+			return // the loop has other work now
+		}
+	}
 	f.prune(f.endFlush())
 }
 
@@ -29,6 +39,7 @@ func (f *fan) beginFlush() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.parts, f.due = f.due, f.parts[:0]
+	f.part, f.next = 0, 0
 	f.upTo = f.number
 	f.several = len(f.loaded) > 1
 	for _, p := range f.parts {
@@ -103,6 +114,9 @@ func (f *fan) prune(left []*part) {
 // markSlowed makes those members slow whose connections turned out to take no
 // more, or for whom OnGap is to be called.
 func (f *fan) markSlowed() {
+	if len(f.slowed) == 0 {
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, m := range f.slowed {
@@ -113,27 +127,65 @@ func (f *fan) markSlowed() {
 }
 
 // lookAhead is how many subscribers are looked at before they are written to.
-// The kernel's way of a send drives them out of the CPU's caches; looked at
+// Between two sends the kernel drives them out of the CPU's caches; looked at
 // together, they come back at the same time instead of one after the other.
 const lookAhead = 16
 
-// deliver writes what is in flight in p to its subscribers.
-func (f *fan) deliver(p *part) {
-	sent := 0
-	for subs := range slices.Chunk(p.subs, lookAhead) {
-		for _, s := range subs {
-			_ = s.member.ws.state.Load()
-		}
-		for _, s := range subs {
-			if f.several {
-				sent += f.deliverSeveral(s)
-			} else {
-				sent += f.deliverOne(s)
+// lookAtMost is how many bytes are written, about, between two looks at the clock.
+const lookAtMost = 512 << 10
+
+// deliverSlice writes what is in flight to the subscribers that come next, until
+// all have it or the slice is over. It says whether all have it.
+func (f *fan) deliverSlice() (done bool) {
+	defer f.markSlowed()
+	var until time.Duration
+	for since := 0; f.part < len(f.parts); f.part, f.next = f.part+1, 0 {
+		p := f.parts[f.part]
+		step := f.step(p)
+		for f.next < len(p.subs) {
+			if since >= step {
+				now := f.clock()
+				if until == 0 {
+					until = now + flushSlice
+				}
+				if now >= until {
+					return false
+				}
+				since = 0
 			}
+			n := min(step, len(p.subs)-f.next)
+			f.deliver(p.subs[f.next : f.next+n])
+			f.next += n
+			since += n
+		}
+		for v := range f.batches {
+			f.batches[v].reset()
 		}
 	}
-	for v := range f.batches {
-		f.batches[v].reset()
+	return true
+}
+
+// step is how many subscribers of p are written to between two looks at the clock.
+func (f *fan) step(p *part) int {
+	size := 1
+	for i := range p.inflight {
+		size += p.inflight[i].size()
+	}
+	return min(max(lookAtMost/size, 1), f.stride)
+}
+
+// deliver writes what is in flight to subs, of one part.
+func (f *fan) deliver(subs []*subscription) {
+	for _, s := range subs {
+		_ = s.member.ws.state.Load()
+	}
+	sent := 0
+	for _, s := range subs {
+		if f.several {
+			sent += f.deliverSeveral(s)
+		} else {
+			sent += f.deliverOne(s)
+		}
 	}
 	f.loop.CountOut(sent)
 }

@@ -94,6 +94,9 @@ func (l *Loop) Index() int { return l.index }
 // Loop only.
 func (l *Loop) Now() time.Duration { return l.now }
 
+// Clock is the time since the group started, as of this moment. Any goroutine.
+func (l *Loop) Clock() time.Duration { return l.group.now() }
+
 // Conns returns the number of the loop's open connections. Any goroutine.
 func (l *Loop) Conns() int { return int(l.conns.Load()) }
 

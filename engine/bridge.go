@@ -1,10 +1,10 @@
 package engine
 
 import (
-	"bufio"
 	"crypto/tls"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -49,7 +49,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	req, err := fromHTTP(r)
 	if err != nil {
-		writeRejection(w, err)
+		s.refuse(w, r, err)
 		return
 	}
 	var extra http.Header
@@ -62,10 +62,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return err
 	}, func(err error) {
 		if err == nil {
-			s.adopt(w, req, extra)
+			s.adopt(w, r, req, extra)
 			return
 		}
-		writeRejection(w, err)
+		s.refuse(w, r, err)
 		if is[*PanicError](err) {
 			_ = http.NewResponseController(w).Flush() // net/http ends a connection whose goroutine ends
 		}
@@ -73,15 +73,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // adopt takes the connection of a request that is to be upgraded.
-func (s *Server) adopt(w http.ResponseWriter, req *handshake.Request, extra http.Header) {
+func (s *Server) adopt(w http.ResponseWriter, r *http.Request, req *handshake.Request, extra http.Header) {
 	nc, buffered, err := hijack(w)
 	if err != nil {
-		writeRejection(w, err)
+		s.refuse(w, r, err)
 		return
 	}
 	_ = nc.SetDeadline(time.Time{}) // net/http's own
 	ws := newWebSocket(s.endpoint, &adoption{server: s, req: req, extra: extra, buffered: buffered})
 	if err := s.enroll(nc, (*handler)(ws)); err != nil {
+		s.refusals.add(s.endpoint.log, err, req.Peer)
 		_, _ = nc.Write(handshake.AppendRejection(nil, err, req.Method(), httpDate())) // gone: nobody to tell
 		_ = nc.Close()
 	}
@@ -102,7 +103,7 @@ func (s *Server) enroll(nc net.Conn, h *handler) error {
 	}
 	if err := s.group.Adopt(nc, h, &s.endpoint.policy); err != nil {
 		s.conns.Add(-1)
-		s.endpoint.log.Error("engine: cannot take over a connection of net/http", "err", err)
+		s.web.trouble.Log(s.endpoint.log, slog.LevelError, "engine: cannot take over a connection of net/http", slog.Any("err", err))
 		return notAdopted(nc, err)
 	}
 	return nil
@@ -123,7 +124,7 @@ func notAdopted(nc net.Conn, err error) error {
 }
 
 // hijack takes the connection behind w, and what was read of it and not used.
-func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
+func hijack(w http.ResponseWriter) (nc net.Conn, buffered []byte, err error) {
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, nil, &handshake.Rejection{
@@ -132,22 +133,15 @@ func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
 			Cause:  err,
 		}
 	}
-	buffered, err := drain(rw.Reader)
-	return nc, buffered, err
+	buffered = make([]byte, rw.Reader.Buffered())
+	_, _ = io.ReadFull(rw.Reader, buffered) // as much as there is
+	return nc, buffered, nil
 }
 
-func drain(r *bufio.Reader) ([]byte, error) {
-	b := make([]byte, r.Buffered())
-	_, err := io.ReadFull(r, b)
-	return b, err
-}
-
-// writeRejection answers through net/http, as AppendRejection does on a loop.
-func writeRejection(w http.ResponseWriter, err error) {
-	var rejection *handshake.Rejection
-	if !errors.As(err, &rejection) {
-		rejection = handshake.Reject(http.StatusInternalServerError, "")
-	}
+// refuse answers through net/http, as AppendRejection does on a loop.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	s.refusals.add(s.endpoint.log, err, &webPeer{addr: r.RemoteAddr})
+	rejection := handshake.RejectionOf(err)
 	for name, values := range rejection.Header {
 		w.Header()[http.CanonicalHeaderKey(name)] = values
 	}

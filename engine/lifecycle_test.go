@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
@@ -404,16 +403,18 @@ func TestWaitForShouldUpgradeEndsAtTheDeadline(t *testing.T) {
 	srv := &engine.Server{
 		BlockingUpgrade: true,
 		UpgradeWorkers:  1,
-		Limits:          engine.Limits{HandshakeTimeout: 50 * time.Millisecond},
 		ShouldUpgrade: func(*handshake.Request) (http.Header, error) {
 			t.Error("asked after the deadline")
 			return nil, nil
 		},
 	}
+	clock := drive(t, srv)
 	addr := listen(t, srv)
 	release := engine.HoldUpgrades(srv)
 	c := dialRaw(t, addr)
 	c.send(upgradeHead(addr))
+	eventually(t, "it waits", func() bool { return engine.UpgradesWaiting(srv) == 1 })
+	clock.step(handshakeTimeout)
 	c.wantRefused(http.StatusRequestTimeout)
 	if n := engine.UpgradesWaiting(srv); n != 0 {
 		t.Errorf("%d still wait", n)

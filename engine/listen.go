@@ -191,6 +191,7 @@ func (ln *listener) accept(*loop.Loop) loop.Handler {
 		if s.refused.Add(1) > maxRefusals {
 			s.refused.Add(-1)
 			s.forget()
+			s.refusals.reset.Add(1)
 			return nil
 		}
 		u.overLimit = true

@@ -24,9 +24,14 @@ func (b *logBook) Enabled(context.Context, slog.Level) bool { return true }
 
 // Handle implements slog.Handler.
 func (b *logBook) Handle(_ context.Context, r slog.Record) error {
+	resolved := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		resolved.AddAttrs(slog.Attr{Key: a.Key, Value: a.Value.Resolve()})
+		return true
+	})
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.records = append(b.records, r)
+	b.records = append(b.records, resolved)
 	return nil
 }
 
@@ -51,4 +56,30 @@ func (b *logBook) count(text string) int {
 		}
 	}
 	return n
+}
+
+// level is that of the last record with this text.
+func (b *logBook) level(text string) slog.Level { return b.last(text).Level }
+
+// attr is an attribute of the last record with this text, as text; "" if there is
+// none.
+func (b *logBook) attr(text, key string) (value string) {
+	b.last(text).Attrs(func(a slog.Attr) bool {
+		if a.Key == key {
+			value = a.Value.String()
+		}
+		return true
+	})
+	return value
+}
+
+func (b *logBook) last(text string) (last slog.Record) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.records {
+		if strings.Contains(r.Message, text) {
+			last = r
+		}
+	}
+	return last
 }

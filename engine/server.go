@@ -30,7 +30,8 @@ type Server struct {
 
 	// ShouldUpgrade decides whether a request becomes a WebSocket. It returns
 	// headers to add to the answer (nil for none), or an error that refuses:
-	// one made by Reject is sent as it is, any other as 500 without its text.
+	// one made by Reject is sent as it is, any other is logged and sent as 500
+	// without its text.
 	// nil accepts everything that Origin allows.
 	//
 	// It runs on the loop that owns the connection, so on any loop, and on
@@ -128,7 +129,8 @@ type Server struct {
 	conns   atomic.Int64 // handshakes included
 	refused atomic.Int64 // those of them that are over the limit and are told so
 
-	bad complaints
+	bad      complaints
+	refusals refusals
 
 	mu        sync.Mutex
 	listeners []*listener

@@ -15,6 +15,11 @@ type Stats struct {
 	Conflated  uint64 // messages replaced by a later one of the same key for slow subscribers
 	ClosedSlow uint64 // connections closed for being slow
 
+	// Refused is how many requests were answered with a refusal, by HTTP status. 0
+	// stands for connections over MaxConnections that were reset, because too many
+	// were being told. At level Debug the log has some, with their causes.
+	Refused map[int]uint64
+
 	HTTP   int    // connections that Server.HTTP serves at the moment, besides those of the loops
 	Panics uint64 // callbacks that did not return; the log has some of them
 
@@ -61,6 +66,7 @@ func (s *Server) Stats() (st Stats) {
 	st.Panics = s.group.Panics().Count()
 	h := s.endpoint.hub
 	st.Dropped, st.Conflated, st.ClosedSlow = h.dropped.Load(), h.conflated.Load(), h.closed.Load()
+	st.Refused = s.refusals.counts()
 	st.HTTP = int(s.web.conns.Load())
 	if c := s.endpoint.compressor; c != nil {
 		st.Compressed, st.TakeoverReserve = int(c.conns.Load()), int(c.reserved.Load())

@@ -151,7 +151,6 @@ func (u *upgrade) answer(ws *WebSocket, req *handshake.Request, extra http.Heade
 	response, err := handshake.AppendResponse((*buf)[:0], req, subprotocol, extensions, extra)
 	*buf = response[:0]
 	if err != nil {
-		ws.endpoint.log.Error("engine: ShouldUpgrade returned a header that may not be sent", "err", err)
 		u.reject(ws, err)
 		return
 	}
@@ -168,6 +167,7 @@ func (u *upgrade) answer(ws *WebSocket, req *handshake.Request, extra http.Heade
 func (u *upgrade) reject(ws *WebSocket, err error) {
 	u.dropQuestion()
 	u.refused = true
+	u.server.refusals.add(ws.endpoint.log, err, (*peer)(ws))
 	_ = ws.conn.Write(handshake.AppendRejection(nil, err, u.method, httpDate()), nil) // gone: nobody to tell
 	ws.conn.Close(loop.CloseLinger)
 	ws.arm(deadlineHandshake, ws.endpoint.limits.CloseTimeout)

@@ -3,9 +3,11 @@ package engine
 import (
 	"context"
 	"errors"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +22,8 @@ type webSide struct {
 	srv   *http.Server
 	start sync.Once
 	conns atomic.Int64 // that net/http or a handler has
+
+	trouble loop.Throttle // with moving connections
 
 	mu       sync.Mutex
 	arrived  *sync.Cond // waiting or closed has changed
@@ -44,10 +48,22 @@ func newWebSide(s *Server) *webSide {
 		Handler:        s.HTTP,
 		IdleTimeout:    webLingers,
 		MaxHeaderBytes: s.endpoint.limits.MaxHead,
-		ErrorLog:       slog.NewLogLogger(s.endpoint.log.Handler(), slog.LevelWarn),
+		ErrorLog:       log.New(&webLog{to: s.endpoint.log}, "", 0),
 		ConnState:      func(nc net.Conn, state http.ConnState) { nc.(interface{ own() *webConn }).own().changed(state) },
 	}
 	return w
+}
+
+// webLog takes what net/http has to say, panics of handlers among it.
+type webLog struct {
+	loop.Throttle
+	to *slog.Logger
+}
+
+// Write implements io.Writer.
+func (l *webLog) Write(line []byte) (int, error) {
+	l.Log(l.to, slog.LevelWarn, "engine: net/http: "+strings.TrimSpace(string(line)))
+	return len(line), nil
 }
 
 // handToHTTP gives a connection with a request, and what was read behind its head,
@@ -58,7 +74,7 @@ func (s *Server) handToHTTP(ws *WebSocket, u *upgrade, req *handshake.Request, h
 	case errors.Is(err, loop.ErrClosed): // meanwhile, by somebody else
 		return
 	case err != nil:
-		ws.endpoint.log.Error("engine: cannot hand a connection to net/http", "err", err)
+		s.web.trouble.Log(ws.endpoint.log, slog.LevelError, "engine: cannot hand a connection to net/http", slog.Any("err", err))
 		u.reject(ws, handshake.Reject(http.StatusServiceUnavailable, "no descriptors left"))
 		return
 	}
@@ -84,11 +100,11 @@ func (s *Server) takeBack(c *webConn) bool {
 		ws.extras = &extras{told: c.told}
 	}
 	_ = c.Conn.SetDeadline(time.Time{})
-	if err := s.group.Adopt(c.Conn, (*handler)(ws), &s.endpoint.policy); err != nil {
-		s.endpoint.log.Error("engine: cannot take back a connection of net/http", "err", err)
-		return false
+	err := s.group.Adopt(c.Conn, (*handler)(ws), &s.endpoint.policy)
+	if err != nil {
+		s.web.trouble.Log(s.endpoint.log, slog.LevelError, "engine: cannot take back a connection of net/http", slog.Any("err", err))
 	}
-	return true
+	return err == nil
 }
 
 // keptAlive is a connection whose requests so far net/http has answered. The next

@@ -156,14 +156,32 @@ func TestAnswersOfAnyReaderAreWhole(t *testing.T) {
 
 // R-g: the deadline of a head is that of every head.
 func TestSlowSecondHeadEndsAtTheDeadline(t *testing.T) {
-	srv := &engine.Server{HTTP: http.HandlerFunc(page), Limits: engine.Limits{HandshakeTimeout: 50 * time.Millisecond}}
+	srv := &engine.Server{HTTP: http.HandlerFunc(page)}
+	clock := drive(t, srv)
 	c := dialRaw(t, listen(t, srv))
 	for range 2 {
 		c.send(firstRequest)
 		c.wantPage()
 	}
 	c.send("GET /page HTTP/1.1\r\nX: ")
+	eventually(t, "it is on a loop", func() bool { return srv.Stats().HTTP == 0 && srv.Stats().Connections == 1 })
+	clock.step(handshakeTimeout)
 	c.wantRefused(http.StatusRequestTimeout)
+}
+
+// Where no next request comes, nothing is said.
+func TestKeptAliveConnectionsEnd(t *testing.T) {
+	srv := &engine.Server{HTTP: http.HandlerFunc(page)}
+	clock := drive(t, srv)
+	c := dialRaw(t, listen(t, srv))
+	for range 2 {
+		c.send(firstRequest)
+		c.wantPage()
+		eventually(t, "it is on a loop", func() bool { return srv.Stats().HTTP == 0 && srv.Stats().Connections == 1 })
+		clock.step(time.Minute) // not long enough
+	}
+	clock.step(2 * time.Minute)
+	c.wantEOF()
 }
 
 // A connection that waits for its next request costs no goroutine.

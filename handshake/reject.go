@@ -32,6 +32,12 @@ func (e *LimitError) Error() string {
 // Unwrap gives ErrHeadTooLarge.
 func (e *LimitError) Unwrap() error { return ErrHeadTooLarge }
 
+// The statuses of a Rejection.
+const (
+	MinRejection = 300
+	MaxRejection = 599
+)
+
 // Rejection is a handshake refused, and the HTTP answer that says so.
 // AppendRejection writes that answer.
 type Rejection struct {
@@ -76,22 +82,28 @@ func tooLarge(status int, reason, limit string, max int) error {
 	return &Rejection{Status: status, Reason: reason, Cause: &LimitError{Limit: limit, Max: max}}
 }
 
+// RejectionOf gives what err is answered with: the *Rejection that it is or wraps,
+// or a 500 without text if it has none with a valid status.
+func RejectionOf(err error) *Rejection {
+	var r *Rejection
+	if !errors.As(err, &r) || r == nil || r.Status < MinRejection || r.Status > MaxRejection {
+		return &Rejection{Status: 500}
+	}
+	return r
+}
+
 // AppendRejection appends the whole HTTP/1.1 answer that err stands for, after
 // which the connection is closed: it says Connection: close and carries the reason
 // as a text/plain body. method is that of the request, "" if it is not known: an
 // answer to HEAD has no body. date is the Date of the answer (RFC 9110 §5.6.7), "" for
 // none.
 //
-// err is a *Rejection or wraps one. Any other error is answered with 500 and
-// nothing of its text. Headers of the rejection that would end a line, or that
+// RejectionOf says what becomes of err, of whose text nothing is sent. Headers of the rejection that would end a line, or that
 // contradict the answer (Connection, Date, Content-Type, Content-Length,
 // Transfer-Encoding), are left out; control octets in the reason become spaces. A
 // 426 without an Upgrade says websocket.
 func AppendRejection(dst []byte, err error, method, date string) []byte {
-	var r *Rejection
-	if !errors.As(err, &r) || r == nil || r.Status < 300 || r.Status > 599 {
-		r = &Rejection{Status: 500}
-	}
+	r := RejectionOf(err)
 	text := statusText(r.Status)
 	reason := r.Reason
 	if reason == "" {

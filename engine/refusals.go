@@ -1,0 +1,73 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/fanloop-go/fanloop/handshake"
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// refusals counts and logs the requests that a server refuses. Any goroutine.
+type refusals struct {
+	byStatus [handshake.MaxRejection - handshake.MinRejection + 1]atomic.Uint64
+	reset    atomic.Uint64 // connections that were not even told
+
+	failed, told loop.Throttle
+}
+
+// add counts and logs a request that is refused with err.
+func (r *refusals) add(log *slog.Logger, err error, from fmt.Stringer) {
+	status := handshake.RejectionOf(err).Status
+	r.byStatus[status-handshake.MinRejection].Add(1)
+	peer := slog.Any("peer", lazily{from})
+	if failure := failureOf(err); failure != "" {
+		r.failed.Log(log, slog.LevelError, "engine: ShouldUpgrade "+failure+"; the request is refused with 500", slog.Any("err", err), peer)
+	}
+	r.told.Log(log, slog.LevelDebug, "engine: refused a request", slog.Int("status", status), slog.Any("err", err), peer)
+}
+
+// failureOf says what an application did wrong if err cannot be sent, in which case
+// the peer is told no more than 500; "" otherwise. A panic is logged with its stack.
+func failureOf(err error) string {
+	var rejection *handshake.Rejection
+	switch {
+	case is[*PanicError](err):
+		return ""
+	case is[*handshake.HeaderError](err):
+		return "returned a header that may not be sent"
+	case !errors.As(err, &rejection):
+		return "failed"
+	case handshake.RejectionOf(err) != rejection:
+		return "refused with a status that is no refusal"
+	}
+	return ""
+}
+
+// counts are the refusals so far by status; nil if there were none. 0 stands for
+// those that were not told.
+func (r *refusals) counts() map[int]uint64 {
+	var all map[int]uint64
+	count := func(status int, n uint64) {
+		if n == 0 {
+			return
+		}
+		if all == nil {
+			all = make(map[int]uint64)
+		}
+		all[status] = n
+	}
+	count(0, r.reset.Load())
+	for i := range r.byStatus {
+		count(handshake.MinRejection+i, r.byStatus[i].Load())
+	}
+	return all
+}
+
+// lazily puts into words when a line is written.
+type lazily struct{ fmt.Stringer }
+
+// LogValue implements slog.LogValuer.
+func (l lazily) LogValue() slog.Value { return slog.StringValue(l.String()) }

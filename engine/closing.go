@@ -264,10 +264,22 @@ func (ws *WebSocket) over() {
 	f := x.status
 	ws.conn.Unlock()
 	if ws.endpoint.dispatcher != nil {
+		ws.keepAddresses()
 		ws.dispatch(job{run: func() { ws.finish(f) }})
 		return
 	}
 	ws.finish(f)
+}
+
+// keepAddresses keeps what the loop forgets before a worker calls OnClose.
+func (ws *WebSocket) keepAddresses() {
+	if ws.callbacks.OnClose == nil {
+		return
+	}
+	kept := &endpoints{ws.conn.RemoteAddr(), ws.conn.LocalAddr()}
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	ws.extrasLocked().kept = kept
 }
 
 // finish is the last callback, and what follows it.
@@ -280,7 +292,7 @@ func (ws *WebSocket) finished() {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	x := ws.extras
-	x.ended = true
+	x.ended, x.kept = true, nil
 	if x.done != nil {
 		close(x.done)
 	}

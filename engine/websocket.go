@@ -85,6 +85,7 @@ type extras struct {
 	lane        *lane      // of the worker pool
 	slow        *Slow      // nil: that of the server or the topic
 	told        *endpoints // nil: the kernel knows them
+	kept        *endpoints // for an OnClose that runs when it does not any more
 	value       any
 	done        chan struct{}
 	overdue     bool   // OnError has not returned, and OnClose follows; owned by the loop
@@ -169,11 +170,13 @@ func (ws *WebSocket) Buffered() int {
 }
 
 // RemoteAddr returns the peer's address: what a trusted proxy told in its PROXY
-// header, or else what the kernel knows, which after the end of the connection
-// is nil. Any goroutine.
+// header, or else what the kernel knows, which is nil once OnClose has returned.
+// In OnClose it is known (after a reset on Linux only). Any goroutine.
 func (ws *WebSocket) RemoteAddr() net.Addr {
-	if told := ws.told(); told != nil {
-		return told.remote
+	if known, ended := ws.addresses(); known != nil {
+		return known.remote
+	} else if ended {
+		return nil
 	}
 	return ws.conn.RemoteAddr()
 }
@@ -181,10 +184,27 @@ func (ws *WebSocket) RemoteAddr() net.Addr {
 // LocalAddr is RemoteAddr for this side: where the client connected to, which
 // with a PROXY header is the proxy.
 func (ws *WebSocket) LocalAddr() net.Addr {
-	if told := ws.told(); told != nil {
-		return told.local
+	if known, ended := ws.addresses(); known != nil {
+		return known.local
+	} else if ended {
+		return nil
 	}
 	return ws.conn.LocalAddr()
+}
+
+// addresses returns those that need not be asked for, and whether there is nobody
+// to ask any more.
+func (ws *WebSocket) addresses() (known *endpoints, ended bool) {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	x := ws.extras
+	switch {
+	case x == nil:
+		return nil, false
+	case x.told != nil:
+		return x.told, x.ended
+	}
+	return x.kept, x.ended
 }
 
 func (ws *WebSocket) told() *endpoints {

@@ -235,9 +235,9 @@ func (c *Conn) Lost() bool {
 	return c.flags&lost != 0
 }
 
-// RemoteAddr asks the kernel for the peer's address; nil if the connection has
-// ended. Any goroutine.
-func (c *Conn) RemoteAddr() net.Addr { return c.address(unix.Getpeername) }
+// RemoteAddr asks the kernel for the peer's address; nil once OnClose has
+// returned, and elsewhere than on Linux after a reset. Any goroutine.
+func (c *Conn) RemoteAddr() net.Addr { return c.address(peerName) }
 
 // LocalAddr is RemoteAddr for this side.
 func (c *Conn) LocalAddr() net.Addr { return c.address(unix.Getsockname) }

@@ -121,17 +121,23 @@ func (c *Conn) doom(err error) {
 	c.loop.poller.wakeSelf()
 }
 
-// bury closes the descriptor: after the events of the iteration in which c
-// ended, under its lock, so that no one can use the number afterwards.
-func (c *Conn) bury() {
+// depart takes c out of its loop, after the events of the iteration in which it
+// ended. The descriptor stays for OnClose, which may ask for addresses.
+func (c *Conn) depart() {
 	c.mu.Lock()
-	fd := int(c.fd)
-	c.fd = -1
-	want, f := c.want, c.flags
+	fd, want, f := int(c.fd), c.want, c.flags
 	c.mu.Unlock()
 	c.loop.delist(fd)
 	if f&adopted != 0 {
 		_ = c.loop.poller.del(fd, want) // close does it, but for duplicates
 	}
+}
+
+// bury closes the descriptor, whose number no one can use afterwards.
+func (c *Conn) bury() {
+	c.mu.Lock()
+	fd := int(c.fd)
+	c.fd = -1
+	c.mu.Unlock()
 	closeFD(fd)
 }

@@ -62,8 +62,9 @@ type gather struct {
 
 // doomed is a connection that ended in this iteration.
 type doomed struct {
-	c   *Conn
-	err error
+	c    *Conn
+	err  error
+	told bool // OnClose was called, or need not be
 }
 
 func newLoop(g *Group, index int) (*Loop, error) {
@@ -225,11 +226,15 @@ func (l *Loop) bury() {
 	}
 	for l.buried < n {
 		d := l.doomed[l.buried]
-		l.buried++
-		d.c.bury()
-		if d.err != errDetached {
-			d.c.over(d.err)
+		if !d.told { // otherwise its OnClose did not return
+			l.doomed[l.buried].told = true
+			d.c.depart()
+			if d.err != errDetached {
+				d.c.over(d.err)
+			}
 		}
+		d.c.bury()
+		l.buried++
 	}
 	rest := copy(l.doomed, l.doomed[n:])
 	clear(l.doomed[rest:])

@@ -178,15 +178,21 @@ func TestOnCloseThatDoesNotReturn(t *testing.T) {
 		book := new(record)
 		g := start(t, Config{Backend: b, Logger: slog.New(book)})
 		ended := make(chan error, 10)
+		var peers []net.Conn
 		for range cap(ended) {
 			s := newScripted()
 			s.onClose = func(_ *scripted, err error) {
 				ended <- err
 				end()
 			}
-			serveOne(t, g, nil, s)
+			peers = append(peers, serveOne(t, g, nil, s))
 		}
 		stop(t, g)
+		for _, peer := range peers { // no descriptor is left
+			if _, err := io.Copy(io.Discard, peer); err != nil {
+				t.Error(err)
+			}
+		}
 		for range cap(ended) {
 			wantErr(t, receive(t, ended), ErrStopped)
 		}

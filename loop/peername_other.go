@@ -1,0 +1,8 @@
+//go:build !linux
+
+package loop
+
+import "golang.org/x/sys/unix"
+
+// peerName is the address of the peer of fd.
+func peerName(fd int) (unix.Sockaddr, error) { return unix.Getpeername(fd) }

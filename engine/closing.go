@@ -265,7 +265,7 @@ func (ws *WebSocket) over() {
 	ws.conn.Unlock()
 	if ws.endpoint.dispatcher != nil {
 		ws.keepAddresses()
-		ws.dispatch(job{run: func() { ws.finish(f) }})
+		ws.dispatch(job{last: true, run: func() { ws.finish(f) }})
 		return
 	}
 	ws.finish(f)

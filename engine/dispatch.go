@@ -1,30 +1,39 @@
 package engine
 
-import "sync"
+import "github.com/fanloop-go/fanloop/loop"
 
 // Dispatch runs OnText, OnBinary, OnFragment and OnClose on a pool of
 // goroutines, for callbacks that block. Those of one connection run one after
-// the other, in order, and get what came before the end of the connection,
-// unless Close or CloseNow ended it. Bytes given to them are copies. The other
-// callbacks stay on the loop, so they may run at the same time as these; a
-// connection's own callbacks can be set in OnUpgrade only.
+// the other, in order, so a connection never occupies more than one goroutine, and
+// connections with messages get their turn in order. Bytes given to the callbacks
+// are copies. The other callbacks stay on the loop, so they may run at the same
+// time as these; a connection's own callbacks can be set in OnUpgrade only.
+//
+// A callback that blocks holds up no other connection, as long as fewer than
+// Workers block at the same time. While all do, messages wait, up to MaxWaiting
+// and MaxWaitingBytes for each connection, and the log says so.
+//
+// Messages that came before the end of the connection are delivered, unless Close
+// or CloseNow ended it, or a callback that did not return. If 64 connections that
+// have ended have messages waiting, those of further ones are skipped
+// (Stats.Skipped). OnClose is always called.
 type Dispatch struct {
-	// Workers is the number of goroutines at most. Default: 64.
+	// Workers is the most goroutines. Default: 1024. 64 of them run at first; more
+	// are started while others wait for callbacks that have run for 100 ms.
 	Workers int
 	// MaxWaiting is how many messages of one connection may wait before its
 	// reading pauses. Default: 16.
 	MaxWaiting int
+	// MaxWaitingBytes is how many bytes the messages of one connection may have
+	// that wait before its reading pauses. Default: 1 MiB.
+	MaxWaitingBytes int
 }
 
-// dispatcher is the pool of a Server. Workers run while there is work.
-type dispatcher struct {
-	cfg Dispatch
-
-	mu    sync.Mutex
-	ready []*lane // have jobs and no worker
-	free  int     // workers that may be started
-
-	working sync.WaitGroup
+func (d Dispatch) withDefaults() Dispatch {
+	setDefault(&d.Workers, 1024)
+	setDefault(&d.MaxWaiting, 16)
+	setDefault(&d.MaxWaitingBytes, 1<<20)
+	return d
 }
 
 // lane is the jobs of one connection that wait. Guarded by the mutex of the
@@ -35,41 +44,20 @@ type lane struct {
 	bytes  int  // of messages in jobs
 	busy   bool // ready, or with a worker
 	paused bool // reading waits for it
+	left   bool // counts in dispatcher.left
 }
 
 // job is a callback that waits for a worker.
 type job struct {
 	run   func()
-	bytes int // of the message it has
-}
-
-func newDispatcher(cfg *Dispatch) *dispatcher {
-	if cfg == nil {
-		return nil
-	}
-	d := &dispatcher{cfg: *cfg}
-	setDefault(&d.cfg.Workers, 64)
-	setDefault(&d.cfg.MaxWaiting, 16)
-	d.free = d.cfg.Workers
-	return d
-}
-
-// wait returns when all jobs are done. There are no new ones after the loops
-// have ended.
-func (d *dispatcher) wait() {
-	if d != nil {
-		d.working.Wait()
-	}
+	bytes int  // of the message it has
+	last  bool // OnClose
 }
 
 // dispatchMessage gives a copy of a message to the worker pool. On the loop.
 func (ws *WebSocket) dispatchMessage(op OpCode, p []byte, fin bool) {
 	p = append([]byte(nil), p...)
-	ws.dispatch(job{bytes: len(p), run: func() {
-		if !ws.loadState().asked(askMute) {
-			ws.callMessage(op, p, fin)
-		}
-	}})
+	ws.dispatch(job{bytes: len(p), run: func() { ws.callMessage(op, p, fin) }})
 }
 
 // dispatch gives a job of ws to the worker pool. On the loop.
@@ -78,20 +66,16 @@ func (ws *WebSocket) dispatch(j job) {
 	l := ws.lane()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	l.jobs = append(l.jobs, j)
-	l.bytes += j.bytes
-	if len(l.jobs) > d.cfg.MaxWaiting && !l.paused {
+	if j.last {
+		d.leave(l)
+	}
+	l.push(j)
+	if !l.paused && (len(l.jobs) > d.cfg.MaxWaiting || l.bytes > d.cfg.MaxWaitingBytes) {
 		l.paused = true
 		ws.pause(pausedByDispatch)
 	}
-	if l.busy {
-		return
-	}
-	l.busy = true
-	d.ready = append(d.ready, l)
-	if d.free > 0 {
-		d.free--
-		d.working.Go(d.work)
+	if !l.busy {
+		d.enqueue(l)
 	}
 }
 
@@ -106,61 +90,82 @@ func (ws *WebSocket) lane() *lane {
 	return x.lane
 }
 
-// work runs jobs, one of a lane at a time, until there are none. A job that ends
-// its goroutine leaves the rest to another one.
-func (d *dispatcher) work() {
-	idle := false
-	defer func() {
-		if !idle {
-			d.working.Go(d.work)
-		}
-	}()
-	for l, j := d.take(); l != nil; l, j = d.take() {
-		d.run(l, j)
-	}
-	idle = true
+func (l *lane) push(j job) {
+	l.jobs = append(l.jobs, j)
+	l.bytes += j.bytes
 }
 
-// take returns the next job; without a lane: there is none, and one worker less.
-func (d *dispatcher) take() (*lane, job) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.ready) == 0 {
-		d.free++
-		return nil, job{}
-	}
-	l := d.ready[0]
-	d.ready[0] = nil
-	d.ready = d.ready[1:]
+// pop takes the oldest job. There is one.
+func (l *lane) pop() job {
 	j := l.jobs[0]
 	l.jobs[0] = job{}
 	l.jobs = l.jobs[1:]
 	l.bytes -= j.bytes
-	return l, j
+	return j
+}
+
+// maxLeft is how many connections that have ended may have messages waiting:
+// others could come, send and go without end.
+const maxLeft = 64
+
+// leave is the end of the connection of l. Its messages are skipped if nobody is to
+// get them, or too many of those that have ended wait.
+func (d *dispatcher) leave(l *lane) {
+	if len(l.jobs) == 0 {
+		return
+	}
+	if d.left < maxLeft && !l.ws.loadState().asked(askMute) {
+		l.left = true
+		d.left++
+		return
+	}
+	for len(l.jobs) > 0 {
+		l.pop()
+		d.skipped++
+	}
+}
+
+// finish makes l ready for another worker after a job.
+func (d *dispatcher) finish(l *lane) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if l.paused && len(l.jobs) <= d.cfg.MaxWaiting/2 && l.bytes <= d.cfg.MaxWaitingBytes/2 {
+		l.paused = false
+		l.ws.unpause(pausedByDispatch)
+	}
+	if l.left && len(l.jobs) <= 1 { // OnClose
+		l.left = false
+		d.left--
+	}
+	if l.busy = len(l.jobs) > 0; l.busy {
+		d.enqueue(l)
+	}
 }
 
 // run runs one job. One that does not return ends its connection, as on the loop.
 func (d *dispatcher) run(l *lane, j job) {
-	l.ws.endpoint.guard(panicEnds, func() error { j.run(); return nil }, func(err error) {
-		if err != nil {
-			l.ws.state.Or(uint32(askMute))                                                     // the others get nothing more
-			_ = l.ws.conn.Do(func() { l.ws.fail(StatusInternalError, "internal error", err) }) // ended: nothing to close
+	ws := l.ws
+	ws.endpoint.guard(panicEnds, func() error {
+		if !j.last && ws.loadState().asked(askMute) {
+			d.skip(1)
+			return nil
 		}
-		d.done(l)
+		j.run()
+		return nil
+	}, func(err error) {
+		if err != nil {
+			ws.state.Or(uint32(askMute))                                                   // the others get nothing more
+			_ = ws.conn.Do(func() { ws.fail(StatusInternalError, "internal error", err) }) // ended: nothing to close
+		}
+		d.finish(l)
 	})
 }
 
-// done makes l ready for another worker.
-func (d *dispatcher) done(l *lane) {
+// skip counts n messages that nobody gets.
+func (d *dispatcher) skip(n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if l.paused && len(l.jobs) <= d.cfg.MaxWaiting/2 {
-		l.paused = false
-		l.ws.unpause(pausedByDispatch)
-	}
-	if l.busy = len(l.jobs) > 0; l.busy {
-		d.ready = append(d.ready, l)
-	}
+	d.skipped += uint64(n)
 }
 
 // waiting is the bytes of the messages that wait for a worker. Any goroutine.
@@ -171,4 +176,20 @@ func (l *lane) waiting(d *dispatcher) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return l.bytes
+}
+
+// inCallback says whether the caller is a worker, in a job.
+func (d *dispatcher) inCallback() bool {
+	if d == nil {
+		return false
+	}
+	id := loop.GoroutineID()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for w := range d.workers {
+		if w.goroutine == id {
+			return true
+		}
+	}
+	return false
 }

@@ -120,3 +120,11 @@ func Expire(ws *WebSocket, what string) {
 
 // Shed makes ws one that the policy for slow subscribers closes.
 func Shed(ws *WebSocket) { ws.shed() }
+
+// Workers returns how many goroutines s has for Dispatch.
+func Workers(s *Server) int {
+	d := s.endpoint.dispatcher
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.workers)
+}

@@ -153,6 +153,7 @@ func (d *Dispatch) check(m *mistakes) {
 	}
 	staysOn(m, "Dispatch.Workers", d.Workers, "messages would never reach their callbacks")
 	staysOn(m, "Dispatch.MaxWaiting", d.MaxWaiting, "what waits would fill the memory")
+	staysOn(m, "Dispatch.MaxWaitingBytes", d.MaxWaitingBytes, "what waits would fill the memory")
 }
 
 // checkOptions finds mistakes in p and in the options of its connections.

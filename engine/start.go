@@ -28,7 +28,7 @@ func (s *Server) begin() (err error) {
 	s.endpoint = e
 	e.compressor = newCompressor(s.Compression, e)
 	e.gone = s.forget
-	e.dispatcher = newDispatcher(s.Dispatch)
+	e.dispatcher = newDispatcher(s.Dispatch, e.log)
 	s.upgrades = newUpgradePool(s.UpgradeWorkers)
 	s.web = newWebSide(s)
 	s.group, err = loop.Start(loop.Config{

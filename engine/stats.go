@@ -20,8 +20,9 @@ type Stats struct {
 	// were being told. At level Debug the log has some, with their causes.
 	Refused map[int]uint64
 
-	HTTP   int    // connections that Server.HTTP serves at the moment, besides those of the loops
-	Panics uint64 // callbacks that did not return; the log has some of them
+	HTTP    int    // connections that Server.HTTP serves at the moment, besides those of the loops
+	Skipped uint64 // messages that waited in Dispatch when their connection ended, and were not delivered
+	Panics  uint64 // callbacks that did not return; the log has some of them
 
 	Compressed      int    // connections that agreed on permessage-deflate
 	TakeoverReserve int    // bytes set aside for context takeover, of Compression.Memory
@@ -62,6 +63,11 @@ func (s *Server) Stats() (st Stats) {
 		st.MessagesOut += one.MessagesOut
 		st.BytesIn += one.BytesIn
 		st.BytesOut += one.BytesOut
+	}
+	if d := s.endpoint.dispatcher; d != nil {
+		d.mu.Lock()
+		st.Skipped = d.skipped
+		d.mu.Unlock()
 	}
 	st.Panics = s.group.Panics().Count()
 	h := s.endpoint.hub

@@ -68,7 +68,7 @@ func (b *backoff) next(stood time.Duration, err error) (time.Duration, error) {
 		return 0, fmt.Errorf("engine: trying again would not help: %w", err)
 	}
 	if p.MaxAttempts > 0 && b.misses >= p.MaxAttempts {
-		return 0, fmt.Errorf("%w after %d attempts: %w", ErrGaveUp, b.misses, err)
+		return 0, fmt.Errorf("%w after %s: %w", ErrGaveUp, counted(b.misses, "attempt"), err)
 	}
 	delay := b.delay(now, err)
 	if p.MaxElapsed > 0 && now.Add(delay).Sub(b.since) > p.MaxElapsed {

@@ -26,8 +26,9 @@ type StatusError = handshake.StatusError
 // something else than 101, a *handshake.ResponseError if its answer breaks the
 // protocol, a *ProxyError if a proxy gives no way to it, a
 // *tls.CertificateVerificationError if its certificate is not trusted, or what
-// TLS, the network or ctx said; no user or password is in its text. Any goroutine
-// but a loop's own.
+// TLS, the network or ctx said; no user or password is in its text. It is
+// ErrInCallback on a loop of opt.Group or, without a Group, in a callback of another
+// connection without one. On any other loop Dial holds that up.
 //
 // What is special in user and password must be percent-encoded: the first slash,
 // question mark or number sign ends them (RFC 3986 section 3.2). An error whose URL
@@ -74,6 +75,9 @@ func (d *dialer) dial(ctx context.Context) (*WebSocket, error) {
 		}
 		defer clients.release() // of Dial itself; the connection has its own
 		d.group, d.endpoint.gone = group, clients.release
+	}
+	if d.group.InCallback() {
+		return nil, ErrInCallback
 	}
 	d.endpoint.panics = d.group.Panics()
 	ctx, cancel := context.WithTimeoutCause(ctx, d.endpoint.limits.HandshakeTimeout, ErrHandshakeTimeout)

@@ -19,6 +19,11 @@ var (
 	// ErrServerClosed is returned by ListenAndServe and Serve after Shutdown or
 	// Close.
 	ErrServerClosed = errors.New("engine: server closed")
+	// ErrInCallback is returned by what would wait for the callback that it is
+	// called in, for ever: Close, Shutdown, ListenAndServe and Serve of a Server, and
+	// Dial with the Group of the callback's loop. Nothing was done. Call it on a
+	// goroutine of its own: go srv.Shutdown(ctx).
+	ErrInCallback = loop.ErrInCallback
 	// ErrFragmentOpen is returned by Send while a message begun by SendFragment
 	// is not finished, and by SendFragment for a fragment that fits no message.
 	ErrFragmentOpen = errors.New("engine: a fragmented message is under way; finish it first")
@@ -87,3 +92,11 @@ type PanicError = loop.PanicError
 // Reject makes the error with which ShouldUpgrade refuses a request: an HTTP
 // status of 300 to 599 and a text that the peer sees.
 func Reject(status int, reason string) error { return handshake.Reject(status, reason) }
+
+// counted is n of something, as errors say it.
+func counted[T int | int64](n T, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}

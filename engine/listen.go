@@ -45,6 +45,9 @@ type listener struct {
 // ListenAndServe listens on Addr and serves until Shutdown or Close, which make
 // it return ErrServerClosed.
 func (s *Server) ListenAndServe() error {
+	if s.inCallback() {
+		return ErrInCallback
+	}
 	addr := s.Addr
 	if addr == "" {
 		addr = ":8080"
@@ -118,6 +121,9 @@ func (s *Server) Serve(nl net.Listener) error {
 // socket stays. It returns ErrServerClosed after Shutdown or Close.
 func (s *Server) ServeWith(nl net.Listener, opt ListenOptions) error {
 	err := opt.check(false)
+	if err == nil && s.inCallback() {
+		err = ErrInCallback
+	}
 	if err == nil {
 		_, err = s.listen(&listener{}, opt, func(cfg loop.ListenConfig) (*loop.Listener, error) {
 			return s.group.Serve(nl, cfg)
@@ -173,7 +179,7 @@ func listenerTLS(config *tls.Config) (*tls.Config, error) {
 	return serverTLS(config, noHTTP2), nil
 }
 
-// close ends the listening. Any goroutine but a loop's.
+// close ends the listening. Any goroutine but a loop's own.
 func (ln *listener) close() {
 	ln.file.remove() // first: what stands there later is another's
 	_ = ln.Listener.Close()

@@ -17,8 +17,9 @@ import (
 
 // Server accepts WebSocket connections on event loops. Its zero value works and
 // discards what it receives. Set the fields before the first method is called
-// and do not change them afterwards. All methods may be called by any goroutine
-// but, as long as they wait, not by a callback.
+// and do not change them afterwards. All methods may be called by any goroutine;
+// those that would wait for a callback in which they are called return
+// ErrInCallback.
 type Server struct {
 	// Addr is where ListenAndServe listens, host:port or unix:path. Default:
 	// ":8080".
@@ -188,8 +189,11 @@ func (s *Server) Conns() int { return int(s.conns.Load()) }
 // loops. Requests that HTTP serves are finished; a connection that a handler
 // hijacked is the handler's to close. When ctx is done it drops what is left and
 // returns why; a callback that still runs a second later is left behind, and Done
-// waits for it.
+// waits for it. In a callback it does nothing and returns ErrInCallback.
 func (s *Server) Shutdown(ctx context.Context) error {
+	if s.inCallback() {
+		return ErrInCallback
+	}
 	if !s.stopListening(ctx) {
 		return nil
 	}
@@ -211,7 +215,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	select {
 	case <-s.drained:
 	case <-ctx.Done():
-		err = fmt.Errorf("engine: shutdown dropped %d connections: %w", s.conns.Load(), context.Cause(ctx))
+		err = fmt.Errorf("engine: shutdown dropped %s: %w", counted(s.conns.Load(), "connection"), context.Cause(ctx))
 		s.web.dropHijacked()
 	}
 	<-webDone
@@ -250,13 +254,22 @@ func graceAfter(ctx context.Context) (context.Context, context.CancelFunc) {
 var errCallbackBlocks = errors.New("a callback blocks its loop; move slow work off it")
 
 // Close ends the server at once; connections are dropped. It waits for
-// callbacks that are under way.
+// callbacks that are under way. In one it does nothing and returns ErrInCallback.
 func (s *Server) Close() error {
+	if s.inCallback() {
+		return ErrInCallback
+	}
 	ctx := context.Background()
 	if !s.stopListening(ctx) {
 		return nil
 	}
 	return errors.Join(s.web.close(), s.stop(ctx))
+}
+
+// inCallback says whether the caller is in a callback that the end of the server
+// waits for: on a loop, or on a worker of Dispatch.
+func (s *Server) inCallback() bool {
+	return s.up.Load() && (s.group.InCallback() || s.endpoint.dispatcher.inCallback())
 }
 
 // stopListening returns when no loop accepts any more, or ctx is done; false if

@@ -144,8 +144,8 @@ func TestShutdownIsNotHeldByAStuckClient(t *testing.T) {
 	}
 	late := errors.New("time is up")
 	cancel(late)
-	if err := within(t, "the end of Shutdown", ended); !errors.Is(err, late) {
-		t.Errorf("Shutdown: %v, want %v", err, late)
+	if err := within(t, "the end of Shutdown", ended); !errors.Is(err, late) || !strings.Contains(err.Error(), "dropped 1 connection:") {
+		t.Errorf("Shutdown: %v, want %v, and one connection that was dropped", err, late)
 	}
 	if err := within(t, "the end of the stuck client", closed); err == nil {
 		t.Error("the stuck client ended without an error")

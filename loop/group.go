@@ -164,9 +164,12 @@ func (g *Group) Conns() int {
 }
 
 // Stop closes every listener and connection and ends the loops. It waits until
-// they have ended or ctx is done. It must not be called on a loop without a
-// way out through ctx: a loop cannot wait for itself.
+// they have ended or ctx is done. In a callback of the group it does nothing and
+// returns ErrInCallback.
 func (g *Group) Stop(ctx context.Context) error {
+	if g.InCallback() {
+		return ErrInCallback
+	}
 	g.once.Do(func() {
 		close(g.quit)
 		for _, l := range g.loops {

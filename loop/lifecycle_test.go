@@ -177,3 +177,25 @@ func TestBlockedCallbackIsReported(t *testing.T) {
 		receive(t, done)
 	})
 }
+
+// G02: a loop cannot wait for itself.
+func TestWaitingForALoopInItsCallbackIsAnError(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		g := start(t, Config{Loops: 2, Backend: b})
+		other := start(t, Config{Backend: b})
+		ln := listenEcho(t, g)
+		onLoop(t, g.Loops()[1], func() {
+			wantErr(t, g.Stop(context.Background()), ErrInCallback)
+			wantErr(t, ln.Close(), ErrInCallback)
+			wantErr(t, other.Stop(context.Background()), nil)
+			if !g.InCallback() || other.InCallback() {
+				t.Error("InCallback does not know its loops")
+			}
+		})
+		if g.InCallback() {
+			t.Error("this is no loop")
+		}
+		roundTrip(t, connectTo(t, ln), "still served")
+		wantErr(t, ln.Close(), nil)
+	})
+}

@@ -109,8 +109,12 @@ func (g *Group) Serve(nl net.Listener, cfg ListenConfig) (*Listener, error) {
 func (ln *Listener) Addr() net.Addr { return ln.addr }
 
 // Close stops accepting; established connections go on. It returns when no
-// loop accepts any more. Any goroutine but a loop's.
+// loop accepts any more. Any goroutine; in a callback of the group it does nothing
+// and returns ErrInCallback.
 func (ln *Listener) Close() error {
+	if ln.group.InCallback() {
+		return ErrInCallback
+	}
 	if ln.closed.Swap(true) {
 		return nil
 	}

@@ -194,3 +194,60 @@ func TestReconnectRefusesWaitsThatCannotBeMeant(t *testing.T) {
 	_, err := engine.DialReconnecting(t.Context(), "ws://a.test/", nil, engine.Reconnect{BaseDelay: time.Hour, MaxDelay: time.Minute})
 	wantOption(t, err, "Reconnect.BaseDelay")
 }
+
+// Whoever adds a number or a duration to the options adds its check: -2 has a
+// meaning nowhere.
+func TestEveryNumberOfTheOptionsIsChecked(t *testing.T) {
+	checked := 0
+	walk := func(name string, options reflect.Value, try func() error) {
+		eachNumber(name, options, func(field string, n reflect.Value) {
+			n.SetInt(-2)
+			wantOption(t, try(), field)
+			n.SetInt(0)
+			checked++
+		})
+	}
+	newServer := func() *engine.Server {
+		return &engine.Server{Compression: new(engine.Compression), Dispatch: new(engine.Dispatch)}
+	}
+	numbers := 0
+	eachNumber("Server", reflect.ValueOf(newServer()).Elem(), func(string, reflect.Value) { numbers++ })
+	for i := range numbers { // a server that did not start never will
+		srv, at := newServer(), 0
+		eachNumber("Server", reflect.ValueOf(srv).Elem(), func(field string, n reflect.Value) {
+			if at++; at == i+1 {
+				n.SetInt(-2)
+				wantOption(t, served(t, srv.ListenAndServe), field)
+				checked++
+			}
+		})
+	}
+	opt := &engine.DialOptions{Compression: new(engine.Compression)}
+	walk("DialOptions", reflect.ValueOf(opt).Elem(), func() error {
+		_, err := engine.Dial(t.Context(), "ws://a.test/", opt)
+		return err
+	})
+	policy := new(engine.Reconnect)
+	walk("Reconnect", reflect.ValueOf(policy).Elem(), func() error {
+		_, err := engine.DialReconnecting(t.Context(), "ws://a.test/", nil, *policy)
+		return err
+	})
+	if checked < 50 {
+		t.Errorf("only %d numbers were found", checked)
+	}
+}
+
+// eachNumber calls fn for the signed numbers of options and of the structs in it,
+// which name themselves.
+func eachNumber(name string, options reflect.Value, fn func(field string, n reflect.Value)) {
+	for i := range options.NumField() {
+		f, v := options.Type().Field(i), reflect.Indirect(options.Field(i))
+		switch {
+		case !f.IsExported() || !v.IsValid():
+		case v.CanInt():
+			fn(name+"."+f.Name, v)
+		case v.Kind() == reflect.Struct && v.Type().PkgPath() == reflect.TypeFor[engine.Limits]().PkgPath():
+			eachNumber(f.Name, v, fn)
+		}
+	}
+}

@@ -21,6 +21,7 @@ type echoOptions struct {
 	listen          listenOptions
 	loops           int
 	limits          engine.Limits
+	maxHandshakes   int
 	shutdownTimeout time.Duration
 	origins         []string
 	subprotocols    []string
@@ -84,6 +85,8 @@ Ctrl-C or SIGTERM closes connections in order (1001), the second ends at once.`,
 	levelFlag(flags, &o.log.level, "log-level", "least level logged: debug, info, warn or error")
 	flags.BoolVar(&o.log.quiet, "quiet", false, "write errors only")
 	addLimits(flags, &o.limits, nil)
+	countFlag(flags, &o.maxHandshakes, "max-handshakes", "most TLS handshakes at a time; 0: 1024")
+	inGroup(flags, "Limits", "max-handshakes")
 	return cmd
 }
 
@@ -144,14 +147,15 @@ func (o *echoOptions) server(log *slog.Logger) (*engine.Server, error) {
 		return nil, err
 	}
 	return &engine.Server{
-		Callbacks:    echoCallbacks,
-		Origin:       origin,
-		Subprotocols: o.subprotocols,
-		Compression:  compression,
-		Limits:       o.limits,
-		HTTP:         web.Handler(),
-		Logger:       log,
-		Loops:        o.loops,
+		Callbacks:     echoCallbacks,
+		Origin:        origin,
+		Subprotocols:  o.subprotocols,
+		Compression:   compression,
+		Limits:        o.limits,
+		MaxHandshakes: o.maxHandshakes,
+		HTTP:          web.Handler(),
+		Logger:        log,
+		Loops:         o.loops,
 	}, nil
 }
 

@@ -12,11 +12,11 @@ func init() { cobra.AddTemplateFunc("flagGroups", flagGroups) }
 // groupOf is the annotation of a flag that help shows below a title of its own.
 const groupOf = "fanloop_group"
 
-// inGroup puts flags below title in help.
-func inGroup(flags *pflag.FlagSet, title string) {
-	flags.VisitAll(func(f *pflag.Flag) {
-		_ = flags.SetAnnotation(f.Name, groupOf, []string{title}) // it is there
-	})
+// inGroup puts the flags called names below title in help.
+func inGroup(flags *pflag.FlagSet, title string, names ...string) {
+	for _, name := range names {
+		_ = flags.SetAnnotation(name, groupOf, []string{title}) // it is there
+	}
 }
 
 // flagGroups are the usages of flags, those of a group below its title.

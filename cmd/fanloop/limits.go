@@ -65,8 +65,6 @@ var limitFlags = []limitFlag{
 // addLimits adds the flags of limits, which hold the defaults of the command,
 // but for the fields in without. named has names that are not those of the fields.
 func addLimits(flags *pflag.FlagSet, limits *engine.Limits, named map[string]string, without ...string) {
-	own := pflag.NewFlagSet("", pflag.ContinueOnError)
-	own.SortFlags = false
 	defaults := limits.WithDefaults()
 	for _, f := range limitFlags {
 		if slices.Contains(without, f.field) {
@@ -80,10 +78,9 @@ func addLimits(flags *pflag.FlagSet, limits *engine.Limits, named map[string]str
 		if f.off != "" {
 			usage += "; 0: " + f.off
 		}
-		own.Var(&limitValue{f, limits, limitField(&defaults, f.field).Int()}, name, usage)
+		flags.Var(&limitValue{f, limits, limitField(&defaults, f.field).Int()}, name, usage)
+		inGroup(flags, "Limits", name)
 	}
-	inGroup(own, "Limits")
-	flags.AddFlagSet(own)
 }
 
 // limitField is a field of limits, which is an integer of some type.

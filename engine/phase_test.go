@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -78,6 +80,7 @@ var phaseEvents = map[string]func(p *phaseCase){
 	"shed":       func(p *phaseCase) { engine.Shed(p.ws) },
 	"bad frame":  func(p *phaseCase) { _, _ = p.c.Conn.Write([]byte(frame(0x83, ""))) },
 	"panic":      func(p *phaseCase) { _ = p.ws.Do(func() { panic("oops") }) },
+	"Goexit":     func(p *phaseCase) { _ = p.ws.Do(runtime.Goexit) },
 	"Shutdown": func(p *phaseCase) {
 		ctx, cancel := context.WithCancel(context.Background())
 		p.t.Cleanup(cancel)
@@ -119,6 +122,7 @@ open: EOF -> closed, 1006 abnormal
 open: Shutdown -> closing, 1006 timeout
 open: bad frame -> failing, 1002 protocol
 open: data -> open, 1006 pong, delivered
+open: Goexit -> failing, 1011 panic
 open: panic -> failing, 1011 panic
 open: peer close -> answering, 4003 -
 open: reset -> closed, 1006 abnormal
@@ -135,6 +139,7 @@ closing: EOF -> closed, 1006 abnormal
 closing: Shutdown -> closing, 1006 timeout
 closing: bad frame -> closed, 1006 protocol
 closing: data -> closing, 1006 timeout
+closing: Goexit -> closed, 1006 panic
 closing: panic -> closed, 1006 panic
 closing: peer close -> answering, 4003 -
 closing: reset -> closed, 1006 abnormal
@@ -151,6 +156,7 @@ leaving: EOF -> leaving, 1006 timeout
 leaving: Shutdown -> leaving, 1006 timeout
 leaving: bad frame -> leaving, 1006 timeout
 leaving: data -> leaving, 1006 timeout
+leaving: Goexit -> closed, 1006 panic
 leaving: panic -> closed, 1006 panic
 leaving: peer close -> leaving, 1006 timeout
 leaving: reset -> closed, 1006 abnormal
@@ -167,6 +173,7 @@ failing: EOF -> closed, 1002 protocol
 failing: Shutdown -> failing, 1002 protocol
 failing: bad frame -> failing, 1002 protocol
 failing: data -> failing, 1002 protocol
+failing: Goexit -> failing, 1002 protocol
 failing: panic -> failing, 1002 protocol
 failing: peer close -> failing, 1002 protocol
 failing: reset -> closed, 1002 protocol
@@ -183,6 +190,7 @@ answering: EOF -> closed, 4001 -
 answering: Shutdown -> answering, 4001 -
 answering: bad frame -> answering, 4001 -
 answering: data -> answering, 4001 -
+answering: Goexit -> answering, 4001 -
 answering: panic -> answering, 4001 -
 answering: peer close -> answering, 4001 -
 answering: reset -> closed, 4001 -
@@ -233,7 +241,63 @@ func TestEveryEventInEveryPhase(t *testing.T) {
 				if d, err := p.srv.Publish("room", engine.Text, nil); err == nil && d.Subscribers() != 0 {
 					t.Errorf("a publish counts %+v after the end", d)
 				}
+				eventually(t, "nothing is left", func() bool { return p.srv.Conns() == 0 && p.srv.Stats().QueuedBytes == 0 })
 			})
 		}
 	}
+}
+
+// What happens while the opening handshake is under way: the client is refused or
+// let go, and there is no connection that could end.
+func TestEveryEventInTheOpeningHandshake(t *testing.T) {
+	const half = "GET / HTTP/1.1\r\nHost: x\r\n"
+	askedFor := func(what func()) func(*handshake.Request) (http.Header, error) {
+		return func(*handshake.Request) (http.Header, error) { what(); return nil, nil }
+	}
+	for name, tt := range map[string]struct {
+		ask    func(*handshake.Request) (http.Header, error)
+		happen func(p *phaseCase)
+		status int // 0: no answer
+	}{
+		"more of the head":  {happen: func(p *phaseCase) { p.c.send("X: y\r\n"); p.clock.step(time.Minute) }, status: 408},
+		"a bad head":        {happen: func(p *phaseCase) { p.c.send("\x00\r\n\r\n") }, status: 400},
+		"EOF":               {happen: func(p *phaseCase) { _ = p.c.Conn.(*net.TCPConn).CloseWrite() }},
+		"reset":             {happen: func(p *phaseCase) { _ = p.c.Conn.(*net.TCPConn).SetLinger(0); _ = p.c.Close() }},
+		"timer":             {happen: func(p *phaseCase) { p.clock.step(time.Minute) }, status: 408},
+		"Shutdown":          {happen: func(p *phaseCase) { go func() { _ = p.srv.Shutdown(context.Background()) }() }},
+		"panic":             {ask: askedFor(func() { panic("oops") }), happen: (*phaseCase).finishHead, status: 500},
+		"Goexit":            {ask: askedFor(runtime.Goexit), happen: (*phaseCase).finishHead, status: 500},
+		"a refusal":         {ask: refuse(engine.Reject(403, "no")), happen: (*phaseCase).finishHead, status: 403},
+		"an error":          {ask: refuse(errors.New("broken")), happen: (*phaseCase).finishHead, status: 500},
+		"refused and stays": {ask: refuse(engine.Reject(403, "no")), happen: func(p *phaseCase) { p.finishHead(); p.clock.step(time.Minute) }, status: 403},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := &phaseCase{t: t}
+			cb, ended := record(engine.Callbacks{})
+			p.srv = &engine.Server{Loops: 1, Callbacks: cb, ShouldUpgrade: tt.ask}
+			p.srv.Logger, _ = newLog()
+			p.clock = drive(t, p.srv)
+			p.c = dialRaw(t, listen(t, p.srv))
+			p.c.send(half)
+			eventually(t, "the connection is accepted", func() bool { return p.srv.Conns() == 1 })
+			tt.happen(p)
+			if tt.status != 0 {
+				p.c.wantRefused(tt.status)
+			}
+			_ = p.c.Close()
+			eventually(t, "the connection is let go", func() bool { return p.srv.Conns() == 0 })
+			notEnded(t, ended)
+		})
+	}
+}
+
+// finishHead sends what half a head lacks.
+func (p *phaseCase) finishHead() {
+	p.c.send("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+}
+
+func refuse(err error) func(*handshake.Request) (http.Header, error) {
+	return func(*handshake.Request) (http.Header, error) { return nil, err }
 }

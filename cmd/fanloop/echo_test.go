@@ -194,7 +194,7 @@ func TestStuckClientDoesNotHoldTheShutdown(t *testing.T) { // L03
 	s.dial(t, "/", nil)
 	s.signal(t, syscall.SIGTERM)
 	status := s.wait(t)
-	if log := s.err.String(); status.ExitStatus() != 0 || !strings.Contains(log, "dropped 1 connections") {
+	if log := s.err.String(); status.ExitStatus() != 0 || !strings.Contains(log, "dropped 1 connection:") {
 		t.Errorf("exit status %d, stderr %s", status, log)
 	}
 }

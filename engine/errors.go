@@ -49,10 +49,12 @@ var (
 	// ErrCloseTimeout: the peer did not answer a close frame within
 	// Limits.CloseTimeout.
 	ErrCloseTimeout = errors.New("engine: the peer did not finish the closing handshake in time")
-	// ErrWriteTimeout: the peer took no bytes for Limits.WriteTimeout.
+	// ErrWriteTimeout: the peer took no bytes for Limits.WriteTimeout. A handler of
+	// Server.HTTP that writes gets it too, with os.ErrDeadlineExceeded.
 	ErrWriteTimeout = errors.New("engine: the peer reads too slowly")
 	// ErrReadTimeout: the peer sent too little of a message it had begun for
-	// Limits.ReadTimeout.
+	// Limits.ReadTimeout. A handler of Server.HTTP that reads a body gets it too, with
+	// os.ErrDeadlineExceeded.
 	ErrReadTimeout = errors.New("engine: the peer does not finish its message")
 	// ErrSlow: more than Slow.Limit waited for a subscriber, and its policy is
 	// SlowClose.

@@ -72,8 +72,11 @@ func (p *patience) came(n int, d time.Duration) {
 	}
 }
 
-// errBodyTimeout is what a handler that reads a body gets.
-var errBodyTimeout = fmt.Errorf("%w: %w", ErrReadTimeout, os.ErrDeadlineExceeded)
+// What a handler gets whose peer makes no progress.
+var (
+	errBodyTimeout   = fmt.Errorf("%w: %w", ErrReadTimeout, os.ErrDeadlineExceeded)
+	errAnswerTimeout = fmt.Errorf("%w: %w", ErrWriteTimeout, os.ErrDeadlineExceeded)
+)
 
 // readBody reads from the peer what may be of a body, which has to make progress
 // while somebody waits for it.
@@ -114,11 +117,18 @@ func (c *webConn) Write(p []byte) (written int, err error) {
 
 // writePiece runs write, for which the peer has Limits.WriteTimeout.
 func (c *webConn) writePiece(write func() (int64, error)) (int64, error) {
-	if limit := c.server.endpoint.limits.WriteTimeout; limit > 0 {
-		c.limit(&c.writes, time.Now().Add(limit))
-		defer c.limit(&c.writes, time.Time{})
+	limit := c.server.endpoint.limits.WriteTimeout
+	if limit < 0 {
+		return write()
 	}
-	return write()
+	until := time.Now().Add(limit)
+	c.limit(&c.writes, until)
+	n, err := write()
+	c.limit(&c.writes, time.Time{})
+	if isTimeout(err) && !time.Now().Before(until) {
+		err = errAnswerTimeout
+	}
+	return n, err
 }
 
 // ReadFrom writes what src has: a file goes to the socket by sendfile.

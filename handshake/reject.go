@@ -98,31 +98,17 @@ func RejectionOf(err error) *Rejection {
 // answer to HEAD has no body. date is the Date of the answer (RFC 9110 §5.6.7), "" for
 // none.
 //
-// RejectionOf says what becomes of err, of whose text nothing is sent. Headers of the rejection that would end a line, or that
-// contradict the answer (Connection, Date, Content-Type, Content-Length,
-// Transfer-Encoding), are left out; control octets in the reason become spaces. A
-// 426 without an Upgrade says websocket.
+// RejectionOf says what err is answered with. Headers of the rejection that would end
+// a line, or that contradict the answer (Connection, Date, Content-Type,
+// Content-Length, Transfer-Encoding), are left out; control octets in the reason
+// become spaces. A 426 without an Upgrade says websocket.
 func AppendRejection(dst []byte, err error, method, date string) []byte {
 	r := RejectionOf(err)
-	text := statusText(r.Status)
 	reason := r.Reason
 	if reason == "" {
-		reason = text
+		reason = statusText(r.Status)
 	}
-	dst = append(dst, "HTTP/1.1 "...)
-	dst = strconv.AppendInt(dst, int64(r.Status), 10)
-	dst = append(dst, ' ')
-	dst = append(dst, text...)
-	if date != "" {
-		dst = append(dst, "\r\nDate: "...)
-		dst = append(dst, date...)
-	}
-	dst = append(dst, "\r\nConnection: close"...)
-	if upgrade := r.UpgradeTo(); upgrade != "" {
-		dst = append(dst, ", Upgrade\r\nUpgrade: "...) // RFC 9110 §7.8
-		dst = append(dst, upgrade...)
-	}
-	dst = append(dst, "\r\n"...)
+	dst = r.appendStart(dst, date)
 	if r.Status != 304 {
 		dst = append(dst, "Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: "...)
 		dst = strconv.AppendInt(dst, int64(len(reason)+1), 10)
@@ -134,6 +120,25 @@ func AppendRejection(dst []byte, err error, method, date string) []byte {
 		return dst
 	}
 	return appendText(dst, reason)
+}
+
+// appendStart appends the status line, and what every answer says about itself and
+// its connection.
+func (r *Rejection) appendStart(dst []byte, date string) []byte {
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = strconv.AppendInt(dst, int64(r.Status), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, statusText(r.Status)...)
+	if date != "" {
+		dst = append(dst, "\r\nDate: "...)
+		dst = append(dst, date...)
+	}
+	dst = append(dst, "\r\nConnection: close"...)
+	if upgrade := r.UpgradeTo(); upgrade != "" {
+		dst = append(dst, ", Upgrade\r\nUpgrade: "...) // RFC 9110 §7.8
+		dst = append(dst, upgrade...)
+	}
+	return append(dst, "\r\n"...)
 }
 
 // UpgradeTo gives the Upgrade header of the answer, "" for none: that of Header, or

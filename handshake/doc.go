@@ -7,7 +7,8 @@
 //
 //	bytes so far -> Scanner.Scan         n == 0: read more; error: AppendRejection, close
 //	head[:n]     -> ParseRequest         a Request that owns its text
-//	             -> Request.IsUpgrade    false: the request belongs to an http.Handler
+//	             -> Request.IsUpgrade    false: the request belongs to an http.Handler,
+//	                                     and Request.Body finds where it ends
 //	             -> Request.CheckUpgrade error: AppendRejection, close
 //	             -> an OriginPolicy, SelectSubprotocol, NegotiateDeflate
 //	             -> AppendResponse       the 101; the bytes after n are the first frames

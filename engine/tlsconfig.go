@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/fanloop-go/fanloop/loop"
 )
 
 // serverTLS returns a copy of config for connections that are served on a loop,
@@ -26,7 +28,7 @@ func serverTLS(config *tls.Config, protos func([]string) []string) *tls.Config {
 }
 
 func adapted(config *tls.Config, protos func([]string) []string) *tls.Config {
-	config = config.Clone()
+	config = loop.IsolateTLS(config).Clone()
 	if config.NextProtos = protos(config.NextProtos); len(config.NextProtos) == 0 {
 		config.NextProtos = []string{"http/1.1"}
 	}

@@ -94,14 +94,16 @@ func (c *Conn) TLS() *tls.ConnectionState {
 //
 // config must not be changed afterwards. With DynamicRecordSizingDisabled, up to
 // 16 KiB of what is queued are one record; otherwise crypto/tls begins with small
-// ones. Its callbacks run on another goroutine and may block. Loop only.
+// ones. Its callbacks run on another goroutine and may block; for what happens if
+// they do not return see IsolateTLS. Loop only.
 func (c *Conn) StartTLSServer(config *tls.Config, received []byte, done func()) {
 	c.startTLS(tlsHello, received, done, func(t *tlsLayer) *tls.Conn { return tls.Server(t, config) })
 }
 
 // StartTLSClient is StartTLSServer for the client's side. config must name the
 // server, or verify it by other means. If the server asks to renegotiate, the
-// connection ends.
+// connection ends. A ClientSessionCache is also called on the loop, where it must
+// not call methods of the connection.
 func (c *Conn) StartTLSClient(config *tls.Config, received []byte, done func()) {
 	config = clientConfig(config)
 	c.startTLS(tlsQueued, received, done, func(t *tlsLayer) *tls.Conn { return tls.Client(t, config) })
@@ -205,13 +207,4 @@ func (g *Group) initTLS() {
 	g.places = newPlaces(g.cfg.MaxHandshakes, g.now)
 	g.turns = newTurns(g.cfg.Loops, g.now)
 	g.hellos.limit = maxHellos
-}
-
-// clientConfig is config for a client's connection on a loop.
-func clientConfig(config *tls.Config) *tls.Config {
-	if config.Renegotiation != tls.RenegotiateNever {
-		config = config.Clone()
-		config.Renegotiation = tls.RenegotiateNever
-	}
-	return config
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"runtime/debug"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -21,10 +20,7 @@ const (
 	maxHandshake = maxUnshaken + readBufferSize
 )
 
-var (
-	errHandshakeTooLarge = errors.New("the peer's part is larger than 80 KiB")
-	errGoexit            = errors.New("a callback of the tls.Config called runtime.Goexit")
-)
+var errHandshakeTooLarge = errors.New("the peer's part is larger than 80 KiB")
 
 // tlsHandshake is a TLS handshake that is not over. Errors in it are final, so it
 // has a goroutine that waits for bytes.
@@ -185,18 +181,20 @@ func (h *tlsHandshake) shake() {
 	if !h.begin() {
 		return
 	}
-	t, err := h.layer, errGoexit
+	var err error
+	t := h.layer
 	turns := t.c.loop.group.turns
 	turns.take(false)
 	defer func() {
 		turns.give()
+		t.tellPanic(err)
 		_ = t.c.loop.post(mail{fn: func() { t.handshakeDone(err) }}) // ended: so has the connection
 	}()
 	if h.left() {
 		err = io.EOF
 		return
 	}
-	err = t.guarded(func() error {
+	t.guarded(&err, func() error {
 		if err := CheckTLS(); err != nil {
 			return err
 		}
@@ -225,17 +223,6 @@ func (h *tlsHandshake) left() bool {
 	h.more.L.Lock()
 	defer h.more.L.Unlock()
 	return h.eof || h.layer.state == tlsAborted
-}
-
-// guarded turns a panic in a callback of the tls.Config into an error.
-func (t *tlsLayer) guarded(fn func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic in a callback of the tls.Config: %v", v)
-			t.c.loop.group.cfg.Logger.Error("loop: "+err.Error(), "stack", string(debug.Stack()))
-		}
-	}()
-	return fn()
 }
 
 // shakenEnded is readEnded for a connection whose handshake is under way.

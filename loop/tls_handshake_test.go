@@ -142,7 +142,7 @@ func TestAFailedHandshakeIsToldInOnClose(t *testing.T) {
 		{"reset inside", server, func(nc *net.TCPConn) { _ = nc.SetLinger(0); _ = nc.Close() },
 			func(err error) bool { return err != nil }},
 		{"panic", panicking, func(nc *net.TCPConn) { _ = tls.Client(nc, client).Handshake() },
-			func(err error) bool { return strings.Contains(err.Error(), "no certificate") }},
+			func(err error) bool { var p *PanicError; return errors.As(err, &p) && p.Value == "no certificate" }},
 		{"too much", requiring, func(nc *net.TCPConn) { _ = tls.Client(nc, talkative).Handshake() },
 			func(err error) bool { return errors.Is(err, errHandshakeTooLarge) }},
 	}

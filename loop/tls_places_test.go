@@ -3,9 +3,9 @@ package loop
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"runtime"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -235,7 +235,7 @@ func TestTheEndOfAConnectionCancelsTheContextOfItsHandshake(t *testing.T) {
 // connection, and give back the place and the turn to compute.
 func TestACallbackThatEndsItsGoroutineEndsItsConnectionOnly(t *testing.T) {
 	server, client := tlsConfigs(tls.VersionTLS13)
-	for name, end := range map[string]func(){"Goexit": runtime.Goexit, "panic": func() { panic("Goexit in other words") }} {
+	for name, end := range map[string]func(){"Goexit": runtime.Goexit, "panic": func() { panic("a secret") }} {
 		g := start(t, Config{MaxHandshakes: 1, Loops: 1})
 		block := make(chan struct{})
 		ending := server.Clone()
@@ -259,7 +259,8 @@ func TestACallbackThatEndsItsGoroutineEndsItsConnectionOnly(t *testing.T) {
 		eventually(t, "all wait for one", func() bool { return handshakesWaiting(g) == len(ended)-1 })
 		close(block)
 		for _, s := range ended {
-			if err := receive(t, s.closed); err == nil || !strings.Contains(err.Error(), "Goexit") {
+			var p *PanicError
+			if err := receive(t, s.closed); !errors.As(err, &p) || (name == "Goexit") != (p.Value == nil) {
 				t.Errorf("%s: OnClose said %v", name, err)
 			}
 			s.checkOrder(t)

@@ -116,6 +116,7 @@ func (c *Conn) resumeSealed() {
 func (c *Conn) sealedEnded() {
 	t := c.tls
 	if t.end != io.EOF {
+		t.tellPanic(t.end)
 		c.doom(fmt.Errorf("loop: TLS: %w", t.end))
 		return
 	}
@@ -134,26 +135,29 @@ func (c *Conn) sealedEnded() {
 func (t *tlsLayer) deliver(fresh []byte) {
 	c, out := t.c, t.c.loop.tls.plaintext[:]
 	for goOn := true; goOn; {
-		c.mu.Lock()
-		n, err := t.openLocked(t.joinLocked(fresh), out)
+		n, more := t.open(fresh, out)
 		fresh = nil
-		unread := t.unread
-		c.mu.Unlock()
 		if n > 0 {
 			c.handler.OnData(out[:n])
 			Poison(out[:n])
 		}
-		if c.phase == ended {
-			return // Detach gave t to somebody else
-		}
-		if err == nil && t.eof && !unread {
-			err = io.EOF
-		}
-		t.end = err
 		c.mu.Lock()
-		goOn = unread && err == nil && c.flags&readPaused == 0 && c.listens()
+		goOn = more && c.flags&readPaused == 0 && c.listens() // if not: Detach gave t to somebody else
 		c.mu.Unlock()
 	}
+}
+
+// open decrypts what was kept and what is fresh into dst, and notes in t.end why
+// reading is over. more says that dst was too small. It unlocks whatever happens:
+// a callback of the tls.Config may not return.
+func (t *tlsLayer) open(fresh, dst []byte) (n int, more bool) {
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	n, t.end = t.openLocked(t.joinLocked(fresh), dst)
+	if t.end == nil && t.eof && !t.unread {
+		t.end = io.EOF
+	}
+	return n, t.unread && t.end == nil
 }
 
 // joinLocked returns what was kept, followed by fresh, which lies where
@@ -201,7 +205,7 @@ func (t *tlsLayer) releaseKept() {
 // of plaintext bytes. unread says afterwards that dst was too small for all. err
 // is why nothing more will come: io.EOF after close_notify.
 func (t *tlsLayer) openLocked(src, dst []byte) (n int, err error) {
-	err = t.guarded(func() (err error) {
+	t.guarded(&err, func() (err error) {
 		n, err = t.readRecordsLocked(src, dst)
 		return err
 	})

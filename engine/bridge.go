@@ -97,12 +97,11 @@ func (s *Server) enroll(nc net.Conn, h *handler) error {
 		return handshake.Reject(http.StatusServiceUnavailable, "server is shutting down")
 	}
 	defer s.checkDrainedLocked()
-	if !s.count() {
-		s.conns.Add(-1)
+	if s.conns.enter(s.endpoint.limits.MaxConnections, 0) != entryTaken {
 		return handshake.Reject(http.StatusServiceUnavailable, "too many connections")
 	}
 	if err := s.group.Adopt(nc, h, &s.endpoint.policy); err != nil {
-		s.conns.Add(-1)
+		s.conns.leave()
 		s.web.trouble.Log(s.endpoint.log, slog.LevelError, "engine: cannot take over a connection of net/http", slog.Any("err", err))
 		return notAdopted(nc, err)
 	}

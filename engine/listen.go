@@ -192,16 +192,13 @@ const maxRefusals = 256
 // accept makes the handler of a connection. It runs on the loop that owns it.
 func (ln *listener) accept(*loop.Loop) loop.Handler {
 	s := ln.server
-	u := newUpgrade(s)
-	if !s.count() {
-		if s.refused.Add(1) > maxRefusals {
-			s.refused.Add(-1)
-			s.forget()
-			s.refusals.reset.Add(1)
-			return nil
-		}
-		u.overLimit = true
+	e := s.conns.enter(s.endpoint.limits.MaxConnections, maxRefusals)
+	if e == entryDenied {
+		s.refusals.reset.Add(1)
+		return nil
 	}
+	u := newUpgrade(s)
+	u.overLimit = e == entryTold
 	return (*handler)(newWebSocket(s.endpoint, ln.stages(u)))
 }
 

@@ -127,8 +127,7 @@ type Server struct {
 	upgrades *upgradePool
 	web      *webSide
 
-	conns   atomic.Int64 // handshakes included
-	refused atomic.Int64 // those of them that are over the limit and are told so
+	conns headcount // handshakes included
 
 	bad      complaints
 	refusals refusals
@@ -153,15 +152,9 @@ func (s *Server) stop(ctx context.Context) error {
 	}
 }
 
-// count counts one more connection, and says whether it is within the limit.
-func (s *Server) count() bool {
-	n, limit := s.conns.Add(1), s.endpoint.limits.MaxConnections
-	return limit <= 0 || n-s.refused.Load() <= int64(limit)
-}
-
 // forget counts a connection that ended or went elsewhere.
 func (s *Server) forget() {
-	if s.conns.Add(-1) > 0 {
+	if s.conns.leave() > 0 {
 		return
 	}
 	s.mu.Lock()
@@ -170,7 +163,7 @@ func (s *Server) forget() {
 }
 
 func (s *Server) checkDrainedLocked() {
-	if !s.closing || s.conns.Load() > 0 {
+	if !s.closing || s.conns.all() > 0 {
 		return
 	}
 	select {
@@ -182,7 +175,7 @@ func (s *Server) checkDrainedLocked() {
 
 // Conns returns the number of connections, those in the opening handshake and
 // those of Server.HTTP included.
-func (s *Server) Conns() int { return int(s.conns.Load()) }
+func (s *Server) Conns() int { return s.conns.all() }
 
 // Shutdown ends the server in order: it stops listening, closes every
 // connection with 1001, waits until the peers have answered, and ends the
@@ -215,7 +208,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	select {
 	case <-s.drained:
 	case <-ctx.Done():
-		err = fmt.Errorf("engine: shutdown dropped %s: %w", counted(s.conns.Load(), "connection"), context.Cause(ctx))
+		err = fmt.Errorf("engine: shutdown dropped %s: %w", counted(s.conns.all(), "connection"), context.Cause(ctx))
 		s.web.dropHijacked()
 	}
 	<-webDone

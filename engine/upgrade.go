@@ -20,7 +20,7 @@ type upgrade struct {
 
 	question *question // to the pool, while reading is paused; nil: none is open
 
-	overLimit bool // counted in server.refused
+	overLimit bool // told so
 }
 
 var upgrades = sync.Pool{New: func() any { return new(upgrade) }}
@@ -191,7 +191,7 @@ func (u *upgrade) timeout(ws *WebSocket) {
 func (u *upgrade) lost(*WebSocket, error) {
 	u.dropQuestion()
 	if u.overLimit {
-		u.server.refused.Add(-1)
+		u.server.conns.told()
 	}
 	u.release()
 }

@@ -137,6 +137,7 @@ func TestShutdownIsNotHeldByAStuckClient(t *testing.T) {
 	if err := within(t, "the end of the good client", closed); err != nil {
 		t.Errorf("the good client ended with %v", err)
 	}
+	eventually(t, "the good client is counted out", func() bool { return srv.Conns() == 1 }) // after OnClose
 	select {
 	case err := <-ended:
 		t.Fatalf("Shutdown did not wait for the stuck client: %v", err)

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -91,6 +90,8 @@ func (s *Server) adopt(w http.ResponseWriter, r *http.Request, req *handshake.Re
 // enroll gives a connection to the loops and counts it, or says why not. The
 // lock keeps Shutdown from saying goodbye to all in between.
 func (s *Server) enroll(nc net.Conn, h *handler) error {
+	var failed error
+	defer func() { s.web.logTrouble("take over a connection of net/http", failed) }() // not under the lock
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
@@ -100,10 +101,9 @@ func (s *Server) enroll(nc net.Conn, h *handler) error {
 	if s.conns.enter(s.endpoint.limits.MaxConnections, 0) != entryTaken {
 		return handshake.Reject(http.StatusServiceUnavailable, "too many connections")
 	}
-	if err := s.group.Adopt(nc, h, &s.endpoint.policy); err != nil {
+	if failed = s.group.Adopt(nc, h, &s.endpoint.policy); failed != nil {
 		s.conns.leave()
-		s.web.trouble.Log(s.endpoint.log, slog.LevelError, "engine: cannot take over a connection of net/http", slog.Any("err", err))
-		return notAdopted(nc, err)
+		return notAdopted(nc, failed)
 	}
 	return nil
 }

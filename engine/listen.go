@@ -206,10 +206,10 @@ func (ln *listener) accept(*loop.Loop) loop.Handler {
 func (ln *listener) stages(u *upgrade) opening {
 	var first opening = u
 	if ln.tls != nil {
-		first = &secure{config: ln.tls, next: first, bad: &ln.server.bad}
+		first = &secure{config: ln.tls, next: first, bad: &ln.server.badTLS}
 	}
 	if ln.proxy != nil {
-		first = &proxyHeader{config: ln.proxy, next: first, bad: &ln.server.bad}
+		first = &proxyHeader{config: ln.proxy, next: first, bad: &ln.server.badProxy}
 	}
 	return first
 }

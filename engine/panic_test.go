@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -354,4 +355,28 @@ func (c *rawClient) readStatus() (status int, body string) {
 	b := make([]byte, 1<<10)
 	n, _ := resp.Body.Read(b)
 	return resp.StatusCode, string(b[:n])
+}
+
+// R-j: a line a second, however often a callback fails.
+func TestPanicsOfCallbacksAreLoggedOnceASecond(t *testing.T) {
+	for where, dispatch := range map[string]*engine.Dispatch{"on the loop": nil, "dispatched": {}} {
+		t.Run(where, func(t *testing.T) {
+			const panics = 300
+			log, book := newLog()
+			addr := listen(t, &engine.Server{Loops: 2, Logger: log, Dispatch: dispatch, Callbacks: engine.Callbacks{
+				OnText: func(*engine.WebSocket, []byte) { panic("again") },
+			}})
+			began := time.Now()
+			for range panics {
+				c := openRaw(t, addr)
+				c.send(masked(engine.Text, "x"))
+				c.wantClose(engine.StatusInternalError)
+				_ = c.Close()
+			}
+			lines, most := book.count("a callback panicked"), 1+int(time.Since(began)/time.Second)
+			if lines == 0 || lines > most {
+				t.Errorf("%d lines for %d panics, want at most %d", lines, panics, most)
+			}
+		})
+	}
 }

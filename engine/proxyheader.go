@@ -76,7 +76,7 @@ type endpoints struct{ remote, local net.Addr }
 type proxyHeader struct {
 	config *ProxyProtocol
 	next   opening
-	bad    *complaints
+	bad    *loop.Throttle
 
 	// Owned by the loop.
 	head []byte // received so far, if it came in pieces
@@ -97,7 +97,7 @@ func (p *proxyHeader) data(ws *WebSocket, b []byte) {
 	ends, n, err := parseProxyHeader(head)
 	switch {
 	case err != nil:
-		p.bad.add(ws.endpoint.log, ws.conn.Loop().Now(), "engine: a trusted proxy sent no valid PROXY header; its connection is dropped",
+		p.bad.Log(ws.endpoint.log, slog.LevelWarn, "engine: a trusted proxy sent no valid PROXY header; its connection is dropped",
 			slog.Any("proxy", ws.conn.RemoteAddr()), slog.Any("err", err))
 		ws.conn.Close(loop.CloseNow)
 	case n == 0 && before == 0:

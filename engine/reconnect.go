@@ -135,12 +135,10 @@ func DialReconnecting(ctx context.Context, rawURL string, opt *DialOptions, poli
 	if opt != nil {
 		r.opt = *opt
 	}
-	onUpgrade := r.opt.OnUpgrade
+	own := r.opt
 	r.opt.OnUpgrade = func(ws *WebSocket) {
 		r.opens() // whatever the callbacks do
-		if onUpgrade != nil {
-			onUpgrade(ws)
-		}
+		own.callUpgrade(ws)
 		r.connected(ws)
 	}
 	ctx, r.cancel = context.WithCancelCause(ctx)

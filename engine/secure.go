@@ -19,7 +19,7 @@ type secure struct {
 	config   *tls.Config // not to be changed any more
 	received []byte      // by a client, with the transport
 	next     opening
-	bad      *complaints // nil: next tells of a failure
+	bad      *loop.Throttle // nil: next tells of a failure
 
 	begun bool // owned by the loop
 }
@@ -59,7 +59,7 @@ func (s *secure) timeout(ws *WebSocket) {
 
 func (s *secure) lost(ws *WebSocket, err error) {
 	if s.bad != nil && isTLSFailure(err) {
-		s.bad.add(ws.endpoint.log, ws.conn.Loop().Now(), "engine: a TLS handshake failed", slog.Any("err", err))
+		s.bad.Log(ws.endpoint.log, slog.LevelWarn, "engine: a TLS handshake failed", slog.Any("err", err))
 	}
 	s.next.lost(ws, err)
 }

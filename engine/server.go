@@ -129,7 +129,8 @@ type Server struct {
 
 	conns headcount // handshakes included
 
-	bad      complaints
+	badTLS   loop.Throttle // of the log, by peers that are nobody yet
+	badProxy loop.Throttle
 	refusals refusals
 
 	mu        sync.Mutex

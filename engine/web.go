@@ -23,7 +23,8 @@ type webSide struct {
 	start sync.Once
 	conns atomic.Int64 // that net/http or a handler has
 
-	trouble loop.Throttle // with moving connections
+	log     *slog.Logger
+	trouble loop.Throttle // of the log, with moving connections
 
 	mu       sync.Mutex
 	arrived  *sync.Cond // waiting or closed has changed
@@ -42,7 +43,7 @@ const (
 )
 
 func newWebSide(s *Server) *webSide {
-	w := &webSide{hijacked: make(map[*webConn]struct{})}
+	w := &webSide{log: s.endpoint.log, hijacked: make(map[*webConn]struct{})}
 	w.arrived = sync.NewCond(&w.mu)
 	w.srv = &http.Server{
 		Handler:        s.HTTP,
@@ -66,6 +67,13 @@ func (l *webLog) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
+// logTrouble says that a connection could not be moved, if err is not nil.
+func (w *webSide) logTrouble(what string, err error) {
+	if err != nil {
+		w.trouble.Log(w.log, slog.LevelError, "engine: cannot "+what, slog.Any("err", err))
+	}
+}
+
 // handToHTTP gives a connection with a request, and what was read behind its head,
 // to the net/http server. Loop only.
 func (s *Server) handToHTTP(ws *WebSocket, u *upgrade, req *handshake.Request, head, rest []byte) {
@@ -74,7 +82,7 @@ func (s *Server) handToHTTP(ws *WebSocket, u *upgrade, req *handshake.Request, h
 	case errors.Is(err, loop.ErrClosed): // meanwhile, by somebody else
 		return
 	case err != nil:
-		s.web.trouble.Log(ws.endpoint.log, slog.LevelError, "engine: cannot hand a connection to net/http", slog.Any("err", err))
+		s.web.logTrouble("hand a connection to net/http", err)
 		u.reject(ws, handshake.Reject(http.StatusServiceUnavailable, "no descriptors left"))
 		return
 	}
@@ -90,6 +98,8 @@ func (s *Server) handToHTTP(ws *WebSocket, u *upgrade, req *handshake.Request, h
 // takeBack gives a connection of net/http to the loops again, with what was received
 // of a next request. It says whether it did.
 func (s *Server) takeBack(c *webConn) bool {
+	var err error
+	defer func() { s.web.logTrouble("take back a connection of net/http", err) }() // not under the lock
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
@@ -100,10 +110,7 @@ func (s *Server) takeBack(c *webConn) bool {
 		ws.extras = &extras{told: c.told}
 	}
 	_ = c.Conn.SetDeadline(time.Time{})
-	err := s.group.Adopt(c.Conn, (*handler)(ws), &s.endpoint.policy)
-	if err != nil {
-		s.web.trouble.Log(s.endpoint.log, slog.LevelError, "engine: cannot take back a connection of net/http", slog.Any("err", err))
-	}
+	err = s.group.Adopt(c.Conn, (*handler)(ws), &s.endpoint.policy)
 	return err == nil
 }
 

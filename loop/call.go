@@ -20,6 +20,14 @@ type call struct {
 
 const noFD = -1
 
+// callFunc and others whose names begin with call call what belongs to the
+// program: callbackIn goes by that.
+func callFunc(fn func()) { fn() }
+
+func (l *Loop) callOverBudget() { l.group.cfg.OnOverBudget(l) }
+
+func (a *acceptor) callAccept(l *Loop) Handler { return a.cfg.Accept(l) }
+
 // run is the loop's goroutine. Callbacks are called without a deferred function
 // of their own. One that does not return ends the goroutine, and run takes over
 // on another: what is under way at any time is known to the loop, not to the

@@ -89,7 +89,7 @@ func (l *Loop) Hold(n int) {
 func (l *Loop) relieve() {
 	defer l.over.Store(false) // only then: what was closed is freed before the next time
 	if l.Queued() > l.QueueBudget() {
-		l.group.cfg.OnOverBudget(l)
+		l.callOverBudget()
 	}
 }
 

@@ -25,7 +25,7 @@ func (c *Conn) do(fn func()) {
 		return
 	}
 	c.enter()
-	fn()
+	callFunc(fn)
 	c.leave()
 }
 

@@ -43,7 +43,8 @@ type Config struct {
 	// Backend chooses what loops poll with.
 	Backend Backend
 	// BlockedAfter is how long a loop may stay inside one batch of callbacks
-	// before it is reported to Logger; 0 means 1 s, negative never.
+	// before Logger is told which one is under way, and its stack; 0 means 1 s,
+	// negative never. To find out, all goroutines stand still for a moment.
 	BlockedAfter time.Duration
 	// QueueBudget is how many bytes the queues of all connections may hold, in
 	// equal parts for each loop. Over its part, OnOverBudget is called on the
@@ -95,7 +96,9 @@ type Group struct {
 	turns  *turns
 	hellos hellos
 
-	panics Throttle
+	panics  Throttle
+	accepts Throttle      // of lines about failures to accept
+	refused atomic.Uint64 // connections that such failures ended
 
 	next    atomic.Uint32 // round robin over loops
 	running sync.WaitGroup
@@ -135,7 +138,7 @@ func (g *Group) run() {
 		go l.run()
 	}
 	if g.cfg.BlockedAfter > 0 {
-		g.running.Go(g.watch)
+		g.running.Go(newWatch(g).run)
 	}
 	go func() {
 		g.running.Wait()
@@ -195,33 +198,4 @@ func (g *Group) now() time.Duration {
 		return g.cfg.Clock()
 	}
 	return time.Since(g.start)
-}
-
-// watch asks every loop for a sign of life and reports those that give none:
-// a callback has been running since the last time.
-func (g *Group) watch() {
-	// No ticker: after a late tick the next one would come too soon.
-	wait := time.NewTimer(g.cfg.BlockedAfter)
-	defer wait.Stop()
-	signs := make([]func(), len(g.loops))
-	for i, l := range g.loops {
-		l.alive.Store(true)
-		signs[i] = func() { l.alive.Store(true) }
-	}
-	for {
-		select {
-		case <-g.quit:
-			return
-		case <-wait.C:
-		}
-		for i, l := range g.loops {
-			if !l.alive.Swap(false) {
-				g.cfg.Logger.Warn("loop: a callback blocks its loop; move slow work off it",
-					"loop", i, "longer_than", g.cfg.BlockedAfter)
-				continue
-			}
-			_ = l.Do(signs[i]) // a loop that has ended needs no watching
-		}
-		wait.Reset(g.cfg.BlockedAfter)
-	}
 }

@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -54,10 +53,8 @@ type acceptor struct {
 	spread bool // the only descriptor of its listener: serves all loops
 
 	// Owned by the loop.
-	retry   time.Duration // of the pause under way; 0: accepting
-	timer   *time.Timer
-	refused int // connections refused since the last log line
-	logged  time.Duration
+	retry time.Duration // of the pause under way; 0: accepting
+	timer *time.Timer
 }
 
 // Listen opens the tcp address addr ("host:port") with one listening
@@ -149,7 +146,7 @@ func (ln *Listener) abandon() {
 func (a *acceptor) start() {
 	a.loop.listeners[a.fd] = a
 	if err := a.loop.poller.add(a.fd, readable); err != nil {
-		a.loop.group.cfg.Logger.Error("loop: cannot poll a listener", "err", err)
+		a.loop.group.accepts.Log(a.loop.group.cfg.Logger, slog.LevelError, "loop: cannot poll a listener", slog.Any("err", err))
 	}
 }
 
@@ -216,7 +213,7 @@ func (a *acceptor) hand(fd int) {
 
 func (a *acceptor) open(l *Loop, fd int) {
 	l.call.outside, l.call.accepted = true, fd
-	h := a.cfg.Accept(l)
+	h := a.callAccept(l)
 	l.call.outside, l.call.accepted = false, noFD
 	if h == nil {
 		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
@@ -236,7 +233,7 @@ func (a *acceptor) pause(err error) {
 	a.log(err)
 	if a.timer == nil {
 		if err := a.loop.poller.mod(a.fd, readable, 0); err != nil {
-			a.loop.group.cfg.Logger.Error("loop: cannot pause a listener", "err", err)
+			a.loop.group.accepts.Log(a.loop.group.cfg.Logger, slog.LevelError, "loop: cannot pause a listener", slog.Any("err", err))
 		}
 		a.timer = time.AfterFunc(a.retry, func() { _ = a.loop.Do(a.resume) })
 		return
@@ -253,21 +250,16 @@ func (a *acceptor) refuseOne(err error) {
 	closeReserve(a.loop.reserve)
 	if fd, err := a.loop.accept(a.fd); err == nil {
 		_ = unix.Close(fd)
-		a.refused++
+		a.loop.group.refused.Add(1)
 	}
 	a.loop.reserve = openReserve()
 }
 
-// log writes one line a second at most.
 func (a *acceptor) log(err error) {
-	if a.logged != 0 && a.loop.now-a.logged < time.Second {
-		return
-	}
-	a.logged = a.loop.now
-	a.loop.group.cfg.Logger.LogAttrs(context.Background(), slog.LevelWarn,
+	g := a.loop.group
+	g.accepts.Log(g.cfg.Logger, slog.LevelWarn,
 		"loop: accepting is paused; raise the descriptor limit or lower the connection limit",
-		slog.Any("err", err), slog.Int("refused", a.refused), slog.Duration("retry", a.retry))
-	a.refused = 0
+		slog.Any("err", err), slog.Uint64("refused", g.refused.Load()), slog.Duration("retry", a.retry))
 }
 
 // resume tries again after a pause.

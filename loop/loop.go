@@ -208,7 +208,7 @@ func (l *Loop) read(m mail) {
 	switch {
 	case m.c == nil:
 		l.call.outside = true
-		m.fn()
+		callFunc(m.fn)
 		l.call.outside = false
 	case m.fn != nil:
 		m.c.do(m.fn)

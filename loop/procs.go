@@ -94,6 +94,6 @@ func (p *processors) tellLocked(log *slog.Logger, now int) {
 		return
 	}
 	p.told = true
-	log.Warn("loop: GOMAXPROCS leaves no processor to other goroutines, which may wait for milliseconds; "+
-		"set it to loops+1, or fewer Loops, or KeepGOMAXPROCS if this is meant", "gomaxprocs", now, "loops", p.loops)
+	write(log, slog.LevelWarn, "loop: GOMAXPROCS leaves no processor to other goroutines, which may wait for milliseconds; "+
+		"set it to loops+1, or fewer Loops, or KeepGOMAXPROCS if this is meant", slog.Int("gomaxprocs", now), slog.Int("loops", p.loops))
 }

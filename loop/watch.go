@@ -1,0 +1,141 @@
+package loop
+
+import (
+	"bytes"
+	"log/slog"
+	"reflect"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// watch asks the loops of a group for a sign of life again and again. When one gives
+// none because a callback is under way, that is reported, once until the loop goes on.
+type watch struct {
+	group *Group
+	loops []watched
+	look  func(*Loop) (callback, stack string) // blockedIn; tests replace it
+}
+
+// watched is a loop as the watch knows it.
+type watched struct {
+	*Loop
+	sign   func()
+	silent int  // looks in a row that found no sign of life
+	lookAt int  // the silent look at which its stack is looked at
+	told   bool // it was reported
+	ended  bool
+}
+
+func newWatch(g *Group) *watch {
+	w := &watch{group: g, look: (*Loop).blockedIn}
+	for _, l := range g.loops {
+		l.alive.Store(true)
+		w.loops = append(w.loops, watched{Loop: l, sign: func() { l.alive.Store(true) }})
+	}
+	return w
+}
+
+func (w *watch) run() {
+	// No ticker: after a late tick the next one would come too soon.
+	wait := time.NewTimer(w.group.cfg.BlockedAfter)
+	defer wait.Stop()
+	for {
+		select {
+		case <-w.group.quit:
+			return
+		case <-wait.C:
+		}
+		for i := range w.loops {
+			w.check(&w.loops[i])
+		}
+		wait.Reset(w.group.cfg.BlockedAfter)
+	}
+}
+
+func (w *watch) check(l *watched) {
+	switch {
+	case l.ended:
+		return
+	case l.alive.Swap(false):
+		l.silent, l.lookAt, l.told = 0, 1, false
+		l.ended = l.Do(l.sign) != nil
+		return
+	}
+	l.silent++
+	if l.told || l.silent < l.lookAt {
+		return
+	}
+	l.lookAt *= 2 // a look stops the world
+	callback, stack := w.look(l.Loop)
+	if callback == "" {
+		return
+	}
+	l.told = true
+	w.group.log(slog.LevelWarn, "loop: a callback blocks its loop; move slow work off it",
+		slog.Int("loop", l.index), slog.String("callback", callback),
+		slog.Duration("longer_than", w.group.cfg.BlockedAfter), slog.String("stack", stack))
+}
+
+// blockedIn returns the name of the callback that is under way on the goroutine of
+// l, and the stack of that. "" means none: the loop works, or the machine is slow.
+func (l *Loop) blockedIn() (callback, stack string) {
+	stack = stackOf(l.goroutine.Load())
+	return callbackIn(stack), stack
+}
+
+// maxStacks is the most that is read of the stacks of all goroutines. Those of
+// loops, which began early, are among the first.
+const maxStacks = 16 << 20
+
+// stackOf returns the stack of one goroutine; "" if it is not found. All
+// goroutines stand still meanwhile.
+func stackOf(goroutine uint64) string {
+	head := []byte("\n\ngoroutine " + strconv.FormatUint(goroutine, 10) + " ")
+	for size := 256 << 10; size <= maxStacks; size *= 4 {
+		buf := make([]byte, size)
+		all := buf[:runtime.Stack(buf, true)]
+		_, after, found := bytes.Cut(all, head)
+		stack, _, whole := bytes.Cut(after, []byte("\n\n"))
+		if found && (whole || len(all) < size) {
+			return string(head[2:]) + string(stack)
+		}
+		if len(all) < size {
+			break
+		}
+	}
+	return ""
+}
+
+// What belongs to the program is called by functions whose names begin with call,
+// or is an event of a Handler.
+var (
+	modulePath = strings.TrimSuffix(reflect.TypeFor[Loop]().PkgPath(), "loop")
+	caller     = regexp.MustCompile(`^` + regexp.QuoteMeta(modulePath) + `(loop|engine)\.(.*\.)?call[A-Z]`)
+	ofLoop     = modulePath + "loop."
+	ours       = regexp.MustCompile(`^` + regexp.QuoteMeta(modulePath) + `(loop|engine|codec|handshake)\.`)
+	anyEvent   = regexp.MustCompile(`\.On(Open|Data|EOF|Notify|Timer|Drain|Close|Panic)$`)
+)
+
+// callbackIn returns the function of the program that a stack shows to be called by
+// this package or engine; "" if none is.
+func callbackIn(stack string) string {
+	before := ""
+	called, calledAt := "", ""
+	for line := range strings.Lines(stack) { // a function and its place, the innermost first
+		line = strings.TrimSuffix(line, "\n")
+		if !strings.HasPrefix(line, "\t") {
+			before = line
+			continue
+		}
+		name := before[:max(0, strings.LastIndexByte(before, '('))] // without arguments
+		calls := caller.MatchString(name) || strings.HasPrefix(name, ofLoop) && anyEvent.MatchString(called)
+		if calls && called != "" && (!ours.MatchString(called) || strings.Contains(calledAt, "_test.go:")) {
+			return called
+		}
+		called, calledAt = name, line
+	}
+	return ""
+}

@@ -7,35 +7,22 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// controlMeter bounds the rate of control frames: what it counts drains by limit a
-// second. A peer that was not read for a while may have sent for as long, so what
-// was saved up counts too, for at most meterMemory.
-type controlMeter struct {
-	at uint32 // in milliseconds of the loop's clock
-	n  int32  // less than 0: saved up
-}
+// controlMeter bounds the rate of control frames: it is the moment, on the loop's
+// clock, at which all that was counted has drained, at limit a second. A peer that
+// was not read for a while may have sent for as long, so a moment in the past is
+// saved up, for at most meterMemory.
+type controlMeter time.Duration
 
 const meterMemory = 60 * time.Second
 
-// newControlMeter returns a meter with nothing saved up.
-func newControlMeter(now time.Duration) controlMeter {
-	return controlMeter{at: uint32(now / time.Millisecond)}
-}
-
-// admit counts one more at the time now and says whether it is within limit.
+// admit counts one more at the time now and says whether it is within limit: no more
+// than a second of it is to be drained.
 func (m *controlMeter) admit(now time.Duration, limit int) bool {
 	if limit < 0 {
 		return true
 	}
-	ms := uint32(now / time.Millisecond)
-	passed := time.Duration(ms-m.at) * time.Millisecond
-	drained := int64(limit) * int64(min(passed, meterMemory+time.Second)) / int64(time.Second)
-	if drained > 0 {
-		m.at = ms
-		m.n = int32(max(int64(m.n)-drained, -int64(limit)*int64(meterMemory/time.Second)))
-	}
-	m.n++
-	return int(m.n) <= limit
+	*m = max(*m, controlMeter(now-meterMemory)) + controlMeter(time.Second/time.Duration(limit))
+	return *m <= controlMeter(now+time.Second)
 }
 
 // progress is how far something had got when it was last seen to move.

@@ -418,3 +418,28 @@ func TestPingsThatWaitedForTheServerAreNoFlood(t *testing.T) {
 		t.Errorf("ended with %v", e)
 	}
 }
+
+// R-f: a rate is what it says, however the frames are spread: parts of one that is
+// not drained yet add up.
+func TestPingsAtTheirRateAreNoFlood(t *testing.T) {
+	const rate, interval = 10, 150 * time.Millisecond
+	var pinged atomic.Int64
+	cb, ended := record(engine.Callbacks{OnPing: func(*engine.WebSocket, []byte) { pinged.Add(1) }})
+	limits := engine.Limits{MaxControlRate: rate, PingInterval: -1, WriteTimeout: -1, ReadTimeout: -1}
+	srv := &engine.Server{Loops: 1, Limits: limits, Callbacks: cb}
+	clock := drive(t, srv)
+	c := openRaw(t, listen(t, srv))
+	sent := int64(0)
+	for i := range 100 {
+		clock.step(interval)
+		for range 1 + i%2 { // on average one for each tenth of a second
+			c.send(frame(0x89, ""))
+			c.wantFrame(codec.Pong, true, "")
+			sent++
+		}
+		notEnded(t, ended)
+	}
+	if pinged.Load() != sent {
+		t.Errorf("OnPing came %d times, %d were sent", pinged.Load(), sent)
+	}
+}

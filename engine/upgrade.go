@@ -202,7 +202,7 @@ func (ws *WebSocket) open(subprotocol string, onUpgrade func()) {
 	ws.opening = nil
 	ws.heard = ws.conn.Loop().Now()
 	ws.messaged = ws.heard
-	ws.control = newControlMeter(ws.heard)
+	ws.control = controlMeter(ws.heard) // nothing is saved up
 	if ws.callbacks.OnFragment != nil {
 		ws.reader.SetStreaming(true)
 	}

@@ -97,7 +97,7 @@ func (ws *WebSocket) carryOut() {
 		return
 	}
 	switch {
-	case s.asked(askDrop): // conn ends by itself
+	case s.asked(askDrop | askRelief): // conn ends by itself
 	case s.asked(askShed):
 		ws.beginClose(tooSlow, ErrSlow)
 	case s.asked(askClose):
@@ -158,7 +158,7 @@ func (ws *WebSocket) peerClosed(payload []byte) {
 		ws.finishTopics()
 		ws.carryOut() // OnGap may have called Close
 	}
-	if ws.loadState().asked(askDrop) {
+	if ws.loadState().asked(askDrop | askRelief) {
 		return
 	}
 	if ws.phase() == phaseOpen {
@@ -242,7 +242,11 @@ func (ws *WebSocket) ended(cause error) {
 	if m := ws.member.Load(); m != nil {
 		m.leaveAll()
 	}
-	if prev == phaseOpen && ws.loadState().asked(askShed) && !known { // not carried out in time
+	switch s := ws.loadState(); {
+	case known:
+	case s.asked(askRelief):
+		cause = ErrOverload
+	case prev == phaseOpen && s.asked(askShed): // not carried out in time
 		ws.note(tooSlow)
 		cause = ErrSlow
 	}
@@ -300,7 +304,7 @@ func (ws *WebSocket) finished() {
 
 // abnormal explains an end without a closing handshake.
 func abnormal(cause error) error {
-	if cause == ErrSlow {
+	if cause == ErrSlow || cause == ErrOverload {
 		return cause
 	}
 	if cause == nil || errors.Is(cause, io.EOF) {

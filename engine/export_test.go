@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"reflect"
 	"time"
 )
 
@@ -127,4 +128,25 @@ func Workers(s *Server) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.workers)
+}
+
+// Socket calls fn with the descriptor of ws, unless it has ended.
+func Socket(ws *WebSocket, fn func(fd int)) {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if fd := reflect.ValueOf(&ws.conn).Elem().FieldByName("fd").Int(); fd >= 0 {
+		fn(int(fd))
+	}
+}
+
+// Hold keeps the loops of s from going on until release is called.
+func Hold(s *Server) (release func()) {
+	done := make(chan struct{})
+	for _, l := range s.group.Loops() {
+		held := make(chan struct{})
+		if l.Do(func() { close(held); <-done }) == nil {
+			<-held
+		}
+	}
+	return func() { close(done) }
 }

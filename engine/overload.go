@@ -34,9 +34,14 @@ func (s *Server) relieve(l *loop.Loop) {
 		if h.ws.isOpen() { // others are counted, if they were slow
 			s.endpoint.hub.closed.Add(1)
 		}
-		if h.ws.blame(ErrOverload) {
-			_ = h.ws.conn.Do(func() { h.ws.callError(ErrOverload) }) // before its end, which is not here
-		}
-		h.ws.conn.Close(loop.CloseReset)
+		h.ws.giveUp()
 	}
+}
+
+// giveUp drops a connection because of what is queued for it. Any goroutine.
+func (ws *WebSocket) giveUp() {
+	ws.conn.Lock()
+	ws.state.Or(uint32(askRelief))
+	ws.conn.Unlock()
+	ws.conn.Close(loop.CloseReset)
 }

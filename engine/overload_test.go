@@ -110,3 +110,38 @@ func TestBacklogsAndClosingConnectionsCountForTheBudget(t *testing.T) {
 		}
 	}
 }
+
+// T04: a connection that is dropped for the budget and ends in the same turn, here by
+// what was posted to it, hears why before OnClose. Sends are refused at once.
+func TestOverloadIsReportedBeforeTheEndThatItCauses(t *testing.T) {
+	cb, ended := record(engine.Callbacks{})
+	told := make(chan error, 2)
+	cb.OnError = func(_ *engine.WebSocket, err error) { told <- err }
+	srv := &engine.Server{Loops: 1, Limits: engine.Limits{MaxQueuedTotal: 1 << 20}, Callbacks: cb}
+	ws := holders(t, srv, 1<<20)[0]
+	release := engine.Hold(srv)
+	for err := error(nil); err == nil; { // over the budget
+		if err = ws.SendBinary(pattern(1000)); err != nil && !errors.Is(err, engine.ErrBackpressure) {
+			t.Fatal(err)
+		}
+	}
+	refused := make(chan error, 1)
+	if err := ws.Do(func() { refused <- ws.SendBinary(nil) }); err != nil {
+		t.Fatal(err)
+	}
+	release()
+	if err := within(t, "the send", refused); !errors.Is(err, engine.ErrClosed) {
+		t.Error("a send returned", err)
+	}
+	if e := within(t, "OnClose", ended); !errors.Is(e.err, engine.ErrOverload) {
+		t.Errorf("ended with %v", e)
+	}
+	select {
+	case err := <-told:
+		if !errors.Is(err, engine.ErrOverload) {
+			t.Error("OnError got", err)
+		}
+	default:
+		t.Error("OnError was not called")
+	}
+}

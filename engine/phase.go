@@ -23,10 +23,11 @@ func (p phase) String() string { return phaseNames[p] }
 type request uint32
 
 const (
-	askClose request = 1 << (8 + iota) // Close
-	askShed                            // the policy for slow subscribers is SlowClose
-	askDrop                            // CloseNow
-	askMute                            // message callbacks of the worker pool are over
+	askClose  request = 1 << (8 + iota) // Close
+	askShed                             // the policy for slow subscribers is SlowClose
+	askDrop                             // CloseNow
+	askRelief                           // Limits.MaxQueuedTotal is reached
+	askMute                             // message callbacks of the worker pool are over
 )
 
 // state is the phase and the requests of a connection in one word, so that the

@@ -285,11 +285,13 @@ func (ws *WebSocket) CloseStatus() (StatusCode, string) {
 func (ws *WebSocket) Err() error {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	switch {
+	switch s := ws.loadState(); {
 	case ws.extras != nil && ws.extras.err != nil:
 		return ws.extras.err
-	case ws.loadState().asked(askShed):
-		return ErrSlow // OnError follows
+	case s.asked(askRelief): // OnError follows, as below
+		return ErrOverload
+	case s.asked(askShed):
+		return ErrSlow
 	}
 	return nil
 }

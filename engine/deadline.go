@@ -122,7 +122,7 @@ func (ws *WebSocket) armAlive(now time.Duration) {
 // sends and takes counts from now on.
 func (ws *WebSocket) armClose() {
 	ws.messaged = ws.conn.Loop().Now()
-	ws.watchDelivery(ws.messaged)
+	ws.watchDelivery()
 	ws.arm(deadlineClose, ws.endpoint.limits.CloseTimeout)
 }
 
@@ -131,7 +131,7 @@ func (ws *WebSocket) armClose() {
 // which it cannot answer.
 func (ws *WebSocket) closeExpired(now time.Duration) {
 	limit := ws.endpoint.limits.CloseTimeout
-	if ws.takes(now, limit) || ws.phase() == phaseClosing && ws.arrives(now, limit) {
+	if ws.takes(limit) || ws.phase() == phaseClosing && ws.arrives(now, limit) {
 		ws.arm(deadlineClose, limit)
 		return
 	}

@@ -45,7 +45,7 @@ func (p *progress) moved(n int, now time.Duration) bool {
 // the ping has left this process.
 func (ws *WebSocket) askForLife(now time.Duration) {
 	ws.pinged = now
-	ws.watchDelivery(now)
+	ws.watchDelivery()
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	if ws.writeControlLocked(codec.Ping, nil) != nil {
@@ -55,13 +55,10 @@ func (ws *WebSocket) askForLife(now time.Duration) {
 }
 
 // watchDelivery begins to watch what the peer takes.
-func (ws *WebSocket) watchDelivery(now time.Duration) {
-	if x := ws.extras; x != nil {
-		x.delivery = progress{}
-	}
+func (ws *WebSocket) watchDelivery() {
 	_ = ws.conn.Stalled() // starts its clock
 	ws.waits = ws.blocked()
-	_ = ws.delivering(now)
+	ws.acked = uint32(ws.conn.Acknowledged())
 }
 
 // checkPong drops a connection whose peer owes a sign of life for too long. Taking
@@ -71,7 +68,7 @@ func (ws *WebSocket) checkPong(now time.Duration) bool {
 	switch {
 	case ws.pinged == 0 || now-ws.pinged < limit:
 	case ws.conn.Unread(): // a loop that was held up has not read it yet
-	case ws.takes(now, limit):
+	case ws.takes(limit):
 		ws.pinged = now
 	default:
 		ws.drop(ErrPongTimeout)
@@ -126,39 +123,20 @@ func (ws *WebSocket) blocked() bool {
 	return ws.conn.BlockedLocked()
 }
 
-// takes says whether the peer has taken some of what this side sent within limit,
-// or since the last call: of the queue or, when that is empty, of what the kernel
-// holds.
-func (ws *WebSocket) takes(now, limit time.Duration) bool {
+// takes says whether the peer has taken loop.MinProgress of what this side sent
+// within limit, or since the last call: of the queue or, when that is empty, of what
+// the kernel had.
+func (ws *WebSocket) takes(limit time.Duration) bool {
 	if ws.blocked() {
 		ws.waits = true
 		return ws.conn.Stalled() < limit
 	}
-	if ws.waits { // the queue has gone since the last look
-		ws.waits = false
-		return true
+	acked := uint32(ws.conn.Acknowledged())
+	if !ws.waits && acked-ws.acked < loop.MinProgress {
+		return false
 	}
-	if x := ws.delivering(now); x != nil {
-		return x.delivery.at == now || x.delivery.moved(ws.conn.Acknowledged(), now)
-	}
-	return false
-}
-
-// delivering returns where the delivery of what the kernel holds is kept track of,
-// from the moment on that this is much; nil if it is not.
-func (ws *WebSocket) delivering(now time.Duration) *extras {
-	x := ws.extras
-	if x != nil && x.delivery.at != 0 {
-		return x
-	}
-	if ws.conn.Unacknowledged() < loop.MinProgress {
-		return nil
-	}
-	ws.conn.Lock()
-	x = ws.extrasLocked()
-	ws.conn.Unlock()
-	x.delivery = progress{n: ws.conn.Acknowledged(), at: now}
-	return x
+	ws.waits, ws.acked = false, acked // if it waited, the queue has gone since the last look
+	return true
 }
 
 // assembles says whether a message has begun that is kept until it is whole.

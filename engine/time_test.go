@@ -105,6 +105,30 @@ func TestPeerThatReadsSlowlyAndSteadilyStays(t *testing.T) {
 	}
 }
 
+// T01: a peer that takes what is sent after a ping is alive, whatever it does with the
+// ping, though nothing was on its way to it when that left.
+func TestPeerThatTakesWhatIsSentAfterAPingStays(t *testing.T) {
+	r, clock, ended := timedRoom(t, engine.Callbacks{})
+	c, ws := r.joinNarrow()
+	for range 30 {
+		clock.step(step)
+		if err := ws.SendBinary(pattern(1 << 10)); err != nil {
+			t.Fatal(err)
+		}
+		for op := codec.Ping; op == codec.Ping; {
+			h, _, err := c.readFrame()
+			if err != nil {
+				t.Fatal(err, ws.Err())
+			}
+			op = h.OpCode
+		}
+		notEnded(t, ended)
+	}
+	if e := stepToTheEnd(t, clock, ended, func() {}); !errors.Is(e.err, engine.ErrPongTimeout) {
+		t.Errorf("ended with %v", e)
+	}
+}
+
 // F-d with wss.
 func TestPeerThatReadsSlowlyOverTLSStays(t *testing.T) {
 	const total = 1 << 20

@@ -28,6 +28,7 @@ type WebSocket struct {
 	timer     deadline // what the timer of conn was set for; owned by the loop
 	waits     bool     // the last ping has not left this process yet; owned by the loop
 	agreed    agreement
+	acked     uint32 // bytes, as Conn.Acknowledged had them when ws.takes last saw progress; owned by the loop
 
 	// Set once, under the lock of conn.
 	member atomic.Pointer[member] // nil until it subscribes
@@ -94,8 +95,7 @@ type extras struct {
 	pong        []byte // the answer to the last ping, when the queue has room
 	pongDue     bool
 
-	arrival  progress // of the message that is arriving; owned by the loop
-	delivery progress // of what the kernel holds for the peer; owned by the loop
+	arrival progress // of the message that is arriving; owned by the loop
 
 	asked   closeFrame // what Close asked for
 	inOnGap bool       // OnGap is being called: what it sends goes out, though Close was called

@@ -82,7 +82,7 @@ func TestLimitsThatContradictEachOtherAreRefusedByName(t *testing.T) {
 		{engine.Limits{MaxQueued: 64 << 10, HighWater: 64 << 10, LowWater: 64 << 10}, ""},
 		{engine.Limits{MaxQueued: 64 << 10, LowWater: 256 << 10}, "Limits.LowWater"}, // F-a
 		{engine.Limits{MaxQueued: 64 << 10, HighWater: 1 << 20}, "Limits.HighWater"},
-		{engine.Limits{MaxQueued: engine.NoLimit, HighWater: 1 << 40}, ""},
+		{engine.Limits{MaxQueued: engine.NoLimit, HighWater: 1 << 30}, ""},
 		{engine.Limits{HighWater: 17 << 20}, "Limits.HighWater"}, // over the default
 		{engine.Limits{LowWater: 2 << 20}, "Limits.LowWater"},
 		{engine.Limits{HighWater: 1000, LowWater: 1001}, "Limits.LowWater"},

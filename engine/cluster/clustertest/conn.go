@@ -1,0 +1,223 @@
+package clustertest
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/fanloop-go/fanloop/engine/cluster"
+)
+
+var errGap = errors.New("clustertest: the connection was lost")
+
+// Conn is one connection to a Store: the Broker of one node.
+type Conn struct {
+	store *Store
+
+	// Guarded by the store's mutex.
+	cut       bool
+	followers map[string][]*follower
+}
+
+type follower struct {
+	listener cluster.Listener
+}
+
+var _ cluster.Broker = (*Conn)(nil)
+
+// Connect returns a connection to the store.
+func (s *Store) Connect() *Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := &Conn{store: s, followers: make(map[string][]*follower)}
+	s.conns = append(s.conns, c)
+	return c
+}
+
+// Cut makes every request of this connection fail and loses what would be
+// delivered to it: a gap.
+func (c *Conn) Cut() {
+	c.store.mu.Lock()
+	c.cut = true
+	c.store.mu.Unlock()
+	c.gap()
+}
+
+// Heal ends Cut.
+func (c *Conn) Heal() {
+	c.store.mu.Lock()
+	defer c.store.mu.Unlock()
+	c.cut = false
+}
+
+// gap reports a gap to all who follow a topic.
+func (c *Conn) gap() {
+	var all []*follower
+	c.store.mu.Lock()
+	for _, followers := range c.followers {
+		all = append(all, followers...)
+	}
+	c.store.mu.Unlock()
+	for _, f := range all {
+		f.listener.Gap(errGap)
+	}
+}
+
+// check returns the error of a request that fails. Under the store's mutex.
+func (c *Conn) check(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s := c.store; c.cut || s.down || s.chance(s.options.Faults.Fail) {
+		return cluster.ErrUnavailable
+	}
+	c.store.expire()
+	return nil
+}
+
+// Publish implements cluster.Broker.
+func (c *Conn) Publish(ctx context.Context, topic, id string, data []byte) (cluster.Ack, error) {
+	s := c.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := c.check(ctx); err != nil {
+		return cluster.Ack{}, err
+	}
+	if id == "" {
+		id = rand.Text()
+	}
+	at, duplicate := s.life.ids[topic+"\x00"+id]
+	if !duplicate {
+		m := s.append(topic, id, data)
+		at = m.Position()
+		for _, conn := range s.conns {
+			conn.deliver(m)
+		}
+	}
+	if s.chance(s.options.Faults.LoseAck) {
+		return cluster.Ack{}, cluster.ErrUnavailable
+	}
+	return cluster.Ack{Position: at, Duplicate: duplicate}, nil
+}
+
+// deliver sends m to those who follow its topic. Under the store's mutex.
+func (c *Conn) deliver(m cluster.Message) {
+	s, faults := c.store, c.store.options.Faults
+	for _, f := range c.followers[m.Topic] {
+		if c.cut || s.chance(faults.Lose) {
+			continue
+		}
+		c.after(f, m)
+		if s.chance(faults.Repeat) {
+			c.after(f, m)
+		}
+	}
+}
+
+// after delivers m to f after a delay, in no order if there is one. Under the
+// store's mutex.
+func (c *Conn) after(f *follower, m cluster.Message) {
+	delay := time.Duration(0)
+	if limit := c.store.options.Faults.Delay; limit > 0 {
+		delay = time.Duration(c.store.random.Int64N(int64(limit)))
+	}
+	time.AfterFunc(delay, func() {
+		c.store.mu.Lock()
+		follows := !c.cut && slices.Contains(c.followers[m.Topic], f)
+		c.store.mu.Unlock()
+		if follows {
+			f.listener.Live(m)
+		}
+	})
+}
+
+// Head implements cluster.Broker.
+func (c *Conn) Head(ctx context.Context, topic string) (cluster.Head, error) {
+	s := c.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := c.check(ctx); err != nil {
+		return cluster.Head{}, err
+	}
+	head := cluster.Head{
+		Position: cluster.Position{Epoch: s.life.epoch, Offset: s.life.last},
+		Through:  s.life.last,
+		First:    s.life.first,
+	}
+	if messages := s.life.topics[topic]; len(messages) > 0 {
+		head.Position = messages[len(messages)-1].Position()
+	}
+	return head, nil
+}
+
+// Read implements cluster.Broker.
+func (c *Conn) Read(ctx context.Context, topic string, from uint64, max cluster.Budget) ([]cluster.Message, error) {
+	s := c.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := c.check(ctx); err != nil {
+		return nil, err
+	}
+	kept := s.life.topics[topic]
+	n := len(kept)
+	if s.chance(s.options.Faults.Lag) {
+		n -= s.random.IntN(min(n, 3) + 1)
+	}
+	i := sort.Search(len(kept), func(i int) bool { return kept[i].Offset >= from })
+	if i < len(kept) && kept[i].Offset == from && i >= n {
+		return nil, cluster.ErrBehind
+	}
+	page := slices.Clone(max.Take(kept[min(i, n):n]))
+	for i := range page {
+		page[i].Prev = 0
+		if i > 0 {
+			page[i].Prev = page[i-1].Offset
+		}
+	}
+	return page, nil
+}
+
+// Intact implements cluster.Broker.
+func (c *Conn) Intact(ctx context.Context, topic string, after uint64) (bool, error) {
+	s := c.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := c.check(ctx); err != nil {
+		return false, err
+	}
+	kept := s.life.topics[topic]
+	full := s.options.MaxPerTopic > 0 && len(kept) >= s.options.MaxPerTopic
+	return s.life.first <= after+1 && (!full || kept[0].Offset <= after), nil
+}
+
+// Follow implements cluster.Broker.
+func (c *Conn) Follow(topic string, l cluster.Listener) (func(), error) {
+	s := c.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := c.check(context.Background()); err != nil {
+		return nil, err
+	}
+	f := &follower{listener: l}
+	c.followers[topic] = append(c.followers[topic], f)
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		left := slices.DeleteFunc(slices.Clone(c.followers[topic]), func(g *follower) bool { return g == f })
+		if len(left) > 0 {
+			c.followers[topic] = left
+		} else {
+			delete(c.followers, topic)
+		}
+	}, nil
+}
+
+// Followed is the number of topics that are followed by this connection.
+func (c *Conn) Followed() int {
+	c.store.mu.Lock()
+	defer c.store.mu.Unlock()
+	return len(c.followers)
+}

@@ -1,0 +1,20 @@
+// Package cluster gives topics a history that several nodes share, and lets a
+// client that was away go on, on any node, with exactly the message after the
+// last one it had.
+//
+// A [Broker] stores the messages of each topic in one order and delivers new
+// ones to the nodes that follow the topic. Live delivery may lose, repeat and
+// delay messages. A [Node] makes a gapless chain of them: every message names
+// the one before it, and where that is not what the node has, it reads the hole
+// from the broker's history. It keeps the last messages of each topic in memory,
+// so clients that come back are answered without the broker.
+//
+// A client follows a topic with a [Subscription]: Next returns the messages after
+// the client's [Position], at most a [Budget] of them at a time. A subscriber
+// that reads slowly holds no messages; it goes on from memory, and further behind
+// from history. When the message at a position is not there any more, Next says
+// so once with [Batch.Lost] and goes on from the topic's end.
+//
+// The package knows no broker of its own. Package natsbroker below it has one on
+// NATS JetStream, and clustertest one in memory whose faults are chosen by a seed.
+package cluster

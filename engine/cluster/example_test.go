@@ -1,0 +1,58 @@
+package cluster_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/fanloop-go/fanloop/engine/cluster"
+	"github.com/fanloop-go/fanloop/engine/cluster/clustertest"
+)
+
+// A client follows a topic on one node, is away, and goes on at another.
+func Example() {
+	store := clustertest.NewStore(clustertest.Options{}) // in production: package natsbroker
+	one := cluster.NewNode(store.Connect(), cluster.Config{})
+	defer one.Close()
+	two := cluster.NewNode(store.Connect(), cluster.Config{})
+	defer two.Close()
+	ctx := context.Background()
+
+	s, err := one.Subscribe(ctx, "room", cluster.Position{}, func() {})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	at := s.Position() // what the client keeps
+	s.Close()
+
+	for _, text := range []string{"hello", "are you there?"} {
+		if _, err := one.Publish(ctx, "room", "", []byte(text)); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+
+	s, err = two.Subscribe(ctx, "room", at, func() {}) // notify: call Next again
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer s.Close()
+	for more := true; more; {
+		batch, err := s.Next(ctx, cluster.Budget{Messages: 10})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		if batch.Lost {
+			fmt.Println("load the page anew")
+		}
+		for _, m := range batch.Messages {
+			fmt.Println(string(m.Data))
+		}
+		more = batch.More
+	}
+	// Output:
+	// hello
+	// are you there?
+}

@@ -1,0 +1,297 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Subscription is one subscriber's place in a topic. It holds no messages: Next
+// takes them from what the node keeps, or from the broker's history.
+//
+// Its methods may be called by any goroutine, Next by one at a time.
+type Subscription struct {
+	// Immutable.
+	feed   *feed
+	notify func()
+
+	// Owned by the caller of Next.
+	at Position
+
+	// Guarded by the feed's mutex.
+	idle   bool     // Next has returned everything: notify is to be called
+	seen   Position // the end of the chain then
+	closed bool
+}
+
+// Batch is what Next returns.
+type Batch struct {
+	// Messages are the next ones of the topic, in order. They are shared: do not
+	// change them.
+	Messages []Message
+	// Lost: there may be messages behind the last position that nobody gets. The
+	// subscription goes on from Position, the end of the topic.
+	Lost bool
+	// Position is the place behind the batch: what a client brings to go on. It moves
+	// only with messages that are in the batch, or with Lost.
+	Position Position
+	// More: there is more now. Otherwise notify is called when there is.
+	More bool
+}
+
+// Subscribe follows a topic from a position on, or from its end if from is zero.
+// It returns when the topic is followed and its end is known. Whether the position
+// is recovered is what the first Next says: its batch is Lost if not.
+//
+// notify is called when Next has returned everything and there is more, or the
+// node is closed; once, until Next is called again. It runs on a goroutine of the
+// broker or the node, and must not block.
+func (n *Node) Subscribe(ctx context.Context, topic string, from Position, notify func()) (*Subscription, error) {
+	if err := CheckTopic(topic); err != nil {
+		return nil, err
+	}
+	f, err := n.enter(topic)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.opened(ctx); err != nil {
+		n.leave(f)
+		return nil, err
+	}
+	s := &Subscription{feed: f, notify: notify, at: from}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return nil, ErrClosed
+	}
+	if from.IsZero() {
+		s.at = f.position()
+	}
+	f.subs[s] = struct{}{}
+	return s, nil
+}
+
+// Close ends the subscription. Next returns ErrClosed.
+func (s *Subscription) Close() {
+	f := s.feed
+	f.mu.Lock()
+	closed := s.closed
+	s.closed = true
+	delete(f.subs, s)
+	f.mu.Unlock()
+	if !closed {
+		f.node.leave(f)
+	}
+}
+
+// Position is the place behind what Next has returned so far.
+func (s *Subscription) Position() Position { return s.at }
+
+// Next returns the next messages, as many as there are within the budget, and
+// without waiting if there are none. It waits for the broker only where the
+// position is not in memory. After an error nothing is lost: call Next again.
+func (s *Subscription) Next(ctx context.Context, max Budget) (Batch, error) {
+	max = max.or(s.feed.node.config.Page)
+	checked := false
+	for {
+		messages, where, err := s.look(max)
+		if err != nil {
+			return Batch{}, err
+		}
+		switch where {
+		case inside:
+			return s.take(messages, max), nil
+		case before:
+			messages, where, err = s.fetch(ctx)
+			switch {
+			case errors.Is(err, ErrBehind):
+				if !sleep(ctx, firstRetry) {
+					return Batch{}, ctx.Err()
+				}
+			case err != nil:
+				return Batch{}, err
+			case where == inside && len(messages) > 0:
+				return s.take(messages, max), nil
+			case where == foreign:
+				return s.lose(), nil
+			}
+		case ahead, foreign: // or the node is behind the client
+			if checked {
+				return s.lose(), nil
+			}
+			if err := s.feed.fresh(ctx); err != nil {
+				return Batch{}, err
+			}
+			checked = true
+		}
+	}
+}
+
+// look finds the messages behind the position in memory.
+func (s *Subscription) look(max Budget) ([]Message, place, error) {
+	f := s.feed
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.idle = false
+	if s.closed || f.closed {
+		return nil, 0, ErrClosed
+	}
+	messages, where := f.ring.after(s.at)
+	if where == before {
+		if old, w := f.old.after(s.at); w == inside && len(old) > 0 {
+			return old, inside, nil
+		}
+	}
+	if where == inside && len(max.Take(messages)) == len(messages) {
+		s.idle, s.seen = true, f.ring.end()
+	}
+	return messages, where, nil
+}
+
+// take moves the position behind the messages that are within the budget.
+func (s *Subscription) take(messages []Message, max Budget) Batch {
+	taken := max.Take(messages)
+	if last := len(taken) - 1; last >= 0 {
+		s.at = taken[last].Position()
+	}
+	f := s.feed
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return Batch{Messages: taken, Position: s.at, More: !s.idle}
+}
+
+// lose moves the position to the end of the topic.
+func (s *Subscription) lose() Batch {
+	f := s.feed
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.at = f.position()
+	return Batch{Lost: true, Position: s.at, More: true}
+}
+
+// fetch reads a page of history from the position on, as one reader of the topic
+// at a time, and keeps it for those who come next. The place is inside with the
+// messages behind the position, foreign if the message at the position is not
+// kept, and before if somebody else's read may have brought what is needed.
+func (s *Subscription) fetch(ctx context.Context) ([]Message, place, error) {
+	f := s.feed
+	select {
+	case f.reading <- struct{}{}:
+	default:
+		select {
+		case f.reading <- struct{}{}:
+			<-f.reading
+			return nil, before, nil
+		case <-ctx.Done():
+			return nil, before, ctx.Err()
+		case <-f.ctx.Done():
+			return nil, before, ErrClosed
+		}
+	}
+	defer func() { <-f.reading }()
+	page, err := f.node.read(ctx, f.topic, start(s.at))
+	if err != nil {
+		return nil, before, err
+	}
+	messages, where, err := s.connect(ctx, page)
+	if err != nil || where != inside {
+		return nil, where, err
+	}
+	return f.keep(s.at, messages)
+}
+
+// connect returns the messages of a page that was read from the position on, if
+// they follow it.
+func (s *Subscription) connect(ctx context.Context, page []Message) ([]Message, place, error) {
+	if len(page) > 0 && page[0].Epoch != s.at.Epoch {
+		return nil, before, ErrBehind // the node will know of the new epoch
+	}
+	if s.at.ID != "" {
+		if len(page) == 0 || page[0].Position() != s.at {
+			return nil, foreign, nil
+		}
+		return page[1:], inside, nil
+	}
+	if len(page) > 0 && page[0].Offset <= s.at.Offset {
+		return nil, foreign, nil
+	}
+	intact, err := s.feed.node.intact(ctx, s.feed.topic, s.at.Offset)
+	if err != nil || !intact {
+		return nil, foreign, err
+	}
+	return page, inside, nil
+}
+
+// keep puts messages that were read behind a position where they help others: in
+// front of the ring if they reach it, otherwise into old.
+func (f *feed) keep(at Position, messages []Message) ([]Message, place, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	base := f.ring.base
+	if base.Epoch != at.Epoch {
+		return nil, before, nil // reset meanwhile: look again
+	}
+	if len(messages) == 0 {
+		if base.ID != "" {
+			return nil, before, ErrBehind // the base is behind at, so the copy lacks it
+		}
+		f.ring.prepend(at, nil) // nothing between two places of an empty topic
+		return nil, before, nil
+	}
+	chain := ring{base: at, messages: messages}
+	if older := messages[:chain.find(base.Offset+1)]; len(older) > 0 && older[len(older)-1].Position() == base {
+		f.ring.prepend(at, older)
+	}
+	f.old.reset(at)
+	for i := range messages {
+		if at.ID != "" || i > 0 {
+			messages[i].Prev = f.old.end().Offset
+		}
+		f.old.messages = append(f.old.messages, messages[i])
+	}
+	return messages, inside, nil
+}
+
+// enter returns the feed of a topic, with one user more.
+func (n *Node) enter(topic string) (*feed, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return nil, ErrClosed
+	}
+	f := n.feeds[topic]
+	if f == nil {
+		f = newFeed(n, topic)
+		n.feeds[topic] = f
+	}
+	f.users++
+	if f.linger != nil {
+		f.linger.Stop()
+		f.linger = nil
+	}
+	return f, nil
+}
+
+// leave takes one user from a feed, and forgets the topic when nobody has come
+// back for a while.
+func (n *Node) leave(f *feed) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f.users--
+	if f.users > 0 || n.closed {
+		return
+	}
+	var t *time.Timer
+	t = time.AfterFunc(n.config.Linger, func() {
+		n.mu.Lock()
+		over := f.linger == t && !n.closed
+		if over {
+			delete(n.feeds, f.topic)
+		}
+		n.mu.Unlock()
+		if over {
+			f.close()
+		}
+	})
+	f.linger = t
+}

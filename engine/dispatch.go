@@ -183,13 +183,14 @@ func (d *dispatcher) inCallback() bool {
 	if d == nil {
 		return false
 	}
-	id := loop.GoroutineID()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for w := range d.workers {
-		if w.goroutine == id {
-			return true
+	return loop.OnBehalf(func(goroutine uint64) bool {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		for w := range d.workers {
+			if w.goroutine == goroutine {
+				return true
+			}
 		}
-	}
-	return false
+		return false
+	})
 }

@@ -16,7 +16,8 @@
 // one at a time. Callbacks of different connections run on different loops at
 // the same time: a variable they share needs a lock or an atomic. A callback
 // that blocks holds up every connection of its loop; give slow work to a
-// goroutine and answer with Send, which any goroutine may call.
+// goroutine and answer with Send, which any goroutine may call. One that panics, or
+// calls runtime.Goexit, ends its connection with 1011, and nothing else.
 //
 // Bytes given to a callback are borrowed: valid until it returns. Copy what is
 // to stay. A build with the tag poison overwrites them afterwards, so that

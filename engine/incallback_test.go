@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"testing"
@@ -52,6 +53,25 @@ func TestEndingAServerInItsCallbackIsAnError(t *testing.T) {
 				srv.Each(func(*engine.WebSocket) { call(); _ = ws.Send(engine.Text, text) })
 			}
 		},
+		"Logger": func(srv *engine.Server, call func()) {
+			srv.Logger = slog.New(endingLog{slog.DiscardHandler, call})
+			srv.ShouldUpgrade = func(req *handshake.Request) (http.Header, error) {
+				if req.Path() != "/chat" {
+					panic("oops")
+				}
+				return nil, nil
+			}
+		},
+		"Logger, dispatched": func(srv *engine.Server, call func()) {
+			srv.Dispatch = &engine.Dispatch{Workers: 1}
+			srv.Logger = slog.New(endingLog{slog.DiscardHandler, call})
+			srv.Callbacks.OnText = func(ws *engine.WebSocket, text []byte) {
+				if string(text) == "panic" {
+					panic("oops")
+				}
+				_ = ws.Send(engine.Text, text)
+			}
+		},
 		"after a panic": func(srv *engine.Server, call func()) { // on another goroutine
 			srv.OnUpgrade = func(*engine.WebSocket, *handshake.Request) { srv.Each(func(*engine.WebSocket) {}) }
 			srv.ShouldUpgrade = func(req *handshake.Request) (http.Header, error) {
@@ -65,14 +85,17 @@ func TestEndingAServerInItsCallbackIsAnError(t *testing.T) {
 	} {
 		t.Run(where, func(t *testing.T) {
 			srv := &engine.Server{Loops: 2, Callbacks: echo}
-			got := make(chan error, 10)
+			got := make(chan error, 100)
 			set(srv, func() {
 				for _, wait := range waitsForTheEnd(srv) {
 					got <- wait()
 				}
 			})
 			addr := listen(t, srv)
-			if where == "after a panic" {
+			if where == "Logger, dispatched" {
+				openRaw(t, addr).send(masked(engine.Text, "panic"))
+			}
+			if where == "after a panic" || where == "Logger" {
 				for range 8 {
 					c := dialRaw(t, addr)
 					c.send("GET /panic" + upgradeHead(addr)[len("GET /chat"):])

@@ -206,6 +206,36 @@ func testEndingCallback(t *testing.T, ec endingCallback, dispatch *engine.Dispat
 	}
 }
 
+// G01: connections that are dropped for all together lose nobody else.
+func TestOverloadWhoseOnErrorDoesNotReturn(t *testing.T) {
+	const kb = 1000
+	eachEnd(t, func(t *testing.T, end func()) {
+		ended := make(chan error, 10)
+		srv := &engine.Server{
+			Loops:  1,
+			Limits: engine.Limits{MaxQueued: 5000 * kb, MaxQueuedTotal: 5000 * kb},
+			Callbacks: engine.Callbacks{
+				OnError: func(*engine.WebSocket, error) { end() },
+				OnClose: func(ws *engine.WebSocket, _ engine.StatusCode, _ string) { ended <- ws.Err() },
+			},
+		}
+		sockets := holders(t, srv, 2000*kb, 1900*kb, 100*kb)
+		send := func() error { return sockets[2].SendBinary(pattern(30 * kb)) }
+		for srv.Stats().Panics == 0 {
+			if err := send(); err != nil && !errors.Is(err, engine.ErrBackpressure) {
+				t.Fatal(err)
+			}
+		}
+		if err := within(t, "OnClose", ended); !errors.Is(err, engine.ErrOverload) {
+			t.Errorf("ended with %v, want ErrOverload", err)
+		}
+		eventually(t, "sends go on", func() bool { return send() == nil })
+		if n, panics := srv.Conns(), srv.Stats().Panics; n != 2 || panics != 1 {
+			t.Errorf("%d connections are left, %d panics, want 2 and 1", n, panics)
+		}
+	})
+}
+
 // gentle gives the connections that ask for it callbacks that return.
 func gentle(ws *engine.WebSocket, req *handshake.Request) {
 	if req.Header("X-Gentle") != "" {

@@ -19,6 +19,11 @@
 // its descriptor number becomes -1 under its lock before the number is closed,
 // so neither a late Write nor a stale event can reach another connection.
 //
+// A callback may not return: it panics, or ends its goroutine by runtime.Goexit. The
+// loop goes on with everything else on another goroutine. The connection is dropped,
+// with a *[PanicError], unless its handler is a [PanicHandler] that does better.
+// What would wait for a loop returns [ErrInCallback] on it.
+//
 // # Corking
 //
 // While the loop is inside an event of a connection, that connection is

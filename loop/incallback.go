@@ -12,16 +12,32 @@ import (
 // of its own.
 var ErrInCallback = errors.New("loop: called in a callback, whose loop it would wait for; call it on a goroutine of its own")
 
-// InCallback says whether the caller is on a loop of the group, in a callback. It
-// takes about a microsecond.
+// InCallback says whether the caller is on a loop of the group, in a callback, or
+// such a loop waits for it in Isolate. It takes about a microsecond.
 func (g *Group) InCallback() bool {
-	id := GoroutineID()
-	for _, l := range g.loops {
-		if l.goroutine.Load() == id {
+	return OnBehalf(func(goroutine uint64) bool {
+		for _, l := range g.loops {
+			if l.goroutine.Load() == goroutine {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// OnBehalf says whether is holds for the number of the calling goroutine, or of one
+// that waits for it in Isolate.
+func OnBehalf(is func(goroutine uint64) bool) bool {
+	for id := GoroutineID(); ; {
+		if is(id) {
 			return true
 		}
+		waits, ok := waiters.Load(id)
+		if !ok {
+			return false
+		}
+		id = waits.(uint64)
 	}
-	return false
 }
 
 // GoroutineID returns the number of the calling goroutine, which no other has at

@@ -1,6 +1,9 @@
 package loop
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+	"sync"
+)
 
 // PanicError is the end of a callback that did not return: it panicked, or it
 // ended its goroutine by [runtime.Goexit], as FailNow of a testing.T does.
@@ -31,11 +34,17 @@ type PanicHandler interface {
 	OnPanic(err *PanicError)
 }
 
+// waiters are the goroutines that wait in Isolate, by the one that runs fn.
+var waiters sync.Map
+
 // Isolate runs fn on a goroutine of its own and waits for it, so that neither a
 // panic nor runtime.Goexit in fn reaches the caller. nil means that fn returned.
 func Isolate(fn func()) *PanicError {
-	end := make(chan *PanicError, 1)
+	end, waits := make(chan *PanicError, 1), GoroutineID()
 	go func() {
+		id := GoroutineID()
+		waiters.Store(id, waits)
+		defer waiters.Delete(id)
 		returned := false
 		defer func() {
 			if returned {

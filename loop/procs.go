@@ -35,6 +35,8 @@ func (p *processors) available() int {
 // add counts n loops that are about to run, and raises GOMAXPROCS to one more
 // than run then, unless keep says not to, or it was set on purpose.
 func (p *processors) add(n int, keep bool, log *slog.Logger) {
+	tell := func() {}
+	defer func() { tell() }() // not under the lock
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.loops += n
@@ -44,7 +46,7 @@ func (p *processors) add(n int, keep bool, log *slog.Logger) {
 	}
 	if !p.raisedLocked() {
 		if p.setOnPurposeLocked(now) {
-			p.tellLocked(log, now)
+			tell = p.warningLocked(log, now)
 			return
 		}
 		p.own = now
@@ -89,11 +91,15 @@ func (p *processors) setOnPurposeLocked(now int) bool {
 	return true
 }
 
-func (p *processors) tellLocked(log *slog.Logger, now int) {
+// warningLocked returns what warns of GOMAXPROCS, the first time.
+func (p *processors) warningLocked(log *slog.Logger, now int) func() {
 	if p.told {
-		return
+		return func() {}
 	}
 	p.told = true
-	write(log, slog.LevelWarn, "loop: GOMAXPROCS leaves no processor to other goroutines, which may wait for milliseconds; "+
-		"set it to loops+1, or fewer Loops, or KeepGOMAXPROCS if this is meant", slog.Int("gomaxprocs", now), slog.Int("loops", p.loops))
+	loops := p.loops
+	return func() {
+		write(log, slog.LevelWarn, "loop: GOMAXPROCS leaves no processor to other goroutines, which may wait for milliseconds; "+
+			"set it to loops+1, or fewer Loops, or KeepGOMAXPROCS if this is meant", slog.Int("gomaxprocs", now), slog.Int("loops", loops))
+	}
 }

@@ -2,8 +2,11 @@ package engine_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -35,5 +38,28 @@ func TestArchitectureNamesWhatExists(t *testing.T) {
 		if !regexp.MustCompile(`(?m)^func (\(.*?\) )?` + function + `\(`).Match(source) {
 			t.Errorf("%s: no function %s", path, function)
 		}
+	}
+}
+
+// embedderModules are the modules that a program with a WebSocket server needs
+// besides the standard library. Each one costs whoever embeds the engine: think
+// twice before the list grows.
+var embedderModules = []string{
+	"github.com/gobwas/httphead", "github.com/gobwas/pool", "github.com/gobwas/ws",
+	"github.com/klauspost/compress", "github.com/panjf2000/gnet/v2", "github.com/pires/go-proxyproto",
+	"golang.org/x/net", "golang.org/x/sys",
+}
+
+func TestEmbeddersGetFewModules(t *testing.T) {
+	list := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", ".")
+	list.Env = append(os.Environ(), "GOOS=linux")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules := slices.Compact(slices.Sorted(strings.FieldsSeq(string(out))))
+	modules = slices.DeleteFunc(modules, func(m string) bool { return m == "github.com/fanloop-go/fanloop" })
+	if !slices.Equal(modules, embedderModules) {
+		t.Errorf("engine needs %q, want %q", modules, embedderModules)
 	}
 }

@@ -16,7 +16,8 @@ type Backend string
 const (
 	// BackendDefault is bare epoll on Linux and netpoll elsewhere.
 	BackendDefault Backend = ""
-	// BackendNetpoll is gnet's pkg/netpoll, on every platform.
+	// BackendNetpoll is gnet's pkg/netpoll. On Linux it is there in programs built
+	// with -tags netpoll only.
 	BackendNetpoll Backend = "netpoll"
 )
 

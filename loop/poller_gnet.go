@@ -1,3 +1,5 @@
+//go:build darwin || freebsd || netpoll
+
 package loop
 
 import (

@@ -1,3 +1,5 @@
+//go:build netpoll
+
 package loop
 
 import (
@@ -5,16 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// edgeTriggered: level-triggered, as the bare epoll backend is.
-const edgeTriggered = false
-
-// newPoller opens the backend that b names.
-func newPoller(b Backend) (poller, error) {
-	if b == BackendNetpoll {
-		return newNetpollPoller()
-	}
-	return newEpollPoller()
-}
+// netpollBuilt says whether BackendNetpoll is there.
+const netpollBuilt = true
 
 func (p *netpollPoller) mod(fd int, had, want interest) error {
 	if had&(readable|writable) != 0 {

@@ -158,39 +158,17 @@ func TestMessagesUpTo1MiBInflateInOnePass(t *testing.T) {
 		copy(message[len(message)/2:], "not all are the same")
 		p := stockDeflate(message, 9, nil)
 		f.Begin(nil, InflateLimit{MaxMessage: tt.limit})
-		inflated, whole := 0, false
+		spent, whole := Effort(0), false
 		for !whole {
 			n, done, err := f.Continue(p, 1)
-			if err != nil || n > 32<<10 || n == 0 && !done {
-				t.Fatalf("%d bytes of %d: %d more, %v", inflated, tt.size, n, err)
+			if err != nil || n > 64<<10 || n <= 0 {
+				t.Fatalf("%d spent for %d bytes, then %d, %v", spent, tt.size, n, err)
 			}
-			inflated, whole = inflated+n, done
+			spent, whole = spent+n, done
 		}
-		if inflated != tt.passes*tt.size || !bytes.Equal(f.Message(), message) {
-			t.Errorf("limit %d: %d bytes were inflated for %d, want %d times as many", tt.limit, inflated, tt.size, tt.passes)
+		least := Effort(tt.passes) * Effort(tt.size) * effortOut
+		if spent < least || spent > least+least/3+10_000 || !bytes.Equal(f.Message(), message) {
+			t.Errorf("limit %d: %d bytes took an effort of %d, want about %d", tt.limit, tt.size, spent, least)
 		}
-	}
-}
-
-func TestInflateAllocatesNothingUpTo64KiB(t *testing.T) {
-	rng := rand.New(rand.NewPCG(3, 4))
-	f, window := NewInflater(), NewWindow(15)
-	window.add(chat(rng, 1<<15))
-	for _, size := range []int{0, 10, 1000, 16 << 10, maxScratch} {
-		p := stockDeflate(chat(rng, size), 6, nil)
-		for _, w := range []*Window{nil, window} {
-			n := testing.AllocsPerRun(100, func() {
-				if out, err := f.Inflate(p, w, InflateLimit{}); err != nil || len(out) != size {
-					t.Fatal(len(out), err)
-				}
-			})
-			if n != 0 {
-				t.Errorf("%d bytes: Inflate allocates %v times", size, n)
-			}
-		}
-	}
-	bad := []byte("garbage")
-	if n := testing.AllocsPerRun(100, func() { f.Inflate(bad, window, InflateLimit{}) }); n != 0 {
-		t.Errorf("Inflate that fails allocates %v times", n)
 	}
 }

@@ -5,7 +5,6 @@ import "unsafe"
 // Bytes that the readers and writers of package flate hold once they are used,
 // measured.
 const (
-	readerSize = 44 << 10
 	speedSize  = 804 << 10
 	windowSize = 1056 << 10
 )
@@ -17,18 +16,6 @@ func (d *Deflater) Size() int {
 		return size + speedSize
 	}
 	return size + windowSize
-}
-
-// Size returns how many bytes of memory f holds.
-func (f *Inflater) Size() int {
-	size := int(unsafe.Sizeof(*f)) + cap(f.scratch) + cap(f.context)
-	if f.reader != nil {
-		size += readerSize
-	}
-	if f.large != nil {
-		size += cap(f.large.bytes)
-	}
-	return size
 }
 
 // MaxSize returns how many bytes of memory w can come to hold.

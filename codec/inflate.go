@@ -4,6 +4,7 @@ import (
 	"io"
 	"math"
 	"math/bits"
+	"unsafe"
 
 	"github.com/klauspost/compress/flate"
 )
@@ -76,6 +77,16 @@ const (
 	fill                // they are counted, and come again into a buffer of their size
 )
 
+// Effort is about how long something takes, in nanoseconds. It is reckoned from
+// what there is to do and not measured.
+type Effort int64
+
+const (
+	effortStep Effort = 200
+	effortIn   Effort = 16 // a byte that is read: the literals and short matches in it
+	effortOut  Effort = 1  // a byte that comes out of a long match; a quarter of it is nearer
+)
+
 // resetReader is what package flate returns.
 type resetReader interface {
 	io.Reader
@@ -100,7 +111,7 @@ func NewInflater() *Inflater { return new(Inflater) }
 // over a limit, found when it does.
 func (f *Inflater) Inflate(p []byte, window *Window, limit InflateLimit) ([]byte, error) {
 	f.Begin(window, limit)
-	if _, _, err := f.Continue(p, math.MaxInt); err != nil {
+	if _, _, err := f.Continue(p, math.MaxInt64); err != nil {
 		return nil, err
 	}
 	return f.Message(), nil
@@ -117,26 +128,27 @@ func (f *Inflater) Begin(window *Window, limit InflateLimit) {
 	f.follow(nil)
 }
 
-// Continue inflates most bytes more of p, the same message in every call, though
-// it may have moved in memory. It returns how many bytes it was, up to 32 KiB more
-// than that, and whether the message is whole: then Message returns it. After an
-// error, which is that of Inflate, begin the next one.
-func (f *Inflater) Continue(p []byte, most int) (n int, whole bool, err error) {
+// Continue inflates more of p, the same message in every call, though it may have
+// moved in memory, until it has spent most. It returns what it spent and whether the
+// message is whole: then Message returns it. After an error, which is that of
+// Inflate, begin the next one.
+func (f *Inflater) Continue(p []byte, most Effort) (spent Effort, whole bool, err error) {
 	f.source.p = p
-	for n < most {
+	for spent < most {
+		at := f.source.at
 		m, err := f.step()
-		n += m
+		spent += effortStep + Effort(m)*effortOut + Effort(max(0, f.source.at-at))*effortIn
 		switch {
 		case err == io.EOF:
 			f.finish()
-			return n, true, nil
+			return spent, true, nil
 		case err != nil:
 			f.Release()
-			return n, false, err
+			return spent, false, err
 		}
 	}
 	f.source.p = nil
-	return n, false, nil
+	return spent, false, nil
 }
 
 // Message returns the message that Continue found to be whole, borrowed as the
@@ -160,6 +172,21 @@ func (f *Inflater) Release() {
 	}
 	f.window, f.source, f.out, f.n = nil, source{}, nil, 0
 }
+
+// Size returns how many bytes of memory f holds.
+func (f *Inflater) Size() int {
+	size := int(unsafe.Sizeof(*f)) + cap(f.scratch) + cap(f.context)
+	if f.reader != nil {
+		size += readerSize
+	}
+	if f.large != nil {
+		size += cap(f.large.bytes)
+	}
+	return size
+}
+
+// readerSize is what the readers of package flate hold once they are used, measured.
+const readerSize = 44 << 10
 
 // step inflates a few bytes more. The error is io.EOF when the message is whole.
 func (f *Inflater) step() (int, error) {

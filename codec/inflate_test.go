@@ -267,7 +267,7 @@ func TestLargeMessagesInflate(t *testing.T) {
 
 // inParts inflates p in parts, which lie elsewhere in memory each time. It drops
 // the message once on the way and begins it anew.
-func inParts(f *Inflater, p []byte, window *Window, limit InflateLimit, most int) ([]byte, error) {
+func inParts(f *Inflater, p []byte, window *Window, limit InflateLimit, most Effort) ([]byte, error) {
 	f.Begin(window, limit)
 	for i := 0; ; i++ {
 		if i == 2 {
@@ -299,7 +299,7 @@ func TestInflateInPartsIsInflate(t *testing.T) {
 			}
 			l := InflateLimit{MaxMessage: limit, MaxRatio: rng.IntN(30)}
 			want, wantErr := whole.Inflate(p, one, l)
-			got, err := inParts(parts, p, other, l, 1+rng.IntN(1<<rng.IntN(20)))
+			got, err := inParts(parts, p, other, l, Effort(1+rng.IntN(1<<rng.IntN(20))))
 			if err != wantErr || !bytes.Equal(got, want) {
 				t.Fatalf("limit %+v: %d bytes, %v; whole: %d bytes, %v", l, len(got), err, len(want), wantErr)
 			}
@@ -349,7 +349,7 @@ func FuzzInflate(f *testing.F) {
 		got = bytes.Clone(got)
 		window.Reset()
 		window.add(context)
-		parts, partsErr := inParts(inflater, p, window, InflateLimit{MaxMessage: int64(limit), MaxRatio: 10}, 4096+int(limit%50_000))
+		parts, partsErr := inParts(inflater, p, window, InflateLimit{MaxMessage: int64(limit), MaxRatio: 10}, 4096+Effort(limit%50_000))
 		if partsErr != err || !bytes.Equal(parts, got) {
 			t.Fatalf("in parts: %d bytes, %v; whole: %d bytes, %v", len(parts), partsErr, len(got), err)
 		}

@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"math"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -32,6 +33,7 @@ type Reader struct {
 	pending   *assembly      // nil while between messages with no byte left over
 	failure   *ProtocolError // set for good by the first broken rule
 	streaming bool           // for messages that start from now on
+	frames    uint32
 }
 
 // Init makes r ready for a new connection. cfg is shared and must not change
@@ -80,6 +82,7 @@ func (r *Reader) Next(b []byte) (ev Event, ok bool, n int, err error) {
 	if h.OpCode == Text && !h.Rsv1 && !utf8.Valid(payload) {
 		return r.fail(ErrInvalidUTF8) // §8.1
 	}
+	r.frames++
 	return Event{OpCode: h.OpCode, Fin: true, Compressed: h.Rsv1, Payload: payload}, true, end, nil
 }
 
@@ -109,6 +112,7 @@ func (r *Reader) resume(b []byte) (ev Event, ok bool, n int, err error) {
 			if !a.inFrame {
 				break
 			}
+			r.frames++
 		}
 		p := a.unmask(b[n:])
 		n += len(p)
@@ -130,6 +134,25 @@ func (r *Reader) resume(b []byte) (ev Event, ok bool, n int, err error) {
 // switch takes effect at the next message. Compressed messages are not handed
 // over in pieces: they are assembled, within the limits.
 func (r *Reader) SetStreaming(on bool) { r.streaming = on }
+
+// Frames returns how many frames have begun, modulo 2^32: a caller that divides
+// its time wants to know how many there were in the bytes it gave to Next.
+func (r *Reader) Frames() uint32 { return r.frames }
+
+// Keep makes p, the payload of the message that Next has just returned, last until
+// the next call of Next or Reset, whatever becomes of the bytes that Next was given,
+// and returns it. It may have moved.
+func (r *Reader) Keep(p []byte) []byte {
+	if len(p) == 0 || r.pending != nil && r.pending.data != nil {
+		return p
+	}
+	if r.pending == nil {
+		r.pending = newAssembly()
+		r.pending.delivered = true
+	}
+	r.pending.data = appendTo(nil, p, math.MaxInt64)
+	return r.pending.data.bytes
+}
 
 // InMessage reports whether a data message has begun and has not been delivered
 // to its end.

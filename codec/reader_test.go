@@ -258,3 +258,76 @@ func TestStreamingTakesEffectAtTheNextMessage(t *testing.T) {
 		t.Errorf("with streaming off again: %v", err)
 	}
 }
+
+// R-b: a payload that is kept outlasts the bytes that Next was given, until the
+// next call of Next.
+func TestKeptPayloadOutlastsItsBytes(t *testing.T) {
+	cfg := &ReaderConfig{Rsv1: true}
+	long := strings.Repeat("compressed, to the reader ", 300)
+	for name, parts := range map[string][][]byte{
+		"in one read":  {masked(0xc2, long)},
+		"in two reads": {masked(0xc2, long)[:1000], masked(0xc2, long)[1000:]},
+		"in fragments": {join(masked(0x42, long[:10]), masked(0x89, "ping"), masked(0x80, long[10:]))},
+		"empty":        {masked(0xc2, "")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r Reader
+			r.Init(cfg)
+			defer r.Reset()
+			want := long
+			if name == "empty" {
+				want = ""
+			}
+			for range 2 { // a kept buffer is given back
+				for _, part := range parts {
+					b := bytes.Clone(part)
+					for rest := b; ; {
+						ev, ok, n, err := r.Next(rest)
+						if err != nil {
+							t.Fatal(err)
+						}
+						if !ok {
+							break
+						}
+						rest = rest[n:]
+						if ev.OpCode != Binary {
+							continue
+						}
+						kept := r.Keep(ev.Payload)
+						clear(b)
+						if string(kept) != want {
+							t.Fatalf("%d bytes are kept: %.40q", len(kept), kept)
+						}
+						break
+					}
+				}
+			}
+			if _, ok, _, err := r.Next(nil); ok || err != nil || r.pending != nil {
+				t.Errorf("the buffer is not given back: %v, %v", ok, err)
+			}
+		})
+	}
+}
+
+func TestFramesAreCounted(t *testing.T) {
+	stream := join(masked(0x81, "one"), masked(0x01, "two"), masked(0x89, "three"), masked(0x00, ""), masked(0x80, "five"), masked(0x82, strings.Repeat("six", 50)))
+	for _, size := range []int{1, 2, 7, len(stream)} {
+		var r Reader
+		r.Init(new(ReaderConfig))
+		for rest := bytes.Clone(stream); len(rest) > 0; {
+			b := rest[:min(size, len(rest))]
+			rest = rest[len(b):]
+			for ok := true; ok; {
+				var n int
+				var err error
+				if _, ok, n, err = r.Next(b); err != nil {
+					t.Fatal(err)
+				}
+				b = b[n:]
+			}
+		}
+		if r.Frames() != 6 {
+			t.Errorf("in parts of %d bytes %d frames are counted, want 6", size, r.Frames())
+		}
+	}
+}

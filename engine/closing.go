@@ -233,7 +233,10 @@ func (ws *WebSocket) ended(cause error) {
 	ws.become(phaseClosed)
 	ws.conn.Lock()
 	x := ws.extrasLocked()
-	x.held, x.pong = nil, nil
+	if x.waiting != nil {
+		x.waiting.drop()
+	}
+	x.held, x.waiting, x.pong = nil, nil, nil
 	known := x.err != nil
 	if errors.Is(cause, loop.ErrStopped) {
 		ws.state.Or(uint32(askMute)) // the server ends at once

@@ -11,6 +11,7 @@ import (
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/handshake"
+	"github.com/fanloop-go/fanloop/loop"
 )
 
 // The ways in which the server of the model sends a message back, as its first
@@ -46,8 +47,14 @@ func sendBack(t *testing.T, srv *engine.Server, ws *engine.WebSocket, op engine.
 
 // Random messages on connections of every kind, cut and fragmented anywhere,
 // sent back in every way to readers that fall behind: each comes back as it was,
-// in order.
+// in order; also where nearly all of them have to wait for their turn.
 func TestRandomCompressedMessagesComeBackInOrder(t *testing.T) {
+	for name, budget := range map[string]loop.Cost{"default": 0, "tiny budget": 1} {
+		t.Run(name, func(t *testing.T) { comeBackInOrder(t, budget) })
+	}
+}
+
+func comeBackInOrder(t *testing.T, budget loop.Cost) {
 	messages := 400
 	if raceEnabled {
 		messages = 120
@@ -67,6 +74,7 @@ func TestRandomCompressedMessagesComeBackInOrder(t *testing.T) {
 	}
 	srv.Callbacks.OnText = func(ws *engine.WebSocket, p []byte) { sendBack(t, srv, ws, engine.Text, p) }
 	srv.Callbacks.OnBinary = func(ws *engine.WebSocket, p []byte) { sendBack(t, srv, ws, engine.Binary, p) }
+	engine.SetIterationBudget(srv, budget)
 	addr := listenWithSendBuffer(t, srv, 4096)
 	var running sync.WaitGroup
 	for i, offer := range append(fanOffers,
@@ -82,6 +90,9 @@ func TestRandomCompressedMessagesComeBackInOrder(t *testing.T) {
 		running.Go(func() { wantInOrder(t, p, sent) })
 	}
 	running.Wait()
+	if st := srv.Stats(); budget == 1 && st.Deferred < st.MessagesIn/10 {
+		t.Errorf("%d of %d messages had to wait", st.Deferred, st.MessagesIn)
+	}
 }
 
 // writeRandomly writes n messages. They come out of sent in groups, so that the

@@ -3,18 +3,13 @@ package engine
 import (
 	"sync"
 	"sync/atomic"
-	"unicode/utf8"
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// Whoever compresses or inflates borrows what it takes for that long: as many
-// exist as loops and senders are at it at the same time.
-var (
-	inflaters = sync.Pool{New: func() any { return codec.NewInflater() }}
-	deflaters [variants]sync.Pool // by variant; plain: unused
-)
+// deflaters are borrowed for a message, by variant; plain: unused.
+var deflaters [variants]sync.Pool
 
 // appendCompressed appends p as v has it. w is nil without context takeover.
 func (c *compressor) appendCompressed(dst, p []byte, v variant, w *codec.Window) []byte {
@@ -26,36 +21,6 @@ func (c *compressor) appendCompressed(dst, p []byte, v variant, w *codec.Window)
 	dst = d.AppendMessage(dst, p, w)
 	deflaters[v].Put(d)
 	return dst
-}
-
-// deliverCompressed gives a message to its callback as it was before
-// compression.
-func (ws *WebSocket) deliverCompressed(ev *codec.Event) {
-	f := inflaters.Get().(*codec.Inflater)
-	defer func() {
-		f.Release()
-		inflaters.Put(f)
-	}()
-	p, err := f.Inflate(ev.Payload, ws.received(), ws.endpoint.compressor.limit)
-	if err == nil && ev.OpCode == Text && !utf8.Valid(p) {
-		err = codec.ErrInvalidUTF8 // §8.1
-	}
-	if err != nil {
-		ws.failProtocol(err)
-		return
-	}
-	ws.deliverMessage(ev.OpCode, p, true)
-	loop.Poison(p)
-}
-
-// received returns what the peer may refer back to.
-func (ws *WebSocket) received() *codec.Window {
-	if ws.agreed.takeover&receivesInContext == 0 {
-		return nil
-	}
-	ws.conn.Lock()
-	defer ws.conn.Unlock()
-	return ws.extras.takeover.received
 }
 
 // compresses says whether a message of n bytes goes out compressed.

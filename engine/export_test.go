@@ -4,6 +4,8 @@ import (
 	"context"
 	"reflect"
 	"time"
+
+	"github.com/fanloop-go/fanloop/loop"
 )
 
 // SetNow gives c another clock.
@@ -60,6 +62,25 @@ func ErrorOfURL(rawURL string) error {
 func HoldWrites(ws *WebSocket) (release func()) {
 	ws.conn.Lock()
 	return ws.conn.Unlock
+}
+
+// SetIterationBudget gives the loops of s, which has not started, another budget.
+func SetIterationBudget(s *Server, cost loop.Cost) { s.budget = cost }
+
+// Unread says whether something waits to be read from ws. On its loop.
+func Unread(ws *WebSocket) bool { return ws.conn.Unread() }
+
+// Inflating counts the connections of the loop of ws that have inflated a part of
+// a message. On that loop.
+func Inflating(ws *WebSocket) (n int) {
+	eachOpen(ws.conn.Loop(), func(ws *WebSocket) {
+		ws.conn.Lock()
+		defer ws.conn.Unlock()
+		if x := ws.extras; x != nil && x.waiting != nil && x.waiting.inflater != nil {
+			n++
+		}
+	})
+	return n
 }
 
 // SetClock gives the loops of s, which has not started, another clock.

@@ -12,34 +12,40 @@ func (ws *WebSocket) receive(b []byte) {
 			ws.hold(b)
 			return
 		}
+		frames := ws.reader.Frames()
 		ev, ok, n, err := ws.reader.Next(b)
 		if err != nil {
 			ws.failProtocol(err)
 			return
 		}
+		goOn := ws.conn.Loop().Spend(costOf(ws.reader.Frames()-frames, n))
 		if !ok {
 			return
 		}
 		b = b[n:]
-		ws.deliver(&ev)
+		if !ws.deliver(&ev) {
+			continue
+		}
 		loop.Poison(ev.Payload)
+		if !goOn && len(b) > 0 {
+			ws.yield()
+		}
 	}
 }
 
-// deliver gives one event to its callback.
-func (ws *WebSocket) deliver(ev *codec.Event) {
-	if ev.OpCode.IsControl() {
+// deliver gives one event to its callback. It reports whether the payload is done
+// with.
+func (ws *WebSocket) deliver(ev *codec.Event) (done bool) {
+	switch {
+	case ev.OpCode.IsControl():
 		ws.deliverControl(ev)
-		return
+	case !ws.isOpen(): // section 1.4: data after a close frame is discarded
+	case ev.Compressed:
+		return ws.deliverCompressed(ev)
+	default:
+		ws.deliverMessage(ev.OpCode, ev.Payload, ev.Fin)
 	}
-	if !ws.isOpen() {
-		return // §1.4: data after a close frame is discarded
-	}
-	if ev.Compressed {
-		ws.deliverCompressed(ev)
-		return
-	}
-	ws.deliverMessage(ev.OpCode, ev.Payload, ev.Fin)
+	return true
 }
 
 // deliverMessage gives a message, or a piece of one, to its callback or to the
@@ -87,13 +93,18 @@ func (ws *WebSocket) hold(b []byte) {
 	x.held = append(x.held, b...)
 }
 
-// resume goes on after a pause: first what is held, then the socket.
+// resume goes on after a pause: first a message that was put off, then what is held,
+// then the socket.
 func (ws *WebSocket) resume() {
 	if ws.opening != nil {
 		return
 	}
 	for ws.paused.Load() == 0 {
 		ws.heard = ws.conn.Loop().Now() // the silence was this side's
+		if m := ws.takeWaiting(); m != nil {
+			ws.goOn(m)
+			continue
+		}
 		held := ws.takeHeld()
 		if held == nil {
 			ws.conn.ResumeRead()

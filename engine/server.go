@@ -115,7 +115,8 @@ type Server struct {
 	// it: see loop.Config.
 	KeepGOMAXPROCS bool
 
-	clock func() time.Duration // of the loops; tests drive it; nil: the monotonic clock
+	clock  func() time.Duration // of the loops; tests drive it; nil: the monotonic clock
+	budget loop.Cost            // of an iteration of a loop; tests set it; 0: the default
 
 	start    sync.Once
 	startErr error

@@ -32,13 +32,14 @@ func (s *Server) begin() (err error) {
 	s.upgrades = newUpgradePool(s.UpgradeWorkers)
 	s.web = newWebSide(s)
 	s.group, err = loop.Start(loop.Config{
-		Loops:          s.Loops,
-		KeepGOMAXPROCS: s.KeepGOMAXPROCS,
-		QueueBudget:    e.limits.MaxQueuedTotal,
-		OnOverBudget:   s.relieve,
-		MaxHandshakes:  s.MaxHandshakes,
-		Logger:         e.log,
-		Clock:          s.clock,
+		Loops:           s.Loops,
+		KeepGOMAXPROCS:  s.KeepGOMAXPROCS,
+		IterationBudget: s.budget,
+		QueueBudget:     e.limits.MaxQueuedTotal,
+		OnOverBudget:    s.relieve,
+		MaxHandshakes:   s.MaxHandshakes,
+		Logger:          e.log,
+		Clock:           s.clock,
 	})
 	if err != nil {
 		return err

@@ -36,6 +36,7 @@ type LoopStats struct {
 	QueuedBytes             int    // written and not taken by the sockets yet
 	MessagesIn, MessagesOut uint64 // data messages; a publish counts for each subscriber
 	BytesIn, BytesOut       uint64 // on the wire
+	Deferred                uint64 // times that a connection waited for its turn, as it had more to do than others
 }
 
 // Stats returns the counters of the server as of the last iteration of each
@@ -54,6 +55,7 @@ func (s *Server) Stats() (st Stats) {
 			MessagesOut: c.MessagesOut,
 			BytesIn:     c.BytesIn,
 			BytesOut:    c.BytesOut,
+			Deferred:    c.Deferred,
 		}
 		st.Loops = append(st.Loops, one)
 		st.Connections += one.Connections
@@ -63,6 +65,7 @@ func (s *Server) Stats() (st Stats) {
 		st.MessagesOut += one.MessagesOut
 		st.BytesIn += one.BytesIn
 		st.BytesOut += one.BytesOut
+		st.Deferred += one.Deferred
 	}
 	if d := s.endpoint.dispatcher; d != nil {
 		d.mu.Lock()
@@ -155,7 +158,7 @@ func (t *Memory) addLoop(l *loop.Loop, shared map[*byte]int) {
 		if h.extras != nil {
 			waits, context = h.extras.lane, h.extras.takeover
 			t.Connections += int(unsafe.Sizeof(*h.extras))
-			t.Assembly += cap(h.extras.held)
+			t.Assembly += cap(h.extras.held) + h.extras.waiting.size()
 		}
 		t.Outboxes += c.HeldLocked(shared)
 		state, received, sealed := c.HeldTLSLocked()

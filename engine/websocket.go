@@ -89,10 +89,11 @@ type extras struct {
 	kept        *endpoints // for an OnClose that runs when it does not any more
 	value       any
 	done        chan struct{}
-	overdue     bool   // OnError has not returned, and OnClose follows; owned by the loop
-	ended       bool   // OnClose has returned
-	held        []byte // received and not yet looked at, because reading is paused
-	pong        []byte // the answer to the last ping, when the queue has room
+	overdue     bool       // OnError has not returned, and OnClose follows; owned by the loop
+	ended       bool       // OnClose has returned
+	held        []byte     // received and not yet looked at, because reading is paused
+	waiting     *inflation // received before that, and put off; owned by the loop
+	pong        []byte     // the answer to the last ping, when the queue has room
 	pongDue     bool
 
 	arrival progress // of the message that is arriving; owned by the loop
@@ -143,6 +144,7 @@ func (ws *WebSocket) ResumeReading() { ws.unpause(pausedByUser) }
 const (
 	pausedByUser uint32 = 1 << iota
 	pausedByDispatch
+	pausedForTurn // the loop serves others
 )
 
 func (ws *WebSocket) pause(by uint32) {

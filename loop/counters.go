@@ -11,6 +11,9 @@ type Counters struct {
 	BytesIn, BytesOut uint64
 	// MessagesIn and MessagesOut are what handlers told by CountIn and CountOut.
 	MessagesIn, MessagesOut uint64
+	// Deferred is how often a connection put work off because its loop had others
+	// to serve.
+	Deferred uint64
 }
 
 // Counters returns the counters of the loop as of the end of its last
@@ -21,6 +24,7 @@ func (l *Loop) Counters() Counters {
 		BytesOut:    l.public.bytesOut.Load() + l.sentElsewhere.Load(),
 		MessagesIn:  l.public.messagesIn.Load(),
 		MessagesOut: l.messagesOut.Load(),
+		Deferred:    l.public.deferred.Load(),
 	}
 }
 
@@ -49,7 +53,7 @@ func (l *Loop) QueueBudget() int {
 
 // published are the counters that the loop alone changes, as others read them.
 type published struct {
-	bytesIn, bytesOut, messagesIn atomic.Uint64 // written by the loop
+	bytesIn, bytesOut, messagesIn, deferred atomic.Uint64 // written by the loop
 }
 
 // publish lets others see the counters of the loop. It writes only what changed:
@@ -62,6 +66,7 @@ func (l *Loop) publish() {
 	}
 	set(&l.public.bytesIn, l.counters.BytesIn)
 	set(&l.public.messagesIn, l.counters.MessagesIn)
+	set(&l.public.deferred, l.counters.Deferred)
 	set(&l.public.bytesOut, l.counters.BytesOut)
 }
 

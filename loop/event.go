@@ -299,6 +299,9 @@ func (c *Conn) readReady(ev interest) {
 		if c.phase == ended || c.tls != nil || n < len(buf) && ev&hangup == 0 {
 			return
 		}
+		if c.loop.Left() == 0 {
+			break
+		}
 	}
 	if edgeTriggered {
 		c.askAgain()

@@ -54,6 +54,9 @@ type Config struct {
 	// in each queue.
 	QueueBudget  int
 	OnOverBudget func(l *Loop)
+	// IterationBudget is what the events of an iteration of a loop may spend beyond
+	// the allowance of each; 0 means half a millisecond. See [Loop.Charge].
+	IterationBudget Cost
 	// MaxHandshakes is how many TLS handshakes run at a time in the group; 0 means
 	// 1024. Each has a goroutine and about 20 KiB, up to 150 KiB if its peer sends
 	// much. A server's handshake begins when its ClientHello is whole. More
@@ -74,6 +77,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxHandshakes <= 0 {
 		c.MaxHandshakes = defaultMaxHandshakes
+	}
+	if c.IterationBudget <= 0 {
+		c.IterationBudget = iterationBudget
 	}
 	if c.BlockedAfter == 0 {
 		c.BlockedAfter = time.Second

@@ -45,6 +45,8 @@ type Loop struct {
 	counters  Counters // read by others through public
 	overload  func()   // relieve as a value: a post allocates nothing
 	call      call
+	meter     meter
+	waiting   line
 
 	// cork is lent to the connection whose event is under way, and touched
 	// under the mutex of that connection only.
@@ -83,6 +85,7 @@ func newLoop(g *Group, index int) (*Loop, error) {
 		cork:      newCork(),
 		gather:    new(gather),
 		call:      call{accepted: noFD},
+		meter:     meter{budget: g.cfg.IterationBudget, left: g.cfg.IterationBudget},
 	}
 	l.overload = l.relieve
 	return l, nil
@@ -132,6 +135,7 @@ func (l *Loop) tick() { l.now = l.group.now() }
 func (l *Loop) ready(fd int, ev interest) {
 	if fd < len(l.slots) {
 		if c := l.slots[fd]; c != nil {
+			l.meter.begin()
 			c.ready(ev)
 			return
 		}
@@ -141,8 +145,8 @@ func (l *Loop) ready(fd int, ev interest) {
 	}
 }
 
-// turn implements pollHandler: mail, then timers, then the descriptors that
-// were closed since the last turn.
+// turn implements pollHandler: mail, then timers, then work that was put off, then
+// the descriptors that were closed since the last turn.
 func (l *Loop) turn() (wait time.Duration, stop bool) {
 	l.turnBy = 0
 	l.readMail()
@@ -150,6 +154,7 @@ func (l *Loop) turn() (wait time.Duration, stop bool) {
 	if l.stopping {
 		return 0, true
 	}
+	l.takeTurns()
 	l.bury()
 	l.publish()
 	if len(l.doomed) > 0 {
@@ -176,6 +181,7 @@ func (l *Loop) ring() {
 		w.rung++
 		if c.timed == timerDue {
 			c.timed = timerOff
+			l.meter.begin()
 			c.event((*Conn).timeout)
 		}
 	}
@@ -205,6 +211,7 @@ func (l *Loop) readTaken() {
 }
 
 func (l *Loop) read(m mail) {
+	l.meter.begin()
 	switch {
 	case m.c == nil:
 		l.call.outside = true

@@ -52,6 +52,7 @@ func (c *Conn) readSealed(ev interest) {
 		case shaking:
 			t.feed(buf[:n], false)
 		case s.listens():
+			c.loop.Charge(Cost(n) * costDecrypted)
 			t.deliver(buf[:n])
 		}
 		c.leave()
@@ -69,6 +70,9 @@ func (c *Conn) readSealed(ev interest) {
 			return
 		case n < len(buf) && ev&hangup == 0:
 			return
+		}
+		if c.loop.Left() == 0 {
+			break
 		}
 	}
 	if edgeTriggered {

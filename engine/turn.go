@@ -1,0 +1,88 @@
+package engine
+
+import "github.com/fanloop-go/fanloop/loop"
+
+// A connection with much to do waits for its turn, so that the others of its loop
+// get theirs (see loop.Cost). Meanwhile it is paused as by PauseReading: what was
+// received and not looked at is held, the rest is left to TCP.
+
+// postpone puts m off, and what was received behind it. It keeps its progress if
+// no other connection does: those of all together would take much memory.
+func (ws *WebSocket) postpone(m inflation) {
+	if !ws.waitForTurn(&m) {
+		m.drop() // data after Close is discarded
+		return
+	}
+	if !ws.conn.KeepTurn(takeTurn) {
+		m.drop()
+		ws.conn.Defer(takeTurn)
+	}
+}
+
+// yield puts off what was received and not looked at.
+func (ws *WebSocket) yield() {
+	if ws.waitForTurn(nil) {
+		ws.conn.Defer(takeTurn)
+	}
+}
+
+// waitForTurn pauses an open connection, with m as the message to go on with.
+func (ws *WebSocket) waitForTurn(m *inflation) bool {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if !ws.isOpen() {
+		return false
+	}
+	ws.paused.Or(pausedForTurn)
+	if m != nil {
+		ws.extrasLocked().waiting = m
+	}
+	return true
+}
+
+// takeTurn goes on where postpone or yield stopped, as an event of c.
+func takeTurn(c *loop.Conn) {
+	ws := (*WebSocket)(c.Handler().(*handler))
+	ws.paused.And(^pausedForTurn)
+	ws.carryOut()
+	if ws.paused.Load() != 0 { // by somebody else meanwhile: the turn is lost
+		ws.loseProgress()
+		return
+	}
+	ws.resume()
+	ws.carryOut()
+}
+
+// takeWaiting returns the message that was put off; nil: none.
+func (ws *WebSocket) takeWaiting() *inflation {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if ws.extras == nil {
+		return nil
+	}
+	m := ws.extras.waiting
+	ws.extras.waiting = nil
+	return m
+}
+
+// loseProgress makes the message that was put off, if there is one, begin anew.
+func (ws *WebSocket) loseProgress() {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if x := ws.extras; x != nil && x.waiting != nil {
+		x.waiting.drop()
+	}
+}
+
+// goOn goes on with a message that was put off.
+func (ws *WebSocket) goOn(m *inflation) {
+	switch {
+	case !ws.isOpen(): // data after Close is discarded
+		m.drop()
+	case !ws.inflate(m):
+		ws.postpone(*m)
+		return
+	}
+	ws.conn.Loop().EndTurn() // the next message is for the next one
+	ws.receive(nil)          // the reader gives the payload back
+}

@@ -1,0 +1,257 @@
+package engine_test
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/handshake"
+)
+
+// rush is a server with one loop on which some connections have much to do, and
+// one that has little. The loop is held in a message of the former until what the
+// latter sends has arrived: from then on the order on the loop decides.
+type rush struct {
+	srv  *engine.Server
+	addr string
+
+	// Owned by the loop.
+	honest    *engine.WebSocket
+	costly    int // messages of the others that were delivered
+	holdAt    int // the loop is held in this one
+	inflating int // connections with part of a message, at most
+	held      chan struct{}
+	answered  chan int // costly, when the honest message was delivered
+}
+
+func newRush(t *testing.T, holdAt int) *rush {
+	t.Helper()
+	r := &rush{holdAt: holdAt, held: make(chan struct{}), answered: make(chan int, 10)}
+	r.srv = &engine.Server{
+		Loops: 1, Compression: &engine.Compression{},
+		Callbacks: engine.Callbacks{
+			OnBinary: func(ws *engine.WebSocket, _ []byte) { r.deliver(t, ws) },
+			OnText:   func(*engine.WebSocket, []byte) { r.answered <- r.costly },
+			OnPing:   func(*engine.WebSocket, []byte) { r.answered <- r.costly },
+		},
+	}
+	r.addr = listen(t, r.srv)
+	return r
+}
+
+func (r *rush) deliver(t *testing.T, ws *engine.WebSocket) {
+	r.costly++
+	r.inflating = max(r.inflating, engine.Inflating(ws))
+	if r.costly != r.holdAt {
+		return
+	}
+	close(r.held)
+	for late := time.Now().Add(patience); !engine.Unread(r.honest); time.Sleep(time.Millisecond) {
+		if time.Now().After(late) {
+			t.Error("the honest message did not arrive")
+			return
+		}
+	}
+}
+
+// answer sends octets on c while the loop is held, and returns how many costly
+// messages were delivered before them.
+func (r *rush) answer(t *testing.T, c *rawClient, octets string) int {
+	t.Helper()
+	within(t, "the rush", r.held)
+	c.send(octets)
+	return within(t, "the answer", r.answered) - r.holdAt
+}
+
+// open opens the honest connection.
+func (r *rush) open(t *testing.T) *rawClient {
+	t.Helper()
+	c, opened := openRaw(t, r.addr, offering("permessage-deflate")), make(chan struct{})
+	r.srv.Each(func(ws *engine.WebSocket) {
+		r.honest = ws
+		close(opened)
+	})
+	within(t, "the honest connection", opened)
+	return c
+}
+
+// costlyMessages are n messages of 1 KiB that inflate to 1 MiB each.
+func costlyMessages(n int) string { return strings.Repeat(costlyMessage(), n) }
+
+var costlyMessage = sync.OnceValue(func() string { return frame(0xc2, string(deflatedZeros(1<<20))) })
+
+// R-b, U01: however many connections send what is costly to inflate, what is cheap
+// goes first, and large messages take turns.
+func TestCostlyMessagesWaitForOthers(t *testing.T) {
+	const each = 12
+	half := frame(0xc1, string(deflated(strings.Repeat("a", 400_000))))
+	for _, tt := range []struct {
+		name, octets string
+		most         func(attackers int) int // costly messages before it
+	}{
+		{"plain", frame(0x81, "hello"), func(int) int { return 0 }},
+		{"compressed", frame(0xc1, string(deflated(`{"an":"honest message"}`))), func(int) int { return 0 }},
+		{"ping", frame(0x89, "there?"), func(int) int { return 0 }},
+		// Each of the others finishes the message it is at, and may begin another one.
+		{"large", half, func(attackers int) int { return 2 * attackers }},
+	} {
+		for _, attackers := range []int{1, 10} {
+			t.Run(fmt.Sprintf("%s beside %d", tt.name, attackers), func(t *testing.T) {
+				r := newRush(t, 2*attackers)
+				c := r.open(t)
+				others := make([]*rawClient, attackers)
+				for i := range others {
+					others[i] = openRaw(t, r.addr, offering("permessage-deflate"))
+				}
+				for _, other := range others {
+					other.send(costlyMessages(each))
+				}
+				if got, most := r.answer(t, c, tt.octets), tt.most(attackers); got > most {
+					t.Errorf("%d costly messages were delivered before it, want at most %d", got, most)
+				}
+				eventually(t, "all messages", func() bool {
+					return r.srv.Stats().MessagesIn == uint64(attackers*each+1-strings.Count(tt.name, "ping"))
+				})
+				if st := r.srv.Stats(); st.Deferred == 0 || r.inflating > 1 {
+					t.Errorf("put off %d times; %d connections had part of a message", st.Deferred, r.inflating)
+				}
+			})
+		}
+	}
+}
+
+// R-b: small messages by the thousand in one read wait too.
+func TestManySmallMessagesWaitForOthers(t *testing.T) {
+	const each = 50_000
+	r := newRush(t, 10)
+	c := r.open(t)
+	many := openRaw(t, r.addr)
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		many.send(strings.Repeat(frame(0x82, ""), each))
+	}()
+	if got := r.answer(t, c, frame(0x81, "hello")); got > 6000 {
+		t.Errorf("%d of %d messages of one connection were delivered before it", got, each)
+	}
+	within(t, "the end of sending", sent)
+	eventually(t, "all messages", func() bool { return r.srv.Stats().MessagesIn == each+1 })
+}
+
+// A message that waits for its turn is one that was received: what ends the
+// connection meanwhile has the same effect as ever.
+func TestEndWhileMessagesWait(t *testing.T) {
+	for name, tt := range map[string]struct {
+		end       func(c *rawClient, ws *engine.WebSocket)
+		delivered int // messages at most, besides those before the end
+		code      engine.StatusCode
+	}{
+		"the peer's close frame": {func(c *rawClient, _ *engine.WebSocket) { c.send(masked(codec.Close, "\x03\xe8")) }, 29, engine.StatusNormalClosure},
+		"Close": {func(c *rawClient, ws *engine.WebSocket) {
+			_ = ws.Close(engine.StatusGoingAway, "")
+			c.send(masked(codec.Close, "\x03\xe9"))
+		}, 1, engine.StatusGoingAway},
+		"CloseNow": {func(_ *rawClient, ws *engine.WebSocket) { ws.CloseNow() }, 1, engine.StatusAbnormalClosure},
+		"a reset": {func(c *rawClient, _ *engine.WebSocket) {
+			_ = c.Conn.(interface{ SetLinger(int) error }).SetLinger(0)
+			_ = c.Close()
+		}, 29, engine.StatusAbnormalClosure},
+		"a bad message": {func(c *rawClient, _ *engine.WebSocket) { c.send(frame(0xc2, "\xff\xff")) }, 29, engine.StatusInvalidFramePayloadData},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var delivered, after atomic.Int32
+			var ended atomic.Bool
+			opened, first, closed := make(chan *engine.WebSocket, 1), make(chan struct{}), make(chan engine.StatusCode, 1)
+			srv := &engine.Server{
+				Loops: 1, Compression: &engine.Compression{},
+				OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+				Callbacks: engine.Callbacks{
+					OnBinary: func(*engine.WebSocket, []byte) {
+						if ended.Load() {
+							after.Add(1)
+						}
+						if delivered.Add(1) == 1 {
+							close(first)
+						}
+					},
+					OnClose: func(_ *engine.WebSocket, code engine.StatusCode, _ string) { closed <- code },
+				},
+			}
+			c := openRaw(t, listen(t, srv), offering("permessage-deflate"))
+			ws := within(t, "the connection", opened)
+			c.send(costlyMessages(30))
+			within(t, "the first message", first)
+			tt.end(c, ws)
+			ended.Store(true)
+			go func() { // the server waits for the peer to end too
+				_, _ = io.Copy(io.Discard, c)
+				_ = c.Close()
+			}()
+			if code := within(t, "OnClose", closed); code != tt.code {
+				t.Errorf("closed with %d, want %d", code, tt.code)
+			}
+			if n := int(after.Load()); n > tt.delivered {
+				t.Errorf("%d messages were delivered afterwards", n)
+			}
+			if strings.HasPrefix(name, "the peer's") && delivered.Load() != 30 {
+				t.Errorf("%d messages were delivered before the close frame", delivered.Load())
+			}
+			eventually(t, "the memory", func() bool { return srv.Memory() == engine.Memory{} })
+		})
+	}
+}
+
+// PauseReading holds a message back that waits for its turn, and ResumeReading
+// goes on with it.
+func TestPauseWhileMessagesWait(t *testing.T) {
+	const each = 40
+	got := make(chan int, each)
+	var paused, outside atomic.Bool
+	n := 0 // owned by the loop
+	opened := make(chan *engine.WebSocket, 1)
+	srv := &engine.Server{
+		Loops: 1, Compression: &engine.Compression{},
+		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+		Callbacks: engine.Callbacks{OnBinary: func(ws *engine.WebSocket, data []byte) {
+			if paused.Load() {
+				t.Error("a message came while reading was paused")
+			}
+			if n++; len(data) != 1<<20 {
+				t.Errorf("message %d has %d bytes", n, len(data))
+			}
+			if n%3 == 0 && !outside.Load() {
+				ws.PauseReading()
+				paused.Store(true)
+			}
+			got <- n
+		}},
+	}
+	c := openRaw(t, listen(t, srv), offering("permessage-deflate"))
+	ws := within(t, "the connection", opened)
+	c.send(costlyMessages(each))
+	for i := 1; i <= each; i++ {
+		if g := within(t, "a message", got); g != i {
+			t.Fatalf("message %d came as number %d", i, g)
+		}
+		if i%3 == 0 {
+			srv.Memory() // the loop has gone round
+			paused.Store(false)
+			ws.ResumeReading()
+		}
+	}
+	outside.Store(true) // at any moment
+	for i := each + 1; i <= 2*each; i++ {
+		c.send(costlyMessages(1))
+		ws.PauseReading()
+		ws.ResumeReading()
+		if g := within(t, "a message", got); g != i {
+			t.Fatalf("message %d came as number %d", i, g)
+		}
+	}
+}

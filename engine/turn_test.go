@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -144,6 +145,14 @@ func TestManySmallMessagesWaitForOthers(t *testing.T) {
 	eventually(t, "all messages", func() bool { return r.srv.Stats().MessagesIn == each+1 })
 }
 
+// endWithPeer closes c when the server ends it, which waits for that.
+func (c *rawClient) endWithPeer() {
+	go func() {
+		_, _ = io.Copy(io.Discard, c)
+		_ = c.Close()
+	}()
+}
+
 // A message that waits for its turn is one that was received: what ends the
 // connection meanwhile has the same effect as ever.
 func TestEndWhileMessagesWait(t *testing.T) {
@@ -189,10 +198,7 @@ func TestEndWhileMessagesWait(t *testing.T) {
 			within(t, "the first message", first)
 			tt.end(c, ws)
 			ended.Store(true)
-			go func() { // the server waits for the peer to end too
-				_, _ = io.Copy(io.Discard, c)
-				_ = c.Close()
-			}()
+			c.endWithPeer()
 			if code := within(t, "OnClose", closed); code != tt.code {
 				t.Errorf("closed with %d, want %d", code, tt.code)
 			}
@@ -253,5 +259,47 @@ func TestPauseWhileMessagesWait(t *testing.T) {
 		if g := within(t, "a message", got); g != i {
 			t.Fatalf("message %d came as number %d", i, g)
 		}
+	}
+}
+
+// F-f, R-b: a callback that does not return in a turn ends its connection; the
+// others that wait get their turns.
+func TestCallbackThatDoesNotReturnInItsTurn(t *testing.T) {
+	for name, end := range map[string]func(){"panic": func() { panic("oops") }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			const each = 10
+			counts := make(map[*engine.WebSocket]int) // owned by the one loop
+			closed := make(chan engine.StatusCode, 4)
+			srv := &engine.Server{Loops: 1, Compression: &engine.Compression{}, Callbacks: engine.Callbacks{
+				OnBinary: func(ws *engine.WebSocket, data []byte) {
+					if counts[ws]++; counts[ws] == each/2 && ws.Value() == "bad" {
+						end()
+					}
+				},
+				OnClose: func(_ *engine.WebSocket, code engine.StatusCode, _ string) { closed <- code },
+			}}
+			var opened atomic.Int32
+			srv.OnUpgrade = func(ws *engine.WebSocket, _ *handshake.Request) {
+				ws.SetValue([]string{"bad", "good"}[opened.Add(1)%2])
+			}
+			addr := listen(t, srv)
+			var conns []*rawClient
+			for range 4 {
+				conns = append(conns, openRaw(t, addr, offering("permessage-deflate")))
+			}
+			for _, c := range conns {
+				c.send(costlyMessages(each))
+				c.endWithPeer()
+			}
+			for range 2 {
+				if code := within(t, "the end of a bad one", closed); code != engine.StatusInternalError {
+					t.Errorf("closed with %d", code)
+				}
+			}
+			eventually(t, "the other messages", func() bool { return srv.Stats().MessagesIn == 2*each+2*each/2 })
+			if st := srv.Stats(); st.Deferred == 0 || st.Panics != 2 {
+				t.Errorf("put off %d times, %d panics", st.Deferred, st.Panics)
+			}
+		})
 	}
 }

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"sync"
+	"unsafe"
 
 	"github.com/gobwas/ws"
 )
@@ -41,6 +42,15 @@ type assembly struct {
 var assemblies = sync.Pool{New: func() any { return new(assembly) }}
 
 func newAssembly() *assembly { return assemblies.Get().(*assembly) }
+
+// size is what a and its buffer take.
+func (a *assembly) size() int {
+	n := int(unsafe.Sizeof(*a))
+	if a.data != nil {
+		n += cap(a.data.bytes)
+	}
+	return n
+}
 
 func (a *assembly) release() {
 	if a.data != nil {

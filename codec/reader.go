@@ -170,6 +170,15 @@ func (r *Reader) Buffered() int {
 	return len(r.pending.data.bytes)
 }
 
+// Held returns the bytes of memory that r keeps, because a header, a frame or a
+// message is not whole yet, or for the payload of the event before.
+func (r *Reader) Held() int {
+	if r.pending == nil {
+		return 0
+	}
+	return r.pending.size()
+}
+
 // Reset gives back all buffers and forgets what is pending, for the end of a
 // connection. A Reader that failed stays failed; use Init to begin anew.
 func (r *Reader) Reset() {

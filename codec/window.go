@@ -58,8 +58,13 @@ func (w *Window) Restart(p []byte) {
 	w.add(p)
 }
 
-// Size returns how many bytes of memory w holds now.
-func (w *Window) Size() int { return WindowOverhead + cap(w.ring) }
+// Size returns how many bytes of memory w holds now; 0 for nil.
+func (w *Window) Size() int {
+	if w == nil {
+		return 0
+	}
+	return WindowOverhead + cap(w.ring)
+}
 
 // add takes p, the message that follows those before.
 func (w *Window) add(p []byte) {

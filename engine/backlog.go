@@ -1,5 +1,11 @@
 package engine
 
+import (
+	"unsafe"
+
+	"github.com/fanloop-go/fanloop/loop"
+)
+
 // backlog is what waits for one subscription of a slow member outside the queue
 // of its connection, where it can still be dropped or replaced. Guarded by the
 // fan's lock.
@@ -11,9 +17,26 @@ type backlog struct {
 	first  int            // index of msgs[0], counted from the first message ever
 	keys   map[string]int // index of the message of each key
 	live   int            // messages with frames
-	bytes  int            // of them
 	missed uint64         // messages lost that OnGap was not called for
+
+	room    int         // messages that the array of msgs takes
+	keyRoom int         // keys that there were at most
+	load    backlogLoad // what waits
+	tallied backlogLoad // what is counted of it
 }
+
+// backlogLoad is what the messages in a backlog come to.
+type backlogLoad struct {
+	bytes  int // of their frames
+	weight int // what counts for limits
+	own    int // memory besides the messages, which others may hold too
+}
+
+const (
+	backlogSize = int(unsafe.Sizeof(backlog{}))
+	messageSize = int(unsafe.Sizeof(message{}))
+	keySize     = 48 // what a map takes for a key, about
+)
 
 func (b *backlog) push(msg message) {
 	if msg.keyed {
@@ -21,11 +44,29 @@ func (b *backlog) push(msg message) {
 			b.keys = make(map[string]int)
 		}
 		b.keys[msg.key] = b.first + len(b.msgs)
+		b.keyRoom = max(b.keyRoom, len(b.keys))
 	}
+	full := len(b.msgs) == cap(b.msgs)
 	b.msgs = append(b.msgs, msg)
+	if full {
+		b.room = cap(b.msgs)
+	}
 	b.live++
-	b.bytes += msg.size()
+	b.load.bytes += msg.size()
+	b.load.weight += msg.weight()
+	b.ledger().Refer(&msg.frames.plain)
 }
+
+// drop takes msg out of what b counts.
+func (b *backlog) drop(msg *message) {
+	b.live--
+	b.load.bytes -= msg.size()
+	b.load.weight -= msg.weight()
+	b.ledger().Forget(&msg.frames.plain)
+}
+
+// ledger is the loop in whose ledger b is.
+func (b *backlog) ledger() *loop.Loop { return b.s.part.fan.loop }
 
 // head returns the number of the oldest message. There is one.
 func (b *backlog) head() uint64 {
@@ -44,8 +85,10 @@ func (b *backlog) pop() message {
 	if msg.keyed && b.keys[msg.key] == index {
 		delete(b.keys, msg.key)
 	}
-	b.live--
-	b.bytes -= msg.size()
+	b.drop(&msg)
+	if b.live == 0 {
+		b.clear()
+	}
 	return msg
 }
 
@@ -60,11 +103,10 @@ func (b *backlog) replace(msg message, room int) bool {
 		return false
 	}
 	old := &b.msgs[index-b.first]
-	if more := msg.size() - old.size(); more > max(room, 0) {
+	if more := msg.weight() - old.weight(); more > max(room, 0) {
 		return false
 	}
-	b.live--
-	b.bytes -= old.size()
+	b.drop(old)
 	*old = message{}
 	b.push(msg)
 	if len(b.msgs) > 2*b.live+indexFrom {
@@ -85,28 +127,35 @@ func (b *backlog) compact() {
 		}
 		msgs = append(msgs, msg)
 	}
-	b.msgs, b.first = msgs, 0
+	b.msgs, b.first, b.room = msgs, 0, cap(msgs)
 }
 
-// makeRoom drops the oldest messages, of n bytes or more together, and returns
+// makeRoom drops the oldest messages, which weigh n or more together, and returns
 // how many. There are as many.
 func (b *backlog) makeRoom(n int) (dropped uint64) {
 	for n > 0 {
 		msg := b.pop()
-		n -= msg.size()
+		n -= msg.weight()
 		dropped++
 	}
 	return dropped
 }
 
 // clear forgets all messages.
-func (b *backlog) clear() { b.msgs, b.keys, b.live, b.bytes, b.first = nil, nil, 0, 0, 0 }
-
-// note notes in shared what waits.
-func (b *backlog) note(shared map[*byte]int) {
-	for _, msg := range b.msgs {
-		if msg.frames != nil {
-			msg.frames.note(shared)
+func (b *backlog) clear() {
+	for i := range b.msgs {
+		if b.msgs[i].frames != nil {
+			b.drop(&b.msgs[i])
 		}
 	}
+	b.msgs, b.first, b.room, b.keys, b.keyRoom = nil, 0, 0, nil, 0
+}
+
+// own is the memory of b besides its messages.
+func (b *backlog) own() int {
+	n := b.room*messageSize + b.keyRoom*keySize
+	if b.live > 0 || b.s.backlog == b {
+		n += backlogSize
+	}
+	return n
 }

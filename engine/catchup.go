@@ -14,8 +14,8 @@ type unsent struct {
 // behindGap says whether OnGap has to be called before the message is written.
 // Under the fan's lock.
 func (u *unsent) behindGap() bool {
-	p := u.s.part
-	return p.gap && u.s.missed() > 0 && u.msg.number > p.inflight[len(p.inflight)-1].number
+	p, last := u.s.part, len(u.s.part.inflight)-1
+	return p.gap && u.s.missed() > 0 && (last < 0 || u.msg.number > p.inflight[last].number)
 }
 
 // keptUnsent is the room for a list of unsent messages that is kept.

@@ -40,7 +40,7 @@ type childConfig struct {
 	MaxConnections int
 	Descriptors    uint64 // limit of the process; 0: as it is
 	MemoryLimit    int64  // as by GOMEMLIMIT; 0: none
-	MaxQueuedTotal int
+	MaxMemory      int
 	Flood          bool // see flooder
 
 	CertPEM, KeyPEM  []byte        // to speak TLS; nil: plain
@@ -85,7 +85,7 @@ func runChild(config string) error {
 		MaxHandshakes: cfg.MaxHandshakes,
 		Limits: engine.Limits{
 			MaxConnections: cfg.MaxConnections, HandshakeTimeout: cfg.HandshakeTimeout,
-			CloseTimeout: cfg.CloseTimeout, MaxQueuedTotal: cfg.MaxQueuedTotal,
+			CloseTimeout: cfg.CloseTimeout, MaxMemory: cfg.MaxMemory,
 		},
 		Callbacks: echo,
 		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
@@ -162,7 +162,7 @@ func (f *flooder) answer(ws *engine.WebSocket, text []byte) {
 		if _, line, ok := strings.Cut(string(status), "VmHWM:"); ok {
 			_, _ = fmt.Sscan(line, &peak)
 		}
-		_ = ws.SendText(fmt.Sprint(f.srv.Stats().ClosedSlow, m.HeapAlloc, peak<<10, m.GCCPUFraction))
+		_ = ws.SendText(fmt.Sprint(f.srv.Stats().ClosedOverload, m.HeapAlloc, peak<<10, m.GCCPUFraction))
 	default:
 		_ = ws.Send(engine.Text, text)
 	}

@@ -233,8 +233,9 @@ func (ws *WebSocket) ended(cause error) {
 	ws.become(phaseClosed)
 	ws.conn.Lock()
 	x := ws.extrasLocked()
+	ws.conn.Loop().HoldHere(loop.UseReceived, -cap(x.held))
 	if x.waiting != nil {
-		x.waiting.drop()
+		x.waiting.release(ws.conn.Loop())
 	}
 	x.held, x.waiting, x.pong = nil, nil, nil
 	known := x.err != nil

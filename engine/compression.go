@@ -69,6 +69,7 @@ type compressor struct {
 
 	conns    atomic.Int64  // that agreed on it
 	reserved atomic.Int64  // bytes for takeover
+	windows  atomic.Int64  // bytes that takeover holds
 	messages atomic.Uint64 // compressed
 }
 
@@ -258,6 +259,8 @@ func (c *compressor) agree(ws *WebSocket, params wsflate.Parameters) {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	ws.extrasLocked().takeover = x
+	c.windows.Add(int64(windowSize(x.received)))
+	x.tallySent(c)
 }
 
 // leave gives back what ws has of compression, when it has ended. It is counted
@@ -268,8 +271,11 @@ func (c *compressor) leave(ws *WebSocket) {
 	}
 	if ws.agreed.takeover != 0 {
 		ws.conn.Lock()
+		x := ws.extras.takeover
 		ws.extras.takeover = nil
 		ws.conn.Unlock()
+		c.windows.Add(-int64(windowSize(x.received)))
+		x.leave(c)
 	}
 	c.reserved.Add(-c.cost(ws.agreed.params))
 	c.conns.Add(-1)
@@ -284,6 +290,8 @@ type takeover struct {
 	order  sync.Mutex
 	sent   *codec.Window // guarded by order; nil: no takeover
 	follow uint32        // guarded by order: shared when sent was begun
+	size   int           // guarded by order: what is counted of sent
+	left   bool          // guarded by order: nothing more is counted
 
 	shared   atomic.Uint32 // frames that connections share and this one was sent; written under the lock of conn
 	received *codec.Window // owned by the loop; nil: no takeover
@@ -292,18 +300,27 @@ type takeover struct {
 // takeoverSize is what a window takes besides its bytes.
 const takeoverSize = int64(unsafe.Sizeof(takeover{})) + codec.WindowOverhead
 
-// size returns the bytes that x holds. On the loop, not under the lock of conn.
-func (x *takeover) size() int {
-	if x == nil {
-		return 0
+// tallySent counts what the window to send holds. Under order, or before anybody
+// else has x.
+func (x *takeover) tallySent(c *compressor) {
+	if now := windowSize(x.sent); now != x.size && !x.left {
+		c.windows.Add(int64(now - x.size))
+		x.size = now
 	}
+}
+
+// leave counts the window to send no more, also if somebody uses it yet.
+func (x *takeover) leave(c *compressor) {
 	x.order.Lock()
 	defer x.order.Unlock()
-	n := 0
-	for _, w := range [...]*codec.Window{x.sent, x.received} {
-		if w != nil {
-			n += int(unsafe.Sizeof(*x)) + w.Size()
-		}
+	c.windows.Add(-int64(x.size))
+	x.left = true
+}
+
+// windowSize is what w takes; 0 for nil.
+func windowSize(w *codec.Window) int {
+	if w == nil {
+		return 0
 	}
-	return n
+	return int(unsafe.Sizeof(takeover{})) + w.Size()
 }

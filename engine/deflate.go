@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -72,6 +73,7 @@ func (ws *WebSocket) sendInContext(op OpCode, p []byte) error {
 	}
 	x.order.Lock()
 	defer x.order.Unlock()
+	defer x.tallySent(c)
 	if !alone {
 		before := x.continues()
 		*buf = c.appendCompressed((*buf)[:0], p, v, x.sent)
@@ -142,9 +144,12 @@ type packed struct {
 	frame  atomic.Pointer[loop.Shared] // nil: nobody asked yet
 }
 
-func newFrames(op OpCode, payload []byte) *frames {
-	frame := codec.AppendFrame(make([]byte, 0, codec.MaxHeaderSize+len(payload)), op, true, payload)
-	return &frames{plain: *loop.NewShared(frame)}
+// newFrames encodes payload. extra bytes besides live as long as the frames do.
+func newFrames(op OpCode, payload []byte, extra int) *frames {
+	m := new(frames)
+	room := slices.Grow([]byte(nil), codec.MaxHeaderSize+len(payload)) // all that is allocated, so that it counts
+	m.plain.Init(codec.AppendFrame(room, op, true, payload), extra)
+	return m
 }
 
 // size is that of the plain frame: what counts where it is not known yet, or not
@@ -188,20 +193,6 @@ func (m *frames) pack(v variant, c *compressor) *loop.Shared {
 	}
 	frame := make([]byte, 0, codec.MaxHeaderSize+len(*buf))
 	return loop.NewShared(codec.AppendCompressedFrame(frame, h.OpCode, true, *buf))
-}
-
-// note notes in shared what is there of m.
-func (m *frames) note(shared map[*byte]int) {
-	m.plain.Note(shared)
-	all := m.packed.Load()
-	if all == nil {
-		return
-	}
-	for i := range all {
-		if frame := all[i].frame.Load(); frame != nil {
-			frame.Note(shared)
-		}
-	}
 }
 
 // frameLocked returns m as ws gets it. Under the lock of conn, for a frame that

@@ -93,6 +93,7 @@ func (ws *WebSocket) lane() *lane {
 func (l *lane) push(j job) {
 	l.jobs = append(l.jobs, j)
 	l.bytes += j.bytes
+	l.ws.conn.Loop().Hold(loop.UseReceived, j.bytes+jobSize)
 }
 
 // pop takes the oldest job. There is one.
@@ -101,6 +102,7 @@ func (l *lane) pop() job {
 	l.jobs[0] = job{}
 	l.jobs = l.jobs[1:]
 	l.bytes -= j.bytes
+	l.ws.conn.Loop().Hold(loop.UseReceived, -j.bytes-jobSize)
 	return j
 }
 
@@ -168,14 +170,17 @@ func (d *dispatcher) skip(n int) {
 	d.skipped += uint64(n)
 }
 
-// waiting is the bytes of the messages that wait for a worker. Any goroutine.
+// jobSize is what a job takes besides its message: its closure, and its place.
+const jobSize = 96
+
+// waiting is the memory of what waits for a worker. Any goroutine.
 func (l *lane) waiting(d *dispatcher) int {
 	if l == nil {
 		return 0
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return l.bytes
+	return l.bytes + len(l.jobs)*jobSize
 }
 
 // inCallback says whether the caller is a worker, in a job.

@@ -59,9 +59,9 @@ var (
 	// ErrSlow: more than Slow.Limit waited for a subscriber, and its policy is
 	// SlowClose.
 	ErrSlow = errors.New("engine: the subscriber reads too slowly for what is published")
-	// ErrOverload: Limits.MaxQueuedTotal was reached, and this connection held
-	// much of it.
-	ErrOverload = errors.New("engine: too much is queued on this server; the slowest connections are dropped")
+	// ErrOverload: Limits.MaxMemory was reached, and this connection held much of
+	// it.
+	ErrOverload = errors.New("engine: the memory for what waits is spent; the connections that hold most are dropped")
 	// ErrHandshakeTimeout: the opening handshake took longer than
 	// Limits.HandshakeTimeout.
 	ErrHandshakeTimeout = errors.New("engine: the opening handshake took too long")

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/fanloop-go/fanloop/loop"
 )
@@ -33,6 +34,11 @@ type fan struct {
 	clock  func() time.Duration // what a slice of a flush is measured with
 	stride int                  // subscribers between two looks at it, at most
 
+	// behind is what the messages weigh that wait for the loop, if it is much.
+	// members and subscriptions are how many there are. Written under mu, read by
+	// anyone.
+	behind, members, subscriptions atomic.Int64
+
 	// busy says that some part has messages that are not delivered. Written under
 	// mu, read by anyone.
 	busy atomic.Bool
@@ -40,6 +46,7 @@ type fan struct {
 	// Guarded by mu.
 	mu       sync.Mutex
 	number   uint64      // of the last message published
+	waiting  int         // what the messages weigh that are pending or in flight
 	loaded   []*part     // with messages, pending or in flight
 	due      []*part     // with pending messages that the next flush takes
 	posted   bool        // the loop is going to call doFlush
@@ -65,7 +72,7 @@ type part struct {
 
 	pending  []message   // published since the last flush
 	inflight []message   // what the flush delivers; read by the loop without lock while flushing
-	bytes    int         // of pending
+	weight   int         // of pending
 	at       int         // in fan.loaded, if there are messages
 	delay    *time.Timer // runs while what is pending is delayed; nil: it is not
 
@@ -76,15 +83,24 @@ type part struct {
 
 // message is one publish as a part keeps it.
 type message struct {
-	frames *frames
-	number uint64 // in the order of the fan
-	key    string
-	keyed  bool
+	frames  *frames
+	number  uint64 // in the order of the fan
+	key     string
+	keyed   bool
+	counted bool // in a part, and in the ledger
 }
 
 // size is what counts for queues and limits before the message is written:
 // that of the plain frame, which is in memory whatever a subscriber gets.
 func (m *message) size() int { return m.frames.size() }
+
+// weight is what counts for limits while a message waits: its frame, its key, and
+// what keeping it takes.
+func (m *message) weight() int { return m.size() + len(m.key) + messageOverhead }
+
+// messageOverhead is what a message that waits takes besides its frame and its key,
+// about: the message, its frames, and what is unused of their memory.
+const messageOverhead = 100
 
 // member is a connection that subscribes, or did.
 type member struct {
@@ -104,6 +120,9 @@ type member struct {
 	subs  []*subscription
 	index map[string]*subscription // once there are many
 	gone  bool                     // closing: not counted any more
+
+	weight int // of what is in backlogs
+	own    int // memory of backlogs besides their messages
 }
 
 // subscription is one connection in one topic.
@@ -151,6 +170,10 @@ func (m *member) find(topic string) *subscription {
 func (f *fan) join(m *member, p *part) {
 	s := &subscription{member: m, part: p, since: f.number, own: int32(len(m.subs)), lost: p.refused}
 	m.subs = append(m.subs, s)
+	f.subscriptions.Add(1)
+	if len(m.subs) == 1 {
+		f.members.Add(1)
+	}
 	switch {
 	case m.index != nil:
 		m.index[p.topic.name] = s
@@ -174,6 +197,10 @@ func (f *fan) leave(s *subscription) {
 	m.subs[s.own], m.subs[lastOwn].own = m.subs[lastOwn], s.own
 	m.subs[lastOwn] = nil
 	m.subs = m.subs[:lastOwn]
+	f.subscriptions.Add(-1)
+	if lastOwn == 0 {
+		f.members.Add(-1)
+	}
 	delete(m.index, s.part.topic.name)
 	s.speedUp()
 	if !m.gone {
@@ -213,8 +240,7 @@ func (f *fan) publish(p *part, msg message, from *WebSocket, d *Delivery) error 
 	if sender != nil && !sender.member.gone {
 		queued--
 	}
-	size := msg.size()
-	if limit := p.slowRules().Limit; limit > 0 && p.bytes > 0 && (p.refusing || p.bytes+size > limit) {
+	if f.refuses(p, &msg) {
 		d.Dropped += queued
 		f.hub.dropped.Add(uint64(queued))
 		p.refuse(sender)
@@ -237,6 +263,22 @@ func (f *fan) publish(p *part, msg message, from *WebSocket, d *Delivery) error 
 	d.Queued += queued
 	f.append(p, msg)
 	return nil
+}
+
+// refuses says whether the loop is so far behind that msg is not to wait for it.
+func (f *fan) refuses(p *part, msg *message) bool {
+	limit, weight := p.slowRules().Limit, msg.weight()
+	switch {
+	case p.refusing: // until the gap is in its place
+		return true
+	case limit > 0 && len(p.pending) > 0 && p.weight+weight > limit:
+		return true
+	case f.waiting <= uncounted || !f.loop.Spent(weight):
+		return false
+	case len(p.pending) == 0:
+		f.enqueue(p) // for the gap
+	}
+	return true
 }
 
 // subscriptionOf returns that of ws to p, nil if there is none.
@@ -267,12 +309,48 @@ func (f *fan) append(p *part, msg message) {
 		p.at = len(f.loaded)
 		f.loaded = append(f.loaded, p)
 	}
+	f.count(&msg)
 	p.pending = append(p.pending, msg)
-	p.bytes += msg.size()
+	p.weight += msg.weight()
 	f.busy.Store(true)
 	if len(p.pending) == 1 {
 		f.schedule(p)
 	}
+}
+
+// uncounted is how much may wait for the loop before it is in the ledger: a loop that
+// is not behind has it for a moment.
+const uncounted = 64 << 10
+
+// count puts msg, which waits for the loop from now on, into the ledger.
+func (f *fan) count(msg *message) {
+	f.waiting += msg.weight()
+	if msg.counted = f.waiting > uncounted; msg.counted {
+		f.behind.Store(int64(f.waiting))
+		f.loop.Refer(&msg.frames.plain)
+		f.loop.Hold(loop.UseMessages, messageSize)
+	}
+}
+
+// discount takes back what count did.
+func (f *fan) discount(msgs []message) {
+	for i := range msgs {
+		msg := &msgs[i]
+		f.waiting -= msg.weight()
+		if msg.counted {
+			f.loop.Forget(&msg.frames.plain)
+			f.loop.Hold(loop.UseMessages, -messageSize)
+		}
+	}
+	if f.behind.Load() > 0 && f.waiting <= uncounted {
+		f.behind.Store(0)
+	}
+}
+
+// size is the memory that subscriptions take. Any goroutine.
+func (f *fan) size() int {
+	const each = int(unsafe.Sizeof(subscription{}) + 2*unsafe.Sizeof(&subscription{})) // in two lists
+	return int(f.members.Load())*int(unsafe.Sizeof(member{})) + int(f.subscriptions.Load())*each
 }
 
 // unload notes that p has no messages any more.

@@ -44,7 +44,7 @@ func (f *fan) beginFlush() {
 	f.several = len(f.loaded) > 1
 	for _, p := range f.parts {
 		p.inflight, p.pending = p.pending, nil
-		p.bytes = 0
+		p.weight = 0
 		p.gap, p.refusing = p.refusing, false
 		f.several = f.several || p.gap
 	}
@@ -58,11 +58,11 @@ func (f *fan) endFlush() (left []*part) {
 	defer f.mu.Unlock()
 	f.flushing = false
 	for i, p := range f.parts {
-		f.recycle(p.inflight)
-		p.inflight, p.gap = nil, false
-		if len(p.pending) == 0 {
+		if len(p.inflight) > 0 && len(p.pending) == 0 { // without any it was due for a gap only
 			f.unload(p)
 		}
+		f.recycle(p.inflight)
+		p.inflight, p.gap = nil, false
 		f.parts[i] = nil
 	}
 	f.parts = f.parts[:0]
@@ -93,6 +93,7 @@ const (
 )
 
 func (f *fan) recycle(msgs []message) {
+	f.discount(msgs)
 	clear(msgs)
 	if cap(msgs) <= keptMessages && len(f.spare) < keptSpares {
 		f.spare = append(f.spare, msgs[:0])

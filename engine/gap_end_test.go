@@ -46,7 +46,7 @@ func openGapCase(t *testing.T) *gapCase {
 	if err := g.ws.Subscribe("other"); err != nil {
 		t.Fatal(err)
 	}
-	fillTo(t, g.ws, slowLimit-slowRoom)
+	fillTo(t, g.ws, slowLimit-keptRoom)
 	flushed(t, g.ws)
 	for _, words := range numbers("m", 1, 10) {
 		g.offer(words, queued(1))
@@ -219,7 +219,7 @@ func TestRefusedPublishesAreReportedBeforeWhatIsBehindThemWhateverEndsIt(t *test
 	} {
 		for when, behind := range map[string]bool{"nothing behind it": false, "a message behind it": true} {
 			t.Run(name+", "+when, func(t *testing.T) {
-				r := openRoom(t, &engine.Server{Loops: 1, Slow: engine.Slow{Limit: 3100}, Callbacks: tellingGaps})
+				r := openRoom(t, &engine.Server{Loops: 1, Slow: engine.Slow{Limit: 3400}, Callbacks: tellingGaps})
 				_, first := r.join()
 				c, ws := r.join()
 				leave := hold(t, ws)

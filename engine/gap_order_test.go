@@ -10,7 +10,7 @@ import (
 
 // What is smaller might fit, but would come before OnGap is told.
 func TestRefusedPublishIsFollowedByNoneUntilTheLoopGoesOn(t *testing.T) {
-	r := openRoom(t, &engine.Server{Loops: 1, Slow: engine.Slow{Limit: 3100}, Callbacks: tellingGaps})
+	r := openRoom(t, &engine.Server{Loops: 1, Slow: engine.Slow{Limit: 3400}, Callbacks: tellingGaps})
 	c, ws := r.join()
 	release := sync.OnceFunc(hold(t, ws))
 	t.Cleanup(release)
@@ -35,7 +35,7 @@ func TestRefusedPublishIsFollowedByNoneUntilTheLoopGoesOn(t *testing.T) {
 func TestGapIsToldBeforeWhatIsPublishedDuringTheFlushThatFollowsIt(t *testing.T) {
 	for name, direct := range map[string]bool{"published only": false, "a send in between": true} {
 		t.Run(name, func(t *testing.T) {
-			r := openRoom(t, &engine.Server{Loops: 1, Slow: engine.Slow{Limit: 3100}, Callbacks: tellingGaps})
+			r := openRoom(t, &engine.Server{Loops: 1, Slow: engine.Slow{Limit: 3400}, Callbacks: tellingGaps})
 			_, first := r.join()
 			c, ws := r.join()
 			leave := sync.OnceFunc(hold(t, ws))

@@ -12,7 +12,7 @@ import (
 // What no loop has looked at yet is bounded too, and the gap is told in its
 // place.
 func TestPublisherFasterThanTheLoopIsRefusedAndTheGapIsTold(t *testing.T) {
-	const size, limit = 1000, 10_100
+	const size, limit = 1000, 11_100
 	inside, leave := make(chan struct{}), make(chan struct{})
 	srv := &engine.Server{Loops: 1, Slow: engine.Slow{Limit: limit}, Callbacks: engine.Callbacks{
 		OnGap: func(ws *engine.WebSocket, topic string, dropped uint64) {

@@ -34,7 +34,7 @@ func wantRefused(t *testing.T, n int, d engine.Delivery, err error) {
 
 // The sender of a publish is no receiver, nor is who subscribes later.
 func TestGapCountsWhatWasMeantForTheSubscriberOnly(t *testing.T) {
-	r := openRoom(t, &engine.Server{Loops: 1, Slow: engine.Slow{Limit: 3100}, Callbacks: tellingGaps})
+	r := openRoom(t, &engine.Server{Loops: 1, Slow: engine.Slow{Limit: 3400}, Callbacks: tellingGaps})
 	names := []string{"sender", "other", "later", "last"}
 	clients, sockets := map[string]*rawClient{}, map[string]*engine.WebSocket{}
 	for _, name := range names {
@@ -221,7 +221,7 @@ func TestFragmentThatOnGapBeginsIsNotBrokenInto(t *testing.T) {
 	}
 	s.room = openRoom(t, srv)
 	s.c, s.ws = s.joinNarrow()
-	fillTo(t, s.ws, slowLimit-slowRoom)
+	fillTo(t, s.ws, slowLimit-keptRoom)
 	flushed(t, s.ws)
 	for i := 1; i <= 10; i++ {
 		s.offer(fmt.Sprint("message ", i), queued(1))

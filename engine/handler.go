@@ -96,7 +96,9 @@ func (h *handler) OnPanic(err *loop.PanicError) {
 // OnClose implements loop.Handler.
 func (h *handler) OnClose(err error) {
 	ws := (*WebSocket)(h)
+	before := ws.reader.Held()
 	ws.reader.Reset()
+	ws.countAssembly(before)
 	if gone := ws.endpoint.gone; gone != nil {
 		defer gone()
 	}

@@ -17,6 +17,7 @@ type inflation struct {
 	op       OpCode
 	payload  []byte          // borrowed from the reader
 	inflater *codec.Inflater // nil: it has not begun
+	counted  int             // bytes of inflater in the loop's ledger
 }
 
 // drop gives back what inflating takes: it begins anew, or is over.
@@ -28,16 +29,22 @@ func (m *inflation) drop() {
 	}
 }
 
-// size returns the bytes that m holds.
-func (m *inflation) size() int {
-	if m == nil {
-		return 0
-	}
-	n := cap(m.payload)
-	if m.inflater != nil {
-		n += m.inflater.Size()
-	}
-	return n
+// keep counts what m holds while it waits.
+func (m *inflation) keep(l *loop.Loop) {
+	m.counted = m.inflater.Size()
+	l.HoldHere(loop.UseReceived, m.counted)
+}
+
+// unkeep takes keep back.
+func (m *inflation) unkeep(l *loop.Loop) {
+	l.HoldHere(loop.UseReceived, -m.counted)
+	m.counted = 0
+}
+
+// release is unkeep and drop.
+func (m *inflation) release(l *loop.Loop) {
+	m.unkeep(l)
+	m.drop()
 }
 
 // deliverCompressed gives a message to its callback as it was before compression:
@@ -65,6 +72,7 @@ func (ws *WebSocket) inflate(m *inflation) (done bool) {
 		m.inflater = inflaters.Get().(*codec.Inflater)
 		m.inflater.Begin(ws.received(), ws.endpoint.compressor.limit)
 	}
+	defer ws.countWindow(ws.received().Size())
 	for left := l.Left(); left > 0; left = l.Left() {
 		spent, whole, err := m.inflater.Continue(m.payload, codec.Effort(left))
 		l.Charge(loop.Cost(spent))
@@ -92,6 +100,13 @@ func (ws *WebSocket) deliverInflated(m *inflation) {
 	}
 	ws.deliverMessage(m.op, p, true)
 	loop.Poison(p)
+}
+
+// countWindow counts what the window of the peer takes, which took before.
+func (ws *WebSocket) countWindow(before int) {
+	if n := ws.received().Size(); n != before {
+		ws.endpoint.compressor.windows.Add(int64(n - before))
+	}
 }
 
 // received returns what the peer may refer back to.

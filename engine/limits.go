@@ -39,13 +39,22 @@ type Limits struct {
 	// be off. Sends beyond it return ErrBackpressure. One message to an empty
 	// queue is always taken, whatever its size.
 	MaxQueued int
-	// MaxQueuedTotal is the most bytes queued for all connections of a server,
-	// in equal parts for each loop. What is published counts for every
-	// subscriber it waits for, though it is in memory once. Default: off. Beyond
-	// it, the connections that hold most are dropped first, with ErrOverload, and
-	// until that is done sends to connections that have bytes waiting return
-	// ErrBackpressure. Dial ignores it.
-	MaxQueuedTotal int
+	// MaxMemory is the most bytes of memory that all connections of a server may
+	// make it hold, in equal parts for each loop: what is queued, with the room of
+	// its buffers; what is published and waits for a loop or a slow subscriber,
+	// once however many share it; messages received in part, held while reading is
+	// paused, or waiting for Dispatch; opening handshakes. Memory and Stats tell how
+	// much that is. What connections take while nothing waits is not in it.
+	//
+	// Beyond it, the connections that hold most are dropped first, with
+	// ErrOverload. Until that is done, sends to connections that have bytes waiting
+	// return ErrBackpressure, and so do publishes for a loop that is behind; slow
+	// subscribers miss what is published.
+	//
+	// Default: a quarter of the memory that the process may use, which is the least
+	// of GOMEMLIMIT, the limit of its cgroup, and what the machine has. The garbage
+	// collector needs about as much again. Can be off. Dial ignores it.
+	MaxMemory int
 	// HighWater and LowWater are the marks of OnDrain, in bytes queued: it is
 	// called when the queue falls to LowWater after it was over HighWater. At most
 	// MaxQueued. Defaults: 1 MiB, or half of MaxQueued if that is less; and a

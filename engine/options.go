@@ -71,7 +71,7 @@ func (l Limits) check(m *mistakes) {
 	canBeOff(m, "Limits.MaxFragments", l.MaxFragments)
 	canBeOff(m, "Limits.MaxControlRate", l.MaxControlRate)
 	canBeOff(m, "Limits.MaxQueued", l.MaxQueued)
-	canBeOff(m, "Limits.MaxQueuedTotal", l.MaxQueuedTotal)
+	canBeOff(m, "Limits.MaxMemory", l.MaxMemory)
 	staysOn(m, "Limits.HighWater", l.HighWater, "it is a mark and no limit")
 	staysOn(m, "Limits.LowWater", l.LowWater, "it is a mark and no limit")
 	canBeOff(m, "Limits.WriteTimeout", l.WriteTimeout)
@@ -101,8 +101,8 @@ func (l Limits) checkTogether(m *mistakes) {
 	if d.LowWater > d.HighWater {
 		m.add("Limits.LowWater", d.LowWater, "a queue over Limits.HighWater (%d) cannot fall to it; lower it, or raise Limits.HighWater", d.HighWater)
 	}
-	if l.MaxQueuedTotal > 0 && l.MaxQueued > l.MaxQueuedTotal {
-		m.add("Limits.MaxQueued", l.MaxQueued, "all connections together may queue Limits.MaxQueuedTotal (%d); lower it, or raise Limits.MaxQueuedTotal", l.MaxQueuedTotal)
+	if l.MaxMemory > 0 && l.MaxQueued > l.MaxMemory {
+		m.add("Limits.MaxQueued", l.MaxQueued, "all connections together may hold Limits.MaxMemory (%d); lower it, or raise Limits.MaxMemory", l.MaxMemory)
 	}
 	if l.PongTimeout > 0 && l.PingInterval == NoLimit {
 		m.add("Limits.PongTimeout", l.PongTimeout, "no ping is sent that it could count from; leave it 0, or set Limits.PingInterval")

@@ -1,47 +1,183 @@
 package engine
 
 import (
-	"cmp"
-	"slices"
+	"log/slog"
+	"math/bits"
+	"time"
 
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// relieve drops the connections of a loop that hold most of what is queued,
-// closing ones too, until a tenth of the budget is free again. On the loop.
-func (s *Server) relieve(l *loop.Loop) {
-	type holder struct {
-		ws     *WebSocket
-		queued int
+// relief drops the connections of one loop that hold most, until a tenth of its
+// budget is free again. It looks at them twice, some in each iteration: first to
+// find the mark, which is how much those have to hold that are dropped, and then to
+// drop them. Owned by the loop.
+type relief struct {
+	server *Server
+	loop   *loop.Loop
+	atOnce int // connections that are looked at in one iteration
+	next   int // where the look goes on
+
+	sums   [sizeClasses]int // what the connections of each size hold
+	mark   int              // the least size that is dropped
+	excess int              // what those of just that size have to give
+	part   float64          // see loop.SharedPart
+	shed   int              // connections that were dropped
+}
+
+const (
+	// lookAtOnce is relief.atOnce: what takes a loop well below a millisecond.
+	lookAtOnce = 2048
+	// classBits tell sizes apart between a power of two and the next: by an eighth.
+	classBits   = 3
+	sizeClasses = 64 << classBits
+	// reliefPause is how long a loop that has nobody to drop waits before it looks
+	// again: what is held then is about to be delivered.
+	reliefPause = 10 * time.Millisecond
+)
+
+// sizeClass orders sizes roughly.
+func sizeClass(n int) int {
+	exp := bits.Len(uint(n))
+	if exp <= classBits+1 {
+		return n
 	}
-	var holders []holder
-	l.Each(func(c *loop.Conn) {
-		h, ok := c.Handler().(*handler)
-		if !ok || h.opening != nil {
-			return
-		}
-		if ws := (*WebSocket)(h); ws.Buffered() > 0 {
-			holders = append(holders, holder{ws, ws.Buffered()})
+	shift := exp - classBits - 1
+	return shift<<classBits + n>>shift
+}
+
+// relieve begins what OnOverBudget asks for. On the loop.
+func (s *Server) relieve(l *loop.Loop) {
+	(&relief{server: s, loop: l, atOnce: lookAtOnce}).begin()
+}
+
+func (r *relief) begin() {
+	if r.target() <= 0 {
+		r.end()
+		return
+	}
+	r.part = r.loop.SharedPart()
+	r.weigh()
+}
+
+// target is how much the connections have to give up. What waits for the loop is
+// not theirs: it is about to be delivered, or its topic has a delay.
+func (r *relief) target() int {
+	budget, pending := r.loop.Budget(), r.server.endpoint.hub.fans[r.loop.Index()].behind.Load()
+	return r.loop.Held() - int(pending) - (budget - budget/10)
+}
+
+// then runs fn in the next iteration.
+func (r *relief) then(fn func()) { _ = r.loop.Do(fn) } // ended: there is nobody left
+
+// weigh looks at some connections, to know what those of each size hold.
+func (r *relief) weigh() {
+	r.next = r.loop.EachOf(r.next, r.atOnce, func(c *loop.Conn) {
+		if ws := webSocketOf(c); ws != nil {
+			n := ws.holds(r.part)
+			r.sums[sizeClass(n)] += n
 		}
 	})
-	slices.SortFunc(holders, func(a, b holder) int { return cmp.Compare(b.queued, a.queued) })
-	excess := l.Queued() - l.QueueBudget()/10*9
-	for _, h := range holders {
-		if excess <= 0 {
+	if r.next > 0 {
+		r.then(r.weigh)
+		return
+	}
+	r.setMark(r.target())
+	r.drop()
+}
+
+// setMark finds the least size that has to be dropped to give up so much.
+func (r *relief) setMark(excess int) {
+	r.excess = excess
+	for r.mark = sizeClasses - 1; r.mark > 0; r.mark-- {
+		if r.sums[r.mark] >= r.excess {
 			return
 		}
-		excess -= h.queued
-		if h.ws.isOpen() { // others are counted, if they were slow
-			s.endpoint.hub.closed.Add(1)
-		}
-		h.ws.giveUp()
+		r.excess -= r.sums[r.mark]
 	}
 }
 
-// giveUp drops a connection because of what is queued for it. Any goroutine.
+// drop drops those of some connections that are at the mark or above.
+func (r *relief) drop() {
+	if r.target() <= 0 { // by those that were dropped, or left by themselves
+		r.end()
+		return
+	}
+	r.next = r.loop.EachOf(r.next, r.atOnce, r.dropIfLarge)
+	if r.next > 0 {
+		r.then(r.drop)
+		return
+	}
+	r.then(func() { r.then(r.end) }) // what was dropped is freed in the iteration before
+}
+
+func (r *relief) dropIfLarge(c *loop.Conn) {
+	ws := webSocketOf(c)
+	if ws == nil {
+		return
+	}
+	n := ws.holds(r.part)
+	class := sizeClass(n)
+	switch {
+	case n == 0 || class < r.mark || class == r.mark && r.excess <= 0:
+		return
+	case class == r.mark:
+		r.excess -= n
+	}
+	r.shed++
+	r.server.overloaded.Add(1)
+	ws.giveUp()
+}
+
+// giveUp drops a connection because of what it holds. Any goroutine.
 func (ws *WebSocket) giveUp() {
 	ws.conn.Lock()
 	ws.state.Or(uint32(askRelief))
 	ws.conn.Unlock()
 	ws.conn.Close(loop.CloseReset)
+}
+
+// end allows writes again, or goes on if that was not enough.
+func (r *relief) end() {
+	if r.shed > 0 {
+		s := r.server
+		s.overloads.Log(s.endpoint.log, slog.LevelWarn,
+			"engine: Limits.MaxMemory is spent; the connections that held most are dropped",
+			slog.Int("loop", r.loop.Index()), slog.Int("dropped", r.shed), slog.Int("budget", r.loop.Budget()))
+	}
+	if r.shed == 0 && r.loop.Spent(0) {
+		time.AfterFunc(reliefPause, r.loop.Relieved)
+		return
+	}
+	r.loop.Relieved()
+}
+
+// webSocketOf returns the WebSocket that c is part of; nil if it is not one.
+func webSocketOf(c *loop.Conn) *WebSocket {
+	h, _ := c.Handler().(*handler)
+	return (*WebSocket)(h)
+}
+
+// holds returns what dropping ws would free: its own, and part of what it shares.
+// On the loop.
+func (ws *WebSocket) holds(part float64) int {
+	ws.conn.Lock()
+	own, shared := ws.conn.HeldLocked()
+	var l *lane
+	if x := ws.extras; x != nil {
+		own += cap(x.held)
+		l = x.lane
+	}
+	ws.conn.Unlock()
+	own += ws.reader.Held() + l.waiting(ws.endpoint.dispatcher)
+	if u, ok := ws.opening.(*upgrade); ok {
+		own += u.held
+	}
+	if m := ws.member.Load(); m != nil && m.slow.Load() != nil {
+		m.fan.mu.Lock()
+		own += m.own
+		shared += m.weight
+		m.fan.mu.Unlock()
+	}
+	return own + int(part*float64(shared))
 }

@@ -35,7 +35,7 @@ func TestThoseThatHoldMostGoFirst(t *testing.T) {
 	told := make(map[*engine.WebSocket]error)
 	srv := &engine.Server{
 		Loops:  1,
-		Limits: engine.Limits{MaxQueuedTotal: 5000 * kb},
+		Limits: engine.Limits{MaxMemory: 5000 * kb},
 		Callbacks: engine.Callbacks{OnError: func(ws *engine.WebSocket, err error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -69,7 +69,7 @@ func TestThoseThatHoldMostGoFirst(t *testing.T) {
 			t.Errorf("connection %d ended: %v", i, err)
 		}
 	}
-	if st := srv.Stats(); st.ClosedSlow != 1 || st.Connections != len(sockets)-1 {
+	if st := srv.Stats(); st.ClosedOverload != 1 || st.Connections != len(sockets)-1 {
 		t.Errorf("%+v", st)
 	}
 }
@@ -80,7 +80,7 @@ func TestBacklogsAndClosingConnectionsCountForTheBudget(t *testing.T) {
 	const kb = 1000
 	srv := &engine.Server{
 		Loops:  1,
-		Limits: engine.Limits{MaxQueuedTotal: 3000 * kb, CloseTimeout: patience},
+		Limits: engine.Limits{MaxMemory: 3000 * kb, CloseTimeout: patience},
 		Slow:   engine.Slow{Policy: engine.SlowDropOldest, Limit: 100_000 * kb},
 	}
 	sockets := holders(t, srv, 200*kb, 1000*kb, 300*kb)
@@ -117,8 +117,8 @@ func TestOverloadIsReportedBeforeTheEndThatItCauses(t *testing.T) {
 	cb, ended := record(engine.Callbacks{})
 	told := make(chan error, 2)
 	cb.OnError = func(_ *engine.WebSocket, err error) { told <- err }
-	srv := &engine.Server{Loops: 1, Limits: engine.Limits{MaxQueuedTotal: 1 << 20}, Callbacks: cb}
-	ws := holders(t, srv, 1<<20)[0]
+	srv := &engine.Server{Loops: 1, Limits: engine.Limits{MaxMemory: 1 << 20}, Callbacks: cb}
+	ws := holders(t, srv, 900_000)[0]
 	release := engine.Hold(srv)
 	for err := error(nil); err == nil; { // over the budget
 		if err = ws.SendBinary(pattern(1000)); err != nil && !errors.Is(err, engine.ErrBackpressure) {
@@ -143,5 +143,31 @@ func TestOverloadIsReportedBeforeTheEndThatItCauses(t *testing.T) {
 		}
 	default:
 		t.Error("OnError was not called")
+	}
+}
+
+// Looking for those that hold most holds up nobody: it is done in many iterations.
+func TestReliefIsCutIntoIterations(t *testing.T) {
+	const each = 900_000
+	srv := &engine.Server{Loops: 1, Limits: engine.Limits{MaxMemory: 3 * each * 20 / 19}}
+	sockets := holders(t, srv, each, each+each/4, each-each/4)
+	if st := srv.Stats(); st.HeldBytes < st.Budget*9/10 || st.HeldBytes > st.Budget {
+		t.Fatalf("%d bytes are held of %d", st.HeldBytes, st.Budget)
+	}
+	iterations, ended := 0, make(chan struct{})
+	var count func()
+	count = func() {
+		if srv.Stats().ClosedOverload > 0 {
+			close(ended)
+			return
+		}
+		iterations++
+		_ = sockets[0].Do(count) // in the next iteration
+	}
+	_ = sockets[0].Do(func() { engine.RelieveSlowly(srv, sockets[0]); count() })
+	within(t, "the end of the largest", sockets[1].Done())
+	within(t, "the count", ended)
+	if iterations < 2*len(sockets) { // they are looked at twice
+		t.Errorf("somebody was shed after %d iterations", iterations)
 	}
 }

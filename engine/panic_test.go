@@ -213,7 +213,7 @@ func TestOverloadWhoseOnErrorDoesNotReturn(t *testing.T) {
 		ended := make(chan error, 10)
 		srv := &engine.Server{
 			Loops:  1,
-			Limits: engine.Limits{MaxQueued: 5000 * kb, MaxQueuedTotal: 5000 * kb},
+			Limits: engine.Limits{MaxQueued: 5000 * kb, MaxMemory: 5000 * kb},
 			Callbacks: engine.Callbacks{
 				OnError: func(*engine.WebSocket, error) { end() },
 				OnClose: func(ws *engine.WebSocket, _ engine.StatusCode, _ string) { ended <- ws.Err() },

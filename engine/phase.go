@@ -26,7 +26,7 @@ const (
 	askClose  request = 1 << (8 + iota) // Close
 	askShed                             // the policy for slow subscribers is SlowClose
 	askDrop                             // CloseNow
-	askRelief                           // Limits.MaxQueuedTotal is reached
+	askRelief                           // Limits.MaxMemory is reached
 	askMute                             // message callbacks of the worker pool are over
 )
 

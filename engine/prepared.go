@@ -16,7 +16,7 @@ func Prepare(op OpCode, p []byte) (*Prepared, error) {
 	if !op.IsData() {
 		return nil, ErrNotData
 	}
-	m := newFrames(op, p)
+	m := newFrames(op, p, 0)
 	frame := m.plain.Bytes()
 	return &Prepared{op: op, payload: frame[len(frame)-len(p):], frames: m}, nil
 }

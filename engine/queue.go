@@ -1,5 +1,7 @@
 package engine
 
+import "github.com/fanloop-go/fanloop/loop"
+
 // backlogHeap is the backlogs of a member that have messages, the one with the
 // oldest message first.
 type backlogHeap []*backlog
@@ -54,34 +56,31 @@ func (w *waiting) nothing() bool { return len(w.queue)+len(w.gapped) == 0 && w.f
 
 // push makes msg, the last one published, wait in b.
 func (w *waiting) push(b *backlog, msg message) {
-	before := b.bytes
 	if b.live == 0 {
 		w.queue.add(b)
 	}
 	b.push(msg)
-	w.m.hold(b.bytes - before)
+	w.m.tally(b)
 }
 
 // replace makes msg wait in b in the place of an older one of its key, if there
 // is one and room is left for what msg is larger.
 func (w *waiting) replace(b *backlog, msg message, room int) bool {
-	before := b.bytes
 	if !b.replace(msg, room) {
 		return false
 	}
 	w.queue.down(b.place)
-	w.m.hold(b.bytes - before)
+	w.m.tally(b)
 	return true
 }
 
-// displace makes msg wait in b in the place of the oldest ones, of n bytes or
-// more together, which it has, and returns how many those were.
+// displace makes msg wait in b in the place of the oldest ones, which weigh n or
+// more together, and of which there are as many. It returns how many those were.
 func (w *waiting) displace(b *backlog, msg message, n int) (dropped uint64) {
-	before := b.bytes
 	dropped = b.makeRoom(n)
 	b.push(msg)
 	w.queue.down(b.place)
-	w.m.hold(b.bytes - before)
+	w.m.tally(b)
 	w.miss(b, dropped)
 	return dropped
 }
@@ -89,9 +88,8 @@ func (w *waiting) displace(b *backlog, msg message, n int) (dropped uint64) {
 // pop takes the oldest message of all backlogs. There is one.
 func (w *waiting) pop() message {
 	b := w.queue[0]
-	before := b.bytes
 	msg := b.pop()
-	w.m.hold(b.bytes - before)
+	w.m.tally(b)
 	if b.live == 0 {
 		w.queue.removeFirst()
 	} else {
@@ -114,8 +112,8 @@ func (w *waiting) miss(b *backlog, n uint64) {
 // discard forgets everything that waits.
 func (w *waiting) discard() {
 	for _, b := range w.queue {
-		w.m.hold(-b.bytes)
 		b.clear()
+		w.m.tally(b)
 	}
 	for _, b := range w.gapped {
 		b.missed = 0
@@ -140,11 +138,22 @@ func (w *waiting) releaseLocked(all bool) {
 	}
 }
 
-// hold counts n more bytes in the backlogs of m. Under the fan's lock.
-func (m *member) hold(n int) {
-	if n != 0 {
-		m.held.Add(int64(n))
-		m.fan.loop.Hold(n)
+// tally counts what changed in b, a backlog of m. Under the fan's lock.
+func (m *member) tally(b *backlog) {
+	b.load.own = b.own()
+	was, now := b.tallied, b.load
+	if was == now {
+		return
+	}
+	b.tallied = now
+	l := m.fan.loop
+	m.held.Add(int64(now.bytes - was.bytes))
+	m.weight += now.weight - was.weight
+	m.own += now.own - was.own
+	l.CountQueued(now.bytes - was.bytes)
+	l.Hold(loop.UseMessages, now.own-was.own)
+	if now.weight > was.weight {
+		l.Spent(0)
 	}
 }
 

@@ -61,6 +61,8 @@ func inWords(name string, v reflect.Value) string {
 	switch {
 	case name == "MaxFragments":
 		return "16384 frames, and one for each 64 bytes"
+	case name == "MaxMemory":
+		return "a quarter of the memory"
 	case n == 0 || n == NoLimit:
 		return "off"
 	case v.Type() == reflect.TypeFor[time.Duration]():

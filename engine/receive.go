@@ -7,6 +7,7 @@ import (
 
 // receive reads what arrived, event by event.
 func (ws *WebSocket) receive(b []byte) {
+	defer ws.countAssembly(ws.reader.Held())
 	for ws.phase().hears() {
 		if ws.paused.Load() != 0 {
 			ws.hold(b)
@@ -30,6 +31,13 @@ func (ws *WebSocket) receive(b []byte) {
 		if !goOn && len(b) > 0 {
 			ws.yield()
 		}
+	}
+}
+
+// countAssembly counts what the reader keeps, which was counted as before.
+func (ws *WebSocket) countAssembly(before int) {
+	if now := ws.reader.Held(); now != before {
+		ws.conn.Loop().HoldHere(loop.UseReceived, now-before)
 	}
 }
 
@@ -90,7 +98,9 @@ func (ws *WebSocket) hold(b []byte) {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	x := ws.extrasLocked()
+	before := cap(x.held)
 	x.held = append(x.held, b...)
+	ws.conn.Loop().HoldHere(loop.UseReceived, cap(x.held)-before)
 }
 
 // resume goes on after a pause: first a message that was put off, then what is held,
@@ -122,5 +132,6 @@ func (ws *WebSocket) takeHeld() []byte {
 	}
 	held := ws.extras.held
 	ws.extras.held = nil
+	ws.conn.Loop().HoldHere(loop.UseReceived, -cap(held))
 	return held
 }

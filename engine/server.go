@@ -134,6 +134,9 @@ type Server struct {
 	badProxy loop.Throttle
 	refusals refusals
 
+	overloaded atomic.Uint64 // connections that were dropped for the budget
+	overloads  loop.Throttle // of what the log hears of that
+
 	mu        sync.Mutex
 	listeners []*listener
 	closing   bool

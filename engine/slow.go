@@ -36,7 +36,8 @@ type Slow struct {
 	// Limit is the most bytes that wait for one subscriber. Default:
 	// Limits.MaxQueued of the server; NoLimit turns it off. A message that is queued
 	// counts as the subscriber gets it, compressed or not; one that may still be
-	// dropped or replaced, as it was published.
+	// dropped or replaced, as it was published, with its key and 100 bytes more,
+	// which is what keeping it takes.
 	Limit int
 	// Timeout is for how long a subscriber may take less than 1 KiB while
 	// messages wait; after that its queue counts as full. Default: off, so that
@@ -82,23 +83,27 @@ func (f *fan) decide(s *subscription, msg message, d *Delivery) {
 	w := m.slow.Load()
 	ws.conn.Lock()
 	rules := s.rulesLocked()
-	size, room := msg.size(), s.roomLocked(rules)
+	room, waits := s.roomLocked(rules), rules.keeps() || !w.nothing() || ws.fragments != 0
+	need := msg.size()
+	if waits {
+		need = msg.weight()
+	}
 	m.seq = msg.number
 	var end bool
 	switch {
 	case rules.Policy == SlowConflate && w.replace(b, msg, room):
 		d.Conflated++
 		f.hub.conflated.Add(1)
-	case size <= room && (rules.keeps() || !w.nothing() || ws.fragments != 0):
+	case need <= room && waits:
 		w.push(b, msg)
 		d.Queued++
-	case size <= room:
+	case need <= room:
 		m.writeLocked(msg) // closing: it counts as on its way
 		d.Queued++
-	case rules.Policy == SlowDropOldest && b.bytes+room >= size && w.frozen == 0:
-		f.hub.dropped.Add(w.displace(b, msg, size-room))
+	case rules.Policy == SlowDropOldest && b.load.weight+room >= need && w.frozen == 0:
+		f.hub.dropped.Add(w.displace(b, msg, need-room))
 		d.Dropped++
-	case rules.Policy == SlowClose:
+	case rules.Policy == SlowClose && !f.loop.Over(): // otherwise relief chooses who is closed
 		d.Closed++
 		f.hub.closed.Add(1)
 		end = true
@@ -124,13 +129,16 @@ func (s *subscription) rulesLocked() *Slow {
 	return s.part.slowRules()
 }
 
-// roomLocked returns how many bytes more may wait for s. Under the locks of the
-// fan and the connection.
+// roomLocked returns how many bytes more may wait for s: none while the memory of
+// the loop is spent. Under the locks of the fan and the connection.
 func (s *subscription) roomLocked(rules *Slow) int {
 	c := &s.member.ws.conn
 	room := math.MaxInt / 2
 	if rules.Limit > 0 {
-		room = rules.Limit - c.QueuedLocked() - int(s.member.held.Load())
+		room = rules.Limit - c.QueuedLocked() - s.member.weight
+	}
+	if s.part.fan.loop.Over() {
+		room = min(room, 0)
 	}
 	if rules.Timeout > 0 && c.StalledLocked() >= rules.Timeout {
 		room = min(room, 0)
@@ -181,6 +189,7 @@ func (s *subscription) slowDown(w *waiting) {
 	p := s.part
 	missed := s.missed()
 	s.backlog = &backlog{s: s, at: int32(len(p.slow))}
+	s.member.tally(s.backlog)
 	s.lost = p.refused
 	p.slow = append(p.slow, s)
 	w.miss(s.backlog, missed)
@@ -200,6 +209,7 @@ func (s *subscription) speedUp() {
 	slow[last] = nil
 	s.part.slow = slow[:last]
 	s.backlog = nil
+	s.member.tally(b)
 }
 
 // speedUpLocked undoes markSlow. Under the locks of the fan and the connection.

@@ -44,9 +44,10 @@ type slowCase struct {
 
 const (
 	slowLimit = 1 << 20
-	slowSize  = 100              // of each message
-	slowFrame = slowSize + 2     // as a frame
-	slowRoom  = slowFrame*10 + 1 // in the queue
+	slowSize  = 100                      // of each message
+	slowFrame = slowSize + 2             // as a frame
+	slowRoom  = slowFrame*10 + 1         // in the queue
+	keptRoom  = (slowFrame+100+2)*10 + 1 // where they can be dropped or replaced; keys have two octets at most
 )
 
 // The places where a policy can be set.
@@ -87,7 +88,11 @@ func eachScope(t *testing.T, policy engine.SlowPolicy, test func(*testing.T, *sl
 			s.room = openRoom(t, srv)
 			s.c, s.ws = s.joinNarrow()
 			set(s)
-			fillTo(t, s.ws, slowLimit-slowRoom)
+			room := slowRoom
+			if policy == engine.SlowDropOldest || policy == engine.SlowConflate {
+				room = keptRoom
+			}
+			fillTo(t, s.ws, slowLimit-room)
 			flushed(t, s.ws)
 			if err := s.ws.Unsubscribe("room"); err != nil { // so that the first publish
 				t.Fatal(err)

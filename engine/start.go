@@ -35,7 +35,7 @@ func (s *Server) begin() (err error) {
 		Loops:           s.Loops,
 		KeepGOMAXPROCS:  s.KeepGOMAXPROCS,
 		IterationBudget: s.budget,
-		QueueBudget:     e.limits.MaxQueuedTotal,
+		Budget:          memoryBudget(e.limits.MaxMemory),
 		OnOverBudget:    s.relieve,
 		MaxHandshakes:   s.MaxHandshakes,
 		Logger:          e.log,

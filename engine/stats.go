@@ -11,9 +11,10 @@ type Stats struct {
 	LoopStats             // of all loops together
 	Loops     []LoopStats // each loop
 
-	Dropped    uint64 // messages lost to subscribers: by SlowDropNewest, SlowDropOldest, or because a loop was behind
-	Conflated  uint64 // messages replaced by a later one of the same key for slow subscribers
-	ClosedSlow uint64 // connections closed for being slow
+	Dropped        uint64 // messages lost to subscribers: by SlowDropNewest, SlowDropOldest, or because a loop was behind
+	Conflated      uint64 // messages replaced by a later one of the same key for slow subscribers
+	ClosedSlow     uint64 // connections closed for being slow
+	ClosedOverload uint64 // connections dropped because Limits.MaxMemory was spent
 
 	// Refused is how many requests were answered with a refusal, by HTTP status. 0
 	// stands for connections over MaxConnections that were reset, because too many
@@ -31,9 +32,15 @@ type Stats struct {
 
 // LoopStats is what one loop has done and holds.
 type LoopStats struct {
-	Connections             int    // open, handshakes and what waits for its next HTTP request included
-	Encrypted               int    // of them, those that speak TLS, its handshake included
-	QueuedBytes             int    // written and not taken by the sockets yet
+	Connections int // open, handshakes and what waits for its next HTTP request included
+	Encrypted   int // of them, those that speak TLS, its handshake included
+
+	QueuedBytes   int // messages that connections are to get and their sockets did not take yet; shared ones count for each
+	PendingBytes  int // memory of what was published and the loop has yet to deliver, if more than 64 KiB
+	AssemblyBytes int // memory of what was received and is not delivered
+	HeldBytes     int // memory of all that waits; Memory has it by class
+	Budget        int // most that HeldBytes may be, of Limits.MaxMemory; 0: none
+
 	MessagesIn, MessagesOut uint64 // data messages; a publish counts for each subscriber
 	BytesIn, BytesOut       uint64 // on the wire
 	Deferred                uint64 // times that a connection waited for its turn, as it had more to do than others
@@ -45,27 +52,12 @@ func (s *Server) Stats() (st Stats) {
 	if !s.up.Load() {
 		return st
 	}
-	for _, l := range s.group.Loops() {
-		c := l.Counters()
-		one := LoopStats{
-			Connections: l.Conns(),
-			Encrypted:   l.Encrypted(),
-			QueuedBytes: l.Queued(),
-			MessagesIn:  c.MessagesIn,
-			MessagesOut: c.MessagesOut,
-			BytesIn:     c.BytesIn,
-			BytesOut:    c.BytesOut,
-			Deferred:    c.Deferred,
-		}
+	h := s.endpoint.hub
+	for i, l := range s.group.Loops() {
+		one := loopStats(l)
+		one.PendingBytes = int(h.fans[i].behind.Load())
 		st.Loops = append(st.Loops, one)
-		st.Connections += one.Connections
-		st.Encrypted += one.Encrypted
-		st.QueuedBytes += one.QueuedBytes
-		st.MessagesIn += one.MessagesIn
-		st.MessagesOut += one.MessagesOut
-		st.BytesIn += one.BytesIn
-		st.BytesOut += one.BytesOut
-		st.Deferred += one.Deferred
+		st.add(&one)
 	}
 	if d := s.endpoint.dispatcher; d != nil {
 		d.mu.Lock()
@@ -73,8 +65,8 @@ func (s *Server) Stats() (st Stats) {
 		d.mu.Unlock()
 	}
 	st.Panics = s.group.Panics().Count()
-	h := s.endpoint.hub
 	st.Dropped, st.Conflated, st.ClosedSlow = h.dropped.Load(), h.conflated.Load(), h.closed.Load()
+	st.ClosedOverload = s.overloaded.Load()
 	st.Refused = s.refusals.counts()
 	st.HTTP = int(s.web.conns.Load())
 	if c := s.endpoint.compressor; c != nil {
@@ -82,6 +74,38 @@ func (s *Server) Stats() (st Stats) {
 		st.Compressions = c.messages.Load()
 	}
 	return st
+}
+
+func loopStats(l *loop.Loop) LoopStats {
+	c := l.Counters()
+	return LoopStats{
+		Connections:   l.Conns(),
+		Encrypted:     l.Encrypted(),
+		QueuedBytes:   l.Queued(),
+		AssemblyBytes: l.HeldFor(loop.UseReceived),
+		HeldBytes:     l.Held(),
+		Budget:        l.Budget(),
+		MessagesIn:    c.MessagesIn,
+		MessagesOut:   c.MessagesOut,
+		BytesIn:       c.BytesIn,
+		BytesOut:      c.BytesOut,
+		Deferred:      c.Deferred,
+	}
+}
+
+func (sum *LoopStats) add(one *LoopStats) {
+	sum.Connections += one.Connections
+	sum.Encrypted += one.Encrypted
+	sum.QueuedBytes += one.QueuedBytes
+	sum.PendingBytes += one.PendingBytes
+	sum.AssemblyBytes += one.AssemblyBytes
+	sum.HeldBytes += one.HeldBytes
+	sum.Budget += one.Budget
+	sum.MessagesIn += one.MessagesIn
+	sum.MessagesOut += one.MessagesOut
+	sum.BytesIn += one.BytesIn
+	sum.BytesOut += one.BytesOut
+	sum.Deferred += one.Deferred
 }
 
 // Each runs fn for every open WebSocket of the server, as WebSocket.Do does, so
@@ -112,69 +136,53 @@ func eachOpen(l *loop.Loop, fn func(ws *WebSocket)) {
 	})
 }
 
-// Memory is the bytes a server holds for its connections, by class. The
-// runtime's own overhead is not in it.
+// Memory is the bytes a server holds for its connections, by class. The runtime's
+// own overhead is not in it.
 type Memory struct {
-	Connections  int // the connections themselves
-	Outboxes     int // queued bytes that belong to one connection
-	SharedFrames int // queued bytes that connections share, each counted once
-	Assembly     int // received and not delivered: in part, while reading is paused, or for a worker
-	Topics       int // subscriptions
-	TLS          int // state of encrypted connections, about, and ciphertext that waits
-	Compression  int // what context takeover keeps
+	// What waits. Limits.MaxMemory bounds these together.
+
+	Outboxes     int // buffers and lists of what is queued for one connection
+	SharedFrames int // messages that connections share, each counted once
+	Messages     int // lists of messages that wait for a loop or for a slow subscriber
+	Assembly     int // received and not delivered: in part, encrypted, while reading is paused, or for a worker
+	Handshakes   int // opening handshakes under way, about
+
+	// What connections take while nothing waits.
+
+	Connections int // the connections themselves
+	Topics      int // subscriptions
+	TLS         int // state of encrypted connections, about
+	Compression int // what context takeover keeps
 }
 
-// Memory walks all connections and adds up what they hold. It waits for every
-// loop. Any goroutine but a loop's own.
-func (s *Server) Memory() (total Memory) {
+// Waiting is the sum of what waits, which Limits.MaxMemory bounds.
+func (m Memory) Waiting() int {
+	return m.Outboxes + m.SharedFrames + m.Messages + m.Assembly + m.Handshakes
+}
+
+// Total is the sum of all classes.
+func (m Memory) Total() int {
+	return m.Waiting() + m.Connections + m.Topics + m.TLS + m.Compression
+}
+
+// Memory returns what the server holds as of the last iteration of each loop. It
+// does not wait. Any goroutine.
+func (s *Server) Memory() (m Memory) {
 	if !s.up.Load() {
-		return total
+		return m
 	}
-	shared := make(map[*byte]int)
-	for _, l := range s.group.Loops() {
-		done := make(chan struct{})
-		if l.Do(func() { total.addLoop(l, shared); close(done) }) == nil {
-			<-done
-		}
+	for i, l := range s.group.Loops() {
+		m.Outboxes += l.HeldFor(loop.UseQueues)
+		m.Messages += l.HeldFor(loop.UseMessages)
+		m.Assembly += l.HeldFor(loop.UseReceived)
+		m.Handshakes += l.HeldFor(loop.UseHandshakes)
+		m.Connections += l.Conns() * int(unsafe.Sizeof(WebSocket{}))
+		m.Topics += s.endpoint.hub.fans[i].size()
+		m.TLS += l.HeldByTLS()
 	}
-	for _, n := range shared {
-		total.SharedFrames += n
+	m.SharedFrames = s.group.Shared()
+	if c := s.endpoint.compressor; c != nil {
+		m.Compression = int(c.windows.Load())
 	}
-	return total
-}
-
-// addLoop adds the connections of l. On the loop.
-func (t *Memory) addLoop(l *loop.Loop, shared map[*byte]int) {
-	l.Each(func(c *loop.Conn) {
-		h, ok := c.Handler().(*handler)
-		if !ok {
-			return
-		}
-		t.Connections += int(unsafe.Sizeof(*h))
-		t.Assembly += h.reader.Buffered()
-		var waits *lane
-		var context *takeover
-		c.Lock()
-		if h.extras != nil {
-			waits, context = h.extras.lane, h.extras.takeover
-			t.Connections += int(unsafe.Sizeof(*h.extras))
-			t.Assembly += cap(h.extras.held) + h.extras.waiting.size()
-		}
-		t.Outboxes += c.HeldLocked(shared)
-		state, received, sealed := c.HeldTLSLocked()
-		t.TLS += state + received + sealed
-		c.Unlock()
-		t.Compression += context.size()
-		t.Assembly += waits.waiting(h.endpoint.dispatcher)
-		if m := h.member.Load(); m != nil {
-			m.fan.mu.Lock()
-			if w := m.slow.Load(); w != nil {
-				for _, b := range w.queue {
-					b.note(shared)
-				}
-			}
-			t.Topics += int(unsafe.Sizeof(*m)) + len(m.subs)*int(unsafe.Sizeof(subscription{})+2*unsafe.Sizeof(m))
-			m.fan.mu.Unlock()
-		}
-	})
+	return m
 }

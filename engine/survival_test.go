@@ -34,7 +34,7 @@ func TestStalledReadersAmongManySubscribers(t *testing.T) {
 	joined := make(chan *engine.WebSocket, 1)
 	var shed atomic.Int64
 	srv := &engine.Server{
-		Limits: engine.Limits{MaxQueuedTotal: budget, CloseTimeout: 100 * time.Millisecond},
+		Limits: engine.Limits{MaxMemory: budget, CloseTimeout: 100 * time.Millisecond},
 		Slow:   engine.Slow{Limit: 1 << 20},
 		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
 			if err := ws.Subscribe("room"); err != nil {
@@ -252,7 +252,7 @@ func TestStoppedClientGoesOnWhereItWas(t *testing.T) {
 // R09, R10: with 500 stalled clients, each of which may queue far more than its
 // part, a server of 256 MiB sheds load and lives.
 func TestServerShedsLoadUnderAMemoryLimit(t *testing.T) {
-	c := startChild(t, childConfig{Loops: 1, Flood: true, MemoryLimit: 256 << 20, MaxQueuedTotal: 64 << 20})
+	c := startChild(t, childConfig{Loops: 1, Flood: true, MemoryLimit: 256 << 20, MaxMemory: 64 << 20})
 	stalled := 500
 	if raceEnabled && !longTests {
 		stalled = 100

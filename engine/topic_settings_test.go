@@ -90,7 +90,7 @@ func TestUndonePolicyIsThatOfTheServer(t *testing.T) {
 			s.room = openRoom(t, &engine.Server{Loops: 1, Slow: engine.Slow{Policy: engine.SlowConflate, Limit: slowLimit}})
 			s.c, s.ws = s.joinNarrow()
 			undo(s)
-			fillTo(t, s.ws, slowLimit-slowRoom)
+			fillTo(t, s.ws, slowLimit-keptRoom)
 			flushed(t, s.ws)
 			s.offerKeyed("k", "k1", queued(1))
 			s.offerKeyed("k", "k2", engine.Delivery{Conflated: 1})

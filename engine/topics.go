@@ -310,10 +310,7 @@ func (h *hub) publish(pub publish) (d Delivery, err error) {
 	if len(parts) == 0 {
 		return d, nil
 	}
-	msg := message{frames: newFrames(pub.op, pub.payload)}
-	if pub.keyed {
-		msg.key, msg.keyed = pub.key, true
-	}
+	msg := message{frames: newFrames(pub.op, pub.payload, len(pub.key)), key: pub.key, keyed: pub.keyed}
 	for _, p := range parts {
 		if perr := p.fan.publish(p, msg, pub.from, &d); perr != nil {
 			err = perr

@@ -16,7 +16,9 @@ func (ws *WebSocket) postpone(m inflation) {
 	if !ws.conn.KeepTurn(takeTurn) {
 		m.drop()
 		ws.conn.Defer(takeTurn)
+		return
 	}
+	m.keep(ws.conn.Loop())
 }
 
 // yield puts off what was received and not looked at.
@@ -62,6 +64,9 @@ func (ws *WebSocket) takeWaiting() *inflation {
 	}
 	m := ws.extras.waiting
 	ws.extras.waiting = nil
+	if m != nil {
+		m.unkeep(ws.conn.Loop())
+	}
 	return m
 }
 
@@ -70,7 +75,7 @@ func (ws *WebSocket) loseProgress() {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	if x := ws.extras; x != nil && x.waiting != nil {
-		x.waiting.drop()
+		x.waiting.release(ws.conn.Loop())
 	}
 }
 

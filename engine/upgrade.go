@@ -21,6 +21,7 @@ type upgrade struct {
 	question *question // to the pool, while reading is paused; nil: none is open
 
 	overLimit bool // told so
+	held      int  // memory that the ledger has
 }
 
 var upgrades = sync.Pool{New: func() any { return new(upgrade) }}
@@ -31,7 +32,16 @@ func newUpgrade(s *Server) *upgrade {
 	return u
 }
 
-func (u *upgrade) release() {
+// hold counts n as what u holds. On the loop.
+func (u *upgrade) hold(ws *WebSocket, n int) {
+	if n != u.held {
+		ws.conn.Loop().HoldHere(loop.UseHandshakes, n-u.held)
+		u.held = n
+	}
+}
+
+func (u *upgrade) release(ws *WebSocket) {
+	u.hold(ws, 0)
 	*u = upgrade{head: u.head[:0]}
 	upgrades.Put(u)
 }
@@ -51,6 +61,7 @@ func (u *upgrade) data(ws *WebSocket, b []byte) {
 	if len(u.head) > 0 { // one octet over the limit is enough to refuse
 		taken := min(len(b), ws.endpoint.limits.MaxHead+1-len(u.head))
 		u.head = append(u.head, b[:taken]...)
+		u.hold(ws, cap(u.head))
 		head, rest = u.head, b[taken:]
 	}
 	n, err := u.scanner.Scan(head, ws.endpoint.limits.head())
@@ -63,6 +74,7 @@ func (u *upgrade) data(ws *WebSocket, b []byte) {
 		u.decide(ws, head[:n], b[len(b)-behind:])
 	case len(u.head) == 0:
 		u.head = append(u.head, b...)
+		u.hold(ws, cap(u.head))
 	}
 }
 
@@ -117,8 +129,12 @@ func (u *upgrade) ask(ws *WebSocket, req *handshake.Request, rest []byte) {
 	}
 	q.refuse = func(err error) { settle(nil, err) }
 	u.question = q
+	u.hold(ws, cap(u.head)+cap(rest)+questionSize)
 	server.upgrades.add(q)
 }
+
+// questionSize is about what a question takes, with its request.
+const questionSize = 2 << 10
 
 // left says whether the peer has gone while reading was paused, of which nobody has
 // heard yet. Any goroutine.
@@ -140,6 +156,7 @@ func (u *upgrade) dropQuestion() {
 
 // answer sends 101 or the refusal.
 func (u *upgrade) answer(ws *WebSocket, req *handshake.Request, extra http.Header, err error, rest []byte) {
+	u.hold(ws, 0) // rest is about to be looked at
 	if err != nil {
 		u.reject(ws, err)
 		return
@@ -160,7 +177,7 @@ func (u *upgrade) answer(ws *WebSocket, req *handshake.Request, extra http.Heade
 	server := u.server
 	ws.open(subprotocol, func() { server.callUpgrade(ws, req) })
 	ws.receive(rest)
-	u.release()
+	u.release(ws)
 }
 
 // reject answers with an HTTP error and closes once the peer has read it.
@@ -188,12 +205,12 @@ func (u *upgrade) timeout(ws *WebSocket) {
 	u.reject(ws, handshake.Reject(http.StatusRequestTimeout, "the opening handshake took too long"))
 }
 
-func (u *upgrade) lost(*WebSocket, error) {
+func (u *upgrade) lost(ws *WebSocket, _ error) {
 	u.dropQuestion()
 	if u.overLimit {
 		u.server.conns.told()
 	}
-	u.release()
+	u.release(ws)
 }
 
 // open makes ws an open connection: after the answer is queued, before the

@@ -91,7 +91,7 @@ func (s *Server) handToHTTP(ws *WebSocket, u *upgrade, req *handshake.Request, h
 	c.in.Write(rest)
 	c.begin(req, len(head))
 	ws.opening = nil
-	u.release()
+	u.release(ws)
 	s.web.serve(c)
 }
 

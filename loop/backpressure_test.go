@@ -226,7 +226,7 @@ func TestQueueOfMoreBuffersThanOneSendTakesIsFlushed(t *testing.T) {
 		peer := serveOne(t, start(t, Config{Backend: b}), nil, s)
 		want := fill(t, &s.Conn)
 		for i := range 2000 {
-			p := bytes.Repeat([]byte{byte(i), byte(i >> 8)}, 50)
+			p := bytes.Repeat([]byte{byte(i), byte(i >> 8)}, copyMax)
 			if err := s.WriteShared(NewShared(p)); err != nil {
 				t.Fatal(err)
 			}
@@ -246,13 +246,16 @@ func TestQueueOfMoreBuffersThanOneSendTakesIsFlushed(t *testing.T) {
 
 // A queue that always holds something must not remember what it has sent.
 func TestQueueThatIsNeverEmptyReusesItsRoom(t *testing.T) {
-	o := new(outbox)
+	o, g := new(outbox), new(Group)
 	ref := make([]byte, 100)
-	o.appendRef(ref)
-	for range 100000 {
-		o.appendRef(ref)
+	o.appendRef(NewShared(ref), 0)
+	for i := range 100000 {
+		o.appendRef(NewShared(ref), 0)
 		o.append(ref)
 		o.consume(200)
+		if i%3 == 0 {
+			o.settle(g)
+		}
 	}
 	if o.size != 100 || cap(o.segs) > 64 {
 		t.Errorf("a queue of %d bytes has room for %d segments", o.size, cap(o.segs))
@@ -263,16 +266,16 @@ func TestQueueThatIsNeverEmptyReusesItsRoom(t *testing.T) {
 func TestOutboxKeepsOrderWhateverIsAppendedAndConsumed(t *testing.T) {
 	random := newRandom(t)
 	for range 200 {
-		o := &outbox{cork: make([]byte, 0, 1<<10)}
+		o, g := &outbox{cork: make([]byte, 0, 1<<10)}, new(Group)
 		var model []byte
 		var next byte
 		for range 200 {
-			p := make([]byte, random.IntN(600))
+			p := make([]byte, random.IntN(600)>>(4*random.IntN(2))) // half of them are tiny
 			for i := range p {
 				p[i] = next
 				next++
 			}
-			switch random.IntN(3) {
+			switch random.IntN(5) {
 			case 0:
 				if consumed(o) {
 					o.append(p)
@@ -281,10 +284,21 @@ func TestOutboxKeepsOrderWhateverIsAppendedAndConsumed(t *testing.T) {
 				}
 			case 1:
 				o.append(p)
-			case 2:
-				o.appendRef(p)
+			case 2, 3:
+				at := random.IntN(len(p) + 1)
+				o.appendRef(NewShared(p), at)
+				p = p[at:]
+			case 4:
+				o.borrow(p)
+				o.settle(g)
+				o.append(o.unborrow())
 			}
 			model = append(model, p...)
+			checkLoad(t, o, g)
+			if random.IntN(4) == 0 {
+				o.settle(g)
+				checkLoad(t, o, g)
+			}
 			if random.IntN(2) == 0 {
 				n := random.IntN(len(model) + 1)
 				if got := contents(o); !bytes.Equal(got, model) {
@@ -302,6 +316,27 @@ func TestOutboxKeepsOrderWhateverIsAppendedAndConsumed(t *testing.T) {
 			}
 		}
 		o.reset()
+		if n := g.Shared(); n != 0 {
+			t.Fatalf("an empty queue shares %d bytes", n)
+		}
+	}
+}
+
+// checkLoad compares what o counts with what it holds.
+func checkLoad(t *testing.T, o *outbox, g *Group) {
+	t.Helper()
+	chunks, referred := 0, 0
+	for i, s := range o.segs[o.first:] {
+		if s.chunk != nil {
+			chunks += cap(s.chunk.b)
+		}
+		if s.shared != nil && o.first+i < o.settled {
+			referred += s.shared.Cost()
+		}
+	}
+	if o.chunks != chunks || o.referred != referred || g.Shared() != referred {
+		t.Fatalf("counted are %d bytes of chunks, %d of references, %d shared; it holds %d and %d",
+			o.chunks, o.referred, g.Shared(), chunks, referred)
 	}
 }
 

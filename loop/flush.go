@@ -26,8 +26,7 @@ func (c *Conn) keepLocked() {
 			own.append(s.b)
 			continue
 		}
-		own.size += len(s.b)
-		own.segs = append(own.segs, s)
+		own.move(s)
 		cork.segs[i] = segment{}
 	}
 	own.mark = cork.mark
@@ -126,9 +125,7 @@ func (c *Conn) flushLocked() (ok bool) {
 func (c *Conn) releaseLocked() {
 	o := c.out
 	c.out = nil
-	if o.tallied != 0 {
-		c.loop.queued.Add(int64(-o.tallied))
-	}
+	c.loop.carry(o.tallied, load{})
 	o.reset()
 	if o != c.loop.cork {
 		outboxes.Put(o)

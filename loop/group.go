@@ -47,12 +47,12 @@ type Config struct {
 	// before Logger is told which one is under way, and its stack; 0 means 1 s,
 	// negative never. To find out, all goroutines stand still for a moment.
 	BlockedAfter time.Duration
-	// QueueBudget is how many bytes the queues of all connections may hold, in
-	// equal parts for each loop. Over its part, OnOverBudget is called on the
-	// loop and is to close some, and until then writes to connections that have
-	// bytes waiting return ErrBackpressure; 0 means no budget. Shared bytes count
-	// in each queue.
-	QueueBudget  int
+	// Budget is how many bytes of memory the connections may hold, see [Use], in
+	// equal parts for each loop; 0 means no budget. What exceeds a loop's part has
+	// OnOverBudget called on it, which is to close some connections and then to
+	// call Relieved. Until then writes to connections that have bytes waiting
+	// return ErrBackpressure.
+	Budget       int
 	OnOverBudget func(l *Loop)
 	// IterationBudget is what the events of an iteration of a loop may spend beyond
 	// the allowance of each; 0 means half a millisecond. See [Loop.Charge].
@@ -103,6 +103,7 @@ type Group struct {
 	turns  *turns
 	hellos hellos
 
+	shared  atomic.Int64 // what the Shared cost that connections hold
 	panics  Throttle
 	accepts Throttle      // of lines about failures to accept
 	refused atomic.Uint64 // connections that such failures ended

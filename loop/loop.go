@@ -21,9 +21,8 @@ type Loop struct {
 
 	mailbox   mailbox
 	conns     atomic.Int64
-	queued    atomic.Int64 // bytes in outboxes that wait for their sockets
+	ledger    ledger
 	encrypted atomic.Int64 // connections
-	over      atomic.Bool  // queued is over the budget, and the loop is told: queues grow no more
 	public    published    // counters, as of the last turn
 	// What other goroutines count.
 	messagesOut   atomic.Uint64
@@ -43,7 +42,7 @@ type Loop struct {
 	reserve   int           // a descriptor given up when there are no others
 	stopping  bool
 	counters  Counters // read by others through public
-	overload  func()   // relieve as a value: a post allocates nothing
+	overload  func()   // overBudget as a value: a post allocates nothing
 	call      call
 	meter     meter
 	waiting   line
@@ -87,7 +86,11 @@ func newLoop(g *Group, index int) (*Loop, error) {
 		call:      call{accepted: noFD},
 		meter:     meter{budget: g.cfg.IterationBudget, left: g.cfg.IterationBudget},
 	}
-	l.overload = l.relieve
+	l.ledger.budget = int64(g.cfg.Budget)
+	if g.cfg.Budget > 0 {
+		l.ledger.budget = int64(max(1, g.cfg.Budget/g.cfg.Loops))
+	}
+	l.overload = l.overBudget
 	return l, nil
 }
 
@@ -109,12 +112,22 @@ func (l *Loop) Conns() int { return int(l.conns.Load()) }
 func (l *Loop) Do(fn func()) error { return l.post(mail{fn: fn}) }
 
 // Each calls fn for every open connection of the loop. Loop only.
-func (l *Loop) Each(fn func(*Conn)) {
-	for _, c := range l.slots {
+func (l *Loop) Each(fn func(*Conn)) { l.EachOf(0, len(l.slots), fn) }
+
+// EachOf calls fn for those open connections of the loop that lie in n places from
+// place from on. It returns where to go on, 0 after the last place. What is opened
+// meanwhile may be left out. Loop only.
+func (l *Loop) EachOf(from, n int, fn func(*Conn)) (next int) {
+	to := min(len(l.slots), from+n)
+	for _, c := range l.slots[min(from, to):to] {
 		if c != nil && c.phase != ended {
 			fn(c)
 		}
 	}
+	if to == len(l.slots) {
+		return 0
+	}
+	return to
 }
 
 func (l *Loop) post(m mail) error {

@@ -3,6 +3,7 @@ package loop
 import (
 	"sync"
 	"time"
+	"unsafe"
 )
 
 const (
@@ -16,14 +17,22 @@ const (
 	maxBuffers = 1024
 	// corkSize is how much an event may queue before it needs a pooled chunk.
 	corkSize = 64 << 10
+	// copyMax is the largest part of a Shared that is copied when it has to wait:
+	// a reference would cost about as much.
+	copyMax = 128
+	// keptSegments is the room for segments that an outbox in the pool keeps.
+	keptSegments = 64
 )
 
-// segment is a run of queued bytes: the filled part of a chunk of this outbox,
-// or a Shared.
+// segment is a run of queued bytes: of a chunk of this outbox, of a Shared, or, for
+// as long as a call lasts, of somebody else's.
 type segment struct {
-	b     []byte
-	chunk *chunk // nil: shared, or the bytes of a cork
+	b      []byte
+	chunk  *chunk  // given back with this segment: the last one that is in it
+	shared *Shared // what b is a part of
 }
+
+const segmentSize = int(unsafe.Sizeof(segment{}))
 
 // release gives the chunk back, if s has one.
 func (s segment) release() {
@@ -37,10 +46,14 @@ func (s segment) release() {
 type outbox struct {
 	segs     []segment
 	first    int           // segs before it are sent
+	settled  int           // segs before it have to wait: their Shared count this place
+	tail     int           // the segment after the last one of a chunk; 0: none
 	sealed   segment       // ciphertext of an encrypted connection: goes first
 	size     int           // bytes queued
-	tallied  int           // of them, those that the loop counts
 	mark     int           // size at which OnDrain is due, if it is armed
+	chunks   int           // room of all chunks of segs
+	referred int           // what the Shared cost that count this place
+	tallied  load          // what the loop counts
 	sent     int           // bytes given to the socket since something waits
 	taken    int           // of them, those that the peer had at progress
 	progress time.Duration // when Stalled last saw the peer get on
@@ -56,19 +69,56 @@ func newCork() *outbox { return &outbox{cork: make([]byte, 0, corkSize), gather:
 // append copies p to the end.
 func (o *outbox) append(p []byte) {
 	o.size += len(p)
+	o.copy(p)
+}
+
+// copy is append for bytes that size has already.
+func (o *outbox) copy(p []byte) {
 	for len(p) > 0 {
-		if last := len(o.segs) - 1; last >= o.first && o.segs[last].chunk != nil {
-			s := &o.segs[last]
-			room := cap(s.b) - len(s.b)
-			n := min(room, len(p))
-			s.b = append(s.b, p[:n]...)
-			p = p[n:]
-			if len(p) == 0 {
-				return
-			}
+		if !o.hasRoom(min(len(p), copyMax)) {
+			o.pushChunk(getChunk(max(len(p), min(o.chunks, maxChunk))))
 		}
-		ch := getChunk(max(len(p), min(o.size, maxChunk)))
-		o.push(segment{b: ch.b, chunk: ch})
+		s := &o.segs[len(o.segs)-1]
+		n := min(len(p), cap(s.b)-len(s.b))
+		s.b = append(s.b, p[:n]...)
+		p = p[n:]
+	}
+}
+
+// hasRoom says whether the last chunk has room for n bytes. It makes the rest of it
+// the last segment, if something else was queued since.
+func (o *outbox) hasRoom(n int) bool {
+	if o.tail <= o.first {
+		return false
+	}
+	s := &o.segs[o.tail-1]
+	used := len(s.b)
+	switch {
+	case cap(s.b)-used < n:
+		return false
+	case o.tail < len(o.segs):
+		rest := segment{b: s.b[used:used:cap(s.b)], chunk: s.chunk}
+		s.b, s.chunk = s.b[:used:used], nil
+		o.push(rest)
+		o.tail = len(o.segs)
+	}
+	return true
+}
+
+// pushChunk adds a segment of a chunk of its own.
+func (o *outbox) pushChunk(ch *chunk) {
+	o.chunks += cap(ch.b)
+	o.push(segment{b: ch.b, chunk: ch})
+	o.tail = len(o.segs)
+}
+
+// move takes a segment of the cork over.
+func (o *outbox) move(s segment) {
+	o.size += len(s.b)
+	o.push(s)
+	if s.chunk != nil {
+		o.chunks += cap(s.chunk.b)
+		o.tail = len(o.segs)
 	}
 }
 
@@ -78,7 +128,9 @@ func (o *outbox) push(s segment) {
 	if len(o.segs) == cap(o.segs) && o.first > len(o.segs)/2 {
 		n := copy(o.segs, o.segs[o.first:])
 		clear(o.segs[n:])
-		o.segs, o.first = o.segs[:n], 0
+		o.segs = o.segs[:n]
+		o.settled, o.tail = max(o.settled-o.first, 0), max(o.tail-o.first, 0)
+		o.first = 0
 	}
 	o.segs = append(o.segs, s)
 }
@@ -101,11 +153,59 @@ func (o *outbox) appendCorked(p []byte) {
 	o.segs[0].b = o.cork
 }
 
-// appendRef queues shared bytes by reference.
-func (o *outbox) appendRef(b []byte) {
+// appendRef queues s from the byte at on, by reference.
+func (o *outbox) appendRef(s *Shared, at int) {
+	o.size += len(s.b) - at
+	o.push(segment{b: s.b[at:], shared: s})
+}
+
+// borrow queues b from where it is, until the call that does so ends.
+func (o *outbox) borrow(b []byte) {
 	o.size += len(b)
 	o.push(segment{b: b})
 }
+
+// settle prepares for a wait what was queued since the last time: small parts of a
+// Shared are copied together, others count this place of g.
+func (o *outbox) settle(g *Group) {
+	from := max(o.settled, o.first)
+	fresh, tail := o.segs[from:], o.tail-from
+	if len(fresh) == 0 {
+		return
+	}
+	o.segs = o.segs[:from] // what is put back is never ahead of what is taken
+	if tail > 0 {
+		o.tail = 0
+	}
+	for i, s := range fresh {
+		switch {
+		case s.shared == nil:
+			o.segs = append(o.segs, s)
+			if tail == i+1 {
+				o.tail = len(o.segs)
+			}
+		case len(s.b) <= copyMax:
+			o.copy(s.b)
+		default:
+			s.shared.enter(g)
+			o.referred += s.shared.Cost()
+			o.segs = append(o.segs, s)
+		}
+	}
+	clear(fresh[len(o.segs)-from:])
+	o.settled = len(o.segs)
+}
+
+// load is what o holds.
+func (o *outbox) load() load {
+	cost := outboxSize + cap(o.segs)*segmentSize + o.chunks
+	if o.sealed.chunk != nil {
+		cost += cap(o.sealed.chunk.b)
+	}
+	return load{bytes: o.size, cost: cost, referred: o.referred}
+}
+
+const outboxSize = int(unsafe.Sizeof(outbox{}))
 
 // consume forgets the first n bytes.
 func (o *outbox) consume(n int) {
@@ -121,13 +221,31 @@ func (o *outbox) consume(n int) {
 		o.first++
 	}
 	if o.first == len(o.segs) {
-		o.segs, o.first = o.segs[:0], 0
+		o.segs, o.first, o.settled, o.tail = o.segs[:0], 0, 0, 0
 	}
 }
 
 func (o *outbox) drop(i int) {
-	o.segs[i].release()
-	o.segs[i] = segment{}
+	s := &o.segs[i]
+	if s.chunk != nil {
+		o.chunks -= cap(s.chunk.b)
+		s.release()
+	}
+	if s.shared != nil && i < o.settled {
+		o.referred -= s.shared.Cost()
+		s.shared.leave()
+	}
+	*s = segment{}
+}
+
+// unborrow takes the borrowed bytes off the end, as far as they are not sent.
+func (o *outbox) unborrow() (rest []byte) {
+	last := len(o.segs) - 1
+	rest = o.segs[last].b
+	o.size -= len(rest)
+	o.segs[last] = segment{}
+	o.segs, o.settled = o.segs[:last], min(o.settled, last)
+	return rest
 }
 
 // reset drops everything.
@@ -139,9 +257,11 @@ func (o *outbox) reset() {
 		o.releaseSealed()
 	}
 	Poison(o.cork)
-	o.segs, o.first, o.size, o.tallied, o.mark, o.cork = o.segs[:0], 0, 0, 0, 0, o.cork[:0]
+	o.segs, o.first, o.settled, o.tail = o.segs[:0], 0, 0, 0
+	o.size, o.chunks, o.referred, o.tallied = 0, 0, 0, load{}
+	o.mark, o.cork = 0, o.cork[:0]
 	o.sent, o.looked = 0, false
-	if cap(o.segs) > maxBuffers {
+	if cap(o.segs) > keptSegments {
 		o.segs = nil
 	}
 }

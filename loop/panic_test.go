@@ -274,7 +274,7 @@ func TestFunctionsOfALoopThatDoNotReturn(t *testing.T) {
 	eachEnding(t, func(t *testing.T, b Backend, end func()) {
 		book := new(record)
 		over := make(chan struct{}, 10)
-		g := start(t, Config{Backend: b, Logger: slog.New(book), QueueBudget: 1, OnOverBudget: func(*Loop) {
+		g := start(t, Config{Backend: b, Logger: slog.New(book), Budget: 1, OnOverBudget: func(*Loop) {
 			over <- struct{}{}
 			end()
 		}})
@@ -293,9 +293,9 @@ func TestFunctionsOfALoopThatDoNotReturn(t *testing.T) {
 			}
 		}
 		for range 2 {
-			l.Hold(1000)
+			l.Hold(UseReceived, 1000)
 			receive(t, over)
-			l.Hold(-1000)
+			l.Hold(UseReceived, -1000)
 			settle(t, l)
 		}
 		roundTrip(t, witness, "served")

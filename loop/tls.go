@@ -38,6 +38,7 @@ type tlsLayer struct {
 	handshake *tlsHandshake // nil from tlsOpen on; changed by the loop only
 	in        []byte        // what Read returns next, where nothing is lent
 	kept      segment       // ciphertext received and not decrypted
+	tallied   tlsLoad       // what the loop counts
 
 	// Owned by the loop.
 	eof bool  // the peer ended TCP during the handshake
@@ -62,6 +63,7 @@ func (t *tlsLayer) advanceLocked(to tlsState) {
 		t.takeOverLocked(h.in)
 		t.handshake, t.eof = nil, h.eof
 	}
+	t.tallyLocked()
 	t.c.updateInterestLocked()
 }
 
@@ -189,6 +191,7 @@ func (t *tlsLayer) endLocked() {
 	if t.shaking() {
 		t.advanceLocked(tlsAborted)
 	}
+	t.countLocked(tlsLoad{})
 }
 
 // sendsLocked says whether the socket is to be asked to take some of o.

@@ -126,6 +126,7 @@ func (t *tlsLayer) readInHandshake(p []byte) (int, error) {
 	if h.in = h.in[n:]; len(h.in) == 0 {
 		h.in = nil
 	}
+	t.tallyLocked()
 	c.updateInterestLocked()
 	return n, nil
 }

@@ -94,6 +94,7 @@ func (t *tlsLayer) takeInLocked(b []byte) error {
 	if t.state < tlsShaking {
 		t.c.loop.group.hellos.hold(h, cap(h.in))
 	}
+	t.tallyLocked()
 	t.c.updateInterestLocked()
 	return nil
 }

@@ -58,12 +58,14 @@ func (t *tlsLayer) moveToLoop(c *Conn) {
 	t.state, t.eof, t.end = tlsOpen, false, nil
 	c.tls = t
 	c.loop.encrypts(1)
+	t.tallyLocked()
 }
 
 // moveToSocketLocked makes nc the transport of t, which leaves its loop.
 func (t *tlsLayer) moveToSocketLocked(nc net.Conn) *tls.Conn {
 	t.in = append(append([]byte(nil), t.in...), t.kept.b...)
 	t.releaseKept()
+	t.countLocked(tlsLoad{})
 	t.c.loop.encrypts(-1)
 	t.c.tls = nil
 	t.c, t.nc = nil, nc

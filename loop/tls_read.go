@@ -158,6 +158,7 @@ func (t *tlsLayer) open(fresh, dst []byte) (n int, more bool) {
 	t.c.mu.Lock()
 	defer t.c.mu.Unlock()
 	n, t.end = t.openLocked(t.joinLocked(fresh), dst)
+	t.tallyLocked()
 	if t.end == nil && t.eof && !t.unread {
 		t.end = io.EOF
 	}

@@ -155,7 +155,7 @@ func (c *Conn) writeSealedLocked(head, body []byte) {
 	o.append(head)
 	borrowed := len(body) > maxPlaintext
 	if borrowed {
-		o.appendRef(body)
+		o.borrow(body)
 	} else {
 		o.append(body)
 	}
@@ -165,12 +165,7 @@ func (c *Conn) writeSealedLocked(head, body []byte) {
 		return
 	}
 	if borrowed && o.first < len(o.segs) {
-		last := len(o.segs) - 1
-		rest := o.segs[last].b
-		o.size -= len(rest)
-		o.segs[last] = segment{}
-		o.segs = o.segs[:last]
-		o.append(rest)
+		o.append(o.unborrow())
 	}
 	c.markLocked()
 	c.tallyLocked()
@@ -179,7 +174,7 @@ func (c *Conn) writeSealedLocked(head, body []byte) {
 // writeSealedSharedLocked is writeSealedLocked for shared bytes, which are never
 // copied.
 func (c *Conn) writeSealedSharedLocked(s *Shared) {
-	c.queueLocked().appendRef(s.b)
+	c.queueLocked().appendRef(s, 0)
 	c.flushElsewhereLocked()
 	if c.out != nil {
 		c.markLocked()

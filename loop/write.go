@@ -72,7 +72,7 @@ func (c *Conn) WriteSharedLocked(s *Shared, urgent bool) error {
 		return nil
 	}
 	if c.appendsLocked(len(s.b)) {
-		c.queueLocked().appendRef(s.b)
+		c.queueLocked().appendRef(s, 0)
 		c.markLocked()
 		c.tallyLocked()
 		return nil
@@ -85,7 +85,7 @@ func (c *Conn) WriteSharedLocked(s *Shared, urgent bool) error {
 	if done {
 		return nil
 	}
-	c.queueLocked().appendRef(s.b[sent:])
+	c.queueLocked().appendRef(s, sent)
 	c.markLocked()
 	c.blockedLocked()
 	return nil
@@ -103,7 +103,7 @@ func (c *Conn) QueueSharedLocked(list []*Shared) error {
 		o.progress = c.loop.now
 	}
 	for _, s := range list {
-		o.appendRef(s.b)
+		o.appendRef(s, 0)
 	}
 	c.markLocked()
 	return nil
@@ -243,7 +243,7 @@ func (c *Conn) admitLocked(n int, urgent bool) error {
 	if urgent {
 		return nil
 	}
-	if c.want&writable != 0 && c.loop.over.Load() { // writers may be many, and faster than the loop
+	if c.want&writable != 0 && c.loop.Over() { // writers may be many, and faster than the loop
 		c.armDrainLocked(c.QueuedLocked() - 1)
 		return ErrBackpressure
 	}

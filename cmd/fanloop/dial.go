@@ -88,7 +88,7 @@ Exit code:
 
 // serverLimits mean nothing to dial: MaxQueued, since lines wait at HighWater, and
 // those of all connections together.
-var serverLimits = []string{"MaxQueued", "MaxQueuedTotal", "MaxConnections"}
+var serverLimits = []string{"MaxQueued", "MaxMemory", "MaxConnections"}
 
 func oneURL(_ *cobra.Command, args []string) error {
 	if len(args) != 1 {

@@ -48,7 +48,7 @@ var limitFlags = []limitFlag{
 	{"MaxControlRate", limitN, "no limit", "most pings and pongs taken in a second"},
 	{"MaxConnections", limitN, "no limit", "most connections at a time"},
 	{"MaxQueued", limitSize, "no limit", "most bytes that wait for one peer"},
-	{"MaxQueuedTotal", limitSize, "no limit", "most bytes that wait for all peers together"},
+	{"MaxMemory", limitSize, "no limit", "most memory for what waits, of all peers together; auto: a quarter of what there is"},
 	{"HighWater", limitSize, "", "bytes that wait for a peer when sending pauses"},
 	{"LowWater", limitSize, "", "bytes that wait when it goes on"},
 	{"MaxHead", limitSize, "", "largest head of an opening handshake"},
@@ -120,7 +120,7 @@ func (v *limitValue) Set(s string) error {
 // unnumbered is the default where it is no number.
 func (v *limitValue) unnumbered() string {
 	switch {
-	case v.flag.field == "MaxFragments":
+	case v.flag.field == "MaxFragments", v.flag.field == "MaxMemory":
 		return "auto"
 	case v.flag.off != "" && v.shownAs == 0:
 		return "none"

@@ -45,7 +45,7 @@ func memoryInUse(srv *engine.Server) []any {
 	}
 	held := srv.Memory()
 	return append(attrs,
-		slog.Int("ledger_bytes", held.Connections+held.Outboxes+held.SharedFrames+held.Assembly+held.Topics+held.TLS+held.Compression),
+		slog.Int("ledger_bytes", held.Total()),
 		slog.Int("takeover_bytes", held.Compression),
 		slog.Int("goroutines", runtime.NumGoroutine()))
 }

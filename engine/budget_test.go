@@ -1,0 +1,219 @@
+package engine_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/handshake"
+)
+
+// budgetCase watches a server that is not to hold more than its budget.
+type budgetCase struct {
+	t      *testing.T
+	srv    *engine.Server
+	before uint64 // bytes of the heap
+	shed   atomic.Int64
+}
+
+func newBudgetCase(t *testing.T, srv *engine.Server) *budgetCase {
+	b := &budgetCase{t: t, srv: srv}
+	srv.Callbacks.OnError = func(_ *engine.WebSocket, err error) {
+		if errors.Is(err, engine.ErrOverload) {
+			b.shed.Add(1)
+		}
+	}
+	return b
+}
+
+// begin takes what the heap holds now as what the budget is not for.
+func (b *budgetCase) begin() { b.before, _ = liveHeap() }
+
+// check wants the heap to be within the budget and a fifth of it.
+func (b *budgetCase) check() {
+	b.t.Helper()
+	const aside = 1 << 20 // what else happens in the process, and what a loop may hold uncounted
+	after, _ := liveHeap()
+	if grown := int(after) - int(b.before); grown > b.srv.Limits.MaxMemory*6/5+aside && !raceEnabled {
+		b.t.Fatalf("the heap grew by %d bytes, the budget is %d; the ledger has %d, %d connections were shed",
+			grown, b.srv.Limits.MaxMemory, heldBy(b.srv), b.shed.Load())
+	}
+}
+
+// U04, R-c: messages of one byte to subscribers that stall.
+func TestTinyMessagesToStalledSubscribersStayUnderTheBudget(t *testing.T) {
+	b := newBudgetCase(t, &engine.Server{Loops: 1, Limits: engine.Limits{MaxMemory: 4 << 20}})
+	_, sockets := stalledRoom(t, b.srv, 20)
+	b.begin()
+	for i := 0; b.shed.Load() == 0; i++ {
+		if _, err := b.srv.Publish("room", engine.Text, []byte{'*'}); err != nil && !errors.Is(err, engine.ErrBackpressure) {
+			t.Fatal(err)
+		}
+		if i%10_000 == 0 {
+			b.check()
+		}
+		if i == 1_000_000 {
+			t.Fatal("nobody is shed")
+		}
+	}
+	b.check()
+	eventually(t, "those that were shed are gone", func() bool {
+		gone := 0
+		for _, ws := range sockets {
+			if errors.Is(ws.Err(), engine.ErrOverload) {
+				gone++
+			}
+		}
+		st := b.srv.Stats()
+		return st.ClosedOverload == uint64(gone) && st.Connections == len(sockets)-gone
+	})
+	if st := b.srv.Stats(); st.ClosedSlow != 0 || st.HeldBytes > st.Budget {
+		t.Errorf("%+v", st)
+	}
+}
+
+// U05, R-d: what is published to many topics while their loop is held up. What was
+// taken is delivered, what was refused is told.
+func TestPublishesToAHeldUpLoopStayUnderTheBudget(t *testing.T) {
+	const topics, each, size = 150, 20, 64 << 10
+	b := newBudgetCase(t, &engine.Server{Loops: 1, Limits: engine.Limits{MaxMemory: 8 << 20}})
+	var missed atomic.Uint64
+	b.srv.Callbacks.OnGap = func(_ *engine.WebSocket, _ string, n uint64) { missed.Add(n) }
+	joined := make(chan *engine.WebSocket, 1)
+	b.srv.OnUpgrade = func(ws *engine.WebSocket, _ *handshake.Request) {
+		for i := range topics {
+			if err := ws.Subscribe(fmt.Sprint("topic ", i)); err != nil {
+				t.Error(err)
+			}
+		}
+		joined <- ws
+	}
+	c := openRaw(t, listen(t, b.srv))
+	ws := within(t, "OnUpgrade", joined)
+	release := sync.OnceFunc(hold(t, ws))
+	defer release()
+	b.begin()
+	body, queued, refused := pattern(size), 0, uint64(0)
+	for range each {
+		for i := range topics {
+			d, err := b.srv.Publish(fmt.Sprint("topic ", i), engine.Binary, body)
+			switch {
+			case err == nil && d.Queued == 1:
+				queued++
+			case errors.Is(err, engine.ErrBackpressure) && d.Dropped == 1:
+				refused++
+			default:
+				t.Fatalf("%+v, %v", d, err)
+			}
+		}
+	}
+	b.check()
+	if n := b.srv.Limits.MaxMemory / size; queued < n*4/5 || queued > n {
+		t.Errorf("%d messages were taken, want nearly %d", queued, n)
+	}
+	st, m := b.srv.Stats(), b.srv.Memory()
+	if held := queued * size; st.PendingBytes < held || st.HeldBytes < held || m.SharedFrames < held {
+		t.Errorf("%d bytes wait: %+v, %+v", held, st.LoopStats, m)
+	}
+	release()
+	for range queued {
+		if _, _, err := c.readFrame(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "what was refused is told", func() bool { return missed.Load() == refused })
+	eventually(t, "nothing waits", func() bool { return heldBy(b.srv) == 0 && b.srv.Stats().PendingBytes == 0 })
+	if b.shed.Load() != 0 {
+		t.Error("somebody was dropped who read everything")
+	}
+}
+
+// A topic's delay is nobody's fault: when the budget is spent by what waits for it,
+// publishes are refused, and nobody is dropped.
+func TestDelayedPublishesThatSpendTheBudgetDropNobody(t *testing.T) {
+	b := newBudgetCase(t, &engine.Server{Loops: 1, Limits: engine.Limits{MaxMemory: 2 << 20}})
+	r := openRoom(t, b.srv)
+	c, ws := r.join()
+	b.srv.Topic("room").FlushEvery(time.Hour)
+	queued := 0
+	for ; ; queued++ {
+		if _, err := b.srv.Publish("room", engine.Binary, pattern(10_000)); errors.Is(err, engine.ErrBackpressure) {
+			break
+		}
+		if queued > 1000 {
+			t.Fatal("nothing is refused")
+		}
+	}
+	for range 100 { // as long as relief would take
+		flushed(t, ws)
+	}
+	b.srv.Topic("room").FlushEvery(0)
+	for range queued {
+		if _, _, err := c.readFrame(); err != nil {
+			t.Fatalf("%v, %v", err, ws.Err())
+		}
+	}
+}
+
+// U08: messages that are not finished. Those who sent most of one go first.
+func TestUnfinishedMessagesStayUnderTheBudget(t *testing.T) {
+	const senders, part = 100, 500_000
+	b := newBudgetCase(t, &engine.Server{Loops: 1, Limits: engine.Limits{MaxMemory: 8 << 20}, Callbacks: echo})
+	r := openRoom(t, b.srv)
+	var peers []*rawClient
+	var sockets []*engine.WebSocket
+	for range senders {
+		c, ws := r.join()
+		peers, sockets = append(peers, c), append(sockets, ws)
+	}
+	honest, _ := r.join()
+	settled(t, sockets)
+	b.begin()
+	small := peers[0]
+	small.send(declared(0x82, 1<<20) + string(pattern(1000)))
+	for _, c := range peers[1:] {
+		_, _ = c.Write([]byte(declared(0x82, 1<<20))) // it may have been shed
+		for range 10 {
+			_, _ = c.Write(pattern(part / 10))
+		}
+		honest.exchange("still there?")
+		b.check()
+	}
+	eventually(t, "enough are shed", func() bool {
+		st := b.srv.Stats()
+		return st.HeldBytes <= st.Budget && b.shed.Load() > senders/2
+	})
+	if err := sockets[0].Err(); err != nil {
+		t.Errorf("who had sent least was dropped: %v", err)
+	}
+	if st := b.srv.Stats(); st.HeldBytes < st.Budget/2 {
+		t.Errorf("more was dropped than needed: %d bytes of %d are held", st.HeldBytes, st.Budget)
+	}
+	slices.Reverse(peers) // all of them live until here
+}
+
+// While the budget is spent, those who read get everything.
+func TestRelievedServerServesThoseWhoRead(t *testing.T) {
+	const messages, size = 2000, 10_000
+	log, book := newLog()
+	b := newBudgetCase(t, &engine.Server{Loops: 1, Limits: engine.Limits{MaxMemory: 2 << 20}, Logger: log})
+	r, _ := stalledRoom(t, b.srv, 5)
+	c, ws := r.join()
+	for i := range uint32(messages) {
+		if _, err := b.srv.Publish("room", engine.Binary, numbered(i, size)); err != nil {
+			t.Fatal(err)
+		}
+		c.wantNumbered(i, size)
+	}
+	if ws.Err() != nil || b.shed.Load() != 5 {
+		t.Errorf("%d were shed, want the 5 that stall; the reader ended with %v", b.shed.Load(), ws.Err())
+	}
+	if n := book.count("Limits.MaxMemory is spent"); n == 0 || n > 2 { // a line a second
+		t.Errorf("it is logged %d times", n)
+	}
+}

@@ -65,7 +65,7 @@ func (c *Conn) Detach() (net.Conn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.out != nil && c.want&writable == 0 {
-		c.flushOnLoopLocked()
+		c.flushLocked(nil, nil)
 	}
 	switch {
 	case c.asked != stayOpen:

@@ -18,7 +18,7 @@ type Counters struct {
 func (l *Loop) Counters() Counters {
 	return Counters{
 		BytesIn:     l.public.bytesIn.Load(),
-		BytesOut:    l.public.bytesOut.Load() + l.sentElsewhere.Load(),
+		BytesOut:    l.bytesOut.Load(),
 		MessagesIn:  l.public.messagesIn.Load(),
 		MessagesOut: l.messagesOut.Load(),
 		Deferred:    l.public.deferred.Load(),
@@ -37,7 +37,7 @@ func (l *Loop) Encrypted() int { return int(l.encrypted.Load()) }
 
 // published are the counters that the loop alone changes, as others read them.
 type published struct {
-	bytesIn, bytesOut, messagesIn, deferred atomic.Uint64 // written by the loop
+	bytesIn, messagesIn, deferred atomic.Uint64 // written by the loop
 }
 
 // publish lets others see the counters of the loop. It writes only what changed:
@@ -52,5 +52,4 @@ func (l *Loop) publish() {
 	set(&l.public.bytesIn, l.counters.BytesIn)
 	set(&l.public.messagesIn, l.counters.MessagesIn)
 	set(&l.public.deferred, l.counters.Deferred)
-	set(&l.public.bytesOut, l.counters.BytesOut)
 }

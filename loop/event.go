@@ -86,7 +86,7 @@ func (c *Conn) uncork() (drain bool) {
 	c.mu.Lock()
 	c.flags &^= corked
 	if c.out != nil && c.want&writable == 0 {
-		c.flushOnLoopLocked()
+		c.flushLocked(nil, nil)
 	}
 	var over error
 	if c.flags != 0 || c.asked != stayOpen {
@@ -242,7 +242,7 @@ func (c *Conn) writeReady() {
 	c.mu.Lock()
 	if c.phase != opening {
 		if c.out != nil {
-			c.flushOnLoopLocked()
+			c.flushLocked(nil, nil)
 		}
 		c.mu.Unlock()
 		c.leave()

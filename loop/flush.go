@@ -6,6 +6,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Whatever is written is queued, or given to the socket at once behind what is
+// queued: by flushLocked, and by nothing else. It is called
+//
+//	uncork              when an event ends, for what it queued
+//	FlushLocked         when an iteration ends, for what was published
+//	writeReady          when the socket takes more
+//	WriteLocked         outside any event, with nothing queued, or inside one, with
+//	WriteSharedLocked   more than is worth a copy
+//	admitLocked         before a write is refused because of what is corked
+//	startTLS, Detach    for what has to leave before the connection changes
+//	farewellLocked      for close_notify
+//	writeInHandshake    for what crypto/tls has to say in a handshake
+
 // blockedLocked waits for the socket to take more of what is queued.
 func (c *Conn) blockedLocked() {
 	if c.out == c.loop.cork {
@@ -31,94 +44,110 @@ func (c *Conn) keepLocked() {
 	}
 	own.mark = cork.mark
 	own.size += len(cork.sealed.b)
+	own.borrowed = cork.borrowed
 	own.sealed, cork.sealed = cork.sealed, segment{}
 	cork.reset()
 	c.out = own
 }
 
-// gatherLocked sends what is queued, head and body from where they are. done
-// says that nothing is left to queue: all was sent, or the connection broke;
-// otherwise sent counts the bytes of head and body that went.
-func (c *Conn) gatherLocked(head, body []byte) (sent int, done bool) {
-	if c.asked == writeFailed { // by a flush of what was queued before
-		return 0, true
-	}
-	if c.tls != nil {
-		c.writeSealedLocked(head, body)
-		return 0, true
-	}
-	var queued []byte
-	if c.out != nil {
-		queued = c.out.segs[0].b
-	}
-	var err error
-	if len(queued)+len(body) == 0 {
-		sent, err = send(int(c.fd), head[:min(len(head), maxSend)])
-	} else {
-		sent, err = send3(int(c.fd), queued, head, body)
-	}
-	c.loop.sentElsewhere.Add(uint64(max(sent, 0)))
-	switch {
-	case err == unix.EAGAIN:
-		return 0, false
-	case err != nil:
-		c.failLocked(errnoOf(err))
-		return 0, true
-	case sent < len(queued):
-		c.out.consume(sent)
-		return 0, false
-	}
-	if c.out != nil {
-		c.releaseLocked()
-	}
-	sent -= len(queued)
-	return sent, sent == len(head)+len(body)
-}
-
-// flushLocked sends what is queued until the socket takes no more; false if the
-// connection broke. For the loop; other goroutines may flush the cork, which has
-// scratch of its own.
-func (c *Conn) flushLocked() (ok bool) {
+// flushLocked gives the socket what is queued and then head and body, until it
+// takes no more. It returns how many bytes of head and body are done with; the
+// caller queues the rest, and calls blockedLocked. They are borrowed.
+func (c *Conn) flushLocked(head, body []byte) (sent int) {
 	if c.phase == opening {
-		return true
+		return 0
 	}
 	if c.tls != nil {
-		return c.flushSealedLocked()
+		return c.flushSealedLocked(head, body)
 	}
-	o, g := c.out, c.loop.gather
-	if o == c.loop.cork && len(o.segs) == 1 && o.size <= maxSend { // what most events end with
-		switch n, err := send(int(c.fd), o.segs[0].b); {
-		case err != nil: // the general case finds out what it means
-		case n == o.size:
+	if o := c.out; o == c.loop.cork && len(head)+len(body) == 0 && len(o.segs) == 1 && o.size <= maxSend {
+		if n, _ := send(int(c.fd), o.segs[0].b); n == o.size { // as most events end
+			c.loop.bytesOut.Add(uint64(n))
 			c.out = nil
 			o.reset()
-			return true
-		default:
-			o.consume(n)
-			o.sent += n
+			return 0
+		} else if n > 0 {
+			c.sentLocked(n)
 		}
 	}
-	if o.gather != nil {
-		g = o.gather
-	}
+	total := len(head) + len(body)
 	for {
-		sent, err := o.send(int(c.fd), g)
-		if err != nil {
-			if err == unix.EAGAIN {
-				c.blockedLocked()
-				return true
-			}
+		n, err := c.sendLocked(head, body)
+		if err != nil && err != unix.EAGAIN {
 			c.failLocked(errnoOf(err))
-			return false
+			return total
 		}
-		if sent == o.size {
-			c.releaseLocked()
+		sent = c.sentLocked(n)
+		switch {
+		case c.out == nil && sent == total:
 			c.updateInterestLocked()
-			return true
+			return total
+		case err != nil || total > 0: // it took no more, or enough for one call: the rest is queued
+			if c.out != nil {
+				c.blockedLocked()
+			}
+			return sent
 		}
-		o.consume(sent)
-		o.sent += sent
 	}
+}
+
+// sendLocked makes one system call of the oldest bytes: of the queue, then of head
+// and body. It returns how many went.
+func (c *Conn) sendLocked(head, body []byte) (n int, err error) {
+	switch o := c.out; {
+	case o != nil && len(o.segs)-o.first > 1:
+		n, err = o.send(int(c.fd), c.gatherOf(o))
+	case o != nil && len(head)+len(body) > 0:
+		n, err = send3(int(c.fd), o.segs[o.first].b, head, body)
+	case o != nil:
+		b := o.segs[o.first].b
+		n, err = send(int(c.fd), b[:min(len(b), maxSend)])
+	case len(head) > 0 && len(body) > 0:
+		n, err = send3(int(c.fd), nil, head, body)
+	case len(head) > 0:
+		n, err = send(int(c.fd), head[:min(len(head), maxSend)])
+	default:
+		n, err = send(int(c.fd), body[:min(len(body), maxSend)])
+	}
+	return max(n, 0), err
+}
+
+// gatherOf returns the scratch for a flush of o: other goroutines than the loop may
+// flush the cork, which has its own.
+func (c *Conn) gatherOf(o *outbox) *gather {
+	if o.gather != nil {
+		return o.gather
+	}
+	return c.loop.gather
+}
+
+// sentLocked takes n bytes that were sent from the queue, and returns how many of
+// them were behind it.
+func (c *Conn) sentLocked(n int) (behind int) {
+	if n == 0 {
+		return 0
+	}
+	c.loop.bytesOut.Add(uint64(n))
+	o := c.out
+	switch {
+	case o == nil:
+		return n
+	case n < o.size:
+		o.consume(n)
+		o.sent += n
+		return 0
+	}
+	n -= o.size
+	c.releaseLocked()
+	return n
+}
+
+// behind returns what follows the first n bytes of head and body.
+func behind(head, body []byte, n int) (h, b []byte) {
+	if n < len(head) {
+		return head[n:], body
+	}
+	return nil, body[n-len(head):]
 }
 
 // releaseLocked gives the outbox of c back, whatever is in it.

@@ -25,10 +25,10 @@ type Loop struct {
 	encrypted atomic.Int64 // connections
 	public    published    // counters, as of the last turn
 	// What other goroutines count.
-	messagesOut   atomic.Uint64
-	sentElsewhere atomic.Uint64
-	alive         atomic.Bool   // set by the loop for the watchdog
-	goroutine     atomic.Uint64 // the number of the loop's goroutine; 0: none runs
+	messagesOut atomic.Uint64
+	bytesOut    atomic.Uint64
+	alive       atomic.Bool   // set by the loop for the watchdog
+	goroutine   atomic.Uint64 // the number of the loop's goroutine; 0: none runs
 
 	// Owned by the loop.
 	now       time.Duration // since the group started, read once per batch

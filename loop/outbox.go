@@ -58,6 +58,7 @@ type outbox struct {
 	taken    int           // of them, those that the peer had at progress
 	progress time.Duration // when Stalled last saw the peer get on
 	looked   bool          // the two above are known
+	borrowed bool          // the last segment is only lent
 	cork     []byte        // the loop's cork only: its own buffer, reused
 	gather   *gather       // the loop's cork only: scratch of its flushes
 }
@@ -159,12 +160,6 @@ func (o *outbox) appendRef(s *Shared, at int) {
 	o.push(segment{b: s.b[at:], shared: s})
 }
 
-// borrow queues b from where it is, until the call that does so ends.
-func (o *outbox) borrow(b []byte) {
-	o.size += len(b)
-	o.push(segment{b: b})
-}
-
 // settle prepares for a wait what was queued since the last time: small parts of a
 // Shared are copied together, others count this place of g.
 func (o *outbox) settle(g *Group) {
@@ -238,16 +233,6 @@ func (o *outbox) drop(i int) {
 	*s = segment{}
 }
 
-// unborrow takes the borrowed bytes off the end, as far as they are not sent.
-func (o *outbox) unborrow() (rest []byte) {
-	last := len(o.segs) - 1
-	rest = o.segs[last].b
-	o.size -= len(rest)
-	o.segs[last] = segment{}
-	o.segs, o.settled = o.segs[:last], min(o.settled, last)
-	return rest
-}
-
 // reset drops everything.
 func (o *outbox) reset() {
 	for i := o.first; i < len(o.segs); i++ {
@@ -260,22 +245,41 @@ func (o *outbox) reset() {
 	o.segs, o.first, o.settled, o.tail = o.segs[:0], 0, 0, 0
 	o.size, o.chunks, o.referred, o.tallied = 0, 0, 0, load{}
 	o.mark, o.cork = 0, o.cork[:0]
-	o.sent, o.looked = 0, false
+	o.sent, o.looked, o.borrowed = 0, false, false
 	if cap(o.segs) > keptSegments {
 		o.segs = nil
 	}
 }
 
+// borrow adds b to the end of the queue until unborrow is called, before which the
+// caller lets nobody else see the queue.
+func (o *outbox) borrow(b []byte) {
+	if o.borrowed = len(b) > 0; o.borrowed {
+		o.size += len(b)
+		o.push(segment{b: b})
+	}
+}
+
+// unborrow takes what is left of the bytes given to borrow out of the queue.
+func (o *outbox) unborrow() (rest []byte) {
+	lent := o.borrowed
+	o.borrowed = false
+	if !lent || o.first == len(o.segs) {
+		return nil
+	}
+	last := len(o.segs) - 1
+	rest = o.segs[last].b
+	o.size -= len(rest)
+	o.segs[last] = segment{}
+	o.segs, o.settled = o.segs[:last], min(o.settled, last)
+	return rest
+}
+
 // send makes one system call of the oldest bytes.
 func (o *outbox) send(fd int, g *gather) (int, error) {
-	segs := o.segs[o.first:]
-	if len(segs) == 1 {
-		b := segs[0].b
-		return send(fd, b[:min(len(b), maxSend)])
-	}
 	g.bufs = g.bufs[:0]
 	room := maxSend
-	for _, s := range segs {
+	for _, s := range o.segs[o.first:] {
 		b := s.b[:min(len(s.b), room)]
 		g.bufs = append(g.bufs, b)
 		room -= len(b)

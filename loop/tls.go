@@ -122,7 +122,7 @@ func (c *Conn) startTLS(first tlsState, received []byte, done func(), conn func(
 	}
 	c.mu.Lock()
 	if c.out != nil {
-		c.flushOnLoopLocked()
+		c.flushLocked(nil, nil)
 	}
 	if c.out != nil {
 		c.mu.Unlock()
@@ -170,7 +170,7 @@ func (c *Conn) farewellLocked() (left bool) {
 	if t.conn.CloseWrite() != nil || c.out == nil { // it cannot be written any more
 		return true
 	}
-	c.flushOnLoopLocked()
+	c.flushLocked(nil, nil)
 	return c.out == nil
 }
 

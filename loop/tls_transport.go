@@ -67,7 +67,7 @@ func (t *tlsLayer) writeInHandshake(p []byte) (int, error) {
 	}
 	c.queueLocked().appendSealed(p)
 	if c.flags&corked == 0 && c.want&writable == 0 {
-		c.flushElsewhereLocked()
+		c.flushLocked(nil, nil)
 	}
 	return len(p), nil
 }

@@ -118,7 +118,7 @@ func TestOneFlushEncryptsNoMoreThanItsShare(t *testing.T) {
 		got <- len(b)
 	}()
 	shared := NewShared(make([]byte, size/8))
-	before := s.loop.sentElsewhere.Load()
+	before := s.loop.bytesOut.Load()
 	onLoop(t, s.loop, func() {
 		s.Lock()
 		defer s.Unlock()
@@ -128,7 +128,7 @@ func TestOneFlushEncryptsNoMoreThanItsShare(t *testing.T) {
 		}
 		_ = s.QueueSharedLocked(list)
 		s.FlushLocked()
-		if n := s.loop.sentElsewhere.Load() - before; n > 1<<20+maxChunk {
+		if n := s.loop.bytesOut.Load() - before; n > 1<<20+maxChunk {
 			t.Errorf("one flush sent %d bytes", n)
 		}
 	})

@@ -197,7 +197,7 @@ func TestWhatSendsAsksForEncryption(t *testing.T) {
 					if strings.HasPrefix(f.Sel.Name, "Send") {
 						t.Errorf("%s: %s sends by itself", name, fn.Name.Name)
 					}
-					if f.Sel.Name == "send" && fn.Name.Name != "flushLocked" {
+					if f.Sel.Name == "send" && fn.Name.Name != "sendLocked" {
 						t.Errorf("%s: %s calls outbox.send", name, fn.Name.Name)
 					}
 				}
@@ -205,7 +205,7 @@ func TestWhatSendsAsksForEncryption(t *testing.T) {
 			})
 		}
 	}
-	for _, fn := range []string{"gatherLocked", "flushLocked", "send", "flushSealedLocked"} {
+	for _, fn := range []string{"flushLocked", "sendLocked", "send", "sendSealedLocked"} {
 		if !callers[fn] {
 			t.Errorf("%s sends nothing: this test looks at the wrong names", fn)
 		}

@@ -46,9 +46,25 @@ func (o *outbox) shrinkSealed() {
 	putChunk(s.chunk)
 }
 
-// flushSealedLocked is flushLocked for an encrypted connection: ciphertext
-// first, and nothing is encrypted while some waits.
-func (c *Conn) flushSealedLocked() (ok bool) {
+// flushSealedLocked is flushLocked for an encrypted connection. body is encrypted
+// from where it is.
+func (c *Conn) flushSealedLocked(head, body []byte) (sent int) {
+	total := len(head) + len(body)
+	if total > 0 {
+		o := c.queueLocked()
+		o.append(head)
+		o.borrow(body)
+	}
+	c.sendSealedLocked()
+	if c.out != nil {
+		return total - len(c.out.unborrow())
+	}
+	return total
+}
+
+// sendSealedLocked sends ciphertext until the socket takes no more, and encrypts
+// more of the queue whenever none is left.
+func (c *Conn) sendSealedLocked() {
 	t := c.tls
 	for sent := 0; ; {
 		o := c.out
@@ -57,21 +73,21 @@ func (c *Conn) flushSealedLocked() (ok bool) {
 			if edgeTriggered {
 				_ = c.loop.poller.mod(int(c.fd), c.want, c.want) // it may have been writable all the time
 			}
-			return true
+			return
 		}
 		if len(o.sealed.b) == 0 {
 			switch {
 			case o.size == 0 || t.state == tlsFailed:
 				c.releaseLocked()
 				c.updateInterestLocked()
-				return true
+				return
 			case t.shaking():
 				o.releaseSealed()
 				c.holdLocked()
-				return true
+				return
 			case !t.sealLocked(o):
 				c.failLocked(unix.EPROTO)
-				return false
+				return
 			}
 		}
 		n, err := send(int(c.fd), o.sealed.b[:min(len(o.sealed.b), maxSend)])
@@ -79,12 +95,12 @@ func (c *Conn) flushSealedLocked() (ok bool) {
 		case err == unix.EAGAIN:
 			o.shrinkSealed()
 			c.blockedLocked()
-			return true
+			return
 		case err != nil:
 			c.failLocked(errnoOf(err))
-			return false
+			return
 		}
-		c.loop.sentElsewhere.Add(uint64(n))
+		c.loop.bytesOut.Add(uint64(n))
 		o.sealed.b = o.sealed.b[n:]
 		o.size -= n
 		o.sent += n
@@ -146,38 +162,4 @@ func (o *outbox) piece(n int) (p []byte, scratch *chunk) {
 		}
 	}
 	return p, scratch
-}
-
-// writeSealedLocked queues head and body and sends what the socket takes. A
-// large body is encrypted from where it is; what is left of it is copied.
-func (c *Conn) writeSealedLocked(head, body []byte) {
-	o := c.queueLocked()
-	o.append(head)
-	borrowed := len(body) > maxPlaintext
-	if borrowed {
-		o.borrow(body)
-	} else {
-		o.append(body)
-	}
-	c.flushElsewhereLocked()
-	o = c.out
-	if o == nil {
-		return
-	}
-	if borrowed && o.first < len(o.segs) {
-		o.append(o.unborrow())
-	}
-	c.markLocked()
-	c.tallyLocked()
-}
-
-// writeSealedSharedLocked is writeSealedLocked for shared bytes, which are never
-// copied.
-func (c *Conn) writeSealedSharedLocked(s *Shared) {
-	c.queueLocked().appendRef(s, 0)
-	c.flushElsewhereLocked()
-	if c.out != nil {
-		c.markLocked()
-		c.tallyLocked()
-	}
 }

@@ -1,9 +1,5 @@
 package loop
 
-import (
-	"time"
-)
-
 // Write sends head and then body, which together are one write: in order, all
 // or nothing. It copies what the socket does not take at once, so both are
 // free when it returns. Any goroutine; it never blocks and never calls back.
@@ -26,31 +22,16 @@ func (c *Conn) WriteLocked(head, body []byte, urgent bool) error {
 	if n == 0 {
 		return nil
 	}
-	if c.appendsLocked(n) {
-		o := c.queueLocked()
-		if o == c.loop.cork {
-			o.appendCorked(head)
-			o.appendCorked(body)
-		} else {
-			o.append(head)
-			o.append(body)
-		}
-		c.markLocked()
+	if c.joinsLocked(n) {
+		c.enqueueLocked(head, body)
 		c.tallyLocked()
 		return nil
 	}
-	sent, done := c.gatherLocked(head, body)
-	if done {
-		return nil
+	if sent := c.flushLocked(head, body); sent < n {
+		head, body = behind(head, body, sent)
+		c.enqueueLocked(head, body)
+		c.blockedLocked()
 	}
-	o := c.queueLocked()
-	if sent < len(head) {
-		o.append(head[sent:])
-		sent = len(head)
-	}
-	o.append(body[sent-len(head):])
-	c.markLocked()
-	c.blockedLocked()
 	return nil
 }
 
@@ -71,23 +52,15 @@ func (c *Conn) WriteSharedLocked(s *Shared, urgent bool) error {
 	if len(s.b) == 0 {
 		return nil
 	}
-	if c.appendsLocked(len(s.b)) {
-		c.queueLocked().appendRef(s, 0)
-		c.markLocked()
+	if c.joinsLocked(len(s.b)) {
+		c.refer(s, 0)
 		c.tallyLocked()
 		return nil
 	}
-	if c.tls != nil {
-		c.writeSealedSharedLocked(s)
-		return nil
+	if sent := c.flushLocked(nil, s.b); sent < len(s.b) {
+		c.refer(s, sent)
+		c.blockedLocked()
 	}
-	sent, done := c.gatherLocked(s.b, nil)
-	if done {
-		return nil
-	}
-	c.queueLocked().appendRef(s, sent)
-	c.markLocked()
-	c.blockedLocked()
 	return nil
 }
 
@@ -113,27 +86,10 @@ func (c *Conn) QueueSharedLocked(list []*Shared) error {
 // will do. For the loop, holding Lock.
 func (c *Conn) FlushLocked() {
 	if c.out != nil && c.want&writable == 0 {
-		c.flushOnLoopLocked()
+		c.flushLocked(nil, nil)
 	}
 	if c.flags&(emptyArmed|lowArmed|drainArmed) != 0 && c.out == nil {
 		c.summonLocked() // no event is under way to act on it
-	}
-}
-
-// flushOnLoopLocked is flushLocked for the loop, which counts without atomics.
-// What an encrypted connection sends is counted where it is sent.
-func (c *Conn) flushOnLoopLocked() {
-	before := c.QueuedLocked()
-	if c.flushLocked() && c.tls == nil {
-		c.loop.counters.BytesOut += uint64(before - c.QueuedLocked())
-	}
-}
-
-// flushElsewhereLocked is flushLocked for any goroutine.
-func (c *Conn) flushElsewhereLocked() {
-	before := c.QueuedLocked()
-	if c.flushLocked() && c.tls == nil {
-		c.loop.sentElsewhere.Add(uint64(before - c.QueuedLocked()))
 	}
 }
 
@@ -176,57 +132,6 @@ func (c *Conn) Queued() int {
 	return c.QueuedLocked()
 }
 
-// MinProgress is how many bytes a peer has to take between two looks of Stalled:
-// one that reads a byte now and then makes no progress.
-const MinProgress = 1 << 10
-
-// Stalled returns for how long the peer has taken less than 1 KiB of what was
-// written to it; 0 if nothing is queued. It counts from the first call, and
-// compares each call with those before: ask again and again. Where the kernel
-// tells, it goes by what the peer acknowledged: a large send buffer hides for
-// long that a slow link gets on. Any goroutine.
-func (c *Conn) Stalled() time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.StalledLocked()
-}
-
-// Acknowledged returns how many bytes the peer's kernel has acknowledged so far; 0
-// where the system does not tell: with sockets other than TCP, and on other systems
-// than Linux. Any goroutine.
-func (c *Conn) Acknowledged() int { return c.ask(acknowledged) }
-
-// Unacknowledged returns how many bytes the kernel holds that the peer's has not
-// acknowledged; 0 where the system does not tell. Any goroutine.
-func (c *Conn) Unacknowledged() int { return c.ask(unacknowledged) }
-
-// ask asks the kernel about the socket of c.
-func (c *Conn) ask(what func(fd int) int) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.fd < 0 {
-		return 0
-	}
-	return what(int(c.fd))
-}
-
-// StalledLocked is Stalled for a caller that holds Lock.
-func (c *Conn) StalledLocked() time.Duration {
-	o := c.out
-	if o == nil || c.want&writable == 0 || c.phase == opening {
-		return 0
-	}
-	now := c.loop.group.now()
-	taken := o.sent - unacknowledged(int(c.fd))
-	switch {
-	case !o.looked:
-		o.taken, o.progress, o.looked = taken, now, true
-	case taken-o.taken >= MinProgress:
-		o.taken, o.progress = taken, now
-	}
-	return now - o.progress
-}
-
 // QueuedLocked is Queued for a caller that holds Lock.
 func (c *Conn) QueuedLocked() int {
 	if c.out == nil {
@@ -252,7 +157,7 @@ func (c *Conn) admitLocked(n int, urgent bool) error {
 		return nil
 	}
 	if c.want&writable == 0 && c.out == c.loop.cork {
-		c.flushElsewhereLocked() // no backlog yet: the socket was not asked
+		c.flushLocked(nil, nil) // no backlog yet: the socket was not asked
 		if c.asked == writeFailed {
 			return ErrClosed
 		}
@@ -264,11 +169,11 @@ func (c *Conn) admitLocked(n int, urgent bool) error {
 	return nil
 }
 
-// appendsLocked says whether n more bytes join the queue. Otherwise the socket
+// joinsLocked says whether n more bytes join the queue. Otherwise the socket
 // may take them: nothing waits for it to become writable, and either no event
 // is under way, or they are too many to be worth a copy and what is queued
 // before them can go along.
-func (c *Conn) appendsLocked(n int) bool {
+func (c *Conn) joinsLocked(n int) bool {
 	switch {
 	case c.want&writable != 0: // connecting, or blocked
 		return true
@@ -283,7 +188,7 @@ func (c *Conn) appendsLocked(n int) bool {
 	case len(c.out.segs) == 1:
 		return false
 	}
-	c.flushElsewhereLocked() // or one event could queue without bound
+	c.flushLocked(nil, nil) // or one event could queue without bound
 	return c.want&writable != 0 || n < gatherMin
 }
 
@@ -298,6 +203,24 @@ func (c *Conn) queueLocked() *outbox {
 		}
 	}
 	return c.out
+}
+
+// enqueueLocked copies head and body to the end of the queue.
+func (c *Conn) enqueueLocked(head, body []byte) {
+	if o := c.queueLocked(); o == c.loop.cork {
+		o.appendCorked(head)
+		o.appendCorked(body)
+	} else {
+		o.append(head)
+		o.append(body)
+	}
+	c.markLocked()
+}
+
+// refer adds s from the byte at on to the end of the queue.
+func (c *Conn) refer(s *Shared, at int) {
+	c.queueLocked().appendRef(s, at)
+	c.markLocked()
 }
 
 // markLocked follows an append.

@@ -97,7 +97,7 @@ func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
 	}
 	req.Peer = (*peer)(ws)
 	if u.server.BlockingUpgrade && u.server.ShouldUpgrade != nil {
-		u.ask(ws, req, rest)
+		u.ask(ws, req, len(head), rest)
 		return
 	}
 	extra, err := u.server.callShouldUpgrade(req)
@@ -105,7 +105,7 @@ func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
 }
 
 // ask gives ShouldUpgrade to the pool. Reading pauses meanwhile.
-func (u *upgrade) ask(ws *WebSocket, req *handshake.Request, rest []byte) {
+func (u *upgrade) ask(ws *WebSocket, req *handshake.Request, headSize int, rest []byte) {
 	rest = append([]byte(nil), rest...)
 	ws.conn.PauseRead()
 	server := u.server // if the connection ends meanwhile, u becomes another's
@@ -129,11 +129,12 @@ func (u *upgrade) ask(ws *WebSocket, req *handshake.Request, rest []byte) {
 	}
 	q.refuse = func(err error) { settle(nil, err) }
 	u.question = q
-	u.hold(ws, cap(u.head)+cap(rest)+questionSize)
+	u.hold(ws, u.held+headSize+cap(rest)+questionSize)
 	server.upgrades.add(q)
 }
 
-// questionSize is about what a question takes, with its request.
+// questionSize is about what a question takes, with a request, besides what its head
+// says.
 const questionSize = 2 << 10
 
 // left says whether the peer has gone while reading was paused, of which nobody has

@@ -74,7 +74,8 @@ type Broker interface {
 	Intact(ctx context.Context, topic string, after uint64) (bool, error)
 
 	// Follow delivers new messages of a topic to l until the returned function is
-	// called. Messages may be lost, repeated and reordered.
+	// called. Every message that is stored after a later call of Head is delivered,
+	// as far as none are lost. Messages may be lost, repeated and reordered.
 	Follow(topic string, l Listener) (stop func(), err error)
 }
 

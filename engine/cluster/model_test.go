@@ -18,7 +18,7 @@ import (
 
 var (
 	modelSeed = flag.Uint64("model.seed", 0, "the first seed of TestModel; 0: a random one")
-	modelRuns = flag.Int("model.runs", 20, "how many seeds TestModel runs for each kind of broker")
+	modelRuns = flag.Int("model.runs", 10, "how many seeds TestModel runs for each kind of broker")
 )
 
 // world is one run of the model: nodes, publishers, clients that come, go and

@@ -28,7 +28,7 @@ func TestBroker(t *testing.T, keep int, open func(t *testing.T) (a, b cluster.Br
 		"Read":                (*contract).read,
 		"ReadWithinABudget":   (*contract).budget,
 		"Intact":              (*contract).intact,
-		"Follow":              (*contract).follow,
+		"Follow":              (*contract).live,
 		"OneOrder":            (*contract).oneOrder,
 		"TopicNames":          (*contract).names,
 		"CancelledContext":    (*contract).cancelled,
@@ -59,6 +59,17 @@ func (c *contract) put(b cluster.Broker, topic, id, data string) cluster.Positio
 		c.Fatalf("Publish: %v", err)
 	}
 	return ack.Position
+}
+
+// follow delivers what is stored from now on to l.
+func (c *contract) follow(b cluster.Broker, topic string, l cluster.Listener) (stop func()) {
+	c.Helper()
+	stop, err := b.Follow(topic, l)
+	if err != nil {
+		c.Fatalf("Follow %q: %v", topic, err)
+	}
+	c.headOf(b, topic)
+	return stop
 }
 
 func (c *contract) headOf(b cluster.Broker, topic string) cluster.Head {
@@ -281,17 +292,13 @@ func (i *inbox) sorted(c *contract, n int) []cluster.Message {
 	}
 }
 
-// follow: live messages are those that are stored, each with the one before it.
-func (c *contract) follow() {
+// live: live messages are those that are stored, each with the one before it.
+func (c *contract) live() {
 	c.put(c.a, "room", "before", "")
 	boxes := []*inbox{newInbox(), newInbox()}
 	var stops []func()
 	for i, b := range []cluster.Broker{c.a, c.b} {
-		stop, err := b.Follow("room", boxes[i])
-		if err != nil {
-			c.Fatalf("Follow: %v", err)
-		}
-		stops = append(stops, stop)
+		stops = append(stops, c.follow(b, "room", boxes[i]))
 	}
 	for i := range 5 {
 		c.put(c.a, "room", fmt.Sprint("m", i), fmt.Sprint("data ", i))
@@ -317,11 +324,7 @@ func (c *contract) follow() {
 // oneOrder: live order and history are the same, whoever publishes (C07).
 func (c *contract) oneOrder() {
 	box := newInbox()
-	stop, err := c.b.Follow("room", box)
-	if err != nil {
-		c.Fatal(err)
-	}
-	defer stop()
+	defer c.follow(c.b, "room", box)()
 	var publishers sync.WaitGroup
 	for i := range c.keep {
 		publishers.Go(func() {
@@ -355,11 +358,7 @@ func (c *contract) names() {
 	boxes := map[string]*inbox{}
 	for _, name := range Names {
 		boxes[name] = newInbox()
-		stop, err := c.b.Follow(name, boxes[name])
-		if err != nil {
-			c.Fatalf("Follow %q: %v", name, err)
-		}
-		defer stop()
+		defer c.follow(c.b, name, boxes[name])()
 	}
 	for _, name := range Names {
 		c.put(c.a, name, "of "+fmt.Sprintf("%q", name[:min(len(name), 20)]), name)

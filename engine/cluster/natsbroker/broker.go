@@ -1,0 +1,199 @@
+package natsbroker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+
+	"github.com/fanloop-go/fanloop/engine/cluster"
+)
+
+// Broker is a connection to NATS as a [cluster.Broker].
+type Broker struct {
+	// Immutable.
+	config Config
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	shards []*shard
+	lanes  []chan *nats.Msg // live messages, of many topics each
+	ended  chan struct{}    // closed by Close
+	work   sync.WaitGroup
+
+	// Read by anyone.
+	heard   atomic.Int64 // when the last probe came back, as UnixNano
+	lastGap atomic.Int64 // when the last gap was reported, as UnixNano
+
+	// up is a context that ends when the connection is lost, with what it waits for.
+	up atomic.Pointer[connection]
+
+	// Guarded by gapping, which is taken before mu.
+	gapping    sync.Mutex
+	reconnects atomic.Uint64 // of the connection, reported as gaps; written under gapping
+
+	// Guarded by mu.
+	mu        sync.RWMutex
+	followers map[*nats.Subscription]*follower
+	next      int // the lane of the next follower
+	closed    bool
+}
+
+// connection is the time from one connect to the loss of the connection.
+type connection struct {
+	ctx  context.Context
+	lost context.CancelFunc
+}
+
+// begin makes requests from now on wait for the end of another connection, and
+// ends those that wait for an answer of the one before: it will not come.
+func (b *Broker) begin() {
+	var c connection
+	c.ctx, c.lost = context.WithCancel(context.Background())
+	if old := b.up.Swap(&c); old != nil {
+		old.lost()
+	}
+}
+
+var _ cluster.Broker = (*Broker)(nil)
+
+// Connect connects to NATS, and makes the streams if they are not there. Close
+// the Broker after the Node that uses it.
+func Connect(ctx context.Context, config Config) (*Broker, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{config: config, ended: make(chan struct{}), followers: make(map[*nats.Subscription]*follower)}
+	b.begin()
+	options := append([]nats.Option{nats.Name("fanloop"), nats.ReconnectWait(250 * time.Millisecond)}, config.Options...)
+	b.nc, err = nats.Connect(config.URL, append(options,
+		nats.MaxReconnects(-1),
+		nats.ReconnectBufSize(-1), // a publish without a connection fails at once
+		nats.ReconnectHandler(func(*nats.Conn) { b.noticeReconnect() }),
+		nats.DisconnectErrHandler(func(*nats.Conn, error) { b.begin() }),
+		nats.ErrorHandler(b.onError),
+	)...)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	if err := b.open(ctx); err != nil {
+		b.nc.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// open finds the streams and starts what delivers.
+func (b *Broker) open(ctx context.Context) (err error) {
+	if b.js, err = jetstream.New(b.nc); err != nil {
+		return unavailable(err)
+	}
+	if err := b.openShards(ctx); err != nil {
+		return err
+	}
+	for range lanes {
+		lane := make(chan *nats.Msg, queued)
+		b.lanes = append(b.lanes, lane)
+		b.work.Go(func() { b.deliver(lane) })
+	}
+	if err := b.startProbe(); err != nil {
+		close(b.ended)
+		b.work.Wait()
+		return unavailable(err)
+	}
+	return nil
+}
+
+// Close ends the connection. Nothing is delivered when it has returned.
+func (b *Broker) Close() {
+	b.mu.Lock()
+	closed := b.closed
+	b.closed = true
+	b.mu.Unlock()
+	if !closed {
+		close(b.ended)
+		b.nc.Close()
+		b.up.Load().lost()
+	}
+	b.work.Wait()
+}
+
+// unavailable wraps the reason for which the broker did not answer.
+func unavailable(err error) error {
+	return fmt.Errorf("natsbroker: %w: %w", cluster.ErrUnavailable, err)
+}
+
+// within returns ctx with a deadline; it ends with the connection too.
+func (b *Broker) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	stop := context.AfterFunc(b.up.Load().ctx, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// Publish implements cluster.Broker.
+func (b *Broker) Publish(ctx context.Context, topic, id string, data []byte) (cluster.Ack, error) {
+	if err := cluster.CheckTopic(topic); err != nil {
+		return cluster.Ack{}, err
+	}
+	if err := cluster.CheckID(id); err != nil {
+		return cluster.Ack{}, err
+	}
+	if id == "" {
+		id = nuid.Next()
+	}
+	ctx, cancel := b.within(ctx)
+	defer cancel()
+	s := b.shardOf(topic)
+	for again := false; ; again = true {
+		epoch := s.state.Load().epoch
+		ack, err := b.publish(ctx, s, epoch, topic, id, data)
+		switch {
+		case err == nil:
+			return ack, nil
+		case errors.Is(err, nats.ErrMaxPayload):
+			return cluster.Ack{}, fmt.Errorf("natsbroker: %d bytes are more than the server allows: %w", len(data), err)
+		case again || !errors.Is(err, jetstream.ErrNoStreamResponse):
+			return cluster.Ack{}, unavailable(err)
+		}
+		state, err := s.ask(ctx, time.Now()) // nobody takes this subject: a new epoch?
+		if err != nil {
+			return cluster.Ack{}, err
+		}
+		if state.epoch == epoch {
+			return cluster.Ack{}, unavailable(jetstream.ErrNoStreamResponse)
+		}
+	}
+}
+
+func (b *Broker) publish(ctx context.Context, s *shard, epoch, topic, id string, data []byte) (cluster.Ack, error) {
+	m := nats.NewMsg(s.stored(epoch, tokenOf(topic)))
+	m.Data = data
+	m.Header.Set(jetstream.MsgIDHeader, msgID(topic, id))
+	ack, err := b.js.PublishMsg(ctx, m)
+	if err != nil {
+		return cluster.Ack{}, err
+	}
+	if ack.Sequence == 0 {
+		return cluster.Ack{}, errors.New("the publish of this id is not stored yet")
+	}
+	at := cluster.Position{Epoch: epoch, Offset: ack.Sequence, ID: id}
+	if ack.Duplicate {
+		stored, err := s.get(ctx, leaderGet{Seq: at.Offset})
+		if err != nil {
+			return cluster.Ack{}, err
+		}
+		if stored != nil && (stored.message(topic).Position() != at || stored.Subject != m.Subject) {
+			return cluster.Ack{}, fmt.Errorf("the server has another message at %d", at.Offset)
+		}
+	}
+	return cluster.Ack{Position: at, Duplicate: ack.Duplicate}, nil
+}

@@ -1,0 +1,138 @@
+package natsbroker_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/fanloop-go/fanloop/engine/cluster"
+	"github.com/fanloop-go/fanloop/engine/cluster/natsbroker"
+	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
+)
+
+// The number of shards is that of the streams; another, and streams of somebody
+// else, are refused.
+func TestConfigHasToFitTheStreams(t *testing.T) {
+	server := startServer(t, natsserver.Options{})
+	made := connect(t, server, natsbroker.Config{Shards: 2})
+	at := publish(t, made, "m1")
+	found := connect(t, server, natsbroker.Config{}) // takes what is there
+	if head, err := found.Head(t.Context(), topic); err != nil || head.Position != at {
+		t.Errorf("head %+v, %v", head, err)
+	}
+	nc, err := nats.Connect("", server.InProcess())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "foreign-0", Subjects: []string{"x"}}); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]natsbroker.Config{
+		"other shards":   {Shards: 3},
+		"foreign stream": {Prefix: "foreign"},
+		"prefix":         {Prefix: "a.b"},
+		"negative":       {PerTopic: -1},
+	} {
+		c.Options = []nats.Option{server.InProcess()}
+		if b, err := natsbroker.Connect(t.Context(), c); !errors.Is(err, natsbroker.ErrConfig) {
+			t.Errorf("%s: %v", name, err)
+			if err == nil {
+				b.Close()
+			}
+		}
+	}
+	info, err := js.Stream(t.Context(), "fanloop-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := info.Purge(t.Context()); err == nil {
+		t.Error("a stream was purged")
+	}
+	if _, err := natsbroker.Connect(t.Context(), natsbroker.Config{URL: "nats://127.0.0.1:1"}); !errors.Is(err, cluster.ErrUnavailable) {
+		t.Errorf("no server: %v", err)
+	}
+}
+
+// A full store (C19) fails publishes with its reason; what is there can be read,
+// and the connection stays.
+func TestFullStore(t *testing.T) {
+	server := startServer(t, natsserver.Options{MaxStore: 1 << 20})
+	b := connect(t, server, natsbroker.Config{Shards: 1})
+	data := make([]byte, 100<<10)
+	var failed error
+	stored := 0
+	for range 100 {
+		if _, failed = b.Publish(t.Context(), topic, "", data); failed != nil {
+			break
+		}
+		stored++
+	}
+	if !errors.Is(failed, cluster.ErrUnavailable) || !strings.Contains(failed.Error(), "resource") {
+		t.Errorf("a publish beyond the store: %v", failed)
+	}
+	page, err := b.Read(t.Context(), topic, 1, cluster.Budget{Messages: 100, Bytes: 10 << 20})
+	if err != nil || len(page) != stored || stored == 0 {
+		t.Errorf("%d messages of %d, %v", len(page), stored, err)
+	}
+	if _, err := b.Publish(t.Context(), topic, "", make([]byte, 2<<20)); errors.Is(err, cluster.ErrUnavailable) || !errors.Is(err, nats.ErrMaxPayload) {
+		t.Errorf("a publish over the limit of the server: %v", err)
+	}
+}
+
+// A node that takes live messages too slowly gets a gap (C06).
+func TestSlowConsumerIsAGap(t *testing.T) {
+	server := startServer(t, natsserver.Options{})
+	gaps := make(chan error, 10)
+	b := connect(t, server, natsbroker.Config{Shards: 1, OnGap: func(reason error) {
+		select {
+		case gaps <- reason:
+		default:
+		}
+	}})
+	slow := &stuck{release: make(chan struct{}), gaps: make(chan error, 10)}
+	stop, err := b.Follow(topic, slow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	publisher := connect(t, server, natsbroker.Config{})
+	for range 4500 { // more than may wait
+		publish(t, publisher, "")
+	}
+	select {
+	case err := <-slow.gaps:
+		if !errors.Is(err, nats.ErrSlowConsumer) {
+			t.Errorf("gap for %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("no gap")
+	}
+	if len(gaps) == 0 {
+		t.Error("OnGap was not called")
+	}
+	close(slow.release)
+}
+
+// stuck is a Listener that does not return.
+type stuck struct {
+	release chan struct{}
+	gaps    chan error
+}
+
+func (s *stuck) Live(cluster.Message) { <-s.release }
+
+func (s *stuck) Gap(reason error) {
+	select {
+	case s.gaps <- reason:
+	default:
+	}
+}

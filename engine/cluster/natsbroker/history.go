@@ -1,0 +1,139 @@
+package natsbroker
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"github.com/fanloop-go/fanloop/engine/cluster"
+)
+
+// stale is how old what a stream said may be where an older answer is as true.
+const stale = 2 * time.Second
+
+// Head implements cluster.Broker. It asks the leader for the last message of the
+// topic. Without one it asks for the state of the stream too.
+func (b *Broker) Head(ctx context.Context, topic string) (cluster.Head, error) {
+	ctx, cancel := b.within(ctx)
+	defer cancel()
+	s := b.shardOf(topic)
+	for {
+		since := time.Now().Add(-stale)
+		if gap := time.Unix(0, b.lastGap.Load()); gap.After(since) {
+			since = gap // the store may be another
+		}
+		before, err := s.ask(ctx, since)
+		if err != nil {
+			return cluster.Head{}, err
+		}
+		last, err := s.get(ctx, leaderGet{LastFor: s.stored(before.epoch, tokenOf(topic))})
+		if err != nil {
+			return cluster.Head{}, err
+		}
+		if last != nil {
+			return cluster.Head{
+				Position: last.message(topic).Position(),
+				Through:  max(before.last, last.Sequence),
+				First:    last.Sequence,
+			}, nil
+		}
+		now, err := s.ask(ctx, time.Now())
+		if err != nil {
+			return cluster.Head{}, err
+		}
+		if now.epoch == before.epoch {
+			return cluster.Head{
+				Position: cluster.Position{Epoch: now.epoch, Offset: before.last},
+				Through:  before.last,
+				First:    now.first,
+			}, nil
+		}
+	}
+}
+
+// Read implements cluster.Broker, by one Direct Get. Which replica answers is
+// NATS's choice.
+func (b *Broker) Read(ctx context.Context, topic string, from uint64, limit cluster.Budget) ([]cluster.Message, error) {
+	ctx, cancel := b.within(ctx)
+	defer cancel()
+	s := b.shardOf(topic)
+	subject := s.stored(s.state.Load().epoch, tokenOf(topic))
+	answers, err := jetstreamext.GetBatch(ctx, b.js, s.stream(), limit.Messages,
+		jetstreamext.GetBatchSubject(subject),
+		jetstreamext.GetBatchSeq(max(from, 1)),
+		jetstreamext.GetBatchMaxBytes(limit.Bytes))
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	var page []cluster.Message
+	none := false
+	for raw, err := range answers {
+		if errors.Is(err, jetstreamext.ErrNoMessages) {
+			none = true
+			break
+		}
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		m := cluster.Message{
+			Topic:  topic,
+			Epoch:  epochOf(raw.Subject),
+			Offset: raw.Sequence,
+			ID:     idOf(raw.Header.Get(jetstream.MsgIDHeader), raw.Sequence),
+			Time:   raw.Time,
+			Data:   raw.Data,
+		}
+		if len(page) > 0 {
+			m.Prev = page[len(page)-1].Offset
+		}
+		if prev, err := strconv.ParseUint(raw.Header.Get(jetstream.LastSequenceHeader), 10, 64); err != nil || prev != m.Prev {
+			return nil, unavailable(errors.New("an answer has a hole"))
+		}
+		page = append(page, m)
+	}
+	if len(page) == 0 && !none { // the iterator ends without an error when time is over
+		return nil, unavailable(errors.New("no answer in time"))
+	}
+	if len(page) == 0 || page[0].Offset != from {
+		if err := s.missing(ctx, subject, from); err != nil {
+			return nil, err
+		}
+	}
+	return limit.Take(page), nil
+}
+
+// missing returns ErrBehind if the leader has the message that was not in an
+// answer.
+func (s *shard) missing(ctx context.Context, subject string, offset uint64) error {
+	if offset == 0 {
+		return nil
+	}
+	m, err := s.get(ctx, leaderGet{Seq: offset})
+	if err == nil && m != nil && m.Subject == subject {
+		return cluster.ErrBehind
+	}
+	return err
+}
+
+// Intact implements cluster.Broker, by the state of the stream: its first message
+// and how many the topic has.
+func (b *Broker) Intact(ctx context.Context, topic string, after uint64) (bool, error) {
+	ctx, cancel := b.within(ctx)
+	defer cancel()
+	s := b.shardOf(topic)
+	asked := time.Now()
+	subject := s.stored(s.state.Load().epoch, tokenOf(topic))
+	info, err := s.open(ctx, jetstream.WithSubjectFilter(subject))
+	if err != nil {
+		return false, err
+	}
+	now := s.learn(info, asked)
+	if subject != s.stored(now.epoch, tokenOf(topic)) {
+		return false, cluster.ErrBehind
+	}
+	return now.first <= after+1 && info.State.Subjects[subject] < uint64(now.perTopic), nil
+}

@@ -1,0 +1,45 @@
+package natsbroker
+
+import (
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
+)
+
+// startProbe tests the connection from now on, by messages of its own that have to
+// come back.
+func (b *Broker) startProbe() error {
+	subject := b.config.Prefix + ".probe." + nuid.Next()
+	b.heard.Store(time.Now().UnixNano())
+	_, err := b.nc.Subscribe(subject, func(*nats.Msg) { b.heard.Store(time.Now().UnixNano()) })
+	if err != nil {
+		return err
+	}
+	b.work.Go(func() { b.probe(subject) })
+	return nil
+}
+
+func (b *Broker) probe(subject string) {
+	tick := time.NewTicker(b.config.ProbeEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-b.ended:
+			return
+		}
+		if !b.nc.IsConnected() {
+			b.heard.Store(time.Now().UnixNano()) // found already; the reconnect is a gap
+			continue
+		}
+		if time.Since(time.Unix(0, b.heard.Load())) > 2*b.config.ProbeEvery {
+			b.heard.Store(time.Now().UnixNano())
+			b.gapping.Lock()
+			b.gap(ErrSilent)
+			b.gapping.Unlock()
+			_ = b.nc.ForceReconnect() // closed: the end
+		}
+		_ = b.nc.Publish(subject, nil) // what fails does not come back
+	}
+}

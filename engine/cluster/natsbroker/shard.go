@@ -1,0 +1,190 @@
+package natsbroker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+
+	"github.com/fanloop-go/fanloop/engine/cluster"
+)
+
+// Metadata of the streams.
+const (
+	metaEpoch  = "fanloop.epoch"
+	metaShards = "fanloop.shards"
+)
+
+// shard is one stream.
+type shard struct {
+	names
+	broker *Broker
+	shards int
+	asking chan struct{} // one element while the stream is asked
+	state  atomic.Pointer[state]
+}
+
+// state is what a stream said of itself.
+type state struct {
+	asked    time.Time // it is not older
+	epoch    string
+	perTopic int64
+	first    uint64 // its first message; one behind the last if there is none
+	last     uint64
+}
+
+// openShards finds or makes the streams. The first says how many there are.
+func (b *Broker) openShards(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 6*timeout)
+	defer cancel()
+	shards := b.config.Shards
+	if shards == 0 {
+		shards = defaultShards
+	}
+	for i := 0; i < shards; i++ {
+		s := &shard{names: names{b.config.Prefix, i}, broker: b, shards: shards, asking: make(chan struct{}, 1)}
+		info, err := s.open(ctx)
+		if err != nil {
+			return err
+		}
+		have, err := strconv.Atoi(info.Config.Metadata[metaShards])
+		switch {
+		case err != nil || info.Config.Metadata[metaEpoch] == "":
+			return fmt.Errorf("%w: stream %s is not one of ours; choose another Prefix", ErrConfig, s.stream())
+		case have != shards && (b.config.Shards != 0 || i > 0):
+			return fmt.Errorf("%w: stream %s is one of %d; Shards is %d", ErrConfig, s.stream(), have, shards)
+		}
+		shards, s.shards = have, have
+		s.learn(info, time.Now())
+		b.shards = append(b.shards, s)
+	}
+	return nil
+}
+
+func (b *Broker) shardOf(topic string) *shard {
+	return b.shards[shardOf(topic, len(b.shards))]
+}
+
+// open returns the stream, made with a new epoch if it is not there.
+func (s *shard) open(ctx context.Context, options ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
+	for {
+		stream, err := s.broker.js.Stream(ctx, s.stream())
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			stream, err = s.broker.js.CreateStream(ctx, s.broker.config.stream(s.shard, s.shards, nuid.Next()))
+		}
+		switch {
+		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse): // another node was faster
+			continue
+		case err != nil:
+			return nil, unavailable(fmt.Errorf("stream %s: %w", s.stream(), err))
+		case len(options) == 0:
+			return stream.CachedInfo(), nil
+		}
+		info, err := stream.Info(ctx, options...)
+		if err != nil {
+			return nil, unavailable(fmt.Errorf("stream %s: %w", s.stream(), err))
+		}
+		return info, nil
+	}
+}
+
+// learn keeps what the stream said.
+func (s *shard) learn(info *jetstream.StreamInfo, asked time.Time) *state {
+	n := &state{
+		asked:    asked,
+		epoch:    info.Config.Metadata[metaEpoch],
+		perTopic: info.Config.MaxMsgsPerSubject,
+		first:    info.State.FirstSeq,
+		last:     info.State.LastSeq,
+	}
+	if info.State.Msgs == 0 {
+		n.first = n.last + 1
+	}
+	s.state.Store(n)
+	return n
+}
+
+// ask returns what the stream says of itself, not older than since. Those who ask
+// at the same time share the answer.
+func (s *shard) ask(ctx context.Context, since time.Time) (*state, error) {
+	select {
+	case s.asking <- struct{}{}:
+	case <-ctx.Done():
+		return nil, unavailable(ctx.Err())
+	}
+	defer func() { <-s.asking }()
+	if have := s.state.Load(); have.asked.After(since) {
+		return have, nil
+	}
+	asked := time.Now()
+	info, err := s.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.learn(info, asked), nil
+}
+
+// leaderGet asks for one message, by its sequence or as the last of a subject.
+type leaderGet struct {
+	Seq     uint64 `json:"seq,omitempty"`
+	LastFor string `json:"last_by_subj,omitempty"`
+}
+
+// storedMessage is one message as the leader of a stream returns it.
+type storedMessage struct {
+	Subject  string    `json:"subject"`
+	Sequence uint64    `json:"seq"`
+	Header   []byte    `json:"hdrs"`
+	Data     []byte    `json:"data"`
+	Time     time.Time `json:"time"`
+}
+
+func (m *storedMessage) message(topic string) *cluster.Message {
+	header, _ := nats.DecodeHeadersMsg(m.Header)
+	return &cluster.Message{
+		Topic:  topic,
+		Epoch:  epochOf(m.Subject),
+		Offset: m.Sequence,
+		ID:     idOf(header.Get(jetstream.MsgIDHeader), m.Sequence),
+		Time:   m.Time,
+		Data:   m.Data,
+	}
+}
+
+// get asks the leader of the stream, who has everything; a Direct Get may be
+// answered by a replica that is behind. Without such a message it returns nil.
+func (s *shard) get(ctx context.Context, what leaderGet) (*storedMessage, error) {
+	body, err := json.Marshal(what)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := s.broker.nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+s.stream(), body)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	var answer struct {
+		Message *storedMessage      `json:"message"`
+		Error   *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(reply.Data, &answer); err != nil {
+		return nil, unavailable(err)
+	}
+	switch {
+	case answer.Error == nil && answer.Message != nil:
+		return answer.Message, nil
+	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+		return nil, nil
+	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeStreamNotFound:
+		return nil, nil // asking the stream makes it
+	case answer.Error != nil:
+		return nil, unavailable(answer.Error)
+	}
+	return nil, unavailable(errors.New("an answer without message"))
+}

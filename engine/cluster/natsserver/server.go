@@ -1,0 +1,184 @@
+// Package natsserver embeds a NATS server with JetStream, for services that want
+// no other process and for tests. It is a package of its own because a program
+// that links it grows by the whole server.
+//
+// A few servers, three or five, hold the streams of a cluster; let further nodes
+// connect to them as clients. What a server acknowledges is on its disk as soon
+// as Options.Sync has it.
+package natsserver
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
+)
+
+// Sync is when what was stored is written to the disk for good. A server process
+// that dies loses nothing with any of them; a machine that dies may.
+type Sync int
+
+const (
+	// SyncEverySecond: a machine that fails loses the last second at most, of what
+	// no other server has.
+	SyncEverySecond Sync = iota
+	// SyncAlways: before each acknowledgement. Nothing acknowledged is lost; a publish
+	// waits for the disk.
+	SyncAlways
+	// SyncSeldom: every two minutes, which is what NATS does by itself; otherwise when
+	// the operating system chooses. For streams with replicas on several machines.
+	SyncSeldom
+)
+
+// Options is how a server runs.
+type Options struct {
+	// Dir holds the streams. Each server needs one of its own.
+	Dir string
+	// Name is unique in a cluster, and stays the same over restarts with the same Dir
+	// there. Empty: a random one, for a server on its own.
+	Name string
+	// Addr is where clients connect, as "host:port"; port 0 is a free one. Empty:
+	// only this process, by InProcess.
+	Addr string
+	// Sync is when writes reach the disk.
+	Sync Sync
+	// MaxStore is what all streams may use of the disk, in bytes; 0: as NATS has it,
+	// three quarters of what is free.
+	MaxStore int64
+	// Logger gets what the server warns of, and its errors; nil: nobody.
+	Logger *slog.Logger
+	// Cluster joins other servers; nil: none.
+	Cluster *Cluster
+}
+
+// Cluster is the other servers that a server joins.
+type Cluster struct {
+	Name   string   // the same for all
+	Addr   string   // where the others connect, as "host:port"
+	Routes []string // where this one connects, as "nats://host:port"
+}
+
+// Server is a NATS server in this process.
+type Server struct{ server *server.Server }
+
+// readyWithin is how long a server may take until clients can connect.
+const readyWithin = 30 * time.Second
+
+// Start runs a server and returns when clients can connect. Streams that have
+// replicas on other servers are there when enough of those are. It handles no
+// signals: call Close before the process ends.
+func Start(o Options) (*Server, error) {
+	options, err := o.convert()
+	if err != nil {
+		return nil, err
+	}
+	s, err := server.NewServer(options)
+	if err != nil {
+		return nil, fmt.Errorf("natsserver: %w", err)
+	}
+	log := &logger{to: o.Logger, fatal: make(chan string, 1)}
+	s.SetLoggerV2(log, false, false, false)
+	s.Start()
+	if err := await(s, log); err != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return nil, err
+	}
+	return &Server{s}, nil
+}
+
+// await returns when clients can connect, or why they cannot.
+func await(s *server.Server, log *logger) error {
+	for limit := time.Now().Add(readyWithin); ; {
+		ready := s.ReadyForConnections(100 * time.Millisecond)
+		select {
+		case reason := <-log.fatal:
+			return fmt.Errorf("natsserver: %s", reason)
+		default:
+		}
+		switch {
+		case ready && !s.JetStreamEnabled():
+			return errors.New("natsserver: JetStream is off")
+		case ready:
+			return nil
+		case time.Now().After(limit):
+			return fmt.Errorf("natsserver: not ready within %v", readyWithin)
+		}
+	}
+}
+
+func (o Options) convert() (*server.Options, error) {
+	if o.Dir == "" {
+		return nil, errors.New("natsserver: set Options.Dir to a directory for the streams")
+	}
+	if o.Name == "" {
+		if o.Cluster != nil {
+			return nil, errors.New("natsserver: set Options.Name for a server of a cluster")
+		}
+		o.Name = "fanloop-" + nuid.Next()
+	}
+	options := &server.Options{
+		ServerName:        o.Name,
+		NoSigs:            true,
+		DontListen:        o.Addr == "",
+		JetStream:         true,
+		StoreDir:          o.Dir,
+		JetStreamMaxStore: o.MaxStore,
+	}
+	switch o.Sync {
+	case SyncEverySecond:
+		options.SyncInterval = time.Second
+	case SyncAlways:
+		options.SyncAlways = true
+	case SyncSeldom:
+	}
+	var err error
+	if o.Addr != "" {
+		if options.Host, options.Port, err = split(o.Addr); err != nil {
+			return nil, err
+		}
+	}
+	if c := o.Cluster; c != nil {
+		options.Cluster.Name = c.Name
+		if options.Cluster.Host, options.Cluster.Port, err = split(c.Addr); err != nil {
+			return nil, err
+		}
+		for _, route := range c.Routes {
+			options.Routes = append(options.Routes, server.RoutesFromStr(route)...)
+		}
+	}
+	return options, nil
+}
+
+// split takes an address apart; port 0 becomes what NATS takes for a free one.
+func split(addr string) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", 0, fmt.Errorf("natsserver: address %q: %w", addr, err)
+	}
+	if port, err = strconv.Atoi(text); err != nil || port < 0 || port > 65535 {
+		return "", 0, fmt.Errorf("natsserver: address %q: the port is not a number up to 65535", addr)
+	}
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	return host, port, nil
+}
+
+// URL is where clients connect.
+func (s *Server) URL() string { return s.server.ClientURL() }
+
+// InProcess makes a client connect to this server without a socket.
+func (s *Server) InProcess() nats.Option { return nats.InProcessServer(s.server) }
+
+// Close ends the server and returns when its streams are closed.
+func (s *Server) Close() {
+	s.server.Shutdown()
+	s.server.WaitForShutdown()
+}

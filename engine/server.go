@@ -187,7 +187,9 @@ func (s *Server) Conns() int { return s.conns.all() }
 // loops. Requests that HTTP serves are finished; a connection that a handler
 // hijacked is the handler's to close. When ctx is done it drops what is left and
 // returns why; a callback that still runs a second later is left behind, and Done
-// waits for it. In a callback it does nothing and returns ErrInCallback.
+// waits for it. In a callback it does nothing and returns ErrInCallback. A handler of
+// HTTP that calls it would wait for itself, as with net/http: there, too, call it on
+// a goroutine of its own.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.inCallback() {
 		return ErrInCallback

@@ -70,6 +70,7 @@ func (ws *WebSocket) rest(now time.Duration) {
 		return
 	}
 	ws.heard, ws.messaged = now, now
+	ws.conn.RestUnopened()
 	if x := ws.extras; x != nil {
 		x.arrival.at = now
 	}
@@ -78,6 +79,9 @@ func (ws *WebSocket) rest(now time.Duration) {
 // alive acts on a deadline of an open connection. It says whether the connection
 // stays open.
 func (ws *WebSocket) alive(what deadline, now time.Duration) bool {
+	if at, ok := ws.conn.Heard(); ok {
+		ws.heard = max(ws.heard, at)
+	}
 	if ws.heard >= ws.pinged {
 		ws.pinged = 0 // any byte is a sign of life
 	}
@@ -112,7 +116,7 @@ func (ws *WebSocket) armAlive(now time.Duration) {
 	sooner(l.PingInterval > 0 && ws.pinged == 0, deadlinePing, ws.heard+l.PingInterval-now)
 	sooner(ws.pinged != 0, deadlinePong, ws.pinged+l.PongTimeout-now)
 	sooner(ws.pinged != 0 && l.PingInterval > 0, deadlinePing, l.PingInterval) // answered by then: ping on
-	sooner(l.IdleTimeout > 0, deadlineIdle, ws.idleSince()+l.IdleTimeout-now)
+	sooner(l.IdleTimeout > 0, deadlineIdle, ws.idleSince(now)+l.IdleTimeout-now)
 	sooner(l.WriteTimeout > 0, deadlineProgress, l.WriteTimeout)
 	sooner(l.ReadTimeout > 0, deadlineProgress, l.ReadTimeout)
 	ws.arm(first, in)

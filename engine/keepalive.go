@@ -92,13 +92,17 @@ func (ws *WebSocket) checkIdle(now time.Duration) bool {
 	return true
 }
 
-// idleSince is when the last message came, or the one under way was last seen to
+// idleSince is when the last message came, or what is arriving was last seen to
 // make progress.
-func (ws *WebSocket) idleSince() time.Duration {
+func (ws *WebSocket) idleSince(now time.Duration) time.Duration {
+	since := ws.messaged
 	if x := ws.extras; x != nil && ws.assembles() {
-		return max(ws.messaged, x.arrival.at)
+		since = max(since, x.arrival.at)
 	}
-	return ws.messaged
+	if stalled, some := ws.conn.Unopened(); some {
+		since = max(since, now-stalled)
+	}
+	return since
 }
 
 // checkProgress ends a connection whose peer takes nothing of what is queued, or
@@ -144,17 +148,20 @@ func (ws *WebSocket) assembles() bool {
 	return ws.reader.Pending() && (ws.callbacks.OnFragment == nil || ws.reader.Buffered() > 0)
 }
 
-// arrives says whether a message is arriving and made progress within limit.
+// arrives says whether a message, or a record of TLS, is arriving and made progress
+// within limit.
 func (ws *WebSocket) arrives(now, limit time.Duration) bool {
-	return ws.assembles() && ws.unfinished(now) < limit
+	_, record := ws.conn.Unopened()
+	return (record || ws.assembles()) && ws.unfinished(now) < limit
 }
 
 // unfinished returns for how long less than loop.MinProgress has come of the
-// message that is assembled; 0 if there is none. It counts from the first call: ask
-// again and again.
+// message that is assembled, or of the TLS record that may hold its next part; 0 if
+// there is neither. It counts from the first call: ask again and again.
 func (ws *WebSocket) unfinished(now time.Duration) time.Duration {
+	record, some := ws.conn.Unopened()
 	if !ws.assembles() {
-		return 0
+		return record
 	}
 	ws.conn.Lock()
 	x := ws.extrasLocked()
@@ -164,5 +171,8 @@ func (ws *WebSocket) unfinished(now time.Duration) time.Duration {
 		*p = progress{n: n, at: now}
 	}
 	p.moved(n, now)
+	if some {
+		return min(now-p.at, record)
+	}
 	return now - p.at
 }

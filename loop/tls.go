@@ -41,8 +41,9 @@ type tlsLayer struct {
 	tallied   tlsLoad       // what the loop counts
 
 	// Owned by the loop.
-	eof bool  // the peer ended TCP during the handshake
-	end error // why reading is over, if the handler is yet to hear of it
+	eof     bool  // the peer ended TCP during the handshake
+	end     error // why reading is over, if the handler is yet to hear of it
+	arrival arrival
 }
 
 // advanceLocked moves t on to a later state, and does what the state calls for.

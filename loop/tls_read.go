@@ -52,6 +52,7 @@ func (c *Conn) readSealed(ev interest) {
 		case shaking:
 			t.feed(buf[:n], false)
 		case s.listens():
+			t.arrival.heard = c.loop.now
 			c.loop.Charge(Cost(n) * costDecrypted)
 			t.deliver(buf[:n])
 		}
@@ -157,8 +158,11 @@ func (t *tlsLayer) deliver(fresh []byte) {
 func (t *tlsLayer) open(fresh, dst []byte) (n int, more bool) {
 	t.c.mu.Lock()
 	defer t.c.mu.Unlock()
-	n, t.end = t.openLocked(t.joinLocked(fresh), dst)
+	src := t.joinLocked(fresh)
+	before := len(src)
+	n, t.end = t.openLocked(src, dst)
 	t.tallyLocked()
+	t.arrival.left(len(t.kept.b), len(t.kept.b) < before, t.c.loop.now)
 	if t.end == nil && t.eof && !t.unread {
 		t.end = io.EOF
 	}

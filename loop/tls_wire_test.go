@@ -215,3 +215,32 @@ func TestWhatSendsAsksForEncryption(t *testing.T) {
 		t.Errorf("%s sends, and it is not known to look for encryption first", fn)
 	}
 }
+
+// What is written in answer to data in front of a record that is refused cannot be
+// sent behind the alert: it is lost, and Lost says so.
+func TestWhatIsWrittenBeforeARefusedRecordIsLost(t *testing.T) {
+	eachTLS(t, func(t *testing.T, server, client *tls.Config) {
+		g := start(t, Config{})
+		s := newEcho()
+		was := make(chan bool, 1)
+		s.onClose = func(s *scripted, _ error) { was <- s.Lost() }
+		shaken := secure(s, asServer(server))
+		wire := &inPieces{Conn: serveOne(t, g, nil, s), cut: func(n int) int { return n }}
+		peer := tls.Client(wire, client)
+		roundTrip(t, peer, "first")
+		receive(t, shaken)
+		wire.cut = func(int) int { return 0 }
+		_, _ = peer.Write([]byte("second"))
+		wire.cut = func(n int) int { return n }
+		if _, err := wire.Write([]byte{23, 3, 3, 0, 40, 39: 0, 44: 0}); err != nil { // a record nobody sealed
+			t.Fatal(err)
+		}
+		if err := receive(t, s.closed); err == nil {
+			t.Error("OnClose said nothing")
+		}
+		if !receive(t, was) {
+			t.Error("nothing is said to be lost")
+		}
+		s.checkOrder(t)
+	})
+}

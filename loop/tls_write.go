@@ -78,7 +78,7 @@ func (c *Conn) sendSealedLocked() {
 		if len(o.sealed.b) == 0 {
 			switch {
 			case o.size == 0 || t.state == tlsFailed:
-				c.releaseLocked()
+				c.loseLocked()
 				c.updateInterestLocked()
 				return
 			case t.shaking():

@@ -24,7 +24,7 @@ func held(f func(look func())) int64 {
 }
 
 // mostInflater is what an Inflater keeps: one for all connections of a loop.
-const mostInflater = maxScratch + readerSize + maxWindow + 1<<10
+const mostInflater = topScratch + 6<<10
 
 // usedInflater returns an Inflater that has all the memory it keeps.
 func usedInflater(t *testing.T) *Inflater {
@@ -161,13 +161,13 @@ func TestMessagesUpTo1MiBInflateInOnePass(t *testing.T) {
 		spent, whole := Effort(0), false
 		for !whole {
 			n, done, err := f.Continue(p, 1)
-			if err != nil || n > 64<<10 || n <= 0 {
+			if err != nil || n > 64<<10 || n <= 0 && !done {
 				t.Fatalf("%d spent for %d bytes, then %d, %v", spent, tt.size, n, err)
 			}
 			spent, whole = spent+n, done
 		}
-		least := Effort(tt.passes) * Effort(tt.size) * effortOut
-		if spent < least || spent > least+least/3+10_000 || !bytes.Equal(f.Message(), message) {
+		least := Effort(tt.passes) * Effort(tt.size) / outsPerUnit
+		if spent < least || spent > least+least/2+20_000 || !bytes.Equal(f.Message(), message) {
 			t.Errorf("limit %d: %d bytes took an effort of %d, want about %d", tt.limit, tt.size, spent, least)
 		}
 	}

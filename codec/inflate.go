@@ -5,8 +5,6 @@ import (
 	"math"
 	"math/bits"
 	"unsafe"
-
-	"github.com/klauspost/compress/flate"
 )
 
 // InflateLimit bounds what a compressed message may become. The zero value has
@@ -25,6 +23,7 @@ const (
 	ratioFrom  = 64 << 10 // bytes of a message that MaxRatio does not look at
 	minScratch = 4 << 10
 	maxScratch = 64 << 10
+	topScratch = 72 << 10 // what the allocator makes of a byte more, to see that a message is longer
 	maxWindow  = 1 << MaxWindowBits
 )
 
@@ -52,9 +51,7 @@ func (l InflateLimit) withDefaults() InflateLimit {
 // memory than the limit, nor than 1 MiB, and what is within the limits costs its
 // own size.
 type Inflater struct {
-	source  source
-	reader  resetReader // nil until it is needed
-	context []byte      // scratch for what stands before a message
+	decoder decoder
 
 	scratch []byte  // keeps its memory between messages, up to maxScratch
 	large   *buffer // behind the message under way, or the last one, over maxScratch
@@ -76,22 +73,6 @@ const (
 	count               // they are too many to be kept, and counted
 	fill                // they are counted, and come again into a buffer of their size
 )
-
-// Effort is about how long something takes, in nanoseconds. It is reckoned from
-// what there is to do and not measured.
-type Effort int64
-
-const (
-	effortStep Effort = 200
-	effortIn   Effort = 16 // a byte that is read: the literals and short matches in it
-	effortOut  Effort = 1  // a byte that comes out of a long match; a quarter of it is nearer
-)
-
-// resetReader is what package flate returns.
-type resetReader interface {
-	io.Reader
-	flate.Resetter
-}
 
 // NewInflater returns an Inflater. It takes memory as it is used.
 func NewInflater() *Inflater { return new(Inflater) }
@@ -121,23 +102,21 @@ func (f *Inflater) Inflate(p []byte, window *Window, limit InflateLimit) ([]byte
 // A message that was begun and not finished is dropped: window does not have it.
 func (f *Inflater) Begin(window *Window, limit InflateLimit) {
 	f.Release()
+	f.decoder.reset()
 	f.window, f.limit = window, limit.withDefaults()
 	f.pass, f.size = collect, 0
 	f.out, f.n = f.scratch, 0
-	f.source = source{}
-	f.follow(nil)
 }
 
 // Continue inflates more of p, the same message in every call, though it may have
-// moved in memory, until it has spent most. It returns what it spent and whether the
-// message is whole: then Message returns it. After an error, which is that of
-// Inflate, begin the next one.
+// moved in memory, until it has spent most. It returns what it spent, which is more
+// by little, and whether the message is whole: then Message returns it. After an
+// error, which is that of Inflate, begin the next one.
 func (f *Inflater) Continue(p []byte, most Effort) (spent Effort, whole bool, err error) {
-	f.source.p = p
+	f.decoder.in = p
 	for spent < most {
-		at := f.source.at
-		m, err := f.step()
-		spent += effortStep + Effort(m)*effortOut + Effort(max(0, f.source.at-at))*effortIn
+		n, err := f.step(most - spent)
+		spent += n
 		switch {
 		case err == io.EOF:
 			f.finish()
@@ -147,7 +126,7 @@ func (f *Inflater) Continue(p []byte, most Effort) (spent Effort, whole bool, er
 			return spent, false, err
 		}
 	}
-	f.source.p = nil
+	f.decoder.in = nil
 	return spent, false, nil
 }
 
@@ -160,62 +139,67 @@ func (f *Inflater) finish() {
 	if f.window != nil {
 		f.window.add(f.Message())
 	}
-	f.window, f.source = nil, source{}
+	f.window, f.decoder.in = nil, nil
 }
 
 // Release gives back the memory behind the last result if it was over 64 KiB, as
 // the next call of Inflate does, and drops a message that is not whole.
 func (f *Inflater) Release() {
-	if f.large != nil {
-		f.large.release()
-		f.large = nil
-	}
-	f.window, f.source, f.out, f.n = nil, source{}, nil, 0
+	f.forget()
+	f.window, f.decoder.in, f.out, f.n = nil, nil, nil, 0
 }
 
 // Size returns how many bytes of memory f holds.
 func (f *Inflater) Size() int {
-	size := int(unsafe.Sizeof(*f)) + cap(f.scratch) + cap(f.context)
-	if f.reader != nil {
-		size += readerSize
-	}
+	size := int(unsafe.Sizeof(*f)) + cap(f.scratch)
 	if f.large != nil {
 		size += cap(f.large.bytes)
 	}
 	return size
 }
 
-// readerSize is what the readers of package flate hold once they are used, measured.
-const readerSize = 44 << 10
-
-// step inflates a few bytes more. The error is io.EOF when the message is whole.
-func (f *Inflater) step() (int, error) {
-	if f.pass == fill && f.n == len(f.out) {
-		return 0, io.EOF
-	}
+// step inflates a part. The error is io.EOF when the message is whole.
+func (f *Inflater) step(most Effort) (Effort, error) {
 	if f.n == len(f.out) {
+		if f.pass == fill {
+			return 0, io.EOF
+		}
 		f.makeRoom()
 	}
-	m, err := f.read()
+	filled, spent, err := f.decoder.run(f.out[:f.stop()], f.n, f.window, most)
+	if f.pass != fill {
+		f.size += int64(filled - f.n)
+	}
+	if f.pass == count && filled > f.n {
+		f.forget()
+	}
+	f.n = filled
+	whole := f.decoder.state == atEnd
 	switch {
-	case err == io.EOF && f.pass == count && f.large == nil:
-		return m, f.again()
-	case err == io.EOF && f.pass == count: // it has just the size of the buffer
-		f.out, f.n = f.large.bytes, len(f.large.bytes)
-		return m, err
 	case err != nil:
-		return m, err
+		return spent, err
+	case f.pass == fill:
+		return spent, nil
+	case whole || f.size%checkEvery == 0 || f.size > f.limit.MaxMessage:
+		err = f.check()
 	}
-	f.n += m
+	if err != nil || !whole {
+		return spent, err
+	}
+	return spent, f.end()
+}
+
+// checkEvery is how many bytes come out between two looks at the ratio: the same
+// ones however a message is cut into parts.
+const checkEvery = 32 << 10
+
+// stop returns how far out may be filled until the limits are looked at.
+func (f *Inflater) stop() int {
 	if f.pass == fill {
-		return m, nil
+		return len(f.out)
 	}
-	if f.pass == count && f.large != nil {
-		f.large.release()
-		f.large = nil
-	}
-	f.size += int64(m)
-	return m, f.check()
+	room := 1 + min(checkEvery-1-f.size%checkEvery, f.limit.MaxMessage-f.size)
+	return min(len(f.out), f.n+int(room))
 }
 
 // check looks at the limits.
@@ -223,10 +207,37 @@ func (f *Inflater) check() error {
 	switch {
 	case f.size > f.limit.MaxMessage:
 		return ErrMessageTooBig
-	case f.size > ratioFrom && f.size > int64(min(f.source.at, len(f.source.p)))*int64(f.limit.MaxRatio):
+	case f.size > ratioFrom && f.size > int64(f.decoder.used())*int64(f.limit.MaxRatio):
 		return ErrInflateRatio
 	}
 	return nil
+}
+
+// end is the end of the message in the first pass over it. The error is nil if there
+// is another pass.
+func (f *Inflater) end() error {
+	switch {
+	case f.pass == collect:
+		return io.EOF
+	case f.large != nil: // it has just the size of the buffer
+		f.out, f.n = f.large.bytes, len(f.large.bytes)
+		return io.EOF
+	}
+	f.large = newBuffer(bufferSize(f.size, f.limit.MaxMessage))
+	f.large.bytes = f.large.bytes[:f.size]
+	f.pass, f.out, f.n = fill, f.large.bytes, 0
+	p := f.decoder.in
+	f.decoder.reset()
+	f.decoder.in = p
+	return nil
+}
+
+// forget gives back the buffer of a message that turns out to be longer.
+func (f *Inflater) forget() {
+	if f.large != nil {
+		f.large.release()
+		f.large = nil
+	}
 }
 
 // makeRoom is called when out is full: what comes next goes to a larger buffer, or
@@ -236,7 +247,7 @@ func (f *Inflater) makeRoom() {
 	case f.pass == collect && f.n <= maxScratch/2:
 		size := max(minScratch, 2*f.n)
 		if size == maxScratch {
-			size++ // to see that a message is longer
+			size = topScratch
 		}
 		grown := make([]byte, size)
 		copy(grown, f.out)
@@ -248,7 +259,7 @@ func (f *Inflater) makeRoom() {
 		f.out = f.large.bytes
 	default:
 		f.pass = count
-		f.n = copy(f.scratch, f.out[f.n-maxWindow:f.n]) // blocks after a final one may refer to it
+		f.n = copy(f.scratch, f.out[f.n-maxWindow:f.n]) // what comes may refer to it
 		f.out = f.scratch
 	}
 }
@@ -259,16 +270,6 @@ func pooledWithin(limit int64) int {
 	return 1 << (bits.Len64(uint64(min(limit, maxPooledBuffer))) - 1)
 }
 
-// again begins to inflate once more, into a buffer of the size that was counted.
-func (f *Inflater) again() error {
-	f.large = newBuffer(bufferSize(f.size, f.limit.MaxMessage))
-	f.large.bytes = f.large.bytes[:f.size]
-	f.pass, f.out, f.n = fill, f.large.bytes, 0
-	f.source = source{p: f.source.p}
-	f.follow(nil)
-	return nil
-}
-
 // bufferSize is the capacity for a message of size bytes: one that is pooled, or
 // no more than what is needed.
 func bufferSize(size, limit int64) int {
@@ -276,37 +277,4 @@ func bufferSize(size, limit int64) int {
 		return int(pooled)
 	}
 	return int(size)
-}
-
-// follow makes the reader go on behind out, the message so far.
-func (f *Inflater) follow(out []byte) {
-	out = out[max(0, len(out)-maxWindow):]
-	f.context = f.context[:0]
-	if f.window != nil {
-		n := min(len(f.window.ring), maxWindow-len(out))
-		f.context = f.window.appendBack(f.context, n, n)
-	}
-	f.context = append(f.context, out...)
-	if f.reader == nil {
-		f.reader = flate.NewReader(&f.source).(resetReader)
-	}
-	_ = f.reader.Reset(&f.source, f.context) // it never fails
-}
-
-// read inflates into out, behind the n bytes that are filled. The error is io.EOF
-// at the end of the message.
-func (f *Inflater) read() (int, error) {
-	for {
-		m, err := f.reader.Read(f.out[f.n:])
-		switch {
-		case m > 0: // the error comes again
-			return m, nil
-		case err == io.EOF && f.source.at < len(f.source.p): // §7.2.1: blocks may follow a final one
-			f.follow(f.out[:f.n])
-		case f.source.flushed && err != nil || err == io.EOF && f.source.at == len(f.source.p):
-			return 0, io.EOF
-		case err != nil:
-			return 0, ErrInvalidDeflate
-		}
-	}
 }

@@ -10,7 +10,7 @@ import (
 // F10 after inflating
 func TestInflatedMessageMayReachTheLimitButNotPassIt(t *testing.T) {
 	f := NewInflater()
-	for _, limit := range []int{1, 2, 100, minScratch - 1, minScratch, minScratch + 1, maxScratch - 1, maxScratch, maxScratch + 1, 98_304, 100_000, 131_072, 1 << 20} {
+	for _, limit := range []int{1, 2, 100, minScratch - 1, minScratch, minScratch + 1, maxScratch - 1, maxScratch, maxScratch + 1, topScratch - 1, topScratch, topScratch + 1, 98_304, 100_000, 131_072, 1 << 20} {
 		for _, fill := range [][]byte{[]byte("a"), []byte("abc"), chat(rand.New(rand.NewPCG(7, 8)), 5000)} {
 			long := bytes.Repeat(fill, limit/len(fill)+2)
 			for _, level := range []int{0, 1, 9} {

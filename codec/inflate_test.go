@@ -85,6 +85,25 @@ func TestBadCompressedDataIs1007(t *testing.T) {
 	}
 }
 
+// Codes of all lengths, up to 15 bits.
+func TestSkewedMessagesInflate(t *testing.T) {
+	rng := rand.New(rand.NewPCG(25, 26))
+	f := NewInflater()
+	for symbols := 2; symbols < 24; symbols++ {
+		var message []byte
+		for a, b, c := 1, 1, 0; c < symbols; a, b, c = b, a+b, c+1 {
+			message = append(message, bytes.Repeat([]byte{byte(c * 11)}, a)...)
+		}
+		rng.Shuffle(len(message), func(i, j int) { message[i], message[j] = message[j], message[i] })
+		for _, level := range []int{-2, 1, 9} {
+			got, err := f.Inflate(stockDeflate(message, level, nil), nil, InflateLimit{})
+			if err != nil || !bytes.Equal(got, message) {
+				t.Fatalf("%d symbols, level %d: %d bytes, %v", symbols, level, len(got), err)
+			}
+		}
+	}
+}
+
 // What others write: each of its kinds of blocks, and windows.
 func TestInflateReadsWhatKlauspostWrites(t *testing.T) {
 	rng := rand.New(rand.NewPCG(15, 16))
@@ -109,45 +128,61 @@ func TestInflateReadsWhatKlauspostWrites(t *testing.T) {
 	}
 }
 
-// describedBlock is an empty block whose codes are described for so many literals
-// and distances: literal 0, the end and distance 0 have a code of one bit, what
-// follows them has none. The end is written as the bit end.
-func describedBlock(literals, distances int, end uint32) []byte {
-	var p []byte
-	taken := 0
-	add := func(v uint32, n int) {
-		for i := range n {
-			if taken%8 == 0 {
-				p = append(p, 0)
-			}
-			p[taken/8] |= byte(v>>i&1) << (taken % 8)
-			taken++
+// bitWriter writes bits as deflate has them, lowest first.
+type bitWriter struct {
+	p []byte
+	n int
+}
+
+func (w *bitWriter) add(v uint32, n int) {
+	for i := range n {
+		if w.n%8 == 0 {
+			w.p = append(w.p, 0)
 		}
+		w.p[w.n/8] |= byte(v>>i&1) << (w.n % 8)
+		w.n++
 	}
-	zeros := func(n int) {
-		if n > 0 {
-			add(1, 1)
-			add(uint32(n-11), 7)
-		}
+}
+
+func (w *bitWriter) zeros(n int) {
+	if n > 0 {
+		w.add(1, 1)
+		w.add(uint32(n-11), 7)
 	}
-	add(2<<1, 3)
-	add(uint32(literals-257), 5)
-	add(uint32(distances-1), 5)
-	add(18-4, 4)
+}
+
+// described adds an empty block whose codes are described for so many literals and
+// distances: literal 0, the end and distance 0 have a code of one bit, what follows
+// them has none.
+func (w *bitWriter) described(literals, distances int) {
+	w.describedUntil(literals, distances, 1)
+}
+
+func (w *bitWriter) describedUntil(literals, distances int, end uint32) {
+	w.add(2<<1, 3)
+	w.add(uint32(literals-257), 5)
+	w.add(uint32(distances-1), 5)
+	w.add(18-4, 4)
 	// The code that describes: 0 for a length of 1, 1 for a run of zeros.
 	for i := range 18 {
-		add(map[int]uint32{2: 1, 17: 1}[i], 3)
+		w.add(map[int]uint32{2: 1, 17: 1}[i], 3)
 	}
-	add(0, 1)
-	zeros(138)
-	zeros(117)
-	add(0, 1)
-	zeros(literals - 257)
-	add(0, 1)
-	zeros(distances - 1)
-	add(end, 1)
-	add(0, 3)
-	return p
+	w.add(0, 1)
+	w.zeros(138)
+	w.zeros(117)
+	w.add(0, 1)
+	w.zeros(literals - 257)
+	w.add(0, 1)
+	w.zeros(distances - 1)
+	w.add(end, 1)
+}
+
+// describedBlock is a message of such a block. The end is written as the bit end.
+func describedBlock(literals, distances int, end uint32) []byte {
+	var w bitWriter
+	w.describedUntil(literals, distances, end)
+	w.add(0, 3)
+	return w.p
 }
 
 func TestDescribedCodesAreBounded(t *testing.T) {
@@ -254,7 +289,7 @@ func TestInflateAgreesWithTheSlowInflater(t *testing.T) {
 func TestLargeMessagesInflate(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	f := NewInflater()
-	for _, size := range []int{maxScratch - 1, maxScratch, maxScratch + 1, 100_000, 300_000, 1 << 20} {
+	for _, size := range []int{maxScratch - 1, maxScratch, maxScratch + 1, topScratch - 1, topScratch, topScratch + 1, 100_000, 300_000, 1 << 20} {
 		context := chat(rng, 1<<15)
 		message := slices.Concat(context[10:], chat(rng, size))[:size]
 		for _, level := range []int{0, 1, 9} {
@@ -299,7 +334,7 @@ func TestInflateInPartsIsInflate(t *testing.T) {
 			}
 			l := InflateLimit{MaxMessage: limit, MaxRatio: rng.IntN(30)}
 			want, wantErr := whole.Inflate(p, one, l)
-			got, err := inParts(parts, p, other, l, Effort(1+rng.IntN(1<<rng.IntN(20))))
+			got, err := inParts(parts, p, other, l, Effort(1+rng.IntN(1+size/4)))
 			if err != wantErr || !bytes.Equal(got, want) {
 				t.Fatalf("limit %+v: %d bytes, %v; whole: %d bytes, %v", l, len(got), err, len(want), wantErr)
 			}
@@ -315,11 +350,19 @@ func FuzzInflate(f *testing.F) {
 	f.Add(unhex("f2 48 cd c9 c9 07 00"), []byte(nil), uint32(0))
 	f.Add(unhex("f3 48 cd c9 c9 07 00 f2 00 11 00 00"), []byte("Hello"), uint32(5))
 	f.Add(bomb(16 << 20)[:3000], []byte(nil), uint32(2_000_000))
-	for _, size := range []int{maxScratch, maxScratch + 1, 1 << 20, 1<<20 + 1} { // where the passes change
+	for _, size := range []int{maxScratch, topScratch, topScratch + 1, 1 << 20, 1<<20 + 1} { // where the passes change
 		f.Add(bomb(2 << 20)[:1000], []byte(nil), uint32(size))
 		f.Add(stockDeflate(make([]byte, size), 9, nil), []byte(nil), uint32(size))
 		f.Add(append(stockDeflate(make([]byte, size-2), 9, nil), 0, 0, 0, 0xff, 0xff, 1, 2, 0, 0xfd, 0xff, 'a', 'b', 0), []byte("before"), uint32(size))
 	}
+	f.Add(describedBlock(286, 30, 1), []byte(nil), uint32(0))
+	var skewed []byte // codes of all lengths
+	for a, b, c := 1, 1, byte(0); c < 18; a, b, c = b, a+b, c+1 {
+		skewed = append(skewed, bytes.Repeat([]byte{c}, a)...)
+	}
+	rng.Shuffle(len(skewed), func(i, j int) { skewed[i], skewed[j] = skewed[j], skewed[i] })
+	f.Add(stockDeflate(skewed, -2, nil)[:400], []byte(nil), uint32(0))
+	f.Add(append([]byte("\x03\x00\x03\x00\x01\x00\x00\xff\xff"), stockDeflate(skewed[:300], 9, nil)...), skewed, uint32(1000))
 	for level := -2; level <= 9; level++ {
 		context := chat(rng, 200)
 		f.Add(stockDeflate(chat(rng, 400), level, context), context, uint32(390+level))

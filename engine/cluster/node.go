@@ -14,7 +14,7 @@ type Config struct {
 	// 1 MiB).
 	Ring Budget
 	// Page is what one read of the broker's history returns at most (256 messages,
-	// 1 MiB).
+	// 1 MiB); more where a single message fills it.
 	Page Budget
 	// CheckEvery is the time between two comparisons of a topic with the broker, about
 	// (45 s). It is how long a lost message may go unnoticed where none follows it.
@@ -213,12 +213,21 @@ func (n *Node) head(ctx context.Context, topic string) (head Head, err error) {
 	return head, err
 }
 
+// read returns a page from an offset on. One message, which may be that at the
+// offset, is no page where there are more: then the budget of bytes grows.
 func (n *Node) read(ctx context.Context, topic string, from uint64) (page []Message, err error) {
-	n.reads.Add(1)
-	err = n.request(ctx, func(ctx context.Context) error {
-		page, err = n.broker.Read(ctx, topic, from, n.config.Page)
-		return err
-	})
+	budget := n.config.Page
+	for range 3 {
+		n.reads.Add(1)
+		err = n.request(ctx, func(ctx context.Context) error {
+			page, err = n.broker.Read(ctx, topic, from, budget)
+			return err
+		})
+		if err != nil || len(page) != 1 {
+			break
+		}
+		budget.Bytes *= 16
+	}
 	return page, err
 }
 

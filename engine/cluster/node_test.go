@@ -224,6 +224,40 @@ func TestSlowReaderGoesOnFromHistory(t *testing.T) {
 	})
 }
 
+// Messages that are larger than a page, each, are read all the same: the one at
+// the position does not hide the next.
+func TestMessagesLargerThanAPage(t *testing.T) {
+	bubble(t, clustertest.Options{}, func(t *testing.T, store *clustertest.Store) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		conn := store.Connect()
+		lose := lossy{store.Connect(), new(atomic.Bool)}
+		n := startNode(t, lose, cluster.Config{Ring: cluster.Budget{Bytes: 1000}, Page: cluster.Budget{Bytes: 1000}})
+		s := subscribe(t, n, publish(t, conn, "m0"))
+		for i, id := range numbers(1, 9) {
+			lose.on.Store(i%4 > 0) // holes too
+			if _, err := conn.Publish(ctx, topic, id, make([]byte, 700)); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		var got []string
+		for len(got) < 9 {
+			batch, err := s.Next(ctx, cluster.Budget{})
+			if err != nil || batch.Lost || ctx.Err() != nil {
+				t.Fatalf("after %v: %+v, %v", got, batch, err)
+			}
+			if len(batch.Messages) == 0 {
+				time.Sleep(time.Second)
+			}
+			for _, m := range batch.Messages {
+				got = append(got, m.ID)
+			}
+		}
+		expect(t, got, numbers(1, 9)...)
+	})
+}
+
 // A topic of which all has expired is not lost for those who follow it: nothing
 // was stored that they do not have.
 func TestExpiryIsNoLossForThoseWhoHaveEverything(t *testing.T) {
@@ -282,6 +316,28 @@ func TestBrokerRestarts(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A store that was replaced while nobody lost a connection is noticed by the next
+// read, not only by the check.
+func TestNewEpochIsNoticedByReading(t *testing.T) {
+	bubble(t, clustertest.Options{}, func(t *testing.T, store *clustertest.Store) {
+		conn := store.Connect()
+		lose := lossy{store.Connect(), new(atomic.Bool)}
+		n := startNode(t, lose, cluster.Config{Ring: cluster.Budget{Messages: 2}, CheckEvery: time.Hour})
+		begin := publish(t, conn, "m0")
+		old := subscribe(t, n, begin)
+		publish(t, conn, numbers(1, 9)...)
+		synctest.Wait()
+		lose.on.Store(true)
+		store.Wipe()
+		end := publish(t, conn, numbers(1, 20)...)
+		began := time.Now()
+		expect(t, rest(t, old), "LOST")
+		if took := time.Since(began); took > time.Minute || old.Position() != end {
+			t.Errorf("noticed after %v, at %v; the end is %v", took, old.Position(), end)
+		}
+	})
 }
 
 // Many come back at once (C14): each gets what it missed, and history is read

@@ -204,7 +204,7 @@ func (s *Subscription) fetch(ctx context.Context) ([]Message, place, error) {
 // they follow it.
 func (s *Subscription) connect(ctx context.Context, page []Message) ([]Message, place, error) {
 	if len(page) > 0 && page[0].Epoch != s.at.Epoch {
-		return nil, before, ErrBehind // the node will know of the new epoch
+		return nil, before, s.feed.fresh(ctx) // a new epoch that the node has not heard of
 	}
 	if s.at.ID != "" {
 		if len(page) == 0 || page[0].Position() != s.at {

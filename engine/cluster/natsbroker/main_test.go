@@ -3,6 +3,7 @@ package natsbroker_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,8 +16,14 @@ import (
 	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
 )
 
-// TestMain fails the package when a goroutine outlives its test.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain fails the package when a goroutine outlives its test. With
+// childVariable set the process is a server instead.
+func TestMain(m *testing.M) {
+	if where := os.Getenv(childVariable); where != "" {
+		childMain(where)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const topic = "room"
 

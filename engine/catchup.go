@@ -77,7 +77,7 @@ func (f *fan) collect(list []unsent, m *member, from, to uint64) []unsent {
 // has nothing to catch up with: its policy decided when it was published. One
 // that is closing gets nothing more. Under the fan's lock.
 func (f *fan) catchUp(m *member) {
-	if m.slow.Load() != nil || m.gone {
+	if len(f.loaded) == 0 || m.slow.Load() != nil || m.gone {
 		return
 	}
 	c := &m.ws.conn

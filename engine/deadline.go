@@ -71,7 +71,7 @@ func (ws *WebSocket) rest(now time.Duration) {
 	}
 	ws.heard, ws.messaged = now, now
 	ws.conn.RestUnopened()
-	if x := ws.extras; x != nil {
+	if x := ws.peekExtras(); x != nil {
 		x.arrival.at = now
 	}
 }

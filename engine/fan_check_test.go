@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/fanloop-go/fanloop/engine"
@@ -14,12 +13,15 @@ type fanKey struct {
 	worker, number int
 }
 
+func (g fanGot) key() fanKey { return fanKey{g.kind == "S", g.worker, g.number} }
+
 // check compares what everyone received with what was called.
 func (m *fanModel) check() {
 	for _, p := range m.peers {
 		p.mu.Lock()
 		m.checkOrder(p)
 		m.checkDeliveries(p)
+		m.checkGaps(p)
 		p.mu.Unlock()
 	}
 	for _, pub := range m.pubs {
@@ -27,65 +29,64 @@ func (m *fanModel) check() {
 	}
 }
 
-// checkOrder: what a worker published to one topic comes in order, and so does
-// what it sent among what it published, gaps aside.
+// checkOrder: what a worker published comes in order, whatever the topics (F-j),
+// and so does what it sent among what it published, gaps aside.
 func (m *fanModel) checkOrder(p *fanPeer) {
-	var last [fanWorkers]map[string]int // by topic
-	var sent, seen [fanWorkers]int      // numbers of the last send, and the highest
+	var published, sent, seen [fanWorkers]int // the highest numbers
 	seenAll := make(map[fanKey]bool)
-	for w := range last {
-		last[w] = make(map[string]int)
-		sent[w], seen[w] = -1, -1
+	for w := range seen {
+		published[w], sent[w], seen[w] = -1, -1, -1
 	}
 	for _, g := range p.got {
-		w, key := g.worker, fanKey{g.direct, g.worker, g.number}
-		switch {
-		case seenAll[key]:
-			m.t.Errorf("%s received %+v twice", p.name, g)
-		case !g.direct && last[w][g.topic] > g.number:
-			m.t.Errorf("%s received %+v after number %d", p.name, g, last[w][g.topic])
-		case len(p.gaps) > 0: // what is sent may go before what waits behind a gap
-		case p.slow && !g.direct && (p.left(g.topic) || p.closeCall.Load() != never): // which nobody tells who left or closed meanwhile
-		case g.number < sent[w], g.direct && g.number < seen[w]:
-			m.t.Errorf("%s received %+v after number %d, with the send number %d in between", p.name, g, seen[w], sent[w])
+		if g.kind == "G" {
+			continue
 		}
-		seenAll[key] = true
-		if g.direct {
+		w, direct := g.worker, g.kind == "S"
+		switch {
+		case seenAll[g.key()]:
+			m.t.Errorf("%s received %+v twice", p.name, g)
+		case !direct && g.number < published[w]:
+			m.t.Errorf("%s received %+v after number %d", p.name, g, published[w])
+		case direct && g.number < sent[w]:
+			m.t.Errorf("%s received %+v after the send number %d", p.name, g, sent[w])
+		case len(p.gaps) > 0: // what is sent may go before what waits behind a gap
+		case g.number < seen[w]:
+			m.t.Errorf("%s received %+v after number %d", p.name, g, seen[w])
+		}
+		seenAll[g.key()] = true
+		if direct {
 			sent[w] = g.number
 		} else {
-			last[w][g.topic] = g.number
+			published[w] = g.number
 		}
 		seen[w] = max(seen[w], g.number)
 	}
 }
 
-// left says whether p ever unsubscribed from topic.
-func (p *fanPeer) left(topic string) bool {
-	return slices.ContainsFunc(p.spans, func(s fanSpan) bool { return s.topic == topic && s.endCall != never })
-}
+// whole says whether everything that was meant for p had to reach it.
+func (p *fanPeer) whole() bool { return !p.dropped.Load() && !p.cut.Load() }
 
-// checkDeliveries: everything that p was subscribed to while it was published,
-// and nothing else.
+// checkDeliveries: everything that p was subscribed to while it was published, or
+// OnGap called for it, and nothing else.
 func (m *fanModel) checkDeliveries(p *fanPeer) {
 	got := make(map[fanKey]bool)
 	fromTopic := make(map[string]int)
 	for _, g := range p.got {
-		got[fanKey{g.direct, g.worker, g.number}] = true
-		if !g.direct {
+		if g.kind == "G" {
+			continue
+		}
+		got[g.key()] = true
+		if g.kind != "S" {
 			fromTopic[g.topic]++
 		}
 	}
 	must, may := make(map[string]int), make(map[string]int)
-	lastKeyed := make(map[fanKey]int) // of each worker and topic, for a slow one that conflates
 	for i := range m.pubs {
 		pub := &m.pubs[i]
 		key := fanKey{worker: pub.worker, number: pub.number}
 		surely, perhaps := p.expects(pub)
-		switch {
-		case got[key] && !perhaps:
+		if got[key] && !perhaps {
 			m.t.Errorf("%s received %+v, which was not meant for it", p.name, *pub)
-		case !got[key] && surely && !p.slow:
-			m.t.Errorf("%s missed %+v", p.name, *pub)
 		}
 		delete(got, key)
 		if surely {
@@ -94,18 +95,13 @@ func (m *fanModel) checkDeliveries(p *fanPeer) {
 		if perhaps {
 			may[pub.topic]++
 		}
-		if surely && pub.keyed {
-			var n int
-			_, _ = fmt.Sscanf(pub.topic, "t%d", &n)
-			lastKeyed[fanKey{worker: pub.worker, number: n}] = pub.number
-		}
 	}
 	for _, s := range m.sends {
 		key := fanKey{true, s.worker, s.number}
 		if s.to != p {
 			continue
 		}
-		if !got[key] && s.err == nil && !p.dropped.Load() {
+		if !got[key] && s.err == nil && p.whole() {
 			m.t.Errorf("%s missed the send %+v", p.name, s)
 		}
 		if got[key] && s.err != nil {
@@ -116,38 +112,93 @@ func (m *fanModel) checkDeliveries(p *fanPeer) {
 	if len(got) > 0 {
 		m.t.Errorf("%s received what nobody sent it: %+v", p.name, got)
 	}
-	if !p.slow || !p.steady || p.closeCall.Load() != never {
-		return
-	}
 	for topic := range may {
 		n := fromTopic[topic] + p.gaps[topic]
-		if p.policy != engine.SlowConflate && (n < must[topic] || n > may[topic]) {
+		if p.whole() && (n < must[topic] && p.policy != engine.SlowConflate || n > may[topic]) {
 			m.t.Errorf("%s got %d messages and gaps of %d in %s, want %d to %d together",
 				p.name, fromTopic[topic], p.gaps[topic], topic, must[topic], may[topic])
 		}
 	}
-	if p.policy == engine.SlowConflate {
-		m.checkLatest(p, lastKeyed)
+	if p.policy == engine.SlowConflate && p.whole() {
+		m.checkLatest(p)
 	}
 }
 
-// checkLatest: a subscriber that conflates has the latest message of each key.
-func (m *fanModel) checkLatest(p *fanPeer, latest map[fanKey]int) {
+// checkLatest: a subscriber that conflates gets the latest message of each key, as
+// far as OnGap was not called.
+func (m *fanModel) checkLatest(p *fanPeer) {
+	type key struct {
+		topic  string
+		worker int
+	}
+	latest := make(map[key]int)
+	for i := range m.pubs {
+		pub := &m.pubs[i]
+		if surely, _ := p.expects(pub); surely && pub.keyed {
+			k := key{pub.topic, pub.worker}
+			latest[k] = max(latest[k], pub.number)
+		}
+	}
 	for _, g := range p.got {
-		var n int
-		_, _ = fmt.Sscanf(g.topic, "t%d", &n)
-		if key := (fanKey{worker: g.worker, number: n}); g.keyed && g.number >= latest[key] {
-			delete(latest, key)
+		if k := (key{g.topic, g.worker}); g.kind == "K" && g.number >= latest[k] {
+			delete(latest, k)
 		}
 	}
-	for key, number := range latest {
-		if p.gaps[fmt.Sprint("t", key.number)] == 0 {
-			m.t.Errorf("%s has not got the latest message of key %d in t%d, number %d", p.name, key.worker, key.number, number)
+	for k, number := range latest {
+		if p.gaps[k.topic] == 0 {
+			m.t.Errorf("%s has not got the latest message of key %d in %s, number %d", p.name, k.worker, k.topic, number)
 		}
 	}
 }
 
-// expects says whether p surely, or perhaps, gets pub.
+// checkGaps: when a message arrives, OnGap has been called for all that are missing
+// before it (R-e). Of what a conflating subscriber gets, only messages without key
+// are surely missing if they do not come.
+func (m *fanModel) checkGaps(p *fanPeer) {
+	if p.tainted.Load() {
+		return
+	}
+	got := make(map[fanKey]bool)
+	for _, g := range p.got {
+		got[g.key()] = true
+	}
+	missing := make(map[string]*[fanWorkers][]int) // by topic: what does not come, in order
+	for i := range m.pubs {
+		pub := &m.pubs[i]
+		surely, _ := p.expects(pub)
+		if !surely || got[fanKey{false, pub.worker, pub.number}] || pub.keyed && p.policy == engine.SlowConflate {
+			continue
+		}
+		if missing[pub.topic] == nil {
+			missing[pub.topic] = new([fanWorkers][]int)
+		}
+		of := &missing[pub.topic][pub.worker]
+		*of = append(*of, pub.number)
+	}
+	for _, byWorker := range missing {
+		for _, numbers := range byWorker {
+			slices.Sort(numbers)
+		}
+	}
+	lost, reported := make(map[string]int), make(map[string]int)
+	for _, g := range p.got {
+		switch {
+		case g.kind == "G":
+			reported[g.topic] += g.number
+		case g.kind != "S" && missing[g.topic] != nil:
+			of := &missing[g.topic][g.worker]
+			n, _ := slices.BinarySearch(*of, g.number)
+			*of, lost[g.topic] = (*of)[n:], lost[g.topic]+n
+			if lost[g.topic] > reported[g.topic] {
+				m.t.Errorf("%s received %+v behind %d lost messages of its topic, of which %d were reported",
+					p.name, g, lost[g.topic], reported[g.topic])
+				return
+			}
+		}
+	}
+}
+
+// expects says whether p surely, or perhaps, is to get pub.
 func (p *fanPeer) expects(pub *fanPub) (surely, perhaps bool) {
 	if pub.from == p {
 		return false, false
@@ -159,8 +210,7 @@ func (p *fanPeer) expects(pub *fanPub) (surely, perhaps bool) {
 		if s.subCall < pub.ret && pub.call < s.endRet {
 			perhaps = true
 		}
-		if s.subRet < pub.call && pub.ret < s.endCall && pub.ret < p.closeCall.Load() &&
-			pub.err == nil && !p.dropped.Load() {
+		if s.subRet < pub.call && pub.ret < s.endCall && pub.ret < p.closeCall.Load() {
 			surely = true
 		}
 	}
@@ -178,7 +228,7 @@ func (m *fanModel) checkCounts(pub *fanPub) {
 			if s.topic != pub.topic {
 				continue
 			}
-			if s.subRet < pub.call && pub.ret < min(s.endCall, p.closeCall.Load()) {
+			if s.subRet < pub.call && pub.ret < min(s.endCall, p.closeCall.Load()) && !p.cut.Load() {
 				low++
 			}
 			if s.subCall < pub.ret && pub.call < min(s.endRet, p.ended.Load()) {
@@ -189,7 +239,7 @@ func (m *fanModel) checkCounts(pub *fanPub) {
 	if n := pub.d.Subscribers(); n < low || n > high {
 		m.t.Errorf("%+v counts %d subscribers, there were %d to %d", *pub, n, low, high)
 	}
-	if pub.err != nil && !errors.Is(pub.err, engine.ErrBackpressure) {
+	if pub.err != nil && !errors.Is(pub.err, engine.ErrBackpressure) && !m.down.Load() {
 		m.t.Errorf("%+v", *pub)
 	}
 }

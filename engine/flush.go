@@ -205,10 +205,7 @@ func (f *fan) deliverOne(s *subscription) (sent int) {
 	if had < p.inflight[0].number {
 		return f.sendLocked(m, b, len(p.inflight))
 	}
-	rest := after(p.inflight, had)
-	for i := range rest {
-		f.msgs = append(f.msgs, &rest[i])
-	}
+	f.msgs = pointers(f.msgs, after(p.inflight, had))
 	return f.sendMessagesLocked(m)
 }
 
@@ -236,6 +233,9 @@ func (f *fan) deliverSeveral(s *subscription) (sent int) {
 	m.ws.conn.Unlock()
 	clear(list)
 	f.list = list[:0]
+	if cap(list) > keptUnsent {
+		f.list = nil
+	}
 	return sent
 }
 
@@ -269,11 +269,9 @@ func (f *fan) readyLocked(m *member) bool {
 func (f *fan) batch(p *part, v variant) *batch {
 	b := &f.batches[v]
 	if len(b.frames) == 0 {
-		msgs := make([]*message, len(p.inflight))
-		for i := range msgs {
-			msgs[i] = &p.inflight[i]
-		}
+		msgs := pointers(f.msgs, p.inflight)
 		b.fill(msgs, v, f.hub.compressor)
+		f.keepMsgs(msgs)
 	}
 	return b
 }
@@ -286,9 +284,25 @@ func (f *fan) sendMessagesLocked(m *member) (sent int) {
 		return 0
 	}
 	sent = f.sendLocked(m, f.others[v].of(msgs, v, f.hub.compressor), len(msgs))
-	clear(msgs)
-	f.msgs = msgs[:0]
+	f.keepMsgs(msgs)
 	return sent
+}
+
+// pointers appends pointers to the messages of from to list.
+func pointers(list []*message, from []message) []*message {
+	for i := range from {
+		list = append(list, &from[i])
+	}
+	return list
+}
+
+// keepMsgs keeps the room of list for the next one.
+func (f *fan) keepMsgs(list []*message) {
+	clear(list)
+	f.msgs = list[:0]
+	if cap(list) > keptUnsent {
+		f.msgs = nil
+	}
 }
 
 // sendLocked writes b, of n messages, to m, straight to the socket. It returns

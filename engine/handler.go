@@ -88,7 +88,7 @@ func (h *handler) OnPanic(err *loop.PanicError) {
 	}
 	ws.endpoint.logPanic(err, panicEnds)
 	ws.fail(StatusInternalError, "internal error", err)
-	if x := ws.extras; x != nil && x.overdue {
+	if x := ws.peekExtras(); x != nil && x.overdue {
 		ws.over()
 	}
 }

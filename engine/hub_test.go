@@ -1,6 +1,10 @@
 package engine
 
-import "testing"
+import (
+	"runtime"
+	"slices"
+	"testing"
+)
 
 // flushing makes f believe that a flush is under way, as long as fn runs, and
 // lets it end.
@@ -60,5 +64,52 @@ func TestForgettingAnOldPartLeavesItsSuccessorAlone(t *testing.T) {
 	}
 	if d, err := h.publish(publish{topic: "topic", op: Text}); err != nil || d.Queued != 1 {
 		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+// A publish allocates its frame, and nothing for whom it reaches. Several that are
+// flushed together take the memory in which they are put together.
+func TestPublishAndFlushAllocateNothingButTheFrame(t *testing.T) {
+	h, ws := bareHub(t)
+	f := h.fans[0]
+	for range 100 {
+		m := &member{ws: ws, fan: f}
+		for _, topic := range []string{"a", "b"} {
+			if err := h.subscribe(m, topic); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	const rounds = 1000
+	payload := []byte("payload")
+	frame := testing.AllocsPerRun(rounds, func() { newFrames(Text, payload, 0) })
+	count := func(topics ...string) float64 {
+		var before, after runtime.MemStats
+		done := make(chan struct{})
+		_ = f.loop.Do(func() {
+			defer close(done)
+			for i := range 2 * rounds {
+				if i == rounds { // the first ones make room
+					runtime.ReadMemStats(&before)
+				}
+				for _, topic := range topics {
+					if _, err := h.publish(publish{topic: topic, op: Text, payload: payload}); err != nil {
+						t.Error(err)
+					}
+				}
+				f.doFlush()
+			}
+			runtime.ReadMemStats(&after)
+		})
+		<-done
+		return float64(after.Mallocs-before.Mallocs) / rounds
+	}
+	for _, tt := range []struct {
+		topics   []string
+		together float64
+	}{{[]string{"a"}, 0}, {[]string{"a", "b"}, 0}, {slices.Repeat([]string{"a"}, 10), 2}} {
+		if n := count(tt.topics...); n > frame*float64(len(tt.topics))+tt.together+0.1 {
+			t.Errorf("%v: %.2f allocations for each flush, and %.0f for each frame", tt.topics, n, frame)
+		}
 	}
 }

@@ -96,7 +96,7 @@ func (ws *WebSocket) checkIdle(now time.Duration) bool {
 // make progress.
 func (ws *WebSocket) idleSince(now time.Duration) time.Duration {
 	since := ws.messaged
-	if x := ws.extras; x != nil && ws.assembles() {
+	if x := ws.peekExtras(); x != nil && ws.assembles() {
 		since = max(since, x.arrival.at)
 	}
 	if stalled, some := ws.conn.Unopened(); some {

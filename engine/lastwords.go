@@ -10,7 +10,8 @@ func (ws *WebSocket) mayWrite() bool {
 // sendsLocked says whether the user may send: the connection is open and to stay
 // so, or Close was called and OnGap is.
 func (ws *WebSocket) sendsLocked() bool {
-	return ws.isOpen() || ws.mayWrite() && ws.extras.inOnGap
+	x := ws.extras
+	return ws.isOpen() || ws.mayWrite() && x != nil && x.inOnGap
 }
 
 // setInOnGap notes that OnGap is being called, or is not any more.

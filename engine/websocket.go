@@ -119,6 +119,14 @@ func (ws *WebSocket) extrasLocked() *extras {
 	return ws.extras
 }
 
+// peekExtras returns the extras of ws; nil if there are none. For the loop, which
+// owns some of their fields.
+func (ws *WebSocket) peekExtras() *extras {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	return ws.extras
+}
+
 // Do runs fn on the owning loop, as a callback of this connection: what it
 // sends leaves in one write. fn does not run if the connection has ended by
 // then. Any goroutine; ErrClosed if that is known already.

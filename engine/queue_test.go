@@ -1,0 +1,75 @@
+package engine
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// What waits in several backlogs comes out in the order of the numbers, whatever was
+// replaced or displaced before; a plain list is the oracle.
+func TestBacklogsGiveMessagesInTheirOrder(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	h, ws := bareHub(t)
+	m := &member{ws: ws, fan: h.fans[0]}
+	for i := range 9 {
+		if err := h.subscribe(m, fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := m.fan
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w := &waiting{m: m}
+	m.slow.Store(w)
+	for _, s := range m.subs {
+		s.slowDown(w)
+	}
+	type entry struct {
+		b      *backlog
+		number uint64
+		key    string
+	}
+	var list []entry
+	frames := newFrames(Text, []byte("text"), 0)
+	for number := uint64(1); number <= 20_000; number++ {
+		b := m.subs[rng.IntN(len(m.subs))].backlog
+		msg := message{frames: frames, number: number, key: fmt.Sprint(rng.IntN(3)), keyed: rng.IntN(3) == 0}
+		if !msg.keyed {
+			msg.key = ""
+		}
+		oldest := slices.IndexFunc(list, func(e entry) bool { return e.b == b })
+		same := slices.IndexFunc(list, func(e entry) bool { return e.b == b && e.key == msg.key && msg.keyed })
+		switch {
+		case rng.IntN(2) == 0 && len(list) > 0:
+			if got := w.pop().number; got != list[0].number {
+				t.Fatalf("got number %d, want %d", got, list[0].number)
+			}
+			list = list[1:]
+			continue
+		case w.replace(b, msg, 0) != (same >= 0):
+			t.Fatalf("number %d replaced another: %v, want %v", number, same < 0, same >= 0)
+		case same >= 0:
+			list = slices.Delete(list, same, same+1)
+		case oldest >= 0 && rng.IntN(4) == 0:
+			if n := w.displace(b, msg, 1); n != 1 {
+				t.Fatalf("%d messages were displaced, want 1", n)
+			}
+			list = slices.Delete(list, oldest, oldest+1)
+		default:
+			w.push(b, msg)
+		}
+		list = append(list, entry{b, number, msg.key})
+	}
+	for _, e := range list {
+		if got := w.pop().number; got != e.number {
+			t.Fatalf("got number %d, want %d", got, e.number)
+		}
+	}
+	if len(w.queue) != 0 || m.held.Load() != 0 {
+		t.Errorf("%d backlogs and %d bytes are left", len(w.queue), m.held.Load())
+	}
+}

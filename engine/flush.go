@@ -209,12 +209,16 @@ func (f *fan) deliverOne(s *subscription) (sent int) {
 	return f.sendMessagesLocked(m)
 }
 
-// deliverSeveral writes to the connection of s what it is to get of all parts. A
-// flush may come to it again, by another part, and finds it up to date.
+// deliverSeveral writes to the connection of s what it is to get of all parts. The
+// flush comes to a member once for each of its topics that has messages; only the
+// first time there is something to write.
 func (f *fan) deliverSeveral(s *subscription) (sent int) {
 	m := s.member
-	f.mu.Lock()
 	f.noticeGap(s)
+	if f.served(m) {
+		return 0
+	}
+	f.mu.Lock()
 	list := f.collect(f.list[:0], m, 0, f.upTo) // from 0: without the connection's lock m.seq is unknown
 	f.mu.Unlock()
 	v := m.ws.agreed.variant
@@ -231,19 +235,36 @@ func (f *fan) deliverSeveral(s *subscription) (sent int) {
 		sent = f.sendMessagesLocked(m)
 	}
 	m.ws.conn.Unlock()
+	f.keepList(list)
+	return sent
+}
+
+// served says whether m has everything that the flush delivers.
+func (f *fan) served(m *member) bool {
+	m.ws.conn.Lock()
+	defer m.ws.conn.Unlock()
+	return m.seq >= f.upTo
+}
+
+// keepList keeps the room of list for the next one.
+func (f *fan) keepList(list []unsent) {
 	clear(list)
 	f.list = list[:0]
 	if cap(list) > keptUnsent {
 		f.list = nil
 	}
-	return sent
 }
 
 // noticeGap makes s one that OnGap is called for before it gets anything else, if
-// publishes were refused behind what is in flight. Under the fan's lock.
+// publishes were refused behind what is in flight.
 func (f *fan) noticeGap(s *subscription) {
+	if !s.part.gap { // only the flush changes it
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	switch {
-	case !s.part.gap || s.backlog != nil || s.missed() == 0:
+	case s.backlog != nil || s.missed() == 0:
 	case s.member.ws.callbacks.OnGap == nil:
 		s.lost = s.part.refused
 	default:

@@ -269,9 +269,9 @@ func (ws *WebSocket) over() {
 	if x.status.code == 0 {
 		x.status.code = StatusAbnormalClosure // section 7.1.5
 	}
-	f := x.status
+	f, inOrder := x.status, x.lane != nil || ws.callbacks.OnClose != nil
 	ws.conn.Unlock()
-	if ws.endpoint.dispatcher != nil {
+	if ws.endpoint.dispatcher != nil && inOrder {
 		ws.keepAddresses()
 		ws.dispatch(job{last: true, run: func() { ws.finish(f) }})
 		return

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // blocking are callbacks that block when they get "block", until leave is called.
@@ -170,4 +171,21 @@ func TestDispatchEndsIdleWorkers(t *testing.T) {
 	}
 	eventually(t, "few workers are left", func() bool { return engine.Workers(srv) <= 8 })
 	conns[0].exchange("served")
+}
+
+// R-a: one that has nothing to be called leaves nothing behind.
+func TestDispatchKeepsNothingOfAConnectionWithoutCallbacks(t *testing.T) {
+	cb, inside, leave := blocking(t)
+	srv := &engine.Server{Loops: 1, Dispatch: &engine.Dispatch{Workers: 1}, Callbacks: cb}
+	opened := make(chan *engine.WebSocket, 1)
+	srv.OnUpgrade = func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws }
+	addr := listen(t, srv)
+	t.Cleanup(leave)
+	openRaw(t, addr).send(masked(engine.Text, "block"))
+	within(t, "OnUpgrade", opened)
+	eventually(t, "the worker blocks", func() bool { return inside.Load() == 1 })
+	c := openRaw(t, addr)
+	ws := within(t, "OnUpgrade", opened)
+	_ = c.Close()
+	within(t, "Done", ws.Done())
 }

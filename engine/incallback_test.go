@@ -200,3 +200,19 @@ func TestDialInACallbackOfItsLoopIsAnError(t *testing.T) {
 		})
 	}
 }
+
+// G02: what only looks waits for nothing.
+func TestLookingAtAServerInItsCallbackDoesNotWait(t *testing.T) {
+	for where, dispatch := range map[string]*engine.Dispatch{"on the loop": nil, "dispatched": {Workers: 1}} {
+		t.Run(where, func(t *testing.T) {
+			srv := &engine.Server{Loops: 2, Dispatch: dispatch}
+			srv.Callbacks.OnText = func(ws *engine.WebSocket, text []byte) {
+				if srv.Memory().Connections == 0 || srv.Stats().Connections == 0 || srv.Conns() == 0 {
+					t.Error("the server sees no connection")
+				}
+				_ = ws.Send(engine.Text, text)
+			}
+			openRaw(t, listen(t, srv)).exchange("looked")
+		})
+	}
+}

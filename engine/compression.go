@@ -67,10 +67,11 @@ type compressor struct {
 	limit    codec.InflateLimit
 	minFrame int // size of the plain frame of a message of Threshold bytes
 
-	conns    atomic.Int64  // that agreed on it
-	reserved atomic.Int64  // bytes for takeover
-	windows  atomic.Int64  // bytes that takeover holds
-	messages atomic.Uint64 // compressed
+	conns    atomic.Int64           // that agreed on it
+	inUse    [variants]atomic.Int64 // of those, by what they are sent
+	reserved atomic.Int64           // bytes for takeover
+	windows  atomic.Int64           // bytes that takeover holds
+	messages atomic.Uint64          // compressed
 }
 
 // newCompressor returns nil without options.
@@ -242,9 +243,10 @@ func (c *compressor) accept(ws *WebSocket, params *wsflate.Parameters) {
 // agree makes ws, which is not open yet, a connection with compression. What
 // takeover costs was reserved. On the loop.
 func (c *compressor) agree(ws *WebSocket, params wsflate.Parameters) {
-	c.conns.Add(1)
 	ws.reader.Init(&c.reader)
 	ws.agreed = c.settle(params)
+	c.conns.Add(1)
+	c.inUse[ws.agreed.variant].Add(1)
 	if ws.agreed.takeover == 0 {
 		return
 	}
@@ -278,6 +280,7 @@ func (c *compressor) leave(ws *WebSocket) {
 		x.leave(c)
 	}
 	c.reserved.Add(-c.cost(ws.agreed.params))
+	c.inUse[ws.agreed.variant].Add(-1)
 	c.conns.Add(-1)
 }
 

@@ -181,6 +181,20 @@ func (m *frames) in(v variant, c *compressor) *loop.Shared {
 	return frame
 }
 
+// packAhead compresses a large message as the connections of c have it, whether or
+// not they are subscribers: for whoever publishes it, before it takes the locks that
+// their loops would wait for.
+func (m *frames) packAhead(c *compressor) {
+	if c == nil || m.plain.Len() <= maxInContext {
+		return
+	}
+	for v := plain + 1; v < variants; v++ {
+		if c.inUse[v].Load() > 0 {
+			m.in(v, c)
+		}
+	}
+}
+
 // pack compresses m.
 func (m *frames) pack(v variant, c *compressor) *loop.Shared {
 	buf := scratch.Get().(*[]byte)

@@ -311,6 +311,7 @@ func (h *hub) publish(pub publish) (d Delivery, err error) {
 		return d, nil
 	}
 	msg := message{frames: newFrames(pub.op, pub.payload, len(pub.key)), key: pub.key, keyed: pub.keyed}
+	msg.frames.packAhead(h.compressor)
 	for _, p := range parts {
 		if perr := p.fan.publish(p, msg, pub.from, &d); perr != nil {
 			err = perr

@@ -84,8 +84,8 @@ func (w *world) run(wipes bool) {
 	w.calm = make(chan struct{})
 	w.acked = make(map[string]cluster.Position)
 	config := cluster.Config{
-		Ring:       cluster.Budget{Messages: 12},
-		Page:       cluster.Budget{Messages: 9},
+		Ring:       cluster.Budget{Messages: 12, Bytes: 4000},
+		Page:       cluster.Budget{Messages: 9, Bytes: 2500},
 		CheckEvery: 5 * time.Second,
 		Linger:     2 * time.Second,
 		Requests:   2,
@@ -154,8 +154,9 @@ func (w *world) publisher(random *rand.Rand, number uint64) {
 			topic = "quiet"
 		}
 		id := fmt.Sprintf("%d-%d", number, i)
+		data := make([]byte, random.IntN(8)*random.IntN(200))
 		for {
-			ack, err := w.nodes[random.IntN(len(w.nodes))].Publish(w.t.Context(), topic, id, []byte(topic))
+			ack, err := w.nodes[random.IntN(len(w.nodes))].Publish(w.t.Context(), topic, id, data)
 			if err == nil {
 				w.mu.Lock()
 				w.acked[id] = ack.Position

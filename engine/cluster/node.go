@@ -17,7 +17,8 @@ type Config struct {
 	// 1 MiB); more where a single message fills it.
 	Page Budget
 	// CheckEvery is the time between two comparisons of a topic with the broker, about
-	// (45 s). It is how long a lost message may go unnoticed where none follows it.
+	// (45 s); of one that is new, two and a half times that at most. It is how long a
+	// lost message may go unnoticed where none follows it.
 	CheckEvery time.Duration
 	// Linger is how long a topic is followed after its last subscriber left (10 s).
 	Linger time.Duration
@@ -74,10 +75,12 @@ type Node struct {
 	feeds  map[string]*feed
 	closed bool
 
-	// Guarded by gate.
-	gate  sync.Mutex
-	ended bool           // nothing starts any more
-	work  sync.WaitGroup // what was started
+	// Guarded by gate, which is taken after all others.
+	gate    sync.Mutex
+	ended   bool           // nothing starts any more
+	queue   []*feed        // rounds are wanted of
+	workers int            // that make rounds; Config.Requests at most
+	work    sync.WaitGroup // goroutines
 }
 
 // NewNode returns a node that uses broker. Close it before the broker.
@@ -85,7 +88,7 @@ func NewNode(broker Broker, config Config) *Node {
 	n := &Node{broker: broker, config: config.withDefaults(), feeds: make(map[string]*feed)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.slots = make(chan struct{}, n.config.Requests)
-	n.start(n.checkAll)
+	n.work.Go(n.checkAll)
 	return n
 }
 
@@ -144,14 +147,42 @@ func (n *Node) list() []*feed {
 	return feeds
 }
 
-// start runs f on a goroutine, unless the node is closed.
-func (n *Node) start(f func()) bool {
+// enqueue has a worker make rounds of f, unless the node is closed: after a gap
+// every topic wants one, so their number bounds the goroutines.
+func (n *Node) enqueue(f *feed) bool {
 	n.gate.Lock()
 	defer n.gate.Unlock()
-	if !n.ended {
-		n.work.Go(f)
+	if n.ended {
+		return false
 	}
-	return !n.ended
+	n.queue = append(n.queue, f)
+	if n.workers < n.config.Requests {
+		n.workers++
+		n.work.Go(n.makeRounds)
+	}
+	return true
+}
+
+// makeRounds works off the queue.
+func (n *Node) makeRounds() {
+	for f := n.dequeue(); f != nil; f = n.dequeue() {
+		f.run()
+	}
+}
+
+// dequeue returns the next feed; nil ends the worker.
+func (n *Node) dequeue() *feed {
+	n.gate.Lock()
+	defer n.gate.Unlock()
+	if len(n.queue) == 0 || n.ended {
+		n.queue = nil
+		n.workers--
+		return nil
+	}
+	f := n.queue[0]
+	n.queue[0] = nil
+	n.queue = n.queue[1:]
+	return f
 }
 
 // checkAll compares all topics with the broker again and again, one after the
@@ -162,7 +193,7 @@ func (n *Node) checkAll() {
 		feeds := n.list()
 		n.mu.Unlock()
 		pause := n.config.CheckEvery / time.Duration(max(1, len(feeds)))
-		if len(feeds) == 0 && !sleep(n.ctx, jitter(pause)) {
+		if len(feeds) == 0 && !sleep(n.ctx, pause/8) {
 			return
 		}
 		for _, f := range feeds {

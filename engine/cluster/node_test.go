@@ -3,6 +3,8 @@ package cluster_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -147,7 +149,7 @@ func TestHolesAreRepaired(t *testing.T) {
 		}
 		lose.on.Store(true)
 		publish(t, conn, "m5")
-		time.Sleep(80 * time.Second)
+		time.Sleep(3 * time.Minute) // two checks at least
 		expect(t, rest(t, s), "m5")
 		if got := n.Stats().Resets; got != 0 {
 			t.Errorf("%d resets, want none", got)
@@ -363,6 +365,47 @@ func TestRecoveryStormReadsOnce(t *testing.T) {
 		clients.Wait()
 		if got := n.Stats(); got.Reads != 1 || got.Heads != 1 {
 			t.Errorf("%+v, want one read of history", got)
+		}
+	})
+}
+
+// After a gap every topic is compared with the broker, by a few goroutines.
+func TestManyTopicsShareGoroutines(t *testing.T) {
+	bubble(t, clustertest.Options{}, func(t *testing.T, store *clustertest.Store) {
+		const topics = 500
+		n := startNode(t, store.Connect(), cluster.Config{Requests: 4})
+		var subs []*cluster.Subscription
+		for i := range topics {
+			s, err := n.Subscribe(t.Context(), fmt.Sprint("room ", i), cluster.Position{}, func() {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			subs = append(subs, s)
+		}
+		before := runtime.NumGoroutine()
+		store.Stop()
+		for range 100 {
+			if more := runtime.NumGoroutine() - before; more > 20 {
+				t.Fatalf("%d goroutines more while %d topics wait for the broker", more, topics)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		store.Start()
+		for i, s := range subs {
+			name := fmt.Sprint("room ", i)
+			if _, err := n.Publish(t.Context(), name, name, nil); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Millisecond)
+			got := rest(t, s)
+			for range 100 {
+				if len(got) > 0 {
+					break
+				}
+				time.Sleep(100 * time.Millisecond)
+				got = rest(t, s)
+			}
+			expect(t, got, name)
 		}
 	})
 }

@@ -9,7 +9,8 @@ import (
 // runs at a time. Guarded by the feed's mutex.
 type rounds struct {
 	wanted  bool
-	running bool          // a goroutine makes rounds while they are wanted
+	running bool          // queued with the node, made by one of its workers, or waits to be tried again
+	retry   time.Duration // of the last one that failed; 0: it did not
 	begun   uint64        // rounds so far
 	done    uint64        // the last one that succeeded
 	changed chan struct{} // closed and replaced after each that succeeds
@@ -25,22 +26,19 @@ func (f *feed) want() {
 	f.linked = false
 	f.wanted = true
 	if !f.running && !f.closed {
-		f.running = f.node.start(f.run)
+		f.running = f.node.enqueue(f)
 	}
 }
 
-// run makes rounds while they are wanted, those that fail again and again.
+// run makes rounds while they are wanted. After one that failed the feed is queued
+// again in a while.
 func (f *feed) run() {
-	retry := firstRetry
 	for f.begin() {
-		if err := f.round(f.ctx); err != nil {
-			f.again()
-			sleep(f.ctx, jitter(retry))
-			retry = min(2*retry, lastRetry)
-			continue
+		if f.round(f.ctx) != nil {
+			f.postpone()
+			return
 		}
 		f.succeed()
-		retry = firstRetry
 	}
 }
 
@@ -57,10 +55,12 @@ func (f *feed) begin() bool {
 	return true
 }
 
-func (f *feed) again() {
+func (f *feed) postpone() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.wanted = true
+	f.retry = min(max(2*f.retry, firstRetry), lastRetry)
+	time.AfterFunc(jitter(f.retry), func() { f.node.enqueue(f) })
 }
 
 // succeed ends a round. Live messages are appended from now on, unless another
@@ -71,6 +71,7 @@ func (f *feed) succeed() {
 		f.wanted = true
 	}
 	f.linked = !f.wanted
+	f.retry = 0
 	f.done = f.begun
 	close(f.changed)
 	f.changed = make(chan struct{})

@@ -45,10 +45,13 @@ type Batch struct {
 //
 // notify is called when Next has returned everything and there is more, or the
 // node is closed; once, until Next is called again. It runs on a goroutine of the
-// broker or the node, and must not block.
+// broker or the node, and must not block. It may be nil.
 func (n *Node) Subscribe(ctx context.Context, topic string, from Position, notify func()) (*Subscription, error) {
 	if err := CheckTopic(topic); err != nil {
 		return nil, err
+	}
+	if notify == nil {
+		notify = func() {}
 	}
 	f, err := n.enter(topic)
 	if err != nil {

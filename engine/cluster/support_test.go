@@ -27,7 +27,7 @@ func startNode(t *testing.T, broker cluster.Broker, config cluster.Config) *clus
 
 func subscribe(t *testing.T, n *cluster.Node, from cluster.Position) *cluster.Subscription {
 	t.Helper()
-	s, err := n.Subscribe(t.Context(), topic, from, func() {})
+	s, err := n.Subscribe(t.Context(), topic, from, nil)
 	if err != nil {
 		t.Fatalf("Subscribe: %v", err)
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/fanloop-go/fanloop/engine"
 )
 
@@ -173,4 +175,36 @@ func TestCertificateThatCouldNotBeReadIsTriedAgain(t *testing.T) {
 	}
 	f.pass(2 * time.Second)
 	f.wantName("second")
+}
+
+// Files that cannot be read for now, as on a network disk that does not answer,
+// hold up the handshake that reads them and no other.
+func TestCertificateFilesThatDoNotAnswerHoldUpOneHandshake(t *testing.T) {
+	first, second := newIdentity(t, "first"), newIdentity(t, "second")
+	f := newCertificateFiles(t, first)
+	f.write(nil, second.keyPEM)
+	if err := errors.Join(os.Remove(f.cert), unix.Mkfifo(f.cert, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	f.pass(time.Second)
+	read := make(chan string, 1)
+	go func() {
+		cert, _ := f.GetCertificate(new(tls.ClientHelloInfo))
+		read <- cert.Leaf.Subject.CommonName
+	}()
+	var disk *os.File
+	eventually(t, "the files are read", func() bool { // a pipe opens for writing when it has a reader
+		var err error
+		disk, err = os.OpenFile(f.cert, os.O_WRONLY|unix.O_NONBLOCK, 0)
+		return err == nil
+	})
+	for range 3 {
+		f.pass(time.Second)
+		f.wantName("first")
+	}
+	_, _ = disk.Write(second.certPEM)
+	_ = disk.Close()
+	if name := within(t, "the certificate", read); name != "second" {
+		t.Errorf("the one that read them got the certificate of %q", name)
+	}
 }

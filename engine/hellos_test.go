@@ -125,3 +125,20 @@ func TestSilentConnectionsTakeNoPlaceOfAHandshake(t *testing.T) {
 	}
 	openTLS(t, addr, id.client()).exchange("hello")
 }
+
+// F-b: the number of places is an option, and who loses one is counted.
+func TestClientsDroppedInTheTLSHandshakeAreCounted(t *testing.T) {
+	id := newIdentity(t, "server")
+	srv := &engine.Server{Callbacks: echo, MaxHandshakes: 1, Limits: engine.Limits{HandshakeTimeout: time.Hour}}
+	addr := listenTLS(t, srv, id)
+	silent := dialRaw(t, addr)
+	silent.send(clientHello(t, id))
+	if _, err := silent.br.ReadByte(); err != nil { // it has the place
+		t.Fatal(err)
+	}
+	openTLS(t, addr, id.client()).exchange("hello")
+	_, _ = io.Copy(io.Discard, silent.br)
+	if n := srv.Stats().ClosedTLS; n != 1 {
+		t.Errorf("%d are counted", n)
+	}
+}

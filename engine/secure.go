@@ -13,19 +13,19 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// secure is the TLS handshake (RFC 8446), which comes before next. Whoever
-// puts it into ws.opening has set the deadline already.
+// secure is the TLS handshake (RFC 8446), after which next begins. The deadline is
+// set already.
 type secure struct {
 	config   *tls.Config // not to be changed any more
-	received []byte      // by a client, with the transport
+	received []byte      // what a client's transport had read already
 	next     opening
-	bad      *loop.Throttle // nil: next tells of a failure
+	bad      *loop.Throttle // logs failures; nil: next reports them
 
 	begun bool // owned by the loop
 }
 
-// begin starts the client's side, which speaks first. The server waits for
-// that: who says nothing costs it nothing more than a connection.
+// begin starts the handshake of a client, which speaks first. A server waits for
+// the first bytes: a peer that sends nothing costs a connection and no more.
 func (s *secure) begin(ws *WebSocket) {
 	if ws.endpoint.role == codec.Client {
 		s.begun = true
@@ -33,10 +33,10 @@ func (s *secure) begin(ws *WebSocket) {
 	}
 }
 
-// data is the first that a client sent to a server. From then on the loop
-// keeps what arrives to itself.
+// data takes the first bytes that a client sent to a server. The loop keeps what
+// follows to itself until the handshake is over.
 func (s *secure) data(ws *WebSocket, b []byte) {
-	if s.begun { // a server that speaks before the client has: no TLS
+	if s.begun { // the server spoke before the client: no TLS
 		ws.conn.Close(loop.CloseNow)
 		return
 	}
@@ -52,9 +52,9 @@ func (s *secure) finish(ws *WebSocket) {
 
 func (s *secure) timeout(ws *WebSocket) {
 	if ws.endpoint.role == codec.Client {
-		return // Dial itself keeps the time
+		return // Dial has a context for that
 	}
-	ws.conn.Close(loop.CloseNow) // before TLS stands there is nothing to say it in
+	ws.conn.Close(loop.CloseNow) // no answer can be sent before the handshake is over
 }
 
 func (s *secure) lost(ws *WebSocket, err error) {
@@ -64,16 +64,16 @@ func (s *secure) lost(ws *WebSocket, err error) {
 	s.next.lost(ws, err)
 }
 
-// isTLSFailure says whether err is worth a line in the log: peers that come and
-// go, or look which ports are open, are not.
+// isTLSFailure says whether err is worth a line in the log: peers that connect and
+// leave, or scan ports, are not.
 func isTLSFailure(err error) bool {
 	var op syscall.Errno
 	return err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) &&
 		!errors.Is(err, loop.ErrStopped) && !errors.As(err, &op)
 }
 
-// advance goes on with the next stage of the opening handshake and what was
-// received for it, which is borrowed. Loop only.
+// advance begins the next stage of the opening handshake, with what was received
+// for it, which is borrowed. Loop only.
 func (ws *WebSocket) advance(next opening, received []byte) {
 	ws.opening = next
 	next.begin(ws)
@@ -82,13 +82,13 @@ func (ws *WebSocket) advance(next opening, received []byte) {
 	}
 }
 
-// TLS returns what was agreed with the peer and who it proved to be; nil
-// without TLS. Do not change it. Any goroutine.
+// TLS returns the state of the TLS connection: what was agreed, and the peer's
+// certificates. It is nil without TLS. Do not change it. Any goroutine.
 func (ws *WebSocket) TLS() *tls.ConnectionState { return ws.conn.TLS() }
 
-// RequestTLS returns what [WebSocket.TLS] will, for ShouldUpgrade: who presented
-// which certificate. nil if the request came without TLS or its connection is
-// gone. Do not change it. Any goroutine.
+// RequestTLS returns what [WebSocket.TLS] will return, for ShouldUpgrade. It is nil
+// if the request came without TLS or its connection has ended. Do not change it.
+// Any goroutine.
 func RequestTLS(req *handshake.Request) *tls.ConnectionState {
 	if p, ok := req.Peer.(interface{ TLS() *tls.ConnectionState }); ok {
 		return p.TLS()
@@ -97,11 +97,12 @@ func RequestTLS(req *handshake.Request) *tls.ConnectionState {
 }
 
 // NewTLSListener makes a TLS listener for a net/http server whose WebSockets
-// are to move to event loops: [Server.ServeHTTP] takes over what it accepted,
-// which with a listener of package tls it cannot. nl must accept TCP or unix
-// connections. config is cloned and needs certificates; "http/1.1" stands for
-// empty NextProtos; if "h2" is among them, pages may come by HTTP/2, and clients
-// that open a WebSocket have to ask for "http/1.1".
+// move to event loops: [Server.ServeHTTP] takes over connections of it, which it
+// cannot do with those of a listener of package tls. nl must accept TCP or unix
+// connections. config needs certificates. It is cloned, and so is what its
+// GetConfigForClient returns; empty NextProtos become "http/1.1". With "h2" among
+// them, pages may be served by HTTP/2, and clients that open a WebSocket have to
+// ask for "http/1.1".
 //
 //	nl, err := net.Listen("tcp", ":8443")
 //	...

@@ -15,6 +15,7 @@ type Stats struct {
 	Conflated      uint64 // messages replaced by a later one of the same key for slow subscribers
 	ClosedSlow     uint64 // connections closed for being slow
 	ClosedOverload uint64 // connections dropped because Limits.MaxMemory was spent
+	ClosedTLS      uint64 // connections dropped in the TLS handshake because others queued for it; see Server.MaxHandshakes
 
 	// Refused is how many requests were answered with a refusal, by HTTP status. 0
 	// stands for connections over MaxConnections that were reset, because too many
@@ -67,6 +68,7 @@ func (s *Server) Stats() (st Stats) {
 	st.Panics = s.group.Panics().Count()
 	st.Dropped, st.Conflated, st.ClosedSlow = h.dropped.Load(), h.conflated.Load(), h.closed.Load()
 	st.ClosedOverload = s.overloaded.Load()
+	st.ClosedTLS = s.group.HandshakesShed()
 	st.Refused = s.refusals.counts()
 	st.HTTP = int(s.web.conns.Load())
 	if c := s.endpoint.compressor; c != nil {

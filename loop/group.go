@@ -100,6 +100,7 @@ type Group struct {
 
 	// Of TLS handshakes; set before the loops run.
 	places *places
+	shed   atomic.Uint64 // handshakes that ended with ErrHandshakeShed
 	turns  *turns
 	hellos hellos
 

@@ -92,11 +92,15 @@ func (t *tlsLayer) takeEndLocked() error {
 // handshakeFailed ends the connection if err is not nil. Loop only.
 func (t *tlsLayer) handshakeFailed(err error) {
 	switch {
-	case err == nil:
+	case err == nil || t.c.phase == ended:
 		return
 	case err == io.EOF:
 		err = io.ErrUnexpectedEOF
-	case errors.Is(err, ErrHandshakeShed), errors.Is(err, ErrTLSUnusable):
+	case errors.Is(err, ErrHandshakeShed):
+		t.c.loop.group.shed.Add(1)
+		t.c.doom(err)
+		return
+	case errors.Is(err, ErrTLSUnusable):
 		t.c.doom(err)
 		return
 	}
@@ -145,6 +149,7 @@ func (t *tlsLayer) awaitLocked() {
 	for t.idleLocked() {
 		t.handshake.more.Wait()
 	}
+	g.places.answered(t.handshake)
 	c.mu.Unlock()
 	g.turns.take(true)
 	c.mu.Lock()

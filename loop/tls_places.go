@@ -13,6 +13,10 @@ import (
 // that many.
 var ErrHandshakeShed = errors.New("loop: a TLS handshake was shed")
 
+// HandshakesShed counts the connections that ended with ErrHandshakeShed. Any
+// goroutine.
+func (g *Group) HandshakesShed() uint64 { return g.shed.Load() }
+
 var errDisplaced = fmt.Errorf("%w: others queued for its place, and it was waiting for its peer", ErrHandshakeShed)
 
 // longWait is what counts as long while handshakes queue for a place. A
@@ -33,7 +37,7 @@ type places struct {
 	mu      sync.Mutex
 	taken   int
 	queue   list.List // of *tlsHandshake without a place, the first one first
-	holders list.List // of *tlsHandshake with a place that wait, or did, for their peers; the longest first
+	holders list.List // of *tlsHandshake with a place that wait for their peers, the longest first
 	look    *time.Timer
 	looking bool // look runs
 	newest  bool // who got the last place was the newest
@@ -45,9 +49,10 @@ func newPlaces(limit int, now func() time.Duration) *places {
 
 // place is what places know of a handshake. Guarded by their mutex.
 type place struct {
-	taken bool
-	spot  *list.Element // in the queue, or among the holders
-	since time.Duration // of that
+	taken  bool
+	spot   *list.Element // in the queue, or among the holders
+	since  time.Duration // of that; among the holders, earlier by what it had waited before
+	waited time.Duration // for its peer, until it last answered
 }
 
 // admit says whether there is a place for h, with which run is to be called.
@@ -86,10 +91,6 @@ func (ps *places) next(h *tlsHandshake) *tlsHandshake {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	p := &h.place
-	if p.spot != nil {
-		ps.holders.Remove(p.spot)
-		p.spot = nil
-	}
 	if !p.taken {
 		return nil
 	}
@@ -113,17 +114,38 @@ func (ps *places) passLocked() *tlsHandshake {
 	return h
 }
 
-// waits notes that h waits for its peer, for the first time: what a peer sends bit
-// by bit does not make it a newer one.
+// waits notes that h waits for its peer. What it has waited before counts: a peer
+// that sends bit by bit does not begin anew.
 func (ps *places) waits(h *tlsHandshake) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	p := &h.place
-	if !p.taken || p.spot != nil {
+	if !p.taken {
 		return
 	}
-	p.spot, p.since = ps.holders.PushBack(h), ps.now()
+	p.since = ps.now() - p.waited
+	at := ps.holders.Back()
+	for at != nil && at.Value.(*tlsHandshake).place.since > p.since {
+		at = at.Prev()
+	}
+	if at == nil {
+		p.spot = ps.holders.PushFront(h)
+	} else {
+		p.spot = ps.holders.InsertAfter(h, at)
+	}
 	ps.lookLocked()
+}
+
+// answered notes that h waits no more.
+func (ps *places) answered(h *tlsHandshake) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	p := &h.place
+	if p.spot == nil { // it has lost its place
+		return
+	}
+	ps.holders.Remove(p.spot)
+	p.spot, p.waited = nil, ps.now()-p.since
 }
 
 // forget takes h out of the queue.

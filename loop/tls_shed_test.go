@@ -2,6 +2,7 @@ package loop
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -105,6 +106,9 @@ func TestAPlaceIsKeptForAWhile(t *testing.T) {
 	g.places.relieve()
 	if err := receive(t, holder.closed); !errors.Is(err, ErrHandshakeShed) {
 		t.Errorf("OnClose said %v", err)
+	}
+	if n := g.HandshakesShed(); n != 1 {
+		t.Errorf("%d are counted", n)
 	}
 	eventually(t, "the other has the place", func() bool { return handshakesHolding(g) == 1 })
 	wantOpen(t, queued)
@@ -372,4 +376,43 @@ func TestClientHellosThatWaitHoldNoMoreThanTheirLimit(t *testing.T) {
 	if n := heldBytes(); n != 0 {
 		t.Errorf("%d bytes are held by nobody", n)
 	}
+}
+
+// F-b: a handshake that computes keeps its place: only what its peer lets it wait
+// counts.
+func TestAHandshakeThatComputesKeepsItsPlace(t *testing.T) {
+	server, client := tlsConfigs(tls.VersionTLS13)
+	server.ClientAuth = tls.RequireAnyClientCert
+	client.Certificates = []tls.Certificate{authority().client}
+	asked, answer := make(chan struct{}), make(chan struct{})
+	slow := server.Clone()
+	slow.VerifyPeerCertificate = func([][]byte, [][]*x509.Certificate) error {
+		close(asked)
+		<-answer
+		return nil
+	}
+	g := start(t, Config{MaxHandshakes: 1})
+	clock := withClock(g)
+	s := newEcho()
+	secure(s, asServer(slow))
+	peer := tls.Client(serveOne(t, g, nil, s), client)
+	shaken := make(chan error, 1)
+	go func() { shaken <- peer.Handshake() }()
+	receive(t, asked)
+	queued, _ := helloOnly(t, g, server, captureHello(t, client))
+	clock.Store(int64(10 * time.Hour))
+	g.places.relieve()
+	if n := handshakesWaiting(g); n != 1 {
+		t.Errorf("%d queue: the place was taken away", n)
+	}
+	close(answer)
+	if err := receive(t, shaken); err != nil {
+		t.Fatal(err)
+	}
+	roundTrip(t, peer, "served")
+	for _, s := range []*scripted{s, queued} {
+		s.Close(CloseNow)
+		receive(t, s.closed)
+	}
+	wantIdle(t, g)
 }

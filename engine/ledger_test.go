@@ -295,7 +295,7 @@ func TestLedgerKnowsHandshakes(t *testing.T) {
 			func(addr string) string {
 				return strings.TrimSuffix(upgradeHead(addr), "\r\n") + long + "\r\n" + masked(engine.Text, strings.Repeat("*", 3000))
 			},
-			func(held int) bool { return held >= clients*9000 },
+			func(held int) bool { return held >= clients*7000 },
 		},
 		"ClientHellos in part": {
 			&engine.Server{TLS: id.server()},

@@ -42,7 +42,7 @@ func (u *upgrade) hold(ws *WebSocket, n int) {
 
 func (u *upgrade) release(ws *WebSocket) {
 	u.hold(ws, 0)
-	*u = upgrade{head: u.head[:0]}
+	*u = upgrade{} // without head, which few need
 	upgrades.Put(u)
 }
 
@@ -135,7 +135,7 @@ func (u *upgrade) ask(ws *WebSocket, req *handshake.Request, headSize int, rest 
 
 // questionSize is about what a question takes, with a request, besides what its head
 // says.
-const questionSize = 2 << 10
+const questionSize = 1 << 10
 
 // left says whether the peer has gone while reading was paused, of which nobody has
 // heard yet. Any goroutine.

@@ -217,3 +217,49 @@ func TestRelievedServerServesThoseWhoRead(t *testing.T) {
 		t.Errorf("it is logged %d times", n)
 	}
 }
+
+// Until relief has chosen who is dropped, a slow subscriber misses what is published,
+// whatever its policy: SlowClose closes nobody for what others hold.
+func TestSlowSubscribersMissWhatIsPublishedWhileTheBudgetIsSpent(t *testing.T) {
+	for _, policy := range []engine.SlowPolicy{engine.SlowClose, engine.SlowDropNewest, engine.SlowDropOldest, engine.SlowConflate} {
+		t.Run(fmt.Sprint("policy ", policy), func(t *testing.T) {
+			gaps := make(chan uint64, 10)
+			srv := &engine.Server{Loops: 1, Limits: engine.Limits{MaxMemory: 2 << 20}, Slow: engine.Slow{Policy: policy}}
+			srv.Callbacks.OnGap = func(_ *engine.WebSocket, _ string, n uint64) { gaps <- n }
+			r := openRoom(t, srv)
+			c, small := r.joinNarrow()
+			for small.Buffered() == 0 {
+				if err := small.SendBinary(pattern(32 << 10)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.publish("before", queued(1))
+			flushed(t, small)
+			_, large := r.joinNarrow()
+			if err := large.Unsubscribe("room"); err != nil {
+				t.Fatal(err)
+			}
+			release := engine.Hold(srv)
+			for err := error(nil); !errors.Is(err, engine.ErrBackpressure); {
+				if err = large.SendBinary(pattern(32 << 10)); err != nil && !errors.Is(err, engine.ErrBackpressure) {
+					t.Fatal(err)
+				}
+			}
+			for range 3 {
+				r.publish("missed", engine.Delivery{Dropped: 1})
+			}
+			release()
+			within(t, "the end of who holds most", large.Done())
+			eventually(t, "what is left is sent", func() bool {
+				_, _, err := c.readFrame()
+				if err != nil {
+					t.Fatalf("%v, %v", err, small.Err())
+				}
+				return small.Buffered() == 0
+			})
+			if n := within(t, "OnGap", gaps); n != 3 {
+				t.Errorf("OnGap told of %d messages, want 3", n)
+			}
+		})
+	}
+}

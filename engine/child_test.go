@@ -40,8 +40,7 @@ type childConfig struct {
 	MaxConnections int
 	Descriptors    uint64 // limit of the process; 0: as it is
 	MemoryLimit    int64  // as by GOMEMLIMIT; 0: none
-	MaxMemory      int
-	Flood          bool // see flooder
+	Flood          bool   // see flooder
 
 	CertPEM, KeyPEM  []byte        // to speak TLS; nil: plain
 	MaxHandshakes    int           // 0: the default
@@ -85,7 +84,7 @@ func runChild(config string) error {
 		MaxHandshakes: cfg.MaxHandshakes,
 		Limits: engine.Limits{
 			MaxConnections: cfg.MaxConnections, HandshakeTimeout: cfg.HandshakeTimeout,
-			CloseTimeout: cfg.CloseTimeout, MaxMemory: cfg.MaxMemory,
+			CloseTimeout: cfg.CloseTimeout,
 		},
 		Callbacks: echo,
 		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {

@@ -265,22 +265,6 @@ func (f *fan) publish(p *part, msg message, from *WebSocket, d *Delivery) error 
 	return nil
 }
 
-// refuses says whether the loop is so far behind that msg is not to wait for it.
-func (f *fan) refuses(p *part, msg *message) bool {
-	limit, weight := p.slowRules().Limit, msg.weight()
-	switch {
-	case p.refusing: // until the gap is in its place
-		return true
-	case limit > 0 && len(p.pending) > 0 && p.weight+weight > limit:
-		return true
-	case f.waiting <= uncounted || !f.loop.Spent(weight):
-		return false
-	case len(p.pending) == 0:
-		f.enqueue(p) // for the gap
-	}
-	return true
-}
-
 // subscriptionOf returns that of ws to p, nil if there is none.
 func (f *fan) subscriptionOf(ws *WebSocket, p *part) *subscription {
 	if ws == nil {
@@ -316,41 +300,6 @@ func (f *fan) append(p *part, msg message) {
 	if len(p.pending) == 1 {
 		f.schedule(p)
 	}
-}
-
-// uncounted is how much may wait for the loop before it is in the ledger: a loop that
-// is not behind has it for a moment.
-const uncounted = 64 << 10
-
-// count puts msg, which waits for the loop from now on, into the ledger.
-func (f *fan) count(msg *message) {
-	f.waiting += msg.weight()
-	if msg.counted = f.waiting > uncounted; msg.counted {
-		f.behind.Store(int64(f.waiting))
-		f.loop.Refer(&msg.frames.plain)
-		f.loop.Hold(loop.UseMessages, messageSize)
-	}
-}
-
-// discount takes back what count did.
-func (f *fan) discount(msgs []message) {
-	for i := range msgs {
-		msg := &msgs[i]
-		f.waiting -= msg.weight()
-		if msg.counted {
-			f.loop.Forget(&msg.frames.plain)
-			f.loop.Hold(loop.UseMessages, -messageSize)
-		}
-	}
-	if f.behind.Load() > 0 && f.waiting <= uncounted {
-		f.behind.Store(0)
-	}
-}
-
-// size is the memory that subscriptions take. Any goroutine.
-func (f *fan) size() int {
-	const each = int(unsafe.Sizeof(subscription{}) + 2*unsafe.Sizeof(&subscription{})) // in two lists
-	return int(f.members.Load())*int(unsafe.Sizeof(member{})) + int(f.subscriptions.Load())*each
 }
 
 // unload notes that p has no messages any more.
@@ -391,4 +340,10 @@ func (f *fan) enqueue(p *part) {
 		f.posted = true
 		_ = f.loop.Do(f.flush) // ended: its connections are closed
 	}
+}
+
+// size is the memory that subscriptions take. Any goroutine.
+func (f *fan) size() int {
+	const each = int(unsafe.Sizeof(subscription{}) + 2*unsafe.Sizeof(&subscription{})) // in two lists
+	return int(f.members.Load())*int(unsafe.Sizeof(member{})) + int(f.subscriptions.Load())*each
 }

@@ -356,6 +356,7 @@ func fanRound(t *testing.T, seed uint64, operations int, weather fanWeather) {
 	m.work(seed, operations, weather.down)
 	m.settle()
 	m.check()
+	eventually(t, "nothing is held", func() bool { return heldBy(m.srv) == 0 })
 	st := m.srv.Stats()
 	t.Logf("%+v: %d publishes, %d peers, %d delivered, %d dropped, %d conflated, %d closed",
 		weather, len(m.pubs), len(m.peers), st.MessagesOut, st.Dropped, st.Conflated, st.ClosedSlow)

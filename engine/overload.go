@@ -166,6 +166,9 @@ func (ws *WebSocket) holds(part float64) int {
 	var l *lane
 	if x := ws.extras; x != nil {
 		own += cap(x.held)
+		if x.waiting != nil {
+			own += x.waiting.counted
+		}
 		l = x.lane
 	}
 	ws.conn.Unlock()

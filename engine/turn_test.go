@@ -246,7 +246,7 @@ func TestPauseWhileMessagesWait(t *testing.T) {
 			t.Fatalf("message %d came as number %d", i, g)
 		}
 		if i%3 == 0 {
-			srv.Memory() // the loop has gone round
+			flushed(t, ws) // the loop has gone round
 			paused.Store(false)
 			ws.ResumeReading()
 		}

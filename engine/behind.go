@@ -1,0 +1,51 @@
+package engine
+
+import "github.com/fanloop-go/fanloop/loop"
+
+// uncounted is how much may wait for the loop before it is in the ledger: a loop that
+// is not behind has it for a moment.
+const uncounted = 64 << 10
+
+// count puts msg, which waits for the loop from now on, into the ledger.
+func (f *fan) count(msg *message) {
+	f.waiting += msg.weight()
+	if msg.counted = f.waiting > uncounted; msg.counted {
+		f.behind.Store(int64(f.waiting))
+		f.loop.Refer(&msg.frames.plain)
+		f.loop.Hold(loop.UseMessages, messageSize)
+	}
+}
+
+// discount takes back what count did.
+func (f *fan) discount(msgs []message) {
+	for i := range msgs {
+		msg := &msgs[i]
+		f.waiting -= msg.weight()
+		if msg.counted {
+			f.loop.Forget(&msg.frames.plain)
+			f.loop.Hold(loop.UseMessages, -messageSize)
+		}
+	}
+	switch {
+	case f.waiting > uncounted:
+		f.behind.Store(int64(f.waiting))
+	case f.behind.Load() > 0:
+		f.behind.Store(0)
+	}
+}
+
+// refuses says whether the loop is so far behind that msg is not to wait for it.
+func (f *fan) refuses(p *part, msg *message) bool {
+	limit, weight := p.slowRules().Limit, msg.weight()
+	switch {
+	case p.refusing: // until the gap is in its place
+		return true
+	case limit > 0 && len(p.pending) > 0 && p.weight+weight > limit:
+		return true
+	case f.waiting <= uncounted || !f.loop.Spent(weight):
+		return false
+	case len(p.pending) == 0:
+		f.enqueue(p) // for the gap
+	}
+	return true
+}

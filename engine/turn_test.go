@@ -303,3 +303,51 @@ func TestCallbackThatDoesNotReturnInItsTurn(t *testing.T) {
 		})
 	}
 }
+
+// R-b: over TLS too, where what was decrypted waits as well, and on the client's
+// side: nothing is lost, in whatever order the loops serve their connections.
+func TestMessagesThatWaitOverTLS(t *testing.T) {
+	const connections, each = 4, 60
+	id := newIdentity(t, "server")
+	srv := &engine.Server{
+		Loops: 1, TLS: id.server(), Compression: &engine.Compression{ServerContextTakeover: true, ClientContextTakeover: true},
+		Callbacks: echo, Limits: engine.Limits{MaxQueued: engine.NoLimit},
+	}
+	engine.SetIterationBudget(srv, 1)
+	addr := listen(t, srv)
+	text := func(i int) string { return strings.Repeat(fmt.Sprint(i, " much the same "), 1<<(i%14)) }
+	var running sync.WaitGroup
+	for range connections {
+		got := make(chan string, each)
+		ws, err := engine.Dial(t.Context(), "wss://"+addr+"/", &engine.DialOptions{
+			TLS: id.client(), Compression: &engine.Compression{ServerContextTakeover: true, ClientContextTakeover: true},
+			Callbacks: engine.Callbacks{OnText: func(_ *engine.WebSocket, text []byte) { got <- string(text) }},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ws.CloseNow()
+		running.Go(func() {
+			for i := range each {
+				if err := ws.SendText(text(i)); err != nil {
+					t.Error(err)
+				}
+			}
+			for i := range each {
+				select {
+				case received := <-got:
+					if received != text(i) {
+						t.Errorf("message %d is %d bytes: %.40q", i, len(received), received)
+					}
+				case <-time.After(patience):
+					t.Errorf("message %d did not come", i)
+					return
+				}
+			}
+		})
+	}
+	running.Wait()
+	if srv.Stats().Deferred == 0 {
+		t.Error("nothing had to wait")
+	}
+}

@@ -160,25 +160,25 @@ func (t *tlsLayer) handshakeDone(err error) {
 	c.resumeSealed()
 }
 
-// farewellLocked sends close_notify once nothing is queued before it (RFC 8446
-// section 6.1). It says whether it has left, or has no place.
+// farewellLocked sends close_notify (RFC 8446 section 6.1), for a caller that has
+// nothing queued. It returns true when that has left, or cannot be sent.
 func (c *Conn) farewellLocked() (left bool) {
 	t := c.tls
 	if t == nil || t.state != tlsOpen {
 		return true
 	}
 	t.advanceLocked(tlsParted)
-	if t.conn.CloseWrite() != nil || c.out == nil { // it cannot be written any more
+	if t.conn.CloseWrite() != nil || c.out == nil { // it cannot be sent
 		return true
 	}
 	c.flushLocked(nil, nil)
 	return c.out == nil
 }
 
-// partLocked sends close_notify if that can be done at once. What is queued is
-// dropped.
+// partLocked drops what is queued and sends close_notify if that can be done at
+// once.
 func (c *Conn) partLocked() {
-	if c.tls == nil || c.out != nil && len(c.out.sealed.b) > 0 { // a record is on its way in part
+	if c.tls == nil || c.out != nil && len(c.out.sealed.b) > 0 { // a record is sent in part
 		return
 	}
 	c.loseLocked()
@@ -195,12 +195,13 @@ func (t *tlsLayer) endLocked() {
 	t.countLocked(tlsLoad{})
 }
 
-// sendsLocked says whether the socket is to be asked to take some of o.
+// sendsLocked says whether o holds something that may be sent now: before the
+// handshake is over only what belongs to it.
 func (t *tlsLayer) sendsLocked(o *outbox) bool {
 	return !t.shaking() || len(o.sealed.b) > 0
 }
 
-// fullLocked says that nothing more is to be received for now.
+// fullLocked says that the handshake takes no more for now, so that reading pauses.
 func (t *tlsLayer) fullLocked() bool {
 	h := t.handshake
 	return h != nil && (h.eof || t.state > tlsHello && len(h.in) >= maxUnshaken)

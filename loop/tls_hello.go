@@ -14,7 +14,7 @@ const (
 	recordTypeHandshake = 22
 	handshakeHeader     = 4
 	maxClientHello      = 64 << 10 // of crypto/tls, which refuses longer ones by their header
-	maxHellos           = 64 << 20
+	maxHellos           = 64 << 20 // bytes that the handshakes of a group hold before they run
 )
 
 var errTooManyHellos = fmt.Errorf("%w: the ClientHellos that wait take more than 64 MiB, and this one has waited longest", ErrHandshakeShed)

@@ -14,7 +14,8 @@ var (
 	// side. Nothing was sent; do not send again.
 	ErrClosed = loop.ErrClosed
 	// ErrBackpressure is returned by sends that would queue more than
-	// Limits.MaxQueued. Nothing was sent: wait for OnDrain, or drop it.
+	// Limits.MaxQueued. Nothing was sent: wait for OnDrain, or drop it. A publish
+	// returns it if a loop is behind: the subscribers of other loops get the message.
 	ErrBackpressure = loop.ErrBackpressure
 	// ErrServerClosed is returned by ListenAndServe and Serve after Shutdown or
 	// Close.
@@ -49,7 +50,7 @@ var (
 	// ErrCloseTimeout: the peer did not answer a close frame within
 	// Limits.CloseTimeout.
 	ErrCloseTimeout = errors.New("engine: the peer did not finish the closing handshake in time")
-	// ErrWriteTimeout: the peer took no bytes for Limits.WriteTimeout. A handler of
+	// ErrWriteTimeout: the peer took less than 1 KiB in Limits.WriteTimeout. A handler of
 	// Server.HTTP that writes gets it too, with os.ErrDeadlineExceeded.
 	ErrWriteTimeout = errors.New("engine: the peer reads too slowly")
 	// ErrReadTimeout: the peer sent too little of a message it had begun for

@@ -1,11 +1,11 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
@@ -73,7 +73,7 @@ func ExampleCompression() {
 	// Output: permessage-deflate; client_no_context_takeover; server_max_window_bits=12
 }
 
-// A server that refuses some requests, greets, and echoes text reversed.
+// A server that refuses some requests, greets, and echoes text in capitals.
 func ExampleServer() {
 	srv := &engine.Server{
 		ShouldUpgrade: func(req *handshake.Request) (http.Header, error) {
@@ -85,8 +85,7 @@ func ExampleServer() {
 		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
 			_ = ws.SendText("Connected")
 			ws.OnText(func(ws *engine.WebSocket, text []byte) {
-				slices.Reverse(text)
-				_ = ws.Send(engine.Text, text)
+				_ = ws.Send(engine.Text, bytes.ToUpper(text))
 			})
 		},
 	}
@@ -125,7 +124,7 @@ func ExampleServer() {
 	// Output:
 	// denied: 403
 	// Connected
-	// cba
+	// ABC
 	// shutdown: <nil>
 	// closed: 1001
 }

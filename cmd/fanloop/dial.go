@@ -41,21 +41,21 @@ func newDial(std stdio) *cobra.Command {
 		Use:   "dial URL [flags]",
 		Short: "Talk to a WebSocket server from the terminal",
 		Long: `dial sends every line of stdin as a message and prints every message as a line:
-text as it is, binary as hex. At the end of stdin it waits for what still comes,
-closes the connection and waits for the server to agree. Ctrl-C closes with 1001.
+text as it is, binary as hex. At the end of stdin it waits for more messages (--wait),
+closes the connection and waits for the server's answer. Ctrl-C closes with 1001.
 
 With --reconnect lines wait until there is a connection. What was under way when
 one ended is lost.
 
 Exit code:
-  0  closed in order: 1000, 1001, 1005, or the --close-code that the server echoed
+  0  closed cleanly: 1000, 1001, 1005, or the --close-code that the server echoed
   1  no connection, or stdout or stdin failed
   2  wrong usage or input
   3  closed with another code, or fewer messages came than --count`,
 		Example: `  fanloop dial ws://127.0.0.1:9001/
   echo hello | fanloop dial ws://127.0.0.1:9001/ --count 1
   fanloop dial wss://127.0.0.1:9001/ --insecure --compression on --verbose
-  fanloop dial ws://localhost/ --unix /run/fanloop.sock
+  fanloop dial ws://localhost/ --unix /tmp/fanloop.sock
   fanloop dial ws://127.0.0.1:9001/ --subprotocol chat --header 'Authorization: Bearer abc'`,
 		Args: oneURL,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -60,12 +60,12 @@ it serves those instead, and --addr too only if it is given. All of them speak
 TLS or none.
 
 SIGUSR1 gives freed memory back to the system and logs what is in use. The first
-Ctrl-C or SIGTERM closes connections in order (1001), the second ends at once.`,
+Ctrl-C or SIGTERM closes every connection with 1001, the second ends at once.`,
 		Example: `  fanloop echo
   fanloop echo --addr :9001 --origin https://example.com
   fanloop echo --self-signed --compression on
   fanloop echo --addr :443 --tls-cert cert.pem --tls-key key.pem
-  fanloop echo --unix /run/fanloop.sock --proxy-protocol unix
+  fanloop echo --unix /tmp/fanloop.sock
   FANLOOP_ECHO_MAX_MESSAGE=16MiB fanloop echo --loops 2`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -79,7 +79,7 @@ Ctrl-C or SIGTERM closes connections in order (1001), the second ends at once.`,
 	o.compression.add(flags)
 	countFlag(flags, &o.loops, "loops", "event loops; 0: as many as GOMAXPROCS")
 	durationFlag(flags, &o.shutdownTimeout, "shutdown-timeout", "time for connections to close at the end")
-	flags.StringSliceVar(&o.origins, "origin", nil, "`origin` of pages that may connect besides the own; * is any")
+	flags.StringSliceVar(&o.origins, "origin", nil, "`origin` of pages that may connect besides those of this server; * is any")
 	flags.StringSliceVar(&o.subprotocols, "subprotocol", nil, "`name` of a subprotocol to agree to, the preferred first")
 	flags.StringVar(&o.pprofAddr, "pprof", "", "`host:port` to serve net/http/pprof on")
 	levelFlag(flags, &o.log.level, "log-level", "least level logged: debug, info, warn or error")

@@ -32,7 +32,7 @@ func (o *listenOptions) add(flags *pflag.FlagSet) {
 	flags.StringVar(&o.unix, "unix", "", "`path` of a unix socket to serve; on Linux @name makes no file")
 	o.tls.add(flags)
 	flags.StringSliceVar(&o.proxies, "proxy-protocol", nil,
-		"`addresses` of proxies that send PROXY headers, such as 10.0.0.0/8; unix: who connects to a unix socket")
+		"`addresses` of proxies that send PROXY headers, such as 10.0.0.0/8; unix: whoever connects to the unix socket; they have to send one")
 }
 
 // listening is where a server is reached.

@@ -50,8 +50,8 @@ type fan struct {
 	loaded   []*part     // with messages, pending or in flight
 	due      []*part     // with pending messages that the next flush takes
 	posted   bool        // the loop is going to call doFlush
-	flushing bool        // the subs of all parts stand still; only the loop changes it
-	changes  []change    // of subs, made when the flush has ended
+	flushing bool        // a flush is under way: subs are not changed; only the loop writes it
+	changes  []change    // of subs, to be made when the flush has ended
 	spare    [][]message // empty, for pending
 	unsent   []unsent    // scratch of catchUp
 
@@ -67,7 +67,7 @@ type part struct {
 
 	rules *topicRules     // nil: the server's
 	subs  []*subscription // read by the loop without lock while flushing
-	count int             // of subscribers, with changes that wait
+	count int             // of subscribers, as it is with all changes made
 	slow  []*subscription // those that have a backlog
 
 	pending  []message   // published since the last flush
@@ -76,7 +76,7 @@ type part struct {
 	at       int         // in fan.loaded, if there are messages
 	delay    *time.Timer // runs while what is pending is delayed; nil: it is not
 
-	refused  uint64 // publishes so far that nobody gets
+	refused  uint64 // publishes so far that no subscriber gets
 	refusing bool   // some since the last flush began: the gap is behind pending
 	gap      bool   // some before it began: the gap is between inflight and pending
 }
@@ -139,7 +139,7 @@ type subscription struct {
 	lost    uint64   // of part.refused, those that were reported or not meant for it
 }
 
-// change is a subscriber that joins or leaves while subs stand still.
+// change is a subscriber that joins or leaves during a flush.
 type change struct {
 	s     *subscription
 	leave bool
@@ -185,7 +185,7 @@ func (f *fan) join(m *member, p *part) {
 	}
 	p.count++
 	if w := m.slow.Load(); w != nil {
-		s.slowDown(w)
+		s.addBacklog(w)
 	}
 	f.apply(change{s: s})
 }
@@ -202,14 +202,14 @@ func (f *fan) leave(s *subscription) {
 		f.members.Add(-1)
 	}
 	delete(m.index, s.part.topic.name)
-	s.speedUp()
+	s.removeBacklog()
 	if !m.gone {
 		s.part.count--
 	}
 	f.apply(change{s: s, leave: true})
 }
 
-// apply changes subs, now or when they no longer stand still.
+// apply makes a change of subs, or notes it for the end of the flush.
 func (f *fan) apply(c change) {
 	if f.flushing {
 		f.changes = append(f.changes, c)
@@ -226,120 +226,6 @@ func (f *fan) apply(c change) {
 	p.subs[c.s.at], moved.at = moved, c.s.at
 	p.subs[last] = nil
 	p.subs = p.subs[:last]
-}
-
-// publish appends msg to p, posts a flush, and counts in d what becomes of msg.
-func (f *fan) publish(p *part, msg message, from *WebSocket, d *Delivery) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if p.count == 0 {
-		return nil
-	}
-	queued := p.count
-	sender := f.subscriptionOf(from, p)
-	if sender != nil && !sender.member.gone {
-		queued--
-	}
-	if f.refuses(p, &msg) {
-		d.Dropped += queued
-		f.hub.dropped.Add(uint64(queued))
-		p.refuse(sender)
-		return ErrBackpressure
-	}
-	if sender != nil { // what is published before this one is for the sender too
-		f.catchUp(sender.member)
-	}
-	f.number++
-	msg.number = f.number
-	if sender != nil {
-		sender.member.skip(msg.number)
-	}
-	for _, s := range p.slow {
-		if s != sender && !s.member.gone {
-			queued--
-			f.decide(s, msg, d)
-		}
-	}
-	d.Queued += queued
-	f.append(p, msg)
-	return nil
-}
-
-// subscriptionOf returns that of ws to p, nil if there is none.
-func (f *fan) subscriptionOf(ws *WebSocket, p *part) *subscription {
-	if ws == nil {
-		return nil
-	}
-	m := ws.member.Load()
-	if m == nil || m.fan != f {
-		return nil
-	}
-	return m.find(p.topic.name)
-}
-
-// skip notes that m needs no message up to number.
-func (m *member) skip(number uint64) {
-	m.ws.conn.Lock()
-	defer m.ws.conn.Unlock()
-	m.seq = number
-}
-
-// append makes msg pending.
-func (f *fan) append(p *part, msg message) {
-	if last := len(f.spare) - 1; p.pending == nil && last >= 0 {
-		p.pending, f.spare = f.spare[last], f.spare[:last]
-	}
-	if len(p.pending)+len(p.inflight) == 0 {
-		p.at = len(f.loaded)
-		f.loaded = append(f.loaded, p)
-	}
-	f.count(&msg)
-	p.pending = append(p.pending, msg)
-	p.weight += msg.weight()
-	f.busy.Store(true)
-	if len(p.pending) == 1 {
-		f.schedule(p)
-	}
-}
-
-// unload notes that p has no messages any more.
-func (f *fan) unload(p *part) {
-	last := len(f.loaded) - 1
-	moved := f.loaded[last]
-	f.loaded[p.at], moved.at = moved, p.at
-	f.loaded[last] = nil
-	f.loaded = f.loaded[:last]
-}
-
-// schedule makes p due, at once or after the delay of its topic.
-func (f *fan) schedule(p *part) {
-	d := p.flushEvery()
-	if d == 0 {
-		f.enqueue(p)
-		return
-	}
-	p.delay = time.AfterFunc(d, func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		p.delay = nil
-		f.enqueue(p)
-	})
-}
-
-// reschedule makes the delay of p, which has changed, count for what is pending.
-func (f *fan) reschedule(p *part) {
-	if p.delay != nil && p.delay.Stop() { // otherwise it is over already
-		p.delay = nil
-		f.schedule(p)
-	}
-}
-
-func (f *fan) enqueue(p *part) {
-	f.due = append(f.due, p)
-	if !f.posted {
-		f.posted = true
-		_ = f.loop.Do(f.flush) // ended: its connections are closed
-	}
 }
 
 // size is the memory that subscriptions take. Any goroutine.

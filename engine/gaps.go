@@ -43,7 +43,8 @@ func (m *member) takeGaps() (gaps []gap) {
 	return gaps
 }
 
-// refuse notes a publish that nobody gets, and that was not meant for sender.
+// refuse counts a publish that no subscriber gets, and that was not meant for
+// sender.
 // Under the fan's lock.
 func (p *part) refuse(sender *subscription) {
 	p.refused++

@@ -164,7 +164,8 @@ func (m *member) discard() {
 	}
 }
 
-// drained goes on with a slow member whose connection may have sent everything.
+// drained calls OnGap for a slow member and releases what waits for it, if its
+// connection has sent everything.
 // On the loop, inside an event of the connection.
 func (m *member) drained() {
 	if m.slow.Load() == nil || m.blocked() {
@@ -174,7 +175,8 @@ func (m *member) drained() {
 	m.release()
 }
 
-// blocked says whether drained has to come again later, and sees to that.
+// blocked says whether something has to be sent before anything is released.
+// OnNotify follows when it is.
 func (m *member) blocked() bool {
 	ws := m.ws
 	ws.conn.Lock()
@@ -203,7 +205,7 @@ func (m *member) release() {
 	w.frozen = 0
 	switch {
 	case w.nothing():
-		m.speedUpLocked()
+		m.unmarkSlowLocked()
 	case m.ws.fragments == 0: // otherwise the end of the message notifies
 		c.NotifyEmptyLocked()
 	}

@@ -26,7 +26,7 @@ func TestBacklogsGiveMessagesInTheirOrder(t *testing.T) {
 	w := &waiting{m: m}
 	m.slow.Store(w)
 	for _, s := range m.subs {
-		s.slowDown(w)
+		s.addBacklog(w)
 	}
 	type entry struct {
 		b      *backlog

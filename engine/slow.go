@@ -98,7 +98,7 @@ func (f *fan) decide(s *subscription, msg message, d *Delivery) {
 		w.push(b, msg)
 		d.Queued++
 	case need <= room:
-		m.writeLocked(msg) // closing: it counts as on its way
+		m.writeLocked(msg) // if it is closing, it counts as Queued all the same
 		d.Queued++
 	case rules.Policy == SlowDropOldest && b.load.weight+room >= need && w.frozen == 0:
 		f.hub.dropped.Add(w.displace(b, msg, need-room))
@@ -170,7 +170,7 @@ func (f *fan) markSlowLocked(m *member, list []unsent) {
 	w := &waiting{m: m}
 	m.slow.Store(w)
 	for _, s := range m.subs {
-		s.slowDown(w)
+		s.addBacklog(w)
 	}
 	for _, u := range list {
 		b := u.s.backlog
@@ -184,8 +184,8 @@ func (f *fan) markSlowLocked(m *member, list []unsent) {
 	m.ws.conn.NotifyEmptyLocked()
 }
 
-// slowDown gives s a backlog, of w. Under the fan's lock.
-func (s *subscription) slowDown(w *waiting) {
+// addBacklog makes s a subscription of a slow member. Under the fan's lock.
+func (s *subscription) addBacklog(w *waiting) {
 	p := s.part
 	missed := s.missed()
 	s.backlog = &backlog{s: s, at: int32(len(p.slow))}
@@ -195,9 +195,9 @@ func (s *subscription) slowDown(w *waiting) {
 	w.miss(s.backlog, missed)
 }
 
-// speedUp undoes slowDown. What waits in the backlog stays with the member. Under
-// the fan's lock.
-func (s *subscription) speedUp() {
+// removeBacklog undoes addBacklog. What waits in the backlog stays with the member.
+// Under the fan's lock.
+func (s *subscription) removeBacklog() {
 	b := s.backlog
 	if b == nil {
 		return
@@ -212,10 +212,10 @@ func (s *subscription) speedUp() {
 	s.member.tally(b)
 }
 
-// speedUpLocked undoes markSlow. Under the locks of the fan and the connection.
-func (m *member) speedUpLocked() {
+// unmarkSlowLocked undoes markSlow. Under the locks of the fan and the connection.
+func (m *member) unmarkSlowLocked() {
 	for _, s := range m.subs {
-		s.speedUp()
+		s.removeBacklog()
 	}
 	m.seq = m.fan.number
 	m.slow.Store(nil)

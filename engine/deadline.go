@@ -125,8 +125,8 @@ func (ws *WebSocket) armAlive(now time.Duration) {
 // armClose sets the timer of a connection that is closing. What the peer still
 // sends and takes counts from now on.
 func (ws *WebSocket) armClose() {
-	ws.messaged = ws.conn.Loop().Now()
 	ws.watchDelivery()
+	ws.watchArrival(ws.conn.Loop().Now())
 	ws.arm(deadlineClose, ws.endpoint.limits.CloseTimeout)
 }
 

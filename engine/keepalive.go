@@ -163,16 +163,25 @@ func (ws *WebSocket) unfinished(now time.Duration) time.Duration {
 	if !ws.assembles() {
 		return record
 	}
+	if x := ws.extras; x == nil || x.arrival.at <= ws.messaged { // of an earlier message
+		ws.watchArrival(now)
+	}
+	p := &ws.extras.arrival
+	p.moved(ws.reader.Buffered(), now)
+	if some {
+		return min(max(now-p.at, 0), record)
+	}
+	return max(now-p.at, 0)
+}
+
+// watchArrival begins to watch what comes of the message that is assembled, which
+// began after the last one had come.
+func (ws *WebSocket) watchArrival(now time.Duration) {
+	if !ws.assembles() {
+		return
+	}
 	ws.conn.Lock()
 	x := ws.extrasLocked()
 	ws.conn.Unlock()
-	p, n := &x.arrival, ws.reader.Buffered()
-	if p.at <= ws.messaged { // of an earlier message
-		*p = progress{n: n, at: now}
-	}
-	p.moved(n, now)
-	if some {
-		return min(now-p.at, record)
-	}
-	return now - p.at
+	x.arrival = progress{n: ws.reader.Buffered(), at: max(now, ws.messaged+1)}
 }

@@ -418,6 +418,21 @@ func TestUnfinishedMessageEndsWithReadTimeout(t *testing.T) {
 	}
 }
 
+// CloseTimeout counts from the close for a message that had begun by then, too: one
+// step more than the limit is enough.
+func TestCloseTimeoutCountsFromTheClose(t *testing.T) {
+	r, clock, ended := timedRoom(t, engine.Callbacks{})
+	c, ws := r.join()
+	c.send(masked(engine.Text, "a whole one") + "\x02\x85\x00\x00\x00\x00hello") // fin is missing
+	eventually(t, "it is received", func() bool { return r.srv.Memory().Assembly > 0 })
+	_ = ws.Close(4000, "")
+	c.wantFrame(codec.Close, true, closePayload(4000, ""))
+	clock.step(timed.CloseTimeout + 20*time.Millisecond)
+	if e := within(t, "OnClose", ended); !errors.Is(e.err, engine.ErrCloseTimeout) {
+		t.Errorf("ended with %v", e)
+	}
+}
+
 // R-f, T10: what a peer within its rate sent while this process stood still is no
 // flood.
 func TestPingsThatWaitedForTheServerAreNoFlood(t *testing.T) {

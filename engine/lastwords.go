@@ -65,7 +65,10 @@ func (ws *WebSocket) finishTopics() {
 	f.noticeGaps(m)
 	f.retire(m)
 	f.mu.Unlock()
-	m.callOnGap()
+	m.callOnGap() // which may finish a fragmented message
+	if m.giveUp() {
+		m.callOnGap()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	ws.conn.Lock()
@@ -74,4 +77,21 @@ func (ws *WebSocket) finishTopics() {
 		w.releaseLocked(true)
 		w.discard()
 	}
+}
+
+// giveUp counts what waits as lost if a fragmented message is under way, between
+// whose frames nothing else may stand (§5.4): the close frame is next. It says
+// whether OnGap is to be called for that. On the loop.
+func (m *member) giveUp() bool {
+	f := m.fan
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m.ws.conn.Lock()
+	defer m.ws.conn.Unlock()
+	w := m.slow.Load()
+	if w == nil || m.ws.fragments == 0 {
+		return false
+	}
+	f.hub.dropped.Add(w.lose())
+	return len(w.gapped) > 0
 }

@@ -121,6 +121,20 @@ func (w *waiting) discard() {
 	w.queue, w.gapped, w.frozen = nil, nil, 0
 }
 
+// lose forgets the messages that wait, of which OnGap is to be told, and returns how
+// many.
+func (w *waiting) lose() (dropped uint64) {
+	for _, b := range w.queue {
+		n := uint64(b.live)
+		b.clear()
+		w.m.tally(b)
+		w.miss(b, n)
+		dropped += n
+	}
+	w.queue = nil
+	return dropped
+}
+
 // releaseLocked writes what waits, in the order in which it was published: all of
 // it, or until the socket takes no more. It ends before a message that OnGap has
 // to be called for first, and writes nothing while a fragmented message is under

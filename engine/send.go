@@ -34,7 +34,9 @@ func (ws *WebSocket) SendBinary(p []byte) error { return ws.Send(Binary, p) }
 // SendFragment sends p as one frame of a message in several (RFC 6455 section
 // 5.4). op is Text or Binary, the same for every frame of the message; fin
 // marks the last. No other message can be sent in between: ErrFragmentOpen. It
-// is not compressed. Otherwise it is Send.
+// is not compressed. What is published meanwhile waits for the last frame; if the
+// connection closes before that, it counts as dropped, and OnGap is told. Otherwise
+// it is Send.
 func (ws *WebSocket) SendFragment(op OpCode, p []byte, fin bool) error {
 	if !op.IsData() {
 		return ErrNotData

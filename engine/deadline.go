@@ -126,7 +126,9 @@ func (ws *WebSocket) armAlive(now time.Duration) {
 // sends and takes counts from now on.
 func (ws *WebSocket) armClose() {
 	ws.watchDelivery()
-	ws.watchArrival(ws.conn.Loop().Now())
+	if ws.assembles() {
+		ws.watchArrival(ws.conn.Loop().Now())
+	}
 	ws.arm(deadlineClose, ws.endpoint.limits.CloseTimeout)
 }
 

@@ -163,10 +163,11 @@ func (ws *WebSocket) unfinished(now time.Duration) time.Duration {
 	if !ws.assembles() {
 		return record
 	}
-	if x := ws.extras; x == nil || x.arrival.at <= ws.messaged { // of an earlier message
-		ws.watchArrival(now)
+	x := ws.peekExtras()
+	if x == nil || x.arrival.at <= ws.messaged { // of an earlier message
+		x = ws.watchArrival(now)
 	}
-	p := &ws.extras.arrival
+	p := &x.arrival
 	p.moved(ws.reader.Buffered(), now)
 	if some {
 		return min(max(now-p.at, 0), record)
@@ -176,12 +177,10 @@ func (ws *WebSocket) unfinished(now time.Duration) time.Duration {
 
 // watchArrival begins to watch what comes of the message that is assembled, which
 // began after the last one had come.
-func (ws *WebSocket) watchArrival(now time.Duration) {
-	if !ws.assembles() {
-		return
-	}
+func (ws *WebSocket) watchArrival(now time.Duration) *extras {
 	ws.conn.Lock()
+	defer ws.conn.Unlock()
 	x := ws.extrasLocked()
-	ws.conn.Unlock()
 	x.arrival = progress{n: ws.reader.Buffered(), at: max(now, ws.messaged+1)}
+	return x
 }

@@ -194,8 +194,9 @@ func TestPeerThatReadsAByteAStepIsDropped(t *testing.T) {
 func TestCloseInTheSweepOfAnotherTimerIsNoReset(t *testing.T) {
 	const clients, silent = 9, 4
 	var sockets []*engine.WebSocket
+	var pongs atomic.Int32
 	opened := make(chan *engine.WebSocket, 1)
-	cb, ended := record(engine.Callbacks{})
+	cb, ended := record(engine.Callbacks{OnPong: func(*engine.WebSocket, []byte) { pongs.Add(1) }})
 	cb.OnError = func(_ *engine.WebSocket, err error) {
 		if errors.Is(err, engine.ErrPongTimeout) { // inside the sweep
 			for _, ws := range sockets {
@@ -222,7 +223,7 @@ func TestCloseInTheSweepOfAnotherTimerIsNoReset(t *testing.T) {
 			c.send(frame(0x8a, ""))
 		}
 	}
-	engine.Turn(srv)
+	eventually(t, "the pongs have come", func() bool { return pongs.Load() == clients-1 })
 	clock.step(time.Second + 20*time.Millisecond)
 	for i, c := range conns {
 		if i == silent {

@@ -42,10 +42,17 @@ func (f *fan) refuses(p *part, msg *message) bool {
 		return true
 	case limit > 0 && len(p.pending) > 0 && p.weight+weight > limit:
 		return true
-	case f.waiting <= uncounted || !f.loop.Spent(weight):
+	case f.waiting <= uncounted || !f.spent(weight):
 		return false
 	case len(p.pending) == 0:
 		f.enqueue(p) // for the gap
 	}
 	return true
+}
+
+// spent says whether the budget has no weight more for what waits for the loop, which
+// may have half of it: the loop cannot give up the rest while it is held up.
+func (f *fan) spent(weight int) bool {
+	budget := f.loop.Budget()
+	return budget > 0 && f.waiting+weight > budget/2 || f.loop.Spent(weight)
 }

@@ -3,12 +3,14 @@ package engine_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/handshake"
 )
@@ -113,7 +115,7 @@ func TestPublishesToAHeldUpLoopStayUnderTheBudget(t *testing.T) {
 		}
 	}
 	b.check()
-	if n := b.srv.Limits.MaxMemory / size; queued < n*4/5 || queued > n {
+	if n := b.srv.Limits.MaxMemory / 2 / size; queued < n*4/5 || queued > n { // the other half is for queues
 		t.Errorf("%d messages were taken, want nearly %d", queued, n)
 	}
 	st, m := b.srv.Stats(), b.srv.Memory()
@@ -262,4 +264,69 @@ func TestSlowSubscribersMissWhatIsPublishedWhileTheBudgetIsSpent(t *testing.T) {
 			}
 		})
 	}
+}
+
+// dispatched is a server whose only worker blocks until going is closed, and a
+// function that has a client leave messages of n bytes together to it.
+func dispatched(t *testing.T, budget int) (b *budgetCase, addr string, going chan struct{}, leave func(n int) *rawClient) {
+	going = make(chan struct{})
+	b = newBudgetCase(t, &engine.Server{
+		Loops: 1, Limits: engine.Limits{MaxMemory: budget},
+		Dispatch:  &engine.Dispatch{Workers: 1, MaxWaiting: 100_000, MaxWaitingBytes: 100 << 20},
+		Callbacks: engine.Callbacks{OnBinary: func(ws *engine.WebSocket, p []byte) { <-going; _ = ws.SendBinary(p) }},
+	})
+	addr = listen(t, b.srv)
+	return b, addr, going, func(n int) *rawClient {
+		c := openRaw(t, addr)
+		before := b.srv.Stats().MessagesIn
+		for sent := 0; sent < n; sent += 10_000 {
+			_, _ = io.WriteString(c.Conn, masked(engine.Binary, string(pattern(10_000)))) // it may have been dropped
+		}
+		eventually(t, "they are received", func() bool { return b.srv.Stats().MessagesIn-before >= uint64(n/10_000) || b.shed.Load() > 0 })
+		return c
+	}
+}
+
+// What a connection that is dropped for the budget left to the workers is given up
+// with it.
+func TestOverloadGivesUpWhatWaitsForAWorker(t *testing.T) {
+	b, _, going, leave := dispatched(t, 2<<20)
+	defer close(going)
+	leave(1_000_000)
+	leave(1_500_000)
+	eventually(t, "the larger one is dropped, and what it left", func() bool {
+		st := b.srv.Stats()
+		return st.ClosedOverload == 1 && st.Connections == 1 && st.HeldBytes < 1_100_000
+	})
+}
+
+// What connections left to the workers in order is not given up, and nobody is
+// dropped for it.
+func TestWhatEndedConnectionsLeftDropsNobodyElse(t *testing.T) {
+	b, addr, going, leave := dispatched(t, 2<<20)
+	release := sync.OnceFunc(func() { close(going) })
+	defer release()
+	for range 4 {
+		c := leave(450_000)
+		c.send(masked(codec.Close, "\x03\xe8"))
+		_, _ = c.readClose()
+		_ = c.Close()
+	}
+	eventually(t, "they have ended", func() bool { return b.srv.Stats().Connections == 0 })
+	c := openRaw(t, addr)
+	message := masked(engine.Binary, string(pattern(600_000)))
+	c.send(message[:500_000])
+	eventually(t, "the budget is spent", func() bool { st := b.srv.Stats(); return st.HeldBytes > st.Budget })
+	relieved := make(chan struct{})
+	b.srv.Each(func(ws *engine.WebSocket) {
+		engine.Relieve(b.srv, ws, 1000)
+		close(relieved)
+	})
+	within(t, "relief", relieved)
+	if st := b.srv.Stats(); st.ClosedOverload > 0 || st.HeldBytes <= st.Budget {
+		t.Errorf("%+v", st)
+	}
+	release()
+	c.send(message[500_000:])
+	c.wantMessage(engine.Binary, string(pattern(600_000)))
 }

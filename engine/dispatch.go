@@ -14,7 +14,7 @@ import "github.com/fanloop-go/fanloop/loop"
 // and MaxWaitingBytes for each connection, and the log says so.
 //
 // Messages that came before the end of the connection are delivered, unless Close
-// or CloseNow ended it, or a callback that did not return. If 64 connections that
+// or CloseNow ended it, ErrOverload, or a callback that did not return. If 64 connections that
 // have ended have messages waiting, those of further ones are skipped
 // (Stats.Skipped). OnClose is always called.
 type Dispatch struct {
@@ -111,12 +111,12 @@ func (l *lane) pop() job {
 const maxLeft = 64
 
 // leave is the end of the connection of l. Its messages are skipped if nobody is to
-// get them, or too many of those that have ended wait.
+// get them, their memory is needed, or too many of those that have ended wait.
 func (d *dispatcher) leave(l *lane) {
 	if len(l.jobs) == 0 {
 		return
 	}
-	if d.left < maxLeft && !l.ws.loadState().asked(askMute) {
+	if d.left < maxLeft && !l.ws.loadState().asked(askMute|askRelief) {
 		l.left = true
 		d.left++
 		return

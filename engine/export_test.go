@@ -172,8 +172,8 @@ func Hold(s *Server) (release func()) {
 	return func() { close(done) }
 }
 
-// RelieveSlowly is relieve of the loop that owns ws, with one place looked at in each
+// Relieve is relieve of the loop that owns ws, with atOnce places looked at in each
 // iteration. On the owning loop.
-func RelieveSlowly(s *Server, ws *WebSocket) {
-	(&relief{server: s, loop: ws.conn.Loop(), atOnce: 1}).begin()
+func Relieve(s *Server, ws *WebSocket, atOnce int) {
+	(&relief{server: s, loop: ws.conn.Loop(), atOnce: atOnce}).begin()
 }

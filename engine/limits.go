@@ -49,7 +49,8 @@ type Limits struct {
 	// Beyond it, the connections that hold most are dropped first, with
 	// ErrOverload. Until that is done, sends to connections that have bytes waiting
 	// return ErrBackpressure, and so do publishes for a loop that is behind; slow
-	// subscribers miss what is published.
+	// subscribers miss what is published. What waits for a loop has half of its part
+	// at most.
 	//
 	// Default: a quarter of the memory that the process may use, which is the least
 	// of GOMEMLIMIT, the limit of its cgroup, and what the machine has. The garbage

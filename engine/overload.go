@@ -19,6 +19,7 @@ type relief struct {
 	next   int // where the look goes on
 
 	sums   [sizeClasses]int // what the connections of each size hold
+	total  int              // what all of them hold
 	mark   int              // the least size that is dropped
 	excess int              // what those of just that size have to give
 	part   float64          // see loop.SharedPart
@@ -32,8 +33,8 @@ const (
 	classBits   = 3
 	sizeClasses = 64 << classBits
 	// reliefPause is how long a loop that has nobody to drop waits before it looks
-	// again: what is held then is about to be delivered.
-	reliefPause = 10 * time.Millisecond
+	// again: what is held then waits for topics with a delay, or for workers.
+	reliefPause = 50 * time.Millisecond
 )
 
 // sizeClass orders sizes roughly.
@@ -52,7 +53,7 @@ func (s *Server) relieve(l *loop.Loop) {
 }
 
 func (r *relief) begin() {
-	if r.target() <= 0 {
+	if r.enough() {
 		r.end()
 		return
 	}
@@ -60,12 +61,10 @@ func (r *relief) begin() {
 	r.weigh()
 }
 
-// target is how much the connections have to give up. What waits for the loop is
-// not theirs: it is about to be delivered, or its topic has a delay.
-func (r *relief) target() int {
-	budget, pending := r.loop.Budget(), r.server.endpoint.hub.fans[r.loop.Index()].behind.Load()
-	return r.loop.Held() - int(pending) - (budget - budget/10)
-}
+// goal is how much the loop may hold afterwards.
+func (r *relief) goal() int { return r.loop.Budget() / 10 * 9 }
+
+func (r *relief) enough() bool { return r.loop.Held() <= r.goal() }
 
 // then runs fn in the next iteration.
 func (r *relief) then(fn func()) { _ = r.loop.Do(fn) } // ended: there is nobody left
@@ -76,13 +75,16 @@ func (r *relief) weigh() {
 		if ws := webSocketOf(c); ws != nil {
 			n := ws.holds(r.part)
 			r.sums[sizeClass(n)] += n
+			r.total += n
 		}
 	})
 	if r.next > 0 {
 		r.then(r.weigh)
 		return
 	}
-	r.setMark(r.target())
+	// Nobody is dropped for what ended connections left to workers.
+	pending := r.server.endpoint.hub.fans[r.loop.Index()].behind.Load()
+	r.setMark(r.total + int(pending) - r.goal())
 	r.drop()
 }
 
@@ -99,7 +101,7 @@ func (r *relief) setMark(excess int) {
 
 // drop drops those of some connections that are at the mark or above.
 func (r *relief) drop() {
-	if r.target() <= 0 { // by those that were dropped, or left by themselves
+	if r.enough() { // by those that were dropped, or left by themselves
 		r.end()
 		return
 	}

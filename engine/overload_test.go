@@ -164,7 +164,7 @@ func TestReliefIsCutIntoIterations(t *testing.T) {
 		iterations++
 		_ = sockets[0].Do(count) // in the next iteration
 	}
-	_ = sockets[0].Do(func() { engine.RelieveSlowly(srv, sockets[0]); count() })
+	_ = sockets[0].Do(func() { engine.Relieve(srv, sockets[0], 1); count() })
 	within(t, "the end of the largest", sockets[1].Done())
 	within(t, "the count", ended)
 	if iterations < 2*len(sockets) { // they are looked at twice

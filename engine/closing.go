@@ -197,6 +197,8 @@ func (ws *WebSocket) fail(code StatusCode, reason string, err error) {
 		ws.writeClose(closeFrame{code, reason})
 		ws.note(closeFrame{code, reason})
 		ws.conn.Close(loop.CloseLinger)
+		ws.paused.Store(0)
+		ws.conn.ResumeRead() // or a peer that writes first would never read why
 	case phaseOpening, phaseClosing, phaseLeaving: // there is nothing to say, or it is said already
 		ws.conn.Close(loop.CloseNow)
 	case phaseFailing, phaseAnswering, phaseClosed:

@@ -483,3 +483,25 @@ func TestPingsAtTheirRateAreNoFlood(t *testing.T) {
 		t.Errorf("OnPing came %d times, %d were sent", pinged.Load(), sent)
 	}
 }
+
+// T11: what the peer of a failed connection sends is discarded, and does not keep it
+// from reading why, though reading was paused before.
+func TestFailedConnectionIsReadThoughItWasPaused(t *testing.T) {
+	r, clock, ended := timedRoom(t, engine.Callbacks{})
+	c, ws := r.joinNarrow()
+	fillTo(t, ws, 256<<10)
+	ws.PauseReading()
+	c.send(masked(engine.Binary, string(pattern(1000)))) // held, or left in the kernel
+	engine.Turn(r.srv)
+	if err := ws.Do(func() { panic("oops") }); err != nil {
+		t.Fatal(err)
+	}
+	c.send(masked(engine.Binary, string(pattern(16<<20)))) // more than the kernel takes
+	if code, _ := c.readClose(); code != engine.StatusInternalError {
+		t.Errorf("code %d", code)
+	}
+	_ = c.Close()
+	if e := stepToTheEnd(t, clock, ended, func() {}); e.code != engine.StatusInternalError {
+		t.Errorf("ended with %v", e)
+	}
+}

@@ -72,6 +72,7 @@ func (ws *WebSocket) CloseNow() {
 	case phaseOpening, phaseFailing, phaseAnswering, phaseClosed: // why it ends is known
 	}
 	ws.conn.Unlock()
+	ws.retire()
 	ws.conn.Close(loop.CloseNow)
 }
 

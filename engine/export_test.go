@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"reflect"
+	"sync"
 	"time"
 
 	"github.com/fanloop-go/fanloop/loop"
@@ -143,6 +144,9 @@ func Expire(ws *WebSocket, what string) {
 // Shed makes ws one that the policy for slow subscribers closes.
 func Shed(ws *WebSocket) { ws.shed() }
 
+// GiveUp makes ws one that is dropped for what is queued for it.
+func GiveUp(ws *WebSocket) { ws.giveUp() }
+
 // Workers returns how many goroutines s has for Dispatch.
 func Workers(s *Server) int {
 	d := s.endpoint.dispatcher
@@ -169,7 +173,7 @@ func Hold(s *Server) (release func()) {
 			<-held
 		}
 	}
-	return func() { close(done) }
+	return sync.OnceFunc(func() { close(done) })
 }
 
 // Relieve is relieve of the loop that owns ws, with atOnce places looked at in each

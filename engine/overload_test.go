@@ -120,6 +120,7 @@ func TestOverloadIsReportedBeforeTheEndThatItCauses(t *testing.T) {
 	srv := &engine.Server{Loops: 1, Limits: engine.Limits{MaxMemory: 1 << 20}, Callbacks: cb}
 	ws := holders(t, srv, 900_000)[0]
 	release := engine.Hold(srv)
+	defer release()
 	for err := error(nil); err == nil; { // over the budget
 		if err = ws.SendBinary(pattern(1000)); err != nil && !errors.Is(err, engine.ErrBackpressure) {
 			t.Fatal(err)

@@ -137,8 +137,17 @@ func (ws *WebSocket) armClose() {
 // which it cannot answer.
 func (ws *WebSocket) closeExpired(now time.Duration) {
 	limit := ws.endpoint.limits.CloseTimeout
-	if ws.takes(limit) || ws.phase() == phaseClosing && ws.arrives(now, limit) {
+	ws.conn.Lock()
+	x := ws.extrasLocked()
+	ws.conn.Unlock()
+	switch {
+	case ws.takes(limit) || ws.phase() == phaseClosing && ws.arrives(now, limit):
+		x.unreadOnce = false
 		ws.arm(deadlineClose, limit)
+		return
+	case ws.phase() == phaseClosing && !x.unreadOnce && ws.conn.Unread():
+		x.unreadOnce = true // a loop that was held up has not read it yet; who sends on and on has no more time
+		ws.arm(deadlineClose, time.Millisecond)
 		return
 	}
 	switch ws.phase() {

@@ -147,6 +147,17 @@ func Shed(ws *WebSocket) { ws.shed() }
 // GiveUp makes ws one that is dropped for what is queued for it.
 func GiveUp(ws *WebSocket) { ws.giveUp() }
 
+// Dispatched says whether all that was given to the workers of s is done.
+func Dispatched(s *Server) bool {
+	d := s.endpoint.dispatcher
+	if d == nil {
+		return true
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.ready) == 0 && len(d.idle) == len(d.workers)
+}
+
 // Workers returns how many goroutines s has for Dispatch.
 func Workers(s *Server) int {
 	d := s.endpoint.dispatcher

@@ -89,6 +89,7 @@ type extras struct {
 	kept        *endpoints // for an OnClose that runs when it does not any more
 	value       any
 	done        chan struct{}
+	unreadOnce  bool       // CloseTimeout found something unread; owned by the loop
 	overdue     bool       // OnError has not returned, and OnClose follows; owned by the loop
 	ended       bool       // OnClose has returned
 	held        []byte     // received and not yet looked at, because reading is paused

@@ -72,7 +72,6 @@ func (ws *WebSocket) CloseNow() {
 	case phaseOpening, phaseFailing, phaseAnswering, phaseClosed: // why it ends is known
 	}
 	ws.conn.Unlock()
-	ws.retire()
 	ws.conn.Close(loop.CloseNow)
 }
 

@@ -136,7 +136,6 @@ func (ws *WebSocket) giveUp() {
 	ws.conn.Lock()
 	ws.state.Or(uint32(askRelief))
 	ws.conn.Unlock()
-	ws.retire()
 	ws.conn.Close(loop.CloseReset)
 }
 

@@ -275,30 +275,6 @@ func TestEndOfFileWithAFullQueueEndsInTime(t *testing.T) {
 	}
 }
 
-// F-e: who is dropped is not counted from then on, though its loop has not seen to it.
-func TestDroppedConnectionIsNotCounted(t *testing.T) {
-	for name, drop := range map[string]func(ws *engine.WebSocket){
-		"CloseNow": (*engine.WebSocket).CloseNow, "overload": engine.GiveUp,
-	} {
-		t.Run(name, func(t *testing.T) {
-			r, _, ended := timedRoom(t, engine.Callbacks{})
-			_, ws := r.join()
-			release := engine.Hold(r.srv)
-			defer release()
-			drop(ws)
-			if err := ws.SendText("late"); !errors.Is(err, engine.ErrClosed) {
-				t.Error("a send returned", err)
-			}
-			r.publish("late", engine.Delivery{})
-			if n := r.srv.Topic("room").Subscribers(); n != 0 {
-				t.Errorf("%d subscribers are left", n)
-			}
-			release()
-			within(t, "OnClose", ended)
-		})
-	}
-}
-
 // F-q, T05, T06, T07: what is queued when a connection closes arrives, however
 // slowly the peer reads.
 func TestWhatIsQueuedAtTheEndArrives(t *testing.T) {

@@ -343,7 +343,7 @@ func checkLoad(t *testing.T, o *outbox, g *Group) {
 // consumed says whether part of the cork's own bytes is sent: then the loop
 // keeps the rest elsewhere and appends to the cork no more.
 func consumed(o *outbox) bool {
-	return len(o.cork) > 0 && (o.first > 0 || len(o.segs[0].b) != len(o.cork))
+	return len(o.cork) > 0 && (o.first > 0 || len(o.segs[0].b) != len(o.cork) || &o.segs[0].b[0] != &o.cork[0])
 }
 
 func contents(o *outbox) (b []byte) {

@@ -2,9 +2,11 @@ package engine_test
 
 import (
 	"errors"
+	"io"
 	"sync"
 	"testing"
 
+	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/handshake"
 )
@@ -135,6 +137,42 @@ func TestEveryMethodDuringTheEndFromFourGoroutines(t *testing.T) {
 				}
 				all.Wait()
 				within(t, "the other end", other.Done())
+			}
+		})
+	}
+}
+
+// Nothing follows the close frame of a server, whoever sends while the peer closes, or
+// breaks the protocol (RFC 6455 section 5.5.1).
+func TestNothingFollowsTheCloseFrameOfAServer(t *testing.T) {
+	for name, last := range map[string]string{
+		"the peer closes": frame(0x88, closePayload(4000, "")), "the peer is failed": frame(0x83, ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var sending sync.WaitGroup
+			defer sending.Wait()
+			addr := listen(t, &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+				sending.Go(func() {
+					for ws.SendText("on and on") == nil {
+					}
+				})
+			}})
+			for range 300 {
+				c := openRaw(t, addr)
+				c.send(last)
+				for {
+					h, _, err := c.readFrame()
+					if err != nil {
+						t.Fatal("no close frame:", err)
+					}
+					if h.OpCode == codec.Close {
+						break
+					}
+				}
+				if rest, err := io.ReadAll(c.br); err != nil || len(rest) > 0 {
+					t.Fatalf("behind the close frame: %.20q, %v", rest, err)
+				}
+				_ = c.Close()
 			}
 		})
 	}

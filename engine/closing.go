@@ -129,6 +129,7 @@ func (ws *WebSocket) writeClose(f closeFrame) {
 	var buf [maxControl]byte
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
+	ws.state.Or(uint32(saidClose))
 	_ = ws.writeControlLocked(codec.Close, codec.AppendClosePayload(buf[:0], f.code, f.reason)) // closed: OnClose follows
 }
 

@@ -4,7 +4,7 @@ package engine
 // the connection is not dropped. Any goroutine.
 func (ws *WebSocket) mayWrite() bool {
 	s := ws.loadState()
-	return s.phase() == phaseOpen && !s.asked(askShed|askDrop|askRelief)
+	return s.phase() == phaseOpen && !s.asked(askShed|askDrop|askRelief|saidClose)
 }
 
 // sendsLocked says whether the user may send: the connection is open and to stay

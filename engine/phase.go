@@ -27,6 +27,7 @@ const (
 	askShed                             // the policy for slow subscribers is SlowClose
 	askDrop                             // CloseNow
 	askRelief                           // Limits.MaxMemory is reached
+	saidClose                           // no request: the close frame is written, nothing follows it, and the phase is about to
 	askMute                             // message callbacks of the worker pool are over
 )
 

@@ -141,7 +141,7 @@ func (ws *WebSocket) closeExpired(now time.Duration) {
 	x := ws.extrasLocked()
 	ws.conn.Unlock()
 	switch {
-	case ws.takes(limit) || ws.phase() == phaseClosing && ws.arrives(now, limit):
+	case ws.takes(limit) || ws.phase() == phaseClosing && (ws.arrives(now, limit) || ws.arrivesBehind(now)):
 		x.unreadOnce = false
 		ws.arm(deadlineClose, limit)
 		return

@@ -155,6 +155,17 @@ func (ws *WebSocket) arrives(now, limit time.Duration) bool {
 	return (record || ws.assembles()) && ws.unfinished(now) < limit
 }
 
+// arrivesBehind says, once, that another message is arriving than the one that was
+// when the connection began to close: its peer may have begun it before it knew.
+func (ws *WebSocket) arrivesBehind(now time.Duration) bool {
+	x := ws.peekExtras()
+	if x == nil || x.behind || !ws.assembles() || ws.reader.Buffered() >= x.arrival.n {
+		return false
+	}
+	ws.watchArrival(now).behind = true
+	return true
+}
+
 // unfinished returns for how long less than loop.MinProgress has come of the
 // message that is assembled, or of the TLS record that may hold its next part; 0 if
 // there is neither. It counts from the first call: ask again and again.

@@ -371,6 +371,49 @@ func TestResetWithAQueueIsReportedAfterTheCloseFrame(t *testing.T) {
 	}
 }
 
+// T06: a message that had begun to come behind the one under way, before the peer knew
+// of the close, has its time too: the peer cannot answer before its end. Others do not.
+func TestMessageBehindTheOneUnderWayAtCloseMayEnd(t *testing.T) {
+	r, clock, ended := timedRoom(t, engine.Callbacks{})
+	c, ws := r.join()
+	message := masked(engine.Binary, string(pattern(200<<10)))
+	c.send(message[:100<<10])
+	engine.Turn(r.srv)
+	_ = ws.Close(4000, "")
+	engine.Turn(r.srv)
+	rest := message[100<<10:] + message[:50<<10] // which the peer has begun by then
+	c.send(rest)
+	for sent := 50 << 10; sent < len(message); sent += 2 << 10 {
+		clock.step(step)
+		notEnded(t, ended)
+		c.send(message[sent:min(sent+2<<10, len(message))])
+		engine.Turn(r.srv)
+	}
+	c.send(frame(0x88, closePayload(4000, "")))
+	c.wantFrame(codec.Close, true, closePayload(4000, ""))
+	_ = c.Close()
+	if e := within(t, "OnClose", ended); e.code != 4000 || e.err != nil {
+		t.Errorf("ended with %v", e)
+	}
+}
+
+// T06: a peer that begins messages without end does not answer.
+func TestMessagesWithoutEndDoNotPutOffTheClose(t *testing.T) {
+	r, clock, ended := timedRoom(t, engine.Callbacks{})
+	c, ws := r.join()
+	_ = ws.Close(4000, "")
+	message := masked(engine.Binary, string(pattern(50<<10)))
+	half := len(message) / 2
+	c.send(message[:half])
+	e := stepToTheEnd(t, clock, ended, func() {
+		_, _ = io.WriteString(c.Conn, message[half:]+message[:half])
+		engine.Turn(r.srv)
+	})
+	if !errors.Is(e.err, engine.ErrCloseTimeout) {
+		t.Errorf("ended with %v", e)
+	}
+}
+
 // T08: the bytes of a message that is arriving are not idleness; a byte now and
 // then is.
 func TestArrivingMessageIsNotIdle(t *testing.T) {

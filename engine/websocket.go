@@ -97,6 +97,7 @@ type extras struct {
 	pong        []byte     // the answer to the last ping, when the queue has room
 	pongDue     bool
 
+	behind  bool     // arrivesBehind has said so; owned by the loop
 	arrival progress // of the message that is arriving; owned by the loop
 
 	asked   closeFrame // what Close asked for

@@ -34,6 +34,15 @@ func short(args ...string) []string {
 	return append(args, "--slice", "10ms")
 }
 
+// readReport reads what bench --json wrote.
+func readReport(path string) (*report.Report, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return report.Read(bytes.NewReader(text))
+}
+
 func TestBenchReportsInEveryForm(t *testing.T) {
 	dir := t.TempDir()
 	base := filepath.Join(dir, "r")

@@ -16,7 +16,8 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/dial"
 )
 
 func TestDialPrintsTheEchoOfItsLines(t *testing.T) {
@@ -199,7 +200,7 @@ func TestDialStaysAfterTheEndOfStdin(t *testing.T) {
 	if status := p.wait(t); status.ExitStatus() != exitOK {
 		t.Errorf("exit code %d, stderr %s", status.ExitStatus(), &p.err)
 	}
-	if got := newDial(stdio{}).Flags().Lookup("wait").DefValue; got != "1s" {
+	if got := dial.New(cli.Stdio{}).Flags().Lookup("wait").DefValue; got != "1s" {
 		t.Errorf("without --wait it stays for %s, want 1s", got)
 	}
 }
@@ -254,96 +255,6 @@ func TestSecondInterruptEndsDialAtOnce(t *testing.T) { // L02
 	}
 }
 
-// watchedReader notes how much is unsent when more is read.
-type watchedReader struct {
-	io.Reader
-	unsent func() int
-	most   int
-}
-
-func (r *watchedReader) Read(p []byte) (int, error) {
-	r.most = max(r.most, r.unsent())
-	return r.Reader.Read(p)
-}
-
-// R01, from the client's side.
-func TestStdinWaitsForAServerThatDoesNotRead(t *testing.T) {
-	begin := make(chan struct{})
-	const lines, size, unsent = 1024, 32 << 10, 1 << 20
-	url := peer(t, func(ws *websocket.Conn, _ *http.Request) {
-		<-begin
-		for i := range lines {
-			if _, p, err := ws.ReadMessage(); err != nil || len(p) != size-1 {
-				t.Errorf("line %d: %d bytes, %v", i, len(p), err)
-				break
-			}
-		}
-		_, _, _ = ws.ReadMessage() // the close
-	})
-	line := strings.Repeat("x", size-1) + "\n"
-	in := &watchedReader{Reader: strings.NewReader(strings.Repeat(line, lines))}
-	s := newSender(in, &dialOptions{limits: engine.Limits{MaxMessage: engine.NoLimit, HighWater: unsent}})
-	ws, err := engine.Dial(t.Context(), url, &engine.DialOptions{
-		Callbacks: engine.Callbacks{OnDrain: s.onDrain},
-		Limits:    engine.Limits{MaxQueued: -1, HighWater: unsent},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	in.unsent = ws.Buffered
-	sent := make(chan error)
-	go func() { sent <- s.run(&link{ws: ws}) }()
-	eventually(t, "more is unsent than may be", func() bool { return ws.Buffered() > unsent })
-	close(begin)
-	if err := <-sent; err != nil {
-		t.Error(err)
-	}
-	if most := unsent + 2*size; in.most > most {
-		t.Errorf("stdin was read with %d bytes unsent, want at most %d", in.most, most)
-	}
-	_ = ws.Close(engine.StatusNormalClosure, "")
-	<-ws.Done()
-}
-
-func TestServerWaitsForAStdoutThatDoesNotRead(t *testing.T) {
-	const messages, size = 256, 64 << 10
-	url := peer(t, func(ws *websocket.Conn, _ *http.Request) {
-		for range messages {
-			if err := ws.WriteMessage(websocket.BinaryMessage, make([]byte, size)); err != nil {
-				t.Error(err)
-				return
-			}
-		}
-		_, _, _ = ws.ReadMessage()
-	})
-	r, w := io.Pipe()
-	p := newPrinter(w, messages, true)
-	ws, err := engine.Dial(t.Context(), url, &engine.DialOptions{Callbacks: engine.Callbacks{OnBinary: p.onBinary}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go p.run(ws)
-	eventually(t, "a pause", func() bool {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return p.paused != nil
-	})
-	p.mu.Lock()
-	if len(p.lines) > maxUnprinted+size || p.n == messages {
-		t.Errorf("%d bytes of %d messages wait for stdout, want at most %d", len(p.lines), p.n, maxUnprinted+size)
-	}
-	p.mu.Unlock()
-	if n, err := io.CopyN(io.Discard, r, messages*size); err != nil || n != messages*size {
-		t.Errorf("%d bytes, %v", n, err)
-	}
-	<-p.enough
-	_ = ws.Close(engine.StatusNormalClosure, "")
-	<-ws.Done()
-	if err := p.finish(); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestStdoutThatFailsEndsDial(t *testing.T) {
 	s := startEcho(t)
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
@@ -355,42 +266,8 @@ func TestStdoutThatFailsEndsDial(t *testing.T) {
 	silent, typing := io.Pipe()
 	defer typing.Close()
 	go func() { _, _ = io.WriteString(typing, "hello\n") }()
-	code := run(t.Context(), []string{"dial", s.url("/")}, stdio{silent, full, &stderr})
+	code := run(t.Context(), []string{"dial", s.url("/")}, cli.Stdio{In: silent, Out: full, Err: &stderr})
 	if code != exitFailed || !strings.Contains(stderr.String(), "fanloop: cannot write to stdout: ") {
 		t.Errorf("exit code %d, stderr %s", code, &stderr)
 	}
-}
-
-func TestTerminalSeesControlCharactersAsEscapes(t *testing.T) {
-	for text, want := range map[string]string{
-		"plain ä€😀\tx":   "plain ä€😀\tx",
-		"a\x1b[31mb":     `a\x1b[31mb`,
-		"two\nlines\r":   `two\x0alines\x0d`,
-		"\x00\x7f\u009b": `\x00\x7f\x9b`,
-	} {
-		if got := string(appendVisible(nil, []byte(text))); got != want {
-			t.Errorf("%q: %q, want %q", text, got, want)
-		}
-	}
-}
-
-func TestEscapesAreForTerminalsOnly(t *testing.T) {
-	for _, k := range []struct {
-		escape, raw bool
-		want        string
-	}{
-		{true, false, "a\\x0ab\n"}, {false, false, "a\nb\n"}, {true, true, "a\nb"},
-	} {
-		p := newPrinter(io.Discard, 0, k.raw)
-		p.escape = k.escape
-		p.onText(nil, []byte("a\nb"))
-		if got := string(p.lines); got != k.want {
-			t.Errorf("terminal %v, raw %v: %q, want %q", k.escape, k.raw, got, k.want)
-		}
-	}
-	r, w := io.Pipe()
-	if isTerminal(w) || isTerminal(silence(t)) {
-		t.Error("a pipe is taken for a terminal")
-	}
-	_ = r.Close()
 }

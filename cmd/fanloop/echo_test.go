@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -225,38 +223,6 @@ func TestAddressThatCannotBeListenedOnIsOneLine(t *testing.T) {
 	want := result{exitFailed, "", "fanloop: " + s.addr + " is in use: stop what listens there, or choose another port with --pprof\n"}
 	if got != want {
 		t.Errorf("--pprof: %+v, want %+v", got, want)
-	}
-}
-
-func TestListenErrorSaysWhatToDo(t *testing.T) {
-	for _, k := range []struct {
-		err  error
-		want string
-	}{
-		{syscall.EACCES, ":80 is not allowed: ports below 1024 need privileges; choose a higher one with --addr"},
-		{&net.DNSError{Name: "host", IsNotFound: true}, `:80: cannot find "host": give --addr an address of this machine as host:port`},
-		{errors.New("odd"), "cannot listen on :80: wrapped: odd"},
-	} {
-		if got := listenError("--addr", ":80", fmt.Errorf("wrapped: %w", k.err)); got.Error() != k.want {
-			t.Errorf("%v: %q, want %q", k.err, got, k.want)
-		}
-	}
-}
-
-func TestReadyLineNamesAnAddressToOpen(t *testing.T) {
-	for addr, want := range map[string]string{
-		"127.0.0.1:9001": "listening on http://127.0.0.1:9001/  ws://127.0.0.1:9001/",
-		"[::1]:9001":     "listening on http://[::1]:9001/  ws://[::1]:9001/",
-		"[::]:9001":      "listening on http://localhost:9001/  ws://localhost:9001/  (on every interface)",
-		"0.0.0.0:9001":   "listening on http://localhost:9001/  ws://localhost:9001/  (on every interface)",
-	} {
-		tcp, err := net.ResolveTCPAddr("tcp", addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := ready(tcp, false); got != want {
-			t.Errorf("%s: %q, want %q", addr, got, want)
-		}
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 )
 
 func TestVariableStandsInForItsFlag(t *testing.T) {
@@ -42,7 +44,7 @@ func TestFlagWinsOverVariableAndVariableOverDefault(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		err := applyEnvironment(cmd)
+		err := cli.ApplyEnvironment(cmd)
 		if got := flags.Lookup("max-message").Value.String(); err != nil || got != k.want {
 			t.Errorf("flag %q, variable %q: %s, %v; want %s", k.flag, k.variable, got, err, k.want)
 		}
@@ -54,7 +56,7 @@ func TestListsInVariables(t *testing.T) {
 	t.Setenv("FANLOOP_DIAL_SUBPROTOCOL", "v2,v1")
 	cmd := subcommand(t, "dial")
 	flags := cmd.Flags()
-	if err := applyEnvironment(cmd); err != nil {
+	if err := cli.ApplyEnvironment(cmd); err != nil {
 		t.Fatal(err)
 	}
 	headers, err := flags.GetStringArray("header")
@@ -87,17 +89,17 @@ func TestBadVariableIsOneLineAndExitCodeTwo(t *testing.T) {
 }
 
 func TestHelpNamesTheVariableOfEveryFlag(t *testing.T) {
-	root := newRoot(stdio{out: io.Discard, err: io.Discard})
+	root := newRoot(cli.Stdio{Out: io.Discard, Err: io.Discard})
 	names := make(map[string]string) // of variables, and the command
 	var walk func(cmd *cobra.Command)
 	walk = func(cmd *cobra.Command) {
 		help := cmd.UsageString()
 		cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
-			name := variable(cmd, f)
-			if hasVariable(f) && !strings.Contains(help, "[$"+name+"]") {
+			name := cli.Variable(cmd, f)
+			if cli.HasVariable(f) && !strings.Contains(help, "[$"+name+"]") {
 				t.Errorf("%s --help does not name %s", cmd.CommandPath(), name)
 			}
-			if other := names[name]; hasVariable(f) && other != "" {
+			if other := names[name]; cli.HasVariable(f) && other != "" {
 				t.Errorf("%s is a variable of %s and of %s", name, cmd.CommandPath(), other)
 			}
 			names[name] = cmd.CommandPath()
@@ -125,7 +127,7 @@ func TestVariableIsForOneCommandOnly(t *testing.T) {
 // subcommand is a command of the program.
 func subcommand(t *testing.T, name string) *cobra.Command {
 	t.Helper()
-	cmd, _, err := newRoot(stdio{}).Find([]string{name})
+	cmd, _, err := newRoot(cli.Stdio{}).Find([]string{name})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/spf13/cobra"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 	"github.com/fanloop-go/fanloop/engine"
 )
 
@@ -27,20 +28,20 @@ func limitsOf(t *testing.T, name string) (*cobra.Command, *engine.Limits) {
 	var limits *engine.Limits
 	cmd := subcommand(t, name)
 	for _, f := range []string{"max-message", "max-headers"} {
-		value, ok := cmd.Flags().Lookup(f).Value.(*limitValue)
+		value, ok := cmd.Flags().Lookup(f).Value.(*cli.LimitValue)
 		if !ok {
 			t.Fatalf("--%s of %s is no limit", f, name)
 		}
-		limits = value.limits
+		limits = value.Limits
 	}
 	return cmd, limits
 }
 
 // S-a: every field of engine.Limits has a flag, which sets it and no other one.
 func TestEveryLimitHasAFlag(t *testing.T) {
-	for name, without := range map[string][]string{"echo": nil, "dial": serverLimits} {
+	for name, without := range map[string][]string{"echo": nil, "dial": {"MaxQueued", "MaxMemory", "MaxConnections"}} {
 		for i, typ := 0, reflect.TypeFor[engine.Limits](); i < typ.NumField(); i++ {
-			field, flag := typ.Field(i).Name, flagName(typ.Field(i).Name)
+			field, flag := typ.Field(i).Name, cli.FlagName(typ.Field(i).Name)
 			if name == "dial" && field == "HandshakeTimeout" {
 				flag = "timeout"
 			}
@@ -72,8 +73,8 @@ func TestDefaultsOfLimitsAreTheEngines(t *testing.T) {
 	for _, name := range []string{"echo", "dial"} {
 		cmd, limits := limitsOf(t, name)
 		before := limits.WithDefaults()
-		for _, f := range limitFlags {
-			flag := cmd.Flags().Lookup(flagName(f.field))
+		for field := range reflect.TypeFor[engine.Limits]().Fields() {
+			flag := cmd.Flags().Lookup(cli.FlagName(field.Name))
 			if flag == nil {
 				continue
 			}
@@ -86,24 +87,6 @@ func TestDefaultsOfLimitsAreTheEngines(t *testing.T) {
 		}
 		if after := limits.WithDefaults(); after != before {
 			t.Errorf("%s: %+v, was %+v", name, after, before)
-		}
-	}
-}
-
-func TestZeroTurnsALimitOffThatCanBeOff(t *testing.T) {
-	for _, f := range limitFlags {
-		cmd, limits := limitsOf(t, "echo")
-		flag := cmd.Flags().Lookup(flagName(f.field))
-		err := flag.Value.Set("0")
-		got := reflect.ValueOf(limits).Elem().FieldByName(f.field).Int()
-		switch {
-		case f.off != "" && (err != nil || got != engine.NoLimit || flag.Value.String() != "0"):
-			t.Errorf("--%s 0: %d, %q, %v; want no limit", flag.Name, got, flag.Value, err)
-		case f.off == "" && (err == nil || !strings.Contains(err.Error(), "above 0")):
-			t.Errorf("--%s 0: %v, want a refusal", flag.Name, err)
-		}
-		if engineErr := limits.Validate(); engineErr != nil {
-			t.Errorf("--%s 0 is taken, and refused by the engine: %v", flag.Name, engineErr)
 		}
 	}
 }
@@ -176,5 +159,19 @@ func TestDialTakesMoreHeadersIfTold(t *testing.T) {
 	}
 	if got := command(t, "", nil, "dial", url, "--wait", "0", "--max-headers", "300"); got.code != exitOK {
 		t.Errorf("with --max-headers 300: %+v", got)
+	}
+}
+
+func TestDefaultsAreValuesTheFlagsTake(t *testing.T) {
+	for _, cmd := range newRoot(cli.Stdio{}).Commands() {
+		for _, f := range []string{"max-message", "ping-interval", "timeout", "close-code", "log-level", "loops"} {
+			flag := cmd.Flags().Lookup(f)
+			if flag == nil {
+				continue
+			}
+			if err := flag.Value.Set(flag.DefValue); err != nil || flag.Value.String() != flag.DefValue {
+				t.Errorf("%s --%s %s: %v, reads as %s", cmd.Name(), f, flag.DefValue, err, flag.Value)
+			}
+		}
 	}
 }

@@ -10,13 +10,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 )
 
 // get returns what a page answers.
@@ -93,20 +94,8 @@ func TestSelfSignedCertificateIsTheOneOfTheFingerprint(t *testing.T) {
 	}
 	defer conn.Close()
 	cert := conn.ConnectionState().PeerCertificates[0]
-	if want := "SHA-256 " + fingerprint(cert.Raw) + "\n"; !strings.HasSuffix(line, want) {
+	if want := "SHA-256 " + cli.Fingerprint(cert.Raw) + "\n"; !strings.HasSuffix(line, want) {
 		t.Errorf("ready lines %q, want %q at the end", line, want)
-	}
-}
-
-func TestSelfSignedCertificateIsForTheHostOfAddrToo(t *testing.T) {
-	local := []string{"localhost", "127.0.0.1", "::1"}
-	for host, want := range map[string][]string{
-		"": local, "0.0.0.0": local, "::": local, "Localhost": local, "127.0.0.1": local,
-		"chat.example": append(slices.Clone(local), "chat.example"), "192.0.2.1": append(slices.Clone(local), "192.0.2.1"),
-	} {
-		if got := selfSignedHosts(host); !slices.Equal(got, want) {
-			t.Errorf("%q: %q, want %q", host, got, want)
-		}
 	}
 }
 

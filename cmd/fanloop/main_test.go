@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 )
 
 // An echo server, and a client that says hello to it.
@@ -17,7 +19,7 @@ func Example() {
 	lines, out := io.Pipe()
 	ended := make(chan int)
 	go func() {
-		ended <- run(ctx, []string{"echo", "--addr", "127.0.0.1:0", "--log-level", "error"}, stdio{nil, out, os.Stderr})
+		ended <- run(ctx, []string{"echo", "--addr", "127.0.0.1:0", "--log-level", "error"}, cli.Stdio{Out: out, Err: os.Stderr})
 	}()
 	ready, err := bufio.NewReader(lines).ReadString('\n')
 	if err != nil {
@@ -25,7 +27,7 @@ func Example() {
 		return
 	}
 	url := strings.Fields(ready)[3]
-	code := run(ctx, []string{"dial", url, "--count", "1"}, stdio{strings.NewReader("hello\n"), os.Stdout, io.Discard})
+	code := run(ctx, []string{"dial", url, "--count", "1"}, cli.Stdio{In: strings.NewReader("hello\n"), Out: os.Stdout, Err: io.Discard})
 	fmt.Println("exit code", code)
 	stop()
 	fmt.Println("exit code", <-ended)

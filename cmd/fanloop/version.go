@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 )
 
 // What the linker may set (-ldflags "-X main.version=v1.2.3"). Empty: what the
@@ -17,14 +19,14 @@ var (
 	date    string
 )
 
-func newVersion(std stdio) *cobra.Command {
+func newVersion(std cli.Stdio) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version, and what it was built from and with",
-		Args:  noArguments,
+		Args:  cli.NoArguments,
 		RunE: func(*cobra.Command, []string) error {
 			info, _ := debug.ReadBuildInfo()
-			_, err := fmt.Fprint(std.out, describe(info))
+			_, err := fmt.Fprint(std.Out, describe(info))
 			return err
 		},
 	}

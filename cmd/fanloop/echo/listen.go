@@ -1,4 +1,4 @@
-package main
+package echo
 
 import (
 	"crypto/tls"
@@ -15,6 +15,7 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/spf13/pflag"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 	"github.com/fanloop-go/fanloop/engine"
 )
 
@@ -23,14 +24,14 @@ type listenOptions struct {
 	addr    string
 	addrSet bool // --addr was given
 	unix    string
-	tls     serverTLSOptions
+	tls     cli.ServerTLS
 	proxies []string
 }
 
 func (o *listenOptions) add(flags *pflag.FlagSet) {
 	flags.StringVar(&o.addr, "addr", o.addr, "`host:port` to listen on; port 0 takes a free one")
 	flags.StringVar(&o.unix, "unix", "", "`path` of a unix socket to serve; on Linux @name makes no file")
-	o.tls.add(flags)
+	o.tls.AddFlags(flags)
 	flags.StringSliceVar(&o.proxies, "proxy-protocol", nil,
 		"`addresses` of proxies that send PROXY headers, such as 10.0.0.0/8; unix: whoever connects to the unix socket; they have to send one")
 }
@@ -56,7 +57,7 @@ func (o *listenOptions) open(srv *engine.Server, log *slog.Logger) (*listening, 
 	if o.addrSet || o.unix == "" && len(passed) == 0 {
 		addr, err := srv.ListenWith(o.addr, opt)
 		if err != nil {
-			return nil, listenError("--addr", o.addr, err)
+			return nil, cli.ListenError("--addr", o.addr, err)
 		}
 		l.addrs = append(l.addrs, addr)
 	}
@@ -80,7 +81,7 @@ func (o *listenOptions) engine(log *slog.Logger) (opt engine.ListenOptions, err 
 		return opt, err
 	}
 	host, _, _ := net.SplitHostPort(o.addr) // else listening says what is wrong with it
-	opt.TLS, err = o.tls.config(host, log)
+	opt.TLS, err = o.tls.Config(host, log)
 	return opt, err
 }
 
@@ -103,7 +104,7 @@ func parseProxies(proxies []string) (*engine.ProxyProtocol, error) {
 			}
 		}
 		if err != nil {
-			return nil, usagef("--proxy-protocol %q: want an address like 10.0.0.1, a network like 10.0.0.0/8, or unix", proxy)
+			return nil, cli.Usagef("--proxy-protocol %q: want an address like 10.0.0.1, a network like 10.0.0.0/8, or unix", proxy)
 		}
 		p.Trusted = append(p.Trusted, trusted)
 	}
@@ -135,7 +136,7 @@ func (l *listening) String() string {
 	}
 	if l.tls != nil && len(l.tls.Certificates) > 0 {
 		made := l.tls.Certificates[0].Leaf
-		fmt.Fprintf(&lines, "certificate made for %s, SHA-256 %s\n", certificateHosts(made), fingerprint(made.Raw))
+		fmt.Fprintf(&lines, "certificate made for %s, SHA-256 %s\n", cli.CertificateHosts(made), cli.Fingerprint(made.Raw))
 	}
 	return lines.String()
 }
@@ -158,31 +159,6 @@ func ready(addr net.Addr, secure bool) string {
 	return fmt.Sprintf("listening on %s://%s/  %s://%s/%s", web, at, socket, at, everywhere)
 }
 
-// listenError says what to do about an address that cannot be listened on. flag
-// is where the address was given.
-func listenError(flag, addr string, err error) error {
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%s is in use: stop what listens there, or choose another port with %s", addr, flag)
-	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%s is not allowed: ports below 1024 need privileges; choose a higher one with %s", addr, flag)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("%s is not an address of this machine: choose one that is, or :port for all, with %s", addr, flag)
-	}
-	if _, port, bad := net.SplitHostPort(addr); bad == nil {
-		if _, unknown := net.LookupPort("tcp", port); unknown != nil {
-			err = &net.AddrError{Err: "unknown port", Addr: addr}
-		}
-	}
-	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		return fmt.Errorf("%s: cannot find %q: give %s an address of this machine as host:port", addr, dns.Name, flag)
-	}
-	if bad, ok := errors.AsType[*net.AddrError](err); ok {
-		return usagef("%q is not an address (%s): give %s as host:port, for instance 127.0.0.1:9001", addr, bad.Err, flag)
-	}
-	return fmt.Errorf("cannot listen on %s: %w", addr, err)
-}
-
 // unixError says what to do about a path that cannot be listened on.
 func unixError(path string, err error) error {
 	info, statErr := os.Lstat(path)
@@ -196,7 +172,7 @@ func unixError(path string, err error) error {
 	case errors.Is(err, syscall.ENOENT):
 		return fmt.Errorf("%s: its folder does not exist: make it, or choose another path with --unix", path)
 	case errors.Is(err, syscall.EINVAL):
-		return usagef("%s is too long for a unix socket: choose a shorter path with --unix", path)
+		return cli.Usagef("%s is too long for a unix socket: choose a shorter path with --unix", path)
 	}
-	return fmt.Errorf("cannot listen on unix:%s: %w", path, root(err))
+	return fmt.Errorf("cannot listen on unix:%s: %w", path, cli.RootCause(err))
 }

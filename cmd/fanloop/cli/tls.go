@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"crypto/sha256"
@@ -19,14 +19,14 @@ import (
 	"github.com/fanloop-go/fanloop/engine"
 )
 
-// serverTLSOptions are the flags of a server that speaks TLS.
-type serverTLSOptions struct {
+// ServerTLS are the flags of a server that speaks TLS.
+type ServerTLS struct {
 	certFile, keyFile string
 	selfSigned        bool
 	clientCAFile      string
 }
 
-func (o *serverTLSOptions) add(flags *pflag.FlagSet) {
+func (o *ServerTLS) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.certFile, "tls-cert", "", "serve https and wss: PEM `file` of the certificate and its chain; read again when it changes")
 	flags.StringVar(&o.keyFile, "tls-key", "", "PEM `file` of the certificate's key")
 	flags.BoolVar(&o.selfSigned, "self-signed", false, "serve https and wss with a certificate made now, to try it")
@@ -35,14 +35,14 @@ func (o *serverTLSOptions) add(flags *pflag.FlagSet) {
 
 // config is nil if the flags ask for no TLS. A certificate made now is for the
 // machine itself and for host.
-func (o *serverTLSOptions) config(host string, log *slog.Logger) (*tls.Config, error) {
+func (o *ServerTLS) Config(host string, log *slog.Logger) (*tls.Config, error) {
 	if err := pair(o.certFile, o.keyFile); err != nil {
 		return nil, err
 	}
 	config := new(tls.Config)
 	switch {
 	case o.selfSigned && o.certFile != "":
-		return nil, usagef("--self-signed makes a certificate and --tls-cert names one: give one of them")
+		return nil, Usagef("--self-signed makes a certificate and --tls-cert names one: give one of them")
 	case o.selfSigned:
 		made, err := bench.SelfSigned(selfSignedHosts(host)...)
 		if err == nil {
@@ -60,7 +60,7 @@ func (o *serverTLSOptions) config(host string, log *slog.Logger) (*tls.Config, e
 		certs.Logger = log
 		config.GetCertificate = certs.GetCertificate
 	case o.clientCAFile != "":
-		return nil, usagef("--tls-client-ca is for TLS: give --tls-cert and --tls-key, or --self-signed")
+		return nil, Usagef("--tls-client-ca is for TLS: give --tls-cert and --tls-key, or --self-signed")
 	default:
 		return nil, nil
 	}
@@ -84,21 +84,21 @@ func selfSignedHosts(host string) []string {
 	return append(hosts, host)
 }
 
-// fingerprint is the SHA-256 of a certificate as openssl x509 -fingerprint
+// Fingerprint is the SHA-256 of a certificate as openssl x509 -Fingerprint
 // writes it.
-func fingerprint(der []byte) string {
+func Fingerprint(der []byte) string {
 	sum := sha256.Sum256(der)
 	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
 }
 
-// clientTLSOptions are the flags of a client that speaks TLS.
-type clientTLSOptions struct {
+// ClientTLS are the flags of a client that speaks TLS.
+type ClientTLS struct {
 	caFile            string
 	insecure          bool
 	certFile, keyFile string
 }
 
-func (o *clientTLSOptions) add(flags *pflag.FlagSet) {
+func (o *ClientTLS) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.caFile, "tls-ca", "", "PEM `file` of authorities to trust instead of the system's")
 	flags.BoolVar(&o.insecure, "insecure", false, "trust any certificate, to try it: anyone may pose as the server")
 	flags.StringVar(&o.certFile, "tls-cert", "", "PEM `file` of a certificate to show to the server")
@@ -106,12 +106,12 @@ func (o *clientTLSOptions) add(flags *pflag.FlagSet) {
 }
 
 // config is what the flags ask for.
-func (o *clientTLSOptions) config() (*tls.Config, error) {
+func (o *ClientTLS) Config() (*tls.Config, error) {
 	if err := pair(o.certFile, o.keyFile); err != nil {
 		return nil, err
 	}
 	if o.insecure && o.caFile != "" {
-		return nil, usagef("--insecure trusts everybody and --tls-ca some only: give one of them")
+		return nil, Usagef("--insecure trusts everybody and --tls-ca some only: give one of them")
 	}
 	config := &tls.Config{InsecureSkipVerify: o.insecure}
 	if o.caFile != "" {
@@ -131,7 +131,7 @@ func (o *clientTLSOptions) config() (*tls.Config, error) {
 }
 
 // details are lines about what was agreed with the server.
-func (o *clientTLSOptions) details(state *tls.ConnectionState) string {
+func (o *ClientTLS) Details(state *tls.ConnectionState) string {
 	alpn := state.NegotiatedProtocol
 	if alpn == "" {
 		alpn = "none"
@@ -143,11 +143,11 @@ func (o *clientTLSOptions) details(state *tls.ConnectionState) string {
 		checked = "not checked"
 	}
 	return lines + fmt.Sprintf("\n  certificate for %q until %s, %s, SHA-256 %s",
-		certificateHosts(cert), cert.NotAfter.Format(time.DateOnly), checked, fingerprint(cert.Raw))
+		CertificateHosts(cert), cert.NotAfter.Format(time.DateOnly), checked, Fingerprint(cert.Raw))
 }
 
-// certificateHosts are the names and addresses that a certificate is for.
-func certificateHosts(cert *x509.Certificate) string {
+// CertificateHosts are the names and addresses that a certificate is for.
+func CertificateHosts(cert *x509.Certificate) string {
 	hosts := slices.Clone(cert.DNSNames)
 	for _, ip := range cert.IPAddresses {
 		hosts = append(hosts, ip.String())
@@ -158,9 +158,9 @@ func certificateHosts(cert *x509.Certificate) string {
 func pair(certFile, keyFile string) error {
 	switch {
 	case certFile != "" && keyFile == "":
-		return usagef("--tls-cert without --tls-key: give the file of its key too, which may be the same one")
+		return Usagef("--tls-cert without --tls-key: give the file of its key too, which may be the same one")
 	case certFile == "" && keyFile != "":
-		return usagef("--tls-key without --tls-cert: give the file of its certificate too")
+		return Usagef("--tls-key without --tls-cert: give the file of its certificate too")
 	}
 	return nil
 }
@@ -174,14 +174,14 @@ func certificateError(certFile, keyFile string, err error) error {
 		}
 		return fmt.Errorf("%s: cannot read %s: %w", flag, missing.Path, missing.Err)
 	}
-	return fmt.Errorf("--tls-cert %s and --tls-key %s are no certificate and its key: %w", certFile, keyFile, root(err))
+	return fmt.Errorf("--tls-cert %s and --tls-key %s are no certificate and its key: %w", certFile, keyFile, RootCause(err))
 }
 
 // readAuthorities reads the certificates of a file that flag names.
 func readAuthorities(flag, file string) (*x509.CertPool, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: cannot read %s: %w", flag, file, root(err))
+		return nil, fmt.Errorf("%s: cannot read %s: %w", flag, file, RootCause(err))
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(content) {

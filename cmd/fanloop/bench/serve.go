@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"github.com/fanloop-go/fanloop/bench"
 	"github.com/fanloop-go/fanloop/bench/load"
 	"github.com/fanloop-go/fanloop/bench/scenario"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 )
 
 // benchServeOptions are the flags of fanloop bench serve.
@@ -26,10 +27,10 @@ type benchServeOptions struct {
 	compression string
 	peer        string
 	peersDir    string
-	log         logOptions
+	log         cli.LogOptions
 }
 
-func newBenchServe(std stdio) *cobra.Command {
+func newBenchServe(std cli.Stdio) *cobra.Command {
 	o := benchServeOptions{addr: "127.0.0.1:9002", compression: string(load.Off), peersDir: "bench/peers"}
 	cmd := &cobra.Command{
 		Use:   "serve [flags]",
@@ -42,7 +43,7 @@ SIGUSR1 gives freed memory back to the system and logs what is in use.`,
 		Example: `  fanloop bench serve --addr 127.0.0.1:9002 --loops 1
   fanloop bench serve --tls --compression deflate
   fanloop bench serve --peer gorilla`,
-		Args: noArguments,
+		Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.peer != "" {
 				return o.servePeer(cmd.Context())
@@ -53,29 +54,29 @@ SIGUSR1 gives freed memory back to the system and logs what is in use.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&o.addr, "addr", o.addr, "`host:port` to listen on; port 0 takes a free one")
-	countFlag(flags, &o.loops, "loops", "event loops; 0: as many as GOMAXPROCS")
+	cli.CountFlag(flags, &o.loops, "loops", "event loops; 0: as many as GOMAXPROCS")
 	flags.BoolVar(&o.tls, "tls", false, "speak wss, with a certificate made for this run")
 	flags.StringVar(&o.compression, "compression", o.compression, "`kind` of permessage-deflate to agree to: off, deflate or takeover")
 	flags.StringVar(&o.peer, "peer", "", "`name` of a peer to serve with instead of fanloop")
 	flags.StringVar(&o.peersDir, "peers-dir", o.peersDir, "`folder` with the sources of the peers")
-	levelFlag(flags, &o.log.level, "log-level", "least level logged: debug, info, warn or error")
-	flags.BoolVar(&o.log.quiet, "quiet", false, "write errors only")
+	cli.LevelFlag(flags, &o.log.Level, "log-level", "least level logged: debug, info, warn or error")
+	flags.BoolVar(&o.log.Quiet, "quiet", false, "write errors only")
 	return cmd
 }
 
-func (o *benchServeOptions) serve(ctx context.Context, std stdio) error {
-	log := o.log.logger(std.err)
+func (o *benchServeOptions) serve(ctx context.Context, std cli.Stdio) error {
+	log := o.log.Logger(std.Err)
 	srv, err := bench.NewServer(bench.Options{Loops: o.loops, Log: log, TLS: o.tls, Compression: load.Compression(o.compression)})
 	if err != nil {
 		return usageIfConfig(err)
 	}
-	defer reportMemory(srv, log)() // who can connect may signal
+	defer cli.ReportMemory(srv, log)() // who can connect may signal
 	addr, err := srv.Listen(o.addr)
 	if err != nil {
-		return errors.Join(listenError("--addr", o.addr, err), srv.Close())
+		return errors.Join(cli.ListenError("--addr", o.addr, err), srv.Close())
 	}
-	if !o.log.quiet {
-		fmt.Fprintln(std.out, "listening", addr)
+	if !o.log.Quiet {
+		fmt.Fprintln(std.Out, "listening", addr)
 	}
 	<-ctx.Done()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -89,7 +90,7 @@ func (o *benchServeOptions) serve(ctx context.Context, std stdio) error {
 // servePeer becomes the peer, so that signals and CPU time are its own.
 func (o *benchServeOptions) servePeer(ctx context.Context) error {
 	if _, _, err := net.SplitHostPort(o.addr); err != nil {
-		return listenError("--addr", o.addr, &net.AddrError{Err: "missing port in address", Addr: o.addr})
+		return cli.ListenError("--addr", o.addr, &net.AddrError{Err: "missing port in address", Addr: o.addr})
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {

@@ -1,4 +1,4 @@
-package main
+package echo
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"time"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 )
 
 // servePprof serves profiles on a listener of their own until stop is called.
@@ -14,7 +16,7 @@ func servePprof(addr string, log *slog.Logger) (stop func(), err error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(context.Background(), "tcp", addr)
 	if err != nil {
-		return nil, listenError("--pprof", addr, err)
+		return nil, cli.ListenError("--pprof", addr, err)
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)

@@ -1,4 +1,4 @@
-package main
+package dial
 
 import (
 	"bufio"
@@ -10,6 +10,7 @@ import (
 	"math"
 	"unicode/utf8"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 	"github.com/fanloop-go/fanloop/engine"
 )
 
@@ -51,7 +52,7 @@ func (s *sender) run(l *link) error {
 		number++
 		message, err := s.message(s.lines.Bytes())
 		if err != nil {
-			return usagef("line %d of stdin: %s", number, err)
+			return cli.Usagef("line %d of stdin: %s", number, err)
 		}
 		if !l.send(s.op, message, s.unsent, s.drained) {
 			return nil // the connection ended; its status says why
@@ -59,7 +60,7 @@ func (s *sender) run(l *link) error {
 	}
 	switch err := s.lines.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
-		return usagef("line %d of stdin is longer than --max-message (%s)", number+1, formatSize(s.limit))
+		return cli.Usagef("line %d of stdin is longer than --max-message (%s)", number+1, cli.FormatSize(s.limit))
 	case err != nil:
 		return fmt.Errorf("cannot read stdin: %w", err)
 	}

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"fmt"
@@ -7,9 +7,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fanloop-go/fanloop/bench/report"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 )
 
-func newBenchCompare(std stdio) *cobra.Command {
+func newBenchCompare(std cli.Stdio) *cobra.Command {
 	return &cobra.Command{
 		Use:   "compare BEFORE.json AFTER.json",
 		Short: "Show what changed between two runs, and whether it exceeds the noise",
@@ -20,7 +21,7 @@ on both sides are needed to tell. To compare two builds, measure both in one run
 bench echo --servers floor,fanloop,old=PATH --base floor,old`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return usagef("compare takes two files that bench --json wrote, and there are %d", len(args))
+				return cli.Usagef("compare takes two files that bench --json wrote, and there are %d", len(args))
 			}
 			return nil
 		},
@@ -33,7 +34,7 @@ bench echo --servers floor,fanloop,old=PATH --base floor,old`,
 			if err != nil {
 				return err
 			}
-			return report.Compare(std.out, before, after)
+			return report.Compare(std.Out, before, after)
 		},
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"strings"
@@ -36,25 +36,11 @@ func FuzzSizeIsReadAsWritten(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := parseSize(formatSize(n))
+		again, err := parseSize(FormatSize(n))
 		if err != nil || again != n || n < 0 {
-			t.Errorf("%q is %d, written %q, read as %d, %v", text, n, formatSize(n), again, err)
+			t.Errorf("%q is %d, written %q, read as %d, %v", text, n, FormatSize(n), again, err)
 		}
 	})
-}
-
-func TestDefaultsAreValuesTheFlagsTake(t *testing.T) {
-	for _, cmd := range newRoot(stdio{}).Commands() {
-		for _, f := range []string{"max-message", "ping-interval", "timeout", "close-code", "log-level", "loops"} {
-			flag := cmd.Flags().Lookup(f)
-			if flag == nil {
-				continue
-			}
-			if err := flag.Value.Set(flag.DefValue); err != nil || flag.Value.String() != flag.DefValue {
-				t.Errorf("%s --%s %s: %v, reads as %s", cmd.Name(), f, flag.DefValue, err, flag.Value)
-			}
-		}
-	}
 }
 
 func TestLevelsIgnoreCase(t *testing.T) {

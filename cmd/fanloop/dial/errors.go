@@ -1,4 +1,4 @@
-package main
+package dial
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/handshake"
 )
@@ -19,10 +20,10 @@ import (
 // dialError says why there is no connection and what to do.
 func (o *dialOptions) dialError(address string, err error) error {
 	if wrong, ok := errors.AsType[*handshake.HeaderError](err); ok {
-		return usagef("%s: %s", wrong.Name, wrong.Reason)
+		return cli.Usagef("%s: %s", wrong.Name, wrong.Reason)
 	}
 	if wrong, ok := errors.AsType[*engine.URLError](err); ok {
-		return usagef("%s: %v", address, wrong.Err)
+		return cli.Usagef("%s: %v", address, wrong.Err)
 	}
 	if proxy, ok := errors.AsType[*engine.ProxyError](err); ok {
 		return fmt.Errorf("%s: no way through the %s", address, strings.TrimPrefix(proxy.Error(), "engine: "))
@@ -35,7 +36,7 @@ func (o *dialOptions) dialError(address string, err error) error {
 			strings.TrimSpace(strconv.Itoa(answer.Status)+" "+http.StatusText(answer.Status)))
 	}
 	if over, ok := errors.AsType[*handshake.LimitError](err); ok {
-		return fmt.Errorf("%s: the head of the answer is over --%s %d; give it more", address, flagName(over.Limit), over.Max)
+		return fmt.Errorf("%s: the head of the answer is over --%s %d; give it more", address, cli.FlagName(over.Limit), over.Max)
 	}
 	if errors.Is(err, handshake.ErrMalformedHead) {
 		return fmt.Errorf("%s: what answers there is not a WebSocket server: the answer is not HTTP/1.1", address)
@@ -72,7 +73,7 @@ func tlsFailure(err error) string {
 		return "its certificate is not trusted here: give its authority with --tls-ca, or trust anybody with --insecure"
 	}
 	if untrusted, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return "its certificate is not to be trusted: " + root(untrusted).Error()
+		return "its certificate is not to be trusted: " + cli.RootCause(untrusted).Error()
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return "what answers there does not speak TLS; is it a ws:// server?"

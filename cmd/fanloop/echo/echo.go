@@ -1,16 +1,16 @@
-package main
+package echo
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/web"
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/handshake"
@@ -25,26 +25,13 @@ type echoOptions struct {
 	shutdownTimeout time.Duration
 	origins         []string
 	subprotocols    []string
-	compression     compressionOptions
+	compression     cli.Compression
 	pprofAddr       string
-	log             logOptions
+	log             cli.LogOptions
 }
 
-// logOptions are the flags that say what is written besides the results.
-type logOptions struct {
-	level slog.Level
-	quiet bool
-}
-
-func (o *logOptions) logger(w io.Writer) *slog.Logger {
-	level := o.level
-	if o.quiet {
-		level = slog.LevelError
-	}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
-}
-
-func newEcho(std stdio) *cobra.Command {
+// New is the command fanloop echo.
+func New(std cli.Stdio) *cobra.Command {
 	o := echoOptions{
 		listen:          listenOptions{addr: "127.0.0.1:9001"},
 		limits:          engine.Limits{MaxQueued: 1 << 20}, // then reading pauses
@@ -67,7 +54,7 @@ Ctrl-C or SIGTERM closes every connection with 1001, the second ends at once.`,
   fanloop echo --addr :443 --tls-cert cert.pem --tls-key key.pem
   fanloop echo --unix /tmp/fanloop.sock
   FANLOOP_ECHO_MAX_MESSAGE=16MiB fanloop echo --loops 2`,
-		Args: noArguments,
+		Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.listen.addrSet = cmd.Flags().Changed("addr")
 			return o.run(cmd.Context(), std)
@@ -76,23 +63,23 @@ Ctrl-C or SIGTERM closes every connection with 1001, the second ends at once.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	o.listen.add(flags)
-	o.compression.add(flags)
-	countFlag(flags, &o.loops, "loops", "event loops; 0: as many as GOMAXPROCS")
-	durationFlag(flags, &o.shutdownTimeout, "shutdown-timeout", "time for connections to close at the end")
+	o.compression.AddFlags(flags)
+	cli.CountFlag(flags, &o.loops, "loops", "event loops; 0: as many as GOMAXPROCS")
+	cli.DurationFlag(flags, &o.shutdownTimeout, "shutdown-timeout", "time for connections to close at the end")
 	flags.StringSliceVar(&o.origins, "origin", nil, "`origin` of pages that may connect besides those of this server; * is any")
 	flags.StringSliceVar(&o.subprotocols, "subprotocol", nil, "`name` of a subprotocol to agree to, the preferred first")
 	flags.StringVar(&o.pprofAddr, "pprof", "", "`host:port` to serve net/http/pprof on")
-	levelFlag(flags, &o.log.level, "log-level", "least level logged: debug, info, warn or error")
-	flags.BoolVar(&o.log.quiet, "quiet", false, "write errors only")
-	addLimits(flags, &o.limits, nil)
-	countFlag(flags, &o.maxHandshakes, "max-handshakes", "most TLS handshakes at a time; 0: 1024")
-	inGroup(flags, "Limits", "max-handshakes")
+	cli.LevelFlag(flags, &o.log.Level, "log-level", "least level logged: debug, info, warn or error")
+	flags.BoolVar(&o.log.Quiet, "quiet", false, "write errors only")
+	cli.AddLimits(flags, &o.limits, nil)
+	cli.CountFlag(flags, &o.maxHandshakes, "max-handshakes", "most TLS handshakes at a time; 0: 1024")
+	cli.InGroup(flags, "Limits", "max-handshakes")
 	return cmd
 }
 
 // run serves until ctx is done.
-func (o *echoOptions) run(ctx context.Context, std stdio) error {
-	log := o.log.logger(std.err)
+func (o *echoOptions) run(ctx context.Context, std cli.Stdio) error {
+	log := o.log.Logger(std.Err)
 	srv, err := o.server(log)
 	if err != nil {
 		return err
@@ -104,13 +91,13 @@ func (o *echoOptions) run(ctx context.Context, std stdio) error {
 		}
 		defer stop()
 	}
-	defer reportMemory(srv, log)() // who can connect may signal
+	defer cli.ReportMemory(srv, log)() // who can connect may signal
 	open, err := o.listen.open(srv, log)
 	if err != nil {
 		return errors.Join(err, srv.Close())
 	}
-	if !o.log.quiet {
-		fmt.Fprint(std.out, open)
+	if !o.log.Quiet {
+		fmt.Fprint(std.Out, open)
 	}
 	select {
 	case err := <-open.failed:
@@ -127,7 +114,7 @@ func (o *echoOptions) shutdown(srv *engine.Server, log *slog.Logger) error {
 	defer cancel()
 	err := srv.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		log.Warn("the shutdown timeout is over; what was left is dropped", "err", oneLine(err))
+		log.Warn("the shutdown timeout is over; what was left is dropped", "err", cli.OneLine(err))
 		return nil
 	}
 	return err
@@ -135,14 +122,14 @@ func (o *echoOptions) shutdown(srv *engine.Server, log *slog.Logger) error {
 
 // server is the echo server of o, not started yet.
 func (o *echoOptions) server(log *slog.Logger) (*engine.Server, error) {
-	if err := checkLimits(o.limits); err != nil {
+	if err := cli.CheckLimits(o.limits); err != nil {
 		return nil, err
 	}
 	origin, err := originPolicy(o.origins)
 	if err != nil {
 		return nil, err
 	}
-	compression, err := o.compression.engine(0, o.limits)
+	compression, err := o.compression.Engine(0, o.limits)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +153,7 @@ func originPolicy(origins []string) (handshake.OriginPolicy, error) {
 	}
 	for _, origin := range origins {
 		if _, err := handshake.ParseOrigins(origin); err != nil {
-			return nil, usagef("--origin %q: want an origin like https://example.com, https://*.example.com, null or *", origin)
+			return nil, cli.Usagef("--origin %q: want an origin like https://example.com, https://*.example.com, null or *", origin)
 		}
 	}
 	listed := handshake.AllowOrigins(origins...)

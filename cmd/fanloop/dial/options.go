@@ -1,4 +1,4 @@
-package main
+package dial
 
 import (
 	"context"
@@ -12,40 +12,41 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 	"github.com/fanloop-go/fanloop/engine"
 )
 
 // engineOptions are what the flags mean to the engine.
 func (o *dialOptions) engineOptions(stderr io.Writer) (*engine.DialOptions, error) {
 	if o.closeCode == 0 && o.closeReason != "" {
-		return nil, usagef("--close-reason: without a code there is no reason; give --close-code too")
+		return nil, cli.Usagef("--close-reason: without a code there is no reason; give --close-code too")
 	}
 	if len(o.closeReason) > maxReason {
-		return nil, usagef("--close-reason: %d bytes, but a close frame holds at most %d", len(o.closeReason), maxReason)
+		return nil, cli.Usagef("--close-reason: %d bytes, but a close frame holds at most %d", len(o.closeReason), maxReason)
 	}
 	if !utf8.ValidString(o.closeReason) {
-		return nil, usagef("--close-reason %q: it is not valid UTF-8, as a reason must be", o.closeReason)
+		return nil, cli.Usagef("--close-reason %q: it is not valid UTF-8, as a reason must be", o.closeReason)
 	}
 	header := make(http.Header)
 	for _, h := range o.headers {
 		name, text, found := strings.Cut(h, ":")
 		if name = strings.TrimSpace(name); !found || name == "" {
-			return nil, usagef("--header %q: want 'Name: value'", h)
+			return nil, cli.Usagef("--header %q: want 'Name: value'", h)
 		}
 		header.Add(name, strings.TrimSpace(text))
 	}
-	if err := checkLimits(o.limits); err != nil {
+	if err := cli.CheckLimits(o.limits); err != nil {
 		return nil, err
 	}
-	compression, err := o.compression.engine(1, o.limits) // few lines are as long as the default
+	compression, err := o.compression.Engine(1, o.limits) // few lines are as long as the default
 	if err != nil {
 		return nil, err
 	}
-	config, err := o.tls.config()
+	config, err := o.tls.Config()
 	if err != nil {
 		return nil, err
 	}
-	log := logOptions{level: slog.LevelWarn, quiet: o.quiet}
+	log := cli.LogOptions{Level: slog.LevelWarn, Quiet: o.quiet}
 	opt := &engine.DialOptions{
 		Header:       header,
 		Origin:       o.origin,
@@ -53,7 +54,7 @@ func (o *dialOptions) engineOptions(stderr io.Writer) (*engine.DialOptions, erro
 		Compression:  compression,
 		TLS:          config,
 		Limits:       o.limits,
-		Logger:       log.logger(stderr),
+		Logger:       log.Logger(stderr),
 	}
 	return opt, o.route(opt)
 }
@@ -62,7 +63,7 @@ func (o *dialOptions) engineOptions(stderr io.Writer) (*engine.DialOptions, erro
 func (o *dialOptions) route(opt *engine.DialOptions) error {
 	if o.unix != "" {
 		if o.proxy != "" {
-			return usagef("--unix and --proxy are two ways to the server: give one of them")
+			return cli.Usagef("--unix and --proxy are two ways to the server: give one of them")
 		}
 		opt.NetDial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", o.unix)
@@ -76,7 +77,7 @@ func (o *dialOptions) route(opt *engine.DialOptions) error {
 		var err error
 		via, err = url.Parse(o.proxy)
 		if err != nil || via.Hostname() == "" || !slices.Contains([]string{"http", "socks5", "socks5h"}, via.Scheme) || !validPort(via.Port()) {
-			return usagef("--proxy: want a URL like http://user:password@127.0.0.1:3128 or socks5://127.0.0.1:1080, or none")
+			return cli.Usagef("--proxy: want a URL like http://user:password@127.0.0.1:3128 or socks5://127.0.0.1:1080, or none")
 		}
 	}
 	opt.Proxy = func(*url.URL) (*url.URL, error) { return via, nil }
@@ -100,9 +101,9 @@ func parseURL(rawURL string) (string, error) {
 	u, err := url.Parse(rawURL)
 	switch {
 	case err != nil, u.Scheme != "ws" && u.Scheme != "wss", u.Hostname() == "":
-		return "", usagef("%s is not a WebSocket URL: write it like ws://127.0.0.1:9001/path", quoted)
+		return "", cli.Usagef("%s is not a WebSocket URL: write it like ws://127.0.0.1:9001/path", quoted)
 	case u.Fragment != "": // RFC 6455 section 3
-		return "", usagef("%s: a WebSocket URL has no fragment; write # as %%23", quoted)
+		return "", cli.Usagef("%s: a WebSocket URL has no fragment; write # as %%23", quoted)
 	}
 	u.User = nil
 	if address := u.String(); !strings.Contains(address, "@") {

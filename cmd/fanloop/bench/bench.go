@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"github.com/fanloop-go/fanloop/bench/load"
 	"github.com/fanloop-go/fanloop/bench/report"
 	"github.com/fanloop-go/fanloop/bench/scenario"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 )
 
 // benchOptions are the flags that all measuring commands share.
@@ -35,7 +36,8 @@ type benchOptions struct {
 	bases        []string
 }
 
-func newBench(std stdio) *cobra.Command {
+// New is the command fanloop bench.
+func New(std cli.Stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure WebSocket servers side by side",
@@ -50,7 +52,7 @@ order or damaged fails the run.`,
   fanloop bench echo --servers floor,fanloop,old=/tmp/old/fanloop --base floor,old
   fanloop bench echo --target ws://127.0.0.1:9001/ --rate 20000
   fanloop bench compare before.json after.json`,
-		Args: noCommand,
+		Args: cli.NoCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	for _, kind := range []scenario.Kind{scenario.Echo, scenario.Fanout, scenario.Connect, scenario.Idle,
@@ -62,12 +64,12 @@ order or damaged fails the run.`,
 }
 
 // newBenchLoad runs a generator for the other commands, in a process of its own.
-func newBenchLoad(std stdio) *cobra.Command {
+func newBenchLoad(std cli.Stdio) *cobra.Command {
 	return &cobra.Command{
 		Use:    "load",
 		Hidden: true,
-		Args:   noArguments,
-		RunE:   func(cmd *cobra.Command, _ []string) error { return load.Serve(cmd.Context(), std.in, std.out) },
+		Args:   cli.NoArguments,
+		RunE:   func(cmd *cobra.Command, _ []string) error { return load.Serve(cmd.Context(), std.In, std.Out) },
 	}
 }
 
@@ -75,10 +77,10 @@ func (o *benchOptions) flags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.servers, "servers", o.servers, "`names` of servers: floor, fanloop, a peer, all, NAME=COMMAND with {addr}, or NAME=PATH of another fanloop")
 	flags.StringSliceVar(&o.bases, "base", nil, "`names` of servers that all are compared with; default: floor, or else the first")
 	flags.StringVar(&o.target, "target", "", "`URL` of a server that runs already, instead of --servers")
-	countFlag(flags, &o.pid, "pid", "process of --target, if it is on this machine; 0: no CPU time and memory of it")
+	cli.CountFlag(flags, &o.pid, "pid", "process of --target, if it is on this machine; 0: no CPU time and memory of it")
 	flags.StringVar(&o.serverCPU, "server-cpus", o.serverCPU, "`list` of CPUs for servers, or any")
 	flags.StringVar(&o.clientCPU, "client-cpus", o.clientCPU, "`list` of CPUs for clients, or any")
-	countFlag(flags, &o.serverLoops, "server-loops", "event loops of each server")
+	cli.CountFlag(flags, &o.serverLoops, "server-loops", "event loops of each server")
 	flags.StringVar(&o.peersDir, "peers-dir", "bench/peers", "`folder` with the sources of the peers")
 	flags.StringVar(&o.jsonPath, "json", "", "`file` to write for machines, and for compare")
 	flags.StringVar(&o.htmlPath, "html", "", "`file` to write with charts")
@@ -97,7 +99,7 @@ func newBenchOptions() benchOptions {
 }
 
 // run measures specs and shows what was measured, also after a failure.
-func (o *benchOptions) run(ctx context.Context, std stdio, specs []scenario.Spec) (*report.Report, error) {
+func (o *benchOptions) run(ctx context.Context, std cli.Stdio, specs []scenario.Spec) (*report.Report, error) {
 	if err := o.checkPaths(); err != nil {
 		return nil, err
 	}
@@ -111,7 +113,7 @@ func (o *benchOptions) run(ctx context.Context, std stdio, specs []scenario.Spec
 		}
 		return nil, usageIfConfig(err)
 	}
-	if err := r.WriteMarkdown(std.out); err != nil {
+	if err := r.WriteMarkdown(std.Out); err != nil {
 		return nil, err
 	}
 	for path, write := range map[string]func(*os.File) error{
@@ -143,7 +145,7 @@ func (o *benchOptions) checkPaths() error {
 			continue
 		}
 		if other, taken := flags[f.path]; taken {
-			return usagef("%s and %s name the same file %s: give each its own", other, f.flag, f.path)
+			return cli.Usagef("%s and %s name the same file %s: give each its own", other, f.flag, f.path)
 		}
 		flags[f.path] = f.flag
 		if dir, err := os.Stat(filepath.Dir(f.path)); err != nil || !dir.IsDir() {
@@ -156,7 +158,7 @@ func (o *benchOptions) checkPaths() error {
 // usageIfConfig makes wrong usage of a setting that cannot be used.
 func usageIfConfig(err error) error {
 	if config, ok := errors.AsType[*load.ConfigError](err); ok {
-		return usagef("%s", config.Reason)
+		return cli.Usagef("%s", config.Reason)
 	}
 	return err
 }
@@ -170,7 +172,7 @@ func writeFile(path string, write func(*os.File) error) error {
 }
 
 // measure runs specs; the report holds what was measured before an error.
-func (o *benchOptions) measure(ctx context.Context, std stdio, specs []scenario.Spec) (*report.Report, error) {
+func (o *benchOptions) measure(ctx context.Context, std cli.Stdio, specs []scenario.Spec) (*report.Report, error) {
 	servers, err := scenario.ParseCPUs(o.serverCPU)
 	if err != nil {
 		return nil, err
@@ -217,7 +219,7 @@ func (o *benchOptions) measure(ctx context.Context, std stdio, specs []scenario.
 		Harness: report.Harness{ClockNanos: own.Read, StepNanos: own.Step, LateMicros: float64(own.Late.Nanoseconds()) / 1e3},
 		Bases:   bases, Versions: found.Versions, Missing: found.Missing,
 	}
-	p := newProgress(std.err, o.quiet)
+	p := newProgress(std.Err, o.quiet)
 	defer p.finish()
 	r.Results, err = scenario.Run(ctx, scenario.Config{
 		Specs: specs, Servers: found.Servers, ServerCPU: servers, ClientCPU: clients,
@@ -253,7 +255,7 @@ func (o *benchOptions) baseNames(servers []string) ([]string, error) {
 	}
 	for _, name := range o.bases {
 		if !slices.Contains(names, name) {
-			return nil, usagef("--base %s is not measured: want one of %s", name, strings.Join(names, ", "))
+			return nil, cli.Usagef("--base %s is not measured: want one of %s", name, strings.Join(names, ", "))
 		}
 	}
 	return o.bases, nil

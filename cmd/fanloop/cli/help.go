@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"strings"
@@ -12,8 +12,8 @@ func init() { cobra.AddTemplateFunc("flagGroups", flagGroups) }
 // groupOf is the annotation of a flag that help shows below a title of its own.
 const groupOf = "fanloop_group"
 
-// inGroup puts the flags called names below title in help.
-func inGroup(flags *pflag.FlagSet, title string, names ...string) {
+// InGroup puts the flags called names below title in help.
+func InGroup(flags *pflag.FlagSet, title string, names ...string) {
 	for _, name := range names {
 		_ = flags.SetAnnotation(name, groupOf, []string{title}) // it is there
 	}
@@ -44,3 +44,18 @@ func flagGroups(flags *pflag.FlagSet) string {
 	}
 	return all.String()
 }
+
+// UsageTemplate is what follows the first paragraph of a help text.
+const UsageTemplate = `Usage:
+  {{if .HasAvailableSubCommands}}{{.CommandPath}} <command> [flags]{{else}}{{.UseLine}}{{end}}{{if .HasExample}}
+
+Examples:
+{{.Example}}{{end}}{{if .HasAvailableSubCommands}}
+
+Commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+
+{{flagGroups .LocalFlags}}{{end}}{{if .HasAvailableSubCommands}}
+
+Run '{{.CommandPath}} <command> --help' for the flags of a command.{{end}}
+`

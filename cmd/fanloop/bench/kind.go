@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"strings"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/bench/load"
 	"github.com/fanloop-go/fanloop/bench/scenario"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 )
 
 // benchKind says what is special about the command of a kind of scenario.
@@ -27,7 +28,7 @@ and latency counts from the time a message was to leave.`,
 		defaults: scenario.Spec{Conns: 200},
 		flags: func(flags *pflag.FlagSet, s *scenario.Spec) {
 			messageFlags(flags, s)
-			countFlag(flags, &s.InFlight, "inflight", "messages under way per connection, without --rate")
+			cli.CountFlag(flags, &s.InFlight, "inflight", "messages under way per connection, without --rate")
 		},
 	},
 	scenario.Fanout: {
@@ -38,9 +39,9 @@ counted. "last" is the time from publish to the last delivery.`,
 		defaults: scenario.Spec{Conns: 1000, Publishers: 1, Topics: 1, Burst: 1},
 		flags: func(flags *pflag.FlagSet, s *scenario.Spec) {
 			messageFlags(flags, s)
-			countFlag(flags, &s.Publishers, "publishers", "connections that publish")
-			countFlag(flags, &s.Topics, "topics", "topics; more than one needs a server that knows ?topic=N, as fanloop's")
-			countFlag(flags, &s.Burst, "burst", "messages published at once, without --rate")
+			cli.CountFlag(flags, &s.Publishers, "publishers", "connections that publish")
+			cli.CountFlag(flags, &s.Topics, "topics", "topics; more than one needs a server that knows ?topic=N, as fanloop's")
+			cli.CountFlag(flags, &s.Burst, "burst", "messages published at once, without --rate")
 		},
 	},
 	scenario.Connect: {
@@ -63,7 +64,7 @@ those who stopped miss more than that.`,
 		defaults: scenario.Spec{Conns: 100, Size: 16 << 10, Rate: 100, Stopped: 0.1, Window: 5 * time.Second, Rounds: 3, Publishers: 1},
 		flags: func(flags *pflag.FlagSet, s *scenario.Spec) {
 			messageFlags(flags, s)
-			countFlag(flags, &s.Publishers, "publishers", "connections that publish")
+			cli.CountFlag(flags, &s.Publishers, "publishers", "connections that publish")
 			flags.Float64Var(&s.Stopped, "stopped", s.Stopped, "`part` of the connections that stops reading, 0 to 1")
 		},
 	},
@@ -87,31 +88,31 @@ func (k benchKind) timeFlags(flags *pflag.FlagSet, s *scenario.Spec) {
 	switch s.Kind {
 	case scenario.Echo, scenario.Fanout:
 		sliceFlags(flags, s)
-		countFlag(flags, &s.Rounds, "rounds", "rounds of every server; 0: as many as --time allows, with --rate 5")
-		durationFlag(flags, &s.Window, "duration", "measured time of a round, with --rate")
-		durationFlag(flags, &s.WarmUp, "warm-up", "time before a slice or a round that does not count; 0: a tenth of a slice, with --rate 300ms")
+		cli.CountFlag(flags, &s.Rounds, "rounds", "rounds of every server; 0: as many as --time allows, with --rate 5")
+		cli.DurationFlag(flags, &s.Window, "duration", "measured time of a round, with --rate")
+		cli.DurationFlag(flags, &s.WarmUp, "warm-up", "time before a slice or a round that does not count; 0: a tenth of a slice, with --rate 300ms")
 	case scenario.Connect:
 		sliceFlags(flags, s)
-		countFlag(flags, &s.Rounds, "rounds", "rounds of every server; 0: as many as --time allows")
-		durationFlag(flags, &s.WarmUp, "warm-up", "time before a slice that does not count; 0: a tenth of it")
+		cli.CountFlag(flags, &s.Rounds, "rounds", "rounds of every server; 0: as many as --time allows")
+		cli.DurationFlag(flags, &s.WarmUp, "warm-up", "time before a slice that does not count; 0: a tenth of it")
 	default:
-		countFlag(flags, &s.Rounds, "rounds", "rounds of every server, in turn; 0: 5")
-		durationFlag(flags, &s.Window, "duration", "measured time of a round")
-		durationFlag(flags, &s.WarmUp, "warm-up", "time before it that does not count; 0: 300ms")
+		cli.CountFlag(flags, &s.Rounds, "rounds", "rounds of every server, in turn; 0: 5")
+		cli.DurationFlag(flags, &s.Window, "duration", "measured time of a round")
+		cli.DurationFlag(flags, &s.WarmUp, "warm-up", "time before it that does not count; 0: 300ms")
 	}
 }
 
 func sliceFlags(flags *pflag.FlagSet, s *scenario.Spec) {
-	durationFlag(flags, &s.Time, "time", "how long the slices of all servers take together; five rounds of each come in any case")
-	durationFlag(flags, &s.Slice, "slice", "how long a server is on turn")
+	cli.DurationFlag(flags, &s.Time, "time", "how long the slices of all servers take together; five rounds of each come in any case")
+	cli.DurationFlag(flags, &s.Slice, "slice", "how long a server is on turn")
 }
 
 func messageFlags(flags *pflag.FlagSet, s *scenario.Spec) {
-	countFlag(flags, &s.Size, "size", "payload bytes of a message; 0: 64, or 1024 of json")
+	cli.CountFlag(flags, &s.Size, "size", "payload bytes of a message; 0: 64, or 1024 of json")
 	flags.Float64Var(&s.Rate, "rate", s.Rate, "`messages` a second in all, at fixed times; 0: as fast as answers come")
 }
 
-func newBenchKind(std stdio, kind scenario.Kind) *cobra.Command {
+func newBenchKind(std cli.Stdio, kind scenario.Kind) *cobra.Command {
 	k, o := benchKinds[kind], newBenchOptions()
 	s := k.defaults
 	s.Kind = kind
@@ -123,10 +124,10 @@ func newBenchKind(std stdio, kind scenario.Kind) *cobra.Command {
 		Use:   string(kind) + " [flags]",
 		Short: k.short,
 		Long:  k.long,
-		Args:  noArguments,
+		Args:  cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if s.Window == 0 || s.Conns == 0 || s.Slice == 0 {
-				return usagef("--duration, --slice and --conns must be 1 or more")
+				return cli.Usagef("--duration, --slice and --conns must be 1 or more")
 			}
 			s.TLS = s.TLS || strings.HasPrefix(o.target, "wss:")
 			_, err := o.run(cmd.Context(), std, []scenario.Spec{s})
@@ -135,7 +136,7 @@ func newBenchKind(std stdio, kind scenario.Kind) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	countFlag(flags, &s.Conns, "conns", "connections; of connect, handshakes under way at once")
+	cli.CountFlag(flags, &s.Conns, "conns", "connections; of connect, handshakes under way at once")
 	if k.flags != nil {
 		k.flags(flags, &s)
 	}
@@ -143,10 +144,10 @@ func newBenchKind(std stdio, kind scenario.Kind) *cobra.Command {
 	flags.StringVar((*string)(&s.Payload), "payload", "", "`kind` of messages: noise, or json as in a chat; default: noise, json with --compression")
 	flags.StringVar((*string)(&s.Compression), "compression", string(load.Off), "`kind` of permessage-deflate to agree on: off, deflate or takeover")
 	k.timeFlags(flags, &s)
-	durationFlag(flags, &s.Deadline, "deadline", "longest time for a handshake, and longest silence")
-	countFlag(flags, &s.Processes, "processes", "client processes; 0: as many as the connections need")
-	countFlag(flags, &s.Loops, "client-loops", "event loops of a client process; 0: one per CPU")
-	countFlag(flags, &s.Sources, "sources", "source addresses 127.0.0.1, 127.0.0.2, ...; 0: as many as the ports need")
+	cli.DurationFlag(flags, &s.Deadline, "deadline", "longest time for a handshake, and longest silence")
+	cli.CountFlag(flags, &s.Processes, "processes", "client processes; 0: as many as the connections need")
+	cli.CountFlag(flags, &s.Loops, "client-loops", "event loops of a client process; 0: one per CPU")
+	cli.CountFlag(flags, &s.Sources, "sources", "source addresses 127.0.0.1, 127.0.0.2, ...; 0: as many as the ports need")
 	o.flags(flags)
 	return cmd
 }

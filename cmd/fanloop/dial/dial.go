@@ -1,4 +1,4 @@
-package main
+package dial
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 	"github.com/fanloop-go/fanloop/engine"
 )
 
@@ -24,14 +25,15 @@ type dialOptions struct {
 	waitSet          bool // --wait was given
 	closeCode        engine.StatusCode
 	closeReason      string
-	tls              clientTLSOptions
-	compression      compressionOptions
+	tls              cli.ClientTLS
+	compression      cli.Compression
 	unix, proxy      string
 	reconnect        bool
 	verbose, quiet   bool
 }
 
-func newDial(std stdio) *cobra.Command {
+// New is the command fanloop dial.
+func New(std cli.Stdio) *cobra.Command {
 	o := dialOptions{
 		limits:    engine.Limits{MaxMessage: 16 << 20, MaxQueued: engine.NoLimit, HighWater: 1 << 20}, // lines wait instead
 		wait:      time.Second,
@@ -71,18 +73,18 @@ Exit code:
 	flags.StringSliceVar(&o.subprotocols, "subprotocol", nil, "`name` of a subprotocol to offer, the preferred first")
 	flags.StringArrayVar(&o.headers, "header", nil, "`header` to add to the request, as 'Name: value'")
 	flags.StringVar(&o.origin, "origin", "", "`origin` to send")
-	countFlag(flags, &o.count, "count", "after the end of stdin, stay until n messages came in all")
-	durationFlag(flags, &o.wait, "wait", "after the end of stdin, stay this long; no limit with --count")
-	codeFlag(flags, &o.closeCode, "close-code", "status code to close with; 0 sends none")
+	cli.CountFlag(flags, &o.count, "count", "after the end of stdin, stay until n messages came in all")
+	cli.DurationFlag(flags, &o.wait, "wait", "after the end of stdin, stay this long; no limit with --count")
+	cli.CodeFlag(flags, &o.closeCode, "close-code", "status code to close with; 0 sends none")
 	flags.StringVar(&o.closeReason, "close-reason", "", "`text` to close with")
-	o.tls.add(flags)
-	o.compression.add(flags)
+	o.tls.AddFlags(flags)
+	o.compression.AddFlags(flags)
 	flags.StringVar(&o.unix, "unix", "", "`path` of a unix socket to connect to, whatever host the URL names")
 	flags.StringVar(&o.proxy, "proxy", "", "`url` of a proxy, http:// or socks5://, or none; otherwise HTTP_PROXY, HTTPS_PROXY and NO_PROXY say")
 	flags.BoolVar(&o.reconnect, "reconnect", false, "connect again when the connection ends for a reason that may pass")
 	flags.BoolVar(&o.verbose, "verbose", false, "write what was agreed with the server")
 	flags.BoolVar(&o.quiet, "quiet", false, "write messages and errors only")
-	addLimits(flags, &o.limits, map[string]string{"HandshakeTimeout": "timeout"}, serverLimits...)
+	cli.AddLimits(flags, &o.limits, map[string]string{"HandshakeTimeout": "timeout"}, serverLimits...)
 	return cmd
 }
 
@@ -92,14 +94,14 @@ var serverLimits = []string{"MaxQueued", "MaxMemory", "MaxConnections"}
 
 func oneURL(_ *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usagef("dial takes one URL, but there are %d arguments", len(args))
+		return cli.Usagef("dial takes one URL, but there are %d arguments", len(args))
 	}
 	return nil
 }
 
 // run talks until the connection has ended.
-func (o *dialOptions) run(ctx context.Context, std stdio, rawURL string) error {
-	opt, err := o.engineOptions(std.err)
+func (o *dialOptions) run(ctx context.Context, std cli.Stdio, rawURL string) error {
+	opt, err := o.engineOptions(std.Err)
 	if err != nil {
 		return err
 	}
@@ -107,10 +109,10 @@ func (o *dialOptions) run(ctx context.Context, std stdio, rawURL string) error {
 	if err != nil {
 		return err
 	}
-	out := newPrinter(std.out, o.count, o.raw)
-	in := newSender(std.in, o)
+	out := newPrinter(std.Out, o.count, o.raw)
+	in := newSender(std.In, o)
 	opt.Callbacks = engine.Callbacks{OnText: out.onText, OnBinary: out.onBinary, OnDrain: in.onDrain}
-	l, err := o.connect(ctx, std.err, rawURL, address, opt)
+	l, err := o.connect(ctx, std.Err, rawURL, address, opt)
 	if err != nil {
 		return o.dialError(address, err)
 	}
@@ -122,17 +124,17 @@ func (o *dialOptions) run(ctx context.Context, std stdio, rawURL string) error {
 		return errors.Join(inErr, o.dialError(address, err))
 	}
 	code, reason := ws.CloseStatus()
-	o.say(std.err, "%s", ending(code, reason, ws.Err()))
+	o.say(std.Err, "%s", ending(code, reason, ws.Err()))
 	switch {
 	case outErr != nil:
 		return fmt.Errorf("cannot write to stdout: %w", outErr)
 	case inErr != nil:
 		return inErr
 	case !o.inOrder(code):
-		return errClosed
+		return cli.ErrClosed
 	case !out.complete():
-		o.say(std.err, "%d of %d messages came", out.received(), o.count)
-		return errClosed
+		o.say(std.Err, "%d of %d messages came", out.received(), o.count)
+		return cli.ErrClosed
 	}
 	return nil
 }
@@ -158,7 +160,7 @@ func (o *dialOptions) connect(ctx context.Context, stderr io.Writer, rawURL, add
 	l.again, err = engine.DialReconnecting(context.WithoutCancel(ctx), rawURL, opt, engine.Reconnect{ // converse closes it
 		OnConnect: func(ws *engine.WebSocket, _ int) { opened(ws) },
 		OnRetry: func(err error, delay time.Duration) {
-			why := oneLine(o.dialError(address, err))
+			why := cli.OneLine(o.dialError(address, err))
 			if ws := l.disconnected(); ws != nil {
 				code, reason := ws.CloseStatus()
 				why = ending(code, reason, ws.Err())
@@ -178,13 +180,10 @@ func ending(code engine.StatusCode, reason string, err error) string {
 func (o *dialOptions) details(ws *engine.WebSocket) string {
 	lines := "  address " + ws.RemoteAddr().String()
 	if state := ws.TLS(); state != nil {
-		lines += o.tls.details(state)
+		lines += o.tls.Details(state)
 	}
 	return lines
 }
-
-// errClosed ends dial with exitClosed; the reason was told.
-var errClosed = errors.New("the connection did not end in order")
 
 // inOrder says whether code is what a connection should end with.
 func (o *dialOptions) inOrder(code engine.StatusCode) bool {
@@ -213,7 +212,7 @@ func (o *dialOptions) converse(ctx context.Context, l *link, in *sender, out *pr
 	if ctx.Err() != nil {
 		code, reason = engine.StatusGoingAway, ""
 	}
-	_ = l.Close(code, reason) // checked by codeFlag
+	_ = l.Close(code, reason) // checked by cli.CodeFlag
 	<-l.Done()
 	return err
 }
@@ -251,5 +250,5 @@ func cause(err error) string {
 	if err == nil {
 		return ""
 	}
-	return oneLine(err)
+	return cli.OneLine(err)
 }

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/bench/report"
 	"github.com/fanloop-go/fanloop/bench/scenario"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 )
 
 // costScenarios are those by which two builds are compared.
@@ -33,7 +34,7 @@ type benchSuiteOptions struct {
 	out       string
 }
 
-func newBenchSuite(std stdio) *cobra.Command {
+func newBenchSuite(std cli.Stdio) *cobra.Command {
 	o := benchSuiteOptions{
 		benchOptions: newBenchOptions(),
 		scenarios:    strings.Split(suiteScenarios, ","),
@@ -56,28 +57,28 @@ CPU time. They take about 8 minutes, however many servers there are, as long as
 none is slow.`,
 		Example: `  fanloop bench suite --out bench/results
   fanloop bench suite --scenarios cost --servers floor,fanloop,old=/tmp/old/fanloop --base floor,old`,
-		Args: noArguments,
+		Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), std) },
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringSliceVar(&o.scenarios, "scenarios", o.scenarios, "`names` of the scenarios; cost: those of CPU time")
-	durationFlag(flags, &o.time, "time", "how long the slices of all servers in a scenario take together; five rounds of each come in any case")
-	durationFlag(flags, &o.slice, "slice", "how long a server is on turn")
-	countFlag(flags, &o.rounds, "rounds", "rounds of every server in scenarios without slices")
-	durationFlag(flags, &o.window, "duration", "measured time of such a round")
+	cli.DurationFlag(flags, &o.time, "time", "how long the slices of all servers in a scenario take together; five rounds of each come in any case")
+	cli.DurationFlag(flags, &o.slice, "slice", "how long a server is on turn")
+	cli.CountFlag(flags, &o.rounds, "rounds", "rounds of every server in scenarios without slices")
+	cli.DurationFlag(flags, &o.window, "duration", "measured time of such a round")
 	flags.StringVar(&o.out, "out", "", "`folder` to write DATE-COMMIT.json, .html and .md to")
 	o.flags(flags)
 	return cmd
 }
 
-func (o *benchSuiteOptions) run(ctx context.Context, std stdio) error {
+func (o *benchSuiteOptions) run(ctx context.Context, std cli.Stdio) error {
 	specs, err := o.specs()
 	if err != nil {
 		return usageIfConfig(err)
 	}
 	if o.rounds == 0 || o.window == 0 || o.slice == 0 || len(specs) == 0 {
-		return usagef("--rounds, --duration and --slice must be 1 or more, and there must be --scenarios")
+		return cli.Usagef("--rounds, --duration and --slice must be 1 or more, and there must be --scenarios")
 	}
 	if o.out != "" {
 		if err := os.MkdirAll(o.out, 0o755); err != nil {
@@ -89,7 +90,7 @@ func (o *benchSuiteOptions) run(ctx context.Context, std stdio) error {
 	}
 	r, err := o.benchOptions.run(ctx, std, specs)
 	if r != nil && o.out != "" {
-		fmt.Fprintf(std.err, "wrote %s, %s and %s\n", o.jsonPath, o.htmlPath, o.markdownPath)
+		fmt.Fprintf(std.Err, "wrote %s, %s and %s\n", o.jsonPath, o.htmlPath, o.markdownPath)
 	}
 	return err
 }

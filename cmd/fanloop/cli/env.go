@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"errors"
@@ -9,27 +9,27 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// variable is the environment variable that stands in for a flag of cmd:
+// Variable is the environment variable that stands in for a flag of cmd:
 // FANLOOP_ECHO_MAX_MESSAGE for --max-message of fanloop echo. It names the
 // command, since a flag may mean something else to another one.
-func variable(cmd *cobra.Command, f *pflag.Flag) string {
+func Variable(cmd *cobra.Command, f *pflag.Flag) string {
 	words := append(strings.Fields(cmd.CommandPath()), f.Name)
 	return strings.ToUpper(strings.ReplaceAll(strings.Join(words, "_"), "-", "_"))
 }
 
-// applyEnvironment sets the flags of cmd that the command line left alone and
+// ApplyEnvironment sets the flags of cmd that the command line left alone and
 // whose variable is not empty.
-func applyEnvironment(cmd *cobra.Command) error {
+func ApplyEnvironment(cmd *cobra.Command) error {
 	var first error
 	flags := cmd.Flags()
 	flags.VisitAll(func(f *pflag.Flag) {
-		name := variable(cmd, f)
+		name := Variable(cmd, f)
 		text := os.Getenv(name)
-		if first != nil || f.Changed || text == "" || !hasVariable(f) {
+		if first != nil || f.Changed || text == "" || !HasVariable(f) {
 			return
 		}
 		if err := setAll(flags, f, text); err != nil {
-			first = usagef("%s=%q: %s", name, text, wanted(f, err))
+			first = Usagef("%s=%q: %s", name, text, wanted(f, err))
 		}
 	})
 	return first
@@ -52,22 +52,23 @@ func setAll(flags *pflag.FlagSet, f *pflag.Flag, text string) error {
 	return nil
 }
 
-// showVariables names the variables in the help texts of the commands below cmd.
-func showVariables(cmd *cobra.Command) {
+// ShowVariables names the variables in the help texts of the commands below cmd.
+func ShowVariables(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
-		sub.Flags().VisitAll(func(f *pflag.Flag) { f.Usage += " [$" + variable(sub, f) + "]" })
-		showVariables(sub)
+		sub.Flags().VisitAll(func(f *pflag.Flag) { f.Usage += " [$" + Variable(sub, f) + "]" })
+		ShowVariables(sub)
 	}
 }
 
-func hasVariable(f *pflag.Flag) bool { return f.Name != "help" && f.Name != "version" }
+// HasVariable says whether a variable stands in for f.
+func HasVariable(f *pflag.Flag) bool { return f.Name != "help" && f.Name != "version" }
 
-// flagError makes one clear line of what pflag reports.
-func flagError(err error) error {
+// FlagError makes one clear line of what pflag reports.
+func FlagError(err error) error {
 	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		return usagef("--%s %q: %s", invalid.GetFlag().Name, invalid.GetValue(), wanted(invalid.GetFlag(), err))
+		return Usagef("--%s %q: %s", invalid.GetFlag().Name, invalid.GetValue(), wanted(invalid.GetFlag(), err))
 	}
-	return usagef("%s", err)
+	return Usagef("%s", err)
 }
 
 // wanted says what a flag takes.
@@ -75,13 +76,5 @@ func wanted(f *pflag.Flag, err error) string {
 	if f.Value.Type() == "bool" {
 		return "want true or false"
 	}
-	return root(err).Error()
-}
-
-// root is the innermost cause of err.
-func root(err error) error {
-	for cause := errors.Unwrap(err); cause != nil; cause = errors.Unwrap(err) {
-		err = cause
-	}
-	return err
+	return RootCause(err).Error()
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"errors"
@@ -38,20 +38,20 @@ func (v *value[T]) Type() string { return v.kind }
 
 // The flags below have the value at p as their default.
 
-func countFlag(flags *pflag.FlagSet, p *int, name, usage string) {
+func CountFlag(flags *pflag.FlagSet, p *int, name, usage string) {
 	flags.Var(&value[int]{p, "n", parseCount, strconv.Itoa}, name, usage)
 }
 
-func durationFlag(flags *pflag.FlagSet, p *time.Duration, name, usage string) {
+func DurationFlag(flags *pflag.FlagSet, p *time.Duration, name, usage string) {
 	flags.Var(&value[time.Duration]{p, "duration", parseDuration, time.Duration.String}, name, usage)
 }
 
-func codeFlag(flags *pflag.FlagSet, p *engine.StatusCode, name, usage string) {
+func CodeFlag(flags *pflag.FlagSet, p *engine.StatusCode, name, usage string) {
 	format := func(c engine.StatusCode) string { return strconv.Itoa(int(c)) }
 	flags.Var(&value[engine.StatusCode]{p, "code", parseCode, format}, name, usage)
 }
 
-func levelFlag(flags *pflag.FlagSet, p *slog.Level, name, usage string) {
+func LevelFlag(flags *pflag.FlagSet, p *slog.Level, name, usage string) {
 	format := func(l slog.Level) string { return strings.ToLower(l.String()) }
 	flags.Var(&value[slog.Level]{p, "level", parseLevel, format}, name, usage)
 }
@@ -131,8 +131,8 @@ func parseSize(s string) (int64, error) {
 	return int64(f), nil
 }
 
-// formatSize writes n with the largest unit of 1024 that leaves no fraction.
-func formatSize(n int64) string {
+// FormatSize writes n with the largest unit of 1024 that leaves no fraction.
+func FormatSize(n int64) string {
 	for _, u := range units[:3] {
 		if n >= u.size && n%u.size == 0 {
 			return strconv.FormatInt(n/u.size, 10) + u.name

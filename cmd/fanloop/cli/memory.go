@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"fmt"
@@ -12,9 +12,9 @@ import (
 	"github.com/fanloop-go/fanloop/engine"
 )
 
-// reportMemory gives freed memory back to the system and logs what is in use,
+// ReportMemory gives freed memory back to the system and logs what is in use,
 // at every SIGUSR1 until stop is called.
-func reportMemory(srv *engine.Server, log *slog.Logger) (stop func()) {
+func ReportMemory(srv *engine.Server, log *slog.Logger) (stop func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGUSR1)
 	ended := make(chan struct{})

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"errors"
@@ -10,8 +10,8 @@ import (
 	"github.com/fanloop-go/fanloop/engine"
 )
 
-// compressionOptions are the flags of permessage-deflate (RFC 7692).
-type compressionOptions struct {
+// Compression are the flags of permessage-deflate (RFC 7692).
+type Compression struct {
 	kind                   compressionKind
 	serverBits, clientBits int // of the windows; 0: as large as may be
 }
@@ -27,7 +27,7 @@ const (
 
 var compressionKinds = [...]string{"off", "on", "takeover"}
 
-func (o *compressionOptions) add(flags *pflag.FlagSet) {
+func (o *Compression) AddFlags(flags *pflag.FlagSet) {
 	format := func(k compressionKind) string { return compressionKinds[k] }
 	flags.Var(&value[compressionKind]{&o.kind, "kind", parseCompression, format}, "compression",
 		"permessage-deflate: off, on, or takeover to refer back to earlier messages")
@@ -42,10 +42,10 @@ func (o *compressionOptions) add(flags *pflag.FlagSet) {
 // compressed; 0 is the engine's default. If MaxMessage is a limit, it alone
 // bounds what inflates, however much it repeats itself; if it is none, the ratio
 // does.
-func (o *compressionOptions) engine(threshold int, limits engine.Limits) (*engine.Compression, error) {
+func (o *Compression) Engine(threshold int, limits engine.Limits) (*engine.Compression, error) {
 	if o.kind == compressionOff {
 		if o.serverBits != 0 || o.clientBits != 0 {
-			return nil, usagef("--server-window-bits and --client-window-bits are for --compression on or takeover")
+			return nil, Usagef("--server-window-bits and --client-window-bits are for --compression on or takeover")
 		}
 		return nil, nil
 	}

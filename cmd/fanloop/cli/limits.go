@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"errors"
@@ -32,7 +32,7 @@ type limitKind struct {
 }
 
 var (
-	limitSize = limitKind{"size", parseSize, formatSize, "a size above 0 like 64KiB or 1MiB"}
+	limitSize = limitKind{"size", parseSize, FormatSize, "a size above 0 like 64KiB or 1MiB"}
 	limitN    = limitKind{"n",
 		func(s string) (int64, error) { n, err := parseCount(s); return int64(n), err },
 		func(n int64) string { return strconv.FormatInt(n, 10) }, "a whole number above 0"}
@@ -62,9 +62,9 @@ var limitFlags = []limitFlag{
 	{"CloseTimeout", limitTime, "", "time without progress while closing"},
 }
 
-// addLimits adds the flags of limits, which hold the defaults of the command,
+// AddLimits adds the flags of limits, which hold the defaults of the command,
 // but for the fields in without. named has names that are not those of the fields.
-func addLimits(flags *pflag.FlagSet, limits *engine.Limits, named map[string]string, without ...string) {
+func AddLimits(flags *pflag.FlagSet, limits *engine.Limits, named map[string]string, without ...string) {
 	defaults := limits.WithDefaults()
 	for _, f := range limitFlags {
 		if slices.Contains(without, f.field) {
@@ -72,14 +72,14 @@ func addLimits(flags *pflag.FlagSet, limits *engine.Limits, named map[string]str
 		}
 		name := named[f.field]
 		if name == "" {
-			name = flagName(f.field)
+			name = FlagName(f.field)
 		}
 		usage := f.usage
 		if f.off != "" {
 			usage += "; 0: " + f.off
 		}
-		flags.Var(&limitValue{f, limits, limitField(&defaults, f.field).Int()}, name, usage)
-		inGroup(flags, "Limits", name)
+		flags.Var(&LimitValue{limits, f, limitField(&defaults, f.field).Int()}, name, usage)
+		InGroup(flags, "Limits", name)
 	}
 }
 
@@ -88,19 +88,19 @@ func limitField(limits *engine.Limits, name string) reflect.Value {
 	return reflect.ValueOf(limits).Elem().FieldByName(name)
 }
 
-// limitValue is the value of a limitFlag: 0 until it is set, so that defaults
+// LimitValue is the value of a limitFlag: 0 until it is set, so that defaults
 // which follow other limits do.
-type limitValue struct {
+type LimitValue struct {
+	Limits  *engine.Limits
 	flag    limitFlag
-	limits  *engine.Limits
 	shownAs int64 // while it is 0
 }
 
 // Set implements pflag.Value.
-func (v *limitValue) Set(s string) error {
+func (v *LimitValue) Set(s string) error {
 	kind := v.flag.kind
 	n, err := kind.parse(s)
-	field := limitField(v.limits, v.flag.field)
+	field := limitField(v.Limits, v.flag.field)
 	switch {
 	case s == v.unnumbered():
 		n = 0
@@ -118,7 +118,7 @@ func (v *limitValue) Set(s string) error {
 }
 
 // unnumbered is the default where it is no number.
-func (v *limitValue) unnumbered() string {
+func (v *LimitValue) unnumbered() string {
 	switch {
 	case v.flag.field == "MaxFragments", v.flag.field == "MaxMemory":
 		return "auto"
@@ -129,8 +129,8 @@ func (v *limitValue) unnumbered() string {
 }
 
 // String implements pflag.Value.
-func (v *limitValue) String() string {
-	n := limitField(v.limits, v.flag.field).Int()
+func (v *LimitValue) String() string {
+	n := limitField(v.Limits, v.flag.field).Int()
 	if n == 0 {
 		n = v.shownAs
 	}
@@ -144,10 +144,10 @@ func (v *limitValue) String() string {
 }
 
 // Type implements pflag.Value.
-func (v *limitValue) Type() string { return v.flag.kind.name }
+func (v *LimitValue) Type() string { return v.flag.kind.name }
 
-// flagName is the flag of a field: max-queued of MaxQueued.
-func flagName(field string) string {
+// FlagName is the flag of a field: max-queued of MaxQueued.
+func FlagName(field string) string {
 	var name strings.Builder
 	for i, r := range field {
 		if unicode.IsUpper(r) && i > 0 {
@@ -160,14 +160,14 @@ func flagName(field string) string {
 
 var limitNames = regexp.MustCompile(`\bLimits\.\w+`)
 
-// checkLimits says which flags contradict each other.
-func checkLimits(limits engine.Limits) error {
+// CheckLimits says which flags contradict each other.
+func CheckLimits(limits engine.Limits) error {
 	err := limits.Validate()
 	if err == nil {
 		return nil
 	}
-	text := strings.ReplaceAll(oneLine(err), "engine: ", "")
-	return usagef("%s", limitNames.ReplaceAllStringFunc(text, func(name string) string {
-		return "--" + flagName(strings.TrimPrefix(name, "Limits."))
+	text := strings.ReplaceAll(OneLine(err), "engine: ", "")
+	return Usagef("%s", limitNames.ReplaceAllStringFunc(text, func(name string) string {
+		return "--" + FlagName(strings.TrimPrefix(name, "Limits."))
 	}))
 }

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/bench"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/dial"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/echo"
+)
+
+// The exit codes of the program.
+const (
+	exitOK     = 0
+	exitFailed = 1 // it could not do what it was asked to
+	exitUsage  = 2 // wrong command, flag, variable or input
+	exitClosed = 3 // dial: the connection ended in another way than in order
+)
+
+// run executes a command line and returns the exit code. The end of ctx asks
+// the command to end in order.
+func run(ctx context.Context, args []string, std cli.Stdio) int {
+	root := newRoot(std)
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var usage *cli.UsageError
+	switch {
+	case errors.Is(err, cli.ErrClosed):
+		return exitClosed // dial has said how
+	case errors.As(err, &usage):
+		fmt.Fprintf(std.Err, "fanloop: %s\nRun '%s --help' for usage.\n", cli.OneLine(err), cmd.CommandPath())
+		return exitUsage
+	}
+	fmt.Fprintf(std.Err, "fanloop: %s\n", cli.OneLine(err))
+	return exitFailed
+}
+
+func newRoot(std cli.Stdio) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "fanloop",
+		Short: "WebSockets on event loops",
+		Long:  "fanloop is a WebSocket engine on event loops, to try and to measure.",
+		Example: `  fanloop echo                        an echo server with a page at http://127.0.0.1:9001/
+  fanloop dial ws://127.0.0.1:9001/   talk to it from the terminal`,
+		Args:              cli.NoCommand,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return cli.ApplyEnvironment(cmd) },
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetIn(std.In)
+	root.SetOut(std.Out)
+	root.SetErr(std.Err)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return cli.FlagError(err) })
+	root.SetHelpCommand(newHelp(root))
+	root.SetUsageTemplate(cli.UsageTemplate)
+	root.AddCommand(echo.New(std), dial.New(std), newVersion(std), bench.New(std))
+	cli.ShowVariables(root)
+	return root
+}
+
+// newHelp is fanloop help, which is the same as --help.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:    "help [command]",
+		Short:  "Show the help of a command",
+		Hidden: true,
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil {
+				return err
+			}
+			if err := cli.NoCommand(root, rest); err != nil {
+				return err
+			}
+			cmd.InitDefaultHelpFlag() // as --help shows it
+			return cmd.Help()
+		},
+	}
+}

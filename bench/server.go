@@ -39,7 +39,7 @@ func NewServer(o Options) (*engine.Server, error) {
 		Limits:      engine.Limits{MaxMessage: maxMessage, MaxQueued: 4 << 20},
 		Compression: agreed,
 		Origin:      handshake.AllowAnyOrigin,
-		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+		OnUpgrade: func(ws *engine.WebSocket, req *engine.Request) {
 			m := &member{topic: topicOf(req)}
 			ws.SetValue(m)
 			_ = ws.Subscribe(m.topic) // it is open
@@ -83,7 +83,7 @@ func compression(kind load.Compression) (*engine.Compression, error) {
 	return nil, &load.ConfigError{Reason: fmt.Sprintf("unknown compression %q: want off, deflate or takeover", kind)}
 }
 
-func topicOf(req *handshake.Request) string {
+func topicOf(req *engine.Request) string {
 	if req.Query() == "" {
 		return ""
 	}

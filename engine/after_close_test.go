@@ -8,7 +8,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // methods are all methods of a WebSocket that any goroutine may call, with the
@@ -72,7 +71,7 @@ func TestEveryMethodAfterTheEndFromFourGoroutines(t *testing.T) {
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
 			opened := make(chan *engine.WebSocket, 1)
-			addr := listen(t, &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws }})
+			addr := listen(t, &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws }})
 			c := openRaw(t, addr)
 			ws := within(t, "OnUpgrade", opened)
 			end(c, ws)
@@ -101,7 +100,7 @@ func TestEveryMethodDuringTheEndFromFourGoroutines(t *testing.T) {
 			opened := make(chan *engine.WebSocket, 1)
 			addr := listen(t, &engine.Server{
 				Callbacks: echo,
-				OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+				OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 			})
 			for i := range 20 {
 				client := dialEngine(t, addr, nil)
@@ -151,7 +150,7 @@ func TestNothingFollowsTheCloseFrameOfAServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var sending sync.WaitGroup
 			defer sending.Wait()
-			addr := listen(t, &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+			addr := listen(t, &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 				sending.Go(func() {
 					for ws.SendText("on and on") == nil {
 					}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // numbered is a message of size bytes that begins with its number.
@@ -36,7 +35,7 @@ func refuseAndDrain(t *testing.T, highWater int) {
 	opened, drained := make(chan *engine.WebSocket, 1), make(chan int, 1)
 	srv := &engine.Server{
 		Limits:    engine.Limits{MaxQueued: most, HighWater: highWater, LowWater: 32 << 10},
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 		Callbacks: engine.Callbacks{OnDrain: func(ws *engine.WebSocket) { drained <- ws.Buffered() }},
 	}
 	c := openNarrow(t, listen(t, srv))
@@ -83,7 +82,7 @@ func TestOneMessageLargerThanMaxQueuedIsTaken(t *testing.T) {
 	opened := make(chan *engine.WebSocket, 1)
 	srv := &engine.Server{
 		Limits:    engine.Limits{MaxQueued: most},
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 	}
 	c := openNarrow(t, listen(t, srv))
 	ws := within(t, "OnUpgrade", opened)
@@ -107,7 +106,7 @@ func TestWriteTimeoutDropsWhoNeverReadsAndNobodyElse(t *testing.T) {
 	srv := &engine.Server{
 		Loops:     2,
 		Limits:    engine.Limits{WriteTimeout: 500 * time.Millisecond},
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 		Callbacks: engine.Callbacks{
 			OnError: func(ws *engine.WebSocket, err error) { ended.Store(ws, err) },
 		},

@@ -8,7 +8,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // R18
@@ -21,7 +20,7 @@ func TestBlockingCallbackIsReportedAndHoldsUpNoOtherLoop(t *testing.T) {
 	srv := &engine.Server{
 		Loops:     2,
 		Logger:    log,
-		OnUpgrade: func(*engine.WebSocket, *handshake.Request) { names <- currentLoop() },
+		OnUpgrade: func(*engine.WebSocket, *engine.Request) { names <- currentLoop() },
 		Callbacks: engine.Callbacks{OnText: func(ws *engine.WebSocket, text []byte) {
 			if string(text) == "block" {
 				close(entered)
@@ -62,7 +61,7 @@ func TestLoopThatWasHeldUpDropsNobody(t *testing.T) {
 		// No ping but those of the test, which leave when their answers cannot be
 		// late.
 		Limits:    engine.Limits{PingInterval: time.Hour, PongTimeout: pongTimeout},
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 		Callbacks: engine.Callbacks{OnText: func(ws *engine.WebSocket, text []byte) {
 			if string(text) == "block" {
 				for _, ws := range <-everyone {

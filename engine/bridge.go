@@ -21,16 +21,16 @@ type webPeer struct {
 
 func (p *webPeer) String() string { return p.addr }
 
-// TLS is for RequestTLS.
+// TLS is for Request.TLS.
 func (p *webPeer) TLS() *tls.ConnectionState { return p.tls }
 
-func fromHTTP(r *http.Request) (*handshake.Request, error) {
+func fromHTTP(r *http.Request) (*Request, error) {
 	req, err := handshake.FromHTTP(r.Method, r.RequestURI, r.Host, r.Header, r.Proto, r.ContentLength)
 	if err != nil {
 		return nil, err
 	}
 	req.Peer = &webPeer{addr: r.RemoteAddr, tls: r.TLS}
-	return req, nil
+	return &Request{Request: req}, nil
 }
 
 // ServeHTTP implements http.Handler: it makes a WebSocket of a request that
@@ -53,7 +53,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var extra http.Header
 	s.endpoint.guard(panicRefuses, func() error {
-		if err := s.check(req); err != nil {
+		if err := s.check(req.Request); err != nil {
 			return err
 		}
 		var err error
@@ -72,7 +72,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // adopt takes the connection of a request that is to be upgraded.
-func (s *Server) adopt(w http.ResponseWriter, r *http.Request, req *handshake.Request, extra http.Header) {
+func (s *Server) adopt(w http.ResponseWriter, r *http.Request, req *Request, extra http.Header) {
 	nc, buffered, err := hijack(w)
 	if err != nil {
 		s.refuse(w, r, err)
@@ -159,7 +159,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 // adoption is the end of an opening handshake that net/http began.
 type adoption struct {
 	server   *Server
-	req      *handshake.Request
+	req      *Request
 	extra    http.Header
 	buffered []byte
 }

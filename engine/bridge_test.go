@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // mount serves srv behind a net/http server, under /chat of a router, and
@@ -37,13 +36,13 @@ func (c *rawClient) wantPage() {
 func TestServeHTTPRunsBothClosures(t *testing.T) {
 	addr := mount(t, &engine.Server{
 		Subprotocols: []string{"chat"},
-		ShouldUpgrade: func(req *handshake.Request) (http.Header, error) {
+		ShouldUpgrade: func(req *engine.Request) (http.Header, error) {
 			if req.Header("X-Deny") != "" {
 				return nil, engine.Reject(http.StatusForbidden, "not here")
 			}
 			return http.Header{"X-Peer": {req.RemoteAddr()}}, nil
 		},
-		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+		OnUpgrade: func(ws *engine.WebSocket, req *engine.Request) {
 			_ = ws.SendText(req.Path() + " " + ws.Subprotocol() + " " + ws.RemoteAddr().String())
 		},
 	})
@@ -93,7 +92,7 @@ func TestServeHTTPRefusesWhatTheListenerRefuses(t *testing.T) {
 // H13
 func TestServeHTTPRefusesHeaderThatWouldSplitTheAnswer(t *testing.T) {
 	addr := mount(t, &engine.Server{
-		ShouldUpgrade: func(*handshake.Request) (http.Header, error) {
+		ShouldUpgrade: func(*engine.Request) (http.Header, error) {
 			return http.Header{"X-Name": {"a\r\nSet-Cookie: stolen=1"}}, nil
 		},
 	})

@@ -12,7 +12,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // budgetCase watches a server that is not to hold more than its budget.
@@ -87,7 +86,7 @@ func TestPublishesToAHeldUpLoopStayUnderTheBudget(t *testing.T) {
 	var missed atomic.Uint64
 	b.srv.Callbacks.OnGap = func(_ *engine.WebSocket, _ string, n uint64) { missed.Add(n) }
 	joined := make(chan *engine.WebSocket, 1)
-	b.srv.OnUpgrade = func(ws *engine.WebSocket, _ *handshake.Request) {
+	b.srv.OnUpgrade = func(ws *engine.WebSocket, _ *engine.Request) {
 		for i := range topics {
 			if err := ws.Subscribe(fmt.Sprint("topic ", i)); err != nil {
 				t.Error(err)

@@ -156,14 +156,14 @@ func (s *Server) callOrigin(req *handshake.Request) bool {
 	return s.Origin(req)
 }
 
-func (s *Server) callShouldUpgrade(req *handshake.Request) (http.Header, error) {
+func (s *Server) callShouldUpgrade(req *Request) (http.Header, error) {
 	if s.ShouldUpgrade == nil {
 		return nil, nil
 	}
 	return s.ShouldUpgrade(req)
 }
 
-func (s *Server) callUpgrade(ws *WebSocket, req *handshake.Request) {
+func (s *Server) callUpgrade(ws *WebSocket, req *Request) {
 	if s.OnUpgrade != nil {
 		s.OnUpgrade(ws, req)
 	}

@@ -32,10 +32,10 @@ func TestCallbacksAreCalledByFunctionsThatSaySo(t *testing.T) {
 	quiet := func(*testing.T, *engine.Server, *rawClient, *engine.WebSocket) {}
 	all["OnUpgrade"] = endingCallback{func(srv *engine.Server, end func()) {
 		onUpgrade := srv.OnUpgrade
-		srv.OnUpgrade = func(ws *engine.WebSocket, req *handshake.Request) { end(); onUpgrade(ws, req) }
+		srv.OnUpgrade = func(ws *engine.WebSocket, req *engine.Request) { end(); onUpgrade(ws, req) }
 	}, quiet}
 	all["ShouldUpgrade"] = endingCallback{func(srv *engine.Server, end func()) {
-		srv.ShouldUpgrade = func(*handshake.Request) (http.Header, error) { end(); return nil, nil }
+		srv.ShouldUpgrade = func(*engine.Request) (http.Header, error) { end(); return nil, nil }
 	}, quiet}
 	all["Origin"] = endingCallback{func(srv *engine.Server, end func()) {
 		srv.Origin = func(*handshake.Request) bool { end(); return true }
@@ -49,7 +49,7 @@ func TestCallbacksAreCalledByFunctionsThatSaySo(t *testing.T) {
 	for name, c := range all {
 		t.Run(name, func(t *testing.T) {
 			callers, opened := make(chan string, 100), make(chan *engine.WebSocket, 1)
-			srv := &engine.Server{Loops: 1, OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws }}
+			srv := &engine.Server{Loops: 1, OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws }}
 			c.set(srv, func() { callers <- callerOf(string(debug.Stack())) })
 			client := openRaw(t, listen(t, srv))
 			ws := within(t, "OnUpgrade", opened)

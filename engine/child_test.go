@@ -25,7 +25,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // childVariable holds the childConfig of a process that TestMain turns into a
@@ -87,7 +86,7 @@ func runChild(config string) error {
 			CloseTimeout: cfg.CloseTimeout,
 		},
 		Callbacks: echo,
-		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+		OnUpgrade: func(ws *engine.WebSocket, req *engine.Request) {
 			if req.Path() == "/late" {
 				ws.OnText(late.echo)
 			}

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // OnClose may ask who it was, however the connection ended, and OnError too.
@@ -31,7 +30,7 @@ func TestAddressesAreKnownInOnClose(t *testing.T) {
 					ask := func(ws *engine.WebSocket) { asked <- addresses{ws.RemoteAddr(), ws.LocalAddr()} }
 					addr := listenWith(t, &engine.Server{
 						Dispatch:  dispatch,
-						OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+						OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 						Callbacks: engine.Callbacks{
 							OnClose: func(ws *engine.WebSocket, _ engine.StatusCode, _ string) { ask(ws) },
 							OnError: func(ws *engine.WebSocket, _ error) { ask(ws) },

@@ -14,7 +14,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // ending is how a connection ended, as its OnClose saw it.
@@ -279,7 +278,7 @@ func TestDoneIsClosedAfterOnCloseReturned(t *testing.T) {
 	opened, hold := make(chan *engine.WebSocket, 1), make(chan struct{})
 	closing := make(chan struct{})
 	addr := listen(t, &engine.Server{
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 		Callbacks: engine.Callbacks{OnClose: func(*engine.WebSocket, engine.StatusCode, string) {
 			close(closing)
 			<-hold

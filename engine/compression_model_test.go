@@ -10,7 +10,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -65,7 +64,7 @@ func comeBackInOrder(t *testing.T, budget loop.Cost) {
 		Loops: 2, Limits: engine.Limits{MaxQueued: -1, WriteTimeout: -1}, Slow: engine.Slow{Limit: -1},
 		Compression: &engine.Compression{ServerContextTakeover: true, ClientContextTakeover: true, Threshold: 50},
 	}
-	srv.OnUpgrade = func(ws *engine.WebSocket, req *handshake.Request) {
+	srv.OnUpgrade = func(ws *engine.WebSocket, req *engine.Request) {
 		topic := fmt.Sprintf("%p", ws)
 		ws.SetValue(topic)
 		if err := ws.Subscribe(topic); err != nil {

@@ -80,7 +80,7 @@ func TestDeflateIsAgreedBehindNetHTTP(t *testing.T) {
 	opened := make(chan *engine.WebSocket, 1)
 	srv := &engine.Server{
 		Callbacks: echo, Compression: &engine.Compression{ServerContextTakeover: true, Threshold: 1},
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 	}
 	c := openRaw(t, mount(t, srv), offering("permessage-deflate; server_max_window_bits=77, permessage-deflate; server_max_window_bits=10"))
 	want := "permessage-deflate; client_no_context_takeover; server_max_window_bits=10"
@@ -181,7 +181,7 @@ func TestDialAgreesOnDeflate(t *testing.T) {
 				got := make(chan string, 1)
 				addr := listen(t, &engine.Server{
 					Callbacks: echo, Compression: server,
-					OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+					OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 				})
 				ws := dialEngine(t, addr, &engine.DialOptions{Compression: client, Callbacks: engine.Callbacks{
 					OnText: func(_ *engine.WebSocket, text []byte) { got <- string(text) },
@@ -287,7 +287,7 @@ func TestTakeoverFallsBackWithinItsBudget(t *testing.T) {
 	// A handshake that fails after the offer was settled gives back too.
 	srv2 := &engine.Server{
 		Compression:   srv.Compression,
-		ShouldUpgrade: func(*handshake.Request) (http.Header, error) { return http.Header{"Upgrade": {"h2c"}}, nil },
+		ShouldUpgrade: func(*engine.Request) (http.Header, error) { return http.Header{"Upgrade": {"h2c"}}, nil },
 	}
 	c := dialRaw(t, listen(t, srv2))
 	c.send(upgradeHead("x", offering(offer)))

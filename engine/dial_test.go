@@ -83,7 +83,7 @@ func TestDialTriesTheNextAddressOfAName(t *testing.T) {
 
 func TestDialConnectsFromLocalAddr(t *testing.T) {
 	peers := make(chan string, 1)
-	addr := listen(t, &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+	addr := listen(t, &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 		peers <- ws.RemoteAddr().String()
 	}})
 	ws := dialEngine(t, addr, &engine.DialOptions{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1).To4()}})

@@ -153,7 +153,7 @@ func TestClientCertificateIsSent(t *testing.T) {
 	config := id.server()
 	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, me.pool
 	names := make(chan string, 1)
-	addr := listenWith(t, &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+	addr := listenWith(t, &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 		names <- ws.TLS().PeerCertificates[0].Subject.CommonName
 	}}, "127.0.0.1:0", engine.ListenOptions{TLS: config})
 	mine := id.client()
@@ -221,7 +221,7 @@ func TestAlertBehindTheAnswerOfAProxyIsHeard(t *testing.T) {
 
 func TestRedirectsBetweenPlainAndTLS(t *testing.T) {
 	id := newIdentity(t, "server")
-	secured := listenTLS(t, &engine.Server{ShouldUpgrade: func(req *handshake.Request) (http.Header, error) {
+	secured := listenTLS(t, &engine.Server{ShouldUpgrade: func(req *engine.Request) (http.Header, error) {
 		if req.Path() == "/down" {
 			return nil, &handshake.Rejection{Status: 302, Header: map[string][]string{"Location": {"ws://127.0.0.1:1/"}}}
 		}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // blocking are callbacks that block when they get "block", until leave is called.
@@ -178,7 +177,7 @@ func TestDispatchKeepsNothingOfAConnectionWithoutCallbacks(t *testing.T) {
 	cb, inside, leave := blocking(t)
 	srv := &engine.Server{Loops: 1, Dispatch: &engine.Dispatch{Workers: 1}, Callbacks: cb}
 	opened := make(chan *engine.WebSocket, 1)
-	srv.OnUpgrade = func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws }
+	srv.OnUpgrade = func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws }
 	addr := listen(t, srv)
 	t.Cleanup(leave)
 	openRaw(t, addr).send(masked(engine.Text, "block"))

@@ -13,7 +13,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 func TestDispatchKeepsTheOrderOfEachConnection(t *testing.T) {
@@ -26,7 +25,7 @@ func TestDispatchKeepsTheOrderOfEachConnection(t *testing.T) {
 	srv := &engine.Server{
 		Loops:    2,
 		Dispatch: &engine.Dispatch{Workers: 4, MaxWaiting: 3},
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 			ws.SetValue(new(state))
 		},
 		Callbacks: engine.Callbacks{
@@ -107,7 +106,7 @@ func TestDispatchPausesReadingBeyondMaxWaiting(t *testing.T) {
 	srv := &engine.Server{
 		Loops:     1,
 		Dispatch:  &engine.Dispatch{MaxWaiting: waiting},
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 		Callbacks: engine.Callbacks{OnBinary: func(_ *engine.WebSocket, data []byte) {
 			if string(data) != string(numbered(uint32(handled.Load()), size)) {
 				t.Errorf("message %d is not as it was sent", handled.Load())
@@ -166,7 +165,7 @@ func TestDispatchDeliversWhatCameBeforeTheEnd(t *testing.T) {
 			srv := &engine.Server{
 				Loops:     1,
 				Dispatch:  new(engine.Dispatch),
-				OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+				OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 				Limits:    engine.Limits{CloseTimeout: 50 * time.Millisecond},
 				Callbacks: engine.Callbacks{
 					OnText: func(_ *engine.WebSocket, text []byte) {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // Pings to a queue that was neither over HighWater nor refused a send are no
@@ -20,7 +19,7 @@ func TestPingsDoNotCallOnDrain(t *testing.T) {
 			var drains atomic.Int64
 			srv := &engine.Server{
 				Limits:    engine.Limits{MaxQueued: 16 << 20, HighWater: 8 << 20, LowWater: low},
-				OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+				OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 				Callbacks: engine.Callbacks{
 					OnDrain: func(*engine.WebSocket) { drains.Add(1) },
 					OnPing:  func(_ *engine.WebSocket, p []byte) { pings <- string(p) },

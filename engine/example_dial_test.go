@@ -15,7 +15,6 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // A wss server whose certificate no root of the system signed. The session
@@ -89,7 +88,7 @@ func ExampleDialOptions_netDial() {
 func ExampleDialReconnecting() {
 	restarted := make(chan bool, 1) // the server drops its first client
 	restarted <- true
-	srv := &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+	srv := &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 		ws.OnText(func(ws *engine.WebSocket, text []byte) {
 			fmt.Printf("server got %q\n", text)
 			select {

@@ -20,7 +20,6 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // echoServer is what the examples below serve.
@@ -137,7 +136,7 @@ func ExampleServer_ServeHTTP() {
 // Behind chi, with middleware.
 func ExampleServer_ServeHTTP_chi() {
 	srv := echoServer()
-	srv.ShouldUpgrade = func(req *handshake.Request) (http.Header, error) {
+	srv.ShouldUpgrade = func(req *engine.Request) (http.Header, error) {
 		fmt.Println("asked for", req.Path())
 		return nil, nil
 	}
@@ -190,7 +189,7 @@ func ExampleCertificateFiles() {
 
 // Only clients with a certificate of one authority get in, and what it says
 // decides what they may do.
-func ExampleRequestTLS() {
+func ExampleRequest_TLS() {
 	authority, err := os.ReadFile("/etc/fanloop/clients.pem")
 	if err != nil {
 		log.Fatal(err)
@@ -207,8 +206,8 @@ func ExampleRequestTLS() {
 		ClientAuth:     tls.RequireAndVerifyClientCert,
 		ClientCAs:      clients,
 	}
-	srv.ShouldUpgrade = func(req *handshake.Request) (http.Header, error) {
-		client := engine.RequestTLS(req).PeerCertificates[0]
+	srv.ShouldUpgrade = func(req *engine.Request) (http.Header, error) {
+		client := req.TLS().PeerCertificates[0]
 		if req.Path() == "/admin" && client.Subject.CommonName != "operator" {
 			return nil, engine.Reject(http.StatusForbidden, "operators only")
 		}

@@ -9,13 +9,12 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // Sending, and receiving text.
 func Example() {
 	srv := &engine.Server{
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 			ws.OnText(func(ws *engine.WebSocket, text []byte) {
 				_ = ws.SendText("you said " + string(text))
 			})
@@ -76,13 +75,13 @@ func ExampleCompression() {
 // A server that refuses some requests, greets, and echoes text in capitals.
 func ExampleServer() {
 	srv := &engine.Server{
-		ShouldUpgrade: func(req *handshake.Request) (http.Header, error) {
+		ShouldUpgrade: func(req *engine.Request) (http.Header, error) {
 			if req.Path() == "/deny" {
 				return nil, engine.Reject(http.StatusForbidden, "not here")
 			}
 			return http.Header{"X-Served-By": {"fanloop"}}, nil
 		},
-		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+		OnUpgrade: func(ws *engine.WebSocket, req *engine.Request) {
 			_ = ws.SendText("Connected")
 			ws.OnText(func(ws *engine.WebSocket, text []byte) {
 				_ = ws.Send(engine.Text, bytes.ToUpper(text))

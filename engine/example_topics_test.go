@@ -6,13 +6,12 @@ import (
 	"sync"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // A chat with rooms: the path is the room, what one says all others in it hear.
 func ExampleWebSocket_Publish() {
 	srv := &engine.Server{
-		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+		OnUpgrade: func(ws *engine.WebSocket, req *engine.Request) {
 			room := req.Path()
 			if err := ws.Subscribe(room); err != nil {
 				return // gone already
@@ -71,7 +70,7 @@ func ExampleServer_PublishKeyed() {
 	srv := &engine.Server{
 		Loops: 1,
 		Slow:  engine.Slow{Policy: engine.SlowConflate, Limit: 8 << 20},
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 			if err := ws.Subscribe("prices"); err != nil {
 				return // gone already
 			}
@@ -151,7 +150,7 @@ func ExampleWebSocket_OnDrain() {
 	srv := &engine.Server{
 		Loops:  1,
 		Limits: engine.Limits{HighWater: 1 << 20, LowWater: 256 << 10},
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 			sent := 0
 			send := func(ws *engine.WebSocket) {
 				for sent < total && ws.Buffered() <= 1<<20 {

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 const (
@@ -329,7 +328,7 @@ func fanRound(t *testing.T, seed uint64, operations int, weather fanWeather) {
 		Slow:        slow,
 		Compression: &engine.Compression{ServerContextTakeover: true, ClientContextTakeover: true, Threshold: 64},
 		Limits:      limits,
-		OnUpgrade:   func(ws *engine.WebSocket, _ *handshake.Request) { m.joined <- ws },
+		OnUpgrade:   func(ws *engine.WebSocket, _ *engine.Request) { m.joined <- ws },
 		Callbacks: engine.Callbacks{
 			OnGap: func(ws *engine.WebSocket, topic string, dropped uint64) {
 				ws.Value().(*fanPeer).onGap(ws, topic, dropped)

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // front is a way by which a connection becomes a WebSocket.
@@ -57,7 +56,7 @@ func fronts(t *testing.T) map[string]*front {
 		add("listener", false, g.listener("127.0.0.1:0", ""))
 		add("listener with BlockingUpgrade", false, func(t *testing.T, srv *engine.Server) func() *rawClient {
 			srv.BlockingUpgrade = true
-			srv.ShouldUpgrade = func(*handshake.Request) (http.Header, error) { return nil, nil }
+			srv.ShouldUpgrade = func(*engine.Request) (http.Header, error) { return nil, nil }
 			return g.listener("127.0.0.1:0", "")(t, srv)
 		})
 		add("listener behind a proxy", false, g.listener("127.0.0.1:0", v1Header))

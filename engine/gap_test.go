@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // What no loop has looked at yet is bounded too, and the gap is told in its
@@ -74,7 +73,7 @@ func TestGapOfRefusedPublishesIsTold(t *testing.T) {
 				Loops: 1, Slow: engine.Slow{Policy: engine.SlowDropNewest, Limit: tt.limit},
 				Limits:    engine.Limits{WriteTimeout: patience},
 				Callbacks: engine.Callbacks{OnGap: func(_ *engine.WebSocket, topic string, n uint64) { gaps <- gap{topic, n} }},
-				OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+				OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 					_, _ = ws.Subscribe("a"), ws.Subscribe("b")
 					joined <- ws
 				},

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -42,10 +41,10 @@ func TestEndingAServerInItsCallbackIsAnError(t *testing.T) {
 			onText(srv, call)
 		},
 		"OnUpgrade": func(srv *engine.Server, call func()) {
-			srv.OnUpgrade = func(*engine.WebSocket, *handshake.Request) { call() }
+			srv.OnUpgrade = func(*engine.WebSocket, *engine.Request) { call() }
 		},
 		"ShouldUpgrade": func(srv *engine.Server, call func()) {
-			srv.ShouldUpgrade = func(*handshake.Request) (http.Header, error) { call(); return nil, nil }
+			srv.ShouldUpgrade = func(*engine.Request) (http.Header, error) { call(); return nil, nil }
 		},
 		"Each": func(srv *engine.Server, call func()) {
 			srv.Callbacks.OnText = func(ws *engine.WebSocket, text []byte) {
@@ -55,7 +54,7 @@ func TestEndingAServerInItsCallbackIsAnError(t *testing.T) {
 		},
 		"Logger": func(srv *engine.Server, call func()) {
 			srv.Logger = slog.New(endingLog{slog.DiscardHandler, call})
-			srv.ShouldUpgrade = func(req *handshake.Request) (http.Header, error) {
+			srv.ShouldUpgrade = func(req *engine.Request) (http.Header, error) {
 				if req.Path() != "/chat" {
 					panic("oops")
 				}
@@ -73,8 +72,8 @@ func TestEndingAServerInItsCallbackIsAnError(t *testing.T) {
 			}
 		},
 		"after a panic": func(srv *engine.Server, call func()) { // on another goroutine
-			srv.OnUpgrade = func(*engine.WebSocket, *handshake.Request) { srv.Each(func(*engine.WebSocket) {}) }
-			srv.ShouldUpgrade = func(req *handshake.Request) (http.Header, error) {
+			srv.OnUpgrade = func(*engine.WebSocket, *engine.Request) { srv.Each(func(*engine.WebSocket) {}) }
+			srv.ShouldUpgrade = func(req *engine.Request) (http.Header, error) {
 				if req.Path() != "/chat" {
 					panic("oops")
 				}
@@ -135,7 +134,7 @@ func TestServerEndsInACallbackThatItDoesNotWaitFor(t *testing.T) {
 	for where, set := range map[string]func(srv *engine.Server, end func()){
 		"the pool of BlockingUpgrade": func(srv *engine.Server, end func()) {
 			srv.BlockingUpgrade = true
-			srv.ShouldUpgrade = func(*handshake.Request) (http.Header, error) { end(); return nil, nil }
+			srv.ShouldUpgrade = func(*engine.Request) (http.Header, error) { end(); return nil, nil }
 		},
 		"another server's loop": func(_ *engine.Server, end func()) {
 			end()

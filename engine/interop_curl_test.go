@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 const curlInstall = "apt-get install curl"
@@ -47,7 +46,7 @@ func TestInteropCurlIsToldToUpgrade(t *testing.T) {
 
 // curl without WebSocket still shows the answer and the frames of a server.
 func TestInteropCurlUpgradesByHand(t *testing.T) {
-	addr := listen(t, &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+	addr := listen(t, &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 		_ = ws.SendText(unicodeText)
 	}})
 	cmd := curl(t, "-i", "--http1.1", "-H", "Connection: Upgrade", "-H", "Upgrade: websocket",
@@ -74,7 +73,7 @@ func TestInteropCurlByEveryWay(t *testing.T) {
 	id := newIdentity(t, "server")
 	srv := &engine.Server{
 		HTTP: http.HandlerFunc(page),
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 			_ = ws.SendText(unicodeText)
 		},
 	}
@@ -126,7 +125,7 @@ func TestInteropCurlSpeaksWebSocket(t *testing.T) {
 		t.Skip("this curl was built without ws, which is on by default from 8.11: ", strings.SplitN(string(version), "\n", 2)[0])
 	}
 	ends := make(chan int, 1)
-	addr := listen(t, &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+	addr := listen(t, &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 		ws.OnClose(func(_ *engine.WebSocket, code engine.StatusCode, _ string) { ends <- int(code) })
 		_ = sendThirds(ws, engine.Text, []byte(unicodeText))
 	}})

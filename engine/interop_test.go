@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // The interoperability tests let engine.Server and engine.Dial speak with other
@@ -57,7 +56,7 @@ func interopServer(t *testing.T, compression *engine.Compression, agreed bool, i
 		Subprotocols: []string{subprotocol},
 		Compression:  compression,
 		Limits:       engine.Limits{MaxMessage: largest, CloseTimeout: patience},
-		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+		OnUpgrade: func(ws *engine.WebSocket, req *engine.Request) {
 			if got := ws.Extensions(); (got != "") != agreed {
 				t.Errorf("the client agreed to %q", got)
 			}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // heldBy is what the ledger of srv has for what waits.
@@ -288,7 +287,7 @@ func TestLedgerKnowsHandshakes(t *testing.T) {
 			func(held int) bool { return held >= clients*6000 },
 		},
 		"questions": {
-			&engine.Server{BlockingUpgrade: true, ShouldUpgrade: func(*handshake.Request) (http.Header, error) {
+			&engine.Server{BlockingUpgrade: true, ShouldUpgrade: func(*engine.Request) (http.Header, error) {
 				<-going
 				return nil, nil
 			}},

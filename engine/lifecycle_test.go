@@ -13,7 +13,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -60,7 +59,7 @@ func TestServeSpreadsConnectionsOverAllLoops(t *testing.T) {
 			srv := &engine.Server{
 				Loops:     3,
 				Callbacks: echo,
-				OnUpgrade: func(*engine.WebSocket, *handshake.Request) { loops.note() },
+				OnUpgrade: func(*engine.WebSocket, *engine.Request) { loops.note() },
 			}
 			served := make(chan error, 1)
 			go func() { served <- srv.Serve(nl) }()
@@ -350,7 +349,7 @@ func TestBlockingUpgradeOfClientsThatLeave(t *testing.T) {
 		BlockingUpgrade: true,
 		UpgradeWorkers:  2 * running, // half of them for one address
 		Callbacks:       echo,
-		ShouldUpgrade: func(*handshake.Request) (http.Header, error) {
+		ShouldUpgrade: func(*engine.Request) (http.Header, error) {
 			entered <- struct{}{}
 			<-release
 			return nil, nil
@@ -403,7 +402,7 @@ func TestWaitForShouldUpgradeEndsAtTheDeadline(t *testing.T) {
 	srv := &engine.Server{
 		BlockingUpgrade: true,
 		UpgradeWorkers:  1,
-		ShouldUpgrade: func(*handshake.Request) (http.Header, error) {
+		ShouldUpgrade: func(*engine.Request) (http.Header, error) {
 			t.Error("asked after the deadline")
 			return nil, nil
 		},

@@ -16,7 +16,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // socketPath is a path that is short enough for a unix socket.
@@ -221,8 +220,8 @@ func TestServedUnixListenerKeepsItsFile(t *testing.T) {
 func TestListenersDifferInTheirOptions(t *testing.T) {
 	id := newIdentity(t, "server")
 	secure := make(chan bool, 1)
-	srv := &engine.Server{Callbacks: echo, OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
-		secure <- ws.TLS() != nil && engine.RequestTLS(req) != nil
+	srv := &engine.Server{Callbacks: echo, OnUpgrade: func(ws *engine.WebSocket, req *engine.Request) {
+		secure <- ws.TLS() != nil && req.TLS() != nil
 	}}
 	plain := listen(t, srv)
 	wss := listenWith(t, srv, "127.0.0.1:0", engine.ListenOptions{TLS: id.server()})

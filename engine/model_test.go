@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -113,7 +112,7 @@ func TestRandomOperationsOnBothSidesKeepToTheModel(t *testing.T) {
 	m.addr = listen(t, &engine.Server{
 		Loops:  2,
 		Limits: modelLimits,
-		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+		OnUpgrade: func(ws *engine.WebSocket, req *engine.Request) {
 			id, _ := strconv.Atoi(req.Path()[1:]) // its own
 			m.mu.Lock()
 			s := m.pairs[id].server

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // wantOption fails the test unless err names exactly these fields, each with its
@@ -134,7 +133,7 @@ func TestServerRefusesOptionsThatCannotBeMeant(t *testing.T) {
 
 func TestSetSlowRefusesWhatCannotBeMeant(t *testing.T) {
 	opened := make(chan *engine.WebSocket, 1)
-	srv := &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws }}
+	srv := &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws }}
 	openRaw(t, listen(t, srv))
 	wrong := engine.Slow{Limit: -2}
 	wantOption(t, srv.Topic("room").SetSlow(wrong), "Slow.Limit")

@@ -6,14 +6,13 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // holders opens connections that do not read, and queues so many bytes for each.
 func holders(t *testing.T, srv *engine.Server, sizes ...int) (sockets []*engine.WebSocket) {
 	t.Helper()
 	joined := make(chan *engine.WebSocket, 1)
-	srv.OnUpgrade = func(ws *engine.WebSocket, _ *handshake.Request) {
+	srv.OnUpgrade = func(ws *engine.WebSocket, _ *engine.Request) {
 		if err := ws.Subscribe("room"); err != nil {
 			t.Error(err)
 		}

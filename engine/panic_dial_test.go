@@ -20,7 +20,7 @@ type jar struct{ get, set func() }
 
 func (j jar) Cookies(*url.URL) []*http.Cookie     { j.get(); return nil }
 func (j jar) SetCookies(*url.URL, []*http.Cookie) { j.set() }
-func setCookie(*handshake.Request) (http.Header, error) {
+func setCookie(*engine.Request) (http.Header, error) {
 	return http.Header{"Set-Cookie": {"a=1"}}, nil
 }
 
@@ -128,7 +128,7 @@ func TestReconnectingGoesOnWhenACallbackDoesNotReturn(t *testing.T) {
 						end()
 					}
 				}
-				srv := &engine.Server{Loops: 1, Callbacks: echo, ShouldUpgrade: func(req *handshake.Request) (http.Header, error) {
+				srv := &engine.Server{Loops: 1, Callbacks: echo, ShouldUpgrade: func(req *engine.Request) (http.Header, error) {
 					if upgrades.Add(1) == 1 && (name == "Final" || name == "OnRetry") {
 						return nil, engine.Reject(http.StatusServiceUnavailable, "")
 					}
@@ -191,7 +191,7 @@ func TestLoggerThatDoesNotReturnHurtsNobody(t *testing.T) {
 					Loops:    1,
 					Logger:   slog.New(endingLog{slog.DiscardHandler, func() { lines.Add(1); end() }}),
 					Dispatch: dispatch,
-					ShouldUpgrade: func(req *handshake.Request) (http.Header, error) {
+					ShouldUpgrade: func(req *engine.Request) (http.Header, error) {
 						if req.Header("X-Bad") != "" {
 							return http.Header{"Bad Name": {""}}, nil
 						}

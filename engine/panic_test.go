@@ -170,7 +170,7 @@ func testEndingCallback(t *testing.T, ec endingCallback, dispatch *engine.Dispat
 	cb, ended := record(engine.Callbacks{})
 	failures, opened := make(chan error, 4), make(chan *engine.WebSocket, 2)
 	cb.OnError = func(_ *engine.WebSocket, err error) { failures <- err }
-	srv := &engine.Server{Loops: 1, Logger: log, Callbacks: cb, Dispatch: dispatch, OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+	srv := &engine.Server{Loops: 1, Logger: log, Callbacks: cb, Dispatch: dispatch, OnUpgrade: func(ws *engine.WebSocket, req *engine.Request) {
 		gentle(ws, req)
 		opened <- ws
 	}}
@@ -237,7 +237,7 @@ func TestOverloadWhoseOnErrorDoesNotReturn(t *testing.T) {
 }
 
 // gentle gives the connections that ask for it callbacks that return.
-func gentle(ws *engine.WebSocket, req *handshake.Request) {
+func gentle(ws *engine.WebSocket, req *engine.Request) {
 	if req.Header("X-Gentle") != "" {
 		ws.OnFragment(nil)
 		ws.OnText(func(ws *engine.WebSocket, text []byte) { _ = ws.Send(engine.Text, text) })
@@ -266,7 +266,7 @@ func TestOnUpgradeThatDoesNotReturnIs1011(t *testing.T) {
 	eachEntrance(t, func(t *testing.T, serve entranceFunc) {
 		eachEnd(t, func(t *testing.T, end func()) {
 			cb, ended := record(engine.Callbacks{})
-			srv := &engine.Server{Callbacks: cb, OnUpgrade: func(*engine.WebSocket, *handshake.Request) { end() }}
+			srv := &engine.Server{Callbacks: cb, OnUpgrade: func(*engine.WebSocket, *engine.Request) { end() }}
 			c := openRaw(t, serve(t, srv))
 			c.wantClose(engine.StatusInternalError)
 			_ = c.Close()
@@ -292,7 +292,7 @@ func TestOnErrorAndOnCloseThatDoNotReturn(t *testing.T) {
 				srv := &engine.Server{
 					Loops:     1,
 					Dispatch:  dispatch,
-					OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+					OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 					Callbacks: engine.Callbacks{
 						OnText:  func(ws *engine.WebSocket, text []byte) { _ = ws.Send(engine.Text, text) },
 						OnError: func(*engine.WebSocket, error) { order <- "OnError"; end() },
@@ -336,11 +336,11 @@ func TestOnErrorAndOnCloseThatDoNotReturn(t *testing.T) {
 func TestDecisionOnARequestThatDoesNotReturnIs500(t *testing.T) {
 	for name, set := range map[string]func(srv *engine.Server, end func(req *handshake.Request)){
 		"ShouldUpgrade": func(srv *engine.Server, end func(*handshake.Request)) {
-			srv.ShouldUpgrade = func(req *handshake.Request) (http.Header, error) { end(req); return nil, nil }
+			srv.ShouldUpgrade = func(req *engine.Request) (http.Header, error) { end(req.Request); return nil, nil }
 		},
 		"BlockingUpgrade": func(srv *engine.Server, end func(*handshake.Request)) {
 			srv.BlockingUpgrade = true
-			srv.ShouldUpgrade = func(req *handshake.Request) (http.Header, error) { end(req); return nil, nil }
+			srv.ShouldUpgrade = func(req *engine.Request) (http.Header, error) { end(req.Request); return nil, nil }
 		},
 		"Origin": func(srv *engine.Server, end func(*handshake.Request)) {
 			srv.Origin = func(req *handshake.Request) bool { end(req); return true }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // A peer whose pongs are not read is not a peer that does not answer.
@@ -23,7 +22,7 @@ func TestPausedReadingIsNoPongOrIdleTimeout(t *testing.T) {
 		Callbacks: engine.Callbacks{
 			OnText: func(_ *engine.WebSocket, text []byte) { got <- string(text) },
 		},
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 			ws.PauseReading()
 			opened <- ws
 		},
@@ -62,7 +61,7 @@ func TestPauseAfterCloseDoesNotHoldTheClosingHandshake(t *testing.T) {
 	closed := make(chan error, 1)
 	srv := &engine.Server{
 		Limits: engine.Limits{CloseTimeout: time.Hour},
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 			if err := ws.Close(engine.StatusNormalClosure, ""); err != nil {
 				t.Error(err)
 			}
@@ -92,7 +91,7 @@ func TestPausesAndResumesMayRace(t *testing.T) {
 	next := uint32(0) // of the one loop
 	srv := &engine.Server{
 		Loops:     1,
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 		Callbacks: engine.Callbacks{OnBinary: func(ws *engine.WebSocket, data []byte) {
 			if got := binary.BigEndian.Uint32(data); got != next {
 				t.Errorf("message %d came, want %d", got, next)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // atRest waits until the loop of ws has done what was asked of it so far.
@@ -25,7 +24,7 @@ func TestNothingIsDeliveredWhilePausedAndNothingIsLost(t *testing.T) {
 	got := make(chan string, messages+1)
 	opened := make(chan *engine.WebSocket, 1)
 	addr := listen(t, &engine.Server{
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 		Callbacks: engine.Callbacks{OnText: func(ws *engine.WebSocket, text []byte) {
 			ws.PauseReading()
 			got <- string(text)
@@ -69,7 +68,7 @@ func TestNothingIsDeliveredWhilePausedAndNothingIsLost(t *testing.T) {
 func TestPingsAreNotAnsweredWhilePaused(t *testing.T) {
 	opened, paused := make(chan *engine.WebSocket, 1), make(chan bool, 1)
 	addr := listen(t, &engine.Server{
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 		Callbacks: engine.Callbacks{OnText: func(ws *engine.WebSocket, _ []byte) { ws.PauseReading(); paused <- true }},
 	})
 	c := openRaw(t, addr)
@@ -90,7 +89,7 @@ func TestPausedConnectionTakesNoMemory(t *testing.T) {
 	const sent = 1 << 30 // more than any kernel buffers
 	opened := make(chan *engine.WebSocket, 1)
 	addr := listen(t, &engine.Server{
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 		Callbacks: engine.Callbacks{OnBinary: func(ws *engine.WebSocket, _ []byte) { ws.PauseReading() }},
 	})
 	c := openRaw(t, addr)

@@ -14,7 +14,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // phaseCase is one connection that was brought to a phase.
@@ -35,7 +34,7 @@ func inPhase(t *testing.T, phase string) *phaseCase {
 	opened := make(chan *engine.WebSocket, 1)
 	cb, ended := record(engine.Callbacks{OnText: func(*engine.WebSocket, []byte) { p.delivered.Add(1) }})
 	p.ended = ended
-	p.srv = &engine.Server{Loops: 1, Limits: timed, Callbacks: cb, OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+	p.srv = &engine.Server{Loops: 1, Limits: timed, Callbacks: cb, OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 		_ = ws.Subscribe("room")
 		opened <- ws
 	}}
@@ -251,11 +250,11 @@ func TestEveryEventInEveryPhase(t *testing.T) {
 // let go, and there is no connection that could end.
 func TestEveryEventInTheOpeningHandshake(t *testing.T) {
 	const half = "GET / HTTP/1.1\r\nHost: x\r\n"
-	askedFor := func(what func()) func(*handshake.Request) (http.Header, error) {
-		return func(*handshake.Request) (http.Header, error) { what(); return nil, nil }
+	askedFor := func(what func()) func(*engine.Request) (http.Header, error) {
+		return func(*engine.Request) (http.Header, error) { what(); return nil, nil }
 	}
 	for name, tt := range map[string]struct {
-		ask    func(*handshake.Request) (http.Header, error)
+		ask    func(*engine.Request) (http.Header, error)
 		happen func(p *phaseCase)
 		status int // 0: no answer
 	}{
@@ -298,6 +297,6 @@ func (p *phaseCase) finishHead() {
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 }
 
-func refuse(err error) func(*handshake.Request) (http.Header, error) {
-	return func(*handshake.Request) (http.Header, error) { return nil, err }
+func refuse(err error) func(*engine.Request) (http.Header, error) {
+	return func(*engine.Request) (http.Header, error) { return nil, err }
 }

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // keeper breaks the rule that bytes are borrowed: it keeps them, and a copy.
@@ -40,7 +39,7 @@ func TestPoisonCatchesWhoKeepsBorrowedBytes(t *testing.T) {
 				}
 			}
 			addr := listen(t, &engine.Server{
-				OnUpgrade:   func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+				OnUpgrade:   func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 				Callbacks:   engine.Callbacks{OnText: keep, OnBinary: keep, OnPing: keep, OnPong: keep},
 				Compression: &engine.Compression{},
 			})
@@ -58,7 +57,7 @@ func TestPoisonCatchesWhoKeepsAPiece(t *testing.T) {
 	var k keeper
 	opened, got := make(chan *engine.WebSocket, 1), make(chan struct{}, 1)
 	addr := listen(t, &engine.Server{
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 		Callbacks: engine.Callbacks{OnFragment: func(_ *engine.WebSocket, _ engine.OpCode, piece []byte, _ bool) {
 			k.keep(piece)
 			got <- struct{}{}

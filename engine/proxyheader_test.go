@@ -14,17 +14,16 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // toldByProxy is a server that answers every WebSocket with its addresses, and
 // every other request with those of the request.
 func toldByProxy() *engine.Server {
 	return &engine.Server{
-		ShouldUpgrade: func(req *handshake.Request) (http.Header, error) {
+		ShouldUpgrade: func(req *engine.Request) (http.Header, error) {
 			return http.Header{"X-Peer": {req.RemoteAddr()}}, nil
 		},
-		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+		OnUpgrade: func(ws *engine.WebSocket, req *engine.Request) {
 			_ = ws.SendText(fmt.Sprint(ws.RemoteAddr(), " to ", ws.LocalAddr(), " ", req.RemoteAddr()))
 		},
 		Callbacks: echo,
@@ -162,7 +161,7 @@ func TestBrokenProxyHeaderDropsTheConnection(t *testing.T) {
 	srv := toldByProxy()
 	srv.Logger = logger
 	srv.Limits.HandshakeTimeout = time.Hour // none of them waits for that
-	srv.OnUpgrade = func(*engine.WebSocket, *handshake.Request) { t.Error("a broken header was taken") }
+	srv.OnUpgrade = func(*engine.WebSocket, *engine.Request) { t.Error("a broken header was taken") }
 	addr := listenWith(t, srv, "127.0.0.1:0", fromProxy)
 	start := time.Now()
 	for name, octets := range cases {

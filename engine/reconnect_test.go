@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // slowestClock is time that passes only while it is waited for or told to, and
@@ -136,7 +135,7 @@ func TestMaxElapsedEndsTheAttempts(t *testing.T) {
 func closing(t *testing.T) string {
 	t.Helper()
 	return "ws://" + listen(t, &engine.Server{
-		OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+		OnUpgrade: func(ws *engine.WebSocket, req *engine.Request) {
 			var code engine.StatusCode
 			_, _ = fmt.Sscanf(req.Path(), "/%d", &code)
 			_ = ws.Close(code, "as asked")
@@ -238,7 +237,7 @@ func TestSendBetweenConnectionsIsRefusedAndSubscribingComesFirst(t *testing.T) {
 	received := make(chan string, 1024)
 	servers := make(chan *engine.WebSocket, 16)
 	addr := listen(t, &engine.Server{
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { servers <- ws },
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { servers <- ws },
 		Callbacks: engine.Callbacks{OnText: func(_ *engine.WebSocket, text []byte) { received <- string(text) }},
 	})
 	clock := newHeld()

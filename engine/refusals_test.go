@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // eachWayToAsk runs a test with each way by which ShouldUpgrade is asked.
@@ -35,7 +34,7 @@ func eachWayToAsk(t *testing.T, test func(t *testing.T, serve func(*engine.Serve
 func TestErrorsOfShouldUpgradeAreLogged(t *testing.T) {
 	eachWayToAsk(t, func(t *testing.T, serve func(*engine.Server) string) {
 		log, book := newLog()
-		srv := &engine.Server{Logger: log, ShouldUpgrade: func(req *handshake.Request) (http.Header, error) {
+		srv := &engine.Server{Logger: log, ShouldUpgrade: func(req *engine.Request) (http.Header, error) {
 			if req.Header("X-Reject") != "" {
 				return nil, engine.Reject(http.StatusForbidden, "not here")
 			}
@@ -65,7 +64,7 @@ func TestRejectWithAStatusThatIsNoneIs500(t *testing.T) {
 	eachWayToAsk(t, func(t *testing.T, serve func(*engine.Server) string) {
 		for _, status := range []int{0, 101, 200, 600} {
 			log, book := newLog()
-			srv := &engine.Server{Logger: log, ShouldUpgrade: func(*handshake.Request) (http.Header, error) {
+			srv := &engine.Server{Logger: log, ShouldUpgrade: func(*engine.Request) (http.Header, error) {
 				return nil, engine.Reject(status, "secret")
 			}}
 			addr := serve(srv)
@@ -83,7 +82,7 @@ func TestRejectWithAStatusThatIsNoneIs500(t *testing.T) {
 func TestRefusalsAreCountedAndTold(t *testing.T) {
 	eachWayToAsk(t, func(t *testing.T, serve func(*engine.Server) string) {
 		log, book := newLog()
-		srv := &engine.Server{Logger: log, ShouldUpgrade: func(*handshake.Request) (http.Header, error) { return nil, nil }}
+		srv := &engine.Server{Logger: log, ShouldUpgrade: func(*engine.Request) (http.Header, error) { return nil, nil }}
 		addr := serve(srv)
 		want := map[int]uint64{}
 		for i, refused := range []struct {
@@ -168,7 +167,7 @@ func TestRefusalsAreLoggedWithALimit(t *testing.T) {
 	const clients = 200
 	eachWayToAsk(t, func(t *testing.T, serve func(*engine.Server) string) {
 		log, book := newLog()
-		srv := &engine.Server{Logger: log, ShouldUpgrade: func(*handshake.Request) (http.Header, error) {
+		srv := &engine.Server{Logger: log, ShouldUpgrade: func(*engine.Request) (http.Header, error) {
 			return nil, errors.New("down")
 		}}
 		addr := serve(srv)

@@ -9,7 +9,6 @@ import (
 	"syscall"
 
 	"github.com/fanloop-go/fanloop/codec"
-	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -85,16 +84,6 @@ func (ws *WebSocket) advance(next opening, received []byte) {
 // TLS returns the state of the TLS connection: what was agreed, and the peer's
 // certificates. It is nil without TLS. Do not change it. Any goroutine.
 func (ws *WebSocket) TLS() *tls.ConnectionState { return ws.conn.TLS() }
-
-// RequestTLS returns what [WebSocket.TLS] will return, for ShouldUpgrade. It is nil
-// if the request came without TLS or its connection has ended. Do not change it.
-// Any goroutine.
-func RequestTLS(req *handshake.Request) *tls.ConnectionState {
-	if p, ok := req.Peer.(interface{ TLS() *tls.ConnectionState }); ok {
-		return p.TLS()
-	}
-	return nil
-}
 
 // NewTLSListener makes a TLS listener for a net/http server whose WebSockets
 // move to event loops: [Server.ServeHTTP] takes over connections of it, which it

@@ -39,13 +39,13 @@ type Server struct {
 	// several at the same time: variables it shares with others need a lock or
 	// an atomic, or there is a data race. It must not block; if it has to, set
 	// BlockingUpgrade.
-	ShouldUpgrade func(req *handshake.Request) (http.Header, error)
+	ShouldUpgrade func(req *Request) (http.Header, error)
 
 	// OnUpgrade receives the open WebSocket before its first message is
 	// delivered; what it sends follows the answer in the same write. It runs on
 	// the loop that owns the connection, so on any loop: the warning of
 	// ShouldUpgrade holds here too. req may be kept.
-	OnUpgrade func(ws *WebSocket, req *handshake.Request)
+	OnUpgrade func(ws *WebSocket, req *Request)
 
 	// Callbacks are those of every connection that sets none of its own.
 	Callbacks Callbacks

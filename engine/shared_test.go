@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // sockoptInt is a Control function that sets an option of SOL_SOCKET.
@@ -84,7 +83,7 @@ func TestSharedPayloadArrivesWholeThroughSmallSendBuffers(t *testing.T) {
 	srv := &engine.Server{
 		Loops:     2,
 		Limits:    engine.Limits{PingInterval: -1}, // nobody would answer
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 	}
 	addr := listenWithSendBuffer(t, srv, 4096)
 	conns := make([]*rawClient, clients)
@@ -131,7 +130,7 @@ func TestThousandsOfQueuedMessagesFlushInOrder(t *testing.T) {
 	const messages = 2000
 	opened := make(chan *engine.WebSocket, 1)
 	addr := listen(t, &engine.Server{
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 	})
 	c := openNarrow(t, addr)
 	ws := within(t, "OnUpgrade", opened)

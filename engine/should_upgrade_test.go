@@ -21,7 +21,7 @@ func TestShouldUpgradeAddsHeaders(t *testing.T) {
 	eachUpgrade(t, func(t *testing.T, blocking bool) {
 		addr := listen(t, &engine.Server{
 			BlockingUpgrade: blocking,
-			ShouldUpgrade: func(req *handshake.Request) (http.Header, error) {
+			ShouldUpgrade: func(req *engine.Request) (http.Header, error) {
 				return http.Header{"X-Path": {req.Path()}, "Set-Cookie": {"a=1", "b=2"}, "X-Peer": {req.RemoteAddr()}}, nil
 			},
 		})
@@ -50,8 +50,8 @@ func TestShouldUpgradeRefuses(t *testing.T) {
 		for name, c := range cases {
 			addr := listen(t, &engine.Server{
 				BlockingUpgrade: blocking,
-				ShouldUpgrade:   func(*handshake.Request) (http.Header, error) { return nil, c.err },
-				OnUpgrade:       func(*engine.WebSocket, *handshake.Request) { t.Error("upgraded") },
+				ShouldUpgrade:   func(*engine.Request) (http.Header, error) { return nil, c.err },
+				OnUpgrade:       func(*engine.WebSocket, *engine.Request) { t.Error("upgraded") },
 			})
 			client := dialRaw(t, addr)
 			client.send(upgradeHead(addr))
@@ -74,7 +74,7 @@ func TestPanicInShouldUpgradeIs500(t *testing.T) {
 			Logger:          log,
 			Callbacks:       echo,
 			BlockingUpgrade: blocking,
-			ShouldUpgrade: func(req *handshake.Request) (http.Header, error) {
+			ShouldUpgrade: func(req *engine.Request) (http.Header, error) {
 				if req.Header("X-Panic") != "" {
 					panic("secret")
 				}
@@ -101,7 +101,7 @@ func TestBlockingUpgradeDoesNotHoldTheLoop(t *testing.T) {
 		Loops:           1,
 		BlockingUpgrade: true,
 		Callbacks:       echo,
-		ShouldUpgrade: func(req *handshake.Request) (http.Header, error) {
+		ShouldUpgrade: func(req *engine.Request) (http.Header, error) {
 			if req.Header("X-Wait") == "" {
 				return nil, nil
 			}
@@ -127,7 +127,7 @@ func TestBlockingUpgradeMayOutliveItsConnection(t *testing.T) {
 	srv := &engine.Server{
 		BlockingUpgrade: true,
 		Limits:          engine.Limits{HandshakeTimeout: 20 * time.Millisecond},
-		ShouldUpgrade: func(*handshake.Request) (http.Header, error) {
+		ShouldUpgrade: func(*engine.Request) (http.Header, error) {
 			select {
 			case asked <- struct{}{}:
 			default:
@@ -135,7 +135,7 @@ func TestBlockingUpgradeMayOutliveItsConnection(t *testing.T) {
 			<-answer
 			return nil, nil
 		},
-		OnUpgrade: func(*engine.WebSocket, *handshake.Request) { t.Error("a dead connection was upgraded") },
+		OnUpgrade: func(*engine.WebSocket, *engine.Request) { t.Error("a dead connection was upgraded") },
 	}
 	addr := listen(t, srv)
 	eventually(t, "ShouldUpgrade within the timeout", func() bool {
@@ -153,8 +153,8 @@ func TestOnUpgradeComesBeforeTheFirstMessage(t *testing.T) {
 	eachUpgrade(t, func(t *testing.T, blocking bool) {
 		addr := listen(t, &engine.Server{
 			BlockingUpgrade: blocking,
-			ShouldUpgrade:   func(*handshake.Request) (http.Header, error) { return nil, nil },
-			OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+			ShouldUpgrade:   func(*engine.Request) (http.Header, error) { return nil, nil },
+			OnUpgrade: func(ws *engine.WebSocket, req *engine.Request) {
 				_ = ws.SendText("welcome to " + req.Path())
 				ws.OnText(func(ws *engine.WebSocket, text []byte) { _ = ws.Send(engine.Text, text) })
 			},

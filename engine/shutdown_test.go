@@ -18,7 +18,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // shutdown ends srv in order within patience.
@@ -78,7 +77,7 @@ func TestShutdownDeliversWhatIsQueuedAndSays1001(t *testing.T) {
 	srv := &engine.Server{
 		Loops:  2,
 		Limits: engine.Limits{CloseTimeout: patience}, // the clients answer one after the other
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 			for i := range messages {
 				if err := ws.SendText(fmt.Sprint(i, " ", body)); err != nil {
 					t.Errorf("message %d: %v", i, err)
@@ -261,12 +260,12 @@ func TestShutdownWhileConnectionsAreHalfOpen(t *testing.T) {
 	srv := &engine.Server{
 		Loops:           2,
 		BlockingUpgrade: true,
-		ShouldUpgrade: func(*handshake.Request) (http.Header, error) {
+		ShouldUpgrade: func(*engine.Request) (http.Header, error) {
 			close(asked)
 			<-release
 			return nil, nil
 		},
-		OnUpgrade: func(*engine.WebSocket, *handshake.Request) { t.Error("upgraded after Shutdown") },
+		OnUpgrade: func(*engine.WebSocket, *engine.Request) { t.Error("upgraded after Shutdown") },
 		HTTP: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			close(served)
 			<-answer

@@ -9,7 +9,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // R01: at the limit in bytes.
@@ -258,7 +257,7 @@ func TestCountsOfAPublishAddUpWhoeverIsSlow(t *testing.T) {
 	}
 	srv := &engine.Server{Loops: 2, Limits: engine.Limits{CloseTimeout: patience, WriteTimeout: -1, PingInterval: -1}}
 	joined := make(chan *engine.WebSocket, 1)
-	srv.OnUpgrade = func(ws *engine.WebSocket, _ *handshake.Request) {
+	srv.OnUpgrade = func(ws *engine.WebSocket, _ *engine.Request) {
 		_ = ws.Subscribe("room")
 		joined <- ws
 	}

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 func TestStatisticsAddUp(t *testing.T) {
@@ -112,7 +111,7 @@ func TestMemoryIsToldByClass(t *testing.T) {
 	var held atomic.Int64
 	srv := &engine.Server{Loops: 2, Slow: engine.Slow{Policy: engine.SlowDropOldest, Limit: limit}}
 	joined := make(chan *engine.WebSocket, 1)
-	srv.OnUpgrade = func(ws *engine.WebSocket, _ *handshake.Request) {
+	srv.OnUpgrade = func(ws *engine.WebSocket, _ *engine.Request) {
 		if err := ws.Subscribe("room"); err != nil {
 			t.Error(err)
 		}

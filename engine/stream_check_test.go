@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // settle lets every connection receive what is on its way.
@@ -121,7 +120,7 @@ func streamRound(t *testing.T, seed uint64, strict bool) {
 		Loops:     2,
 		Slow:      engine.Slow{Policy: engine.SlowDropNewest, Limit: []int{3000, 20000, 1 << 20}[m.rng.IntN(3)]},
 		Limits:    engine.Limits{CloseTimeout: time.Second, WriteTimeout: -1, PingInterval: -1},
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { m.joined <- ws },
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { m.joined <- ws },
 		Callbacks: engine.Callbacks{
 			OnGap: func(ws *engine.WebSocket, topic string, dropped uint64) {
 				p := ws.Value().(*streamPeer)

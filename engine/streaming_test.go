@@ -10,7 +10,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // gate hands over how many bytes were received and waits for leave to go on.
@@ -46,7 +45,7 @@ func TestMessageOf64MiBStreamsThroughALimitOf1MiB(t *testing.T) {
 	opened := make(chan *engine.WebSocket, 1)
 	addr := listen(t, &engine.Server{
 		Limits:    engine.Limits{MaxMessage: 1 << 20},
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 		Callbacks: engine.Callbacks{OnFragment: g.swallow(step)},
 	})
 	c := openRaw(t, addr)

@@ -20,7 +20,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // R01: the stalled ones are closed at their limit, the others get everything,
@@ -36,7 +35,7 @@ func TestStalledReadersAmongManySubscribers(t *testing.T) {
 	srv := &engine.Server{
 		Limits: engine.Limits{MaxMemory: budget, CloseTimeout: 100 * time.Millisecond},
 		Slow:   engine.Slow{Limit: 1 << 20},
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 			if err := ws.Subscribe("room"); err != nil {
 				t.Error(err)
 			}
@@ -293,7 +292,7 @@ func TestSlowLinkLosesNothingWithinTheLimit(t *testing.T) {
 	var gaps atomic.Int64
 	srv.Callbacks.OnGap = func(_ *engine.WebSocket, _ string, dropped uint64) { gaps.Add(int64(dropped)) }
 	joined := make(chan *engine.WebSocket, 1)
-	srv.OnUpgrade = func(ws *engine.WebSocket, _ *handshake.Request) {
+	srv.OnUpgrade = func(ws *engine.WebSocket, _ *engine.Request) {
 		if err := ws.Subscribe("room"); err != nil {
 			t.Error(err)
 		}

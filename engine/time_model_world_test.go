@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // world is a server, its peers, and what happens to them in turn: in each moment
@@ -59,7 +58,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	return w
 }
 
-func (w *world) onUpgrade(ws *engine.WebSocket, _ *handshake.Request) {
+func (w *world) onUpgrade(ws *engine.WebSocket, _ *engine.Request) {
 	s := w.joining.Load()
 	ws.SetValue(s)
 	for name := range s.topics {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // The limits of the tests in this file, on a clock that they drive: no peer is as
@@ -136,7 +135,7 @@ func TestPeerThatReadsSlowlyOverTLSStays(t *testing.T) {
 	opened := make(chan *engine.WebSocket, 1)
 	id := newIdentity(t, "server")
 	srv := &engine.Server{Loops: 1, Limits: timed, Callbacks: cb,
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws }}
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws }}
 	clock := drive(t, srv)
 	addr := listenTLS(t, srv, id)
 	c := newRawClient(t, dialNarrow(t, addr)).secured(id.client())
@@ -205,7 +204,7 @@ func TestCloseInTheSweepOfAnotherTimerIsNoReset(t *testing.T) {
 		}
 	}
 	srv := &engine.Server{Loops: 1, Limits: timed, Callbacks: cb,
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws }}
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws }}
 	clock := drive(t, srv)
 	addr := listen(t, srv)
 	conns := make([]*rawClient, clients)

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // C09, here: whatever races, nothing is left over.
@@ -20,7 +19,7 @@ func TestRacesOfSubscribeUnsubscribeAndEndLeaveNothing(t *testing.T) {
 	}
 	srv := &engine.Server{Loops: 2}
 	joined := make(chan *engine.WebSocket, 1)
-	srv.OnUpgrade = func(ws *engine.WebSocket, _ *handshake.Request) { joined <- ws }
+	srv.OnUpgrade = func(ws *engine.WebSocket, _ *engine.Request) { joined <- ws }
 	addr := listen(t, srv)
 	stop := make(chan struct{})
 	var publishing, racing sync.WaitGroup
@@ -83,7 +82,7 @@ func TestSubscriberThatClosesDuringAPublishGetsNobodyElsesBytes(t *testing.T) {
 		rounds = 1000
 	}
 	srv := &engine.Server{Loops: 2}
-	srv.OnUpgrade = func(ws *engine.WebSocket, req *handshake.Request) {
+	srv.OnUpgrade = func(ws *engine.WebSocket, req *engine.Request) {
 		if err := ws.Subscribe(req.Query()); err != nil {
 			t.Error(err)
 		}

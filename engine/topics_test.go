@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // room is a server whose connections subscribe to "room" when they open.
@@ -22,7 +21,7 @@ type room struct {
 func openRoom(t *testing.T, srv *engine.Server) *room {
 	t.Helper()
 	r := &room{t: t, srv: srv, joined: make(chan *engine.WebSocket, 1)}
-	srv.OnUpgrade = func(ws *engine.WebSocket, _ *handshake.Request) {
+	srv.OnUpgrade = func(ws *engine.WebSocket, _ *engine.Request) {
 		if err := ws.Subscribe("room"); err != nil {
 			t.Error(err)
 		}
@@ -68,7 +67,7 @@ func flushed(t *testing.T, ws *engine.WebSocket) {
 func TestPublishesAndSendsOfOneGoroutineKeepTheirOrder(t *testing.T) {
 	const clients, rounds = 20, 200
 	joined := make(chan *engine.WebSocket, clients)
-	srv := &engine.Server{Loops: 2, OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+	srv := &engine.Server{Loops: 2, OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 		if err := ws.Subscribe("room"); err != nil {
 			t.Error(err)
 		}

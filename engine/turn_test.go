@@ -12,7 +12,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // rush is a server with one loop on which some connections have much to do, and
@@ -179,7 +178,7 @@ func TestEndWhileMessagesWait(t *testing.T) {
 			opened, first, closed := make(chan *engine.WebSocket, 1), make(chan struct{}), make(chan engine.StatusCode, 1)
 			srv := &engine.Server{
 				Loops: 1, Compression: &engine.Compression{},
-				OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+				OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 				Callbacks: engine.Callbacks{
 					OnBinary: func(*engine.WebSocket, []byte) {
 						if ended.Load() {
@@ -223,7 +222,7 @@ func TestPauseWhileMessagesWait(t *testing.T) {
 	opened := make(chan *engine.WebSocket, 1)
 	srv := &engine.Server{
 		Loops: 1, Compression: &engine.Compression{},
-		OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) { opened <- ws },
+		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws },
 		Callbacks: engine.Callbacks{OnBinary: func(ws *engine.WebSocket, data []byte) {
 			if paused.Load() {
 				t.Error("a message came while reading was paused")
@@ -279,7 +278,7 @@ func TestCallbackThatDoesNotReturnInItsTurn(t *testing.T) {
 				OnClose: func(_ *engine.WebSocket, code engine.StatusCode, _ string) { closed <- code },
 			}}
 			var opened atomic.Int32
-			srv.OnUpgrade = func(ws *engine.WebSocket, _ *handshake.Request) {
+			srv.OnUpgrade = func(ws *engine.WebSocket, _ *engine.Request) {
 				ws.SetValue([]string{"bad", "good"}[opened.Add(1)%2])
 			}
 			addr := listen(t, srv)

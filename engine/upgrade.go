@@ -80,22 +80,23 @@ func (u *upgrade) data(ws *WebSocket, b []byte) {
 
 // decide judges a whole head; rest is what came behind it.
 func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
-	req, err := handshake.ParseRequest(head)
+	parsed, err := handshake.ParseRequest(head)
 	if err != nil {
 		u.method = handshake.Method(head)
 		u.reject(ws, err)
 		return
 	}
-	u.method = req.Method()
-	if !req.IsUpgrade() && u.server.HTTP != nil {
-		u.server.handToHTTP(ws, u, req, head, rest)
+	u.method = parsed.Method()
+	if !parsed.IsUpgrade() && u.server.HTTP != nil {
+		u.server.handToHTTP(ws, u, parsed, head, rest)
 		return
 	}
-	if err := u.server.check(req); err != nil {
+	if err := u.server.check(parsed); err != nil {
 		u.reject(ws, err)
 		return
 	}
-	req.Peer = (*peer)(ws)
+	parsed.Peer = (*peer)(ws)
+	req := &Request{Request: parsed}
 	if u.server.BlockingUpgrade && u.server.ShouldUpgrade != nil {
 		u.ask(ws, req, len(head), rest)
 		return
@@ -105,7 +106,7 @@ func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
 }
 
 // ask gives ShouldUpgrade to the pool. Reading pauses meanwhile.
-func (u *upgrade) ask(ws *WebSocket, req *handshake.Request, headSize int, rest []byte) {
+func (u *upgrade) ask(ws *WebSocket, req *Request, headSize int, rest []byte) {
 	rest = append([]byte(nil), rest...)
 	ws.conn.PauseRead()
 	server := u.server // if the connection ends meanwhile, u becomes another's
@@ -156,7 +157,7 @@ func (u *upgrade) dropQuestion() {
 }
 
 // answer sends 101 or the refusal.
-func (u *upgrade) answer(ws *WebSocket, req *handshake.Request, extra http.Header, err error, rest []byte) {
+func (u *upgrade) answer(ws *WebSocket, req *Request, extra http.Header, err error, rest []byte) {
 	u.hold(ws, 0) // rest is about to be looked at
 	if err != nil {
 		u.reject(ws, err)
@@ -164,9 +165,9 @@ func (u *upgrade) answer(ws *WebSocket, req *handshake.Request, extra http.Heade
 	}
 	buf := scratch.Get().(*[]byte)
 	defer scratch.Put(buf)
-	subprotocol := handshake.SelectSubprotocol(req, u.server.Subprotocols)
-	extensions := ws.endpoint.compressor.answer(ws, req)
-	response, err := handshake.AppendResponse((*buf)[:0], req, subprotocol, extensions, extra)
+	subprotocol := handshake.SelectSubprotocol(req.Request, u.server.Subprotocols)
+	extensions := ws.endpoint.compressor.answer(ws, req.Request)
+	response, err := handshake.AppendResponse((*buf)[:0], req.Request, subprotocol, extensions, extra)
 	*buf = response[:0]
 	if err != nil {
 		u.reject(ws, err)
@@ -256,5 +257,5 @@ func (p *peer) String() string {
 	return addr.String()
 }
 
-// TLS is for RequestTLS.
+// TLS is for Request.TLS.
 func (p *peer) TLS() *tls.ConnectionState { return p.conn.TLS() }

@@ -78,7 +78,7 @@ func TestTwoConnectionHeadersAreLegal(t *testing.T) {
 func TestSecondRequestAfterRefusalIsIgnored(t *testing.T) {
 	opened := make(chan struct{}, 1)
 	addr := listen(t, &engine.Server{
-		OnUpgrade: func(*engine.WebSocket, *handshake.Request) { opened <- struct{}{} },
+		OnUpgrade: func(*engine.WebSocket, *engine.Request) { opened <- struct{}{} },
 	})
 	c := dialRaw(t, addr)
 	c.send(request(addr, "Version: 13", "Version: 99") + upgradeHead(addr))
@@ -188,7 +188,7 @@ func TestHeaderThatWouldSplitTheAnswerIsRefused(t *testing.T) {
 			log, book := newLog()
 			addr := listen(t, &engine.Server{
 				Logger:        log,
-				ShouldUpgrade: func(*handshake.Request) (http.Header, error) { return header, nil },
+				ShouldUpgrade: func(*engine.Request) (http.Header, error) { return header, nil },
 			})
 			c := dialRaw(t, addr)
 			c.send(upgradeHead(addr))
@@ -207,7 +207,7 @@ func TestSubprotocolIsTheServersFirstChoice(t *testing.T) {
 	agreed := make(chan string, 1)
 	addr := listen(t, &engine.Server{
 		Subprotocols: []string{"chat.v2", "chat.v1"},
-		OnUpgrade:    func(ws *engine.WebSocket, _ *handshake.Request) { agreed <- ws.Subprotocol() },
+		OnUpgrade:    func(ws *engine.WebSocket, _ *engine.Request) { agreed <- ws.Subprotocol() },
 	})
 	for offer, want := range map[string]string{
 		"Sec-WebSocket-Protocol: chat.v1, chat.v2": "chat.v2",

@@ -97,13 +97,13 @@ func TestShouldUpgradeSeesTheCertificateOfTheClient(t *testing.T) {
 	config.ClientCAs.AddCert(mallory.cert.Leaf)
 	newServer := func() *engine.Server {
 		return &engine.Server{
-			ShouldUpgrade: func(req *handshake.Request) (http.Header, error) {
-				if name := engine.RequestTLS(req).PeerCertificates[0].Subject.CommonName; name != "alice" {
+			ShouldUpgrade: func(req *engine.Request) (http.Header, error) {
+				if name := req.TLS().PeerCertificates[0].Subject.CommonName; name != "alice" {
 					return nil, engine.Reject(http.StatusForbidden, "not "+name)
 				}
 				return nil, nil
 			},
-			OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+			OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 				_ = ws.SendText("hello " + ws.TLS().PeerCertificates[0].Subject.CommonName)
 			},
 		}
@@ -152,7 +152,7 @@ func (r *recordReader) Read(p []byte) (int, error) {
 func TestWhatACallbackSendsIsOneRecord(t *testing.T) {
 	id := newIdentity(t, "server")
 	const messages, size = 20, 500
-	srv := &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *handshake.Request) {
+	srv := &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 		for range messages {
 			_ = ws.SendBinary(make([]byte, size))
 		}
@@ -175,15 +175,15 @@ func TestWhatACallbackSendsIsOneRecord(t *testing.T) {
 
 func TestPlainRequestHasNoTLS(t *testing.T) {
 	states := make(chan *tls.ConnectionState, 2)
-	srv := &engine.Server{OnUpgrade: func(ws *engine.WebSocket, req *handshake.Request) {
+	srv := &engine.Server{OnUpgrade: func(ws *engine.WebSocket, req *engine.Request) {
 		states <- ws.TLS()
-		states <- engine.RequestTLS(req)
+		states <- req.TLS()
 	}}
 	openRaw(t, listen(t, srv))
 	if a, b := within(t, "OnUpgrade", states), within(t, "OnUpgrade", states); a != nil || b != nil {
 		t.Errorf("TLS is %v, %v", a, b)
 	}
-	if engine.RequestTLS(new(handshake.Request)) != nil {
+	if (&engine.Request{Request: new(handshake.Request)}).TLS() != nil {
 		t.Error("a request of nobody has TLS")
 	}
 }

@@ -48,7 +48,7 @@ func NewServer(o Options) (*engine.Server, error) {
 	receive := func(op engine.OpCode) func(*engine.WebSocket, []byte) {
 		return func(ws *engine.WebSocket, p []byte) {
 			if len(p) > 0 && p[0] == 'B' {
-				_, _ = srv.Publish(ws.Value().(*member).topic, op, p) // what it did not reach, the client counts
+				_, _ = srv.Publish(ws.Value().(*member).topic, engine.Message{Op: op, Data: p}) // what it did not reach, the client counts
 				return
 			}
 			echo(ws, op, p)

@@ -19,10 +19,11 @@ type backlog struct {
 	live   int            // messages with frames
 	missed uint64         // messages lost that OnGap was not called for
 
-	room    int         // messages that the array of msgs takes
-	keyRoom int         // keys that there were at most
-	load    backlogLoad // what waits
-	tallied backlogLoad // what is counted of it
+	room     int         // messages that the array of msgs takes
+	keyRoom  int         // keys that there were at most
+	keyBytes int         // of keys that are not counted with their frames
+	load     backlogLoad // what waits
+	tallied  backlogLoad // what is counted of it
 }
 
 // backlogLoad is what the messages in a backlog come to.
@@ -39,7 +40,7 @@ const (
 )
 
 func (b *backlog) push(msg message) {
-	if msg.keyed {
+	if msg.key != "" {
 		if b.keys == nil {
 			b.keys = make(map[string]int)
 		}
@@ -54,6 +55,7 @@ func (b *backlog) push(msg message) {
 	b.live++
 	b.load.bytes += msg.size()
 	b.load.weight += msg.weight()
+	b.keyBytes += msg.ownKey()
 	b.ledger().Refer(&msg.frames.plain)
 }
 
@@ -62,6 +64,7 @@ func (b *backlog) drop(msg *message) {
 	b.live--
 	b.load.bytes -= msg.size()
 	b.load.weight -= msg.weight()
+	b.keyBytes -= msg.ownKey()
 	b.ledger().Forget(&msg.frames.plain)
 }
 
@@ -82,7 +85,7 @@ func (b *backlog) pop() message {
 	msg, index := b.msgs[0], b.first
 	b.msgs[0] = message{}
 	b.msgs, b.first = b.msgs[1:], b.first+1
-	if msg.keyed && b.keys[msg.key] == index {
+	if msg.key != "" && b.keys[msg.key] == index {
 		delete(b.keys, msg.key)
 	}
 	b.drop(&msg)
@@ -95,7 +98,7 @@ func (b *backlog) pop() message {
 // replace pushes msg and forgets the older one of its key, if one waits and
 // room is left for what it is larger.
 func (b *backlog) replace(msg message, room int) bool {
-	if !msg.keyed {
+	if msg.key == "" {
 		return false
 	}
 	index, ok := b.keys[msg.key]
@@ -122,7 +125,7 @@ func (b *backlog) compact() {
 		if msg.frames == nil {
 			continue
 		}
-		if msg.keyed && b.keys[msg.key] == b.first+i {
+		if msg.key != "" && b.keys[msg.key] == b.first+i {
 			b.keys[msg.key] = len(msgs)
 		}
 		msgs = append(msgs, msg)
@@ -153,7 +156,7 @@ func (b *backlog) clear() {
 
 // own is the memory of b besides its messages.
 func (b *backlog) own() int {
-	n := b.room*messageSize + b.keyRoom*keySize
+	n := b.room*messageSize + b.keyRoom*keySize + b.keyBytes
 	if b.live > 0 || b.s.backlog == b {
 		n += backlogSize
 	}

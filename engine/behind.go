@@ -12,7 +12,7 @@ func (f *fan) count(msg *message) {
 	if msg.counted = f.waiting > uncounted; msg.counted {
 		f.behind.Store(int64(f.waiting))
 		f.loop.Refer(&msg.frames.plain)
-		f.loop.Hold(loop.UseMessages, messageSize)
+		f.loop.Hold(loop.UseMessages, messageSize+msg.ownKey())
 	}
 }
 
@@ -23,7 +23,7 @@ func (f *fan) discount(msgs []message) {
 		f.waiting -= msg.weight()
 		if msg.counted {
 			f.loop.Forget(&msg.frames.plain)
-			f.loop.Hold(loop.UseMessages, -messageSize)
+			f.loop.Hold(loop.UseMessages, -messageSize-msg.ownKey())
 		}
 	}
 	switch {

@@ -52,7 +52,7 @@ func TestTinyMessagesToStalledSubscribersStayUnderTheBudget(t *testing.T) {
 	_, sockets := stalledRoom(t, b.srv, 20)
 	b.begin()
 	for i := 0; b.shed.Load() == 0; i++ {
-		if _, err := b.srv.Publish("room", engine.Text, []byte{'*'}); err != nil && !errors.Is(err, engine.ErrBackpressure) {
+		if _, err := b.srv.Publish("room", engine.TextMessage("*")); err != nil && !errors.Is(err, engine.ErrBackpressure) {
 			t.Fatal(err)
 		}
 		if i%10_000 == 0 {
@@ -102,7 +102,7 @@ func TestPublishesToAHeldUpLoopStayUnderTheBudget(t *testing.T) {
 	body, queued, refused := pattern(size), 0, uint64(0)
 	for range each {
 		for i := range topics {
-			d, err := b.srv.Publish(fmt.Sprint("topic ", i), engine.Binary, body)
+			d, err := b.srv.Publish(fmt.Sprint("topic ", i), engine.BinaryMessage(body))
 			switch {
 			case err == nil && d.Queued == 1:
 				queued++
@@ -143,7 +143,7 @@ func TestDelayedPublishesThatSpendTheBudgetDropNobody(t *testing.T) {
 	b.srv.Topic("room").FlushEvery(time.Hour)
 	queued := 0
 	for ; ; queued++ {
-		if _, err := b.srv.Publish("room", engine.Binary, pattern(10_000)); errors.Is(err, engine.ErrBackpressure) {
+		if _, err := b.srv.Publish("room", engine.BinaryMessage(pattern(10_000))); errors.Is(err, engine.ErrBackpressure) {
 			break
 		}
 		if queued > 1000 {
@@ -206,7 +206,7 @@ func TestRelievedServerServesThoseWhoRead(t *testing.T) {
 	r, _ := stalledRoom(t, b.srv, 5)
 	c, ws := r.join()
 	for i := range uint32(messages) {
-		if _, err := b.srv.Publish("room", engine.Binary, numbered(i, size)); err != nil {
+		if _, err := b.srv.Publish("room", engine.BinaryMessage(numbered(i, size))); err != nil {
 			t.Fatal(err)
 		}
 		c.wantNumbered(i, size)

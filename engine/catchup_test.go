@@ -40,7 +40,7 @@ func TestCatchUpLooksAtTopicsThatHaveMessagesOnly(t *testing.T) {
 		for _, p := range h.shard(name).topics[name].parts {
 			p.setRules(delayed, true)
 		}
-		if _, err := h.publish(publish{topic: name, op: Text}); err != nil {
+		if _, err := h.publish(name, TextMessage(""), nil); err != nil {
 			t.Fatal(err)
 		}
 	}

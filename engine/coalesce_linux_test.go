@@ -37,7 +37,7 @@ func TestABurstOfPublishesReachesEachSubscriberInOneWrite(t *testing.T) {
 				OnText: func(ws *engine.WebSocket, _ []byte) {
 					for i := range burst {
 						topic := []string{"room", "other"}[i/(burst/2)]
-						if _, err := ws.Publish(topic, engine.Binary, numbered(uint32(i), body)); err != nil {
+						if _, err := ws.Publish(topic, engine.BinaryMessage(numbered(uint32(i), body))); err != nil {
 							t.Error(err)
 						}
 					}
@@ -79,11 +79,11 @@ func TestABurstOnOneLoopIsExactlyOneWrite(t *testing.T) {
 	r := openRoom(t, &engine.Server{Loops: 1, Callbacks: engine.Callbacks{
 		OnText: func(ws *engine.WebSocket, _ []byte) {
 			for i := range burst {
-				if _, err := ws.Publish("room", engine.Text, fmt.Append(nil, i)); err != nil {
+				if _, err := ws.Publish("room", engine.TextMessage(fmt.Append(nil, i))); err != nil {
 					t.Error(err)
 				}
 			}
-			if _, err := ws.Publish("other", engine.Text, []byte("and another topic")); err != nil {
+			if _, err := ws.Publish("other", engine.TextMessage("and another topic")); err != nil {
 				t.Error(err)
 			}
 		},
@@ -137,7 +137,7 @@ func testPublishAllocates(t *testing.T, offers []string) {
 		}
 		wake := make(chan struct{})
 		each := func() {
-			if d, err := r.srv.Publish("room", engine.Binary, body); err != nil || d != queued(clients) {
+			if d, err := r.srv.Publish("room", engine.BinaryMessage(body)); err != nil || d != queued(clients) {
 				t.Fatalf("%+v, %v", d, err)
 			}
 			if err := last.Do(func() { wake <- struct{}{} }); err != nil {

@@ -135,7 +135,7 @@ func TestAgreedWindowIsKept(t *testing.T) {
 					return int(h.Length)
 				}
 				publish := func(text string) error {
-					_, err := r.srv.Publish("room", engine.Text, []byte(text))
+					_, err := r.srv.Publish("room", engine.TextMessage(text))
 					return err
 				}
 				window := 1 << bits
@@ -213,7 +213,7 @@ func TestConcurrentSendsKeepTheirContext(t *testing.T) {
 				text := fmt.Sprintf("%d %d %s", id, n, common[n%500:])
 				switch n % 10 {
 				case 3:
-					_, err = r.srv.Publish("room", engine.Text, []byte(text))
+					_, err = r.srv.Publish("room", engine.TextMessage(text))
 				default:
 					err = ws.SendText(text)
 				}

@@ -35,7 +35,7 @@ func sendBack(t *testing.T, srv *engine.Server, ws *engine.WebSocket, op engine.
 			err = ws.SendPrepared(m)
 		}
 	case backByPublish:
-		_, err = srv.Publish(ws.Value().(string), op, p)
+		_, err = srv.Publish(ws.Value().(string), engine.Message{Op: op, Data: p})
 	case backByFragments:
 		err = sendThirds(ws, op, p)
 	}

@@ -26,7 +26,7 @@ func TestLoopDoesNotWaitForACompression(t *testing.T) {
 	for name, send := range map[string]func() error{
 		"Send": func() error { return ws.SendText(text) },
 		"Publish": func() error {
-			_, err := r.srv.Publish("room", engine.Text, []byte(text))
+			_, err := r.srv.Publish("room", engine.TextMessage(text))
 			return err
 		},
 	} {
@@ -47,7 +47,7 @@ func answersMeanwhile(t *testing.T, srv *engine.Server, p *deflateClient, other 
 		go func() { sent <- send() }()
 		eventually(t, "the compression", func() bool { return srv.Stats().Compressions > before })
 		p.send(masked(codec.Ping, "still there?") + frame(0x81, "echo"))
-		if _, err := srv.Publish("elsewhere", engine.Text, []byte("published")); err != nil {
+		if _, err := srv.Publish("elsewhere", engine.TextMessage("published")); err != nil {
 			t.Fatal(err)
 		}
 		other.send(frame(0x81, "of another"))
@@ -91,7 +91,7 @@ func TestConcurrentSendsOfEveryKindKeepTheirContext(t *testing.T) {
 				var err error
 				switch n % 6 {
 				case 1:
-					_, err = srv.Publish("room", engine.Text, []byte(text))
+					_, err = srv.Publish("room", engine.TextMessage(text))
 				case 3:
 					m, _ := engine.Prepare(engine.Text, []byte(text))
 					err = ws.SendPrepared(m)

@@ -17,10 +17,10 @@ func ExampleWebSocket_Publish() {
 				return // gone already
 			}
 			ws.OnText(func(ws *engine.WebSocket, text []byte) {
-				_, _ = ws.Publish(room, engine.Text, text)
+				_, _ = ws.Publish(room, engine.TextMessage(text))
 			})
 			ws.OnClose(func(ws *engine.WebSocket, _ engine.StatusCode, _ string) {
-				_, _ = ws.Publish(room, engine.Text, []byte("somebody left"))
+				_, _ = ws.Publish(room, engine.TextMessage("somebody left"))
 			})
 			_ = ws.SendText("welcome to " + room)
 		},
@@ -65,7 +65,7 @@ func ExampleWebSocket_Publish() {
 
 // A ticker: whoever reads too slowly gets the latest price of each symbol, and
 // not the ones before it.
-func ExampleServer_PublishKeyed() {
+func ExampleMessage_key() {
 	joined := make(chan *engine.WebSocket, 1)
 	srv := &engine.Server{
 		Loops: 1,
@@ -113,7 +113,7 @@ func ExampleServer_PublishKeyed() {
 	for tick := range 1000 {
 		for _, symbol := range []string{"AAA", "BBB"} {
 			price := fmt.Appendf(nil, "%s %d.00", symbol, tick)
-			d, err := srv.PublishKeyed("prices", symbol, engine.Text, price)
+			d, err := srv.Publish("prices", engine.Message{Op: engine.Text, Data: price, Key: symbol})
 			if err != nil {
 				fmt.Println(err)
 			}
@@ -123,7 +123,7 @@ func ExampleServer_PublishKeyed() {
 		await(ws) // the loop looks at every tick by itself
 	}
 	fmt.Println("queued:", sum.Queued, "conflated:", sum.Conflated)
-	_, _ = srv.Publish("prices", engine.Text, []byte("CLOSING bell"))
+	_, _ = srv.Publish("prices", engine.TextMessage("CLOSING bell"))
 	client.ResumeReading()
 	<-closing
 	fmt.Println("AAA", latest["AAA"], "BBB", latest["BBB"])

@@ -83,11 +83,11 @@ type part struct {
 
 // message is one publish as a part keeps it.
 type message struct {
-	frames  *frames
-	number  uint64 // in the order of the fan
-	key     string
-	keyed   bool
-	counted bool // in a part, and in the ledger
+	frames   *frames
+	number   uint64 // in the order of the fan
+	key      string // "": none
+	keyApart bool   // the key is not counted with frames, which other messages have too
+	counted  bool   // in a part, and in the ledger
 }
 
 // size is what counts for queues and limits before the message is written:
@@ -97,6 +97,14 @@ func (m *message) size() int { return m.frames.size() }
 // weight is what counts for limits while a message waits: its frame, its key, and
 // what keeping it takes.
 func (m *message) weight() int { return m.size() + len(m.key) + messageOverhead }
+
+// ownKey is what the key takes if it is not counted with the frames.
+func (m *message) ownKey() int {
+	if m.keyApart {
+		return len(m.key)
+	}
+	return 0
+}
 
 // messageOverhead is what a message that waits takes besides its frame and its key,
 // about: the message, its frames, and what is unused of their memory.

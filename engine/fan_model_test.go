@@ -140,12 +140,12 @@ func (m *fanModel) publish(worker, number int, topic string, n int, from *fanPee
 	pub := fanPub{worker: worker, number: number, topic: topic, keyed: n < 12, call: m.clock.Add(1)}
 	switch {
 	case pub.keyed:
-		pub.d, pub.err = m.srv.PublishKeyed(topic, fmt.Sprint(worker), engine.Text, text)
+		pub.d, pub.err = m.srv.Publish(topic, engine.Message{Op: engine.Text, Data: text, Key: fmt.Sprint(worker)})
 	case n < 25:
 		pub.from = from
-		pub.d, pub.err = from.ws.Publish(topic, engine.Text, text)
+		pub.d, pub.err = from.ws.Publish(topic, engine.TextMessage(text))
 	default:
-		pub.d, pub.err = m.srv.Publish(topic, engine.Text, text)
+		pub.d, pub.err = m.srv.Publish(topic, engine.TextMessage(text))
 	}
 	pub.ret = m.clock.Add(1)
 	m.mu.Lock()

@@ -109,7 +109,7 @@ func TestWhatComesBetweenTwoSlicesOfAFlushKeepsItsPlace(t *testing.T) {
 		}, false},
 		"a publish": {func(x *longFlush) {
 			x.publish("two", queued(len(x.sockets)))
-			if d, err := x.sockets[last].Publish("room", engine.Text, []byte("three")); err != nil || d != queued(last) {
+			if d, err := x.sockets[last].Publish("room", engine.TextMessage("three")); err != nil || d != queued(last) {
 				x.t.Errorf("%+v, %v", d, err)
 			}
 		}, func(x *longFlush) {
@@ -122,7 +122,7 @@ func TestWhatComesBetweenTwoSlicesOfAFlushKeepsItsPlace(t *testing.T) {
 					x.t.Error(err)
 				}
 			}
-			if d, err := x.srv.Publish("other", engine.Text, []byte("two")); err != nil || d != queued(2) {
+			if d, err := x.srv.Publish("other", engine.TextMessage("two")); err != nil || d != queued(2) {
 				x.t.Errorf("%+v, %v", d, err)
 			}
 			x.publish("three", queued(len(x.sockets)))
@@ -199,7 +199,7 @@ func TestWhatComesBetweenTwoSlicesOfAFlushKeepsItsPlace(t *testing.T) {
 				x.t.Error(err)
 			}
 			x.publish("two", queued(last+1))
-			d, err := x.srv.Publish("room", engine.Text, pattern(10))
+			d, err := x.srv.Publish("room", engine.TextMessage(pattern(10)))
 			wantRefused(x.t, last+1, d, err)
 		}, func(x *longFlush) {
 			wantEach(x.clients, "one", "two", "gap of 1 in room")

@@ -60,7 +60,7 @@ func openGapCase(t *testing.T) *gapCase {
 
 func (g *gapCase) offerOther(words string, want engine.Delivery) {
 	g.t.Helper()
-	d, err := g.srv.Publish("other", engine.Text, []byte(g.text(words)))
+	d, err := g.srv.Publish("other", engine.TextMessage(g.text(words)))
 	if err != nil || d != want {
 		g.t.Fatalf("publishing %q: %+v, %v; want %+v", words, d, err, want)
 	}
@@ -229,7 +229,7 @@ func TestRefusedPublishesAreReportedBeforeWhatIsBehindThemWhateverEndsIt(t *test
 				}
 				missed := 0
 				refused := func() bool {
-					d, err := r.srv.Publish("room", engine.Text, []byte(text))
+					d, err := r.srv.Publish("room", engine.TextMessage(text))
 					if err != nil {
 						wantRefused(t, 2, d, err)
 						missed++
@@ -298,7 +298,7 @@ func TestWhatWaitsGoesOutThoughEachOnGapFindsNewLosses(t *testing.T) {
 				return
 			}
 			for range 11 { // more than there is room for
-				if _, err := g.srv.Publish("room", engine.Text, []byte(g.text("new"))); err != nil {
+				if _, err := g.srv.Publish("room", engine.TextMessage(g.text("new"))); err != nil {
 					t.Error(err)
 				}
 			}

@@ -19,7 +19,7 @@ func TestRefusedPublishIsFollowedByNoneUntilTheLoopGoesOn(t *testing.T) {
 		r.publish(text, queued(1))
 	}
 	for _, text := range []string{text, "small"} {
-		d, err := r.srv.Publish("room", engine.Text, []byte(text))
+		d, err := r.srv.Publish("room", engine.TextMessage(text))
 		wantRefused(t, 1, d, err)
 	}
 	release()
@@ -46,7 +46,7 @@ func TestGapIsToldBeforeWhatIsPublishedDuringTheFlushThatFollowsIt(t *testing.T)
 			}
 			missed := 0
 			refused := func() bool {
-				d, err := r.srv.Publish("room", engine.Text, []byte(text))
+				d, err := r.srv.Publish("room", engine.TextMessage(text))
 				if err != nil {
 					wantRefused(t, 2, d, err)
 					missed++

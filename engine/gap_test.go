@@ -37,7 +37,7 @@ func TestPublisherFasterThanTheLoopIsRefusedAndTheGapIsTold(t *testing.T) {
 		r.publish(text(i), queued(1))
 	}
 	for range 3 {
-		d, err := srv.Publish("room", engine.Text, pattern(size))
+		d, err := srv.Publish("room", engine.TextMessage(pattern(size)))
 		if !errors.Is(err, engine.ErrBackpressure) || d != (engine.Delivery{Dropped: 1}) {
 			t.Errorf("%+v, %v", d, err)
 		}
@@ -86,7 +86,7 @@ func TestGapOfRefusedPublishesIsTold(t *testing.T) {
 			queued, want := 0, map[string]uint64{}
 			for _, topic := range []string{"a", "b"} {
 				for range tt.number {
-					d, err := srv.Publish(topic, engine.Binary, make([]byte, tt.size))
+					d, err := srv.Publish(topic, engine.BinaryMessage(make([]byte, tt.size)))
 					if (err != nil) != (d.Dropped == 1) || d.Subscribers() != 1 {
 						t.Fatal(d, err)
 					}

@@ -54,7 +54,7 @@ func TestGapCountsWhatWasMeantForTheSubscriberOnly(t *testing.T) {
 	text := string(pattern(1000))
 	refused := func(n int) {
 		t.Helper()
-		d, err := r.srv.Publish("room", engine.Text, []byte(text))
+		d, err := r.srv.Publish("room", engine.TextMessage(text))
 		wantRefused(t, n, d, err)
 	}
 	for round := range 2 {
@@ -63,7 +63,7 @@ func TestGapCountsWhatWasMeantForTheSubscriberOnly(t *testing.T) {
 			r.publish(text, queued(2))
 		}
 		for range 2 {
-			d, err := sockets["sender"].Publish("room", engine.Text, []byte(text))
+			d, err := sockets["sender"].Publish("room", engine.TextMessage(text))
 			wantRefused(t, 1, d, err)
 		}
 		refused(2)
@@ -119,7 +119,7 @@ func TestWhoUnsubscribesIsToldItsGap(t *testing.T) {
 		c, ws := r.join()
 		release := hold(t, ws)
 		r.publish("first", queued(1))
-		d, err := r.srv.Publish("room", engine.Text, pattern(1000))
+		d, err := r.srv.Publish("room", engine.TextMessage(pattern(1000)))
 		wantRefused(t, 1, d, err)
 		for range 2 {
 			if err := ws.Unsubscribe("room"); err != nil {

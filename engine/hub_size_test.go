@@ -98,7 +98,7 @@ func TestAMillionTopicsWithOneSubscriberEach(t *testing.T) {
 	}
 	for range 1000 {
 		i := rand.IntN(million)
-		d, err := h.publish(publish{topic: names[i], op: Text})
+		d, err := h.publish(names[i], TextMessage(""), nil)
 		if err != nil || d != (Delivery{Queued: 1}) {
 			t.Fatalf("%+v, %v", d, err)
 		}
@@ -111,7 +111,7 @@ func TestAMillionTopicsWithOneSubscriberEach(t *testing.T) {
 		}
 		h.unsubscribe(all[n%members], name)
 		if i%(million/10) == 0 {
-			d, err := h.publish(publish{topic: name, op: Text})
+			d, err := h.publish(name, TextMessage(""), nil)
 			if err != nil || d != (Delivery{}) {
 				t.Fatalf("to a topic without subscribers: %+v, %v", d, err)
 			}
@@ -139,7 +139,7 @@ func TestOneTopicWithAMillionSubscribers(t *testing.T) {
 	}
 	grown(t, before, million, 176, "subscriber of one topic, its membership included")
 	for range 3 {
-		d, err := h.publish(publish{topic: "everybody", op: Text, payload: []byte("hello")})
+		d, err := h.publish("everybody", TextMessage("hello"), nil)
 		if err != nil || d != (Delivery{Queued: million}) {
 			t.Fatalf("%+v, %v", d, err)
 		}
@@ -148,7 +148,7 @@ func TestOneTopicWithAMillionSubscribers(t *testing.T) {
 	for i, m := range all { // while the loops flush
 		h.unsubscribe(m, "everybody")
 		if i == million/2 {
-			if d, err := h.publish(publish{topic: "everybody", op: Text}); err != nil || d.Queued != million/2-1 {
+			if d, err := h.publish("everybody", TextMessage(""), nil); err != nil || d.Queued != million/2-1 {
 				t.Fatalf("%+v, %v", d, err)
 			}
 		}

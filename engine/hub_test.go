@@ -62,7 +62,7 @@ func TestForgettingAnOldPartLeavesItsSuccessorAlone(t *testing.T) {
 	if topics, subs := h.sizes(); topics != 1 || subs != 1 {
 		t.Errorf("%d topics and %d subscribers, want one of each", topics, subs)
 	}
-	if d, err := h.publish(publish{topic: "topic", op: Text}); err != nil || d.Queued != 1 {
+	if d, err := h.publish("topic", TextMessage(""), nil); err != nil || d.Queued != 1 {
 		t.Errorf("%+v, %v", d, err)
 	}
 }
@@ -93,7 +93,7 @@ func TestPublishAndFlushAllocateNothingButTheFrame(t *testing.T) {
 					runtime.ReadMemStats(&before)
 				}
 				for _, topic := range topics {
-					if _, err := h.publish(publish{topic: topic, op: Text, payload: payload}); err != nil {
+					if _, err := h.publish(topic, TextMessage(payload), nil); err != nil {
 						t.Error(err)
 					}
 				}

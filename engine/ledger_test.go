@@ -76,17 +76,13 @@ func stalledRoom(t *testing.T, srv *engine.Server, subscribers int) (*room, []*e
 
 // publisher publishes bodies of one size, under so many keys if it is not 0.
 func publisher(t *testing.T, srv *engine.Server, size, keys int) func(i int) engine.Delivery {
-	body := []byte(strings.Repeat("*", size))
+	m := engine.TextMessage(strings.Repeat("*", size))
 	return func(i int) engine.Delivery {
 		t.Helper()
-		publish := srv.Publish
 		if keys > 0 {
-			key := fmt.Sprint("a key of some length ", i%keys)
-			publish = func(topic string, op engine.OpCode, p []byte) (engine.Delivery, error) {
-				return srv.PublishKeyed(topic, key, op, p)
-			}
+			m.Key = fmt.Sprint("a key of some length ", i%keys)
 		}
-		d, err := publish("room", engine.Text, body)
+		d, err := srv.Publish("room", m)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -93,7 +93,7 @@ func TestBacklogsAndClosingConnectionsCountForTheBudget(t *testing.T) {
 		if published > 3000*kb {
 			t.Fatalf("nobody is dropped: %+v", srv.Stats())
 		}
-		if _, err := srv.Publish("room", engine.Binary, pattern(50*kb)); err != nil {
+		if _, err := srv.Publish("room", engine.BinaryMessage(pattern(50*kb))); err != nil {
 			t.Fatal(err)
 		}
 		flushed(t, sockets[2])

@@ -129,7 +129,7 @@ func publishTwice(t *testing.T, srv *engine.Server, ws *engine.WebSocket) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		_, _ = srv.Publish("room", engine.Text, []byte("x"))
+		_, _ = srv.Publish("room", engine.TextMessage("x"))
 	}
 }
 

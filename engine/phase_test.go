@@ -237,7 +237,7 @@ func TestEveryEventInEveryPhase(t *testing.T) {
 				if got != outcome {
 					t.Errorf("%s -> %s\nwant %s", cell, got, outcome)
 				}
-				if d, err := p.srv.Publish("room", engine.Text, nil); err == nil && d.Subscribers() != 0 {
+				if d, err := p.srv.Publish("room", engine.TextMessage("")); err == nil && d.Subscribers() != 0 {
 					t.Errorf("a publish counts %+v after the end", d)
 				}
 				eventually(t, "nothing is left", func() bool { return p.srv.Conns() == 0 && p.srv.Stats().QueuedBytes == 0 })

@@ -19,9 +19,9 @@ type Delivery struct {
 // Subscribers is the number of subscribers the message was meant for.
 func (d Delivery) Subscribers() int { return d.Queued + d.Dropped + d.Conflated + d.Closed }
 
-// Publish sends one message to every subscriber of topic. It never blocks, and
-// encodes the message once, however many they are; p is free when it returns. A
-// topic without subscribers costs a look-up. Any goroutine.
+// Publish sends m to every subscriber of topic. It never blocks, and encodes the
+// message once, however many they are; m.Data is free when it returns. A topic
+// without subscribers costs a look-up. Any goroutine.
 //
 // What one goroutine publishes reaches every subscriber in that order, whatever
 // the topics, and keeps its order with what it sends to a connection. Only where
@@ -29,81 +29,55 @@ func (d Delivery) Subscribers() int { return d.Queued + d.Dropped + d.Conflated 
 //
 // The error is ErrBackpressure if a loop is behind by more than Slow.Limit in
 // this topic, and from then on until it has flushed the topic: the subscribers it
-// owns do not get the message, and are counted as Dropped. ErrNotData if op is
-// neither Text nor Binary.
-func (s *Server) Publish(topic string, op OpCode, p []byte) (Delivery, error) {
-	return s.publish(publish{topic: topic, op: op, payload: p})
-}
-
-// PublishKeyed is Publish of a message that replaces earlier ones of the same
-// key: for a slow subscriber whose policy is SlowConflate, only the latest
-// message of each key is kept. For presence, prices, cursors.
-func (s *Server) PublishKeyed(topic, key string, op OpCode, p []byte) (Delivery, error) {
-	return s.publish(publish{topic: topic, op: op, payload: p, key: key, keyed: true})
-}
-
-// Publish is Server.Publish to all but this connection, which need not be
-// subscribed itself.
-func (ws *WebSocket) Publish(topic string, op OpCode, p []byte) (Delivery, error) {
-	return ws.publish(publish{topic: topic, op: op, payload: p})
-}
-
-// PublishKeyed is Server.PublishKeyed to all but this connection, which need not
-// be subscribed itself.
-func (ws *WebSocket) PublishKeyed(topic, key string, op OpCode, p []byte) (Delivery, error) {
-	return ws.publish(publish{topic: topic, op: op, payload: p, key: key, keyed: true})
-}
-
-// publish is one message on its way to a topic.
-type publish struct {
-	topic   string
-	op      OpCode
-	payload []byte
-	key     string
-	keyed   bool
-	from    *WebSocket // gets nothing; nil: everyone does
-}
-
-func (s *Server) publish(pub publish) (Delivery, error) {
-	if !pub.op.IsData() {
-		return Delivery{}, ErrNotData
+// owns do not get the message, and are counted as Dropped. ErrNotData if m is
+// neither text nor binary.
+func (s *Server) Publish(topic string, m Message) (Delivery, error) {
+	if err := m.check(); err != nil {
+		return Delivery{}, err
 	}
 	if !s.up.Load() {
 		return Delivery{}, nil // there are no subscribers yet
 	}
-	return s.endpoint.hub.publish(pub)
+	return s.endpoint.hub.publish(topic, m, nil)
 }
 
-func (ws *WebSocket) publish(pub publish) (Delivery, error) {
+// Publish is Server.Publish to all but this connection, which need not be
+// subscribed itself. A connection made by Dial returns ErrNoTopics.
+func (ws *WebSocket) Publish(topic string, m Message) (Delivery, error) {
 	if ws.endpoint.hub == nil {
 		return Delivery{}, ErrNoTopics
 	}
-	pub.from = ws
-	return ws.endpoint.hub.publish(pub)
+	return ws.endpoint.hub.publish(topic, m, ws)
 }
 
-func (h *hub) publish(pub publish) (d Delivery, err error) {
-	if !pub.op.IsData() {
-		return d, ErrNotData
+// publish publishes m to all subscribers of the topic but from, which may be nil.
+func (h *hub) publish(topic string, m Message, from *WebSocket) (d Delivery, err error) {
+	if err := m.check(); err != nil {
+		return d, err
 	}
-	sh := h.shard(pub.topic)
-	sh.mu.RLock()
-	var parts []*part
-	if t := sh.topics[pub.topic]; t != nil {
-		parts = t.parts
-	}
-	sh.mu.RUnlock()
+	parts := h.parts(topic)
 	if len(parts) == 0 {
 		return d, nil
 	}
-	msg := message{frames: newFrames(pub.op, pub.payload, len(pub.key)), key: pub.key, keyed: pub.keyed}
+	msg := m.encode()
 	msg.frames.packAhead(h.compressor)
 	for _, p := range parts {
-		if perr := p.fan.publish(p, msg, pub.from, &d); perr != nil {
+		if perr := p.fan.publish(p, msg, from, &d); perr != nil {
 			err = perr
 		}
 	}
 	return d, err
+}
+
+// parts returns the parts of the topic called name.
+func (h *hub) parts(name string) []*part {
+	sh := h.shard(name)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	if t := sh.topics[name]; t != nil {
+		return t.parts
+	}
+	return nil
 }
 
 // publish appends msg to p, posts a flush, and counts in d what becomes of msg.

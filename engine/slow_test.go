@@ -117,7 +117,7 @@ func TestKeyedPublishesOfConnectionsAndTopicsConflateToo(t *testing.T) {
 		_, from := s.join()
 		keyed := func(words string, want engine.Delivery) {
 			t.Helper()
-			d, err := from.PublishKeyed("room", "key", engine.Text, []byte(s.text(words)))
+			d, err := from.Publish("room", engine.Message{Op: engine.Text, Data: []byte(s.text(words)), Key: "key"})
 			if err != nil || d != want {
 				t.Fatalf("publishing %q: %+v, %v; want %+v", words, d, err, want)
 			}
@@ -125,7 +125,7 @@ func TestKeyedPublishesOfConnectionsAndTopicsConflateToo(t *testing.T) {
 		}
 		keyed("one", queued(1)) // not for itself
 		keyed("two", engine.Delivery{Conflated: 1})
-		d, err := s.srv.Topic("room").PublishKeyed("key", engine.Text, []byte(s.text("three")))
+		d, err := s.srv.Topic("room").Publish(engine.Message{Op: engine.Text, Data: []byte(s.text("three")), Key: "key"})
 		if want := (engine.Delivery{Queued: 1, Conflated: 1}); err != nil || d != want {
 			t.Fatalf("%+v, %v; want %+v", d, err, want)
 		}
@@ -278,7 +278,7 @@ func TestCountsOfAPublishAddUpWhoeverIsSlow(t *testing.T) {
 		if n := topic.Subscribers(); n != want {
 			t.Fatalf("publish %d: %d subscribers, want %d", i, n, want)
 		}
-		d, err := srv.PublishKeyed("room", fmt.Sprint(i%3), engine.Binary, body)
+		d, err := srv.Publish("room", engine.Message{Op: engine.Binary, Data: body, Key: fmt.Sprint(i % 3)})
 		if err != nil || d.Subscribers() != want {
 			t.Fatalf("publish %d: %+v, %v; want %d together", i, d, err, want)
 		}

@@ -119,7 +119,7 @@ func (s *slowCase) offer(words string, want engine.Delivery) {
 
 func (s *slowCase) offerKeyed(key, words string, want engine.Delivery) {
 	s.t.Helper()
-	d, err := s.srv.PublishKeyed("room", key, engine.Text, []byte(s.text(words)))
+	d, err := s.srv.Publish("room", engine.Message{Op: engine.Text, Data: []byte(s.text(words)), Key: key})
 	if err != nil || d != want {
 		s.t.Fatalf("publishing %q: %+v, %v; want %+v", words, d, err, want)
 	}

@@ -21,10 +21,10 @@ func TestGettersDoNotStartTheLoops(t *testing.T) {
 		"Each":        func() { srv.Each(func(*WebSocket) {}) },
 		"Subscribers": func() { srv.Topic("room").Subscribers() },
 		"Publish": func() {
-			if d, err := srv.Publish("room", Text, nil); d != (Delivery{}) || err != nil {
+			if d, err := srv.Publish("room", TextMessage("")); d != (Delivery{}) || err != nil {
 				t.Errorf("Publish: %+v, %v; want no subscriber and no error", d, err)
 			}
-			if _, err := srv.Publish("room", 0, nil); !errors.Is(err, ErrNotData) {
+			if _, err := srv.Publish("room", Message{}); !errors.Is(err, ErrNotData) {
 				t.Errorf("Publish of no data: %v, want ErrNotData", err)
 			}
 		},

@@ -37,7 +37,7 @@ func TestStatisticsAddUp(t *testing.T) {
 			out += 2 + 4
 		}
 		r.publish("to all", queued(clients))
-		if d, err := sockets[0].Publish("room", engine.Text, []byte("others")); err != nil || d != queued(clients-1) {
+		if d, err := sockets[0].Publish("room", engine.TextMessage("others")); err != nil || d != queued(clients-1) {
 			t.Fatalf("%+v, %v", d, err)
 		}
 		for i, c := range peers {
@@ -133,7 +133,7 @@ func TestMemoryIsToldByClass(t *testing.T) {
 		t.Errorf("idle: %+v", idle)
 	}
 	for range 2 * limit / size { // shared by all, once in memory
-		if d, err := srv.Publish("room", engine.Binary, pattern(size)); err != nil || d.Subscribers() != clients {
+		if d, err := srv.Publish("room", engine.BinaryMessage(pattern(size))); err != nil || d.Subscribers() != clients {
 			t.Fatalf("%+v, %v", d, err)
 		}
 		for _, ws := range sockets {

@@ -147,11 +147,11 @@ func (m *streamModel) publish() {
 	switch n := m.rng.IntN(10); {
 	case n < 2:
 		from = m.peers[m.rng.IntN(len(m.peers))]
-		d, err = from.ws.Publish(topic, engine.Text, text)
+		d, err = from.ws.Publish(topic, engine.TextMessage(text))
 	case n < 4:
-		d, err = m.srv.PublishKeyed(topic, fmt.Sprint(m.rng.IntN(3)), engine.Text, text)
+		d, err = m.srv.Publish(topic, engine.Message{Op: engine.Text, Data: text, Key: fmt.Sprint(m.rng.IntN(3))})
 	default:
-		d, err = m.srv.Publish(topic, engine.Text, text)
+		d, err = m.srv.Publish(topic, engine.TextMessage(text))
 	}
 	m.logf("publish %s size %d: %+v %v", topic, len(text), d, err)
 	if err != nil && !errors.Is(err, engine.ErrBackpressure) {

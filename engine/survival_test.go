@@ -72,7 +72,7 @@ func TestStalledReadersAmongManySubscribers(t *testing.T) {
 	// for each of them.
 	window := uint32(max(1, budget/2/(healthy*size)))
 	for i := range uint32(messages) {
-		d, err := srv.Publish("room", engine.Binary, numbered(i, size))
+		d, err := srv.Publish("room", engine.BinaryMessage(numbered(i, size)))
 		if err != nil || d.Queued < healthy {
 			t.Fatalf("message %d: %+v, %v", i, d, err)
 		}
@@ -116,7 +116,7 @@ func TestPublisherFasterThanTheNetworkIsHeldToTheLimits(t *testing.T) {
 	body := pattern(16 << 10)
 	var sum engine.Delivery
 	for range 20_000 { // 320 MB
-		d, err := r.srv.Publish("room", engine.Binary, body)
+		d, err := r.srv.Publish("room", engine.BinaryMessage(body))
 		if d.Subscribers() != 1 || err != nil && !errors.Is(err, engine.ErrBackpressure) {
 			t.Fatalf("%+v, %v", d, err)
 		}
@@ -231,7 +231,7 @@ func TestStoppedClientGoesOnWhereItWas(t *testing.T) {
 	}
 	other, _ := r.join()
 	for i := range uint32(messages) {
-		if d, err := r.srv.Publish("room", engine.Binary, numbered(i, size)); err != nil || d != queued(2) {
+		if d, err := r.srv.Publish("room", engine.BinaryMessage(numbered(i, size))); err != nil || d != queued(2) {
 			t.Fatalf("message %d: %+v, %v", i, d, err)
 		}
 		other.wantNumbered(i, size)
@@ -307,7 +307,7 @@ func TestSlowLinkLosesNothingWithinTheLimit(t *testing.T) {
 	ws := within(t, "OnUpgrade", joined)
 	sum := engine.Delivery{}
 	for i := range uint32(5000) { // 5 MB, for which the link takes 40 s
-		d, err := srv.Publish("room", engine.Binary, numbered(i, 1000))
+		d, err := srv.Publish("room", engine.BinaryMessage(numbered(i, 1000)))
 		if err != nil || d.Subscribers() != 1 {
 			t.Fatalf("%+v, %v", d, err)
 		}

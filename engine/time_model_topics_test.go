@@ -24,11 +24,11 @@ func (w *world) publish() {
 	switch w.rng.IntN(4) {
 	case 0:
 		skip = from
-		d, err = from.ws.Publish(topic, op, b)
+		d, err = from.ws.Publish(topic, engine.Message{Op: op, Data: b})
 	case 1:
-		d, err = w.srv.PublishKeyed(topic, key, op, b)
+		d, err = w.srv.Publish(topic, engine.Message{Op: op, Data: b, Key: key})
 	default:
-		d, err = w.srv.Publish(topic, op, b)
+		d, err = w.srv.Publish(topic, engine.Message{Op: op, Data: b})
 	}
 	if err != nil && !errors.Is(err, engine.ErrBackpressure) {
 		w.t.Error(err)

@@ -82,7 +82,7 @@ func TestPeerThatReadsSlowlyAndSteadilyStays(t *testing.T) {
 		},
 		"published": func(t *testing.T, r *room, ws *engine.WebSocket) {
 			for range total >> 14 {
-				if _, err := r.srv.Publish("room", engine.Binary, pattern(1<<14)); err != nil {
+				if _, err := r.srv.Publish("room", engine.BinaryMessage(pattern(1<<14))); err != nil {
 					t.Fatal(err)
 				}
 				flushed(t, ws)
@@ -163,7 +163,7 @@ func TestSlowSubscriberThatReadsOnStays(t *testing.T) {
 	fillTo(t, ws, 100_000)
 	for range 100 {
 		for range 4 {
-			if _, err := r.srv.Publish("room", engine.Binary, pattern(8<<10)); err != nil {
+			if _, err := r.srv.Publish("room", engine.BinaryMessage(pattern(8<<10))); err != nil {
 				t.Fatal(err)
 			}
 			flushed(t, ws)
@@ -265,7 +265,7 @@ func TestEndOfFileWithAFullQueueEndsInTime(t *testing.T) {
 	if n := r.srv.Topic("room").Subscribers(); n != 0 {
 		t.Errorf("%d subscribers are left", n)
 	}
-	if d, err := r.srv.Publish("room", engine.Text, []byte("late")); err != nil || d != (engine.Delivery{}) {
+	if d, err := r.srv.Publish("room", engine.TextMessage("late")); err != nil || d != (engine.Delivery{}) {
 		t.Errorf("a publish counts %+v, %v", d, err)
 	}
 	e := stepToTheEnd(t, clock, ended, func() {})

@@ -19,14 +19,7 @@ type topicRules struct {
 func (s *Server) Topic(name string) Topic { return Topic{server: s, name: name} }
 
 // Publish is Server.Publish to this topic.
-func (t Topic) Publish(op OpCode, p []byte) (Delivery, error) {
-	return t.server.Publish(t.name, op, p)
-}
-
-// PublishKeyed is Server.PublishKeyed to this topic.
-func (t Topic) PublishKeyed(key string, op OpCode, p []byte) (Delivery, error) {
-	return t.server.PublishKeyed(t.name, key, op, p)
-}
+func (t Topic) Publish(m Message) (Delivery, error) { return t.server.Publish(t.name, m) }
 
 // Subscribers returns the number of subscribers. Any goroutine.
 func (t Topic) Subscribers() int {

@@ -50,7 +50,7 @@ func (x *crossing) publish(topic string, size int) {
 	x.t.Helper()
 	text := fmt.Sprintf("%s%d", topic, len(x.texts))
 	text += string(pattern(max(0, size-len(text))))
-	if d, err := x.srv.Publish(topic, engine.Text, []byte(text)); err != nil || d.Subscribers() != x.srv.Topic(topic).Subscribers() {
+	if d, err := x.srv.Publish(topic, engine.TextMessage(text)); err != nil || d.Subscribers() != x.srv.Topic(topic).Subscribers() {
 		x.t.Fatalf("publishing %.10q: %+v, %v", text, d, err)
 	}
 	x.texts = append(x.texts, text)

@@ -31,7 +31,7 @@ func TestRacesOfSubscribeUnsubscribeAndEndLeaveNothing(t *testing.T) {
 					return
 				default:
 				}
-				if d, err := srv.Publish(fmt.Sprint("t", i%5), engine.Text, []byte("x")); err != nil || d.Subscribers() != d.Queued {
+				if d, err := srv.Publish(fmt.Sprint("t", i%5), engine.TextMessage("x")); err != nil || d.Subscribers() != d.Queued {
 					t.Errorf("%+v, %v", d, err)
 					return
 				}
@@ -98,7 +98,7 @@ func TestSubscriberThatClosesDuringAPublishGetsNobodyElsesBytes(t *testing.T) {
 				case <-stop:
 					return
 				default:
-					_, _ = srv.Publish(topic, engine.Text, body) // counts are another test's
+					_, _ = srv.Publish(topic, engine.TextMessage(body)) // counts are another test's
 				}
 			}
 		})

@@ -46,7 +46,7 @@ func (r *room) joinNarrow(lines ...string) (*rawClient, *engine.WebSocket) {
 // publish publishes text to "room" and compares what became of it.
 func (r *room) publish(text string, want engine.Delivery) {
 	r.t.Helper()
-	d, err := r.srv.Publish("room", engine.Text, []byte(text))
+	d, err := r.srv.Publish("room", engine.TextMessage(text))
 	if err != nil || d != want {
 		r.t.Fatalf("publishing %.20q: %+v, %v; want %+v", text, d, err, want)
 	}
@@ -94,7 +94,7 @@ func TestPublishesAndSendsOfOneGoroutineKeepTheirOrder(t *testing.T) {
 	}
 	for i := range rounds {
 		for j := range 2 {
-			d, err := srv.Publish("room", engine.Text, fmt.Append(nil, 3*i+j))
+			d, err := srv.Publish("room", engine.TextMessage(fmt.Append(nil, 3*i+j)))
 			if err != nil || d.Queued != clients {
 				t.Fatalf("publish: %+v, %v", d, err)
 			}
@@ -134,10 +134,10 @@ func TestPublishReachesSubscribersOnEveryLoopOnceAndNobodyElse(t *testing.T) {
 		t.Errorf("%d subscribers, want %d", n, clients-1)
 	}
 	r.publish("one", queued(clients-1))
-	if d, err := sockets[2].Publish("room", engine.Binary, []byte("two")); err != nil || d != queued(clients-2) {
+	if d, err := sockets[2].Publish("room", engine.BinaryMessage([]byte("two"))); err != nil || d != queued(clients-2) {
 		t.Errorf("%+v, %v", d, err)
 	}
-	if d, err := sockets[1].Publish("room", engine.Text, []byte("three")); err != nil || d != queued(clients-1) {
+	if d, err := sockets[1].Publish("room", engine.TextMessage("three")); err != nil || d != queued(clients-1) {
 		t.Errorf("from one that is not subscribed: %+v, %v", d, err)
 	}
 	for i, c := range peers {
@@ -212,7 +212,7 @@ func TestFlushEveryDelaysAndASendDoesNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{"4", "5"} {
-		if d, err := other.Publish(engine.Text, []byte(text)); err != nil || d != queued(1) {
+		if d, err := other.Publish(engine.TextMessage(text)); err != nil || d != queued(1) {
 			t.Fatalf("%+v, %v", d, err)
 		}
 	}
@@ -265,17 +265,17 @@ func TestPublishFromCallbacksAndAfterTheEnd(t *testing.T) {
 	closed := make(chan *engine.WebSocket, 1)
 	srv := &engine.Server{Loops: 2, Callbacks: engine.Callbacks{
 		OnText: func(ws *engine.WebSocket, text []byte) {
-			if d, err := ws.Publish("room", engine.Text, text); err != nil || d != queued(1) {
+			if d, err := ws.Publish("room", engine.TextMessage(text)); err != nil || d != queued(1) {
 				t.Errorf("from OnText: %+v, %v", d, err)
 			}
 			if string(text) == "both" {
-				if _, err := ws.Publish("room", engine.Text, []byte("2")); err != nil {
+				if _, err := ws.Publish("room", engine.TextMessage("2")); err != nil {
 					t.Error(err)
 				}
 			}
 		},
 		OnClose: func(ws *engine.WebSocket, _ engine.StatusCode, _ string) {
-			if d, err := ws.Publish("room", engine.Text, []byte("left")); err != nil || d.Subscribers() > 1 {
+			if d, err := ws.Publish("room", engine.TextMessage("left")); err != nil || d.Subscribers() > 1 {
 				t.Errorf("from OnClose: %+v, %v", d, err)
 			}
 			closed <- ws
@@ -290,7 +290,7 @@ func TestPublishFromCallbacksAndAfterTheEnd(t *testing.T) {
 	_ = talker.Close()
 	listener.wantMessage(engine.Text, "left")
 	gone := within(t, "OnClose", closed)
-	if d, err := gone.Publish("room", engine.Text, []byte("ghost")); err != nil || d != queued(1) {
+	if d, err := gone.Publish("room", engine.TextMessage("ghost")); err != nil || d != queued(1) {
 		t.Errorf("from a closed connection: %+v, %v", d, err)
 	}
 	listener.wantMessage(engine.Text, "ghost")
@@ -298,7 +298,7 @@ func TestPublishFromCallbacksAndAfterTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	within(t, "OnClose", closed)
-	if d, err := srv.Publish("room", engine.Text, []byte("nobody")); err != nil || d != queued(0) {
+	if d, err := srv.Publish("room", engine.TextMessage("nobody")); err != nil || d != queued(0) {
 		t.Errorf("after Close: %+v, %v", d, err)
 	}
 	if n := srv.Topic("room").Subscribers(); n != 0 {
@@ -312,7 +312,7 @@ func TestPublishFromCallbacksAndAfterTheEnd(t *testing.T) {
 func TestTopicsRefuseWhatTheyCannotCarry(t *testing.T) {
 	r := openRoom(t, &engine.Server{Loops: 1})
 	r.join()
-	if _, err := r.srv.Publish("room", engine.Continuation, nil); !errors.Is(err, engine.ErrNotData) {
+	if _, err := r.srv.Publish("room", engine.Message{Op: engine.Continuation}); !errors.Is(err, engine.ErrNotData) {
 		t.Error("a control or continuation frame:", err)
 	}
 	ws := dialEngine(t, r.addr, nil)
@@ -323,7 +323,7 @@ func TestTopicsRefuseWhatTheyCannotCarry(t *testing.T) {
 	if err := ws.Unsubscribe("room"); !errors.Is(err, engine.ErrNoTopics) {
 		t.Error("Unsubscribe of a dialed connection:", err)
 	}
-	if _, err := ws.Publish("room", engine.Text, nil); !errors.Is(err, engine.ErrNoTopics) {
+	if _, err := ws.Publish("room", engine.TextMessage("")); !errors.Is(err, engine.ErrNoTopics) {
 		t.Error("Publish of a dialed connection:", err)
 	}
 }
@@ -344,7 +344,7 @@ func TestOneConnectionInManyTopics(t *testing.T) {
 		}
 	}
 	for i := range topics {
-		d, err := r.srv.Publish(name(i), engine.Text, fmt.Append(nil, i))
+		d, err := r.srv.Publish(name(i), engine.TextMessage(fmt.Append(nil, i)))
 		if err != nil || d != queued(i%2) {
 			t.Fatalf("topic %d: %+v, %v", i, d, err)
 		}

@@ -23,7 +23,7 @@ func TestTimeoutWithoutProgressMakesAQueueCountAsFull(t *testing.T) {
 		if _, err := c.br.Read(one); err != nil {
 			t.Fatal(err)
 		}
-		d, err := srv.Publish("room", engine.Text, []byte("more"))
+		d, err := srv.Publish("room", engine.TextMessage("more"))
 		if err != nil || d.Queued+d.Dropped != 1 {
 			t.Fatalf("%+v, %v", d, err)
 		}

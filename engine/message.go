@@ -1,0 +1,48 @@
+package engine
+
+import "unsafe"
+
+// Message is one message to publish. TextMessage and BinaryMessage make the usual
+// ones; set the fields for the rest.
+type Message struct {
+	// Op is Text or Binary. Ignored if Prepared is set.
+	Op OpCode
+	// Data is the payload. Publish copies it; text should be valid UTF-8, which is
+	// not checked. Ignored if Prepared is set.
+	Data []byte
+	// Prepared is published instead of Op and Data. It is encoded and compressed
+	// once, however often and to how many topics you publish it.
+	Prepared *Prepared
+	// Key names what the message is about: a symbol, a user, a cursor. For a slow
+	// subscriber whose policy is SlowConflate it replaces an earlier message of the
+	// same key that still waits. "" is no key.
+	Key string
+}
+
+// TextMessage returns a text message. p is not copied before it is published.
+func TextMessage[T string | []byte](p T) Message {
+	if s, ok := any(p).(string); ok {
+		return Message{Op: Text, Data: unsafe.Slice(unsafe.StringData(s), len(s))} // never written to
+	}
+	b, _ := any(p).([]byte)
+	return Message{Op: Text, Data: b}
+}
+
+// BinaryMessage returns a binary message. p is not copied before it is published.
+func BinaryMessage(p []byte) Message { return Message{Op: Binary, Data: p} }
+
+// check returns ErrNotData if m is no data message.
+func (m *Message) check() error {
+	if m.Prepared == nil && !m.Op.IsData() {
+		return ErrNotData
+	}
+	return nil
+}
+
+// encode returns m as parts keep it.
+func (m *Message) encode() message {
+	if m.Prepared != nil {
+		return message{frames: m.Prepared.frames, key: m.Key, keyApart: true}
+	}
+	return message{frames: newFrames(m.Op, m.Data, len(m.Key)), key: m.Key}
+}

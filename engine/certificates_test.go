@@ -1,16 +1,12 @@
 package engine_test
 
 import (
-	"bytes"
 	"crypto/tls"
-	"errors"
 	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/fanloop-go/fanloop/engine"
 )
@@ -91,16 +87,6 @@ func TestChangedCertificateIsUsedWithoutARestart(t *testing.T) {
 	}
 }
 
-func TestFilesAreLookedAtOnceASecond(t *testing.T) {
-	f := newCertificateFiles(t, newIdentity(t, "first"))
-	second := newIdentity(t, "second")
-	f.write(second.certPEM, second.keyPEM)
-	f.pass(time.Second - 1)
-	f.wantName("first")
-	f.pass(1)
-	f.wantName("second")
-}
-
 func TestBrokenCertificateLeavesTheOldOneAndIsLoggedOnce(t *testing.T) {
 	first, second := newIdentity(t, "first"), newIdentity(t, "second")
 	cases := map[string]func(f *certificateFiles){
@@ -116,7 +102,7 @@ func TestBrokenCertificateLeavesTheOldOneAndIsLoggedOnce(t *testing.T) {
 				f.pass(time.Second)
 				f.wantName("first")
 			}
-			if n := f.log.count("of no use"); n != 1 {
+			if n := f.log.count("cannot be used"); n != 1 {
 				t.Errorf("%d lines are logged, want 1", n)
 			}
 			f.write(second.certPEM, second.keyPEM)
@@ -124,18 +110,6 @@ func TestBrokenCertificateLeavesTheOldOneAndIsLoggedOnce(t *testing.T) {
 			f.wantName("second")
 		})
 	}
-}
-
-// A pair that is written in two steps is not whole in between.
-func TestCertificateWrittenBeforeItsKeyIsTakenWithIt(t *testing.T) {
-	first, second := newIdentity(t, "first"), newIdentity(t, "second")
-	f := newCertificateFiles(t, first)
-	f.write(second.certPEM, nil)
-	f.pass(time.Second)
-	f.wantName("first")
-	f.write(nil, second.keyPEM)
-	f.pass(time.Second)
-	f.wantName("second")
 }
 
 func TestUnusableCertificateFilesAreAnErrorAtOnce(t *testing.T) {
@@ -149,62 +123,5 @@ func TestUnusableCertificateFilesAreAnErrorAtOnce(t *testing.T) {
 	}
 	if _, err := engine.CertificateFiles(cert, cert); err == nil {
 		t.Error("a file without a key is no error")
-	}
-}
-
-// A read may fail for want of a descriptor or of a permission, which no change of
-// the files announces the end of.
-func TestCertificateThatCouldNotBeReadIsTriedAgain(t *testing.T) {
-	first, second := newIdentity(t, "first"), newIdentity(t, "second")
-	f := newCertificateFiles(t, first)
-	f.write(bytes.Repeat([]byte("x"), len(second.certPEM)), second.keyPEM)
-	before, err := os.Stat(f.cert)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 3 {
-		f.pass(2 * time.Second)
-		f.wantName("first")
-	}
-	if n := f.log.count("of no use"); n != 1 {
-		t.Errorf("%d lines tell of it, want one", n)
-	}
-	// The same file, size and time: to stat it has not changed.
-	if err := errors.Join(os.WriteFile(f.cert, second.certPEM, 0o600), os.Chtimes(f.cert, before.ModTime(), before.ModTime())); err != nil {
-		t.Fatal(err)
-	}
-	f.pass(2 * time.Second)
-	f.wantName("second")
-}
-
-// Files that cannot be read for now, as on a network disk that does not answer,
-// hold up the handshake that reads them and no other.
-func TestCertificateFilesThatDoNotAnswerHoldUpOneHandshake(t *testing.T) {
-	first, second := newIdentity(t, "first"), newIdentity(t, "second")
-	f := newCertificateFiles(t, first)
-	f.write(nil, second.keyPEM)
-	if err := errors.Join(os.Remove(f.cert), unix.Mkfifo(f.cert, 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	f.pass(time.Second)
-	read := make(chan string, 1)
-	go func() {
-		cert, _ := f.GetCertificate(new(tls.ClientHelloInfo))
-		read <- cert.Leaf.Subject.CommonName
-	}()
-	var disk *os.File
-	eventually(t, "the files are read", func() bool { // a pipe opens for writing when it has a reader
-		var err error
-		disk, err = os.OpenFile(f.cert, os.O_WRONLY|unix.O_NONBLOCK, 0)
-		return err == nil
-	})
-	for range 3 {
-		f.pass(time.Second)
-		f.wantName("first")
-	}
-	_, _ = disk.Write(second.certPEM)
-	_ = disk.Close()
-	if name := within(t, "the certificate", read); name != "second" {
-		t.Errorf("the one that read them got the certificate of %q", name)
 	}
 }

@@ -2,13 +2,28 @@ package engine
 
 import (
 	"go/build"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 )
 
 const module = "github.com/fanloop-go/fanloop/"
 
-// Who embeds the engine alone compiles neither a cluster nor NATS.
+// wings are the packages below engine/internal, with those of this module that
+// each may import. None of them knows a WebSocket: the compiler forbids to import
+// engine, which imports them.
+var wings = map[string][]string{
+	"certfile":   nil,
+	"memory":     nil,
+	"socketfile": nil,
+}
+
+// layers are the packages that the engine stands on.
+var layers = []string{"codec", "handshake", "loop"}
+
+// Who embeds the engine alone compiles neither a cluster nor NATS, and no wing
+// knows more than it may.
 func TestLayersStayApart(t *testing.T) {
 	seen := map[string]bool{}
 	var visit func(path string)
@@ -17,23 +32,57 @@ func TestLayersStayApart(t *testing.T) {
 			return
 		}
 		seen[path] = true
-		pkg, err := build.ImportDir("../"+strings.TrimPrefix(path, module), 0)
+		pkg, err := build.ImportDir("../"+path, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, imported := range pkg.Imports {
-			switch {
-			case strings.HasPrefix(imported, module+"engine/"), strings.Contains(imported, "nats"), strings.Contains(imported, "synadia"):
+			own, ok := strings.CutPrefix(imported, module)
+			if !mayImport(path, own, ok) || strings.Contains(imported, "nats") || strings.Contains(imported, "synadia") {
 				t.Errorf("%s must not import %s", path, imported)
-			case strings.HasPrefix(imported, module):
-				visit(imported)
+			} else if ok {
+				visit(own)
 			}
 		}
 	}
-	visit(module + "engine")
-	for _, layer := range []string{"codec", "handshake", "loop"} {
-		if !seen[module+layer] {
+	visit("engine")
+	for _, layer := range layers {
+		if !seen[layer] {
 			t.Errorf("%s is not among the layers of the engine: %v", layer, seen)
+		}
+	}
+	for wing := range wings {
+		if !seen["engine/internal/"+wing] {
+			t.Errorf("the engine does not use its wing %s", wing)
+		}
+	}
+}
+
+// mayImport says whether the package at path may import another one, which is one of
+// this module if own.
+func mayImport(path, imported string, own bool) bool {
+	wing, isWing := strings.CutPrefix(path, "engine/internal/")
+	switch {
+	case !own:
+		return true
+	case isWing:
+		return slices.Contains(wings[wing], imported)
+	case path == "engine":
+		_, known := wings[strings.TrimPrefix(imported, "engine/internal/")]
+		return known || slices.Contains(layers, imported)
+	}
+	return !strings.HasPrefix(imported, "engine")
+}
+
+// A wing that is not in the table has no rule.
+func TestEveryWingHasARule(t *testing.T) {
+	dirs, err := os.ReadDir("internal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range dirs {
+		if _, known := wings[dir.Name()]; !known {
+			t.Errorf("engine/internal/%s: say in wings what it may import", dir.Name())
 		}
 	}
 }

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"math"
 	"time"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/memory"
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
@@ -145,4 +147,15 @@ func (l Limits) reader(role codec.Role) codec.ReaderConfig {
 
 func (l Limits) policy() loop.WritePolicy {
 	return loop.WritePolicy{Limit: max(l.MaxQueued, 0), High: l.HighWater, Low: l.LowWater}
+}
+
+// memoryBudget returns what Limits.MaxMemory stands for in bytes, 0 for no limit.
+func memoryBudget(limit int) int {
+	switch {
+	case limit > 0:
+		return limit
+	case limit < 0:
+		return 0
+	}
+	return int(min(memory.Usable()/4, math.MaxInt))
 }

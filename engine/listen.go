@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 
+	"github.com/fanloop-go/fanloop/engine/internal/socketfile"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -37,9 +38,9 @@ type ListenOptions struct {
 type listener struct {
 	*loop.Listener
 	server *Server
-	tls    *tls.Config    // nil: not encrypted
-	proxy  *ProxyProtocol // nil: no header is expected
-	file   *socketFile    // nil: none, or not ours to remove
+	tls    *tls.Config      // nil: not encrypted
+	proxy  *ProxyProtocol   // nil: no header is expected
+	file   *socketfile.File // nil: none, or not ours to remove
 }
 
 // ListenAndServe listens on Addr and serves until Shutdown or Close, which make
@@ -95,15 +96,15 @@ func (s *Server) ListenWith(addr string, opt ListenOptions) (net.Addr, error) {
 }
 
 func (s *Server) listenUnix(path string, opt ListenOptions) (*listener, error) {
-	nl, file, err := openSocketFile(path, opt.SocketMode)
+	nl, file, err := socketfile.Listen(path, opt.SocketMode)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("engine: listen on unix:%s: %w", path, err)
 	}
 	ln, err := s.listen(&listener{file: file}, opt, func(cfg loop.ListenConfig) (*loop.Listener, error) {
 		return s.group.Serve(nl, cfg)
 	})
 	if err != nil {
-		file.remove()
+		file.Remove()
 		_ = nl.Close() // of no use to anyone
 	}
 	return ln, err
@@ -181,7 +182,7 @@ func listenerTLS(config *tls.Config) (*tls.Config, error) {
 
 // close ends the listening. Any goroutine but a loop's own.
 func (ln *listener) close() {
-	ln.file.remove() // first: what stands there later is another's
+	ln.file.Remove() // first: what stands there later is another's
 	_ = ln.Listener.Close()
 }
 

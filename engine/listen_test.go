@@ -4,13 +4,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"io/fs"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -91,46 +89,6 @@ func TestStaleSocketFileIsReplacedAndALiveOneIsNot(t *testing.T) {
 	c.exchange("unmoved")
 }
 
-func TestOneOfManyServersGetsAStaleSocketFile(t *testing.T) {
-	const starting, rounds = 4, 50
-	for range rounds {
-		path := socketPath(t)
-		leaveSocketFile(t, path)
-		var servers [starting]engine.Server
-		var errs [starting]error
-		var all sync.WaitGroup
-		for i := range servers {
-			servers[i] = engine.Server{Loops: 1, Callbacks: echo, Logger: slog.New(slog.DiscardHandler)}
-			all.Go(func() { _, errs[i] = servers[i].Listen("unix:" + path) })
-		}
-		all.Wait()
-		serving := 0
-		for _, err := range errs {
-			switch {
-			case err == nil:
-				serving++
-			case !errors.Is(err, syscall.EADDRINUSE):
-				t.Errorf("a server that came later got %v, want EADDRINUSE", err)
-			}
-		}
-		if serving != 1 {
-			t.Errorf("%d servers think that they serve, want 1", serving)
-		}
-		c := dialUnix(t, path)
-		c.send(upgradeHead("local"))
-		c.wantUpgraded()
-		_ = c.Close()
-		for i := range servers {
-			if err := servers[i].Close(); err != nil {
-				t.Error(err)
-			}
-		}
-		if t.Failed() {
-			return
-		}
-	}
-}
-
 func TestOnlyAFileOfItsOwnIsRemoved(t *testing.T) {
 	path := socketPath(t)
 	srv := new(engine.Server)
@@ -148,21 +106,6 @@ func TestOnlyAFileOfItsOwnIsRemoved(t *testing.T) {
 	}
 	if missingFile(path) {
 		t.Error("the file of a later server was removed")
-	}
-}
-
-func TestFileThatIsNoSocketIsLeftAlone(t *testing.T) {
-	path := socketPath(t)
-	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	srv := new(engine.Server)
-	t.Cleanup(func() { _ = srv.Close() })
-	if _, err := srv.Listen("unix:" + path); !errors.Is(err, syscall.EADDRINUSE) {
-		t.Errorf("%v, want EADDRINUSE", err)
-	}
-	if text, err := os.ReadFile(path); err != nil || string(text) != "precious" {
-		t.Errorf("the file holds %q, %v", text, err)
 	}
 }
 

@@ -1,6 +1,6 @@
 //go:build darwin || freebsd
 
-package engine
+package memory
 
 import (
 	"math"
@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// machineMemory is what the machine has; math.MaxInt64 if that is unknown.
-func machineMemory() int64 {
+// machine returns the bytes that the machine has, math.MaxInt64 if that is unknown.
+func machine() int64 {
 	for _, name := range []string{"hw.memsize", "hw.physmem"} { // macOS, FreeBSD
 		if n, err := unix.SysctlUint64(name); err == nil && n > 0 {
 			return int64(min(n, math.MaxInt64))
@@ -18,5 +18,5 @@ func machineMemory() int64 {
 	return math.MaxInt64
 }
 
-// cgroupMemory knows of no limit: there are no cgroups.
-func cgroupMemory() int64 { return math.MaxInt64 }
+// cgroup returns no limit: there are no cgroups.
+func cgroup() int64 { return math.MaxInt64 }

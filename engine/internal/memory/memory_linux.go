@@ -1,4 +1,4 @@
-package engine
+package memory
 
 import (
 	"math"
@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// machineMemory is what the machine has; math.MaxInt64 if that is unknown.
-func machineMemory() int64 {
+// machine returns the bytes that the machine has, math.MaxInt64 if that is unknown.
+func machine() int64 {
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) != nil {
 		return math.MaxInt64
@@ -19,12 +19,12 @@ func machineMemory() int64 {
 	return int64(info.Totalram) * int64(info.Unit)
 }
 
-// cgroupMemory is the limit of the cgroup of this process, or of one that it is
-// in; math.MaxInt64 if there is none.
-func cgroupMemory() int64 { return cgroupMemoryIn("/") }
+// cgroup returns the least limit of the cgroup of this process and of those
+// around it, math.MaxInt64 if there is none.
+func cgroup() int64 { return cgroupIn("/") }
 
-// cgroupMemoryIn is cgroupMemory of a file system whose root is at root.
-func cgroupMemoryIn(root string) int64 {
+// cgroupIn reads the limit from a file system whose root is at root.
+func cgroupIn(root string) int64 {
 	limit := int64(math.MaxInt64)
 	groups, _ := os.ReadFile(path.Join(root, "proc/self/cgroup")) // none: no limit
 	for line := range strings.Lines(string(groups)) {
@@ -41,8 +41,8 @@ func cgroupMemoryIn(root string) int64 {
 	return limit
 }
 
-// leastLimit is the least number in the files called name from mount/group up to
-// mount. A container may see its own group as mount, and not the path to it.
+// leastLimit returns the least number in the files called name from mount/group up
+// to mount. A container may see its own group as mount, and not the path to it.
 func leastLimit(mount, group, name string) int64 {
 	limit := int64(math.MaxInt64)
 	for ; ; group = path.Dir(group) {

@@ -1,4 +1,5 @@
-package engine
+// Package socketfile listens on unix sockets and removes the files they make.
+package socketfile
 
 import (
 	"context"
@@ -13,20 +14,23 @@ import (
 	"time"
 )
 
-// socketFile is the file of a unix socket that this process made.
-type socketFile struct {
+// File is the file of a unix socket that this process made.
+type File struct {
 	path string
 	info fs.FileInfo // to know it again
 }
 
-// openSocketFile listens on path. There is no file, so nil, for a name that
-// begins with @ (abstract, Linux only).
-func openSocketFile(path string, mode fs.FileMode) (net.Listener, *socketFile, error) {
+// Listen listens on path. It replaces the file of a dead server; if the server
+// lives, the error is syscall.EADDRINUSE. mode is the permissions of the file, 0
+// for what the umask leaves. The File is nil for a name that begins with @
+// (abstract, Linux only), which makes none. Close of the listener removes the file as
+// package net does; whoever takes its descriptor over calls Remove.
+func Listen(path string, mode fs.FileMode) (net.Listener, *File, error) {
 	abstract := strings.HasPrefix(path, "@")
 	if !abstract {
 		defer lockDirectory(path)()
-		if err := clearSocketFile(path); err != nil {
-			return nil, nil, fmt.Errorf("engine: listen on unix:%s: %w", path, err)
+		if err := removeStale(path); err != nil {
+			return nil, nil, err
 		}
 	}
 	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
@@ -39,20 +43,21 @@ func openSocketFile(path string, mode fs.FileMode) (net.Listener, *socketFile, e
 	}}
 	nl, err := lc.Listen(context.Background(), "unix", path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("engine: listen on unix:%s: %w", path, err)
+		return nil, nil, err
 	}
 	if abstract {
 		return nl, nil, nil
 	}
-	file, err := ownSocketFile(path, mode)
+	file, err := own(path, mode)
 	if err != nil {
 		_ = nl.Close() // and with it the file
-		return nil, nil, fmt.Errorf("engine: listen on unix:%s: %w", path, err)
+		return nil, nil, err
 	}
 	return nl, file, nil
 }
 
-func ownSocketFile(path string, mode fs.FileMode) (*socketFile, error) {
+// own returns the file at path, with the permissions of mode.
+func own(path string, mode fs.FileMode) (*File, error) {
 	if mode != 0 {
 		if err := os.Chmod(path, mode.Perm()); err != nil { // the umask took some away
 			return nil, err
@@ -62,7 +67,7 @@ func ownSocketFile(path string, mode fs.FileMode) (*socketFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &socketFile{path: path, info: info}, nil
+	return &File{path: path, info: info}, nil
 }
 
 // lockDirectory keeps other servers that start from looking at what lies at path
@@ -85,11 +90,11 @@ func lockDirectory(path string) (unlock func()) {
 
 const (
 	lockTries = 300
-	lockPause = 10 * time.Millisecond // 3 s in all, a dial of clearSocketFile takes up to 1 s
+	lockPause = 10 * time.Millisecond // 3 s in all, a dial of removeStale takes up to 1 s
 )
 
-// clearSocketFile removes what a dead server left at path.
-func clearSocketFile(path string) error {
+// removeStale removes the file of a dead server at path.
+func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	if err != nil || info.Mode().Type() != fs.ModeSocket {
 		return nil // free, or bind says what is wrong
@@ -101,17 +106,18 @@ func clearSocketFile(path string) error {
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("a server listens there: %w", syscall.EADDRINUSE)
 	}
-	return (&socketFile{path: path, info: info}).removeIfSame()
+	return (&File{path: path, info: info}).removeIfSame()
 }
 
-// remove removes the file, unless it is gone or another server's by now.
-func (f *socketFile) remove() {
+// Remove removes the file, unless it is gone or another server's by now. A nil File
+// has nothing to remove.
+func (f *File) Remove() {
 	if f != nil {
 		_ = f.removeIfSame() // what is left, the next server clears
 	}
 }
 
-func (f *socketFile) removeIfSame() error {
+func (f *File) removeIfSame() error {
 	if now, err := os.Lstat(f.path); err != nil || !os.SameFile(now, f.info) {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package engine
+package memory
 
 import (
 	"math"
@@ -8,22 +8,16 @@ import (
 	"testing"
 )
 
-func TestBudgetIsAQuarterOfWhatTheProcessMayUse(t *testing.T) {
+func TestUsableIsTheLeastOfGOMEMLIMITAndTheSystem(t *testing.T) {
 	before := debug.SetMemoryLimit(-1)
 	defer debug.SetMemoryLimit(before)
 	debug.SetMemoryLimit(math.MaxInt64)
-	system := systemMemory()
-	if system <= 0 || system == math.MaxInt64 {
-		t.Fatalf("this system has %d bytes", system)
+	if got := Usable(); got <= 0 || got == math.MaxInt64 || got != min(cgroup(), machine()) {
+		t.Errorf("without GOMEMLIMIT %d bytes are usable, the system has %d", got, min(cgroup(), machine()))
 	}
-	if got, want := memoryBudget(0), min(system/4, math.MaxInt); int64(got) != want {
-		t.Errorf("without GOMEMLIMIT the budget is %d, want %d", got, want)
-	}
-	debug.SetMemoryLimit(400 << 20)
-	for limit, want := range map[int]int{0: 100 << 20, 1000: 1000, NoLimit: 0} {
-		if got := memoryBudget(limit); got != want {
-			t.Errorf("MaxMemory %d: the budget is %d, want %d", limit, got, want)
-		}
+	debug.SetMemoryLimit(1 << 20)
+	if got := Usable(); got != 1<<20 {
+		t.Errorf("with GOMEMLIMIT of 1 MiB %d bytes are usable", got)
 	}
 }
 
@@ -64,7 +58,7 @@ func TestLimitOfTheCgroupIsFound(t *testing.T) {
 			for file, text := range tt.files {
 				write(filepath.Join("sys/fs/cgroup", file), text)
 			}
-			if got := cgroupMemoryIn(root); got != tt.want {
+			if got := cgroupIn(root); got != tt.want {
 				t.Errorf("got %d, want %d", got, tt.want)
 			}
 		})

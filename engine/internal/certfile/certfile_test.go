@@ -1,0 +1,202 @@
+package certfile
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// identity is a certificate in PEM.
+type identity struct{ certPEM, keyPEM []byte }
+
+// newIdentity makes a certificate whose subject has this name.
+func newIdentity(t *testing.T, name string) *identity {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &identity{
+		certPEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
+		keyPEM:  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
+	}
+}
+
+// files are two files, a clock, and the Pair over them.
+type files struct {
+	*Pair
+	t         *testing.T
+	cert, key string
+	clock     atomic.Int64 // of nanoseconds
+	renewed   atomic.Int64 // calls that found it
+	unusable  atomic.Int64
+}
+
+func newFiles(t *testing.T, id *identity) *files {
+	t.Helper()
+	dir := t.TempDir()
+	f := &files{t: t, cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem")}
+	f.write(id.certPEM, id.keyPEM)
+	var err error
+	if f.Pair, err = Open(f.cert, f.key); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now().Add(time.Minute)
+	f.SetNow(func() time.Time { return start.Add(time.Duration(f.clock.Load())) })
+	f.name() // from here on the clock of the test counts
+	return f
+}
+
+// write replaces the files, as renewal programs do.
+func (f *files) write(cert, key []byte) {
+	f.t.Helper()
+	for name, content := range map[string][]byte{f.cert: cert, f.key: key} {
+		if content == nil {
+			continue
+		}
+		if err := errors.Join(os.WriteFile(name+".new", content, 0o600), os.Rename(name+".new", name)); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+func (f *files) pass(d time.Duration) { f.clock.Add(int64(d)) }
+
+// name asks for the certificate and returns its subject.
+func (f *files) name() string {
+	cert, found, err := f.Certificate()
+	if (err != nil) != (found == Unusable) {
+		f.t.Errorf("found %d, and the error is %v", found, err)
+	}
+	switch found {
+	case Renewed:
+		f.renewed.Add(1)
+	case Unusable:
+		f.unusable.Add(1)
+	}
+	return cert.Leaf.Subject.CommonName
+}
+
+func (f *files) wantName(want string) {
+	f.t.Helper()
+	if got := f.name(); got != want {
+		f.t.Errorf("the certificate is that of %q, want %q", got, want)
+	}
+}
+
+func TestFilesAreLookedAtOnceASecond(t *testing.T) {
+	f := newFiles(t, newIdentity(t, "first"))
+	second := newIdentity(t, "second")
+	f.write(second.certPEM, second.keyPEM)
+	f.pass(time.Second - 1)
+	f.wantName("first")
+	f.pass(1)
+	f.wantName("second")
+	if n := f.renewed.Load(); n != 1 {
+		t.Errorf("%d calls found a new certificate, want 1", n)
+	}
+}
+
+// A pair that is written in two steps is not whole in between.
+func TestCertificateWrittenBeforeItsKeyIsTakenWithIt(t *testing.T) {
+	first, second := newIdentity(t, "first"), newIdentity(t, "second")
+	f := newFiles(t, first)
+	f.write(second.certPEM, nil)
+	f.pass(time.Second)
+	f.wantName("first")
+	f.write(nil, second.keyPEM)
+	f.pass(time.Second)
+	f.wantName("second")
+}
+
+// A read may fail for want of a descriptor or of a permission, which no change of
+// the files announces the end of.
+func TestCertificateThatCouldNotBeReadIsTriedAgain(t *testing.T) {
+	first, second := newIdentity(t, "first"), newIdentity(t, "second")
+	f := newFiles(t, first)
+	f.write(bytes.Repeat([]byte("x"), len(second.certPEM)), second.keyPEM)
+	before, err := os.Stat(f.cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		f.pass(2 * time.Second)
+		f.wantName("first")
+	}
+	if n := f.unusable.Load(); n != 1 {
+		t.Errorf("%d calls report it, want 1", n)
+	}
+	// The same file, size and time: to stat it has not changed.
+	if err := errors.Join(os.WriteFile(f.cert, second.certPEM, 0o600), os.Chtimes(f.cert, before.ModTime(), before.ModTime())); err != nil {
+		t.Fatal(err)
+	}
+	f.pass(2 * time.Second)
+	f.wantName("second")
+}
+
+// Files that cannot be read for now, as on a network disk that does not answer,
+// hold up the handshake that reads them and no other.
+func TestCertificateFilesThatDoNotAnswerHoldUpOneHandshake(t *testing.T) {
+	first, second := newIdentity(t, "first"), newIdentity(t, "second")
+	f := newFiles(t, first)
+	f.write(nil, second.keyPEM)
+	if err := errors.Join(os.Remove(f.cert), unix.Mkfifo(f.cert, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	f.pass(time.Second)
+	read := make(chan string, 1)
+	go func() { read <- f.name() }()
+	disk := openPipe(t, f.cert)
+	for range 3 {
+		f.pass(time.Second)
+		f.wantName("first")
+	}
+	_, _ = disk.Write(second.certPEM)
+	_ = disk.Close()
+	select {
+	case name := <-read:
+		if name != "second" {
+			t.Errorf("the call that read them got the certificate of %q", name)
+		}
+	case <-time.After(patience):
+		t.Fatal("the call that reads them does not return")
+	}
+}
+
+const patience = 20 * time.Second
+
+// openPipe opens a pipe for writing, which has to wait for its reader.
+func openPipe(t *testing.T, path string) *os.File {
+	t.Helper()
+	for until := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK, 0)
+		if err == nil {
+			return f
+		}
+		if time.Now().After(until) {
+			t.Fatal("nobody reads the files:", err)
+		}
+	}
+}

@@ -54,7 +54,7 @@ func (ws *WebSocket) expired() {
 	case what == deadlineHandshake:
 		ws.opening.timeout(ws)
 	case what == deadlineClose:
-		ws.closeExpired(now)
+		ws.closeExpired()
 	default:
 		ws.rest(now)
 		if ws.alive(what, now) {
@@ -126,22 +126,20 @@ func (ws *WebSocket) armAlive(now time.Duration) {
 // sends and takes counts from now on.
 func (ws *WebSocket) armClose() {
 	ws.watchDelivery()
-	if ws.assembles() {
-		ws.watchArrival(ws.conn.Loop().Now())
-	}
+	ws.watchArrival(ws.conn.Loop().Now())
 	ws.arm(deadlineClose, ws.endpoint.limits.CloseTimeout)
 }
 
 // closeExpired ends a connection whose peer does not finish the closing handshake,
-// unless it still takes what is queued, or sends the rest of a message, before
+// unless it still takes what is queued, or gets on with a message, before the end of
 // which it cannot answer.
-func (ws *WebSocket) closeExpired(now time.Duration) {
+func (ws *WebSocket) closeExpired() {
 	limit := ws.endpoint.limits.CloseTimeout
 	ws.conn.Lock()
 	x := ws.extrasLocked()
 	ws.conn.Unlock()
 	switch {
-	case ws.takes(limit) || ws.phase() == phaseClosing && (ws.arrives(now, limit) || ws.arrivesBehind(now)):
+	case ws.takes(limit) || ws.phase() == phaseClosing && ws.arrivesLate(limit):
 		x.unreadOnce = false
 		ws.arm(deadlineClose, limit)
 		return

@@ -148,22 +148,31 @@ func (ws *WebSocket) assembles() bool {
 	return ws.reader.Pending() && (ws.callbacks.OnFragment == nil || ws.reader.Buffered() > 0)
 }
 
-// arrives says whether a message, or a record of TLS, is arriving and made progress
-// within limit.
+// arrives says whether a message, or a record of TLS, is arriving on an open connection
+// and made progress within limit.
 func (ws *WebSocket) arrives(now, limit time.Duration) bool {
 	_, record := ws.conn.Unopened()
 	return (record || ws.assembles()) && ws.unfinished(now) < limit
 }
 
-// arrivesBehind says, once, that another message is arriving than the one that was
-// when the connection began to close: its peer may have begun it before it knew.
-func (ws *WebSocket) arrivesBehind(now time.Duration) bool {
-	x := ws.peekExtras()
-	if x == nil || x.behind || !ws.assembles() || ws.reader.Buffered() >= x.arrival.n {
-		return false
+// maxLate bounds what arrivesLate counts where MaxMessage is off.
+const maxLate = 16 << 20
+
+// arrivesLate says whether the peer of a closing connection gets on with a message: it
+// may have begun several before it learned of the close, and cannot answer inside of a
+// frame. After the first CloseTimeout, MaxMessage bytes count.
+func (ws *WebSocket) arrivesLate(limit time.Duration) bool {
+	x, most := ws.peekExtras(), int64(maxLate)
+	if l := ws.endpoint.limits.MaxMessage; l > 0 {
+		most = min(l, most)
 	}
-	ws.watchArrival(now).behind = true
-	return true
+	came := x.discarded + ws.reader.Buffered()
+	if x.late == 0 {
+		x.late = came + int(most)
+	}
+	stalled, record := ws.conn.Unopened()
+	moved := x.arrival.moved(came, ws.conn.Loop().Now())
+	return came <= x.late && (moved && ws.assembles() || record && stalled < limit)
 }
 
 // unfinished returns for how long less than loop.MinProgress has come of the

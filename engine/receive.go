@@ -48,12 +48,20 @@ func (ws *WebSocket) deliver(ev *codec.Event) (done bool) {
 	case ev.OpCode.IsControl():
 		ws.deliverControl(ev)
 	case !ws.isOpen(): // section 1.4: data after a close frame is discarded
+		ws.discard(len(ev.Payload))
 	case ev.Compressed:
 		return ws.deliverCompressed(ev)
 	default:
 		ws.deliverMessage(ev.OpCode, ev.Payload, ev.Fin)
 	}
 	return true
+}
+
+// discard counts data that comes while the connection is closing.
+func (ws *WebSocket) discard(n int) {
+	if x := ws.peekExtras(); x != nil {
+		x.discarded += n
+	}
 }
 
 // deliverMessage gives a message, or a piece of one, to its callback or to the

@@ -143,10 +143,10 @@ func (s *subject) traffic() (n uint64, quiet bool) {
 	}
 	n = here.sent + here.received
 	if there == nil {
-		return n, s.paused || here.sawEnd()
+		return n, s.isPaused() || here.sawEnd()
 	}
 	n += there.sent + there.received
-	reads := s.paused || here.unread == 0 && (!s.peer.fin || here.sawEnd()) // a window that is closed keeps a FIN out
+	reads := s.isPaused() || here.unread == 0 && (!s.peer.fin || here.sawEnd()) // a window that is closed keeps a FIN out
 	return n, reads && here.arrived(there) && there.arrived(&here)
 }
 

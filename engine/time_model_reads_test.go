@@ -57,7 +57,7 @@ func (p *timePeer) credit() {
 	if p.uncredited.letters {
 		p.up.letterAt = now
 	}
-	if (p.sentClose || p.sentEnd) && p.up.endAt == 0 {
+	if (p.saidClose() || p.sentEnd) && p.up.endAt == 0 {
 		p.up.endAt = now
 	}
 	p.uncredited = uncredited{}

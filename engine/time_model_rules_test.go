@@ -27,7 +27,7 @@ func (s *subject) describe() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return fmt.Sprintf("connection %s, %v, now %v, phase %s, paused %v, %d bytes queued, server's socket %+v, peer's %+v, %v\n\t%s", s.name, s.kind,
-		s.w.now(), engine.PhaseOf(s.ws), s.paused, s.ws.Buffered(), here, there, s.peer.habit, strings.Join(s.trace, "\n\t"))
+		s.w.now(), engine.PhaseOf(s.ws), s.isPaused(), s.ws.Buffered(), here, there, s.peer.habit, strings.Join(s.trace, "\n\t"))
 }
 
 // judge holds the rules against s, after time has passed.
@@ -109,7 +109,7 @@ func (s *subject) fitsInTime(err error, at time.Duration) string {
 		switch began := s.endBegan(); {
 		case at-began < l.CloseTimeout:
 			return fmt.Sprintf("it was closed only %v before", at-began)
-		case f.clear && p.sentClose:
+		case f.clear && p.saidClose():
 			return "the peer had read everything and answered the close frame"
 		case p.upload != nil && f.begunAt < began: // before the end of a letter it cannot answer
 			return f.progress(f.taken, at-l.CloseTimeout, at) + f.progress(f.arrived, at-l.CloseTimeout, at)
@@ -189,13 +189,13 @@ func (s *subject) judgeInTime(phase string) {
 	switch {
 	case s.closedAt.Load() != 0:
 		s.violates("close at once", "it is open, though it was closed at %v", time.Duration(s.closedAt.Load()))
-	case !s.paused && f.endAt != 0 && f.endAt < now && len(p.socket.out) == 0:
+	case !s.isPaused() && f.endAt != 0 && f.endAt < now && len(p.socket.out) == 0:
 		s.violates("close at once", "it is open, though the peer ended it at %v", f.endAt)
 	}
 	if from := s.w.before(3*l.WriteTimeout, 4); l.WriteTimeout > 0 && s.queuedSince > 0 && s.queuedSince <= from && f.taken.since(from) < loop.MinProgress {
 		s.violates("write in time", "the queue stands still, %d bytes are queued", s.ws.Buffered())
 	}
-	if !s.paused {
+	if !s.isPaused() {
 		s.judgeSilence()
 	}
 }

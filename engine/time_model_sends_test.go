@@ -19,6 +19,8 @@ func (p *timePeer) begin() {
 	switch ends := p.rng.IntN(400); {
 	case p.left || p.broken != nil:
 		return
+	case p.sentClose && !p.saidClose(): // behind the frame under way
+		p.goOn()
 	case p.over(): // it has said all
 	case ends == 0:
 		p.halfClose()
@@ -35,6 +37,10 @@ func (p *timePeer) begin() {
 
 // over says whether p sends no more.
 func (p *timePeer) over() bool { return p.sentClose || p.sentEnd || p.left || p.broken != nil }
+
+// saidClose says whether the close frame of p was written: it waits for the end of a
+// frame under way.
+func (p *timePeer) saidClose() bool { return p.sentClose && len(p.frames) == 0 }
 
 // write begins what the habit says, and goes on with a letter under way.
 func (p *timePeer) write() {

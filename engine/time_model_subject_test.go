@@ -36,6 +36,7 @@ type subject struct {
 	midMessage                     bool   // it was closed inside one
 
 	panicked atomic.Bool
+	unpaused atomic.Bool  // a callback has closed it, which undoes paused
 	closedAt atomic.Int64 // when Close was called first; 0: it was not
 	order    atomic.Int64 // of that among all events
 
@@ -130,6 +131,7 @@ func (s *subject) failed(err error) {
 // closeFrom closes the connection, in a callback.
 func (s *subject) closeFrom(what string) {
 	s.noteClose()
+	s.unpaused.Store(true)
 	s.logf("closed by %s", what)
 	_ = s.ws.Close(4001, "as you wish")
 }
@@ -273,6 +275,9 @@ func (s *subject) allow(err error) {
 	defer s.mu.Unlock()
 	s.allowLocked("a call", err)
 }
+
+// isPaused says whether the server does not read the connection.
+func (s *subject) isPaused() bool { return s.paused && !s.unpaused.Load() }
 
 func (s *subject) pause() {
 	if !s.paused && s.closedAt.Load() == 0 {

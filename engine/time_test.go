@@ -370,9 +370,9 @@ func TestResetWithAQueueIsReportedAfterTheCloseFrame(t *testing.T) {
 	}
 }
 
-// T06: a message that had begun to come behind the one under way, before the peer knew
-// of the close, has its time too: the peer cannot answer before its end. Others do not.
-func TestMessageBehindTheOneUnderWayAtCloseMayEnd(t *testing.T) {
+// T06: messages that had begun to come behind the one under way, before the peer knew
+// of the close, have their time too: the peer cannot answer before their end.
+func TestMessagesBehindTheOneUnderWayAtCloseMayEnd(t *testing.T) {
 	r, clock, ended := timedRoom(t, engine.Callbacks{})
 	c, ws := r.join()
 	message := masked(engine.Binary, string(pattern(200<<10)))
@@ -380,15 +380,19 @@ func TestMessageBehindTheOneUnderWayAtCloseMayEnd(t *testing.T) {
 	engine.Turn(r.srv)
 	_ = ws.Close(4000, "")
 	engine.Turn(r.srv)
-	rest := message[100<<10:] + message[:50<<10] // which the peer has begun by then
-	c.send(rest)
-	for sent := 50 << 10; sent < len(message); sent += 2 << 10 {
-		clock.step(step)
-		notEnded(t, ended)
-		c.send(message[sent:min(sent+2<<10, len(message))])
-		engine.Turn(r.srv)
+	rest := message[100<<10:] // and two more, which the peer has begun by then
+	for _, more := range []string{message + message[:50<<10], message[50<<10:] + message[:20<<10], message[20<<10:]} {
+		rest += more
+		for len(rest) > 2<<10 {
+			clock.step(step)
+			notEnded(t, ended)
+			n := min(40<<10, len(rest)-1)
+			c.send(rest[:n])
+			rest = rest[n:]
+			engine.Turn(r.srv)
+		}
 	}
-	c.send(frame(0x88, closePayload(4000, "")))
+	c.send(rest + frame(0x88, closePayload(4000, "")))
 	c.wantFrame(codec.Close, true, closePayload(4000, ""))
 	_ = c.Close()
 	if e := within(t, "OnClose", ended); e.code != 4000 || e.err != nil {

@@ -97,8 +97,10 @@ type extras struct {
 	pong        []byte     // the answer to the last ping, when the queue has room
 	pongDue     bool
 
-	behind  bool     // arrivesBehind has said so; owned by the loop
-	arrival progress // of the message that is arriving; owned by the loop
+	// Owned by the loop.
+	arrival   progress // of the message that is arriving; while closing, of all of them
+	discarded int      // bytes of messages that came while closing
+	late      int      // how many may come in all; see arrivesLate
 
 	asked   closeFrame // what Close asked for
 	inOnGap bool       // OnGap is being called: what it sends goes out, though Close was called

@@ -49,7 +49,7 @@ func (ws *WebSocket) askClose(f closeFrame) (first bool) {
 func (ws *WebSocket) askCloseLocked(f closeFrame) (first bool) {
 	first = ws.askLocked(askClose | askMute)
 	if first {
-		ws.extrasLocked().asked = f
+		ws.endingLocked().asked = f
 	}
 	return first
 }
@@ -66,8 +66,8 @@ func (ws *WebSocket) CloseNow() {
 	ws.state.Or(uint32(askDrop | askMute)) // whoever asked for less
 	switch ws.phase() {
 	case phaseOpen, phaseClosing, phaseLeaving:
-		if x := ws.extrasLocked(); x.err == nil {
-			x.err = ErrClosed
+		if e := ws.endingLocked(); e.err == nil {
+			e.err = ErrClosed
 		}
 	case phaseOpening, phaseFailing, phaseAnswering, phaseClosed: // why it ends is known
 	}
@@ -109,7 +109,7 @@ func (ws *WebSocket) carryOut() {
 func (ws *WebSocket) askedClose() closeFrame {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	return ws.extras.asked
+	return ws.endingLocked().asked
 }
 
 // beginClose begins the closing handshake. cause is nil if the application asked
@@ -137,7 +137,7 @@ func (ws *WebSocket) writeClose(f closeFrame) {
 func (ws *WebSocket) note(f closeFrame) {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	ws.extrasLocked().status = f
+	ws.endingLocked().status = f
 }
 
 // retire takes a connection that is closing out of its topics.
@@ -221,11 +221,11 @@ func (ws *WebSocket) report(err error) {
 func (ws *WebSocket) blame(err error) bool {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	x := ws.extrasLocked()
-	if x.err != nil {
+	e := ws.endingLocked()
+	if e.err != nil {
 		return false
 	}
-	x.err = err
+	e.err = err
 	return true
 }
 
@@ -235,13 +235,9 @@ func (ws *WebSocket) ended(cause error) {
 	prev := ws.phase()
 	ws.become(phaseClosed)
 	ws.conn.Lock()
-	x := ws.extrasLocked()
-	ws.conn.Loop().HoldHere(loop.UseReceived, -cap(x.held))
-	if x.waiting != nil {
-		x.waiting.release(ws.conn.Loop())
-	}
-	x.held, x.waiting, x.pong = nil, nil, nil
-	known := x.err != nil
+	e := ws.endingLocked()
+	ws.dropInputLocked()
+	known := e.err != nil
 	if errors.Is(cause, loop.ErrStopped) {
 		ws.state.Or(uint32(askMute)) // the server ends at once
 	}
@@ -257,22 +253,35 @@ func (ws *WebSocket) ended(cause error) {
 		ws.note(tooSlow)
 		cause = ErrSlow
 	}
-	x.overdue = true
+	e.overdue = true
 	if !known && (prev != phaseAnswering || ws.conn.Lost()) {
 		ws.report(abnormal(cause))
 	}
 	ws.over()
 }
 
+// dropInputLocked gives back what came and waits.
+func (ws *WebSocket) dropInputLocked() {
+	in := ws.knownInputLocked()
+	if in == nil {
+		return
+	}
+	ws.conn.Loop().HoldHere(loop.UseReceived, -cap(in.held))
+	if in.waiting != nil {
+		in.waiting.release(ws.conn.Loop())
+	}
+	ws.extras.input = nil
+}
+
 // over is the rest of the end, after OnError. Loop only.
 func (ws *WebSocket) over() {
 	ws.conn.Lock()
-	x := ws.extras
-	x.overdue = false
-	if x.status.code == 0 {
-		x.status.code = StatusAbnormalClosure // section 7.1.5
+	e := ws.endingLocked()
+	e.overdue = false
+	if e.status.code == 0 {
+		e.status.code = StatusAbnormalClosure // section 7.1.5
 	}
-	f, inOrder := x.status, x.lane != nil || ws.callbacks.OnClose != nil
+	f, inOrder := e.status, ws.extras.lane != nil || ws.callbacks.OnClose != nil
 	ws.conn.Unlock()
 	if ws.endpoint.dispatcher != nil && inOrder {
 		ws.keepAddresses()
@@ -290,7 +299,7 @@ func (ws *WebSocket) keepAddresses() {
 	kept := &endpoints{ws.conn.RemoteAddr(), ws.conn.LocalAddr()}
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	ws.extrasLocked().kept = kept
+	ws.endingLocked().kept = kept
 }
 
 // finish is the last callback, and what follows it.
@@ -302,10 +311,10 @@ func (ws *WebSocket) finish(f closeFrame) {
 func (ws *WebSocket) finished() {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	x := ws.extras
-	x.ended, x.kept = true, nil
-	if x.done != nil {
-		close(x.done)
+	e := ws.endingLocked()
+	e.ended, e.kept = true, nil
+	if done := ws.extras.done; done != nil {
+		close(done)
 	}
 }
 

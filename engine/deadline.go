@@ -71,8 +71,8 @@ func (ws *WebSocket) rest(now time.Duration) {
 	}
 	ws.heard, ws.messaged = now, now
 	ws.conn.RestUnopened()
-	if x := ws.peekExtras(); x != nil {
-		x.arrival.at = now
+	if in := ws.peekInput(); in != nil {
+		in.arrival.at = now
 	}
 }
 
@@ -136,15 +136,15 @@ func (ws *WebSocket) armClose() {
 func (ws *WebSocket) closeExpired() {
 	limit := ws.endpoint.limits.CloseTimeout
 	ws.conn.Lock()
-	x := ws.extrasLocked()
+	e := ws.endingLocked()
 	ws.conn.Unlock()
 	switch {
 	case ws.takes(limit) || ws.phase() == phaseClosing && ws.arrivesLate(limit):
-		x.unreadOnce = false
+		e.unreadOnce = false
 		ws.arm(deadlineClose, limit)
 		return
-	case ws.phase() == phaseClosing && !x.unreadOnce && ws.conn.Unread():
-		x.unreadOnce = true // a loop that was held up has not read it yet; who sends on and on has no more time
+	case ws.phase() == phaseClosing && !e.unreadOnce && ws.conn.Unread():
+		e.unreadOnce = true // a loop that was held up has not read it yet; who sends on and on has no more time
 		ws.arm(deadlineClose, time.Millisecond)
 		return
 	}

@@ -73,7 +73,7 @@ func Inflating(ws *WebSocket) (n int) {
 	eachOpen(ws.conn.Loop(), func(ws *WebSocket) {
 		ws.conn.Lock()
 		defer ws.conn.Unlock()
-		if x := ws.extras; x != nil && x.waiting != nil && x.waiting.inflater != nil {
+		if in := ws.knownInputLocked(); in != nil && in.waiting != nil && in.waiting.inflater != nil {
 			n++
 		}
 	})

@@ -88,7 +88,7 @@ func (h *handler) OnPanic(err *loop.PanicError) {
 	}
 	ws.endpoint.logPanic(err, panicEnds)
 	ws.fail(StatusInternalError, "internal error", err)
-	if x := ws.peekExtras(); x != nil && x.overdue {
+	if e := ws.peekEnding(); e != nil && e.overdue {
 		ws.over()
 	}
 }

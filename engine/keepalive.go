@@ -96,8 +96,8 @@ func (ws *WebSocket) checkIdle(now time.Duration) bool {
 // make progress.
 func (ws *WebSocket) idleSince(now time.Duration) time.Duration {
 	since := ws.messaged
-	if x := ws.peekExtras(); x != nil && ws.assembles() {
-		since = max(since, x.arrival.at)
+	if in := ws.peekInput(); in != nil && ws.assembles() {
+		since = max(since, in.arrival.at)
 	}
 	if stalled, some := ws.conn.Unopened(); some {
 		since = max(since, now-stalled)
@@ -162,17 +162,17 @@ const maxLate = 16 << 20
 // may have begun several before it learned of the close, and cannot answer inside of a
 // frame. After the first CloseTimeout, MaxMessage bytes count.
 func (ws *WebSocket) arrivesLate(limit time.Duration) bool {
-	x, most := ws.peekExtras(), int64(maxLate)
+	e, in, most := ws.peekEnding(), ws.peekInput(), int64(maxLate)
 	if l := ws.endpoint.limits.MaxMessage; l > 0 {
 		most = min(l, most)
 	}
-	came := x.discarded + ws.reader.Buffered()
-	if x.late == 0 {
-		x.late = came + int(most)
+	came := e.discarded + ws.reader.Buffered()
+	if e.late == 0 {
+		e.late = came + int(most)
 	}
 	stalled, record := ws.conn.Unopened()
-	moved := x.arrival.moved(came, ws.conn.Loop().Now())
-	return came <= x.late && (moved && ws.assembles() || record && stalled < limit)
+	moved := in.arrival.moved(came, ws.conn.Loop().Now())
+	return came <= e.late && (moved && ws.assembles() || record && stalled < limit)
 }
 
 // unfinished returns for how long less than loop.MinProgress has come of the
@@ -183,11 +183,11 @@ func (ws *WebSocket) unfinished(now time.Duration) time.Duration {
 	if !ws.assembles() {
 		return record
 	}
-	x := ws.peekExtras()
-	if x == nil || x.arrival.at <= ws.messaged { // of an earlier message
-		x = ws.watchArrival(now)
+	in := ws.peekInput()
+	if in == nil || in.arrival.at <= ws.messaged { // of an earlier message
+		in = ws.watchArrival(now)
 	}
-	p := &x.arrival
+	p := &in.arrival
 	p.moved(ws.reader.Buffered(), now)
 	if some {
 		return min(max(now-p.at, 0), record)
@@ -197,10 +197,10 @@ func (ws *WebSocket) unfinished(now time.Duration) time.Duration {
 
 // watchArrival begins to watch what comes of the message that is assembled, which
 // began after the last one had come.
-func (ws *WebSocket) watchArrival(now time.Duration) *extras {
+func (ws *WebSocket) watchArrival(now time.Duration) *input {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	x := ws.extrasLocked()
-	x.arrival = progress{n: ws.reader.Buffered(), at: max(now, ws.messaged+1)}
-	return x
+	in := ws.inputLocked()
+	in.arrival = progress{n: ws.reader.Buffered(), at: max(now, ws.messaged+1)}
+	return in
 }

@@ -167,9 +167,11 @@ func (ws *WebSocket) holds(part float64) int {
 	own, shared := ws.conn.HeldLocked()
 	var l *lane
 	if x := ws.extras; x != nil {
-		own += cap(x.held)
-		if x.waiting != nil {
-			own += x.waiting.counted
+		if in := x.input; in != nil {
+			own += cap(in.held)
+			if in.waiting != nil {
+				own += in.waiting.counted
+			}
 		}
 		l = x.lane
 	}

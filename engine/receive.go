@@ -59,9 +59,9 @@ func (ws *WebSocket) deliver(ev *codec.Event) (done bool) {
 
 // discard counts data that comes while the connection is closing.
 func (ws *WebSocket) discard(n int) {
-	if x := ws.peekExtras(); x != nil {
-		x.discarded += n
-	}
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	ws.endingLocked().discarded += n
 }
 
 // deliverMessage gives a message, or a piece of one, to its callback or to the
@@ -105,10 +105,10 @@ func (ws *WebSocket) hold(b []byte) {
 	}
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	x := ws.extrasLocked()
-	before := cap(x.held)
-	x.held = append(x.held, b...)
-	ws.conn.Loop().HoldHere(loop.UseReceived, cap(x.held)-before)
+	in := ws.inputLocked()
+	before := cap(in.held)
+	in.held = append(in.held, b...)
+	ws.conn.Loop().HoldHere(loop.UseReceived, cap(in.held)-before)
 }
 
 // resume goes on after a pause: first a message that was put off, then what is held,
@@ -135,11 +135,12 @@ func (ws *WebSocket) resume() {
 func (ws *WebSocket) takeHeld() []byte {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	if ws.extras == nil {
+	in := ws.knownInputLocked()
+	if in == nil {
 		return nil
 	}
-	held := ws.extras.held
-	ws.extras.held = nil
+	held := in.held
+	in.held = nil
 	ws.conn.Loop().HoldHere(loop.UseReceived, -cap(held))
 	return held
 }

@@ -176,8 +176,8 @@ func (ws *WebSocket) pong(p []byte) {
 		_ = ws.writeControlLocked(codec.Pong, p) // closed meanwhile: nobody waits
 		return
 	}
-	x := ws.extrasLocked()
-	x.pong, x.pongDue = append(x.pong[:0], p...), true
+	in := ws.inputLocked()
+	in.pong, ws.extras.pongDue = append(in.pong[:0], p...), true
 	ws.conn.NotifyLowLocked()
 }
 
@@ -192,6 +192,6 @@ func (ws *WebSocket) sendDuePong() {
 		ws.conn.NotifyLowLocked()
 	default:
 		x.pongDue = false
-		_ = ws.writeControlLocked(codec.Pong, x.pong) // closed meanwhile: nobody waits
+		_ = ws.writeControlLocked(codec.Pong, x.input.pong) // closed meanwhile: nobody waits
 	}
 }

@@ -14,3 +14,11 @@ func TestWebSocketFitsItsSizeClass(t *testing.T) {
 		t.Logf("%d bytes", size)
 	}
 }
+
+// What an idle connection keeps besides: a value, a subscription. The allocator rounds
+// up to 96 bytes.
+func TestRareFieldsStayApart(t *testing.T) {
+	if size := unsafe.Sizeof(extras{}); size > 96 {
+		t.Errorf("the extras of a WebSocket have %d bytes", size)
+	}
+}

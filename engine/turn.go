@@ -37,7 +37,7 @@ func (ws *WebSocket) waitForTurn(m *inflation) bool {
 	}
 	ws.paused.Or(pausedForTurn)
 	if m != nil {
-		ws.extrasLocked().waiting = m
+		ws.inputLocked().waiting = m
 	}
 	return true
 }
@@ -59,11 +59,12 @@ func takeTurn(c *loop.Conn) {
 func (ws *WebSocket) takeWaiting() *inflation {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	if ws.extras == nil {
+	in := ws.knownInputLocked()
+	if in == nil {
 		return nil
 	}
-	m := ws.extras.waiting
-	ws.extras.waiting = nil
+	m := in.waiting
+	in.waiting = nil
 	if m != nil {
 		m.unkeep(ws.conn.Loop())
 	}
@@ -74,8 +75,8 @@ func (ws *WebSocket) takeWaiting() *inflation {
 func (ws *WebSocket) loseProgress() {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	if x := ws.extras; x != nil && x.waiting != nil {
-		x.waiting.release(ws.conn.Loop())
+	if in := ws.knownInputLocked(); in != nil && in.waiting != nil {
+		in.waiting.release(ws.conn.Loop())
 	}
 }
 

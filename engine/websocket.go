@@ -86,27 +86,35 @@ type extras struct {
 	lane        *lane      // of the worker pool
 	slow        *Slow      // nil: that of the server or the topic
 	told        *endpoints // nil: the kernel knows them
-	kept        *endpoints // for an OnClose that runs when it does not any more
 	value       any
 	done        chan struct{}
-	unreadOnce  bool       // CloseTimeout found something unread; owned by the loop
-	overdue     bool       // OnError has not returned, and OnClose follows; owned by the loop
-	ended       bool       // OnClose has returned
-	held        []byte     // received and not yet looked at, because reading is paused
-	waiting     *inflation // received before that, and put off; owned by the loop
-	pong        []byte     // the answer to the last ping, when the queue has room
-	pongDue     bool
+	ending      *ending // nil: nothing has ended it, or is about to
+	input       *input  // nil: nothing waits
+	pongDue     bool    // input.pong is to be sent
+	inOnGap     bool    // OnGap is being called: what it sends goes out, though Close was called
+}
+
+// input is what came and waits.
+type input struct {
+	held    []byte     // received and not yet looked at, because reading is paused
+	waiting *inflation // received before that, and put off; owned by the loop
+	pong    []byte     // the answer to the last ping, when the queue has room
+	arrival progress   // of the message that is arriving; while closing, of all of them; owned by the loop
+}
+
+// ending is the end of a connection.
+type ending struct {
+	asked  closeFrame // what Close asked for
+	status closeFrame // what the peer sent, or what it was failed with; code 0: neither
+	err    error      // why it ended
+	kept   *endpoints // for an OnClose that runs when the kernel knows no addresses any more
+	ended  bool       // OnClose has returned
 
 	// Owned by the loop.
-	arrival   progress // of the message that is arriving; while closing, of all of them
-	discarded int      // bytes of messages that came while closing
-	late      int      // how many may come in all; see arrivesLate
-
-	asked   closeFrame // what Close asked for
-	inOnGap bool       // OnGap is being called: what it sends goes out, though Close was called
-	// Why the connection ended.
-	status closeFrame // what the peer sent, or what it was failed with; code 0: neither
-	err    error
+	overdue    bool // OnError has not returned, and OnClose follows
+	unreadOnce bool // CloseTimeout found something unread
+	discarded  int  // bytes of messages that came while closing
+	late       int  // how many may come in all; see arrivesLate
 }
 
 func newWebSocket(e *endpoint, o opening) *WebSocket {
@@ -123,12 +131,52 @@ func (ws *WebSocket) extrasLocked() *extras {
 	return ws.extras
 }
 
-// peekExtras returns the extras of ws; nil if there are none. For the loop, which
-// owns some of their fields.
-func (ws *WebSocket) peekExtras() *extras {
+// inputLocked returns the input of ws, made if need be.
+func (ws *WebSocket) inputLocked() *input {
+	x := ws.extrasLocked()
+	if x.input == nil {
+		x.input = new(input)
+	}
+	return x.input
+}
+
+// peekInput returns the input of ws; nil if there is none. For the loop, which owns
+// some of its fields.
+func (ws *WebSocket) peekInput() *input {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	return ws.extras
+	return ws.knownInputLocked()
+}
+
+func (ws *WebSocket) knownInputLocked() *input {
+	if ws.extras == nil {
+		return nil
+	}
+	return ws.extras.input
+}
+
+// endingLocked returns the ending of ws, made if need be.
+func (ws *WebSocket) endingLocked() *ending {
+	x := ws.extrasLocked()
+	if x.ending == nil {
+		x.ending = new(ending)
+	}
+	return x.ending
+}
+
+// peekEnding returns the ending of ws; nil if there is none. For the loop, which owns
+// some of its fields.
+func (ws *WebSocket) peekEnding() *ending {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	return ws.knownEndingLocked()
+}
+
+func (ws *WebSocket) knownEndingLocked() *ending {
+	if ws.extras == nil {
+		return nil
+	}
+	return ws.extras.ending
 }
 
 // Do runs fn on the owning loop, as a callback of this connection: what it
@@ -215,10 +263,12 @@ func (ws *WebSocket) addresses() (known *endpoints, ended bool) {
 	switch {
 	case x == nil:
 		return nil, false
+	case x.ending == nil:
+		return x.told, false
 	case x.told != nil:
-		return x.told, x.ended
+		return x.told, x.ending.ended
 	}
-	return x.kept, x.ended
+	return x.ending.kept, x.ending.ended
 }
 
 func (ws *WebSocket) told() *endpoints {
@@ -274,7 +324,7 @@ func (ws *WebSocket) Done() <-chan struct{} {
 	x := ws.extrasLocked()
 	if x.done == nil {
 		x.done = make(chan struct{})
-		if x.ended {
+		if x.ending != nil && x.ending.ended {
 			close(x.done)
 		}
 	}
@@ -286,10 +336,11 @@ func (ws *WebSocket) Done() <-chan struct{} {
 func (ws *WebSocket) CloseStatus() (StatusCode, string) {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	if ws.phase() != phaseClosed || ws.extras == nil {
+	e := ws.knownEndingLocked()
+	if ws.phase() != phaseClosed || e == nil {
 		return 0, ""
 	}
-	return ws.extras.status.code, ws.extras.status.reason
+	return e.status.code, e.status.reason
 }
 
 // Err returns why the connection ended or is about to: nil while it is well or
@@ -299,9 +350,9 @@ func (ws *WebSocket) CloseStatus() (StatusCode, string) {
 func (ws *WebSocket) Err() error {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	switch s := ws.loadState(); {
-	case ws.extras != nil && ws.extras.err != nil:
-		return ws.extras.err
+	switch s, e := ws.loadState(), ws.knownEndingLocked(); {
+	case e != nil && e.err != nil:
+		return e.err
 	case s.asked(askRelief): // OnError follows, as below
 		return ErrOverload
 	case s.asked(askShed):

@@ -14,7 +14,7 @@ type ProtocolError struct {
 
 // Error gives the reason and the status code.
 func (e *ProtocolError) Error() string {
-	return "websocket: " + e.Reason + " (status " + e.Code.String() + ")"
+	return "codec: " + e.Reason + " (status " + e.Code.String() + ")"
 }
 
 // Errors that a caller may want to tell apart, or to report itself after

@@ -94,5 +94,5 @@ func ExampleInflater_Inflate() {
 	_, err := codec.NewInflater().Inflate(payload, nil, codec.InflateLimit{MaxMessage: 1 << 20, MaxRatio: -1})
 	fmt.Println(errors.Is(err, codec.ErrMessageTooBig), err)
 	// Output:
-	// true websocket: message is over the size limit (status 1009 message too big)
+	// true codec: message is over the size limit (status 1009 message too big)
 }

@@ -64,7 +64,7 @@ func TestNamesOfOpCodesAndStatusCodes(t *testing.T) {
 			t.Errorf("String of %d = %q, want %q", uint16(code), got, want)
 		}
 	}
-	if got := ErrMessageTooBig.Error(); got != "websocket: message is over the size limit (status 1009 message too big)" {
+	if got := ErrMessageTooBig.Error(); got != "codec: message is over the size limit (status 1009 message too big)" {
 		t.Errorf("Error() = %q", got)
 	}
 }

@@ -12,9 +12,6 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// StatusError is the answer of a server that refuses the opening handshake.
-type StatusError = handshake.StatusError
-
 // Dial opens a WebSocket to rawURL (wss://user:password@host:port/path?query, or
 // ws). It waits until the opening handshake is over or ctx is done, or
 // Limits.HandshakeTimeout has passed, which covers everything from the name to

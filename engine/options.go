@@ -14,19 +14,6 @@ import (
 // and other negative values are refused.
 const NoLimit = -1
 
-// OptionError is a field whose value cannot be meant. Listen, Serve, Dial and
-// DialReconnecting return it, joined with others if there are several: find each
-// with errors.As.
-type OptionError struct {
-	Field  string // such as Limits.LowWater
-	Value  any    // of the field
-	Remedy string // why it is refused, and what to do
-}
-
-func (e *OptionError) Error() string {
-	return fmt.Sprintf("engine: %s is %v: %s", e.Field, e.Value, e.Remedy)
-}
-
 // mistakes collects what is wrong with options.
 type mistakes []error
 

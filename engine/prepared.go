@@ -33,7 +33,7 @@ func (ws *WebSocket) SendPrepared(p *Prepared) error {
 	if _, err := ws.nextFrameLocked(p.op, p.op); err != nil {
 		return err
 	}
-	err := ws.conn.WriteSharedLocked(ws.frameLocked(p.frames), false)
+	err := fromLoop(ws.conn.WriteSharedLocked(ws.frameLocked(p.frames), false))
 	ws.sentFrameLocked(p.op, true, err)
 	return err
 }

@@ -33,7 +33,3 @@ const (
 	StatusTryAgainLater           = codec.StatusTryAgainLater
 	StatusBadGateway              = codec.StatusBadGateway
 )
-
-// ProtocolError is a rule of RFC 6455 that the peer broke, or a limit it went
-// over, with the status code it was told.
-type ProtocolError = codec.ProtocolError

@@ -3,37 +3,11 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/fanloop-go/fanloop/loop"
 )
-
-var (
-	// ErrNotConnected is returned by sends of a Reconnecting that has no
-	// connection at the moment. Nothing was sent, and nothing is kept: send again
-	// from OnConnect if it still matters then.
-	ErrNotConnected = errors.New("engine: not connected at the moment")
-	// ErrGaveUp is what Err of a Reconnecting wraps when Reconnect.MaxAttempts or
-	// MaxElapsed is used up, with the last error.
-	ErrGaveUp = errors.New("engine: gave up reconnecting")
-)
-
-// CloseError is a connection that ended by a closing handshake, with what the
-// peer's close frame said.
-type CloseError struct {
-	Code   StatusCode
-	Reason string
-}
-
-func (e *CloseError) Error() string {
-	s := fmt.Sprintf("engine: the connection was closed with %d", uint16(e.Code))
-	if e.Reason != "" {
-		s += fmt.Sprintf(": %q", e.Reason)
-	}
-	return s
-}
 
 // Reconnect says how DialReconnecting comes back. The zero value works.
 //

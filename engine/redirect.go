@@ -6,15 +6,6 @@ import (
 	"net/http"
 )
 
-var (
-	// ErrTooManyRedirects is returned by Dial after DialOptions.MaxRedirects
-	// redirects. It comes with the *StatusError of the last one.
-	ErrTooManyRedirects = errors.New("engine: too many redirects")
-	// ErrInsecureRedirect is returned by Dial when a server of a wss URL
-	// redirects to a ws URL. It comes with the *StatusError.
-	ErrInsecureRedirect = errors.New("engine: the server redirects from wss to ws, which is refused")
-)
-
 // redirect returns where the answer of t leads, if err is an answer that is to
 // be followed; the error is err otherwise. followed is how many were followed
 // before.

@@ -66,7 +66,7 @@ func (ws *WebSocket) writeFrameLocked(op OpCode, fin, rsv1 bool, p []byte) error
 	}
 	var head [codec.MaxHeaderSize]byte
 	n := codec.PutHeader(&head, codec.Header{OpCode: op, Fin: fin, Rsv1: rsv1, Length: int64(len(p))})
-	return ws.conn.WriteLocked(head[:n], p, false)
+	return fromLoop(ws.conn.WriteLocked(head[:n], p, false))
 }
 
 // lockSend takes the lock of the connection for a send. What the same goroutine
@@ -102,7 +102,7 @@ func (ws *WebSocket) writeMaskedLocked(op OpCode, fin, rsv1 bool, p []byte) erro
 	} else {
 		*buf = codec.AppendMaskedFrame((*buf)[:0], op, fin, p)
 	}
-	return ws.conn.WriteLocked(*buf, nil, false)
+	return fromLoop(ws.conn.WriteLocked(*buf, nil, false))
 }
 
 // nextFrameLocked decides whether the frame may be sent now, and its opcode.
@@ -164,7 +164,7 @@ func (ws *WebSocket) writeControlLocked(op OpCode, p []byte) error {
 	} else {
 		frame = codec.AppendFrame(buf[:0], op, true, p)
 	}
-	return ws.conn.WriteLocked(frame, nil, true)
+	return fromLoop(ws.conn.WriteLocked(frame, nil, true))
 }
 
 // pong answers a ping. While the peer does not read, only the last ping is

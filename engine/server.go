@@ -146,7 +146,7 @@ type Server struct {
 
 // stop ends the loops and waits for done.
 func (s *Server) stop(ctx context.Context) error {
-	if err := s.group.Stop(ctx); err != nil {
+	if err := fromLoop(s.group.Stop(ctx)); err != nil {
 		return err
 	}
 	select {

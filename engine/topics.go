@@ -1,17 +1,12 @@
 package engine
 
 import (
-	"errors"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
 
 	"github.com/fanloop-go/fanloop/loop"
 )
-
-// ErrNoTopics is returned to connections made by Dial: topics belong to a
-// Server.
-var ErrNoTopics = errors.New("engine: a dialed connection has no topics; subscribe on the server's side")
 
 const hubShards = 64
 

@@ -5,39 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/url"
-	"strconv"
 
 	"golang.org/x/net/proxy"
 
 	"github.com/fanloop-go/fanloop/handshake"
 )
-
-// ProxyError says that a proxy gave no way to the server.
-type ProxyError struct {
-	Proxy  string      // its URL, without user and password; not shown if they cannot be told apart
-	Status int         // what an HTTP proxy answered to CONNECT; 0: see Cause
-	Reason string      // the reason phrase as sent
-	Header http.Header // of the answer
-	// Cause is what went wrong if there is no answer: what the network said, or
-	// a SOCKS proxy. errors.ErrUnsupported: a proxy of this kind cannot be used.
-	Cause error
-}
-
-func (e *ProxyError) Error() string {
-	s := "engine: proxy " + e.Proxy + ": "
-	switch {
-	case e.Cause != nil:
-		return s + e.Cause.Error()
-	case e.Reason != "":
-		return s + "it answered " + strconv.Itoa(e.Status) + ": " + strconv.Quote(e.Reason)
-	}
-	return s + "it answered " + strconv.Itoa(e.Status)
-}
-
-// Unwrap gives the cause.
-func (e *ProxyError) Unwrap() error { return e.Cause }
 
 // tunnel connects to t through a proxy.
 func (d *dialer) tunnel(ctx context.Context, via *url.URL, t target) (transport, error) {

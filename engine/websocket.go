@@ -183,10 +183,10 @@ func (ws *WebSocket) knownEndingLocked() *ending {
 // sends leaves in one write. fn does not run if the connection has ended by
 // then. Any goroutine; ErrClosed if that is known already.
 func (ws *WebSocket) Do(fn func()) error {
-	return ws.conn.Do(func() {
+	return fromLoop(ws.conn.Do(func() {
 		callDo(fn)
 		ws.carryOut()
-	})
+	}))
 }
 
 // PauseReading stops TCP itself: the peer cannot send more than fits the

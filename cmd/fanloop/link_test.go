@@ -116,7 +116,7 @@ func TestDialReconnectsWhenTheConnectionEnds(t *testing.T) {
 	defer typing.Close()
 	p := start(t, stdin, nil, "dial", address, "--reconnect", "--count", "1")
 	_ = stdin.Close() // the program has it
-	told := "connected to " + address + "\nclosed: 1006 abnormal closure (engine: the peer ended the connection without a close frame); next attempt in "
+	told := "connected to " + address + "\nclosed: 1006 abnormal closure (engine: the peer ended the connection without a close frame; it crashed, or the network failed); next attempt in "
 	p.err.await(t, "s\nconnected to "+address+"\n")
 	if got := p.err.String(); !strings.HasPrefix(got, told) {
 		t.Errorf("%q, want %q", got, told)

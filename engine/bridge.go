@@ -52,7 +52,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var extra http.Header
-	s.endpoint.guard(panicRefuses, func() error {
+	s.settings.guard(panicRefuses, func() error {
 		if err := s.check(req.Request); err != nil {
 			return err
 		}
@@ -79,9 +79,9 @@ func (s *Server) adopt(w http.ResponseWriter, r *http.Request, req *Request, ext
 		return
 	}
 	_ = nc.SetDeadline(time.Time{}) // net/http's own
-	ws := newWebSocket(s.endpoint, &adoption{server: s, req: req, extra: extra, buffered: buffered})
+	ws := newWebSocket(s.settings, &adoption{server: s, req: req, extra: extra, buffered: buffered})
 	if err := s.enroll(nc, (*handler)(ws)); err != nil {
-		s.refusals.add(s.endpoint.log, err, req.Peer)
+		s.refusals.add(s.settings.log, err, req.Peer)
 		_, _ = nc.Write(handshake.AppendRejection(nil, err, req.Method(), httpDate())) // gone: nobody to tell
 		_ = nc.Close()
 	}
@@ -98,10 +98,10 @@ func (s *Server) enroll(nc net.Conn, h *handler) error {
 		return handshake.Reject(http.StatusServiceUnavailable, "server is shutting down")
 	}
 	defer s.checkDrainedLocked()
-	if s.conns.enter(s.endpoint.limits.MaxConnections, 0) != entryTaken {
+	if s.conns.enter(s.settings.limits.MaxConnections, 0) != entryTaken {
 		return handshake.Reject(http.StatusServiceUnavailable, "too many connections")
 	}
-	if failed = s.group.Adopt(nc, h, &s.endpoint.policy); failed != nil {
+	if failed = s.group.Adopt(nc, h, &s.settings.policy); failed != nil {
 		s.conns.leave()
 		return notAdopted(nc, failed)
 	}
@@ -139,7 +139,7 @@ func hijack(w http.ResponseWriter) (nc net.Conn, buffered []byte, err error) {
 
 // refuse answers through net/http, as AppendRejection does on a loop.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	s.refusals.add(s.endpoint.log, err, &webPeer{addr: r.RemoteAddr})
+	s.refusals.add(s.settings.log, err, &webPeer{addr: r.RemoteAddr})
 	rejection := handshake.RejectionOf(err)
 	for name, values := range rejection.Header {
 		w.Header()[http.CanonicalHeaderKey(name)] = values

@@ -50,7 +50,7 @@ type Callbacks struct {
 
 // own gives ws callbacks of its own to change.
 func (ws *WebSocket) own() *Callbacks {
-	if ws.callbacks == &ws.endpoint.callbacks {
+	if ws.callbacks == &ws.settings().callbacks {
 		c := *ws.callbacks
 		ws.callbacks = &c
 	}
@@ -196,7 +196,7 @@ const (
 // guard calls fn, which calls a callback, and then done with its error: a
 // *PanicError if it did not return. It is for goroutines that are no loops, which
 // have handler.OnPanic.
-func (e *endpoint) guard(follows string, fn func() error, done func(error)) {
+func (e *settings) guard(follows string, fn func() error, done func(error)) {
 	returned := false
 	var err error
 	defer func() {
@@ -212,7 +212,7 @@ func (e *endpoint) guard(follows string, fn func() error, done func(error)) {
 }
 
 // logPanic logs that a callback did not return, and what follows.
-func (e *endpoint) logPanic(err *PanicError, follows string) { logPanic(e.panics, e.log, err, follows) }
+func (e *settings) logPanic(err *PanicError, follows string) { logPanic(e.panics, e.log, err, follows) }
 
 func logPanic(t *loop.Throttle, log *slog.Logger, err *PanicError, follows string) {
 	msg := "engine: a callback panicked; "

@@ -166,7 +166,7 @@ func (ws *WebSocket) peerClosed(payload []byte) {
 		ws.writeClose(closeFrame{code, ""}) // section 5.5.1: the answer echoes the code
 	}
 	ws.note(closeFrame{code, reason})
-	if ws.endpoint.role == codec.Server {
+	if ws.settings().role == codec.Server {
 		ws.conn.Close(loop.CloseLinger) // section 7.1.1: the server ends the transport first
 	}
 	ws.become(phaseAnswering)
@@ -283,7 +283,7 @@ func (ws *WebSocket) over() {
 	}
 	f, inOrder := e.status, ws.extras.lane != nil || ws.callbacks.OnClose != nil
 	ws.conn.Unlock()
-	if ws.endpoint.dispatcher != nil && inOrder {
+	if ws.settings().dispatcher != nil && inOrder {
 		ws.keepAddresses()
 		ws.dispatch(job{last: true, run: func() { ws.finish(f) }})
 		return
@@ -296,7 +296,7 @@ func (ws *WebSocket) keepAddresses() {
 	if ws.callbacks.OnClose == nil {
 		return
 	}
-	kept := &endpoints{ws.conn.RemoteAddr(), ws.conn.LocalAddr()}
+	kept := &addrs{ws.conn.RemoteAddr(), ws.conn.LocalAddr()}
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	ws.endingLocked().kept = kept

@@ -58,7 +58,7 @@ type Compression struct {
 	MaxRatio int
 }
 
-// compressor is the permessage-deflate of one endpoint.
+// compressor is the permessage-deflate of one Endpoint, or of one Dial.
 type compressor struct {
 	// Immutable.
 	options  Compression
@@ -75,7 +75,7 @@ type compressor struct {
 }
 
 // newCompressor returns nil without options.
-func newCompressor(options *Compression, e *endpoint) *compressor {
+func newCompressor(options *Compression, e *settings) *compressor {
 	if options == nil {
 		return nil
 	}

@@ -30,7 +30,7 @@ func (d *dialer) newConnect(t target) (*connect, error) {
 			Key:          handshake.NewKey(),
 			Origin:       d.opt.Origin,
 			Subprotocols: d.opt.Subprotocols,
-			Extensions:   d.endpoint.compressor.offer(),
+			Extensions:   d.settings.compressor.offer(),
 			Header:       d.header(t),
 		},
 	}
@@ -48,7 +48,7 @@ func (c *connect) begin(ws *WebSocket) {
 
 func (c *connect) data(ws *WebSocket, b []byte) {
 	c.head = append(c.head, b...)
-	resp, n, err := c.scanner.Scan(c.head, ws.endpoint.limits.head())
+	resp, n, err := c.scanner.Scan(c.head, ws.settings().limits.head())
 	if err != nil {
 		c.refuse(ws, err)
 		return
@@ -64,7 +64,7 @@ func (c *connect) data(ws *WebSocket, b []byte) {
 		return
 	}
 	rest := c.head[n:]
-	ws.endpoint.compressor.accept(ws, agreed.Deflate)
+	ws.settings().compressor.accept(ws, agreed.Deflate)
 	ws.open(agreed.Subprotocol, func() {
 		defer c.succeed() // even if OnUpgrade does not return
 		c.opt.callUpgrade(ws)

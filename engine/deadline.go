@@ -90,7 +90,7 @@ func (ws *WebSocket) alive(what deadline, now time.Duration) bool {
 	}
 	switch what {
 	case deadlinePing:
-		if ws.pinged == 0 && now-ws.heard >= ws.endpoint.limits.PingInterval {
+		if ws.pinged == 0 && now-ws.heard >= ws.settings().limits.PingInterval {
 			ws.askForLife(now)
 		}
 		return true
@@ -106,7 +106,7 @@ func (ws *WebSocket) alive(what deadline, now time.Duration) bool {
 
 // armAlive sets the timer of an open connection to the first of its deadlines.
 func (ws *WebSocket) armAlive(now time.Duration) {
-	l := &ws.endpoint.limits
+	l := &ws.settings().limits
 	first, in := deadlineNone, time.Duration(-1)
 	sooner := func(on bool, what deadline, d time.Duration) {
 		if on && (in < 0 || d < in) {
@@ -127,14 +127,14 @@ func (ws *WebSocket) armAlive(now time.Duration) {
 func (ws *WebSocket) armClose() {
 	ws.watchDelivery()
 	ws.watchArrival(ws.conn.Loop().Now())
-	ws.arm(deadlineClose, ws.endpoint.limits.CloseTimeout)
+	ws.arm(deadlineClose, ws.settings().limits.CloseTimeout)
 }
 
 // closeExpired ends a connection whose peer does not finish the closing handshake,
 // unless it still takes what is queued, or gets on with a message, before the end of
 // which it cannot answer.
 func (ws *WebSocket) closeExpired() {
-	limit := ws.endpoint.limits.CloseTimeout
+	limit := ws.settings().limits.CloseTimeout
 	ws.conn.Lock()
 	e := ws.endingLocked()
 	ws.conn.Unlock()

@@ -26,7 +26,7 @@ func (c *compressor) appendCompressed(dst, p []byte, v variant, w *codec.Window)
 
 // compresses says whether a message of n bytes goes out compressed.
 func (ws *WebSocket) compresses(n int) bool {
-	return ws.agreed.variant != plain && n >= ws.endpoint.compressor.options.Threshold
+	return ws.agreed.variant != plain && n >= ws.settings().compressor.options.Threshold
 }
 
 // sendCompressed sends p as one message. What does not shrink by itself goes out
@@ -41,7 +41,7 @@ func (ws *WebSocket) sendCompressed(op OpCode, p []byte) error {
 	}
 	buf := scratch.Get().(*[]byte)
 	defer putScratch(buf)
-	*buf = ws.endpoint.compressor.appendCompressed((*buf)[:0], p, ws.agreed.variant, nil)
+	*buf = ws.settings().compressor.appendCompressed((*buf)[:0], p, ws.agreed.variant, nil)
 	if len(*buf) >= len(p) {
 		return ws.sendFrame(op, op, true, false, p)
 	}
@@ -58,7 +58,7 @@ const maxInContext = 16 << 10
 func (ws *WebSocket) sendInContext(op OpCode, p []byte) error {
 	buf := scratch.Get().(*[]byte)
 	defer putScratch(buf)
-	c, v := ws.endpoint.compressor, ws.agreed.variant
+	c, v := ws.settings().compressor, ws.agreed.variant
 	alone := len(p) > maxInContext
 	if alone {
 		*buf = c.appendCompressed((*buf)[:0], p, v, nil)
@@ -215,7 +215,7 @@ func (ws *WebSocket) frameLocked(m *frames) *loop.Shared {
 	if ws.agreed.variant == plain {
 		return &m.plain
 	}
-	frame := m.in(ws.agreed.variant, ws.endpoint.compressor)
+	frame := m.in(ws.agreed.variant, ws.settings().compressor)
 	if frame != &m.plain {
 		ws.forgetSentLocked()
 	}

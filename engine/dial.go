@@ -44,9 +44,9 @@ func Dial(ctx context.Context, rawURL string, opt *DialOptions) (*WebSocket, err
 	d := &dialer{
 		opt:      opt,
 		origin:   t,
-		endpoint: newEndpoint(codec.Client, opt.Limits, opt.Callbacks, opt.Logger),
+		settings: newSettings(codec.Client, opt.Limits, opt.Callbacks, opt.Logger),
 	}
-	d.endpoint.compressor = newCompressor(opt.Compression, d.endpoint)
+	d.settings.compressor = newCompressor(opt.Compression, d.settings)
 	ws, err := d.dial(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("engine: dial %s: %w", t, err)
@@ -58,7 +58,7 @@ func Dial(ctx context.Context, rawURL string, opt *DialOptions) (*WebSocket, err
 type dialer struct {
 	opt      *DialOptions
 	origin   target // what was asked for
-	endpoint *endpoint
+	settings *settings
 	group    *loop.Group
 }
 
@@ -66,18 +66,18 @@ type dialer struct {
 func (d *dialer) dial(ctx context.Context) (*WebSocket, error) {
 	d.group = d.opt.Group
 	if d.group == nil {
-		group, err := clients.acquire(d.endpoint.log)
+		group, err := clients.acquire(d.settings.log)
 		if err != nil {
 			return nil, err
 		}
 		defer clients.release() // of Dial itself; the connection has its own
-		d.group, d.endpoint.gone = group, clients.release
+		d.group, d.settings.gone = group, clients.release
 	}
 	if d.group.InCallback() {
 		return nil, ErrInCallback
 	}
-	d.endpoint.panics = d.group.Panics()
-	ctx, cancel := context.WithTimeoutCause(ctx, d.endpoint.limits.HandshakeTimeout, ErrHandshakeTimeout)
+	d.settings.panics = d.group.Panics()
+	ctx, cancel := context.WithTimeoutCause(ctx, d.settings.limits.HandshakeTimeout, ErrHandshakeTimeout)
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -180,13 +180,13 @@ func (d *dialer) ask(ctx context.Context, t target, h *held) (*WebSocket, error)
 
 // adopt moves a transport to a loop, where first takes over.
 func (d *dialer) adopt(tr transport, first opening) (*WebSocket, error) {
-	ws := newWebSocket(d.endpoint, first)
+	ws := newWebSocket(d.settings, first)
 	if d.opt.Group == nil {
-		if _, err := clients.acquire(d.endpoint.log); err != nil {
+		if _, err := clients.acquire(d.settings.log); err != nil {
 			return nil, err
 		}
 	}
-	err := d.group.Adopt(tr.conn, (*handler)(ws), &d.endpoint.policy)
+	err := d.group.Adopt(tr.conn, (*handler)(ws), &d.settings.policy)
 	if err != nil && d.opt.Group == nil {
 		clients.release()
 	}

@@ -19,12 +19,12 @@ func TestLoopLeavesTheTimeOfATLSHandshakeToDial(t *testing.T) {
 	}
 	defer ln.Close()
 	log := slog.New(slog.DiscardHandler)
-	d := &dialer{opt: new(DialOptions), endpoint: newEndpoint(codec.Client, Limits{}, Callbacks{}, log)}
+	d := &dialer{opt: new(DialOptions), settings: newSettings(codec.Client, Limits{}, Callbacks{}, log)}
 	if d.group, err = clients.acquire(log); err != nil {
 		t.Fatal(err)
 	}
 	defer clients.release()
-	d.endpoint.gone = clients.release
+	d.settings.gone = clients.release
 	target, err := parseTarget("wss://" + ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)

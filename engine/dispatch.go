@@ -62,7 +62,7 @@ func (ws *WebSocket) dispatchMessage(op OpCode, p []byte, fin bool) {
 
 // dispatch gives a job of ws to the worker pool. On the loop.
 func (ws *WebSocket) dispatch(j job) {
-	d := ws.endpoint.dispatcher
+	d := ws.settings().dispatcher
 	l := ws.lane()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -147,7 +147,7 @@ func (d *dispatcher) finish(l *lane) {
 // run runs one job. One that does not return ends its connection, as on the loop.
 func (d *dispatcher) run(l *lane, j job) {
 	ws := l.ws
-	ws.endpoint.guard(panicEnds, func() error {
+	ws.settings().guard(panicEnds, func() error {
 		if !j.last && ws.loadState().asked(askMute) {
 			d.skip(1)
 			return nil

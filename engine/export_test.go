@@ -14,7 +14,7 @@ func (c *Certificates) SetNow(now func() time.Time) { c.files.SetNow(now) }
 
 // HubLeft counts what the topics of s consist of.
 func HubLeft(s *Server) (topics, parts, subs, slow int) {
-	h := s.endpoint.hub
+	h := s.settings.hub
 	for i := range h.shards {
 		sh := &h.shards[i]
 		sh.mu.RLock()
@@ -40,7 +40,7 @@ func LoopOf(ws *WebSocket) int { return ws.conn.Loop().Index() }
 // the owning loop.
 func Pinged(ws *WebSocket) {
 	ws.pinged = ws.conn.Loop().Now()
-	ws.arm(deadlinePong, ws.endpoint.limits.PongTimeout)
+	ws.arm(deadlinePong, ws.settings().limits.PongTimeout)
 }
 
 // WithClock gives p another time and chance.
@@ -145,7 +145,7 @@ func GiveUp(ws *WebSocket) { ws.giveUp() }
 
 // Dispatched says whether all that was given to the workers of s is done.
 func Dispatched(s *Server) bool {
-	d := s.endpoint.dispatcher
+	d := s.settings.dispatcher
 	if d == nil {
 		return true
 	}
@@ -156,7 +156,7 @@ func Dispatched(s *Server) bool {
 
 // Workers returns how many goroutines s has for Dispatch.
 func Workers(s *Server) int {
-	d := s.endpoint.dispatcher
+	d := s.settings.dispatcher
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.workers)

@@ -6,7 +6,7 @@ import "time"
 // twice as many subscribers as stride, again and again. Before anything is
 // published.
 func CutFlushes(s *Server, stride int) {
-	for _, f := range s.endpoint.hub.fans {
+	for _, f := range s.settings.hub.fans {
 		f.stride = stride
 		now := time.Duration(0)
 		f.clock = func() time.Duration { now += flushSlice; return now }
@@ -16,7 +16,7 @@ func CutFlushes(s *Server, stride int) {
 // FlushLeft returns how many subscribers the flush that is under way on the loop
 // of ws has still to come to. On that loop.
 func FlushLeft(ws *WebSocket) (n int) {
-	f := ws.endpoint.hub.fans[ws.conn.Loop().Index()]
+	f := ws.settings().hub.fans[ws.conn.Loop().Index()]
 	if !f.flushing {
 		return 0
 	}

@@ -25,7 +25,7 @@ func (h *handler) LoopConn() *loop.Conn { return &h.conn }
 // OnOpen implements loop.Handler.
 func (h *handler) OnOpen() {
 	ws := (*WebSocket)(h)
-	ws.arm(deadlineHandshake, ws.endpoint.limits.HandshakeTimeout) // of all the stages
+	ws.arm(deadlineHandshake, ws.settings().limits.HandshakeTimeout) // of all the stages
 	ws.opening.begin(ws)
 }
 
@@ -82,11 +82,11 @@ func (h *handler) OnDrain() {
 func (h *handler) OnPanic(err *loop.PanicError) {
 	ws := (*WebSocket)(h)
 	if u, ok := ws.opening.(*upgrade); ok && !u.refused {
-		ws.endpoint.logPanic(err, panicRefuses)
+		ws.settings().logPanic(err, panicRefuses)
 		u.reject(ws, err)
 		return
 	}
-	ws.endpoint.logPanic(err, panicEnds)
+	ws.settings().logPanic(err, panicEnds)
 	ws.fail(StatusInternalError, "internal error", err)
 	if e := ws.peekEnding(); e != nil && e.overdue {
 		ws.over()
@@ -99,10 +99,10 @@ func (h *handler) OnClose(err error) {
 	before := ws.reader.Held()
 	ws.reader.Reset()
 	ws.countAssembly(before)
-	if gone := ws.endpoint.gone; gone != nil {
+	if gone := ws.settings().gone; gone != nil {
 		defer gone()
 	}
-	if c := ws.endpoint.compressor; c != nil {
+	if c := ws.settings().compressor; c != nil {
 		defer c.leave(ws)
 	}
 	if o := ws.opening; o != nil {

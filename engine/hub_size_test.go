@@ -37,7 +37,7 @@ func bareHub(t *testing.T) (*hub, *WebSocket) {
 		}
 		<-g.Done()
 	})
-	e := newEndpoint(codec.Server, Limits{}, Callbacks{}, nil)
+	e := newSettings(codec.Server, Limits{}, Callbacks{}, nil)
 	e.hub = newHub(g, Slow{}.withDefaults(e), nil)
 	ws := newWebSocket(e, nil)
 	ws.state.Store(uint32(phaseClosed))

@@ -70,7 +70,7 @@ func (ws *WebSocket) inflate(m *inflation) (done bool) {
 			return false
 		}
 		m.inflater = inflaters.Get().(*codec.Inflater)
-		m.inflater.Begin(ws.received(), ws.endpoint.compressor.limit)
+		m.inflater.Begin(ws.received(), ws.settings().compressor.limit)
 	}
 	defer ws.countWindow(ws.received().Size())
 	for left := l.Left(); left > 0; left = l.Left() {
@@ -105,7 +105,7 @@ func (ws *WebSocket) deliverInflated(m *inflation) {
 // countWindow counts what the window of the peer takes, which took before.
 func (ws *WebSocket) countWindow(before int) {
 	if n := ws.received().Size(); n != before {
-		ws.endpoint.compressor.windows.Add(int64(n - before))
+		ws.settings().compressor.windows.Add(int64(n - before))
 	}
 }
 

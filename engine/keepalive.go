@@ -64,7 +64,7 @@ func (ws *WebSocket) watchDelivery() {
 // checkPong drops a connection whose peer owes a sign of life for too long. Taking
 // what is queued is one.
 func (ws *WebSocket) checkPong(now time.Duration) bool {
-	limit := ws.endpoint.limits.PongTimeout
+	limit := ws.settings().limits.PongTimeout
 	switch {
 	case ws.pinged == 0 || now-ws.pinged < limit:
 	case ws.conn.Unread(): // a loop that was held up has not read it yet
@@ -80,7 +80,7 @@ func (ws *WebSocket) checkPong(now time.Duration) bool {
 // checkIdle closes a connection on which no message comes. One that is arriving
 // counts as long as it gets on.
 func (ws *WebSocket) checkIdle(now time.Duration) bool {
-	limit := ws.endpoint.limits.IdleTimeout
+	limit := ws.settings().limits.IdleTimeout
 	switch {
 	case now-ws.messaged < limit:
 	case ws.conn.Unread():
@@ -108,7 +108,7 @@ func (ws *WebSocket) idleSince(now time.Duration) time.Duration {
 // checkProgress ends a connection whose peer takes nothing of what is queued, or
 // sends nothing of the message it has begun.
 func (ws *WebSocket) checkProgress(now time.Duration) bool {
-	l := &ws.endpoint.limits
+	l := &ws.settings().limits
 	switch {
 	case l.WriteTimeout > 0 && ws.conn.Stalled() >= l.WriteTimeout:
 		ws.drop(ErrWriteTimeout)
@@ -163,7 +163,7 @@ const maxLate = 16 << 20
 // frame. After the first CloseTimeout, MaxMessage bytes count.
 func (ws *WebSocket) arrivesLate(limit time.Duration) bool {
 	e, in, most := ws.peekEnding(), ws.peekInput(), int64(maxLate)
-	if l := ws.endpoint.limits.MaxMessage; l > 0 {
+	if l := ws.settings().limits.MaxMessage; l > 0 {
 		most = min(l, most)
 	}
 	came := e.discarded + ws.reader.Buffered()

@@ -156,7 +156,7 @@ func (s *Server) listen(ln *listener, opt ListenOptions, open func(loop.ListenCo
 	if s.closing {
 		return nil, ErrServerClosed
 	}
-	ln.Listener, err = open(loop.ListenConfig{Accept: ln.accept, Policy: &s.endpoint.policy})
+	ln.Listener, err = open(loop.ListenConfig{Accept: ln.accept, Policy: &s.settings.policy})
 	if err != nil {
 		return nil, err
 	}
@@ -193,14 +193,14 @@ const maxRefusals = 256
 // accept makes the handler of a connection. It runs on the loop that owns it.
 func (ln *listener) accept(*loop.Loop) loop.Handler {
 	s := ln.server
-	e := s.conns.enter(s.endpoint.limits.MaxConnections, maxRefusals)
+	e := s.conns.enter(s.settings.limits.MaxConnections, maxRefusals)
 	if e == entryDenied {
 		s.refusals.reset.Add(1)
 		return nil
 	}
 	u := newUpgrade(s)
 	u.overLimit = e == entryTold
-	return (*handler)(newWebSocket(s.endpoint, ln.stages(u)))
+	return (*handler)(newWebSocket(s.settings, ln.stages(u)))
 }
 
 // stages puts before u what connections of ln begin with.

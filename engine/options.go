@@ -112,7 +112,7 @@ func (s Slow) check(m *mistakes, l *Limits) {
 }
 
 // validate finds mistakes in a policy that is set later.
-func (s Slow) validate(e *endpoint) error {
+func (s Slow) validate(e *settings) error {
 	var m mistakes
 	s.check(&m, &e.limits)
 	return m.err()

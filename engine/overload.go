@@ -83,7 +83,7 @@ func (r *relief) weigh() {
 		return
 	}
 	// Nobody is dropped for what ended connections left to workers.
-	pending := r.server.endpoint.hub.fans[r.loop.Index()].behind.Load()
+	pending := r.server.settings.hub.fans[r.loop.Index()].behind.Load()
 	r.setMark(r.total + int(pending) - r.goal())
 	r.drop()
 }
@@ -143,7 +143,7 @@ func (ws *WebSocket) giveUp() {
 func (r *relief) end() {
 	if r.shed > 0 {
 		s := r.server
-		s.overloads.Log(s.endpoint.log, slog.LevelWarn,
+		s.overloads.Log(s.settings.log, slog.LevelWarn,
 			"engine: Limits.MaxMemory is spent; the connections that held most are dropped",
 			slog.Int("loop", r.loop.Index()), slog.Int("dropped", r.shed), slog.Int("budget", r.loop.Budget()))
 	}
@@ -176,7 +176,7 @@ func (ws *WebSocket) holds(part float64) int {
 		l = x.lane
 	}
 	ws.conn.Unlock()
-	own += ws.reader.Held() + l.waiting(ws.endpoint.dispatcher)
+	own += ws.reader.Held() + l.waiting(ws.settings().dispatcher)
 	if u, ok := ws.opening.(*upgrade); ok {
 		own += u.held
 	}

@@ -24,10 +24,10 @@ func Prepare(op OpCode, p []byte) (*Prepared, error) {
 // SendPrepared is Send of a prepared message. A server queues it by reference,
 // however many connections it is queued for; a client has to mask it anew.
 func (ws *WebSocket) SendPrepared(p *Prepared) error {
-	if ws.endpoint.role == codec.Client {
+	if ws.settings().role == codec.Client {
 		return ws.Send(p.op, p.payload)
 	}
-	p.frames.in(ws.agreed.variant, ws.endpoint.compressor) // not under the lock
+	p.frames.in(ws.agreed.variant, ws.settings().compressor) // not under the lock
 	ws.lockSend()
 	defer ws.conn.Unlock()
 	if _, err := ws.nextFrameLocked(p.op, p.op); err != nil {

@@ -69,8 +69,8 @@ func (p *ProxyProtocol) trusts(peer net.Addr) bool {
 	return false
 }
 
-// endpoints are the two ends of a connection, as a proxy tells them.
-type endpoints struct{ remote, local net.Addr }
+// addrs are the addresses of a connection, as a proxy tells them.
+type addrs struct{ remote, local net.Addr }
 
 // proxyHeader is the PROXY header of a connection, which comes before next.
 type proxyHeader struct {
@@ -97,7 +97,7 @@ func (p *proxyHeader) data(ws *WebSocket, b []byte) {
 	ends, n, err := parseProxyHeader(head)
 	switch {
 	case err != nil:
-		p.bad.Log(ws.endpoint.log, slog.LevelWarn, "engine: a trusted proxy sent no valid PROXY header; its connection is dropped",
+		p.bad.Log(ws.settings().log, slog.LevelWarn, "engine: a trusted proxy sent no valid PROXY header; its connection is dropped",
 			slog.Any("proxy", ws.conn.RemoteAddr()), slog.Any("err", err))
 		ws.conn.Close(loop.CloseNow)
 	case n == 0 && before == 0:
@@ -130,7 +130,7 @@ var (
 // parseProxyHeader reads the PROXY header at the front of b, of n bytes. n == 0
 // means that b is too short, which it never is from maxProxyHeader on. ends is
 // nil if the header says that the connection is the proxy's own.
-func parseProxyHeader(b []byte) (ends *endpoints, n int, err error) {
+func parseProxyHeader(b []byte) (ends *addrs, n int, err error) {
 	switch {
 	case hasPrefixSoFar(b, proxyproto.SIGV1):
 		line := b[:min(len(b), maxProxyHeaderV1)]
@@ -159,7 +159,7 @@ func parseProxyHeader(b []byte) (ends *endpoints, n int, err error) {
 	if h.Command.IsLocal() || h.SourceAddr == nil || h.DestinationAddr == nil {
 		return nil, n, nil
 	}
-	return &endpoints{remote: h.SourceAddr, local: h.DestinationAddr}, n, nil
+	return &addrs{remote: h.SourceAddr, local: h.DestinationAddr}, n, nil
 }
 
 // hasPrefixSoFar says whether b begins with prefix, or may once there is more.

@@ -52,7 +52,7 @@ func FuzzProxyHeader(f *testing.F) {
 	})
 }
 
-func endsText(e *endpoints) string {
+func endsText(e *addrs) string {
 	if e == nil {
 		return ""
 	}

@@ -38,16 +38,16 @@ func (s *Server) Publish(topic string, m Message) (Delivery, error) {
 	if !s.up.Load() {
 		return Delivery{}, nil // there are no subscribers yet
 	}
-	return s.endpoint.hub.publish(topic, m, nil)
+	return s.settings.hub.publish(topic, m, nil)
 }
 
 // Publish is Server.Publish to all but this connection, which need not be
 // subscribed itself. A connection made by Dial returns ErrNoTopics.
 func (ws *WebSocket) Publish(topic string, m Message) (Delivery, error) {
-	if ws.endpoint.hub == nil {
+	if ws.settings().hub == nil {
 		return Delivery{}, ErrNoTopics
 	}
-	return ws.endpoint.hub.publish(topic, m, ws)
+	return ws.settings().hub.publish(topic, m, ws)
 }
 
 // publish publishes m to all subscribers of the topic but from, which may be nil.

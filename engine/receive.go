@@ -69,7 +69,7 @@ func (ws *WebSocket) discard(n int) {
 func (ws *WebSocket) deliverMessage(op OpCode, p []byte, fin bool) {
 	ws.messaged = ws.heard
 	ws.conn.Loop().CountIn(1)
-	if ws.endpoint.dispatcher != nil {
+	if ws.settings().dispatcher != nil {
 		ws.dispatchMessage(op, p, fin)
 		return
 	}
@@ -84,7 +84,7 @@ func (ws *WebSocket) deliverControl(ev *codec.Event) {
 	if !ws.isOpen() {
 		return
 	}
-	if !ws.control.admit(ws.heard, ws.endpoint.limits.MaxControlRate) {
+	if !ws.control.admit(ws.heard, ws.settings().limits.MaxControlRate) {
 		ws.failProtocol(errControlFlood)
 		return
 	}

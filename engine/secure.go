@@ -26,7 +26,7 @@ type secure struct {
 // begin starts the handshake of a client, which speaks first. A server waits for
 // the first bytes: a peer that sends nothing costs a connection and no more.
 func (s *secure) begin(ws *WebSocket) {
-	if ws.endpoint.role == codec.Client {
+	if ws.settings().role == codec.Client {
 		s.begun = true
 		ws.conn.StartTLSClient(s.config, s.received, func() { s.finish(ws) })
 	}
@@ -50,7 +50,7 @@ func (s *secure) finish(ws *WebSocket) {
 }
 
 func (s *secure) timeout(ws *WebSocket) {
-	if ws.endpoint.role == codec.Client {
+	if ws.settings().role == codec.Client {
 		return // Dial has a context for that
 	}
 	ws.conn.Close(loop.CloseNow) // no answer can be sent before the handshake is over
@@ -58,7 +58,7 @@ func (s *secure) timeout(ws *WebSocket) {
 
 func (s *secure) lost(ws *WebSocket, err error) {
 	if s.bad != nil && isTLSFailure(err) {
-		s.bad.Log(ws.endpoint.log, slog.LevelWarn, "engine: a TLS handshake failed", slog.Any("err", err))
+		s.bad.Log(ws.settings().log, slog.LevelWarn, "engine: a TLS handshake failed", slog.Any("err", err))
 	}
 	s.next.lost(ws, err)
 }

@@ -61,7 +61,7 @@ func (ws *WebSocket) sendFrame(op, as OpCode, fin, rsv1 bool, p []byte) error {
 
 // writeFrameLocked writes one frame as this side has to.
 func (ws *WebSocket) writeFrameLocked(op OpCode, fin, rsv1 bool, p []byte) error {
-	if ws.endpoint.role == codec.Client {
+	if ws.settings().role == codec.Client {
 		return ws.writeMaskedLocked(op, fin, rsv1, p)
 	}
 	var head [codec.MaxHeaderSize]byte
@@ -159,7 +159,7 @@ func (ws *WebSocket) sendControl(op OpCode, p []byte) error {
 func (ws *WebSocket) writeControlLocked(op OpCode, p []byte) error {
 	var buf [codec.MaxHeaderSize + maxControl]byte
 	var frame []byte
-	if ws.endpoint.role == codec.Client {
+	if ws.settings().role == codec.Client {
 		frame = codec.AppendMaskedFrame(buf[:0], op, true, p)
 	} else {
 		frame = codec.AppendFrame(buf[:0], op, true, p)
@@ -188,7 +188,7 @@ func (ws *WebSocket) sendDuePong() {
 	x := ws.extras
 	switch {
 	case x == nil || !x.pongDue || !ws.isOpen():
-	case ws.conn.QueuedLocked() > ws.endpoint.policy.Low: // again
+	case ws.conn.QueuedLocked() > ws.settings().policy.Low: // again
 		ws.conn.NotifyLowLocked()
 	default:
 		x.pongDue = false

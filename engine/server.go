@@ -123,7 +123,7 @@ type Server struct {
 	up       atomic.Bool // the loops were started
 
 	// Immutable once up.
-	endpoint *endpoint
+	settings *settings
 	group    *loop.Group
 	upgrades *upgradePool
 	web      *webSide
@@ -269,7 +269,7 @@ func (s *Server) Close() error {
 // inCallback says whether the caller is in a callback that the end of the server
 // waits for: on a loop, or on a worker of Dispatch.
 func (s *Server) inCallback() bool {
-	return s.up.Load() && (s.group.InCallback() || s.endpoint.dispatcher.inCallback())
+	return s.up.Load() && (s.group.InCallback() || s.settings.dispatcher.inCallback())
 }
 
 // stopListening returns when no loop accepts any more, or ctx is done; false if

@@ -45,13 +45,13 @@ type Slow struct {
 	Timeout time.Duration
 }
 
-func (s Slow) withDefaults(e *endpoint) Slow {
+func (s Slow) withDefaults(e *settings) Slow {
 	setDefault(&s.Limit, e.policy.Limit)
 	return s
 }
 
 // override returns what replaces the policy of the server: nil for the zero Slow.
-func (s Slow) override(e *endpoint) *Slow {
+func (s Slow) override(e *settings) *Slow {
 	if s == (Slow{}) {
 		return nil
 	}
@@ -66,10 +66,10 @@ func (s *Slow) keeps() bool { return s.Policy == SlowDropOldest || s.Policy == S
 // topics it subscribes to. The zero Slow undoes that. The error is an
 // *OptionError if slow cannot be meant. Any goroutine.
 func (ws *WebSocket) SetSlow(slow Slow) error {
-	if err := slow.validate(ws.endpoint); err != nil {
+	if err := slow.validate(ws.settings()); err != nil {
 		return err
 	}
-	own := slow.override(ws.endpoint)
+	own := slow.override(ws.settings())
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	ws.extrasLocked().slow = own

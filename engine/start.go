@@ -24,8 +24,8 @@ func (s *Server) begin() (err error) {
 		return err
 	}
 	s.drained = make(chan struct{})
-	e := newEndpoint(codec.Server, s.Limits, s.Callbacks, s.Logger)
-	s.endpoint = e
+	e := newSettings(codec.Server, s.Limits, s.Callbacks, s.Logger)
+	s.settings = e
 	e.compressor = newCompressor(s.Compression, e)
 	e.gone = s.forget
 	e.dispatcher = newDispatcher(s.Dispatch, e.log)

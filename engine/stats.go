@@ -53,14 +53,14 @@ func (s *Server) Stats() (st Stats) {
 	if !s.up.Load() {
 		return st
 	}
-	h := s.endpoint.hub
+	h := s.settings.hub
 	for i, l := range s.group.Loops() {
 		one := loopStats(l)
 		one.PendingBytes = int(h.fans[i].behind.Load())
 		st.Loops = append(st.Loops, one)
 		st.add(&one)
 	}
-	if d := s.endpoint.dispatcher; d != nil {
+	if d := s.settings.dispatcher; d != nil {
 		d.mu.Lock()
 		st.Skipped = d.skipped
 		d.mu.Unlock()
@@ -71,7 +71,7 @@ func (s *Server) Stats() (st Stats) {
 	st.ClosedTLS = s.group.HandshakesShed()
 	st.Refused = s.refusals.counts()
 	st.HTTP = int(s.web.conns.Load())
-	if c := s.endpoint.compressor; c != nil {
+	if c := s.settings.compressor; c != nil {
 		st.Compressed, st.TakeoverReserve = int(c.conns.Load()), int(c.reserved.Load())
 		st.Compressions = c.messages.Load()
 	}
@@ -179,11 +179,11 @@ func (s *Server) Memory() (m Memory) {
 		m.Assembly += l.HeldFor(loop.UseReceived)
 		m.Handshakes += l.HeldFor(loop.UseHandshakes)
 		m.Connections += l.Conns() * int(unsafe.Sizeof(WebSocket{}))
-		m.Topics += s.endpoint.hub.fans[i].size()
+		m.Topics += s.settings.hub.fans[i].size()
 		m.TLS += l.HeldByTLS()
 	}
 	m.SharedFrames = s.group.Shared()
-	if c := s.endpoint.compressor; c != nil {
+	if c := s.settings.compressor; c != nil {
 		m.Compression = int(c.windows.Load())
 	}
 	return m

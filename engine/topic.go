@@ -26,7 +26,7 @@ func (t Topic) Subscribers() int {
 	if !t.server.up.Load() {
 		return 0
 	}
-	sh := t.server.endpoint.hub.shard(t.name)
+	sh := t.server.settings.hub.shard(t.name)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
 	n := 0
@@ -49,10 +49,10 @@ func (t Topic) SetSlow(slow Slow) error {
 	if err := t.server.started(); err != nil {
 		return err
 	}
-	if err := slow.validate(t.server.endpoint); err != nil {
+	if err := slow.validate(t.server.settings); err != nil {
 		return err
 	}
-	t.change(func(r *topicRules) { r.slow = slow.override(t.server.endpoint) })
+	t.change(func(r *topicRules) { r.slow = slow.override(t.server.settings) })
 	return nil
 }
 
@@ -70,7 +70,7 @@ func (t Topic) change(edit func(*topicRules)) {
 	if t.server.started() != nil {
 		return
 	}
-	sh := t.server.endpoint.hub.shard(t.name)
+	sh := t.server.settings.hub.shard(t.name)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	top := sh.topic(t.name)

@@ -51,7 +51,7 @@ func (h *hub) shard(name string) *shard {
 // Subscribe makes the connection receive what is published to topic from now
 // on. Subscribing twice is no error. Any goroutine; ErrClosed after the end.
 func (ws *WebSocket) Subscribe(topic string) error {
-	h := ws.endpoint.hub
+	h := ws.settings().hub
 	if h == nil {
 		return ErrNoTopics
 	}
@@ -81,7 +81,7 @@ func (h *hub) subscribe(m *member, topic string) error {
 // OnGap called for what was dropped, before what is behind it. Without a
 // subscription it does nothing. Any goroutine.
 func (ws *WebSocket) Unsubscribe(topic string) error {
-	h := ws.endpoint.hub
+	h := ws.settings().hub
 	if h == nil {
 		return ErrNoTopics
 	}

@@ -52,7 +52,7 @@ func (d *dialer) tunnelHTTP(ctx context.Context, via *url.URL, t target) (transp
 		request += "Proxy-Authorization: " + basicAuth(via.User) + "\r\n"
 	}
 	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
-	received, err := askForTunnel(nc, request+"\r\n", d.endpoint.limits.head())
+	received, err := askForTunnel(nc, request+"\r\n", d.settings.limits.head())
 	if !stop() {
 		err = context.Cause(ctx)
 	}

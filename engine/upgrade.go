@@ -59,12 +59,12 @@ func (u *upgrade) data(ws *WebSocket, b []byte) {
 	}
 	head, rest := b, []byte(nil)
 	if len(u.head) > 0 { // one octet over the limit is enough to refuse
-		taken := min(len(b), ws.endpoint.limits.MaxHead+1-len(u.head))
+		taken := min(len(b), ws.settings().limits.MaxHead+1-len(u.head))
 		u.head = append(u.head, b[:taken]...)
 		u.hold(ws, cap(u.head))
 		head, rest = u.head, b[taken:]
 	}
-	n, err := u.scanner.Scan(head, ws.endpoint.limits.head())
+	n, err := u.scanner.Scan(head, ws.settings().limits.head())
 	switch {
 	case err != nil:
 		u.method = handshake.Method(head)
@@ -123,7 +123,7 @@ func (u *upgrade) ask(ws *WebSocket, req *Request, headSize int, rest []byte) {
 	}
 	q.ask = func() {
 		var extra http.Header
-		server.endpoint.guard(panicRefuses, func() (err error) {
+		server.settings.guard(panicRefuses, func() (err error) {
 			extra, err = server.callShouldUpgrade(req)
 			return err
 		}, func(err error) { settle(extra, err) })
@@ -166,7 +166,7 @@ func (u *upgrade) answer(ws *WebSocket, req *Request, extra http.Header, err err
 	buf := scratch.Get().(*[]byte)
 	defer scratch.Put(buf)
 	subprotocol := handshake.SelectSubprotocol(req.Request, u.server.Subprotocols)
-	extensions := ws.endpoint.compressor.answer(ws, req.Request)
+	extensions := ws.settings().compressor.answer(ws, req.Request)
 	response, err := handshake.AppendResponse((*buf)[:0], req.Request, subprotocol, extensions, extra)
 	*buf = response[:0]
 	if err != nil {
@@ -186,10 +186,10 @@ func (u *upgrade) answer(ws *WebSocket, req *Request, extra http.Header, err err
 func (u *upgrade) reject(ws *WebSocket, err error) {
 	u.dropQuestion()
 	u.refused = true
-	u.server.refusals.add(ws.endpoint.log, err, (*peer)(ws))
+	u.server.refusals.add(ws.settings().log, err, (*peer)(ws))
 	_ = ws.conn.Write(handshake.AppendRejection(nil, err, u.method, httpDate()), nil) // gone: nobody to tell
 	ws.conn.Close(loop.CloseLinger)
-	ws.arm(deadlineHandshake, ws.endpoint.limits.CloseTimeout)
+	ws.arm(deadlineHandshake, ws.settings().limits.CloseTimeout)
 }
 
 func (u *upgrade) timeout(ws *WebSocket) {

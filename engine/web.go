@@ -43,13 +43,13 @@ const (
 )
 
 func newWebSide(s *Server) *webSide {
-	w := &webSide{log: s.endpoint.log, hijacked: make(map[*webConn]struct{})}
+	w := &webSide{log: s.settings.log, hijacked: make(map[*webConn]struct{})}
 	w.arrived = sync.NewCond(&w.mu)
 	w.srv = &http.Server{
 		Handler:        s.HTTP,
 		IdleTimeout:    webLingers,
-		MaxHeaderBytes: s.endpoint.limits.MaxHead,
-		ErrorLog:       log.New(&webLog{to: s.endpoint.log}, "", 0),
+		MaxHeaderBytes: s.settings.limits.MaxHead,
+		ErrorLog:       log.New(&webLog{to: s.settings.log}, "", 0),
 		ConnState:      func(nc net.Conn, state http.ConnState) { nc.(interface{ own() *webConn }).own().changed(state) },
 	}
 	return w
@@ -105,12 +105,12 @@ func (s *Server) takeBack(c *webConn) bool {
 	if s.closing {
 		return false
 	}
-	ws := newWebSocket(s.endpoint, &keptAlive{server: s, received: c.in.Bytes()})
+	ws := newWebSocket(s.settings, &keptAlive{server: s, received: c.in.Bytes()})
 	if c.told != nil {
 		ws.extras = &extras{told: c.told}
 	}
 	_ = c.Conn.SetDeadline(time.Time{})
-	err = s.group.Adopt(c.Conn, (*handler)(ws), &s.endpoint.policy)
+	err = s.group.Adopt(c.Conn, (*handler)(ws), &s.settings.policy)
 	return err == nil
 }
 
@@ -130,7 +130,7 @@ func (k *keptAlive) begin(ws *WebSocket) {
 }
 
 func (k *keptAlive) data(ws *WebSocket, b []byte) {
-	ws.arm(deadlineHandshake, ws.endpoint.limits.HandshakeTimeout)
+	ws.arm(deadlineHandshake, ws.settings().limits.HandshakeTimeout)
 	ws.advance(newUpgrade(k.server), b)
 }
 

@@ -18,9 +18,9 @@ import (
 // request (part of a head, a head that is to be refused, an upgrade, silence), the
 // connection goes back to a loop with it: Close does that.
 type webConn struct {
-	net.Conn            // of Detach: a socket, or TLS over one
-	server   *Server    // immutable
-	told     *endpoints // immutable; nil: Conn knows them
+	net.Conn         // of Detach: a socket, or TLS over one
+	server   *Server // immutable
+	told     *addrs  // immutable; nil: Conn knows them
 
 	// Owned by who reads: net/http does from one goroutine at a time.
 	in       bytes.Buffer   // received and not handed on
@@ -50,7 +50,7 @@ const (
 	webClosed
 )
 
-func newWebConn(s *Server, nc net.Conn, told *endpoints) *webConn {
+func newWebConn(s *Server, nc net.Conn, told *addrs) *webConn {
 	c := &webConn{Conn: nc, server: s, told: told}
 	c.reads.apply, c.writes.apply = nc.SetReadDeadline, nc.SetWriteDeadline
 	return c
@@ -154,7 +154,7 @@ func (c *webConn) LocalAddr() net.Addr {
 // begin hands on the request whose head is the first n octets of in.
 func (c *webConn) begin(req *handshake.Request, n int) {
 	c.body, c.arrival = req.Body(), patience{}
-	k, whole, err := c.body.Scan(c.in.Bytes()[n:], c.server.endpoint.limits.head())
+	k, whole, err := c.body.Scan(c.in.Bytes()[n:], c.server.settings.limits.head())
 	c.accepted, c.whole, c.err = n+k, whole, err
 	c.become(webRequest)
 }
@@ -162,7 +162,7 @@ func (c *webConn) begin(req *handshake.Request, n int) {
 // next begins the request at the front of in, if that is a whole plain one.
 func (c *webConn) next() bool {
 	var s handshake.Scanner
-	n, err := s.Scan(c.in.Bytes(), c.server.endpoint.limits.head())
+	n, err := s.Scan(c.in.Bytes(), c.server.settings.limits.head())
 	if n == 0 || err != nil {
 		return false
 	}
@@ -214,7 +214,7 @@ func (c *webConn) readRequest(p []byte) (int, error) {
 			return 0, err
 		}
 		c.in.Write(p[:n])
-		c.accepted, c.whole, c.err = c.body.Scan(c.in.Bytes(), c.server.endpoint.limits.head())
+		c.accepted, c.whole, c.err = c.body.Scan(c.in.Bytes(), c.server.settings.limits.head())
 	}
 	n := copy(p, c.in.Next(min(c.accepted, len(p))))
 	if c.accepted -= n; c.accepted == 0 && c.whole {

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"log/slog"
 	"net"
 	"sync/atomic"
 	"time"
@@ -33,12 +32,12 @@ type WebSocket struct {
 	// Set once, under the lock of conn.
 	member atomic.Pointer[member] // nil until it subscribes
 
-	// Immutable after it was made.
-	endpoint *endpoint
+	// Set on the loop, read by anyone.
+	terms atomic.Pointer[settings] // see settings
 
 	// Owned by the loop.
 	reader    codec.Reader
-	callbacks *Callbacks    // the endpoint's until own replaces it
+	callbacks *Callbacks    // those of the settings until own replaces them
 	opening   opening       // nil once the opening handshake is over
 	heard     time.Duration // when bytes last came
 	messaged  time.Duration // when a message last came
@@ -48,44 +47,13 @@ type WebSocket struct {
 	extras  *extras       // what most connections never need; guarded by the lock of conn
 }
 
-// endpoint is what the connections of one Server, or of one Dial, share.
-// Immutable.
-type endpoint struct {
-	role       codec.Role
-	limits     Limits
-	reader     codec.ReaderConfig
-	policy     loop.WritePolicy
-	callbacks  Callbacks
-	compressor *compressor // nil: no compression
-	hub        *hub        // nil for a client
-	dispatcher *dispatcher // nil: callbacks run on the loop
-	log        *slog.Logger
-	panics     *loop.Throttle // of the group
-	gone       func()         // counts a connection that ended; nil: nobody counts
-}
-
-func newEndpoint(role codec.Role, limits Limits, callbacks Callbacks, log *slog.Logger) *endpoint {
-	limits = limits.WithDefaults()
-	if log == nil {
-		log = slog.Default()
-	}
-	return &endpoint{
-		role:      role,
-		limits:    limits,
-		reader:    limits.reader(role),
-		policy:    limits.policy(),
-		callbacks: callbacks,
-		log:       log,
-	}
-}
-
 // extras hold what a connection needs rarely or once.
 type extras struct {
 	subprotocol string
-	takeover    *takeover  // nil: no context takeover
-	lane        *lane      // of the worker pool
-	slow        *Slow      // nil: that of the server or the topic
-	told        *endpoints // nil: the kernel knows them
+	takeover    *takeover // nil: no context takeover
+	lane        *lane     // of the worker pool
+	slow        *Slow     // nil: that of the server or the topic
+	told        *addrs    // nil: the kernel knows them
 	value       any
 	done        chan struct{}
 	ending      *ending // nil: nothing has ended it, or is about to
@@ -107,7 +75,7 @@ type ending struct {
 	asked  closeFrame // what Close asked for
 	status closeFrame // what the peer sent, or what it was failed with; code 0: neither
 	err    error      // why it ended
-	kept   *endpoints // for an OnClose that runs when the kernel knows no addresses any more
+	kept   *addrs     // for an OnClose that runs when the kernel knows no addresses any more
 	ended  bool       // OnClose has returned
 
 	// Owned by the loop.
@@ -117,8 +85,9 @@ type ending struct {
 	late       int  // how many may come in all; see arrivesLate
 }
 
-func newWebSocket(e *endpoint, o opening) *WebSocket {
-	ws := &WebSocket{endpoint: e, callbacks: &e.callbacks, opening: o}
+func newWebSocket(e *settings, o opening) *WebSocket {
+	ws := &WebSocket{callbacks: &e.callbacks, opening: o}
+	ws.terms.Store(e)
 	ws.reader.Init(&e.reader)
 	return ws
 }
@@ -256,7 +225,7 @@ func (ws *WebSocket) LocalAddr() net.Addr {
 
 // addresses returns those that need not be asked for, and whether there is nobody
 // to ask any more.
-func (ws *WebSocket) addresses() (known *endpoints, ended bool) {
+func (ws *WebSocket) addresses() (known *addrs, ended bool) {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	x := ws.extras
@@ -271,7 +240,7 @@ func (ws *WebSocket) addresses() (known *endpoints, ended bool) {
 	return x.ending.kept, x.ending.ended
 }
 
-func (ws *WebSocket) told() *endpoints {
+func (ws *WebSocket) told() *addrs {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	if ws.extras == nil {

@@ -81,7 +81,7 @@ var (
 // readBody reads from the peer what may be of a body, which has to make progress
 // while somebody waits for it.
 func (c *webConn) readBody(p []byte) (int, error) {
-	limit := c.server.endpoint.limits.ReadTimeout
+	limit := c.server.settings.limits.ReadTimeout
 	if limit < 0 {
 		return c.Conn.Read(p)
 	}
@@ -117,7 +117,7 @@ func (c *webConn) Write(p []byte) (written int, err error) {
 
 // writePiece runs write, for which the peer has Limits.WriteTimeout.
 func (c *webConn) writePiece(write func() (int64, error)) (int64, error) {
-	limit := c.server.endpoint.limits.WriteTimeout
+	limit := c.server.settings.limits.WriteTimeout
 	if limit < 0 {
 		return write()
 	}

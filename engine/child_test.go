@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,7 +21,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
 
 	"github.com/fanloop-go/fanloop/engine"
@@ -120,19 +119,22 @@ func runChild(config string) error {
 // serveInherited serves what systemd, or who acts as it, has opened, and prints
 // the names.
 func serveInherited(srv *engine.Server) error {
-	byName, err := activation.ListenersWithNames()
-	if err != nil {
-		return err
-	}
+	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")
 	var serving sync.WaitGroup
-	for _, nls := range byName {
-		for _, nl := range nls {
-			serving.Go(func() { _ = srv.Serve(nl) })
+	for i := range names {
+		const first = 3 // sd_listen_fds(3)
+		f := os.NewFile(uintptr(first+i), names[i])
+		nl, err := net.FileListener(f)
+		_ = f.Close()
+		if err != nil {
+			return err
 		}
+		serving.Go(func() { _ = srv.Serve(nl) })
 	}
-	fmt.Println(slices.Sorted(maps.Keys(byName)))
+	slices.Sort(names)
+	fmt.Println(slices.Compact(names))
 	_, _ = io.Copy(io.Discard, os.Stdin)
-	err = shutdown(srv)
+	err := shutdown(srv)
 	serving.Wait()
 	return err
 }

@@ -15,25 +15,25 @@ import (
 	"strings"
 	"testing"
 
-	gorilla "github.com/gorilla/websocket"
+	gobwas "github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
 
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
-// startGorilla serves an echo over TLS by crypto/tls, net/http and gorilla.
-func startGorilla(t *testing.T) *httptest.Server {
+// startForeign serves an echo over TLS by crypto/tls, net/http and gobwas/ws.
+func startForeign(t *testing.T) *httptest.Server {
 	t.Helper()
-	var upgrader gorilla.Upgrader
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := upgrader.Upgrade(w, r, nil)
+		conn, rw, _, err := gobwas.UpgradeHTTP(r, w)
 		if err != nil {
 			return
 		}
 		defer conn.Close()
 		for {
-			kind, p, err := conn.ReadMessage()
-			if err != nil || conn.WriteMessage(kind, p) != nil {
+			p, op, err := wsutil.ReadClientData(rw)
+			if err != nil || wsutil.WriteServerMessage(conn, op, p) != nil {
 				return
 			}
 		}
@@ -86,8 +86,8 @@ func dialTLS(t *testing.T, url string, opt *engine.DialOptions) *engine.WebSocke
 	return ws
 }
 
-func TestDialOverTLSToGorilla(t *testing.T) {
-	srv := startGorilla(t)
+func TestDialOverTLSToGobwas(t *testing.T) {
+	srv := startForeign(t)
 	for name, version := range tlsVersions {
 		t.Run(name, func(t *testing.T) {
 			config := trusting(srv)
@@ -122,7 +122,7 @@ func TestDialOverTLSToOurServer(t *testing.T) {
 }
 
 func TestCertificateErrorsComeOutOfDial(t *testing.T) {
-	srv := startGorilla(t)
+	srv := startForeign(t)
 	dial := func(config *tls.Config) error {
 		_, err := engine.Dial(context.Background(), wssURL(srv), &engine.DialOptions{TLS: config})
 		var failed *tls.CertificateVerificationError
@@ -168,7 +168,7 @@ func TestClientCertificateIsSent(t *testing.T) {
 }
 
 func TestSecondDialResumesTheTLSSession(t *testing.T) {
-	srv := startGorilla(t)
+	srv := startForeign(t)
 	for name, version := range tlsVersions {
 		t.Run(name, func(t *testing.T) {
 			config := trusting(srv)
@@ -187,7 +187,7 @@ func TestSecondDialResumesTheTLSSession(t *testing.T) {
 }
 
 func TestDialOverTLSThroughAProxy(t *testing.T) {
-	srv := startGorilla(t)
+	srv := startForeign(t)
 	for scheme, ask := range map[string]func(*proxyServer, net.Conn) bool{"http": askCONNECT, "socks5": askSOCKS} {
 		t.Run(scheme, func(t *testing.T) {
 			p := startProxy(t, srv.Listener.Addr().String(), ask)

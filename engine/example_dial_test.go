@@ -7,12 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"github.com/fanloop-go/fanloop/engine"
 )
@@ -20,19 +16,21 @@ import (
 // A wss server whose certificate no root of the system signed. The session
 // cache makes the handshake of later connections short.
 func ExampleDial_tls() {
-	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
-		if err == nil {
-			_ = conn.WriteMessage(websocket.TextMessage, []byte("hello"))
-			_ = conn.Close()
-		}
-	}))
+	serverTLS, clientTLS := exampleTLS()
+	clientTLS.ClientSessionCache = tls.NewLRUClientSessionCache(16)
+	srv := &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
+		_ = ws.SendText("hello")
+		_ = ws.Close(engine.StatusNormalClosure, "")
+	}}
 	defer srv.Close()
-	roots := x509.NewCertPool()
-	roots.AddCert(srv.Certificate())
+	addr, err := srv.ListenWith("127.0.0.1:0", engine.ListenOptions{TLS: serverTLS})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 
-	ws, err := engine.Dial(context.Background(), "wss://"+srv.Listener.Addr().String()+"/", &engine.DialOptions{
-		TLS: &tls.Config{RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(16)},
+	ws, err := engine.Dial(context.Background(), "wss://"+addr.String()+"/", &engine.DialOptions{
+		TLS: clientTLS,
 		Callbacks: engine.Callbacks{
 			OnText: func(_ *engine.WebSocket, text []byte) { fmt.Println(string(text)) },
 		},
@@ -44,7 +42,7 @@ func ExampleDial_tls() {
 	fmt.Println(ws.TLS().NegotiatedProtocol)
 	<-ws.Done()
 
-	_, err = engine.Dial(context.Background(), "wss://"+srv.Listener.Addr().String()+"/", nil)
+	_, err = engine.Dial(context.Background(), "wss://"+addr.String()+"/", nil)
 	var untrusted x509.UnknownAuthorityError
 	fmt.Println("not trusted:", errors.As(err, &untrusted))
 	// Unordered output:

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -14,11 +15,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/coreos/go-systemd/v22/activation"
-	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
-	"github.com/gorilla/websocket"
-
 	"github.com/fanloop-go/fanloop/engine"
 )
 
@@ -29,18 +25,19 @@ func echoServer() *engine.Server {
 	}}
 }
 
-// ask sends a text by another implementation and prints what comes back.
-func ask(dialer *websocket.Dialer, url, text string) {
-	conn, resp, err := dialer.Dial(url, nil)
+// ask sends a text and prints what comes back.
+func ask(url, text string, opt engine.DialOptions) {
+	answer := make(chan string, 1)
+	opt.Callbacks.OnText = func(_ *engine.WebSocket, text []byte) { answer <- string(text) }
+	ws, err := engine.Dial(context.Background(), url, &opt)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer conn.Close()
-	_ = resp.Body.Close()
-	_ = conn.WriteMessage(websocket.TextMessage, []byte(text))
-	_, answer, err := conn.ReadMessage()
-	fmt.Println(string(answer), err)
+	_ = ws.SendText(text)
+	fmt.Println(<-answer)
+	_ = ws.Close(engine.StatusNormalClosure, "")
+	<-ws.Done()
 }
 
 // exampleTLS is a certificate for example.com that a test server comes with, and
@@ -76,13 +73,13 @@ func ExampleServer_ListenWith() {
 		return
 	}
 
-	ask(&websocket.Dialer{TLSClientConfig: clientTLS}, "wss://"+addr.String(), "by TLS")
-	ask(&websocket.Dialer{NetDial: func(string, string) (net.Conn, error) {
+	ask("wss://"+addr.String(), "by TLS", engine.DialOptions{TLS: clientTLS})
+	ask("ws://local", "by a file", engine.DialOptions{NetDial: func(context.Context, string, string) (net.Conn, error) {
 		return net.Dial("unix", socket)
-	}}, "ws://local", "by a file")
+	}})
 	// Output:
-	// by TLS <nil>
-	// by a file <nil>
+	// by TLS
+	// by a file
 }
 
 // The address of the client comes from the proxy in front of the server.
@@ -129,30 +126,8 @@ func ExampleServer_ServeHTTP() {
 	web := httptest.NewServer(mux)
 	defer web.Close()
 
-	ask(websocket.DefaultDialer, "ws"+web.URL[len("http"):]+"/ws", "by way of net/http")
-	// Output: by way of net/http <nil>
-}
-
-// Behind chi, with middleware.
-func ExampleServer_ServeHTTP_chi() {
-	srv := echoServer()
-	srv.ShouldUpgrade = func(req *engine.Request) (http.Header, error) {
-		fmt.Println("asked for", req.Path())
-		return nil, nil
-	}
-	defer srv.Close()
-	router := chi.NewRouter()
-	router.Use(middleware.RequestID, middleware.Recoverer)
-	router.Route("/rooms", func(r chi.Router) {
-		r.Method(http.MethodGet, "/{room}", srv)
-	})
-	web := httptest.NewServer(router)
-	defer web.Close()
-
-	ask(websocket.DefaultDialer, "ws"+web.URL[len("http"):]+"/rooms/lobby", "by way of chi")
-	// Output:
-	// asked for /rooms/lobby
-	// by way of chi <nil>
+	ask("ws"+web.URL[len("http"):]+"/ws", "by way of net/http", engine.DialOptions{})
+	// Output: by way of net/http
 }
 
 // wss behind a router of net/http.
@@ -171,8 +146,8 @@ func ExampleNewTLSListener() {
 	go func() { _ = web.Serve(engine.NewTLSListener(nl, serverTLS)) }()
 	defer web.Close()
 
-	ask(&websocket.Dialer{TLSClientConfig: clientTLS}, "wss://"+nl.Addr().String()+"/ws", "encrypted")
-	// Output: encrypted <nil>
+	ask("wss://"+nl.Addr().String()+"/ws", "encrypted", engine.DialOptions{TLS: clientTLS})
+	// Output: encrypted
 }
 
 // wss with a certificate that some other program renews.
@@ -214,24 +189,4 @@ func ExampleRequest_TLS() {
 		return nil, nil
 	}
 	log.Fatal(srv.ListenAndServe())
-}
-
-// Under systemd's socket activation, with FileDescriptorName=public and
-// FileDescriptorName=local in the .socket units.
-func ExampleServer_ServeWith_systemd() {
-	byName, err := activation.ListenersWithNames()
-	if err != nil {
-		log.Fatal(err)
-	}
-	srv := echoServer()
-	for name, listeners := range byName {
-		opt := engine.ListenOptions{}
-		if name == "local" {
-			opt.ProxyProtocol = &engine.ProxyProtocol{TrustUnix: true}
-		}
-		for _, nl := range listeners {
-			go func() { log.Println(name, srv.ServeWith(nl, opt)) }()
-		}
-	}
-	<-srv.Done()
 }

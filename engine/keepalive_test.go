@@ -37,22 +37,6 @@ func TestPingComesBackAsPong(t *testing.T) {
 	}
 }
 
-func TestServerPingsAndGorillaAnswers(t *testing.T) {
-	ponged := make(chan string, 1)
-	addr := listen(t, &engine.Server{Callbacks: engine.Callbacks{
-		OnText: func(ws *engine.WebSocket, text []byte) { _ = ws.Ping(text) },
-		OnPong: func(_ *engine.WebSocket, p []byte) { ponged <- string(p) },
-	}})
-	conn := dialGorilla(t, addr, nil)
-	if err := conn.WriteMessage(1, []byte("and you?")); err != nil {
-		t.Fatal(err)
-	}
-	go func() { _, _, _ = conn.ReadMessage() }() // answers pings
-	if got := within(t, "OnPong", ponged); got != "and you?" {
-		t.Errorf("OnPong got %q", got)
-	}
-}
-
 func TestSilentPeerIsPingedAndThenDropped(t *testing.T) {
 	cb, ended := record(echo)
 	failures := make(chan error, 4)

@@ -3,13 +3,12 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
-	"net/http"
 	"runtime"
 	"testing"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"github.com/fanloop-go/fanloop/engine"
 )
@@ -84,19 +83,6 @@ func eventually(t testing.TB, what string, cond func() bool) {
 	}
 }
 
-// dialGorilla opens a WebSocket with another implementation.
-func dialGorilla(t testing.TB, addr string, header http.Header) *websocket.Conn {
-	t.Helper()
-	conn, resp, err := websocket.DefaultDialer.Dial("ws://"+addr+"/chat", header)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetReadDeadline(time.Now().Add(patience))
-	return conn
-}
-
 // dialEngine opens a WebSocket with Dial and drops it with the test.
 func dialEngine(t testing.TB, addr string, opt *engine.DialOptions) *engine.WebSocket {
 	t.Helper()
@@ -133,4 +119,21 @@ func allocated() (size, objects uint64) {
 // pattern is n bytes that do not repeat with a power of two.
 func pattern(n int) []byte {
 	return bytes.Repeat([]byte("0123456789abcdefghijklmnopqrstuvwxy"), n/35+1)[:n]
+}
+
+// message is one that arrived.
+type message struct {
+	op      engine.OpCode
+	payload string
+}
+
+func (m message) String() string {
+	return fmt.Sprintf("%v of %d octets %.60q", m.op, len(m.payload), m.payload)
+}
+
+// sendThirds sends p as a message of three frames; the last is empty if p is short.
+func sendThirds(ws *engine.WebSocket, op engine.OpCode, p []byte) error {
+	n := (len(p) + 2) / 3
+	a, b := min(n, len(p)), min(2*n, len(p))
+	return errors.Join(ws.SendFragment(op, p[:a], false), ws.SendFragment(op, p[a:b], false), ws.SendFragment(op, p[b:], true))
 }

@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -12,9 +11,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/coder/websocket"
-	gorilla "github.com/gorilla/websocket"
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
@@ -34,58 +30,6 @@ func openTLS(t testing.TB, addr string, config *tls.Config, lines ...string) *ra
 	c.send(upgradeHead(addr, lines...))
 	c.wantUpgraded()
 	return c
-}
-
-func TestGorillaEchoesOverTLS(t *testing.T) {
-	id := newIdentity(t, "server")
-	addr := listenTLS(t, &engine.Server{Callbacks: echo}, id)
-	for name, version := range tlsVersions {
-		t.Run(name, func(t *testing.T) {
-			config := id.client()
-			config.MaxVersion = version
-			conn, resp, err := (&gorilla.Dialer{TLSClientConfig: config}).Dial("wss://"+addr+"/chat", nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = resp.Body.Close()
-			defer conn.Close()
-			_ = conn.SetReadDeadline(time.Now().Add(patience))
-			for _, size := range []int{0, 1, 125, 126, 16 << 10, 16<<10 + 1, 100_000, 1 << 20} {
-				want := pattern(size)
-				if err := conn.WriteMessage(gorilla.BinaryMessage, want); err != nil {
-					t.Fatal(err)
-				}
-				if _, got, err := conn.ReadMessage(); err != nil || !bytes.Equal(got, want) {
-					t.Fatalf("%d of %d bytes came back, %v", len(got), size, err)
-				}
-			}
-		})
-	}
-}
-
-func TestCoderEchoesOverTLS(t *testing.T) {
-	id := newIdentity(t, "server")
-	addr := listenTLS(t, &engine.Server{Callbacks: echo}, id)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	transport := &http.Transport{TLSClientConfig: id.client()}
-	defer transport.CloseIdleConnections()
-	conn, _, err := websocket.Dial(ctx, "wss://"+addr+"/chat", &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.CloseNow()
-	for range 100 {
-		if err := conn.Write(ctx, websocket.MessageText, []byte("hello")); err != nil {
-			t.Fatal(err)
-		}
-		if _, got, err := conn.Read(ctx); err != nil || string(got) != "hello" {
-			t.Fatalf("%q, %v", got, err)
-		}
-	}
-	if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
-		t.Error(err)
-	}
 }
 
 // The certificate of a client is known before the upgrade is decided, by both

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"log/slog"
 	"reflect"
-	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -109,15 +108,55 @@ func stackOf(goroutine uint64) string {
 	return ""
 }
 
-// What belongs to the program is called by functions whose names begin with call,
-// or is an event of a Handler.
-var (
-	modulePath = strings.TrimSuffix(reflect.TypeFor[Loop]().PkgPath(), "loop")
-	caller     = regexp.MustCompile(`^` + regexp.QuoteMeta(modulePath) + `(loop|engine)\.(.*\.)?call[A-Z]`)
-	ofLoop     = modulePath + "loop."
-	ours       = regexp.MustCompile(`^` + regexp.QuoteMeta(modulePath) + `(loop|engine|codec|handshake)\.`)
-	anyEvent   = regexp.MustCompile(`\.On(Open|Data|EOF|Notify|Timer|Drain|Close|Panic)$`)
-)
+// modulePath is what the names of this module's packages begin with.
+var modulePath = strings.TrimSuffix(reflect.TypeFor[Loop]().PkgPath(), "loop")
+
+// packageOf returns the package of this module that has the function name, and the
+// rest of the name; "" if it is of another module.
+func packageOf(name string) (pkg, rest string) {
+	inside, ok := strings.CutPrefix(name, modulePath)
+	if !ok {
+		return "", name
+	}
+	pkg, rest, _ = strings.Cut(inside, ".")
+	return pkg, rest
+}
+
+// ours says whether a function belongs to a package that the program does not write.
+func ours(name string) bool {
+	switch pkg, _ := packageOf(name); pkg {
+	case "loop", "engine", "codec", "handshake":
+		return true
+	}
+	return false
+}
+
+// calls says whether caller, a function, calls what belongs to the program: its name
+// begins with call, or it is of this package and called is an event of a Handler.
+func calls(caller, called string) bool {
+	pkg, rest := packageOf(caller)
+	return (pkg == "loop" || pkg == "engine") && namedCall(rest) || pkg == "loop" && isEvent(called)
+}
+
+// namedCall says whether a part of name, between dots, begins with call and a capital.
+func namedCall(name string) bool {
+	for part := range strings.SplitSeq(name, ".") {
+		what, ok := strings.CutPrefix(part, "call")
+		if ok && what != "" && what[0] >= 'A' && what[0] <= 'Z' {
+			return true
+		}
+	}
+	return false
+}
+
+// isEvent says whether name is that of a method of [Handler] or [PanicHandler].
+func isEvent(name string) bool {
+	switch name[strings.LastIndexByte(name, '.')+1:] {
+	case "OnOpen", "OnData", "OnEOF", "OnNotify", "OnTimer", "OnDrain", "OnClose", "OnPanic":
+		return true
+	}
+	return false
+}
 
 // callbackIn returns the function of the program that a stack shows to be called by
 // this package or engine; "" if none is.
@@ -131,8 +170,7 @@ func callbackIn(stack string) string {
 			continue
 		}
 		name := before[:max(0, strings.LastIndexByte(before, '('))] // without arguments
-		calls := caller.MatchString(name) || strings.HasPrefix(name, ofLoop) && anyEvent.MatchString(called)
-		if calls && called != "" && (!ours.MatchString(called) || strings.Contains(calledAt, "_test.go:")) {
+		if called != "" && calls(name, called) && (!ours(called) || strings.Contains(calledAt, "_test.go:")) {
 			return called
 		}
 		called, calledAt = name, line

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"log/slog"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -145,6 +146,28 @@ func TestBlockedCallbackIsNamed(t *testing.T) {
 				t.Errorf("%q is under way:\n%s", callback, stack)
 			}
 		})
+	}
+}
+
+// The watch knows the events of handlers by name.
+func TestWatchKnowsEveryEvent(t *testing.T) {
+	handler := reflect.TypeFor[PanicHandler]()
+	for i := range handler.NumMethod() {
+		name := handler.Method(i).Name
+		if got, want := isEvent("main.(*conn)."+name), strings.HasPrefix(name, "On"); got != want {
+			t.Errorf("isEvent says %v of %s", got, name)
+		}
+	}
+	for name, want := range map[string]bool{
+		"loop.callFunc": true, "engine.(*WebSocket).callMessage": true,
+		"loop.recall": false, "loop.(*Conn).calls": false, "engine.call": false, "codec.callFunc": false, "loop/x.callFunc": false,
+	} {
+		if got := calls(modulePath+name, "main.onText"); got != want {
+			t.Errorf("calls says %v of %s", got, name)
+		}
+	}
+	if calls("example.com/loop.callFunc", "main.onText") {
+		t.Error("a function of another module counts as one of this")
 	}
 }
 

@@ -1,4 +1,4 @@
-package engine_test
+package interop
 
 import (
 	"bufio"
@@ -47,7 +47,7 @@ func nodeWS(t *testing.T) script {
 	t.Helper()
 	node := program(t, "install Node.js", "node")
 	if _, err := os.Stat(filepath.Join(npmDir, "node_modules", "ws")); err != nil {
-		missing(t, "Node's ws", "run npm ci in engine/"+npmDir)
+		missing(t, "Node's ws", "run npm ci in engine/interop/"+npmDir)
 	}
 	return script{node, "testdata/interop/peer.js"}
 }

@@ -1,4 +1,4 @@
-package engine_test
+package interop
 
 import (
 	"bufio"
@@ -58,13 +58,11 @@ func TestInteropCurlUpgradesByHand(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	c := &rawClient{t: t, br: bufio.NewReader(stdout)}
 	defer func() {
 		_ = cmd.Process.Kill() // it would wait for the end of the connection
 		_ = cmd.Wait()
 	}()
-	c.wantUpgraded()
-	c.wantMessage(engine.Text, unicodeText)
+	wantGreeting(t, stdout, unicodeText)
 }
 
 // Over TLS, over a unix socket and as a proxy, curl gets the page and the
@@ -103,13 +101,11 @@ func TestInteropCurlByEveryWay(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := &rawClient{t: t, br: bufio.NewReader(stdout)}
 			defer func() {
 				_ = cmd.Process.Kill() // it would wait for the end of the connection
 				_ = cmd.Wait()
 			}()
-			c.wantUpgraded()
-			c.wantMessage(engine.Text, unicodeText)
+			wantGreeting(t, stdout, unicodeText)
 		})
 	}
 }

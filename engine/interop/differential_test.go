@@ -1,4 +1,4 @@
-package codec
+package interop
 
 import (
 	"bufio"
@@ -17,6 +17,8 @@ import (
 
 	coder "github.com/coder/websocket"
 	gorilla "github.com/gorilla/websocket"
+
+	"github.com/fanloop-go/fanloop/codec"
 )
 
 const differentialLimit = 300
@@ -25,45 +27,58 @@ const differentialLimit = 300
 // pongs it sends and the status of the close frame it sends, 0 if none.
 type verdict struct {
 	messages, pongs []string
-	status          StatusCode
+	status          codec.StatusCode
 	cutShort        bool // ours only: the stream ended inside of a message
 }
 
 // oursOn plays the smallest endpoint on top of a Reader. It also returns how many
 // bytes at the end are a header not yet whole, and the rule that was broken.
 func oursOn(stream []byte) (v verdict, headBytes int, fault error) {
-	var r Reader
-	r.Init(&ReaderConfig{MaxMessage: differentialLimit, MaxFragments: -1})
+	var r codec.Reader
+	r.Init(&codec.ReaderConfig{MaxMessage: differentialLimit, MaxFragments: -1})
 	defer r.Reset()
 	b := bytes.Clone(stream)
 	for {
 		ev, ok, n, err := r.Next(b)
 		if err == nil && !ok {
-			if r.pending != nil {
-				headBytes = r.pending.headLen
-			}
 			v.cutShort = r.InMessage()
-			return v, headBytes, nil
+			return v, partialHeader(stream), nil
 		}
 		b = b[n:]
-		var code StatusCode
-		if err == nil && ev.OpCode == Close {
-			code, _, err = ParseClosePayload(ev.Payload)
+		var code codec.StatusCode
+		if err == nil && ev.OpCode == codec.Close {
+			code, _, err = codec.ParseClosePayload(ev.Payload)
 		}
 		switch {
 		case err != nil:
-			var protocol *ProtocolError
+			var protocol *codec.ProtocolError
 			errors.As(err, &protocol)
 			v.status = protocol.Code
 			return v, 0, err
-		case ev.OpCode == Close:
+		case ev.OpCode == codec.Close:
 			v.status = code
 			return v, 0, nil
-		case ev.OpCode == Ping:
+		case ev.OpCode == codec.Ping:
 			v.pongs = append(v.pongs, string(ev.Payload))
 		case ev.OpCode.IsData():
 			v.messages = append(v.messages, fmt.Sprintf("%v %q", ev.OpCode, ev.Payload))
 		}
+	}
+}
+
+// partialHeader returns how many bytes at the end of well-formed frames are a header
+// not yet whole.
+func partialHeader(stream []byte) int {
+	for {
+		h, n, err := codec.ParseHeader(stream)
+		size := int64(n) + h.Length
+		if err != nil || n > 0 && size >= int64(len(stream)) {
+			return 0
+		}
+		if n == 0 {
+			return len(stream)
+		}
+		stream = stream[size:]
 	}
 }
 
@@ -105,8 +120,8 @@ func openingRequest() *http.Request {
 func (v *verdict) addReplies(t *testing.T, conn *memoryConn, skip int) {
 	t.Helper()
 	b := conn.out.Bytes()[skip:]
-	var r Reader
-	r.Init(&ReaderConfig{Role: Client})
+	var r codec.Reader
+	r.Init(&codec.ReaderConfig{Role: codec.Client})
 	for {
 		ev, ok, n, err := r.Next(b)
 		if err != nil {
@@ -117,12 +132,12 @@ func (v *verdict) addReplies(t *testing.T, conn *memoryConn, skip int) {
 		}
 		b = b[n:]
 		switch {
-		case ev.OpCode == Pong:
+		case ev.OpCode == codec.Pong:
 			v.pongs = append(v.pongs, string(ev.Payload))
-		case ev.OpCode == Close && len(ev.Payload) < 2:
-			v.status = StatusNoStatusRcvd
-		case ev.OpCode == Close:
-			v.status = StatusCode(ev.Payload[0])<<8 | StatusCode(ev.Payload[1])
+		case ev.OpCode == codec.Close && len(ev.Payload) < 2:
+			v.status = codec.StatusNoStatusRcvd
+		case ev.OpCode == codec.Close:
+			v.status = codec.StatusCode(ev.Payload[0])<<8 | codec.StatusCode(ev.Payload[1])
 		}
 	}
 }
@@ -143,7 +158,7 @@ func gorillaOn(t *testing.T, stream []byte) (v verdict) {
 			v.addReplies(t, conn, skip)
 			return v
 		}
-		v.messages = append(v.messages, fmt.Sprintf("%v %q", OpCode(kind), p))
+		v.messages = append(v.messages, fmt.Sprintf("%v %q", codec.OpCode(kind), p))
 	}
 }
 
@@ -167,36 +182,45 @@ func coderOn(t *testing.T, stream []byte) (v verdict) {
 			v.addReplies(t, conn, skip)
 			return v
 		}
-		v.messages = append(v.messages, fmt.Sprintf("%v %q", OpCode(kind), p))
+		v.messages = append(v.messages, fmt.Sprintf("%v %q", codec.OpCode(kind), p))
 	}
 }
 
 // Exceptions: rules on which a peer is known to differ from us, with what it does
 // instead. Up to the broken rule it must still agree.
 var (
-	gorillaExceptions = map[error]string{
-		errNonMinimalLength:  "takes lengths that are not in their shortest form (RFC 6455 section 5.2 forbids them)",
-		errLengthBit63:       "drops the connection without a close frame",
-		ErrInvalidUTF8:       "leaves UTF-8 of messages to the application, and closes with 1002 on a bad reason",
-		errShortClosePayload: "takes a close payload of one byte for an empty one",
+	gorillaExceptions = map[string]string{
+		"payload length is not in its shortest form": "takes lengths that are not in their shortest form (RFC 6455 section 5.2 forbids them)",
+		"payload length has its highest bit set":     "drops the connection without a close frame",
+		reasonOf(codec.ErrInvalidUTF8):               "leaves UTF-8 of messages to the application, and closes with 1002 on a bad reason",
+		"close frame payload is one byte":            "takes a close payload of one byte for an empty one",
 	}
-	coderExceptions = map[error]string{
-		errNonMinimalLength: "takes lengths that are not in their shortest form (RFC 6455 section 5.2 forbids them)",
-		errLengthBit63:      "drops the connection without a close frame",
-		ErrInvalidUTF8:      "does not check UTF-8",
-		errNotMasked:        "drops the connection without a close frame",
+	coderExceptions = map[string]string{
+		"payload length is not in its shortest form": "takes lengths that are not in their shortest form (RFC 6455 section 5.2 forbids them)",
+		"payload length has its highest bit set":     "drops the connection without a close frame",
+		reasonOf(codec.ErrInvalidUTF8):               "does not check UTF-8",
+		"client frame is not masked":                 "drops the connection without a close frame",
 	}
 )
 
+// reasonOf says which rule was broken; "" if none was.
+func reasonOf(fault error) string {
+	var protocol *codec.ProtocolError
+	if !errors.As(fault, &protocol) {
+		return ""
+	}
+	return protocol.Reason
+}
+
 // checkPeer compares a peer with us and returns the exception that applied.
-func checkPeer(t *testing.T, name string, stream []byte, ours, theirs verdict, fault error, exceptions map[error]string) string {
+func checkPeer(t *testing.T, name string, stream []byte, ours, theirs verdict, fault error, exceptions map[string]string) string {
 	t.Helper()
-	exception := exceptions[fault]
+	exception := exceptions[reasonOf(fault)]
 	switch {
 	case exception != "":
-	case errors.Is(fault, ErrMessageTooBig) && theirs.status == 0:
+	case errors.Is(fault, codec.ErrMessageTooBig) && theirs.status == 0:
 		exception = "on the way past 2^63 gorilla drops without a close frame; coder counts bytes that arrived, not those declared"
-	case name == "gorilla" && ours.status == StatusBadGateway && theirs.status == StatusProtocolError:
+	case name == "gorilla" && ours.status == codec.StatusBadGateway && theirs.status == codec.StatusProtocolError:
 		exception = "does not know status 1014"
 	case name == "coder" && ours.cutShort && len(theirs.messages) == len(ours.messages)+1:
 		// Exception: a message whose stream ends between two of its frames is
@@ -234,7 +258,7 @@ func TestPeersGiveTheSameVerdict(t *testing.T) {
 	const streams = 2000
 	same := 0
 	for range streams {
-		if checkPeers(t, streamOf(randomScript(rng), Server)) {
+		if checkPeers(t, streamOf(randomScript(rng))) {
 			same++
 		}
 		if t.Failed() {
@@ -250,7 +274,7 @@ func TestPeersGiveTheSameVerdict(t *testing.T) {
 func TestPeersTakeTheSameStatusCodes(t *testing.T) {
 	for number := 900; number < 5100; number++ {
 		payload := []byte{byte(number >> 8), byte(number), 'x'}
-		checkPeers(t, masked(0x88, string(payload)))
+		checkPeers(t, frameOf(0x88, string(payload)))
 	}
 }
 
@@ -262,10 +286,10 @@ func FuzzPeers(f *testing.F) {
 	} {
 		f.Add([]byte(script), true)
 	}
-	f.Add(masked(0x81, "hello"), false)
+	f.Add(frameOf(0x81, "hello"), false)
 	f.Fuzz(func(t *testing.T, stream []byte, scripted bool) {
 		if scripted {
-			stream = streamOf(stream, Server)
+			stream = streamOf(stream)
 		}
 		checkPeers(t, stream)
 	})

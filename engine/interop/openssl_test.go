@@ -1,4 +1,4 @@
-package engine_test
+package interop
 
 import (
 	"context"
@@ -82,14 +82,14 @@ func (s *sclient) open() {
 func (s *sclient) exchange(text string) {
 	s.t.Helper()
 	s.send(masked(engine.Text, text))
-	s.want(fromServer.text(text))
+	s.want(fromServer(engine.Text, text))
 }
 
 // close ends the connection in order; openssl, too, is content with its end.
 func (s *sclient) close() {
 	s.t.Helper()
 	s.send(masked(codec.Close, "\x03\xe8"))
-	s.want(fromServer.closing(1000, ""))
+	s.want(fromServer(codec.Close, "\x03\xe8"))
 	if err := within(s.t, "the end of openssl", s.ended); err != nil {
 		s.t.Errorf("openssl: %v; it said %q", err, s.out)
 	}

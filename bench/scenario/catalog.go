@@ -88,7 +88,7 @@ func (c *Catalog) checkName(name string) error {
 	if name == report.Ours || name == report.Floor || name == everything {
 		return nil
 	}
-	peers, err := c.peerNames()
+	peers, err := c.PeerNames()
 	if slices.Contains(peers, name) {
 		return nil
 	}

@@ -24,9 +24,9 @@ func (c *Catalog) peersDir() string {
 	return filepath.Join("bench", "peers")
 }
 
-// peerNames reads the names of the peers from their sources, which takes no
+// PeerNames reads the names of the peers from their sources, which takes no
 // build. The error wraps bench.ErrNotAvailable if there are no sources.
-func (c *Catalog) peerNames() ([]string, error) {
+func (c *Catalog) PeerNames() ([]string, error) {
 	files, err := filepath.Glob(filepath.Join(c.peersDir(), "*.go"))
 	if err != nil || len(files) == 0 {
 		return nil, c.noSources()

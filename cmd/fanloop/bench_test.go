@@ -121,7 +121,7 @@ func TestBenchFailsWithOneLineThatSaysWhatToDo(t *testing.T) {
 		{"no slice", []string{"echo", "--slice", "0s"}, exitUsage, "--slice"},
 		{"no rounds", []string{"suite", "--rounds", "0"}, exitUsage, "--rounds"},
 		{"unknown base", []string{"echo", "--base", "gorilla", "--servers", "floor,fanloop"}, exitUsage, "floor, fanloop"},
-		{"scheme", []string{"echo", "--target", "http://127.0.0.1/"}, exitUsage, "ws://"},
+		{"scheme", []string{"echo", "--target", "ftp://127.0.0.1/"}, exitUsage, "ws://"},
 		{"CPU list", []string{"echo", "--server-cpus", "x"}, exitUsage, "CPUs"},
 		{"scenario", []string{"suite", "--scenarios", "walk5"}, exitUsage, "walk5"},
 		{"server", []string{"echo", "--servers", "x=y"}, exitUsage, "{addr}"},

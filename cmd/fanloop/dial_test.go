@@ -43,6 +43,29 @@ func TestDialPrintsTheEchoOfItsLines(t *testing.T) {
 	}
 }
 
+func TestDialTakesAddressesAsTheyAreTyped(t *testing.T) {
+	s := startEcho(t)
+	_, port, _ := strings.Cut(s.addr, ":")
+	for _, k := range []struct{ typed, shown string }{
+		{s.addr, "ws://" + s.addr},
+		{s.addr + "/x?y=1", "ws://" + s.addr + "/x?y=1"},
+		{":" + port + "/x", "ws://localhost:" + port + "/x"},
+		{"http://" + s.addr + "/", "ws://" + s.addr + "/"},
+		{"WS://" + s.addr, "ws://" + s.addr},
+		{"user:pass@" + s.addr, "ws://" + s.addr},
+	} {
+		got := command(t, "hello\n", nil, "dial", k.typed, "-n", "1")
+		if want := (result{exitOK, "hello\n", "connected to " + k.shown + "\nclosed: 1000 normal closure\n"}); got != want {
+			t.Errorf("%s: %+v, want %+v", k.typed, got, want)
+		}
+	}
+	secure := startEcho(t, "--self-signed")
+	got := command(t, "hello\n", nil, "dial", "https://"+secure.addr, "-n", "1", "-k", "-q")
+	if want := (result{exitOK, "hello\n", ""}); got != want {
+		t.Errorf("https: %+v, want %+v", got, want)
+	}
+}
+
 func TestDialSendsWhatItsFlagsSay(t *testing.T) {
 	type seen struct {
 		header   http.Header

@@ -54,17 +54,35 @@ func newRoot(std cli.Stdio) *cobra.Command {
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return cli.ApplyEnvironment(cmd) },
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetIn(std.In)
 	root.SetOut(std.Out)
 	root.SetErr(std.Err)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return cli.FlagError(err) })
+	root.SetFlagErrorFunc(cli.FlagError)
 	root.SetHelpCommand(newHelp(root))
 	root.SetUsageTemplate(cli.UsageTemplate)
 	root.AddCommand(echo.New(std), dial.New(std), newVersion(std), bench.New(std))
+	addVersionFlag(root)
+	addCompletion(root)
 	cli.ShowVariables(root)
 	return root
+}
+
+// addCompletion adds fanloop completion, which writes a script for a shell, and
+// what that script asks for.
+func addCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() != "completion" {
+			continue
+		}
+		cmd.Short = "Write a script by which your shell completes commands and flags"
+		cmd.Args, cmd.RunE = cli.NoCommand, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		for _, shell := range cmd.Commands() {
+			shell.Args = cli.NoArguments
+		}
+	}
+	cli.AddCompletions(root)
 }
 
 // newHelp is fanloop help, which is the same as --help.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -32,6 +33,18 @@ func newVersion(std cli.Stdio) *cobra.Command {
 	}
 }
 
+// addVersionFlag adds --version, which does the same as fanloop version.
+func addVersionFlag(root *cobra.Command) {
+	info, _ := debug.ReadBuildInfo()
+	root.Version = describe(info)
+	root.SetVersionTemplate("{{.Version}}")
+	root.Flags().BoolP("version", "V", false, "print the version, and what it was built from and with")
+}
+
+// pseudo matches the version of a commit without a tag, which ends with the time
+// and the commit.
+var pseudo = regexp.MustCompile(`-(?:0\.)?\d{14}-([0-9a-f]{12})$`)
+
 // describe is the text of fanloop version. info may be nil.
 func describe(info *debug.BuildInfo) string {
 	if info == nil {
@@ -44,6 +57,9 @@ func describe(info *debug.BuildInfo) string {
 	revision := settings["vcs.revision"]
 	if revision != "" && settings["vcs.modified"] == "true" {
 		revision += " with changes"
+	}
+	if m := pseudo.FindStringSubmatch(info.Main.Version); m != nil && revision == "" {
+		revision = m[1] // of a build that go install made
 	}
 	var b strings.Builder
 	line := func(name string, values ...string) {

@@ -63,6 +63,29 @@ order or damaged fails the run.`,
 	return cmd
 }
 
+// peerNames are the peers whose sources are in dir, as far as they can be found.
+func peerNames(dir string) []string {
+	catalog := scenario.Catalog{PeersDir: dir}
+	names, _ := catalog.PeerNames() // a complaint comes when one is asked for
+	return names
+}
+
+// completeLists has the shell complete names of servers and scenarios.
+func completeLists(cmd *cobra.Command) {
+	servers := func() []string {
+		dir, _ := cmd.Flags().GetString("peers-dir") // it is there
+		return append([]string{report.Floor, report.Ours, "all"}, peerNames(dir)...)
+	}
+	for flag, names := range map[string]func() []string{
+		"servers": servers, "base": servers,
+		"scenarios": func() []string { return append([]string{"cost"}, strings.Split(suiteScenarios, ",")...) },
+	} {
+		if cmd.Flags().Lookup(flag) != nil {
+			_ = cmd.RegisterFlagCompletionFunc(flag, cli.CompleteList(names)) // it is the first
+		}
+	}
+}
+
 // newBenchLoad runs a generator for the other commands, in a process of its own.
 func newBenchLoad(std cli.Stdio) *cobra.Command {
 	return &cobra.Command{
@@ -76,7 +99,7 @@ func newBenchLoad(std cli.Stdio) *cobra.Command {
 func (o *benchOptions) flags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.servers, "servers", o.servers, "`names` of servers: floor, fanloop, a peer, all, NAME=COMMAND with {addr}, or NAME=PATH of another fanloop")
 	flags.StringSliceVar(&o.bases, "base", nil, "`names` of servers that all are compared with; default: floor, or else the first")
-	flags.StringVar(&o.target, "target", "", "`URL` of a server that runs already, instead of --servers")
+	flags.StringVarP(&o.target, "target", "t", "", "`URL` of a server that runs already, instead of --servers")
 	cli.CountFlag(flags, &o.pid, "pid", "process of --target, if it is on this machine; 0: no CPU time and memory of it")
 	flags.StringVar(&o.serverCPU, "server-cpus", o.serverCPU, "`list` of CPUs for servers, or any")
 	flags.StringVar(&o.clientCPU, "client-cpus", o.clientCPU, "`list` of CPUs for clients, or any")
@@ -85,7 +108,7 @@ func (o *benchOptions) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.jsonPath, "json", "", "`file` to write for machines, and for compare")
 	flags.StringVar(&o.htmlPath, "html", "", "`file` to write with charts")
 	flags.StringVar(&o.markdownPath, "md", "", "`file` to write as markdown")
-	flags.BoolVar(&o.quiet, "quiet", false, "show no progress")
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "show no progress")
 	flags.BoolVar(&o.keepGoing, "keep-going", o.keepGoing, "note a server that fails and go on with the others")
 }
 
@@ -102,6 +125,13 @@ func newBenchOptions() benchOptions {
 func (o *benchOptions) run(ctx context.Context, std cli.Stdio, specs []scenario.Spec) (*report.Report, error) {
 	if err := o.checkPaths(); err != nil {
 		return nil, err
+	}
+	if o.target != "" {
+		to, err := cli.ParseAddress(o.target)
+		if err != nil {
+			return nil, cli.Usagef("--target: %s", err)
+		}
+		o.target = to.URL
 	}
 	r, err := o.measure(ctx, std, specs)
 	if ctx.Err() != nil {
@@ -163,6 +193,14 @@ func usageIfConfig(err error) error {
 	return err
 }
 
+// named is usageIfConfig for a setting that is all in one flag.
+func named(flag string, err error) error {
+	if config, ok := errors.AsType[*load.ConfigError](err); ok {
+		return cli.Usagef("%s: %s", flag, config.Reason)
+	}
+	return err
+}
+
 func writeFile(path string, write func(*os.File) error) error {
 	f, err := os.Create(path)
 	if err != nil {
@@ -175,11 +213,11 @@ func writeFile(path string, write func(*os.File) error) error {
 func (o *benchOptions) measure(ctx context.Context, std cli.Stdio, specs []scenario.Spec) (*report.Report, error) {
 	servers, err := scenario.ParseCPUs(o.serverCPU)
 	if err != nil {
-		return nil, err
+		return nil, named("--server-cpus", err)
 	}
 	clients, err := scenario.ParseCPUs(o.clientCPU)
 	if err != nil {
-		return nil, err
+		return nil, named("--client-cpus", err)
 	}
 	for _, s := range specs {
 		if err := s.Check(); err != nil {
@@ -235,7 +273,8 @@ func (o *benchOptions) find(ctx context.Context, dir, self string) (scenario.Fou
 	}
 	catalog := scenario.Catalog{Dir: dir, PeersDir: o.peersDir, Loops: o.serverLoops,
 		Self: []string{self, "bench", "serve", "--addr", "{addr}", "--loops", "{loops}"}}
-	return catalog.Find(ctx, o.servers)
+	found, err := catalog.Find(ctx, o.servers)
+	return found, named("--servers", err)
 }
 
 // baseNames are the servers, of those in a list, that all are compared with.

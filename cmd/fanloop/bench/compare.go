@@ -25,6 +25,7 @@ bench echo --servers floor,fanloop,old=PATH --base floor,old`,
 			}
 			return nil
 		},
+		ValidArgsFunction: cobra.FixedCompletions([]cobra.Completion{"json"}, cobra.ShellCompDirectiveFilterFileExt),
 		RunE: func(_ *cobra.Command, args []string) error {
 			before, err := readReport(args[0])
 			if err != nil {

@@ -65,7 +65,7 @@ those who stopped miss more than that.`,
 		flags: func(flags *pflag.FlagSet, s *scenario.Spec) {
 			messageFlags(flags, s)
 			cli.CountFlag(flags, &s.Publishers, "publishers", "connections that publish")
-			flags.Float64Var(&s.Stopped, "stopped", s.Stopped, "`part` of the connections that stops reading, 0 to 1")
+			cli.ShareFlag(flags, &s.Stopped, "stopped", "part of the connections that stops reading, 0 to below 1")
 		},
 	},
 	scenario.Storm: {
@@ -89,7 +89,7 @@ func (k benchKind) timeFlags(flags *pflag.FlagSet, s *scenario.Spec) {
 	case scenario.Echo, scenario.Fanout:
 		sliceFlags(flags, s)
 		cli.CountFlag(flags, &s.Rounds, "rounds", "rounds of every server; 0: as many as --time allows, with --rate 5")
-		cli.DurationFlag(flags, &s.Window, "duration", "measured time of a round, with --rate")
+		cli.DurationFlag(flags, &s.Window, "duration,d", "measured time of a round, with --rate")
 		cli.DurationFlag(flags, &s.WarmUp, "warm-up", "time before a slice or a round that does not count; 0: a tenth of a slice, with --rate 300ms")
 	case scenario.Connect:
 		sliceFlags(flags, s)
@@ -97,7 +97,7 @@ func (k benchKind) timeFlags(flags *pflag.FlagSet, s *scenario.Spec) {
 		cli.DurationFlag(flags, &s.WarmUp, "warm-up", "time before a slice that does not count; 0: a tenth of it")
 	default:
 		cli.CountFlag(flags, &s.Rounds, "rounds", "rounds of every server, in turn; 0: 5")
-		cli.DurationFlag(flags, &s.Window, "duration", "measured time of a round")
+		cli.DurationFlag(flags, &s.Window, "duration,d", "measured time of a round")
 		cli.DurationFlag(flags, &s.WarmUp, "warm-up", "time before it that does not count; 0: 300ms")
 	}
 }
@@ -109,7 +109,7 @@ func sliceFlags(flags *pflag.FlagSet, s *scenario.Spec) {
 
 func messageFlags(flags *pflag.FlagSet, s *scenario.Spec) {
 	cli.CountFlag(flags, &s.Size, "size", "payload bytes of a message; 0: 64, or 1024 of json")
-	flags.Float64Var(&s.Rate, "rate", s.Rate, "`messages` a second in all, at fixed times; 0: as fast as answers come")
+	cli.RateFlag(flags, &s.Rate, "rate,r", "messages a second in all, at fixed times; 0: as fast as answers come")
 }
 
 func newBenchKind(std cli.Stdio, kind scenario.Kind) *cobra.Command {
@@ -119,6 +119,7 @@ func newBenchKind(std cli.Stdio, kind scenario.Kind) *cobra.Command {
 	if s.Window == 0 {
 		s.Window = 2 * time.Second
 	}
+	s.Compression = load.Off
 	s.Slice, s.Time, s.Deadline = 100*time.Millisecond, 30*time.Second, 10*time.Second
 	cmd := &cobra.Command{
 		Use:   string(kind) + " [flags]",
@@ -129,25 +130,26 @@ func newBenchKind(std cli.Stdio, kind scenario.Kind) *cobra.Command {
 			if s.Window == 0 || s.Conns == 0 || s.Slice == 0 {
 				return cli.Usagef("--duration, --slice and --conns must be 1 or more")
 			}
-			s.TLS = s.TLS || strings.HasPrefix(o.target, "wss:")
+			s.TLS = s.TLS || strings.HasPrefix(o.target, "wss:") || strings.HasPrefix(o.target, "https:")
 			_, err := o.run(cmd.Context(), std, []scenario.Spec{s})
 			return err
 		},
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	cli.CountFlag(flags, &s.Conns, "conns", "connections; of connect, handshakes under way at once")
+	cli.CountFlag(flags, &s.Conns, "conns,c", "connections; of connect, handshakes under way at once")
 	if k.flags != nil {
 		k.flags(flags, &s)
 	}
 	flags.BoolVar(&s.TLS, "tls", false, "speak wss: TLS 1.3, AES-128-GCM")
-	flags.StringVar((*string)(&s.Payload), "payload", "", "`kind` of messages: noise, or json as in a chat; default: noise, json with --compression")
-	flags.StringVar((*string)(&s.Compression), "compression", string(load.Off), "`kind` of permessage-deflate to agree on: off, deflate or takeover")
+	cli.ChoiceFlag(flags, &s.Payload, "payload", "messages: noise, or json as in a chat; default: noise, json with --compression", load.Noise, load.JSON)
+	cli.ChoiceFlag(flags, &s.Compression, "compression", "permessage-deflate to agree on: off, deflate or takeover", load.Off, load.Deflate, load.Takeover)
 	k.timeFlags(flags, &s)
 	cli.DurationFlag(flags, &s.Deadline, "deadline", "longest time for a handshake, and longest silence")
 	cli.CountFlag(flags, &s.Processes, "processes", "client processes; 0: as many as the connections need")
 	cli.CountFlag(flags, &s.Loops, "client-loops", "event loops of a client process; 0: one per CPU")
 	cli.CountFlag(flags, &s.Sources, "sources", "source addresses 127.0.0.1, 127.0.0.2, ...; 0: as many as the ports need")
 	o.flags(flags)
+	completeLists(cmd)
 	return cmd
 }

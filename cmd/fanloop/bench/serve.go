@@ -7,7 +7,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -24,14 +26,14 @@ type benchServeOptions struct {
 	addr        string
 	loops       int
 	tls         bool
-	compression string
+	compression load.Compression
 	peer        string
 	peersDir    string
 	log         cli.LogOptions
 }
 
 func newBenchServe(std cli.Stdio) *cobra.Command {
-	o := benchServeOptions{addr: "127.0.0.1:9002", compression: string(load.Off), peersDir: "bench/peers"}
+	o := benchServeOptions{addr: "127.0.0.1:9002", compression: load.Off, peersDir: "bench/peers"}
 	cmd := &cobra.Command{
 		Use:   "serve [flags]",
 		Short: "Serve the bench protocol with fanloop or a peer",
@@ -53,20 +55,21 @@ SIGUSR1 gives freed memory back to the system and logs what is in use.`,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&o.addr, "addr", o.addr, "`host:port` to listen on; port 0 takes a free one")
+	flags.StringVarP(&o.addr, "addr", "a", o.addr, "`host:port` to listen on; port 0 takes a free one")
 	cli.CountFlag(flags, &o.loops, "loops", "event loops; 0: as many as GOMAXPROCS")
 	flags.BoolVar(&o.tls, "tls", false, "speak wss, with a certificate made for this run")
-	flags.StringVar(&o.compression, "compression", o.compression, "`kind` of permessage-deflate to agree to: off, deflate or takeover")
+	cli.ChoiceFlag(flags, &o.compression, "compression", "permessage-deflate to agree to: off, deflate or takeover", load.Off, load.Deflate, load.Takeover)
 	flags.StringVar(&o.peer, "peer", "", "`name` of a peer to serve with instead of fanloop")
 	flags.StringVar(&o.peersDir, "peers-dir", o.peersDir, "`folder` with the sources of the peers")
 	cli.LevelFlag(flags, &o.log.Level, "log-level", "least level logged: debug, info, warn or error")
-	flags.BoolVar(&o.log.Quiet, "quiet", false, "write errors only")
+	flags.BoolVarP(&o.log.Quiet, "quiet", "q", false, "write errors only")
+	_ = cmd.RegisterFlagCompletionFunc("peer", cli.CompleteList(func() []string { return peerNames(o.peersDir) })) // the first
 	return cmd
 }
 
 func (o *benchServeOptions) serve(ctx context.Context, std cli.Stdio) error {
 	log := o.log.Logger(std.Err)
-	srv, err := bench.NewServer(bench.Options{Loops: o.loops, Log: log, TLS: o.tls, Compression: load.Compression(o.compression)})
+	srv, err := bench.NewServer(bench.Options{Loops: o.loops, Log: log, TLS: o.tls, Compression: o.compression})
 	if err != nil {
 		return usageIfConfig(err)
 	}
@@ -92,6 +95,9 @@ func (o *benchServeOptions) servePeer(ctx context.Context) error {
 	if _, _, err := net.SplitHostPort(o.addr); err != nil {
 		return cli.ListenError("--addr", o.addr, &net.AddrError{Err: "missing port in address", Addr: o.addr})
 	}
+	if names := peerNames(o.peersDir); len(names) > 0 && !slices.Contains(names, o.peer) {
+		return cli.Usagef("--peer %q: want one of %s%s", o.peer, strings.Join(names, ", "), cli.DidYouMean(o.peer, names))
+	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return fmt.Errorf("no folder for the peers' program; set HOME or XDG_CACHE_HOME: %w", err)
@@ -112,8 +118,8 @@ func (o *benchServeOptions) servePeer(ctx context.Context) error {
 	if o.tls {
 		args = append(args, "+tls")
 	}
-	if o.compression != string(load.Off) {
-		args = append(args, "+"+o.compression)
+	if o.compression != load.Off {
+		args = append(args, "+"+string(o.compression))
 	}
 	return fmt.Errorf("start the peers' program: %w", syscall.Exec(path, args, os.Environ()))
 }

@@ -66,16 +66,17 @@ none is slow.`,
 	cli.DurationFlag(flags, &o.time, "time", "how long the slices of all servers in a scenario take together; five rounds of each come in any case")
 	cli.DurationFlag(flags, &o.slice, "slice", "how long a server is on turn")
 	cli.CountFlag(flags, &o.rounds, "rounds", "rounds of every server in scenarios without slices")
-	cli.DurationFlag(flags, &o.window, "duration", "measured time of such a round")
-	flags.StringVar(&o.out, "out", "", "`folder` to write DATE-COMMIT.json, .html and .md to")
+	cli.DurationFlag(flags, &o.window, "duration,d", "measured time of such a round")
+	flags.StringVarP(&o.out, "out", "o", "", "`folder` to write DATE-COMMIT.json, .html and .md to")
 	o.flags(flags)
+	completeLists(cmd)
 	return cmd
 }
 
 func (o *benchSuiteOptions) run(ctx context.Context, std cli.Stdio) error {
 	specs, err := o.specs()
 	if err != nil {
-		return usageIfConfig(err)
+		return named("--scenarios", err)
 	}
 	if o.rounds == 0 || o.window == 0 || o.slice == 0 || len(specs) == 0 {
 		return cli.Usagef("--rounds, --duration and --slice must be 1 or more, and there must be --scenarios")

@@ -2,8 +2,8 @@ package cli
 
 import (
 	"errors"
+	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -25,14 +25,14 @@ const (
 	compressionTakeover // with context takeover
 )
 
-var compressionKinds = [...]string{"off", "on", "takeover"}
+var compressionKinds = []string{"off", "on", "takeover"}
 
 func (o *Compression) AddFlags(flags *pflag.FlagSet) {
 	format := func(k compressionKind) string { return compressionKinds[k] }
-	flags.Var(&value[compressionKind]{&o.kind, "kind", parseCompression, format}, "compression",
+	flags.Var(&value[compressionKind]{p: &o.kind, kind: "kind", parse: parseCompression, format: format, choices: compressionKinds}, "compression",
 		"permessage-deflate: off, on, or takeover to refer back to earlier messages")
 	bitsFlag := func(p *int, name, usage string) {
-		flags.Var(&value[int]{p, "bits", parseWindowBits, strconv.Itoa}, name, usage)
+		flags.Var(&value[int]{p: p, kind: "bits", parse: parseWindowBits, format: strconv.Itoa}, name, usage)
 	}
 	bitsFlag(&o.serverBits, "server-window-bits", "how far back what the server sends may refer: 8 to 15, for 256 bytes to 32 KiB; 0: 15")
 	bitsFlag(&o.clientBits, "client-window-bits", "the same for what the client sends")
@@ -65,12 +65,8 @@ func (o *Compression) Engine(threshold int, limits engine.Limits) (*engine.Compr
 }
 
 func parseCompression(s string) (compressionKind, error) {
-	for k, name := range compressionKinds {
-		if strings.EqualFold(s, name) {
-			return compressionKind(k), nil
-		}
-	}
-	return 0, errors.New("want off, on or takeover")
+	name, err := choose(s, compressionKinds)
+	return compressionKind(slices.Index(compressionKinds, name)), err
 }
 
 func parseWindowBits(s string) (int, error) {

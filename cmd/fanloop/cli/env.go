@@ -63,12 +63,33 @@ func ShowVariables(cmd *cobra.Command) {
 // HasVariable says whether a variable stands in for f.
 func HasVariable(f *pflag.Flag) bool { return f.Name != "help" && f.Name != "version" }
 
-// FlagError makes one clear line of what pflag reports.
-func FlagError(err error) error {
+// FlagError makes one clear line of what pflag reports about the flags of cmd.
+func FlagError(cmd *cobra.Command, err error) error {
 	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		return Usagef("--%s %q: %s", invalid.GetFlag().Name, invalid.GetValue(), wanted(invalid.GetFlag(), err))
 	}
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		return Usagef("%s%s", err, nearFlags(cmd, unknown))
+	}
 	return Usagef("%s", err)
+}
+
+// nearFlags names the flags that may be meant by an unknown one. One dash makes
+// letters of a word: of -insecure, those after the last letter that is a flag are
+// left.
+func nearFlags(cmd *cobra.Command, unknown *pflag.NotExistError) string {
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+	letters := unknown.GetSpecifiedShortnames()
+	if letters == "" {
+		return DidYouMean("--"+unknown.GetSpecifiedName(), names)
+	}
+	for _, name := range names {
+		if len(letters) > 1 && strings.HasSuffix(name, letters) {
+			return "; did you mean " + name + "?"
+		}
+	}
+	return ""
 }
 
 // wanted says what a flag takes.

@@ -102,7 +102,7 @@ func (v *LimitValue) Set(s string) error {
 	n, err := kind.parse(s)
 	field := limitField(v.Limits, v.flag.field)
 	switch {
-	case s == v.unnumbered():
+	case s != "" && s == v.unnumbered():
 		n = 0
 	case err != nil:
 		return err

@@ -18,8 +18,9 @@ func DidYouMean(word string, names []string) string {
 }
 
 // alike allows one mistake in short words and two in longer ones, and words that
-// stop early.
+// stop early. Dashes before a word do not count.
 func alike(word, name string) bool {
+	word, name = strings.TrimLeft(word, "-"), strings.TrimLeft(name, "-")
 	most := 1
 	if len(word) > 4 {
 		most = 2

@@ -100,7 +100,7 @@ type ClientTLS struct {
 
 func (o *ClientTLS) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.caFile, "tls-ca", "", "PEM `file` of authorities to trust instead of the system's")
-	flags.BoolVar(&o.insecure, "insecure", false, "trust any certificate, to try it: anyone may pose as the server")
+	flags.BoolVarP(&o.insecure, "insecure", "k", false, "trust any certificate, to try it: anyone may pose as the server")
 	flags.StringVar(&o.certFile, "tls-cert", "", "PEM `file` of a certificate to show to the server")
 	flags.StringVar(&o.keyFile, "tls-key", "", "PEM `file` of the certificate's key")
 }

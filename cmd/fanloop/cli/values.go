@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"strconv"
@@ -19,6 +20,8 @@ type value[T any] struct {
 	kind   string // how help names it
 	parse  func(string) (T, error)
 	format func(T) string
+
+	choices []string // all values, if they are few
 }
 
 // Set implements pflag.Value.
@@ -36,24 +39,83 @@ func (v *value[T]) String() string { return v.format(*v.p) }
 // Type implements pflag.Value.
 func (v *value[T]) Type() string { return v.kind }
 
-// The flags below have the value at p as their default.
+// Choices are all values that the flag takes; nil if they cannot be listed.
+func (v *value[T]) Choices() []string { return v.choices }
 
-func CountFlag(flags *pflag.FlagSet, p *int, name, usage string) {
-	flags.Var(&value[int]{p, "n", parseCount, strconv.Itoa}, name, usage)
+// The flags below have the value at p as their default. names is the flag's name,
+// and after a comma its letter if it has one.
+
+// CountFlag takes a whole number that is not negative.
+func CountFlag(flags *pflag.FlagSet, p *int, names, usage string) {
+	addFlag(flags, &value[int]{p: p, kind: "n", parse: parseCount, format: strconv.Itoa}, names, usage)
 }
 
-func DurationFlag(flags *pflag.FlagSet, p *time.Duration, name, usage string) {
-	flags.Var(&value[time.Duration]{p, "duration", parseDuration, time.Duration.String}, name, usage)
+// DurationFlag takes a duration that is not negative.
+func DurationFlag(flags *pflag.FlagSet, p *time.Duration, names, usage string) {
+	addFlag(flags, &value[time.Duration]{p: p, kind: "duration", parse: parseDuration, format: time.Duration.String}, names, usage)
 }
 
-func CodeFlag(flags *pflag.FlagSet, p *engine.StatusCode, name, usage string) {
+// RateFlag takes a number of messages a second, 0 or more.
+func RateFlag(flags *pflag.FlagSet, p *float64, names, usage string) {
+	format := func(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
+	addFlag(flags, &value[float64]{p: p, kind: "messages", parse: parseRate, format: format}, names, usage)
+}
+
+// ShareFlag takes a part of a whole: 0 to below 1.
+func ShareFlag(flags *pflag.FlagSet, p *float64, names, usage string) {
+	format := func(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
+	addFlag(flags, &value[float64]{p: p, kind: "part", parse: parseShare, format: format}, names, usage)
+}
+
+// CodeFlag takes a status code of a close frame, or 0.
+func CodeFlag(flags *pflag.FlagSet, p *engine.StatusCode, names, usage string) {
 	format := func(c engine.StatusCode) string { return strconv.Itoa(int(c)) }
-	flags.Var(&value[engine.StatusCode]{p, "code", parseCode, format}, name, usage)
+	addFlag(flags, &value[engine.StatusCode]{p: p, kind: "code", parse: parseCode, format: format}, names, usage)
 }
 
-func LevelFlag(flags *pflag.FlagSet, p *slog.Level, name, usage string) {
+// LevelFlag takes the least level that is logged.
+func LevelFlag(flags *pflag.FlagSet, p *slog.Level, names, usage string) {
 	format := func(l slog.Level) string { return strings.ToLower(l.String()) }
-	flags.Var(&value[slog.Level]{p, "level", parseLevel, format}, name, usage)
+	addFlag(flags, &value[slog.Level]{p: p, kind: "level", parse: parseLevel, format: format, choices: levels}, names, usage)
+}
+
+// ChoiceFlag takes one of choices, in any case.
+func ChoiceFlag[T ~string](flags *pflag.FlagSet, p *T, names, usage string, choices ...T) {
+	parse := func(s string) (T, error) { return choose(s, choices) }
+	format := func(v T) string { return string(v) }
+	addFlag(flags, &value[T]{p: p, kind: "kind", parse: parse, format: format, choices: texts(choices)}, names, usage)
+}
+
+func addFlag(flags *pflag.FlagSet, v pflag.Value, names, usage string) {
+	name, letter, _ := strings.Cut(names, ",")
+	flags.VarP(v, name, letter, usage)
+}
+
+// choose returns the one of choices that s is, in any case.
+func choose[T ~string](s string, choices []T) (T, error) {
+	for _, choice := range choices {
+		if strings.EqualFold(s, string(choice)) {
+			return choice, nil
+		}
+	}
+	names := texts(choices)
+	return "", fmt.Errorf("want %s%s", alternatives(names), DidYouMean(s, names))
+}
+
+func texts[T ~string](values []T) (all []string) {
+	for _, v := range values {
+		all = append(all, string(v))
+	}
+	return all
+}
+
+// alternatives writes names as "a, b or c".
+func alternatives(names []string) string {
+	last := len(names) - 1
+	if last == 0 {
+		return names[0]
+	}
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 func parseCount(s string) (int, error) {
@@ -71,6 +133,21 @@ func parseDuration(s string) (time.Duration, error) {
 	return 0, errors.New("want a duration like 500ms, 10s or 2m")
 }
 
+// parseRate takes no NaN and no infinity.
+func parseRate(s string) (float64, error) {
+	if f, err := strconv.ParseFloat(s, 64); err == nil && f >= 0 && f <= math.MaxFloat64 {
+		return f, nil
+	}
+	return 0, errors.New("want a number that is not negative, like 100 or 0.5")
+}
+
+func parseShare(s string) (float64, error) {
+	if f, err := strconv.ParseFloat(s, 64); err == nil && f >= 0 && f < 1 {
+		return f, nil
+	}
+	return 0, errors.New("want a number from 0 to below 1, like 0.1")
+}
+
 // parseCode takes what may stand in a close frame (RFC 6455 section 7.4), and 0.
 func parseCode(s string) (engine.StatusCode, error) {
 	n, err := strconv.ParseUint(s, 10, 16)
@@ -80,18 +157,15 @@ func parseCode(s string) (engine.StatusCode, error) {
 	return 0, errors.New("want 1000-1003, 1007-1014, 3000-4999 or 0 for none")
 }
 
-func parseLevel(s string) (slog.Level, error) {
-	switch strings.ToLower(s) {
-	case "debug":
-		return slog.LevelDebug, nil
-	case "info":
-		return slog.LevelInfo, nil
-	case "warn":
-		return slog.LevelWarn, nil
-	case "error":
-		return slog.LevelError, nil
+// levels are the names of the levels that a log may have.
+var levels = []string{"debug", "info", "warn", "error"}
+
+func parseLevel(s string) (level slog.Level, err error) {
+	name, err := choose(s, levels)
+	if err == nil {
+		err = level.UnmarshalText([]byte(name))
 	}
-	return 0, errors.New("want debug, info, warn or error")
+	return level, err
 }
 
 // units of sizes, the largest first. Those of 1024 come before those of 1000.

@@ -67,23 +67,23 @@ Exit code:
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.BoolVar(&o.binary, "binary", false, "send lines as binary messages")
+	flags.BoolVarP(&o.binary, "binary", "b", false, "send lines as binary messages")
 	flags.BoolVar(&o.hex, "hex", false, "lines are hex digits, sent as binary messages")
 	flags.BoolVar(&o.raw, "raw", false, "print bytes as they came: no hex, escapes or line ends")
-	flags.StringSliceVar(&o.subprotocols, "subprotocol", nil, "`name` of a subprotocol to offer, the preferred first")
-	flags.StringArrayVar(&o.headers, "header", nil, "`header` to add to the request, as 'Name: value'")
-	flags.StringVar(&o.origin, "origin", "", "`origin` to send")
-	cli.CountFlag(flags, &o.count, "count", "after the end of stdin, stay until n messages came in all")
-	cli.DurationFlag(flags, &o.wait, "wait", "after the end of stdin, stay this long; no limit with --count")
+	flags.StringSliceVarP(&o.subprotocols, "subprotocol", "s", nil, "`name` of a subprotocol to offer, the preferred first")
+	flags.StringArrayVarP(&o.headers, "header", "H", nil, "`header` to add to the request, as 'Name: value'")
+	flags.StringVarP(&o.origin, "origin", "o", "", "`origin` to send")
+	cli.CountFlag(flags, &o.count, "count,n", "after the end of stdin, stay until n messages came in all")
+	cli.DurationFlag(flags, &o.wait, "wait,w", "after the end of stdin, stay this long; no limit with --count")
 	cli.CodeFlag(flags, &o.closeCode, "close-code", "status code to close with; 0 sends none")
 	flags.StringVar(&o.closeReason, "close-reason", "", "`text` to close with")
 	o.tls.AddFlags(flags)
 	o.compression.AddFlags(flags)
 	flags.StringVar(&o.unix, "unix", "", "`path` of a unix socket to connect to, whatever host the URL names")
-	flags.StringVar(&o.proxy, "proxy", "", "`url` of a proxy, http:// or socks5://, or none; otherwise HTTP_PROXY, HTTPS_PROXY and NO_PROXY say")
+	flags.StringVarP(&o.proxy, "proxy", "x", "", "`url` of a proxy, http:// or socks5://, or none; otherwise HTTP_PROXY, HTTPS_PROXY and NO_PROXY say")
 	flags.BoolVar(&o.reconnect, "reconnect", false, "connect again when the connection ends for a reason that may pass")
-	flags.BoolVar(&o.verbose, "verbose", false, "write what was agreed with the server")
-	flags.BoolVar(&o.quiet, "quiet", false, "write messages and errors only")
+	flags.BoolVarP(&o.verbose, "verbose", "v", false, "write what was agreed with the server")
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "write messages and errors only")
 	cli.AddLimits(flags, &o.limits, map[string]string{"HandshakeTimeout": "timeout"}, serverLimits...)
 	return cmd
 }
@@ -105,23 +105,23 @@ func (o *dialOptions) run(ctx context.Context, std cli.Stdio, rawURL string) err
 	if err != nil {
 		return err
 	}
-	address, err := parseURL(rawURL)
+	to, err := cli.ParseAddress(rawURL)
 	if err != nil {
 		return err
 	}
 	out := newPrinter(std.Out, o.count, o.raw)
 	in := newSender(std.In, o)
 	opt.Callbacks = engine.Callbacks{OnText: out.onText, OnBinary: out.onBinary, OnDrain: in.onDrain}
-	l, err := o.connect(ctx, std.Err, rawURL, address, opt)
+	l, err := o.connect(ctx, std.Err, to, opt)
 	if err != nil {
-		return o.dialError(address, err)
+		return o.dialError(to.Shown, err)
 	}
 	go out.run(l)
 	inErr := o.converse(ctx, l, in, out)
 	outErr := out.finish()
 	ws, err := l.last()
 	if err != nil {
-		return errors.Join(inErr, o.dialError(address, err))
+		return errors.Join(inErr, o.dialError(to.Shown, err))
 	}
 	code, reason := ws.CloseStatus()
 	o.say(std.Err, "%s", ending(code, reason, ws.Err()))
@@ -140,27 +140,27 @@ func (o *dialOptions) run(ctx context.Context, std cli.Stdio, rawURL string) err
 }
 
 // connect opens the first connection, or with --reconnect begins to.
-func (o *dialOptions) connect(ctx context.Context, stderr io.Writer, rawURL, address string, opt *engine.DialOptions) (*link, error) {
+func (o *dialOptions) connect(ctx context.Context, stderr io.Writer, to cli.Address, opt *engine.DialOptions) (*link, error) {
 	l := newLink()
 	opened := func(ws *engine.WebSocket) {
-		o.say(stderr, "connected to %s%s%s", address, ifSet(", subprotocol %s", ws.Subprotocol()), ifSet(", %s", ws.Extensions()))
+		o.say(stderr, "connected to %s%s%s", to.Shown, ifSet(", subprotocol %s", ws.Subprotocol()), ifSet(", %s", ws.Extensions()))
 		if o.verbose {
 			o.say(stderr, "%s", o.details(ws))
 		}
 		l.connected(ws)
 	}
 	if !o.reconnect {
-		ws, err := engine.Dial(ctx, rawURL, opt)
+		ws, err := engine.Dial(ctx, to.URL, opt)
 		if err == nil {
 			opened(ws)
 		}
 		return l, err
 	}
 	var err error
-	l.again, err = engine.DialReconnecting(context.WithoutCancel(ctx), rawURL, opt, engine.Reconnect{ // converse closes it
+	l.again, err = engine.DialReconnecting(context.WithoutCancel(ctx), to.URL, opt, engine.Reconnect{ // converse closes it
 		OnConnect: func(ws *engine.WebSocket, _ int) { opened(ws) },
 		OnRetry: func(err error, delay time.Duration) {
-			why := cli.OneLine(o.dialError(address, err))
+			why := cli.OneLine(o.dialError(to.Shown, err))
 			if ws := l.disconnected(); ws != nil {
 				code, reason := ws.CloseStatus()
 				why = ending(code, reason, ws.Err())

@@ -20,7 +20,7 @@ import (
 // dialError says why there is no connection and what to do.
 func (o *dialOptions) dialError(address string, err error) error {
 	if wrong, ok := errors.AsType[*handshake.HeaderError](err); ok {
-		return cli.Usagef("%s: %s", wrong.Name, wrong.Reason)
+		return cli.Usagef("--header %s: %s", wrong.Name, wrong.Reason)
 	}
 	if wrong, ok := errors.AsType[*engine.URLError](err); ok {
 		return cli.Usagef("%s: %v", address, wrong.Err)
@@ -30,7 +30,7 @@ func (o *dialOptions) dialError(address string, err error) error {
 	}
 	if answer, ok := errors.AsType[*handshake.StatusError](err); ok {
 		if to := answer.Location(); to != "" {
-			return fmt.Errorf("%s: the server answered %d and points to %s: dial that", address, answer.Status, quotedURL(to))
+			return fmt.Errorf("%s: the server answered %d and points to %s: dial that", address, answer.Status, cli.QuotedURL(to))
 		}
 		return fmt.Errorf("%s: the server answered %s instead of opening a WebSocket", address,
 			strings.TrimSpace(strconv.Itoa(answer.Status)+" "+http.StatusText(answer.Status)))

@@ -35,8 +35,10 @@ func (o *dialOptions) engineOptions(stderr io.Writer) (*engine.DialOptions, erro
 		}
 		header.Add(name, strings.TrimSpace(text))
 	}
-	if err := cli.CheckLimits(o.limits); err != nil {
-		return nil, err
+	for _, err := range []error{o.checkOrigin(), cli.CheckSubprotocols(o.subprotocols), cli.CheckLimits(o.limits)} {
+		if err != nil {
+			return nil, err
+		}
 	}
 	compression, err := o.compression.Engine(1, o.limits) // few lines are as long as the default
 	if err != nil {
@@ -59,8 +61,22 @@ func (o *dialOptions) engineOptions(stderr io.Writer) (*engine.DialOptions, erro
 	return opt, o.route(opt)
 }
 
+func (o *dialOptions) checkOrigin() error {
+	if o.origin == "" {
+		return nil
+	}
+	return cli.CheckOrigin(o.origin, false)
+}
+
+// maxUnixPath is the longest path of a unix socket on Linux, in bytes; other
+// systems take no longer ones.
+const maxUnixPath = 107
+
 // route sets the way to the server.
 func (o *dialOptions) route(opt *engine.DialOptions) error {
+	if len(o.unix) > maxUnixPath {
+		return cli.Usagef("--unix: %s is too long for a unix socket: choose a shorter path", o.unix)
+	}
 	if o.unix != "" {
 		if o.proxy != "" {
 			return cli.Usagef("--unix and --proxy are two ways to the server: give one of them")
@@ -93,29 +109,3 @@ func validPort(port string) bool {
 // maxReason is how long the reason in a close frame may be (RFC 6455 section
 // 5.5.1).
 const maxReason = 123
-
-// parseURL checks the URL as far as its user can get it wrong, and returns it
-// without user and password.
-func parseURL(rawURL string) (string, error) {
-	quoted := quotedURL(rawURL)
-	u, err := url.Parse(rawURL)
-	switch {
-	case err != nil, u.Scheme != "ws" && u.Scheme != "wss", u.Hostname() == "":
-		return "", cli.Usagef("%s is not a WebSocket URL: write it like ws://127.0.0.1:9001/path", quoted)
-	case u.Fragment != "": // RFC 6455 section 3
-		return "", cli.Usagef("%s: a WebSocket URL has no fragment; write # as %%23", quoted)
-	}
-	u.User = nil
-	if address := u.String(); !strings.Contains(address, "@") {
-		return address, nil
-	}
-	return u.Scheme + "://...", nil
-}
-
-// quotedURL is rawURL as errors show it, which may hold a password before an @.
-func quotedURL(rawURL string) string {
-	if strings.Contains(rawURL, "@") {
-		return "[a URL with an @, not shown]"
-	}
-	return strconv.Quote(rawURL)
-}

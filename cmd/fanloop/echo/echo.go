@@ -66,11 +66,11 @@ Ctrl-C or SIGTERM closes every connection with 1001, the second ends at once.`,
 	o.compression.AddFlags(flags)
 	cli.CountFlag(flags, &o.loops, "loops", "event loops; 0: as many as GOMAXPROCS")
 	cli.DurationFlag(flags, &o.shutdownTimeout, "shutdown-timeout", "time for connections to close at the end")
-	flags.StringSliceVar(&o.origins, "origin", nil, "`origin` of pages that may connect besides those of this server; * is any")
-	flags.StringSliceVar(&o.subprotocols, "subprotocol", nil, "`name` of a subprotocol to agree to, the preferred first")
+	flags.StringSliceVarP(&o.origins, "origin", "o", nil, "`origin` of pages that may connect besides those of this server; * is any")
+	flags.StringSliceVarP(&o.subprotocols, "subprotocol", "s", nil, "`name` of a subprotocol to agree to, the preferred first")
 	flags.StringVar(&o.pprofAddr, "pprof", "", "`host:port` to serve net/http/pprof on")
 	cli.LevelFlag(flags, &o.log.Level, "log-level", "least level logged: debug, info, warn or error")
-	flags.BoolVar(&o.log.Quiet, "quiet", false, "write errors only")
+	flags.BoolVarP(&o.log.Quiet, "quiet", "q", false, "write errors only")
 	cli.AddLimits(flags, &o.limits, nil)
 	cli.CountFlag(flags, &o.maxHandshakes, "max-handshakes", "most TLS handshakes at a time; 0: 1024")
 	cli.InGroup(flags, "Limits", "max-handshakes")
@@ -125,6 +125,9 @@ func (o *echoOptions) server(log *slog.Logger) (*engine.Server, error) {
 	if err := cli.CheckLimits(o.limits); err != nil {
 		return nil, err
 	}
+	if err := cli.CheckSubprotocols(o.subprotocols); err != nil {
+		return nil, err
+	}
 	origin, err := originPolicy(o.origins)
 	if err != nil {
 		return nil, err
@@ -152,8 +155,8 @@ func originPolicy(origins []string) (handshake.OriginPolicy, error) {
 		return handshake.AllowAnyOrigin, nil
 	}
 	for _, origin := range origins {
-		if _, err := handshake.ParseOrigins(origin); err != nil {
-			return nil, cli.Usagef("--origin %q: want an origin like https://example.com, https://*.example.com, null or *", origin)
+		if err := cli.CheckOrigin(origin, true); err != nil {
+			return nil, err
 		}
 	}
 	listed := handshake.AllowOrigins(origins...)

@@ -29,7 +29,7 @@ type listenOptions struct {
 }
 
 func (o *listenOptions) add(flags *pflag.FlagSet) {
-	flags.StringVar(&o.addr, "addr", o.addr, "`host:port` to listen on; port 0 takes a free one")
+	flags.StringVarP(&o.addr, "addr", "a", o.addr, "`host:port` to listen on; port 0 takes a free one")
 	flags.StringVar(&o.unix, "unix", "", "`path` of a unix socket to serve; on Linux @name makes no file")
 	o.tls.AddFlags(flags)
 	flags.StringSliceVar(&o.proxies, "proxy-protocol", nil,

@@ -18,7 +18,7 @@ import (
 // engine/backoff.go also gives it to StatusError.RetryAfter: a server may name a
 // date.
 var clockReaders = []string{
-	"engine/backoff.go", "engine/internal/certfile/certfile.go", "engine/tlsconfig.go", "engine/webwait.go",
+	"engine/backoff.go", "engine/internal/certfile/certfile.go", "engine/internal/tlsconfig/tlsconfig.go", "engine/webwait.go",
 	"loop/group.go", "loop/poller_gnet.go", "loop/throttle.go",
 }
 

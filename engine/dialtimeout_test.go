@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/tlsconfig"
 )
 
 // Dial tells by its context that it took too long. A loop that ended the
@@ -25,7 +26,7 @@ func TestLoopLeavesTheTimeOfATLSHandshakeToDial(t *testing.T) {
 	}
 	defer clients.release()
 	d.settings.gone = clients.release
-	target, err := parseTarget("wss://" + ln.Addr().String())
+	target, err := parseURL("wss://" + ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,11 +34,11 @@ func TestLoopLeavesTheTimeOfATLSHandshakeToDial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr, err := d.transport(context.Background(), target)
+	tr, err := d.connect(context.Background(), target)
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := &secure{config: d.tlsConfig(target), next: c}
+	first := &secure{config: tlsconfig.Client(nil, target.Host), next: c}
 	ws, err := d.adopt(tr, first)
 	if err != nil {
 		t.Fatal(err)

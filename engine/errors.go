@@ -150,7 +150,7 @@ func (e *URLError) Error() string {
 // Unwrap returns what is wrong with the URL.
 func (e *URLError) Unwrap() error { return e.Err }
 
-// ProxyError is a proxy that gave no way to the server.
+// ProxyError says that a proxy gives no way to the server.
 type ProxyError struct {
 	Proxy  string      // its URL, without user and password; not shown if they cannot be told apart
 	Status int         // what an HTTP proxy answered to CONNECT; 0: see Cause

@@ -49,12 +49,6 @@ func (p Reconnect) WithClock(now func() time.Time, sleep func(context.Context, t
 	return p
 }
 
-// ErrorOfURL is what Dial says about rawURL before it dials.
-func ErrorOfURL(rawURL string) error {
-	_, err := parseTarget(rawURL)
-	return err
-}
-
 // HoldWrites keeps everyone else from writing to ws until release is called.
 func HoldWrites(ws *WebSocket) (release func()) {
 	ws.conn.Lock()

@@ -14,9 +14,13 @@ const module = "github.com/fanloop-go/fanloop/"
 // each may import. None of them knows a WebSocket: the compiler forbids to import
 // engine, which imports them.
 var wings = map[string][]string{
-	"certfile":   nil,
-	"memory":     nil,
-	"socketfile": nil,
+	"certfile":    nil,
+	"memory":      nil,
+	"proxyheader": nil,
+	"socketfile":  nil,
+	"tlsconfig":   {"loop"},
+	"transport":   {"engine/internal/wsurl", "handshake"},
+	"wsurl":       nil,
 }
 
 // layers are the packages that the engine stands on.

@@ -8,7 +8,9 @@ import (
 	"net"
 	"strings"
 
+	"github.com/fanloop-go/fanloop/engine/internal/proxyheader"
 	"github.com/fanloop-go/fanloop/engine/internal/socketfile"
+	"github.com/fanloop-go/fanloop/engine/internal/tlsconfig"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -38,9 +40,9 @@ type ListenOptions struct {
 type listener struct {
 	*loop.Listener
 	server *Server
-	tls    *tls.Config      // nil: not encrypted
-	proxy  *ProxyProtocol   // nil: no header is expected
-	file   *socketfile.File // nil: none, or not ours to remove
+	tls    *tls.Config        // nil: not encrypted
+	proxy  *proxyheader.Trust // nil: no header is expected
+	file   *socketfile.File   // nil: none, or not ours to remove
 }
 
 // ListenAndServe listens on Addr and serves until Shutdown or Close, which make
@@ -147,7 +149,7 @@ func (s *Server) listen(ln *listener, opt ListenOptions, open func(loop.ListenCo
 	if ln.tls, err = listenerTLS(opt.TLS); err != nil {
 		return nil, err
 	}
-	if ln.proxy, err = opt.ProxyProtocol.clone(); err != nil {
+	if ln.proxy, err = opt.ProxyProtocol.trust(); err != nil {
 		return nil, err
 	}
 	ln.server = s
@@ -177,7 +179,7 @@ func listenerTLS(config *tls.Config) (*tls.Config, error) {
 	if err := loop.CheckTLS(); err != nil {
 		return nil, fmt.Errorf("engine: TLS: %w", err)
 	}
-	return serverTLS(config, noHTTP2), nil
+	return tlsconfig.Server(config, tlsconfig.NoHTTP2), nil
 }
 
 // close ends the listening. Any goroutine but a loop's own.
@@ -210,7 +212,7 @@ func (ln *listener) stages(u *upgrade) opening {
 		first = &secure{config: ln.tls, next: first, bad: &ln.server.badTLS}
 	}
 	if ln.proxy != nil {
-		first = &proxyHeader{config: ln.proxy, next: first, bad: &ln.server.badProxy}
+		first = &proxyHeader{trust: ln.proxy, next: first, bad: &ln.server.badProxy}
 	}
 	return first
 }

@@ -1,18 +1,12 @@
 package engine
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
 
-	"github.com/pires/go-proxyproto"
-
+	"github.com/fanloop-go/fanloop/engine/internal/proxyheader"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -38,35 +32,16 @@ type ProxyProtocol struct {
 	TrustUnix bool
 }
 
-// clone is a copy that a server can keep, with networks as trusts compares them.
-func (p *ProxyProtocol) clone() (*ProxyProtocol, error) {
+// trust returns what p says, nil if it is nil.
+func (p *ProxyProtocol) trust() (*proxyheader.Trust, error) {
 	if p == nil {
 		return nil, nil
 	}
-	clone := &ProxyProtocol{Trusted: slices.Clone(p.Trusted), TrustUnix: p.TrustUnix}
-	for i, t := range clone.Trusted {
-		const mapped = 96 // bits of ::ffff:0:0/96, RFC 4291 section 2.5.5.2
-		switch {
-		case !t.IsValid():
-			return nil, fmt.Errorf("engine: ProxyProtocol.Trusted[%d] is not a valid network", i)
-		case t.Addr().Is4In6() && t.Bits() < mapped:
-			return nil, fmt.Errorf("engine: ProxyProtocol.Trusted[%d]: %v holds more than IPv4 addresses; write 0.0.0.0/0 for all of them", i, t)
-		case t.Addr().Is4In6():
-			clone.Trusted[i] = netip.PrefixFrom(t.Addr().Unmap(), t.Bits()-mapped)
-		}
+	trust, err := proxyheader.NewTrust(p.Trusted, p.TrustUnix)
+	if err != nil {
+		return nil, fmt.Errorf("engine: ProxyProtocol.Trusted%w", err)
 	}
-	return clone, nil
-}
-
-func (p *ProxyProtocol) trusts(peer net.Addr) bool {
-	switch peer := peer.(type) {
-	case *net.UnixAddr:
-		return p.TrustUnix
-	case *net.TCPAddr:
-		addr := peer.AddrPort().Addr().Unmap().WithZone("")
-		return slices.ContainsFunc(p.Trusted, func(t netip.Prefix) bool { return t.Contains(addr) })
-	}
-	return false
+	return trust, nil
 }
 
 // addrs are the addresses of a connection, as a proxy tells them.
@@ -74,16 +49,16 @@ type addrs struct{ remote, local net.Addr }
 
 // proxyHeader is the PROXY header of a connection, which comes before next.
 type proxyHeader struct {
-	config *ProxyProtocol
-	next   opening
-	bad    *loop.Throttle
+	trust *proxyheader.Trust
+	next  opening
+	bad   *loop.Throttle
 
 	// Owned by the loop.
 	head []byte // received so far, if it came in pieces
 }
 
 func (p *proxyHeader) begin(ws *WebSocket) {
-	if !p.config.trusts(ws.conn.RemoteAddr()) {
+	if !p.trust.Covers(ws.conn.RemoteAddr()) {
 		ws.advance(p.next, nil)
 	}
 }
@@ -91,10 +66,10 @@ func (p *proxyHeader) begin(ws *WebSocket) {
 func (p *proxyHeader) data(ws *WebSocket, b []byte) {
 	head, before := b, len(p.head)
 	if before > 0 {
-		p.head = append(p.head, b[:min(len(b), maxProxyHeader-before)]...)
+		p.head = append(p.head, b[:min(len(b), proxyheader.Max-before)]...)
 		head = p.head
 	}
-	ends, n, err := parseProxyHeader(head)
+	ends, n, err := proxyheader.Parse(head)
 	switch {
 	case err != nil:
 		p.bad.Log(ws.settings().log, slog.LevelWarn, "engine: a trusted proxy sent no valid PROXY header; its connection is dropped",
@@ -105,7 +80,7 @@ func (p *proxyHeader) data(ws *WebSocket, b []byte) {
 	case n > 0:
 		if ends != nil {
 			ws.conn.Lock()
-			ws.extrasLocked().told = ends
+			ws.extrasLocked().told = &addrs{ends.Remote, ends.Local}
 			ws.conn.Unlock()
 		}
 		ws.advance(p.next, b[n-before:])
@@ -115,55 +90,3 @@ func (p *proxyHeader) data(ws *WebSocket, b []byte) {
 func (p *proxyHeader) timeout(ws *WebSocket) { ws.conn.Close(loop.CloseNow) }
 
 func (p *proxyHeader) lost(ws *WebSocket, err error) { p.next.lost(ws, err) }
-
-const (
-	maxProxyHeaderV1 = 107
-	proxyHeadV2      = 16 // of fixed length, before what it says the length of
-	maxProxyHeader   = proxyHeadV2 + 4<<10
-)
-
-var (
-	errNoProxyHeader   = errors.New("the connection does not begin with PROXY")
-	errLongProxyHeader = errors.New("the PROXY header is too long")
-)
-
-// parseProxyHeader reads the PROXY header at the front of b, of n bytes. n == 0
-// means that b is too short, which it never is from maxProxyHeader on. ends is
-// nil if the header says that the connection is the proxy's own.
-func parseProxyHeader(b []byte) (ends *addrs, n int, err error) {
-	switch {
-	case hasPrefixSoFar(b, proxyproto.SIGV1):
-		line := b[:min(len(b), maxProxyHeaderV1)]
-		n = bytes.IndexByte(line, '\n') + 1
-		if n == 0 && len(line) == maxProxyHeaderV1 {
-			return nil, 0, errLongProxyHeader
-		}
-	case hasPrefixSoFar(b, proxyproto.SIGV2):
-		if len(b) < proxyHeadV2 {
-			return nil, 0, nil
-		}
-		n = proxyHeadV2 + int(binary.BigEndian.Uint16(b[proxyHeadV2-2:]))
-		if n > maxProxyHeader {
-			return nil, 0, errLongProxyHeader
-		}
-	default:
-		return nil, 0, errNoProxyHeader
-	}
-	if n == 0 || len(b) < n {
-		return nil, 0, nil
-	}
-	h, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(b[:n]), n))
-	if err != nil {
-		return nil, 0, err
-	}
-	if h.Command.IsLocal() || h.SourceAddr == nil || h.DestinationAddr == nil {
-		return nil, n, nil
-	}
-	return &addrs{remote: h.SourceAddr, local: h.DestinationAddr}, n, nil
-}
-
-// hasPrefixSoFar says whether b begins with prefix, or may once there is more.
-func hasPrefixSoFar(b, prefix []byte) bool {
-	n := min(len(b), len(prefix))
-	return bytes.Equal(b[:n], prefix[:n])
-}

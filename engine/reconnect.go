@@ -97,7 +97,7 @@ func DialReconnecting(ctx context.Context, rawURL string, opt *DialOptions, poli
 	if err := policy.checkOptions(opt); err != nil {
 		return nil, err
 	}
-	if _, err := parseTarget(rawURL); err != nil {
+	if _, err := parseURL(rawURL); err != nil {
 		return nil, err
 	}
 	r := &Reconnecting{

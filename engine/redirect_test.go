@@ -209,3 +209,29 @@ func TestCookiesOfTheJar(t *testing.T) {
 		t.Errorf("the jar was asked for %q, want %q", jar.urls, want)
 	}
 }
+
+// F-s: a redirect to the same place spelt in another way keeps what is secret.
+func TestRedirectToTheSamePlaceKeepsSecrets(t *testing.T) {
+	secrets := make(chan string, 2)
+	s := fake(t, func(nc net.Conn, req *http.Request) {
+		secrets <- req.Header.Get("Authorization")
+		answer := switching(req)
+		if req.RequestURI == "/" {
+			answer = redirecting("302", "ws://[0:0::1]:00081/there")
+		}
+		_, _ = nc.Write([]byte(answer))
+		_, _ = nc.Read(make([]byte, 1))
+	})
+	err := dialPath(t, "ws://u:p@[::1]:81/", &engine.DialOptions{
+		MaxRedirects: 1,
+		NetDial:      func(context.Context, string, string) (net.Conn, error) { return net.Dial("tcp", s.addr) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if within(t, "a request", secrets) == "" {
+			t.Error("no Authorization at the same place")
+		}
+	}
+}

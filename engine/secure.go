@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/tlsconfig"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -97,5 +98,5 @@ func (ws *WebSocket) TLS() *tls.ConnectionState { return ws.conn.TLS() }
 //	...
 //	err = http.Serve(engine.NewTLSListener(nl, config), router)
 func NewTLSListener(nl net.Listener, config *tls.Config) net.Listener {
-	return loop.NewTLSListener(nl, serverTLS(config, anyProtocol))
+	return loop.NewTLSListener(nl, tlsconfig.Server(config, tlsconfig.AnyProtocol))
 }

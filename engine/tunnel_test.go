@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // proxyServer is a proxy for user and secret that leads everywhere to one server.
@@ -231,104 +230,15 @@ func TestBytesBehindTheAnswerOfAProxyAreNotLost(t *testing.T) {
 	}
 }
 
-// H12: the same of proxies.
-func TestHostileProxies(t *testing.T) {
-	endless := func(nc net.Conn) {
-		for line := []byte(strings.Repeat("X: abcdefghijklmnop\r\n", 200)); ; {
-			if _, err := nc.Write(line); err != nil {
-				return // the client gave up
-			}
-		}
-	}
-	wait := func(nc net.Conn) {
-		if _, err := io.Copy(io.Discard, nc); errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Error("the client did not give up")
-		}
-	}
-	for name, c := range map[string]struct {
-		answer string
-		then   func(nc net.Conn)
-		want   error
-	}{
-		"endless":  {"HTTP/1.1 200 OK\r\n", endless, handshake.ErrHeadTooLarge},
-		"silent":   {"", wait, engine.ErrHandshakeTimeout},
-		"mid head": {"HTTP/1.1 200 OK\r\nX", func(net.Conn) {}, io.EOF},
-		"not HTTP": {"SSH-2.0-OpenSSH_9.9\r\n", wait, handshake.ErrMalformedHead},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := startProxy(t, "", func(_ *proxyServer, nc net.Conn) bool {
-				if _, err := http.ReadRequest(bufio.NewReader(nc)); err != nil {
-					return false
-				}
-				_, _ = io.WriteString(nc, c.answer)
-				c.then(nc)
-				return false
-			})
-			opt := &engine.DialOptions{Proxy: p.url("http", "")}
-			if c.want == engine.ErrHandshakeTimeout {
-				opt.Limits.HandshakeTimeout = 50 * time.Millisecond
-			}
-			before, _ := allocated()
-			_, err := engine.Dial(context.Background(), "ws://a.test/", opt)
-			after, _ := allocated()
-			var refused *engine.ProxyError
-			if !errors.As(err, &refused) || !errors.Is(err, c.want) {
-				t.Errorf("Dial returned %v, want a *ProxyError for %v", err, c.want)
-			}
-			if after-before > 1<<20 {
-				t.Errorf("%d bytes were allocated", after-before)
-			}
-		})
-	}
-}
-
-func TestProxiesThatCannotBeUsed(t *testing.T) {
-	for _, scheme := range []string{"https", "socks4", ""} {
-		_, err := engine.Dial(context.Background(), "ws://a.test/", &engine.DialOptions{
-			Proxy: func(*url.URL) (*url.URL, error) {
-				return &url.URL{Scheme: scheme, Host: "127.0.0.1:1", User: url.UserPassword(proxyUser, proxyPassword)}, nil
-			},
-		})
-		var refused *engine.ProxyError
-		if !errors.As(err, &refused) || !errors.Is(err, errors.ErrUnsupported) || strings.Contains(err.Error(), proxyPassword) {
-			t.Errorf("%q: Dial returned %v, want a *ProxyError for errors.ErrUnsupported", scheme, err)
-		}
-	}
-}
-
-// A slash in a password ends the authority, for net/url as for RFC 3986.
-func TestErrorsOfProxiesHoldNoPassword(t *testing.T) {
-	for _, proxy := range []string{
-		"http://user:12/secret@proxy.test:3128",
-		"socks5://user:12?secret@127.0.0.1:1",
-		"user:secret@127.0.0.1:1",
-		"http://user:sec ret@127.0.0.1:1",
-	} {
-		_, err := engine.Dial(context.Background(), "ws://a.test/", &engine.DialOptions{
-			Proxy: func(*url.URL) (*url.URL, error) { return url.Parse(proxy) },
-		})
-		if err == nil {
-			t.Errorf("%q was used", proxy)
-			continue
-		}
-		for _, part := range []string{"user:", "lookup", "12", "secret", "ret@"} {
-			if strings.Contains(err.Error(), part) {
-				t.Errorf("%q: Dial returned %v", proxy, err)
-			}
-		}
-	}
-}
-
-func TestProxyThatIsNotThere(t *testing.T) {
-	for _, scheme := range []string{"http", "socks5"} {
-		_, err := engine.Dial(context.Background(), "ws://a.test/", &engine.DialOptions{
-			Proxy: (&proxyServer{addr: "127.0.0.1:1"}).url(scheme, proxyPassword),
-		})
-		var refused *engine.ProxyError
-		var network *net.OpError
-		if !errors.As(err, &refused) || !errors.As(err, &network) || strings.Contains(err.Error(), proxyPassword) {
-			t.Errorf("%s: Dial returned %v, want a *ProxyError for what the network says", scheme, err)
-		}
+// The same error comes out of Dial as a *ProxyError of this package.
+func TestProxyErrorComesOutOfDial(t *testing.T) {
+	_, err := engine.Dial(context.Background(), "ws://a.test/", &engine.DialOptions{
+		Proxy: (&proxyServer{addr: "127.0.0.1:1"}).url("http", proxyPassword),
+	})
+	var refused *engine.ProxyError
+	var network *net.OpError
+	if !errors.As(err, &refused) || refused.Proxy != "http://127.0.0.1:1" || !errors.As(err, &network) || strings.Contains(err.Error(), proxyPassword) {
+		t.Errorf("Dial returned %v, want a *ProxyError for what the network says", err)
 	}
 }
 

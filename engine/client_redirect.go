@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"github.com/fanloop-go/fanloop/engine/internal/wsurl"
 )
 
 // redirect returns where the answer of t leads, if err is an answer that is to
 // be followed; the error is err otherwise. followed is how many were followed
 // before.
-func (d *dialer) redirect(t target, followed int, err error) (target, error) {
+func (d *dialer) redirect(t wsurl.Target, followed int, err error) (wsurl.Target, error) {
 	var status *StatusError
 	if d.opt.MaxRedirects <= 0 || !errors.As(err, &status) || !isRedirect(status.Status) || status.Location() == "" {
 		return t, err
@@ -17,23 +19,11 @@ func (d *dialer) redirect(t target, followed int, err error) (target, error) {
 	if followed >= d.opt.MaxRedirects {
 		return t, fmt.Errorf("%w (%d followed): %w", ErrTooManyRedirects, followed, err)
 	}
-	location := status.Location()
-	u, parseErr := t.url.Parse(location)
-	if parseErr != nil {
-		return t, fmt.Errorf("%w; where it points to: %w", err, withoutURL(location, parseErr))
-	}
-	switch u.Scheme {
-	case "http":
-		u.Scheme = "ws"
-	case "https":
-		u.Scheme = "wss"
-	}
-	u.Fragment, u.RawFragment = "", "" // RFC 9110 §10.2.2: not for the server
-	next, targetErr := newTarget(u)
+	next, locationErr := t.Follow(status.Location())
 	switch {
-	case targetErr != nil:
-		return t, fmt.Errorf("%w; it points to %q: %w", err, next, targetErr)
-	case t.secure && !next.secure:
+	case locationErr != nil:
+		return t, fmt.Errorf("%w; %w", err, locationErr)
+	case t.Secure && !next.Secure:
 		return t, fmt.Errorf("%w: %w", ErrInsecureRedirect, err)
 	}
 	return next, nil

@@ -2,12 +2,15 @@ package engine
 
 import (
 	"context"
-	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/tlsconfig"
+	"github.com/fanloop-go/fanloop/engine/internal/transport"
+	"github.com/fanloop-go/fanloop/engine/internal/wsurl"
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
@@ -37,7 +40,7 @@ func Dial(ctx context.Context, rawURL string, opt *DialOptions) (*WebSocket, err
 	if err := opt.checkOptions(); err != nil {
 		return nil, err
 	}
-	t, err := parseTarget(rawURL)
+	t, err := parseURL(rawURL)
 	if err != nil {
 		return nil, err
 	}
@@ -54,10 +57,19 @@ func Dial(ctx context.Context, rawURL string, opt *DialOptions) (*WebSocket, err
 	return ws, nil
 }
 
+// parseURL reads a URL to dial. The error is a *URLError.
+func parseURL(rawURL string) (wsurl.Target, error) {
+	t, err := wsurl.Parse(rawURL)
+	if err != nil {
+		return t, &URLError{URL: t.String(), Err: err}
+	}
+	return t, nil
+}
+
 // dialer is one call of Dial.
 type dialer struct {
 	opt      *DialOptions
-	origin   target // what was asked for
+	origin   wsurl.Target // what was asked for
 	settings *settings
 	group    *loop.Group
 }
@@ -106,7 +118,7 @@ func (d *dialer) dial(ctx context.Context) (*WebSocket, error) {
 
 // attempt asks one server. Proxy, NetDial and Jar of opt are called in it: a panic
 // is its error, and runtime.Goexit ends the caller, whose goroutine it is.
-func (d *dialer) attempt(ctx context.Context, t target) (ws *WebSocket, err error) {
+func (d *dialer) attempt(ctx context.Context, t wsurl.Target) (ws *WebSocket, err error) {
 	var h held
 	returned := false
 	defer func() {
@@ -137,25 +149,25 @@ func (h *held) drop() {
 	}
 }
 
-func (d *dialer) ask(ctx context.Context, t target, h *held) (*WebSocket, error) {
+func (d *dialer) ask(ctx context.Context, t wsurl.Target, h *held) (*WebSocket, error) {
 	c, err := d.newConnect(t) // a mistake in opt shows before anything is sent
 	if err != nil {
 		return nil, err
 	}
-	tr, err := d.transport(ctx, t)
+	tr, err := d.connect(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	h.nc = tr.conn
+	h.nc = tr.Conn
 	var first opening = c
-	if t.secure {
-		first = &secure{config: d.tlsConfig(t), received: tr.received, next: c}
+	if t.Secure {
+		first = &secure{config: tlsconfig.Client(d.opt.TLS, t.Host), received: tr.Received, next: c}
 	} else {
-		c.received = tr.received
+		c.received = tr.Received
 	}
 	ws, err := d.adopt(tr, first)
 	if err != nil {
-		_ = tr.conn.Close()
+		_ = tr.Conn.Close()
 		return nil, err
 	}
 	h.ws = ws
@@ -178,57 +190,51 @@ func (d *dialer) ask(ctx context.Context, t target, h *held) (*WebSocket, error)
 	return ws, nil
 }
 
+// connect connects to t, through a proxy if there is one for it.
+func (d *dialer) connect(ctx context.Context, t wsurl.Target) (transport.Transport, error) {
+	tr, err := (&transport.Dialer{
+		Proxy:     d.opt.Proxy,
+		NetDial:   d.opt.NetDial,
+		LocalAddr: d.opt.LocalAddr,
+		Control:   loop.BindLate,
+		Head:      d.settings.limits.head(),
+	}).Dial(ctx, t)
+	if refused, ok := errors.AsType[*transport.ProxyError](err); ok {
+		err = (*ProxyError)(refused)
+	}
+	return tr, err
+}
+
 // adopt moves a transport to a loop, where first takes over.
-func (d *dialer) adopt(tr transport, first opening) (*WebSocket, error) {
+func (d *dialer) adopt(tr transport.Transport, first opening) (*WebSocket, error) {
 	ws := newWebSocket(d.settings, first)
 	if d.opt.Group == nil {
 		if _, err := clients.acquire(d.settings.log); err != nil {
 			return nil, err
 		}
 	}
-	err := d.group.Adopt(tr.conn, (*handler)(ws), &d.settings.policy)
+	err := d.group.Adopt(tr.Conn, (*handler)(ws), &d.settings.policy)
 	if err != nil && d.opt.Group == nil {
 		clients.release()
 	}
 	return ws, err
 }
 
-// tlsConfig is how TLS is spoken with t.
-func (d *dialer) tlsConfig(t target) *tls.Config {
-	config := d.opt.TLS.Clone()
-	if config == nil {
-		config = new(tls.Config)
-	}
-	if config.ServerName == "" {
-		config.ServerName = t.host
-	}
-	config.NextProtos = []string{"http/1.1"}  // RFC 6455 is about no other
-	config.DynamicRecordSizingDisabled = true // what is queued is one record
-	return config
-}
-
 // header is what a request to t has besides the handshake's own.
-func (d *dialer) header(t target) http.Header {
-	h := d.opt.Header
-	user := t.user
-	if !t.sameOrigin(d.origin) {
-		h = withoutSecrets(h)
-	} else if user == nil {
-		user = d.origin.user
-	}
-	h = withUser(h, user)
+func (d *dialer) header(t wsurl.Target) http.Header {
+	h := t.Header(d.opt.Header, d.origin)
 	if d.opt.Jar != nil {
-		h = withCookies(h, d.opt.Jar.Cookies(t.web()))
+		h = wsurl.WithCookies(h, d.opt.Jar.Cookies(t.Web()))
 	}
 	return h
 }
 
-func (d *dialer) keepCookies(t target, resp *handshake.Response) {
+func (d *dialer) keepCookies(t wsurl.Target, resp *handshake.Response) {
 	if d.opt.Jar == nil {
 		return
 	}
 	answer := http.Response{Header: http.Header{"Set-Cookie": resp.Values("Set-Cookie")}}
 	if cookies := answer.Cookies(); len(cookies) > 0 {
-		d.opt.Jar.SetCookies(t.web(), cookies)
+		d.opt.Jar.SetCookies(t.Web(), cookies)
 	}
 }

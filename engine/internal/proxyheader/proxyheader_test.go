@@ -1,4 +1,4 @@
-package engine
+package proxyheader
 
 import (
 	"bufio"
@@ -22,18 +22,18 @@ func FuzzProxyHeader(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		ends, n, err := parseProxyHeader(b)
+		ends, n, err := Parse(b)
 		if n == 0 && err == nil {
-			if len(b) >= maxProxyHeader {
+			if len(b) >= Max {
 				t.Fatal("more is wanted than a header can have")
 			}
 			return
 		}
-		if n > len(b) || n > maxProxyHeader || err != nil && (n != 0 || ends != nil) {
+		if n > len(b) || n > Max || err != nil && (n != 0 || ends != nil) {
 			t.Fatalf("n = %d of %d, %v", n, len(b), err)
 		}
 		for cut := range b { // the first verdict stands
-			e, m, cutErr := parseProxyHeader(b[:cut])
+			e, m, cutErr := Parse(b[:cut])
 			if m == 0 && cutErr == nil {
 				continue
 			}
@@ -52,9 +52,9 @@ func FuzzProxyHeader(f *testing.F) {
 	})
 }
 
-func endsText(e *addrs) string {
+func endsText(e *Ends) string {
 	if e == nil {
 		return ""
 	}
-	return e.remote.String() + " " + e.local.String()
+	return e.Remote.String() + " " + e.Local.String()
 }

@@ -1,24 +1,39 @@
-package engine
+package transport
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 
 	"golang.org/x/net/proxy"
 
+	"github.com/fanloop-go/fanloop/engine/internal/wsurl"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
+// ProxyError says that a proxy gives no way to the server.
+type ProxyError struct {
+	Proxy  string      // its URL, without user and password; not shown if they cannot be told apart
+	Status int         // what an HTTP proxy answered to CONNECT; 0: see Cause
+	Reason string      // the reason phrase as sent
+	Header http.Header // of the answer
+	Cause  error       // what went wrong if there is no answer
+}
+
+func (e *ProxyError) Error() string {
+	return fmt.Sprintf("proxy %s: status %d: %v", e.Proxy, e.Status, e.Cause)
+}
+
 // tunnel connects to t through a proxy.
-func (d *dialer) tunnel(ctx context.Context, via *url.URL, t target) (transport, error) {
-	var tr transport
+func (d *Dialer) tunnel(ctx context.Context, via *url.URL, t wsurl.Target) (Transport, error) {
+	var tr Transport
 	var err error
 	shown := via.Scheme + "://" + via.Host
 	switch {
-	case via.Opaque != "" || hasLaterAt(via):
+	case via.Opaque != "" || wsurl.HasLaterAt(via):
 		shown = "(its URL is not shown)"
 		err = fmt.Errorf("what is special in the user and password of its URL must be percent-encoded: %w", errors.ErrUnsupported)
 	case via.Scheme == "http":
@@ -38,29 +53,29 @@ func (d *dialer) tunnel(ctx context.Context, via *url.URL, t target) (transport,
 		refused = &ProxyError{Cause: causeOf(ctx, err)}
 	}
 	refused.Proxy = shown
-	return transport{}, refused
+	return Transport{}, refused
 }
 
 // tunnelHTTP asks for a tunnel by CONNECT (RFC 9110 section 9.3.6).
-func (d *dialer) tunnelHTTP(ctx context.Context, via *url.URL, t target) (transport, error) {
+func (d *Dialer) tunnelHTTP(ctx context.Context, via *url.URL, t wsurl.Target) (Transport, error) {
 	nc, err := d.netDial(ctx, proxyAddr(via, "80"))
 	if err != nil {
-		return transport{}, err
+		return Transport{}, err
 	}
-	request := "CONNECT " + t.hostport + " HTTP/1.1\r\nHost: " + t.hostport + "\r\n"
+	request := "CONNECT " + t.HostPort + " HTTP/1.1\r\nHost: " + t.HostPort + "\r\n"
 	if via.User != nil {
-		request += "Proxy-Authorization: " + basicAuth(via.User) + "\r\n"
+		request += "Proxy-Authorization: " + wsurl.BasicAuth(via.User) + "\r\n"
 	}
 	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
-	received, err := askForTunnel(nc, request+"\r\n", d.settings.limits.head())
+	received, err := askForTunnel(nc, request+"\r\n", d.Head)
 	if !stop() {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
 		_ = nc.Close()
-		return transport{}, err
+		return Transport{}, err
 	}
-	return transport{conn: nc, received: received}, nil
+	return Transport{Conn: nc, Received: received}, nil
 }
 
 // askForTunnel returns what came behind the head of the final answer.
@@ -89,7 +104,7 @@ func askForTunnel(nc net.Conn, request string, limits handshake.Limits) ([]byte,
 }
 
 // tunnelSOCKS asks for a tunnel by RFC 1928, with a password by RFC 1929.
-func (d *dialer) tunnelSOCKS(ctx context.Context, via *url.URL, t target) (transport, error) {
+func (d *Dialer) tunnelSOCKS(ctx context.Context, via *url.URL, t wsurl.Target) (Transport, error) {
 	var auth *proxy.Auth
 	if via.User != nil {
 		password, _ := via.User.Password()
@@ -99,12 +114,12 @@ func (d *dialer) tunnelSOCKS(ctx context.Context, via *url.URL, t target) (trans
 	// The error is always nil, and the Dialer a ContextDialer, as documented.
 	socks, err := proxy.SOCKS5("tcp", proxyAddr(via, "1080"), auth, first)
 	if err != nil {
-		return transport{}, err
+		return Transport{}, err
 	}
-	if _, err := socks.(proxy.ContextDialer).DialContext(ctx, "tcp", t.hostport); err != nil {
-		return transport{}, err
+	if _, err := socks.(proxy.ContextDialer).DialContext(ctx, "tcp", t.HostPort); err != nil {
+		return Transport{}, err
 	}
-	return transport{conn: first.conn}, nil // whose wrapper reads not one octet more
+	return Transport{Conn: first.conn}, nil // whose wrapper reads not one octet more
 }
 
 // keepingDialer keeps the connection it made, which a SOCKS dialer hides.
@@ -125,7 +140,7 @@ func (k *keepingDialer) Dial(network, hostport string) (net.Conn, error) {
 	return k.DialContext(context.Background(), network, hostport)
 }
 
-// proxyAddr is where a proxy listens.
+// proxyAddr returns where a proxy listens; port is that of its scheme.
 func proxyAddr(via *url.URL, port string) string {
 	if p := via.Port(); p != "" {
 		port = p

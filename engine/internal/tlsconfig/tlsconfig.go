@@ -1,4 +1,5 @@
-package engine
+// Package tlsconfig adapts configurations of TLS to connections on event loops.
+package tlsconfig
 
 import (
 	"crypto/tls"
@@ -9,10 +10,26 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// serverTLS returns a copy of config for connections that are served on a loop,
-// or may come to be. protos makes their NextProtos of those that are set. What
-// GetConfigForClient returns is adapted likewise.
-func serverTLS(config *tls.Config, protos func([]string) []string) *tls.Config {
+// Client returns a copy of config, which may be nil, for a WebSocket to host. host
+// is its ServerName unless it has one. It offers http/1.1 and no other protocol:
+// RFC 6455 is about no other.
+func Client(config *tls.Config, host string) *tls.Config {
+	config = config.Clone()
+	if config == nil {
+		config = new(tls.Config)
+	}
+	if config.ServerName == "" {
+		config.ServerName = host
+	}
+	config.NextProtos = []string{"http/1.1"}
+	config.DynamicRecordSizingDisabled = true // what is queued is one record
+	return config
+}
+
+// Server returns a copy of config for connections that a loop serves, or will.
+// protos returns their NextProtos, given those of config. What GetConfigForClient
+// returns is adapted likewise.
+func Server(config *tls.Config, protos func([]string) []string) *tls.Config {
 	config = adapted(config, protos)
 	if get := config.GetConfigForClient; get != nil {
 		clients := &clientConfigs{protos: protos, now: time.Now}
@@ -36,11 +53,11 @@ func adapted(config *tls.Config, protos func([]string) []string) *tls.Config {
 	return config
 }
 
-// anyProtocol is for net/http, which may speak HTTP/2.
-func anyProtocol(protos []string) []string { return protos }
+// AnyProtocol keeps the protocols: net/http may speak HTTP/2.
+func AnyProtocol(protos []string) []string { return protos }
 
-// noHTTP2 is for a server of WebSockets, which are opened by HTTP/1.1 here.
-func noHTTP2(protos []string) []string {
+// NoHTTP2 drops HTTP/2: our own server opens WebSockets by HTTP/1.1.
+func NoHTTP2(protos []string) []string {
 	return slices.DeleteFunc(slices.Clone(protos), func(p string) bool { return p == "h2" })
 }
 

@@ -1,4 +1,4 @@
-package engine
+package tlsconfig
 
 import (
 	"crypto/tls"
@@ -10,7 +10,7 @@ import (
 // anew, for keys that are set on the original.
 func TestConfigsForClientsAreAdaptedOnceAMinute(t *testing.T) {
 	now := time.Now()
-	cs := &clientConfigs{protos: noHTTP2, now: func() time.Time { return now }}
+	cs := &clientConfigs{protos: NoHTTP2, now: func() time.Time { return now }}
 	a, b := &tls.Config{NextProtos: []string{"h2", "x"}}, new(tls.Config)
 	first, other := cs.adapted(a), cs.adapted(b)
 	if len(first.NextProtos) != 1 || first.NextProtos[0] != "x" || len(a.NextProtos) != 2 {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"github.com/fanloop-go/fanloop/engine/internal/wsurl"
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
@@ -20,13 +21,13 @@ type connect struct {
 	err     error               // why the answer was no good
 }
 
-func (d *dialer) newConnect(t target) (*connect, error) {
+func (d *dialer) newConnect(t wsurl.Target) (*connect, error) {
 	c := &connect{
 		opt:    d.opt,
 		result: make(chan error, 1),
 		req: handshake.ClientRequest{
-			Host:         t.authority,
-			RequestURI:   t.url.RequestURI(),
+			Host:         t.Authority,
+			RequestURI:   t.URL.RequestURI(),
 			Key:          handshake.NewKey(),
 			Origin:       d.opt.Origin,
 			Subprotocols: d.opt.Subprotocols,

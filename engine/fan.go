@@ -122,15 +122,11 @@ type member struct {
 
 	// Written under the locks of the fan and the connection, read by anyone.
 	slow atomic.Pointer[waiting] // nil: not slow; otherwise every subscription has a backlog
-	held atomic.Int64            // bytes in backlogs
 
 	// Guarded by the fan's lock.
 	subs  []*subscription
 	index map[string]*subscription // once there are many
 	gone  bool                     // closing: not counted any more
-
-	weight int // of what is in backlogs
-	own    int // memory of backlogs besides their messages
 }
 
 // subscription is one connection in one topic.

@@ -127,6 +127,30 @@ func TestAMillionTopicsWithOneSubscriberEach(t *testing.T) {
 	runtime.KeepAlive(names)
 }
 
+// An idle connection with a value and one subscription, without what package loop
+// needs for it.
+func TestHeapOfAnIdleSubscriber(t *testing.T) {
+	const n = 100_000
+	h, closed := bareHub(t)
+	all := make([]*WebSocket, n)
+	before := heapInUse()
+	for i := range all {
+		ws := newWebSocket(closed.settings(), nil)
+		ws.SetValue(h)
+		m := &member{ws: ws, fan: h.fans[i%2]}
+		ws.member.Store(m)
+		if err := h.subscribe(m, "everybody"); err != nil {
+			t.Fatal(err)
+		}
+		all[i] = ws
+	}
+	grown(t, before, n, 500, "idle subscriber")
+	for _, ws := range all {
+		ws.member.Load().leaveAll()
+	}
+	runtime.KeepAlive(all)
+}
+
 func TestOneTopicWithAMillionSubscribers(t *testing.T) {
 	h, ws := bareHub(t)
 	all := make([]*member, million)
@@ -137,7 +161,7 @@ func TestOneTopicWithAMillionSubscribers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	grown(t, before, million, 176, "subscriber of one topic, its membership included")
+	grown(t, before, million, 152, "subscriber of one topic, its membership included")
 	for range 3 {
 		d, err := h.publish("everybody", TextMessage("hello"), nil)
 		if err != nil || d != (Delivery{Queued: million}) {

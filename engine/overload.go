@@ -182,8 +182,10 @@ func (ws *WebSocket) holds(part float64) int {
 	}
 	if m := ws.member.Load(); m != nil && m.slow.Load() != nil {
 		m.fan.mu.Lock()
-		own += m.own
-		shared += m.weight
+		if w := m.slow.Load(); w != nil {
+			own += w.own
+			shared += w.weight
+		}
 		m.fan.mu.Unlock()
 	}
 	return own + int(part*float64(shared))

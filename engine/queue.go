@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/fanloop-go/fanloop/loop"
+import (
+	"sync/atomic"
+
+	"github.com/fanloop-go/fanloop/loop"
+)
 
 // backlogHeap is the backlogs of a member that have messages, the one with the
 // oldest message first.
@@ -43,12 +47,16 @@ func (h backlogHeap) swap(i, j int32) {
 	h[i].place, h[j].place = i, j
 }
 
-// waiting is what waits for a slow member. Guarded by the fan's lock.
+// waiting is what waits for a slow member. Guarded by the fan's lock, but for what
+// is said.
 type waiting struct {
-	m      *member
-	queue  backlogHeap // backlogs with messages, also of subscriptions that ended
-	gapped []*backlog  // backlogs that OnGap is to be called for
-	frozen uint64      // OnGap is being called for what is missing up to this number; 0: it is not
+	m      *member      // immutable
+	held   atomic.Int64 // bytes in backlogs; written under the lock, read by anyone
+	weight int          // of what is in backlogs
+	own    int          // memory of backlogs besides their messages
+	queue  backlogHeap  // backlogs with messages, also of subscriptions that ended
+	gapped []*backlog   // backlogs that OnGap is to be called for
+	frozen uint64       // OnGap is being called for what is missing up to this number; 0: it is not
 }
 
 // nothing says whether nothing waits, neither for the connection nor for OnGap.
@@ -60,7 +68,7 @@ func (w *waiting) push(b *backlog, msg message) {
 		w.queue.add(b)
 	}
 	b.push(msg)
-	w.m.tally(b)
+	w.tally(b)
 }
 
 // replace makes msg wait in b in the place of an older one of its key, if there
@@ -70,7 +78,7 @@ func (w *waiting) replace(b *backlog, msg message, room int) bool {
 		return false
 	}
 	w.queue.down(b.place)
-	w.m.tally(b)
+	w.tally(b)
 	return true
 }
 
@@ -80,7 +88,7 @@ func (w *waiting) displace(b *backlog, msg message, n int) (dropped uint64) {
 	dropped = b.makeRoom(n)
 	b.push(msg)
 	w.queue.down(b.place)
-	w.m.tally(b)
+	w.tally(b)
 	w.miss(b, dropped)
 	return dropped
 }
@@ -89,7 +97,7 @@ func (w *waiting) displace(b *backlog, msg message, n int) (dropped uint64) {
 func (w *waiting) pop() message {
 	b := w.queue[0]
 	msg := b.pop()
-	w.m.tally(b)
+	w.tally(b)
 	if b.live == 0 {
 		w.queue.removeFirst()
 	} else {
@@ -113,7 +121,7 @@ func (w *waiting) miss(b *backlog, n uint64) {
 func (w *waiting) discard() {
 	for _, b := range w.queue {
 		b.clear()
-		w.m.tally(b)
+		w.tally(b)
 	}
 	for _, b := range w.gapped {
 		b.missed = 0
@@ -127,7 +135,7 @@ func (w *waiting) lose() (dropped uint64) {
 	for _, b := range w.queue {
 		n := uint64(b.live)
 		b.clear()
-		w.m.tally(b)
+		w.tally(b)
 		w.miss(b, n)
 		dropped += n
 	}
@@ -152,18 +160,18 @@ func (w *waiting) releaseLocked(all bool) {
 	}
 }
 
-// tally counts what changed in b, a backlog of m. Under the fan's lock.
-func (m *member) tally(b *backlog) {
+// tally counts what changed in b. Under the fan's lock.
+func (w *waiting) tally(b *backlog) {
 	b.load.own = b.own()
 	was, now := b.tallied, b.load
 	if was == now {
 		return
 	}
 	b.tallied = now
-	l := m.fan.loop
-	m.held.Add(int64(now.bytes - was.bytes))
-	m.weight += now.weight - was.weight
-	m.own += now.own - was.own
+	l := w.m.fan.loop
+	w.held.Add(int64(now.bytes - was.bytes))
+	w.weight += now.weight - was.weight
+	w.own += now.own - was.own
 	l.CountQueued(now.bytes - was.bytes)
 	l.Hold(loop.UseMessages, now.own-was.own)
 	if now.weight > was.weight {

@@ -66,7 +66,7 @@ func TestBacklogsGiveMessagesInTheirOrder(t *testing.T) {
 			t.Fatalf("got number %d, want %d", got, e.number)
 		}
 	}
-	if len(w.queue) != 0 || m.held.Load() != 0 {
-		t.Errorf("%d backlogs and %d bytes are left", len(w.queue), m.held.Load())
+	if len(w.queue) != 0 || w.held.Load() != 0 {
+		t.Errorf("%d backlogs and %d bytes are left", len(w.queue), w.held.Load())
 	}
 }

@@ -5,13 +5,21 @@ import (
 	"unsafe"
 )
 
-// A WebSocket is the one object of an idle connection: what it is made of
-// decides what a million of them cost. 240 bytes is a size class of the heap.
-func TestWebSocketFitsItsSizeClass(t *testing.T) {
-	if size := unsafe.Sizeof(WebSocket{}); size > 240 {
-		t.Errorf("a WebSocket takes %d bytes, want at most 240", size)
-	} else {
-		t.Logf("%d bytes", size)
+// What an idle connection is made of decides what a million of them cost: a
+// WebSocket is one object, and extras, member and subscription come with a value and
+// the first topic. Each limit is a size class of the heap.
+func TestObjectsOfAnIdleConnectionFitTheirSizeClasses(t *testing.T) {
+	for name, c := range map[string]struct{ size, limit uintptr }{
+		"WebSocket":    {unsafe.Sizeof(WebSocket{}), 224},
+		"extras":       {unsafe.Sizeof(extras{}), 128},
+		"member":       {unsafe.Sizeof(member{}), 80},
+		"subscription": {unsafe.Sizeof(subscription{}), 48},
+	} {
+		if c.size > c.limit {
+			t.Errorf("%s takes %d bytes, want at most %d", name, c.size, c.limit)
+		} else {
+			t.Logf("%s: %d bytes", name, c.size)
+		}
 	}
 }
 

@@ -135,7 +135,7 @@ func (s *subscription) roomLocked(rules *Slow) int {
 	c := &s.member.ws.conn
 	room := math.MaxInt / 2
 	if rules.Limit > 0 {
-		room = rules.Limit - c.QueuedLocked() - s.member.weight
+		room = rules.Limit - c.QueuedLocked() - s.member.slow.Load().weight
 	}
 	if s.part.fan.loop.Over() {
 		room = min(room, 0)
@@ -189,7 +189,7 @@ func (s *subscription) addBacklog(w *waiting) {
 	p := s.part
 	missed := s.missed()
 	s.backlog = &backlog{s: s, at: int32(len(p.slow))}
-	s.member.tally(s.backlog)
+	w.tally(s.backlog)
 	s.lost = p.refused
 	p.slow = append(p.slow, s)
 	w.miss(s.backlog, missed)
@@ -209,7 +209,7 @@ func (s *subscription) removeBacklog() {
 	slow[last] = nil
 	s.part.slow = slow[:last]
 	s.backlog = nil
-	s.member.tally(b)
+	s.member.slow.Load().tally(b)
 }
 
 // unmarkSlowLocked undoes markSlow. Under the locks of the fan and the connection.

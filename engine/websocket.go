@@ -195,7 +195,9 @@ func (ws *WebSocket) unpause(by uint32) {
 func (ws *WebSocket) Buffered() int {
 	n := ws.conn.Queued()
 	if m := ws.member.Load(); m != nil {
-		n += int(m.held.Load())
+		if w := m.slow.Load(); w != nil {
+			n += int(w.held.Load())
+		}
 	}
 	return n
 }

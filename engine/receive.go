@@ -67,7 +67,7 @@ func (ws *WebSocket) discard(n int) {
 // deliverMessage gives a message, or a piece of one, to its callback or to the
 // worker pool.
 func (ws *WebSocket) deliverMessage(op OpCode, p []byte, fin bool) {
-	ws.messaged = ws.heard
+	ws.messaged = max(ws.heard, ws.messaged+1) // each has a time of its own, see unfinished
 	ws.conn.Loop().CountIn(1)
 	if ws.settings().dispatcher != nil {
 		ws.dispatchMessage(op, p, fin)

@@ -46,8 +46,11 @@ func (p *timePeer) pump() (read bool) {
 // credit counts as sent what has left by now.
 func (p *timePeer) credit() {
 	now := p.s.w.now()
-	if p.socket.sent != p.up.sent {
+	if left := p.socket.sent - p.up.sent; left > 0 {
 		p.up.sent, p.up.someAt = p.socket.sent, now
+		n := min(left, p.uncredited.bytes)
+		p.uncredited.bytes -= n
+		p.up.arrived.add(now, n)
 	}
 	if len(p.socket.out) > 0 || !p.uncredited.some {
 		return

@@ -1,4 +1,4 @@
-//go:build linux && timemodel
+//go:build linux
 
 package engine_test
 
@@ -12,10 +12,6 @@ import (
 
 	"github.com/fanloop-go/fanloop/engine"
 )
-
-// These models have a build tag until their harness waits for the answer of a peer
-// that another connection's callback closed in the middle of a turn: the clock may
-// move before the answer has arrived, and the model then calls it a fault.
 
 // timeVariable is for how long the models with time run, such as 2m.
 const timeVariable = "FANLOOP_MODEL"

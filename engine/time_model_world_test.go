@@ -1,4 +1,4 @@
-//go:build linux && timemodel
+//go:build linux
 
 package engine_test
 

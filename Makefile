@@ -5,10 +5,11 @@ DATE     ?= $(shell git log -1 --format=%cI 2>/dev/null)
 LDFLAGS   = -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 PACKAGES ?= ./...
 FUZZTIME ?= 20s
+TIMERS   ?= 1m
 ARGS     ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help build run interop test race peers fuzz check bench clean
+.PHONY: help build run interop test race timers peers fuzz check bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +35,9 @@ race: ## run the tests under the race detector, those of loop with netpoll too
 ifneq ($(filter ./... ./engine/...,$(PACKAGES)),)
 	cd engine/interop && $(GO) test -race -run 'Go|Gorilla|Coder|Peers|Example' ./...
 endif
+
+timers: ## play the random models with all timers on for TIMERS (1m) each, under the race detector
+	FANLOOP_MODEL=$(TIMERS) $(GO) test -race -tags netpoll -count=1 -run TestTimeModel ./engine
 
 peers: ## build and test the servers that bench compares with (a module of their own)
 	cd bench/peers && $(GO) vet ./... && $(GO) test ./...

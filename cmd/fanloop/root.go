@@ -45,10 +45,15 @@ func run(ctx context.Context, args []string, std cli.Stdio) int {
 func newRoot(std cli.Stdio) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "fanloop",
-		Short: "WebSockets on event loops",
-		Long:  "fanloop is a WebSocket engine on event loops, to try and to measure.",
-		Example: `  fanloop echo                        an echo server with a page at http://127.0.0.1:9001/
-  fanloop dial ws://127.0.0.1:9001/   talk to it from the terminal`,
+		Short: "Serve, dial and measure WebSockets",
+		Long: `fanloop serves, dials and measures WebSockets. Its engine is a Go package:
+github.com/fanloop-go/fanloop/engine.
+
+Each flag has an environment variable, which its help names. A flag on the command line
+wins over its variable. fanloop completion writes a script for your shell.`,
+		Example: `  fanloop echo          run an echo server with a page at http://127.0.0.1:9001/
+  fanloop dial :9001    talk to it from the terminal
+  fanloop bench echo    measure what an echo costs it`,
 		Args:              cli.NoCommand,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return cli.ApplyEnvironment(cmd) },

@@ -41,12 +41,17 @@ func New(std cli.Stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure WebSocket servers side by side",
-		Long: `bench starts servers pinned to some CPUs, works on them in turn with clients
-pinned to others, and reports what the servers spent and how long messages took.
-What messages cost is measured with all servers up and connected at once, in
-slices of a moment that take turns; each ratio to another server comes with its
-95 % interval. Every message is checked: one that is missing, duplicated, out of
-order or damaged fails the run.`,
+		Long: `bench starts WebSocket servers on some CPUs and clients on others, works on the servers
+in turn, and reports what each spent and how long messages took.
+
+The cost of a message is measured with all servers up and connected at once, in slices
+that take turns. Each ratio to another server has its 95 % interval. Every message is
+checked: one that is missing, duplicated, out of order or damaged fails the run.
+
+The floor and the peers are built from source: run bench in fanloop's checkout.
+bench/README.md there says how to read the figures.
+
+Exit code: 0 if all was measured, 1 if a run failed, 2 for wrong usage.`,
 		Example: `  fanloop bench echo                                        floor and fanloop, 200 connections
   fanloop bench fanout --conns 5000 --servers all           beside every peer
   fanloop bench echo --servers floor,fanloop,old=/tmp/old/fanloop --base floor,old
@@ -97,19 +102,19 @@ func newBenchLoad(std cli.Stdio) *cobra.Command {
 }
 
 func (o *benchOptions) flags(flags *pflag.FlagSet) {
-	flags.StringSliceVar(&o.servers, "servers", o.servers, "`names` of servers: floor, fanloop, a peer, all, NAME=COMMAND with {addr}, or NAME=PATH of another fanloop")
-	flags.StringSliceVar(&o.bases, "base", nil, "`names` of servers that all are compared with; default: floor, or else the first")
-	flags.StringVarP(&o.target, "target", "t", "", "`URL` of a server that runs already, instead of --servers")
-	cli.CountFlag(flags, &o.pid, "pid", "process of --target, if it is on this machine; 0: no CPU time and memory of it")
-	flags.StringVar(&o.serverCPU, "server-cpus", o.serverCPU, "`list` of CPUs for servers, or any")
-	flags.StringVar(&o.clientCPU, "client-cpus", o.clientCPU, "`list` of CPUs for clients, or any")
+	flags.StringSliceVar(&o.servers, "servers", o.servers, "measure the servers `names`: floor, fanloop, a peer, all, NAME=COMMAND with {addr}, or NAME=PATH of another fanloop")
+	flags.StringSliceVar(&o.bases, "base", nil, "compare all with the servers `names`; default: floor, or else the first")
+	flags.StringVarP(&o.target, "target", "t", "", "measure the server at `URL`, which runs already, instead of --servers")
+	cli.CountFlag(flags, &o.pid, "pid", "read CPU time and memory of --target from this process; 0: not at all")
+	flags.StringVar(&o.serverCPU, "server-cpus", o.serverCPU, "run servers on the CPUs in `list`, or any")
+	flags.StringVar(&o.clientCPU, "client-cpus", o.clientCPU, "run clients on the CPUs in `list`, or any")
 	cli.CountFlag(flags, &o.serverLoops, "server-loops", "event loops of each server")
-	flags.StringVar(&o.peersDir, "peers-dir", "bench/peers", "`folder` with the sources of the peers")
-	flags.StringVar(&o.jsonPath, "json", "", "`file` to write for machines, and for compare")
-	flags.StringVar(&o.htmlPath, "html", "", "`file` to write with charts")
-	flags.StringVar(&o.markdownPath, "md", "", "`file` to write as markdown")
+	flags.StringVar(&o.peersDir, "peers-dir", "bench/peers", "build the peers from `folder`")
+	flags.StringVar(&o.jsonPath, "json", "", "write the report to `file` for machines, and for compare")
+	flags.StringVar(&o.htmlPath, "html", "", "write the report to `file` with charts")
+	flags.StringVar(&o.markdownPath, "md", "", "write the report to `file` as markdown")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "show no progress")
-	flags.BoolVar(&o.keepGoing, "keep-going", o.keepGoing, "note a server that fails and go on with the others")
+	flags.BoolVar(&o.keepGoing, "keep-going", o.keepGoing, "note a server that fails, and go on with the others")
 }
 
 // newBenchOptions has the defaults.

@@ -27,10 +27,10 @@ type ServerTLS struct {
 }
 
 func (o *ServerTLS) AddFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.certFile, "tls-cert", "", "serve https and wss: PEM `file` of the certificate and its chain; read again when it changes")
-	flags.StringVar(&o.keyFile, "tls-key", "", "PEM `file` of the certificate's key")
-	flags.BoolVar(&o.selfSigned, "self-signed", false, "serve https and wss with a certificate made now, to try it")
-	flags.StringVar(&o.clientCAFile, "tls-client-ca", "", "PEM `file` of authorities: clients must show a certificate of theirs")
+	flags.StringVar(&o.certFile, "tls-cert", "", "serve https and wss with the certificate and its chain in a PEM `file`; it is read again when it changes")
+	flags.StringVar(&o.keyFile, "tls-key", "", "PEM `file` with the key of --tls-cert")
+	flags.BoolVar(&o.selfSigned, "self-signed", false, "serve https and wss with a certificate made now, for trying it out")
+	flags.StringVar(&o.clientCAFile, "tls-client-ca", "", "require a certificate from clients, signed by an authority in this PEM `file`")
 }
 
 // config is nil if the flags ask for no TLS. A certificate made now is for the
@@ -99,10 +99,10 @@ type ClientTLS struct {
 }
 
 func (o *ClientTLS) AddFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.caFile, "tls-ca", "", "PEM `file` of authorities to trust instead of the system's")
-	flags.BoolVarP(&o.insecure, "insecure", "k", false, "trust any certificate, to try it: anyone may pose as the server")
-	flags.StringVar(&o.certFile, "tls-cert", "", "PEM `file` of a certificate to show to the server")
-	flags.StringVar(&o.keyFile, "tls-key", "", "PEM `file` of the certificate's key")
+	flags.StringVar(&o.caFile, "tls-ca", "", "trust the authorities in a PEM `file` instead of those of the system")
+	flags.BoolVarP(&o.insecure, "insecure", "k", false, "trust any certificate, for trying it out: anyone may pose as the server")
+	flags.StringVar(&o.certFile, "tls-cert", "", "show the server the certificate in a PEM `file`")
+	flags.StringVar(&o.keyFile, "tls-key", "", "PEM `file` with the key of --tls-cert")
 }
 
 // config is what the flags ask for.

@@ -2,9 +2,7 @@ package dial
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,6 +27,7 @@ type dialOptions struct {
 	compression      cli.Compression
 	unix, proxy      string
 	reconnect        bool
+	json             bool
 	verbose, quiet   bool
 }
 
@@ -42,23 +41,39 @@ func New(std cli.Stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dial URL [flags]",
 		Short: "Talk to a WebSocket server from the terminal",
-		Long: `dial sends every line of stdin as a message and prints every message as a line:
-text as it is, binary as hex. At the end of stdin it waits for more messages (--wait),
-closes the connection and waits for the server's answer. Ctrl-C closes with 1001.
+		Long: `dial opens a WebSocket, sends each line of stdin as a message, and prints each
+message as a line: text as it is, binary as hex. URL may be ws://, wss://, http:// or
+https://; without one of these, ws:// is meant. :9001 is a port of localhost.
 
-With --reconnect lines wait until there is a connection. What was under way when
-one ended is lost.
+At the end of stdin dial stays for answers (--wait), closes the connection, and waits
+for the server to answer the close. Ctrl-C closes with 1001.
+
+On a terminal, lines are edited and kept in a history. > marks what you send, < what
+you receive. /ping, /close and /help are commands.
+
+With --json, stdout has one object per event and stderr has errors only:
+  {"event":"open","time":...,"url":...,"subprotocol":...,"extensions":...,"headers":{...}}
+  {"event":"message","time":...,"type":"text","data":"hello"}
+  {"event":"message","time":...,"type":"binary","base64":"aGk="}
+  {"event":"ping","time":...,"base64":""}       and the same for pong
+  {"event":"close","time":...,"code":1000,"reason":...,"error":...}
+What is empty is left out, but for data and base64. Code 1005 is a close without a
+code, 1006 an end without a close. Without a connection there are no events.
+
+With --reconnect, lines wait for the next connection. Messages under way when a
+connection ends are lost.
 
 Exit code:
-  0  closed cleanly: 1000, 1001, 1005, or the --close-code that the server echoed
-  1  no connection, or stdout or stdin failed
+  0  closed in order: 1000, 1001, 1005, or the --close-code that the server echoed
+  1  no connection, or stdin or stdout failed
   2  wrong usage or input
   3  closed with another code, or fewer messages came than --count`,
-		Example: `  fanloop dial ws://127.0.0.1:9001/
-  echo hello | fanloop dial ws://127.0.0.1:9001/ --count 1
-  fanloop dial wss://127.0.0.1:9001/ --insecure --compression on --verbose
-  fanloop dial ws://localhost/ --unix /tmp/fanloop.sock
-  fanloop dial ws://127.0.0.1:9001/ --subprotocol chat --header 'Authorization: Bearer abc'`,
+		Example: `  fanloop dial :9001
+  echo hello | fanloop dial -n 1 ws://127.0.0.1:9001/
+  fanloop dial -k -v --compression on https://127.0.0.1:9001/
+  fanloop dial --unix /tmp/fanloop.sock ws://localhost/
+  fanloop dial -s chat -H 'Authorization: Bearer abc' ws://127.0.0.1:9001/
+  fanloop dial --json ws://127.0.0.1:9001/ | jq -r 'select(.event == "message").data'`,
 		Args: oneURL,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.waitSet = cmd.Flags().Changed("wait")
@@ -68,22 +83,23 @@ Exit code:
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.BoolVarP(&o.binary, "binary", "b", false, "send lines as binary messages")
-	flags.BoolVar(&o.hex, "hex", false, "lines are hex digits, sent as binary messages")
-	flags.BoolVar(&o.raw, "raw", false, "print bytes as they came: no hex, escapes or line ends")
-	flags.StringSliceVarP(&o.subprotocols, "subprotocol", "s", nil, "`name` of a subprotocol to offer, the preferred first")
-	flags.StringArrayVarP(&o.headers, "header", "H", nil, "`header` to add to the request, as 'Name: value'")
-	flags.StringVarP(&o.origin, "origin", "o", "", "`origin` to send")
-	cli.CountFlag(flags, &o.count, "count,n", "after the end of stdin, stay until n messages came in all")
-	cli.DurationFlag(flags, &o.wait, "wait,w", "after the end of stdin, stay this long; no limit with --count")
-	cli.CodeFlag(flags, &o.closeCode, "close-code", "status code to close with; 0 sends none")
-	flags.StringVar(&o.closeReason, "close-reason", "", "`text` to close with")
+	flags.BoolVar(&o.hex, "hex", false, "read lines as hex digits and send them as binary messages")
+	flags.BoolVar(&o.raw, "raw", false, "print payloads as they are: no hex, escapes or line ends")
+	flags.BoolVar(&o.json, "json", false, "print every event as a JSON object on a line: open, message, ping, pong, close")
+	flags.StringSliceVarP(&o.subprotocols, "subprotocol", "s", nil, "offer the subprotocol `name`; give the preferred one first")
+	flags.StringArrayVarP(&o.headers, "header", "H", nil, "add `header` to the request, as 'Name: value'")
+	flags.StringVarP(&o.origin, "origin", "o", "", "send `origin` as the Origin header, such as https://example.com")
+	cli.CountFlag(flags, &o.count, "count,n", "after the end of stdin, stay until n messages have come")
+	cli.DurationFlag(flags, &o.wait, "wait,w", "after the end of stdin, stay this long; without limit if --count is given alone")
+	cli.CodeFlag(flags, &o.closeCode, "close-code", "close with this status code; 0 sends none")
+	flags.StringVar(&o.closeReason, "close-reason", "", "close with this `text` as the reason")
 	o.tls.AddFlags(flags)
 	o.compression.AddFlags(flags)
-	flags.StringVar(&o.unix, "unix", "", "`path` of a unix socket to connect to, whatever host the URL names")
-	flags.StringVarP(&o.proxy, "proxy", "x", "", "`url` of a proxy, http:// or socks5://, or none; otherwise HTTP_PROXY, HTTPS_PROXY and NO_PROXY say")
+	flags.StringVar(&o.unix, "unix", "", "connect to the unix socket at `path`, whatever host the URL names")
+	flags.StringVarP(&o.proxy, "proxy", "x", "", "connect through the proxy at `url`, http:// or socks5://, or through none; default: as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say")
 	flags.BoolVar(&o.reconnect, "reconnect", false, "connect again when the connection ends for a reason that may pass")
-	flags.BoolVarP(&o.verbose, "verbose", "v", false, "write what was agreed with the server")
-	flags.BoolVarP(&o.quiet, "quiet", "q", false, "write messages and errors only")
+	flags.BoolVarP(&o.verbose, "verbose", "v", false, "print what was agreed with the server, what it declined, and its answer")
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print messages and errors only")
 	cli.AddLimits(flags, &o.limits, map[string]string{"HandshakeTimeout": "timeout"}, serverLimits...)
 	return cmd
 }
@@ -101,7 +117,7 @@ func oneURL(_ *cobra.Command, args []string) error {
 
 // run talks until the connection has ended.
 func (o *dialOptions) run(ctx context.Context, std cli.Stdio, rawURL string) error {
-	opt, err := o.engineOptions(std.Err)
+	opt, err := o.engineOptions()
 	if err != nil {
 		return err
 	}
@@ -109,80 +125,7 @@ func (o *dialOptions) run(ctx context.Context, std cli.Stdio, rawURL string) err
 	if err != nil {
 		return err
 	}
-	out := newPrinter(std.Out, o.count, o.raw)
-	in := newSender(std.In, o)
-	opt.Callbacks = engine.Callbacks{OnText: out.onText, OnBinary: out.onBinary, OnDrain: in.onDrain}
-	l, err := o.connect(ctx, std.Err, to, opt)
-	if err != nil {
-		return o.dialError(to.Shown, err)
-	}
-	go out.run(l)
-	inErr := o.converse(ctx, l, in, out)
-	outErr := out.finish()
-	ws, err := l.last()
-	if err != nil {
-		return errors.Join(inErr, o.dialError(to.Shown, err))
-	}
-	code, reason := ws.CloseStatus()
-	o.say(std.Err, "%s", ending(code, reason, ws.Err()))
-	switch {
-	case outErr != nil:
-		return fmt.Errorf("cannot write to stdout: %w", outErr)
-	case inErr != nil:
-		return inErr
-	case !o.inOrder(code):
-		return cli.ErrClosed
-	case !out.complete():
-		o.say(std.Err, "%d of %d messages came", out.received(), o.count)
-		return cli.ErrClosed
-	}
-	return nil
-}
-
-// connect opens the first connection, or with --reconnect begins to.
-func (o *dialOptions) connect(ctx context.Context, stderr io.Writer, to cli.Address, opt *engine.DialOptions) (*link, error) {
-	l := newLink()
-	opened := func(ws *engine.WebSocket) {
-		o.say(stderr, "connected to %s%s%s", to.Shown, ifSet(", subprotocol %s", ws.Subprotocol()), ifSet(", %s", ws.Extensions()))
-		if o.verbose {
-			o.say(stderr, "%s", o.details(ws))
-		}
-		l.connected(ws)
-	}
-	if !o.reconnect {
-		ws, err := engine.Dial(ctx, to.URL, opt)
-		if err == nil {
-			opened(ws)
-		}
-		return l, err
-	}
-	var err error
-	l.again, err = engine.DialReconnecting(context.WithoutCancel(ctx), to.URL, opt, engine.Reconnect{ // converse closes it
-		OnConnect: func(ws *engine.WebSocket, _ int) { opened(ws) },
-		OnRetry: func(err error, delay time.Duration) {
-			why := cli.OneLine(o.dialError(to.Shown, err))
-			if ws := l.disconnected(); ws != nil {
-				code, reason := ws.CloseStatus()
-				why = ending(code, reason, ws.Err())
-			}
-			o.say(stderr, "%s; next attempt in %v", why, delay.Round(time.Millisecond))
-		},
-	})
-	return l, err
-}
-
-// ending says how a connection ended.
-func ending(code engine.StatusCode, reason string, err error) string {
-	return fmt.Sprintf("closed: %s%s%s", code, ifSet(", %q", reason), ifSet(" (%s)", cause(err)))
-}
-
-// details are lines about what was agreed with the server.
-func (o *dialOptions) details(ws *engine.WebSocket) string {
-	lines := "  address " + ws.RemoteAddr().String()
-	if state := ws.TLS(); state != nil {
-		lines += o.tls.Details(state)
-	}
-	return lines
+	return newTalk(o, std, to, opt).run(ctx)
 }
 
 // inOrder says whether code is what a connection should end with.
@@ -192,49 +135,6 @@ func (o *dialOptions) inOrder(code engine.StatusCode) bool {
 		return true
 	}
 	return code == o.closeCode
-}
-
-// converse sends what stdin has, begins the close, and returns when the
-// connection has ended. The error is that of stdin.
-func (o *dialOptions) converse(ctx context.Context, l *link, in *sender, out *printer) error {
-	read := make(chan error, 1)
-	go func() { read <- in.run(l) }() // ends with the process if stdin does not
-	var err error
-	select {
-	case <-l.Done():
-	case <-ctx.Done():
-	case err = <-read:
-		if err == nil {
-			o.stay(ctx, l, out)
-		}
-	}
-	code, reason := o.closeCode, o.closeReason
-	if ctx.Err() != nil {
-		code, reason = engine.StatusGoingAway, ""
-	}
-	_ = l.Close(code, reason) // checked by cli.CodeFlag
-	<-l.Done()
-	return err
-}
-
-// stay waits for messages after the end of stdin.
-func (o *dialOptions) stay(ctx context.Context, l *link, out *printer) {
-	var late <-chan time.Time
-	if o.count == 0 || o.waitSet {
-		late = time.After(o.wait)
-	}
-	select {
-	case <-out.enough:
-	case <-late:
-	case <-l.Done():
-	case <-ctx.Done():
-	}
-}
-
-func (o *dialOptions) say(w io.Writer, format string, args ...any) {
-	if !o.quiet {
-		fmt.Fprintf(w, format+"\n", args...)
-	}
 }
 
 // ifSet formats s unless it is empty.

@@ -70,8 +70,8 @@ func TestServerWaitsForAStdoutThatDoesNotRead(t *testing.T) {
 		_, _, _ = ws.ReadMessage()
 	})
 	r, w := io.Pipe()
-	p := newPrinter(w, messages, true)
-	ws, err := engine.Dial(t.Context(), url, &engine.DialOptions{Callbacks: engine.Callbacks{OnBinary: p.onBinary}})
+	p := newPrinter(w, messages, formatRaw)
+	ws, err := engine.Dial(t.Context(), url, &engine.DialOptions{Callbacks: p.callbacks()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,17 +111,13 @@ func TestTerminalSeesControlCharactersAsEscapes(t *testing.T) {
 }
 
 func TestEscapesAreForTerminalsOnly(t *testing.T) {
+	text := event{kind: message, op: engine.Text, payload: []byte("a\nb")}
 	for _, k := range []struct {
-		escape, raw bool
-		want        string
-	}{
-		{true, false, "a\\x0ab\n"}, {false, false, "a\nb\n"}, {true, true, "a\nb"},
-	} {
-		p := newPrinter(io.Discard, 0, k.raw)
-		p.escape = k.escape
-		p.onText(nil, []byte("a\nb"))
-		if got := string(p.lines); got != k.want {
-			t.Errorf("terminal %v, raw %v: %q, want %q", k.escape, k.raw, got, k.want)
+		format format
+		want   string
+	}{{formatVisible, "a\\x0ab\n"}, {formatLine, "a\nb\n"}, {formatRaw, "a\nb"}} {
+		if got := string(k.format(nil, &text)); got != k.want {
+			t.Errorf("%q, want %q", got, k.want)
 		}
 	}
 	r, w, err := os.Pipe()

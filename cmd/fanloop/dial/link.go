@@ -2,6 +2,7 @@ package dial
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/fanloop-go/fanloop/engine"
@@ -60,6 +61,23 @@ func (l *link) send(op engine.OpCode, message []byte, unsent int, drained <-chan
 		}
 	}
 }
+
+// ping sends a ping on the connection there is.
+func (l *link) ping(p []byte) error {
+	l.mu.Lock()
+	ws := l.ws
+	l.mu.Unlock()
+	switch {
+	case ws == nil:
+		return errors.New("there is no connection yet")
+	case len(p) > maxPing:
+		return fmt.Errorf("%d bytes, but a ping holds at most %d", len(p), maxPing)
+	}
+	return ws.Ping(p)
+}
+
+// maxPing is how much a ping holds (RFC 6455 section 5.5).
+const maxPing = 125
 
 // awaitRoom waits while more is unsent; false if the connection ended.
 func awaitRoom(ws *engine.WebSocket, unsent int, drained <-chan struct{}) bool {

@@ -2,8 +2,6 @@ package dial
 
 import (
 	"context"
-	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -17,7 +15,10 @@ import (
 )
 
 // engineOptions are what the flags mean to the engine.
-func (o *dialOptions) engineOptions(stderr io.Writer) (*engine.DialOptions, error) {
+func (o *dialOptions) engineOptions() (*engine.DialOptions, error) {
+	if o.json && (o.raw || o.verbose) {
+		return nil, cli.Usagef("--json is for itself: leave out --raw and --verbose, it has the answer's headers")
+	}
 	if o.closeCode == 0 && o.closeReason != "" {
 		return nil, cli.Usagef("--close-reason: without a code there is no reason; give --close-code too")
 	}
@@ -48,7 +49,6 @@ func (o *dialOptions) engineOptions(stderr io.Writer) (*engine.DialOptions, erro
 	if err != nil {
 		return nil, err
 	}
-	log := cli.LogOptions{Level: slog.LevelWarn, Quiet: o.quiet}
 	opt := &engine.DialOptions{
 		Header:       header,
 		Origin:       o.origin,
@@ -56,7 +56,6 @@ func (o *dialOptions) engineOptions(stderr io.Writer) (*engine.DialOptions, erro
 		Compression:  compression,
 		TLS:          config,
 		Limits:       o.limits,
-		Logger:       log.Logger(stderr),
 	}
 	return opt, o.route(opt)
 }

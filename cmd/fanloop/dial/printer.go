@@ -1,13 +1,11 @@
 package dial
 
 import (
-	"encoding/hex"
-	"fmt"
 	"io"
 	"os"
 	"sync"
-	"unicode"
-	"unicode/utf8"
+
+	"golang.org/x/term"
 
 	"github.com/fanloop-go/fanloop/engine"
 )
@@ -22,8 +20,7 @@ type printer struct {
 	// Immutable.
 	w      io.Writer
 	want   int // messages that are enough; 0: never
-	raw    bool
-	escape bool          // stdout is a terminal: control characters are shown
+	format format
 	enough chan struct{} // closed when want messages came
 	wake   chan struct{} // closed by finish
 	ended  chan struct{} // closed when everything is written
@@ -37,57 +34,52 @@ type printer struct {
 	err error // of stdout; valid once ended is closed
 }
 
-func newPrinter(w io.Writer, want int, raw bool) *printer {
+func newPrinter(w io.Writer, want int, f format) *printer {
 	return &printer{
 		w:      w,
 		want:   want,
-		raw:    raw,
-		escape: isTerminal(w),
+		format: f,
 		enough: make(chan struct{}),
 		wake:   make(chan struct{}, 1),
 		ended:  make(chan struct{}),
 	}
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
+func isTerminal(v any) bool {
+	f, ok := v.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// callbacks are those that print.
+func (p *printer) callbacks() engine.Callbacks {
+	return engine.Callbacks{
+		OnText: func(ws *engine.WebSocket, text []byte) {
+			p.add(event{kind: message, op: engine.Text, payload: text, ws: ws})
+		},
+		OnBinary: func(ws *engine.WebSocket, data []byte) {
+			p.add(event{kind: message, op: engine.Binary, payload: data, ws: ws})
+		},
+		OnPing: func(ws *engine.WebSocket, payload []byte) { p.add(event{kind: pinged, payload: payload, ws: ws}) },
+		OnPong: func(ws *engine.WebSocket, payload []byte) { p.add(event{kind: ponged, payload: payload, ws: ws}) },
+		OnClose: func(ws *engine.WebSocket, code engine.StatusCode, reason string) {
+			p.add(event{kind: closed, ws: ws, code: code, reason: reason})
+		},
 	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-func (p *printer) onText(ws *engine.WebSocket, text []byte) {
-	p.add(ws, text, func(dst, text []byte) []byte {
-		if p.escape {
-			return append(appendVisible(dst, text), '\n')
-		}
-		return append(append(dst, text...), '\n')
-	})
-}
-
-func (p *printer) onBinary(ws *engine.WebSocket, data []byte) {
-	p.add(ws, data, func(dst, data []byte) []byte {
-		return append(hex.AppendEncode(dst, data), '\n')
-	})
-}
-
-// add queues one message for stdout.
-func (p *printer) add(ws *engine.WebSocket, message []byte, format func(dst, message []byte) []byte) {
+// add queues one event for stdout.
+func (p *printer) add(ev event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.raw {
-		p.lines = append(p.lines, message...)
-	} else {
-		p.lines = format(p.lines, message)
+	p.lines = p.format(p.lines, &ev)
+	if ev.kind == message {
+		if p.n++; p.n == p.want {
+			close(p.enough)
+		}
 	}
-	if p.n++; p.n == p.want {
-		close(p.enough)
-	}
-	if len(p.lines) > maxUnprinted {
-		p.paused = ws
-		ws.PauseReading()
+	if len(p.lines) > maxUnprinted && ev.kind != closed {
+		p.paused = ev.ws
+		ev.ws.PauseReading()
 	}
 	select {
 	case p.wake <- struct{}{}:
@@ -139,18 +131,3 @@ func (p *printer) received() int {
 
 // complete says whether as many messages came as are wanted.
 func (p *printer) complete() bool { return p.received() >= p.want }
-
-// appendVisible appends text with control characters written as escapes, so
-// that a message is one line and cannot command the terminal.
-func appendVisible(dst, text []byte) []byte {
-	for len(text) > 0 {
-		r, n := utf8.DecodeRune(text)
-		if unicode.IsControl(r) && r != '\t' {
-			dst = fmt.Appendf(dst, `\x%02x`, r)
-		} else {
-			dst = append(dst, text[:n]...)
-		}
-		text = text[n:]
-	}
-	return dst
-}

@@ -39,15 +39,18 @@ func New(std cli.Stdio) *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "echo [flags]",
-		Short: "Serve an echo server and a page to try it",
-		Long: `echo sends every message back, on every path, and serves a page to try it at /.
+		Short: "Run an echo server, with a page to try it",
+		Long: `echo sends every message back, on every path, and serves a console page at /.
 
-It listens on --addr. With --unix, or where systemd passes sockets (LISTEN_FDS),
-it serves those instead, and --addr too only if it is given. All of them speak
-TLS or none.
+It listens on --addr. With --unix, or if systemd passes sockets (LISTEN_FDS), it
+listens there instead, and on --addr too only if you give it. TLS is for all listeners
+or none. Pages of other origins may not connect unless --origin lists them.
 
-SIGUSR1 gives freed memory back to the system and logs what is in use. The first
-Ctrl-C or SIGTERM closes every connection with 1001, the second ends at once.`,
+Ctrl-C or SIGTERM closes every connection with 1001 and waits for the answers
+(--shutdown-timeout); a second one ends at once. SIGUSR1 gives freed memory back to the
+system and logs what is in use.
+
+Exit code: 0 after a shutdown, 1 if it cannot listen or serve, 2 for wrong usage.`,
 		Example: `  fanloop echo
   fanloop echo --addr :9001 --origin https://example.com
   fanloop echo --self-signed --compression on
@@ -65,12 +68,12 @@ Ctrl-C or SIGTERM closes every connection with 1001, the second ends at once.`,
 	o.listen.add(flags)
 	o.compression.AddFlags(flags)
 	cli.CountFlag(flags, &o.loops, "loops", "event loops; 0: as many as GOMAXPROCS")
-	cli.DurationFlag(flags, &o.shutdownTimeout, "shutdown-timeout", "time for connections to close at the end")
-	flags.StringSliceVarP(&o.origins, "origin", "o", nil, "`origin` of pages that may connect besides those of this server; * is any")
-	flags.StringSliceVarP(&o.subprotocols, "subprotocol", "s", nil, "`name` of a subprotocol to agree to, the preferred first")
-	flags.StringVar(&o.pprofAddr, "pprof", "", "`host:port` to serve net/http/pprof on")
-	cli.LevelFlag(flags, &o.log.Level, "log-level", "least level logged: debug, info, warn or error")
-	flags.BoolVarP(&o.log.Quiet, "quiet", "q", false, "write errors only")
+	cli.DurationFlag(flags, &o.shutdownTimeout, "shutdown-timeout", "wait this long for connections to close at the end")
+	flags.StringSliceVarP(&o.origins, "origin", "o", nil, "let pages of `origin` connect, besides those of this server; * is any")
+	flags.StringSliceVarP(&o.subprotocols, "subprotocol", "s", nil, "agree to the subprotocol `name`; give the preferred one first")
+	flags.StringVar(&o.pprofAddr, "pprof", "", "serve net/http/pprof on `host:port`")
+	cli.LevelFlag(flags, &o.log.Level, "log-level", "log from this level on: debug, info, warn or error")
+	flags.BoolVarP(&o.log.Quiet, "quiet", "q", false, "print errors only")
 	cli.AddLimits(flags, &o.limits, nil)
 	cli.CountFlag(flags, &o.maxHandshakes, "max-handshakes", "most TLS handshakes at a time; 0: 1024")
 	cli.InGroup(flags, "Limits", "max-handshakes")

@@ -29,11 +29,11 @@ type listenOptions struct {
 }
 
 func (o *listenOptions) add(flags *pflag.FlagSet) {
-	flags.StringVarP(&o.addr, "addr", "a", o.addr, "`host:port` to listen on; port 0 takes a free one")
-	flags.StringVar(&o.unix, "unix", "", "`path` of a unix socket to serve; on Linux @name makes no file")
+	flags.StringVarP(&o.addr, "addr", "a", o.addr, "listen on `host:port`; port 0 takes a free one")
+	flags.StringVar(&o.unix, "unix", "", "listen on the unix socket at `path`; on Linux @name makes no file")
 	o.tls.AddFlags(flags)
 	flags.StringSliceVar(&o.proxies, "proxy-protocol", nil,
-		"`addresses` of proxies that send PROXY headers, such as 10.0.0.0/8; unix: whoever connects to the unix socket; they have to send one")
+		"take PROXY headers from `addresses` such as 10.0.0.0/8, which must send one; unix: whoever connects to the unix socket")
 }
 
 // listening is where a server is reached.

@@ -137,7 +137,7 @@ func TestNearlyRightIsToldWhatWasMeant(t *testing.T) {
 func TestShellCompletesCommandsFlagsAndValues(t *testing.T) {
 	const nothingMore, files, folders = ":4\n", ":0\n", ":16\n"
 	for args, want := range map[string]string{
-		"ech":                                "echo\tServe",
+		"ech":                                "echo\tRun",
 		"dial --insec":                       "--insecure\t",
 		"echo --compression ":                "off\non\ntakeover\n" + nothingMore,
 		"echo --log-level ":                  "debug\ninfo\nwarn\nerror\n" + nothingMore,

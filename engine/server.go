@@ -128,7 +128,8 @@ type Server struct {
 	upgrades *upgradePool
 	web      *webSide
 
-	conns headcount // handshakes included
+	conns      headcount // handshakes included
+	goroutines goroutines
 
 	badTLS   loop.Throttle // of the log, by peers that are nobody yet
 	badProxy loop.Throttle
@@ -183,13 +184,13 @@ func (s *Server) checkDrainedLocked() {
 func (s *Server) Conns() int { return s.conns.all() }
 
 // Shutdown ends the server in order: it stops listening, closes every
-// connection with 1001, waits until the peers have answered, and ends the
-// loops. Requests that HTTP serves are finished; a connection that a handler
+// connection with 1001, waits until the peers have answered and what
+// [WebSocket.Go] runs has returned, and ends the loops. Requests that HTTP serves are finished; a connection that a handler
 // hijacked is the handler's to close. When ctx is done it drops what is left and
 // returns why; a callback that still runs a second later is left behind, and Done
 // waits for it. In a callback it does nothing and returns ErrInCallback. A handler of
-// HTTP that calls it would wait for itself, as with net/http: there, too, call it on
-// a goroutine of its own.
+// HTTP that calls it would wait for itself, as with net/http, and so would what
+// WebSocket.Go runs: there, too, call it on a goroutine of its own.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.inCallback() {
 		return ErrInCallback
@@ -219,6 +220,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.web.dropHijacked()
 	}
 	<-webDone
+	if err == nil {
+		err = s.goroutines.wait(ctx)
+	}
 	grace, cancel := graceAfter(ctx)
 	defer cancel()
 	return errors.Join(err, webErr, s.stop(grace))

@@ -28,6 +28,7 @@ func (s *Server) begin() (err error) {
 	s.settings = e
 	e.compressor = newCompressor(s.Compression, e)
 	e.gone = s.forget
+	e.goroutines = &s.goroutines
 	e.dispatcher = newDispatcher(s.Dispatch, e.log)
 	s.upgrades = newUpgradePool(s.UpgradeWorkers)
 	s.web = newWebSide(s)

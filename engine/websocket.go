@@ -251,6 +251,10 @@ func (ws *WebSocket) told() *addrs {
 	return ws.extras.told
 }
 
+// Limits returns what bounds the connection, with the defaults in place of zeros.
+// Any goroutine.
+func (ws *WebSocket) Limits() Limits { return ws.settings().limits }
+
 // Subprotocol returns the subprotocol agreed in the opening handshake; "" for
 // none (RFC 6455 section 1.9). Any goroutine.
 func (ws *WebSocket) Subprotocol() string {

@@ -25,7 +25,7 @@ interop: ## install what the interoperability tests drive, where possible
 
 test: interop ## run all tests; PACKAGES="./codec/..." narrows them
 	$(GO) test $(PACKAGES)
-	$(GO) test -tags poison -run Poison ./engine
+	$(GO) test -tags poison -run Poison ./engine ./engine/pull
 ifeq ($(PACKAGES),./...)
 	cd engine/interop && $(GO) test ./...
 endif

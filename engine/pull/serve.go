@@ -1,0 +1,65 @@
+package pull
+
+import (
+	"context"
+	"errors"
+
+	"github.com/fanloop-go/fanloop/engine"
+)
+
+// Serve makes an OnUpgrade that runs handler on a goroutine of its own for each
+// connection. ctx is done when the connection has ended, see [Conn.Context].
+//
+// When handler returns, the connection is closed, if it is not yet, with the code of
+// its error: 1000 for nil, that of a *engine.CloseError or *engine.ProtocolError, and
+// 1011 for any other, whose text stays here: log it in handler. A panic is logged,
+// closes its connection with 1011 and harms no other. Shutdown of the server closes
+// the connections and waits until the handlers have returned.
+func Serve(handler func(ctx context.Context, c *Conn, req *engine.Request) error) func(*engine.WebSocket, *engine.Request) {
+	return func(ws *engine.WebSocket, req *engine.Request) {
+		c := New(ws)
+		ws.Go(func() {
+			code, reason := statusOf(handler(c.ctx, c, req))
+			if c.beginClose(code, reason) != nil { // the handler's code may not be sent
+				_ = c.beginClose(engine.StatusInternalError, "internal error") // one that may
+			}
+		})
+	}
+}
+
+// statusOf returns what the peer is told when a handler returns err.
+func statusOf(err error) (engine.StatusCode, string) {
+	var closed *engine.CloseError
+	var broken *engine.ProtocolError
+	switch {
+	case err == nil:
+		return engine.StatusNormalClosure, ""
+	case errors.As(err, &closed):
+		return closed.Code, closed.Reason
+	case errors.As(err, &broken):
+		return broken.Code, broken.Reason
+	}
+	return engine.StatusInternalError, "internal error"
+}
+
+// Dial opens a WebSocket as [engine.Dial] does, and returns it as a Conn. opt may be
+// nil; its OnUpgrade is called after the Conn was made. Close the Conn, or it and its
+// loop stay.
+func Dial(ctx context.Context, rawURL string, opt *engine.DialOptions) (*Conn, error) {
+	var own engine.DialOptions
+	if opt != nil {
+		own = *opt
+	}
+	var c *Conn // OnUpgrade is called once at most, before Dial returns
+	user := own.OnUpgrade
+	own.OnUpgrade = func(ws *engine.WebSocket) {
+		c = New(ws)
+		if user != nil {
+			user(ws)
+		}
+	}
+	if _, err := engine.Dial(ctx, rawURL, &own); err != nil {
+		return nil, err
+	}
+	return c, nil
+}

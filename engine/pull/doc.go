@@ -29,11 +29,13 @@
 //
 // # Backpressure
 //
-// At most [MaxWaiting] bytes wait in a Conn for its reader, and one piece of a message
-// more: what the loop read at once, up to 64 KiB, or a compressed message, which is up
-// to Limits.MaxMessage. Each piece counts 64 bytes besides its own. Beyond that the
-// Conn pauses reading, and TCP slows the peer down. Reading goes on when half of it
-// has been read.
+// At most [MaxWaiting] bytes wait in a Conn for its reader, each piece of a message
+// counting 64 more, and one piece beyond that: what the loop read at once, up to 64
+// KiB, or a compressed message, which is up to Limits.MaxMessage. Then the Conn pauses
+// reading: the loop keeps what it has read, up to 64 KiB, and TCP slows the peer down.
+// Reading goes on when half of it has been read. A Read puts together a message of up
+// to Limits.MaxMessage, and keeps what it has of one when its context ends. None of
+// this counts for Limits.MaxMemory.
 //
 // A Write waits while the queue of the WebSocket is full (Limits.MaxQueued). So two
 // programs that both write without reading get as far as both queues, the buffers of

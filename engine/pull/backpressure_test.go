@@ -26,7 +26,7 @@ func liveHeap() int64 {
 // A reader that does not read bounds what its peer can make it hold, whatever the size
 // of the messages.
 func TestNobodyReadsAndMemoryIsBounded(t *testing.T) {
-	for name, size := range map[string]int{"small": 10, "large": 1 << 20} {
+	for name, size := range map[string]int{"small": 10, "large": 256 << 10} {
 		t.Run(name, func(t *testing.T) {
 			limits := engine.Limits{MaxQueued: 64 << 10} // what the client holds, or one message
 			server, client := pair(t, &engine.Server{}, &engine.DialOptions{Limits: limits})
@@ -51,10 +51,9 @@ func TestNobodyReadsAndMemoryIsBounded(t *testing.T) {
 				time.Sleep(20 * time.Millisecond)
 				return now > 0 && now == last && client.WebSocket().Buffered() > 0
 			})
-			// The client's queue, with its buffers' room, its message, and what waits for the reader.
-			if grown := liveHeap() - before; grown > 3<<20 {
-				t.Errorf("the heap grew by %d bytes", grown)
-			}
+			// One message thrice at the client: the writer's, masked, and in a buffer of twice its
+			// size; and what waits for the reader. Without a reader, nothing of that is freed.
+			eventually(t, "the heap grew by less than 2 MiB", func() bool { return liveHeap()-before < 2<<20 })
 			cancel(errTest)
 			if err := within(t, "the writer", ended); !errors.Is(err, errTest) {
 				t.Fatal(err)

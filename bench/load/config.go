@@ -68,6 +68,10 @@ type Config struct {
 	Listen     bool // Fanout: another process publishes, this one receives
 	Topics     int  // Fanout: number of topics, told apart by path; default 1
 
+	// Greeting is how many messages the server sends on each connection before it
+	// answers or delivers anything; they are not checked or counted.
+	Greeting int
+
 	// Tolerant counts what is missing instead of failing, for servers that are
 	// expected to fall behind, as with slow readers.
 	Tolerant bool
@@ -151,6 +155,8 @@ func (c Config) Check() error {
 		return configErrorf("a rate of %g a second: want 0 (as fast as answers come) to 1e9", c.Rate)
 	case c.Mode == Fanout && (c.Publishers < 1 || c.Publishers > c.Conns && !c.Listen):
 		return configErrorf("%d publishers: want 1 to the number of connections", c.Publishers)
+	case c.Greeting < 0:
+		return configErrorf("a greeting of %d messages: want 0 or more", c.Greeting)
 	case c.Burst < 1 || c.Burst > maxBurst:
 		return configErrorf("a burst of %d: want 1 to %d", c.Burst, maxBurst)
 	case c.Topics < 1 || c.Mode == Fanout && c.Topics > c.Publishers && c.Topics > 1:

@@ -20,8 +20,9 @@ type conn struct {
 	reader  codec.Reader
 	window  *codec.Window // of what the server sends; nil without context takeover
 
-	leaving bool // closed on purpose
-	silent  bool // does not read any more
+	greeting int  // messages of the server's greeting that are still to come
+	leaving  bool // closed on purpose
+	silent   bool // does not read any more
 
 	sent uint32 // own messages
 	back order  // those that came back
@@ -37,7 +38,7 @@ type opening struct {
 }
 
 func (g *Generator) newConn(id uint32) *conn {
-	c := &conn{gen: g, id: id, place: -1, began: now(), opening: &opening{request: handshake.ClientRequest{
+	c := &conn{gen: g, id: id, place: -1, began: now(), greeting: g.cfg.Greeting, opening: &opening{request: handshake.ClientRequest{
 		Host:       g.target.host,
 		RequestURI: g.uris[int(id)%len(g.uris)],
 		Key:        handshake.NewKey(),

@@ -64,6 +64,10 @@ func (w *worker) remove(c *conn) {
 
 // message is the arrival of the message of ev at c.
 func (w *worker) message(c *conn, ev codec.Event, at int64) {
+	if c.greeting > 0 {
+		w.greeted(c, ev)
+		return
+	}
 	p := ev.Payload
 	w.tally.wire += uint64(len(p))
 	if ev.Compressed {
@@ -98,6 +102,18 @@ func (w *worker) message(c *conn, ev codec.Event, at int64) {
 		w.delivered(c, s, at)
 	default:
 		w.corrupt(c, "is of kind %q from connection %d, which belongs elsewhere", s.kind, s.from)
+	}
+}
+
+// greeted is the arrival of a message of the server's greeting. What it leaves in
+// the window of the inflater, later messages refer to.
+func (w *worker) greeted(c *conn, ev codec.Event) {
+	c.greeting--
+	if !ev.Compressed {
+		return
+	}
+	if _, err := w.inflater.inflate(c, ev.Payload); err != nil {
+		w.corrupt(c, "cannot be inflated: %v", err)
 	}
 }
 

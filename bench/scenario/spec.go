@@ -37,6 +37,8 @@ type Spec struct {
 	Burst      int     // Fanout, closed loop: messages published at once; default 1
 	Stopped    float64 // Slow: the part of the connections that stops reading; default 0.1
 
+	Greeting int // messages that the server sends first on each connection, which do not count
+
 	TLS         bool             // wss
 	Payload     load.Payload     // default load.Noise, with Compression load.JSON
 	Compression load.Compression // default load.Off
@@ -252,7 +254,7 @@ func (s Spec) config(target string, pid, i int) load.Config {
 	c := load.Config{
 		Target: target, Mode: mode, Conns: next - first, First: first,
 		Size: s.Size, Payload: s.Payload, Compression: s.Compression,
-		InFlight: s.InFlight, Publishers: s.Publishers, Burst: s.Burst, Topics: s.Topics,
+		InFlight: s.InFlight, Publishers: s.Publishers, Burst: s.Burst, Topics: s.Topics, Greeting: s.Greeting,
 		Listen: mode == load.Fanout && i > 0, Tolerant: s.Kind == Slow || s.Kind == Idle || s.Kind == Storm,
 		Loops: s.Loops, Sources: s.Sources, Deadline: s.Deadline,
 	}

@@ -141,6 +141,32 @@ func TestBenchFailsWithOneLineThatSaysWhatToDo(t *testing.T) {
 	}
 }
 
+// A server that greets is measured if bench is told.
+func TestBenchIgnoresAGreetingWhenTold(t *testing.T) {
+	url := peer(t, func(ws *websocket.Conn, _ *http.Request) {
+		_ = ws.WriteMessage(websocket.TextMessage, []byte("Welcome"))
+		_ = ws.WriteMessage(websocket.BinaryMessage, nil)
+		for {
+			kind, p, err := ws.ReadMessage()
+			if err != nil || ws.WriteMessage(kind, p) != nil {
+				return
+			}
+		}
+	})
+	args := []string{"echo", "--target", url, "-c", "3", "--rate", "50", "-d", "200ms", "--rounds", "1", "--client-cpus", "any"}
+	if r := runBench(t, append(args, "--greeting", "2")...); r.code != exitOK || !strings.Contains(r.out, "### echo3x64@50") {
+		t.Errorf("with --greeting: %+v", r)
+	}
+	r := runBench(t, args...)
+	if r.code != exitFailed || !strings.Contains(r.err, "6 corrupt") || !strings.HasSuffix(r.err, "; if it greets, say by how many messages with --greeting\n") {
+		t.Errorf("without --greeting: %+v", r)
+	}
+	r = runBench(t, "echo", "--greeting", "1")
+	if r.code != exitUsage || !strings.Contains(r.err, "--greeting and --pid are for --target") {
+		t.Errorf("without --target: %+v", r)
+	}
+}
+
 // Nothing measured is no success.
 func TestBenchFailsWhereNoServerCanDoWhatIsNeeded(t *testing.T) {
 	r := runBench(t, "fanout", "--conns", "4", "--publishers", "2", "--topics", "2", "--servers", "floor")

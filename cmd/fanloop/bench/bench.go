@@ -24,6 +24,7 @@ type benchOptions struct {
 	servers      []string
 	target       string
 	pid          int
+	greeting     int // messages with which target greets
 	serverCPU    string
 	clientCPU    string
 	serverLoops  int
@@ -105,6 +106,7 @@ func (o *benchOptions) flags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.servers, "servers", o.servers, "measure the servers `names`: floor, fanloop, a peer, all, NAME=COMMAND with {addr}, or NAME=PATH of another fanloop")
 	flags.StringSliceVar(&o.bases, "base", nil, "compare all with the servers `names`; default: floor, or else the first")
 	flags.StringVarP(&o.target, "target", "t", "", "measure the server at `URL`, which runs already, instead of --servers")
+	cli.CountFlag(flags, &o.greeting, "greeting", "ignore the first n messages of each connection: --target sends them before anything is asked")
 	cli.CountFlag(flags, &o.pid, "pid", "read CPU time and memory of --target from this process; 0: not at all")
 	flags.StringVar(&o.serverCPU, "server-cpus", o.serverCPU, "run servers on the CPUs in `list`, or any")
 	flags.StringVar(&o.clientCPU, "client-cpus", o.clientCPU, "run clients on the CPUs in `list`, or any")
@@ -137,8 +139,14 @@ func (o *benchOptions) run(ctx context.Context, std cli.Stdio, specs []scenario.
 			return nil, cli.Usagef("--target: %s", err)
 		}
 		o.target = to.URL
+	} else if o.greeting > 0 || o.pid > 0 {
+		return nil, cli.Usagef("--greeting and --pid are for --target: servers that bench starts do not greet, and their process is known")
+	}
+	for i := range specs {
+		specs[i].Greeting = o.greeting
 	}
 	r, err := o.measure(ctx, std, specs)
+	err = o.mayGreet(err)
 	if ctx.Err() != nil {
 		err = errors.New("interrupted: only rounds that were over are reported")
 	}
@@ -164,6 +172,15 @@ func (o *benchOptions) run(ctx context.Context, std cli.Stdio, specs []scenario.
 		err = r.Failure()
 	}
 	return r, usageIfConfig(err)
+}
+
+// mayGreet adds what to do if a target sent what nobody asked for.
+func (o *benchOptions) mayGreet(err error) error {
+	fault, ok := errors.AsType[*load.FaultError](err)
+	if !ok || o.target == "" || fault.Faults.Corrupt == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; if it greets, say by how many messages with --greeting", err)
 }
 
 // nobodyCan says why there is nothing in r.

@@ -175,7 +175,7 @@ func (o *DialOptions) callUpgrade(ws *WebSocket) {
 	}
 }
 
-func (p *Reconnect) callConnect(ws *WebSocket, n int) {
+func (p *ReconnectPolicy) callConnect(ws *WebSocket, n int) {
 	if p.OnConnect != nil {
 		p.OnConnect(ws, n)
 	}

@@ -69,7 +69,7 @@ func TestCallbacksOfDialAreCalledByFunctionsThatSaySo(t *testing.T) {
 	r, err := engine.DialReconnecting(context.Background(), "ws://"+addr+"/", &engine.DialOptions{
 		OnResponse: func(*handshake.Response) { note() },
 		OnUpgrade:  func(*engine.WebSocket) { note() },
-	}, engine.Reconnect{OnConnect: func(*engine.WebSocket, int) { note() }})
+	}, engine.ReconnectPolicy{OnConnect: func(*engine.WebSocket, int) { note() }})
 	if err != nil {
 		t.Fatal(err)
 	}

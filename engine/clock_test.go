@@ -15,10 +15,10 @@ import (
 // clockReaders are the files that may ask for the time. They only compare what
 // they get with each other, by Since, Until, Add and Before, which use the
 // monotonic reading (see the documentation of package time).
-// engine/backoff.go also gives it to StatusError.RetryAfter: a server may name a
+// engine/client_policy.go also gives it to StatusError.RetryAfter: a server may name a
 // date.
 var clockReaders = []string{
-	"engine/backoff.go", "engine/internal/certfile/certfile.go", "engine/internal/tlsconfig/tlsconfig.go", "engine/webwait.go",
+	"engine/internal/backoff/backoff.go", "engine/internal/certfile/certfile.go", "engine/internal/tlsconfig/tlsconfig.go", "engine/webwait.go",
 	"loop/group.go", "loop/poller_gnet.go", "loop/throttle.go",
 }
 

@@ -141,7 +141,7 @@ func TestCertificateErrorsComeOutOfDial(t *testing.T) {
 	if err := dial(config); !errors.As(err, &other) {
 		t.Errorf("under another name: %v, want an x509.HostnameError", err)
 	}
-	r := reconnecting(t, wssURL(srv), nil, newSlowestClock().of(engine.Reconnect{}))
+	r := reconnecting(t, wssURL(srv), nil, newSlowestClock().of(engine.ReconnectPolicy{}))
 	within(t, "the end of reconnecting", r.Done())
 	if !errors.As(r.Err(), &unknown) {
 		t.Errorf("reconnecting ended with %v, want an x509.UnknownAuthorityError", r.Err())

@@ -83,10 +83,10 @@ var (
 	// ErrInsecureRedirect is returned by Dial when a server of a wss URL redirects to
 	// a ws URL. It comes with the *StatusError.
 	ErrInsecureRedirect = errors.New("engine: the server redirects from wss to ws, which is refused; dial the ws URL if you mean it")
-	// ErrNotConnected is returned by sends of a Reconnecting that has no connection at
+	// ErrNotConnected is returned by sends of a ReconnectingClient that has no connection at
 	// the moment. Nothing is kept: send again from OnConnect if it still matters then.
 	ErrNotConnected = errors.New("engine: not connected at the moment; send again from OnConnect")
-	// ErrGaveUp is wrapped by Err of a Reconnecting when Reconnect.MaxAttempts or
+	// ErrGaveUp is wrapped by Err of a ReconnectingClient when ReconnectPolicy.MaxAttempts or
 	// MaxElapsed is used up, with the last error.
 	ErrGaveUp = errors.New("engine: gave up reconnecting; see the last error, and dial again when it is mended")
 )

@@ -104,7 +104,7 @@ func ExampleDialReconnecting() {
 	}
 	defer srv.Close()
 
-	r, err := engine.DialReconnecting(context.Background(), "ws://"+addr.String()+"/", nil, engine.Reconnect{
+	r, err := engine.DialReconnecting(context.Background(), "ws://"+addr.String()+"/", nil, engine.ReconnectPolicy{
 		MaxElapsed: time.Minute,
 		OnConnect: func(ws *engine.WebSocket, n int) {
 			_ = ws.SendText(fmt.Sprint("subscribe ", n))

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fanloop-go/fanloop/engine/internal/backoff"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -44,8 +45,8 @@ func Pinged(ws *WebSocket) {
 }
 
 // WithClock gives p another time and chance.
-func (p Reconnect) WithClock(now func() time.Time, sleep func(context.Context, time.Duration) error, rand func(int64) int64) Reconnect {
-	p.clock = &retryClock{now: now, sleep: sleep, rand: rand}
+func (p ReconnectPolicy) WithClock(now func() time.Time, sleep func(context.Context, time.Duration) error, rand func(int64) int64) ReconnectPolicy {
+	p.clock = &backoff.Clock{Now: now, Sleep: sleep, Rand: rand}
 	return p
 }
 

@@ -174,11 +174,11 @@ func TestDialInACallbackOfItsLoopIsAnError(t *testing.T) {
 			addr := listen(t, &engine.Server{Callbacks: echo})
 			opt := &engine.DialOptions{Group: group}
 			errs, opened := make(chan error, 1), make(chan struct{}, 1)
-			again := make(chan *engine.Reconnecting, 1)
+			again := make(chan *engine.ReconnectingClient, 1)
 			ws := dialEngine(t, addr, &engine.DialOptions{Group: group, OnUpgrade: func(*engine.WebSocket) {
 				_, err := engine.Dial(context.Background(), "ws://"+addr+"/", opt)
 				errs <- err
-				r, err := engine.DialReconnecting(context.Background(), "ws://"+addr+"/", opt, engine.Reconnect{
+				r, err := engine.DialReconnecting(context.Background(), "ws://"+addr+"/", opt, engine.ReconnectPolicy{
 					OnConnect: func(*engine.WebSocket, int) { opened <- struct{}{} },
 				})
 				if err != nil {

@@ -14,6 +14,7 @@ const module = "github.com/fanloop-go/fanloop/"
 // each may import. None of them knows a WebSocket: the compiler forbids to import
 // engine, which imports them.
 var wings = map[string][]string{
+	"backoff":     nil,
 	"certfile":    nil,
 	"memory":      nil,
 	"proxyheader": nil,

@@ -144,15 +144,15 @@ func (d *Dispatch) check(m *mistakes) {
 }
 
 // checkOptions finds mistakes in p and in the options of its connections.
-func (p *Reconnect) checkOptions(opt *DialOptions) error {
+func (p *ReconnectPolicy) checkOptions(opt *DialOptions) error {
 	var m mistakes
-	staysOn(&m, "Reconnect.BaseDelay", p.BaseDelay, "a wait cannot be negative")
-	staysOn(&m, "Reconnect.MaxDelay", p.MaxDelay, "a wait cannot be negative")
-	staysOn(&m, "Reconnect.StableAfter", p.StableAfter, "a time cannot be negative")
-	canBeOff(&m, "Reconnect.MaxAttempts", p.MaxAttempts)
-	canBeOff(&m, "Reconnect.MaxElapsed", p.MaxElapsed)
+	staysOn(&m, "ReconnectPolicy.BaseDelay", p.BaseDelay, "a wait cannot be negative")
+	staysOn(&m, "ReconnectPolicy.MaxDelay", p.MaxDelay, "a wait cannot be negative")
+	staysOn(&m, "ReconnectPolicy.StableAfter", p.StableAfter, "a time cannot be negative")
+	canBeOff(&m, "ReconnectPolicy.MaxAttempts", p.MaxAttempts)
+	canBeOff(&m, "ReconnectPolicy.MaxElapsed", p.MaxElapsed)
 	if p.MaxDelay > 0 && p.BaseDelay > p.MaxDelay {
-		m.add("Reconnect.BaseDelay", p.BaseDelay, "it is above Reconnect.MaxDelay (%v); lower it, or raise Reconnect.MaxDelay", p.MaxDelay)
+		m.add("ReconnectPolicy.BaseDelay", p.BaseDelay, "it is above ReconnectPolicy.MaxDelay (%v); lower it, or raise ReconnectPolicy.MaxDelay", p.MaxDelay)
 	}
 	if opt != nil {
 		opt.check(&m)

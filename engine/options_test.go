@@ -174,24 +174,24 @@ func TestDialRefusesOptionsThatCannotBeMeant(t *testing.T) {
 	} {
 		_, err := engine.Dial(t.Context(), "ws://a.test/", opt)
 		wantOption(t, err, want)
-		_, err = engine.DialReconnecting(t.Context(), "ws://a.test/", opt, engine.Reconnect{})
+		_, err = engine.DialReconnecting(t.Context(), "ws://a.test/", opt, engine.ReconnectPolicy{})
 		wantOption(t, err, want)
 	}
 }
 
 func TestReconnectRefusesWaitsThatCannotBeMeant(t *testing.T) {
-	for want, policy := range map[string]engine.Reconnect{
-		"Reconnect.BaseDelay":   {BaseDelay: -1},
-		"Reconnect.MaxDelay":    {MaxDelay: -1},
-		"Reconnect.StableAfter": {StableAfter: -1},
-		"Reconnect.MaxAttempts": {MaxAttempts: -2},
-		"Reconnect.MaxElapsed":  {MaxElapsed: -2},
+	for want, policy := range map[string]engine.ReconnectPolicy{
+		"ReconnectPolicy.BaseDelay":   {BaseDelay: -1},
+		"ReconnectPolicy.MaxDelay":    {MaxDelay: -1},
+		"ReconnectPolicy.StableAfter": {StableAfter: -1},
+		"ReconnectPolicy.MaxAttempts": {MaxAttempts: -2},
+		"ReconnectPolicy.MaxElapsed":  {MaxElapsed: -2},
 	} {
 		_, err := engine.DialReconnecting(t.Context(), "ws://a.test/", nil, policy)
 		wantOption(t, err, want)
 	}
-	_, err := engine.DialReconnecting(t.Context(), "ws://a.test/", nil, engine.Reconnect{BaseDelay: time.Hour, MaxDelay: time.Minute})
-	wantOption(t, err, "Reconnect.BaseDelay")
+	_, err := engine.DialReconnecting(t.Context(), "ws://a.test/", nil, engine.ReconnectPolicy{BaseDelay: time.Hour, MaxDelay: time.Minute})
+	wantOption(t, err, "ReconnectPolicy.BaseDelay")
 }
 
 // Whoever adds a number or a duration to the options adds its check: -2 has a
@@ -226,8 +226,8 @@ func TestEveryNumberOfTheOptionsIsChecked(t *testing.T) {
 		_, err := engine.Dial(t.Context(), "ws://a.test/", opt)
 		return err
 	})
-	policy := new(engine.Reconnect)
-	walk("Reconnect", reflect.ValueOf(policy).Elem(), func() error {
+	policy := new(engine.ReconnectPolicy)
+	walk("ReconnectPolicy", reflect.ValueOf(policy).Elem(), func() error {
 		_, err := engine.DialReconnecting(t.Context(), "ws://a.test/", nil, *policy)
 		return err
 	})

@@ -105,18 +105,21 @@ func TestDialWhoseOptionsDoNotReturn(t *testing.T) {
 
 // R17, G01: what DialReconnecting calls may fail each in its way: it goes on.
 func TestReconnectingGoesOnWhenACallbackDoesNotReturn(t *testing.T) {
-	type ending func(o *engine.DialOptions, p *engine.Reconnect, end func())
+	type ending func(o *engine.DialOptions, p *engine.ReconnectPolicy, end func())
 	all := map[string]ending{
-		"OnConnect": func(_ *engine.DialOptions, p *engine.Reconnect, end func()) {
+		"OnConnect": func(_ *engine.DialOptions, p *engine.ReconnectPolicy, end func()) {
 			p.OnConnect = func(*engine.WebSocket, int) { end() }
 		},
-		"Final": func(_ *engine.DialOptions, p *engine.Reconnect, end func()) {
-			p.Final = func(error) bool { end(); return false }
+		"ShouldRetry": func(_ *engine.DialOptions, p *engine.ReconnectPolicy, end func()) {
+			p.ShouldRetry = func(_ error, retry bool) bool { end(); return retry }
+		},
+		"Prepare": func(_ *engine.DialOptions, p *engine.ReconnectPolicy, end func()) {
+			p.Prepare = func(context.Context, *engine.Attempt) error { end(); return nil }
 		},
 		"OnRetry": nil, // set for all
 	}
 	for name, set := range endingOptions {
-		all[name] = func(o *engine.DialOptions, _ *engine.Reconnect, end func()) { set(o, end) }
+		all[name] = func(o *engine.DialOptions, _ *engine.ReconnectPolicy, end func()) { set(o, end) }
 	}
 	delete(all, "NetDial's connection") // never works
 	for name, set := range all {
@@ -129,7 +132,7 @@ func TestReconnectingGoesOnWhenACallbackDoesNotReturn(t *testing.T) {
 					}
 				}
 				srv := &engine.Server{Loops: 1, Callbacks: echo, ShouldUpgrade: func(req *engine.Request) (http.Header, error) {
-					if upgrades.Add(1) == 1 && (name == "Final" || name == "OnRetry") {
+					if upgrades.Add(1) == 1 && (name == "ShouldRetry" || name == "OnRetry") {
 						return nil, engine.Reject(http.StatusServiceUnavailable, "")
 					}
 					return setCookie(req)
@@ -140,7 +143,7 @@ func TestReconnectingGoesOnWhenACallbackDoesNotReturn(t *testing.T) {
 				opt := engine.DialOptions{Logger: log, Callbacks: engine.Callbacks{
 					OnText: func(_ *engine.WebSocket, text []byte) { got <- string(text) },
 				}}
-				p := engine.Reconnect{OnRetry: func(err error, _ time.Duration) {
+				p := engine.ReconnectPolicy{OnRetry: func(err error, _ time.Duration) {
 					errs <- err
 					if name == "OnRetry" {
 						once()
@@ -154,7 +157,7 @@ func TestReconnectingGoesOnWhenACallbackDoesNotReturn(t *testing.T) {
 					t.Fatal(err)
 				}
 				switch err := within(t, "OnRetry", errs); name {
-				case "Final", "OnRetry":
+				case "ShouldRetry", "OnRetry":
 					var refused *engine.StatusError
 					if !errors.As(err, &refused) {
 						t.Errorf("OnRetry was told %v", err)
@@ -173,7 +176,7 @@ func TestReconnectingGoesOnWhenACallbackDoesNotReturn(t *testing.T) {
 				if err := c.Err(); err != nil {
 					t.Error(err)
 				}
-				if n := book.count("engine: a callback"); n != 1 && (name == "Final" || name == "OnRetry" || name == "OnConnect") {
+				if n := book.count("engine: a callback"); n != 1 && (name == "ShouldRetry" || name == "OnRetry" || name == "OnConnect") {
 					t.Errorf("logged %d times, want once", n)
 				}
 			})

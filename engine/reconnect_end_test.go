@@ -54,7 +54,7 @@ func TestEndsAfterWhichTryingAgainWouldNotHelp(t *testing.T) {
 	} {
 		wantVerdict(t, "ws://a.test/", nobody(err), final)
 	}
-	if _, err := engine.DialReconnecting(context.Background(), "ws://", nil, engine.Reconnect{}); err == nil {
+	if _, err := engine.DialReconnecting(context.Background(), "ws://", nil, engine.ReconnectPolicy{}); err == nil {
 		t.Error("a URL that leads nowhere is no error")
 	}
 }
@@ -62,22 +62,11 @@ func TestEndsAfterWhichTryingAgainWouldNotHelp(t *testing.T) {
 // wantVerdict lets the first end be the last that may be retried.
 func wantVerdict(t *testing.T, url string, opt *engine.DialOptions, final bool) {
 	t.Helper()
-	r := reconnecting(t, url, opt, newSlowestClock().of(engine.Reconnect{MaxAttempts: 1}))
+	r := reconnecting(t, url, opt, newSlowestClock().of(engine.ReconnectPolicy{MaxAttempts: 1}))
 	within(t, "the end", r.Done())
 	if err := r.Err(); err == nil || errors.Is(err, engine.ErrGaveUp) == final {
 		t.Errorf("%s: Err is %v; is that final: want %v", url, err, final)
 	}
-}
-
-func TestFinalNamesFurtherEnds(t *testing.T) {
-	final := func(err error) bool {
-		var closed *engine.CloseError
-		return errors.As(err, &closed) && closed.Code == 4001
-	}
-	clock, seen := newSlowestClock(), new(retries)
-	r := reconnecting(t, closing(t)+"/4001", nil, clock.of(engine.Reconnect{Final: final, OnRetry: seen.note}))
-	within(t, "the end", r.Done())
-	seen.want(t)
 }
 
 func TestCloseEndsReconnectingInEveryState(t *testing.T) {
@@ -88,7 +77,7 @@ func TestCloseEndsReconnectingInEveryState(t *testing.T) {
 			addr := listen(t, &engine.Server{Callbacks: engine.Callbacks{
 				OnClose: func(_ *engine.WebSocket, code engine.StatusCode, _ string) { closes <- code },
 			}})
-			clock, opt, policy := newHeld(), nobody(io.EOF), engine.Reconnect{
+			clock, opt, policy := newHeld(), nobody(io.EOF), engine.ReconnectPolicy{
 				OnConnect: func(ws *engine.WebSocket, _ int) {
 					_ = ws.Do(func() { opened <- struct{}{} }) // behind the opening handshake
 				},
@@ -145,7 +134,7 @@ func TestReconnectingEndsWithItsContext(t *testing.T) {
 	why := errors.New("not wanted any more")
 	ctx, cancel := context.WithCancelCause(context.Background())
 	opened := make(chan struct{}, 1)
-	r, err := engine.DialReconnecting(ctx, "ws://"+addr, nil, engine.Reconnect{
+	r, err := engine.DialReconnecting(ctx, "ws://"+addr, nil, engine.ReconnectPolicy{
 		OnConnect: func(ws *engine.WebSocket, _ int) {
 			_ = ws.Do(func() { opened <- struct{}{} }) // behind the opening handshake
 		},
@@ -175,7 +164,7 @@ func TestReconnectingEndsWithItsGroup(t *testing.T) {
 	}
 	opened := make(chan struct{}, 1)
 	addr := listen(t, &engine.Server{})
-	r := reconnecting(t, "ws://"+addr, &engine.DialOptions{Group: group}, engine.Reconnect{
+	r := reconnecting(t, "ws://"+addr, &engine.DialOptions{Group: group}, engine.ReconnectPolicy{
 		OnConnect: func(*engine.WebSocket, int) { opened <- struct{}{} },
 	})
 	within(t, "the connection", opened)

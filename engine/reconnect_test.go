@@ -45,7 +45,7 @@ func (c *slowestClock) sleep(ctx context.Context, d time.Duration) error {
 
 func longest(n int64) int64 { return n - 1 }
 
-func (c *slowestClock) of(p engine.Reconnect) engine.Reconnect {
+func (c *slowestClock) of(p engine.ReconnectPolicy) engine.ReconnectPolicy {
 	return p.WithClock(c.now, c.sleep, longest)
 }
 
@@ -73,7 +73,7 @@ func (r *retries) want(t *testing.T, want ...time.Duration) {
 }
 
 // reconnecting begins DialReconnecting and ends it with the test.
-func reconnecting(t *testing.T, url string, opt *engine.DialOptions, policy engine.Reconnect) *engine.Reconnecting {
+func reconnecting(t *testing.T, url string, opt *engine.DialOptions, policy engine.ReconnectPolicy) *engine.ReconnectingClient {
 	t.Helper()
 	r, err := engine.DialReconnecting(context.Background(), url, opt, policy)
 	if err != nil {
@@ -94,7 +94,7 @@ func nobody(err error) *engine.DialOptions {
 func TestWaitsGrowUpToTheirBound(t *testing.T) {
 	why := errors.New("unplugged")
 	clock, seen := newSlowestClock(), new(retries)
-	r := reconnecting(t, "ws://a.test/", nobody(why), clock.of(engine.Reconnect{MaxAttempts: 12, OnRetry: seen.note}))
+	r := reconnecting(t, "ws://a.test/", nobody(why), clock.of(engine.ReconnectPolicy{MaxAttempts: 12, OnRetry: seen.note}))
 	within(t, "the end", r.Done())
 	const ms = time.Millisecond
 	seen.want(t, 100*ms, 200*ms, 400*ms, 800*ms, 1600*ms, 3200*ms, 6400*ms, 12800*ms, 25600*ms, 30000*ms, 30000*ms)
@@ -110,7 +110,7 @@ func TestWaitIsRandomFromZeroToItsCeiling(t *testing.T) {
 		bounds = append(bounds, n)
 		return n / 4
 	}
-	policy := engine.Reconnect{MaxAttempts: 4, OnRetry: seen.note, BaseDelay: 100, MaxDelay: 300}
+	policy := engine.ReconnectPolicy{MaxAttempts: 4, OnRetry: seen.note, BaseDelay: 100, MaxDelay: 300}
 	r := reconnecting(t, "ws://a.test/", nobody(io.EOF), policy.WithClock(clock.now, clock.sleep, rand))
 	within(t, "the end", r.Done())
 	if !slices.Equal(bounds, []int64{101, 201, 301}) {
@@ -121,7 +121,7 @@ func TestWaitIsRandomFromZeroToItsCeiling(t *testing.T) {
 
 func TestMaxElapsedEndsTheAttempts(t *testing.T) {
 	clock, seen := newSlowestClock(), new(retries)
-	policy := engine.Reconnect{MaxElapsed: time.Second, OnRetry: seen.note}
+	policy := engine.ReconnectPolicy{MaxElapsed: time.Second, OnRetry: seen.note}
 	r := reconnecting(t, "ws://a.test/", nobody(io.EOF), clock.of(policy))
 	within(t, "the end", r.Done())
 	const ms = time.Millisecond
@@ -151,7 +151,7 @@ func TestOnlyAStableConnectionBeginsTheWaitsAnew(t *testing.T) {
 	opt := &engine.DialOptions{Callbacks: engine.Callbacks{
 		OnClose: func(*engine.WebSocket, engine.StatusCode, string) { clock.pass(stood[n-1]) },
 	}}
-	policy := engine.Reconnect{
+	policy := engine.ReconnectPolicy{
 		BaseDelay: time.Second, MaxDelay: time.Hour, StableAfter: 10 * time.Second, MaxAttempts: 3,
 		OnRetry:   seen.note,
 		OnConnect: func(_ *engine.WebSocket, nth int) { n = nth },
@@ -170,7 +170,7 @@ func TestOnlyAStableConnectionBeginsTheWaitsAnew(t *testing.T) {
 func TestConnectionWhoseOnUpgradePanicsIsNotStable(t *testing.T) {
 	clock, seen := newSlowestClock(), new(retries)
 	opt := &engine.DialOptions{OnUpgrade: func(*engine.WebSocket) { panic("oops") }}
-	policy := engine.Reconnect{BaseDelay: time.Second, MaxDelay: time.Hour, StableAfter: 10 * time.Second, MaxAttempts: 4, OnRetry: seen.note}
+	policy := engine.ReconnectPolicy{BaseDelay: time.Second, MaxDelay: time.Hour, StableAfter: 10 * time.Second, MaxAttempts: 4, OnRetry: seen.note}
 	r := reconnecting(t, "ws://"+listen(t, &engine.Server{})+"/", opt, clock.of(policy))
 	within(t, "the end", r.Done())
 	const s = time.Second
@@ -202,7 +202,7 @@ func TestServerSaysWhenToComeBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock, seen := newSlowestClock(), new(retries)
-			policy := engine.Reconnect{MaxAttempts: 3, OnRetry: seen.note}
+			policy := engine.ReconnectPolicy{MaxAttempts: 3, OnRetry: seen.note}
 			r := reconnecting(t, c.url, nil, policy.WithClock(clock.now, clock.sleep, c.rand))
 			within(t, "the end", r.Done())
 			seen.want(t, c.delays...)
@@ -221,7 +221,7 @@ func newHeld() *held {
 	return &held{newSlowestClock(), make(chan struct{}, 16), make(chan struct{}, 16)}
 }
 
-func (h *held) of(p engine.Reconnect) engine.Reconnect {
+func (h *held) of(p engine.ReconnectPolicy) engine.ReconnectPolicy {
 	return p.WithClock(h.now, func(ctx context.Context, _ time.Duration) error {
 		h.waiting <- struct{}{}
 		select {
@@ -243,7 +243,7 @@ func TestSendBetweenConnectionsIsRefusedAndSubscribingComesFirst(t *testing.T) {
 	clock := newHeld()
 	upgraded := 0
 	r := reconnecting(t, "ws://"+addr, &engine.DialOptions{OnUpgrade: func(*engine.WebSocket) { upgraded++ }},
-		clock.of(engine.Reconnect{OnConnect: func(ws *engine.WebSocket, n int) {
+		clock.of(engine.ReconnectPolicy{OnConnect: func(ws *engine.WebSocket, n int) {
 			if upgraded != n {
 				t.Errorf("OnUpgrade was called %d times before OnConnect of connection %d", upgraded, n)
 			}

@@ -11,7 +11,7 @@ import (
 // link is what dial talks over: one connection, or with --reconnect one after
 // the other. Any goroutine.
 type link struct {
-	again *engine.Reconnecting // nil: the first connection is the only one
+	again *engine.ReconnectingClient // nil: the first connection is the only one
 
 	mu   sync.Mutex
 	ws   *engine.WebSocket // the latest; nil: none so far

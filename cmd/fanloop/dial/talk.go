@@ -98,7 +98,7 @@ func (t *talk) connect(ctx context.Context) (err error) {
 		_, err = engine.Dial(ctx, t.to.URL, t.opt)
 		return err
 	}
-	t.link.again, err = engine.DialReconnecting(context.WithoutCancel(ctx), t.to.URL, t.opt, engine.Reconnect{ // converse closes it
+	t.link.again, err = engine.DialReconnecting(context.WithoutCancel(ctx), t.to.URL, t.opt, engine.ReconnectPolicy{ // converse closes it
 		OnRetry: func(err error, delay time.Duration) {
 			why := cli.OneLine(t.dialError(t.to.Shown, err))
 			if ws := t.link.disconnected(); ws != nil {

@@ -56,3 +56,35 @@ func Example() {
 	// hello
 	// are you there?
 }
+
+// printer is a Receiver.
+type printer struct{ done chan struct{} }
+
+func (p printer) Receive(data []byte) {
+	fmt.Println(string(data))
+	close(p.done)
+}
+
+func (p printer) Gap(reason error) { fmt.Println("something may be missing:", reason) }
+
+// One node sends, another one that listens gets it. Nothing is kept.
+func ExampleBus() {
+	store := clustertest.NewStore(clustertest.Options{}) // in production: package natsbroker
+	one, two := store.Connect(), store.Connect()
+	bus := cluster.Lingering(two, 0) // keeps listening for a while after stop
+
+	p := printer{make(chan struct{})}
+	room := cluster.Channel{Kind: "chat", Topic: "room"}
+	stop, err := bus.Listen(room, p)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer stop()
+	if err := one.Send(room, []byte("hello")); err != nil {
+		fmt.Println(err)
+		return
+	}
+	<-p.done
+	// Output: hello
+}

@@ -13,13 +13,16 @@ import (
 
 var errGap = errors.New("clustertest: the connection was lost")
 
-// Conn is one connection to a Store: the Broker of one node.
+// Conn is one connection to a Store: the Broker and the Bus of one node.
 type Conn struct {
 	store *Store
 
 	// Guarded by the store's mutex.
 	cut       bool
+	closed    bool
 	followers map[string][]*follower
+	ears      map[cluster.Channel][]*ear // the slices are replaced, never changed
+	waiting   []func()                   // deliveries on the bus, in order
 }
 
 type follower struct {
@@ -32,7 +35,7 @@ var _ cluster.Broker = (*Conn)(nil)
 func (s *Store) Connect() *Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := &Conn{store: s, followers: make(map[string][]*follower)}
+	c := &Conn{store: s, followers: make(map[string][]*follower), ears: make(map[cluster.Channel][]*ear)}
 	s.conns = append(s.conns, c)
 	return c
 }
@@ -46,23 +49,31 @@ func (c *Conn) Cut() {
 	c.gap()
 }
 
-// Heal ends Cut.
+// Heal ends Cut: a gap too, of what came meanwhile.
 func (c *Conn) Heal() {
 	c.store.mu.Lock()
-	defer c.store.mu.Unlock()
 	c.cut = false
+	c.store.mu.Unlock()
+	c.gap()
 }
 
-// gap reports a gap to all who follow a topic.
+// gap reports a gap to all who follow a topic or listen to a channel.
 func (c *Conn) gap() {
-	var all []*follower
+	var all []interface{ Gap(error) }
 	c.store.mu.Lock()
 	for _, followers := range c.followers {
-		all = append(all, followers...)
+		for _, f := range followers {
+			all = append(all, f.listener)
+		}
+	}
+	for _, ears := range c.ears {
+		for _, e := range ears {
+			all = append(all, e.receiver)
+		}
 	}
 	c.store.mu.Unlock()
-	for _, f := range all {
-		f.listener.Gap(errGap)
+	for _, l := range all {
+		l.Gap(errGap)
 	}
 }
 

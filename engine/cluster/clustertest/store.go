@@ -45,6 +45,8 @@ type Store struct {
 	life   life
 	conns  []*Conn
 	before map[cluster.Position][]cluster.Position
+
+	traffic Traffic // guarded by mu too
 }
 
 // life is what a restart may keep or change.
@@ -116,11 +118,15 @@ func (s *Store) Stop() {
 	}
 }
 
-// Start ends Stop.
+// Start ends Stop: a gap too, of what was sent meanwhile.
 func (s *Store) Start() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.down = false
+	conns := slices.Clone(s.conns)
+	s.mu.Unlock()
+	for _, c := range conns {
+		c.gap()
+	}
 }
 
 // Calm ends all faults but those of connections that are cut.

@@ -30,3 +30,10 @@ func TestSeedChoosesFaults(t *testing.T) {
 		t.Error("one seed gives two outcomes, or two seeds one")
 	}
 }
+
+func TestConnectionsAreABus(t *testing.T) {
+	clustertest.TestBus(t, func(*testing.T) (a, b cluster.Bus) {
+		store := clustertest.NewStore(clustertest.Options{})
+		return store.Connect(), store.Connect()
+	})
+}

@@ -15,16 +15,18 @@ import (
 	"github.com/fanloop-go/fanloop/engine/cluster"
 )
 
-// Broker is a connection to NATS as a [cluster.Broker].
+// Broker is a connection to NATS as a [cluster.Broker] and a [cluster.Bus].
 type Broker struct {
 	// Immutable.
-	config Config
-	nc     *nats.Conn
-	js     jetstream.JetStream
-	shards []*shard
-	lanes  []chan *nats.Msg // live messages, of many topics each
-	ended  chan struct{}    // closed by Close
-	work   sync.WaitGroup
+	config   Config
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	shards   []*shard
+	sender   uint64           // names this Broker on the bus
+	lanes    []chan *nats.Msg // live messages, of many topics each
+	busLanes []chan *nats.Msg // messages on the bus, of many channels each
+	ended    chan struct{}    // closed by Close
+	work     sync.WaitGroup
 
 	// Read by anyone.
 	heard   atomic.Int64 // when the last probe came back, as UnixNano
@@ -38,10 +40,10 @@ type Broker struct {
 	reconnects atomic.Uint64 // of the connection, reported as gaps; written under gapping
 
 	// Guarded by mu.
-	mu        sync.RWMutex
-	followers map[*nats.Subscription]*follower
-	next      int // the lane of the next follower
-	closed    bool
+	mu          sync.RWMutex
+	subscribers map[*nats.Subscription]subscriber
+	next        int // the lane of the next subscriber
+	closed      bool
 }
 
 // connection is the time from one connect to the loss of the connection.
@@ -60,7 +62,10 @@ func (b *Broker) begin() {
 	}
 }
 
-var _ cluster.Broker = (*Broker)(nil)
+var (
+	_ cluster.Broker = (*Broker)(nil)
+	_ cluster.Bus    = (*Broker)(nil)
+)
 
 // Connect connects to NATS, and makes the streams if they are not there. Close
 // the Broker after the Node that uses it.
@@ -69,7 +74,7 @@ func Connect(ctx context.Context, config Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{config: config, ended: make(chan struct{}), followers: make(map[*nats.Subscription]*follower)}
+	b := &Broker{config: config, sender: newSender(), ended: make(chan struct{}), subscribers: make(map[*nats.Subscription]subscriber)}
 	b.begin()
 	options := append([]nats.Option{nats.Name("fanloop"), nats.ReconnectWait(250 * time.Millisecond)}, config.Options...)
 	b.nc, err = nats.Connect(config.URL, append(options,
@@ -97,17 +102,23 @@ func (b *Broker) open(ctx context.Context) (err error) {
 	if err := b.openShards(ctx); err != nil {
 		return err
 	}
-	for range lanes {
-		lane := make(chan *nats.Msg, queued)
-		b.lanes = append(b.lanes, lane)
-		b.work.Go(func() { b.deliver(lane) })
-	}
+	b.lanes, b.busLanes = b.openLanes(lanes), b.openLanes(busLanes)
 	if err := b.startProbe(); err != nil {
 		close(b.ended)
 		b.work.Wait()
 		return unavailable(err)
 	}
 	return nil
+}
+
+// openLanes starts what hands on the messages of n lanes.
+func (b *Broker) openLanes(n int) (opened []chan *nats.Msg) {
+	for range n {
+		lane := make(chan *nats.Msg, queued)
+		b.work.Go(func() { b.deliver(lane) })
+		opened = append(opened, lane)
+	}
+	return opened
 }
 
 // Close ends the connection. Nothing is delivered when it has returned.

@@ -49,8 +49,9 @@ const (
 	// timeout is for a request at most.
 	timeout = 5 * time.Second
 	// queued is how many live messages may wait in this process, for each lane.
-	queued = 4096
-	lanes  = 4
+	queued   = 4096
+	lanes    = 4
+	busLanes = 2
 )
 
 func (c Config) withDefaults() (Config, error) {

@@ -1,5 +1,6 @@
 // Package natsbroker is the [cluster.Broker] on NATS: histories in JetStream
-// streams, live messages by core NATS. Servers of NATS 2.11 or later are needed;
+// streams, live messages by core NATS. It is the [cluster.Bus] too, by core NATS.
+// Servers of NATS 2.11 or later are needed;
 // it is tested with 2.15.
 //
 // # How it is stored
@@ -19,6 +20,13 @@
 // The offset of a message is its sequence in the stream. The id of a publish is
 // the Nats-Msg-Id, with a hash of the topic in front, because a stream keeps ids
 // for all its subjects.
+//
+// # The bus
+//
+// A channel of the bus is the subject PREFIX.bus.KIND.TOKEN of core NATS. The first
+// 8 bytes of a message name the Broker that sent it. A reconnect, messages that the
+// client dropped because they were not taken in time, and a probe that did not
+// return are gaps of all channels concerned.
 //
 // # What to know about NATS
 //

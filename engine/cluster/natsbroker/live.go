@@ -20,6 +20,12 @@ var (
 	ErrSilent = errors.New("natsbroker: the connection delivers nothing; it is made anew")
 )
 
+// subscriber takes what comes by one subscription. Its methods do not block.
+type subscriber interface {
+	deliver(m *nats.Msg)
+	gap(reason error)
+}
+
 // follower is one topic that somebody follows.
 type follower struct {
 	topic    string
@@ -32,23 +38,28 @@ func (b *Broker) Follow(topic string, l cluster.Listener) (func(), error) {
 	if err := cluster.CheckTopic(topic); err != nil {
 		return nil, err
 	}
-	b.mu.Lock() // until the follower is known, deliver waits
+	return b.subscribe(b.shardOf(topic).live("*", tokenOf(topic)), b.lanes, &follower{topic, l})
+}
+
+// subscribe delivers the messages of a subject to f, by one of the lanes.
+func (b *Broker) subscribe(subject string, lanes []chan *nats.Msg, f subscriber) (func(), error) {
+	b.mu.Lock() // until the subscriber is known, deliver waits
 	defer b.mu.Unlock()
 	if b.closed {
 		return nil, cluster.ErrClosed
 	}
-	lane := b.lanes[b.next%len(b.lanes)]
+	lane := lanes[b.next%len(lanes)]
 	b.next++
-	sub, err := b.nc.ChanSubscribe(b.shardOf(topic).live("*", tokenOf(topic)), lane)
+	sub, err := b.nc.ChanSubscribe(subject, lane)
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	b.followers[sub] = &follower{topic, l}
+	b.subscribers[sub] = f
 	var once sync.Once
 	return func() {
 		once.Do(func() {
 			b.mu.Lock()
-			delete(b.followers, sub)
+			delete(b.subscribers, sub)
 			b.mu.Unlock()
 			_ = sub.Unsubscribe() // closed: nothing comes anyway
 		})
@@ -62,7 +73,7 @@ func (b *Broker) deliver(lane <-chan *nats.Msg) {
 		case m := <-lane:
 			b.noticeReconnect() // before anything that came after it
 			b.mu.RLock()
-			f := b.followers[m.Sub]
+			f := b.subscribers[m.Sub]
 			b.mu.RUnlock()
 			if f != nil {
 				f.deliver(m)
@@ -93,7 +104,9 @@ func (f *follower) deliver(m *nats.Msg) {
 	})
 }
 
-// noticeReconnect reports a gap of all topics if the connection was made anew.
+func (f *follower) gap(reason error) { f.listener.Gap(reason) }
+
+// noticeReconnect reports a gap of all topics and channels if the connection was made anew.
 // Whoever calls it meanwhile returns after that.
 func (b *Broker) noticeReconnect() {
 	if b.nc.Stats().Reconnects == b.reconnects.Load() {
@@ -107,17 +120,17 @@ func (b *Broker) noticeReconnect() {
 	}
 }
 
-// gap reports a gap of all topics.
+// gap reports a gap of all topics and channels.
 func (b *Broker) gap(reason error) {
 	b.lastGap.Store(time.Now().UnixNano())
 	b.mu.RLock()
-	all := make([]*follower, 0, len(b.followers))
-	for _, f := range b.followers {
+	all := make([]subscriber, 0, len(b.subscribers))
+	for _, f := range b.subscribers {
 		all = append(all, f)
 	}
 	b.mu.RUnlock()
 	for _, f := range all {
-		f.listener.Gap(reason)
+		f.gap(reason)
 	}
 	if b.config.OnGap != nil {
 		b.config.OnGap(reason)
@@ -130,12 +143,12 @@ func (b *Broker) onError(_ *nats.Conn, sub *nats.Subscription, err error) {
 		return
 	}
 	b.mu.RLock()
-	f := b.followers[sub]
+	f := b.subscribers[sub]
 	b.mu.RUnlock()
 	if f == nil {
 		return
 	}
-	f.listener.Gap(err)
+	f.gap(err)
 	if b.config.OnGap != nil {
 		b.config.OnGap(err)
 	}

@@ -71,9 +71,9 @@ func TestTinyMessagesToStalledSubscribersStayUnderTheBudget(t *testing.T) {
 			}
 		}
 		st := b.srv.Stats()
-		return st.ClosedOverload == uint64(gone) && st.Connections == len(sockets)-gone
+		return st.Ended[engine.CauseOverload] == uint64(gone) && st.Connections == len(sockets)-gone
 	})
-	if st := b.srv.Stats(); st.ClosedSlow != 0 || st.HeldBytes > st.Budget {
+	if st := b.srv.Stats(); st.Ended[engine.CauseSlow] != 0 || st.HeldBytes > st.Budget {
 		t.Errorf("%+v", st)
 	}
 }
@@ -295,7 +295,7 @@ func TestOverloadGivesUpWhatWaitsForAWorker(t *testing.T) {
 	leave(1_500_000)
 	eventually(t, "the larger one is dropped, and what it left", func() bool {
 		st := b.srv.Stats()
-		return st.ClosedOverload == 1 && st.Connections == 1 && st.HeldBytes < 1_100_000
+		return st.Ended[engine.CauseOverload] == 1 && st.Connections == 1 && st.HeldBytes < 1_100_000
 	})
 }
 
@@ -322,7 +322,7 @@ func TestWhatEndedConnectionsLeftDropsNobodyElse(t *testing.T) {
 		close(relieved)
 	})
 	within(t, "relief", relieved)
-	if st := b.srv.Stats(); st.ClosedOverload > 0 || st.HeldBytes <= st.Budget {
+	if st := b.srv.Stats(); st.Ended[engine.CauseOverload] > 0 || st.HeldBytes <= st.Budget {
 		t.Errorf("%+v", st)
 	}
 	release()

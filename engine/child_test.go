@@ -162,7 +162,7 @@ func (f *flooder) answer(ws *engine.WebSocket, text []byte) {
 		if _, line, ok := strings.Cut(string(status), "VmHWM:"); ok {
 			_, _ = fmt.Sscan(line, &peak)
 		}
-		_ = ws.SendText(fmt.Sprint(f.srv.Stats().ClosedOverload, m.HeapAlloc, peak<<10, m.GCCPUFraction))
+		_ = ws.SendText(fmt.Sprint(f.srv.Stats().Ended[engine.CauseOverload], m.HeapAlloc, peak<<10, m.GCCPUFraction))
 	default:
 		_ = ws.Send(engine.Text, text)
 	}

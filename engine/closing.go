@@ -25,20 +25,25 @@ func (ws *WebSocket) Close(code StatusCode, reason string) error {
 	if !mayClose(code) {
 		return ErrInvalidStatus
 	}
-	if ws.askClose(closeFrame{code, reason}) {
+	ws.closeFor(CauseClosed, closeFrame{code, reason})
+	return nil
+}
+
+// closeFor is Close on behalf of why. Any goroutine.
+func (ws *WebSocket) closeFor(why CloseCause, f closeFrame) {
+	if ws.askClose(why, f) {
 		ws.conn.Notify()
 	}
-	return nil
 }
 
 // askClose asks for a Close and says whether it is the first to ask for the end.
 // Nothing that is published from now on is for ws.
-func (ws *WebSocket) askClose(f closeFrame) (first bool) {
+func (ws *WebSocket) askClose(why CloseCause, f closeFrame) (first bool) {
 	if m := ws.member.Load(); m != nil {
-		return m.askClose(f)
+		return m.askClose(why, f)
 	}
 	ws.conn.Lock()
-	first = ws.askCloseLocked(f)
+	first = ws.askCloseLocked(why, f)
 	ws.conn.Unlock()
 	if first {
 		ws.retire() // it may have subscribed meanwhile
@@ -46,10 +51,11 @@ func (ws *WebSocket) askClose(f closeFrame) (first bool) {
 	return first
 }
 
-func (ws *WebSocket) askCloseLocked(f closeFrame) (first bool) {
+func (ws *WebSocket) askCloseLocked(why CloseCause, f closeFrame) (first bool) {
 	first = ws.askLocked(askClose | askMute)
 	if first {
-		ws.endingLocked().asked = f
+		e := ws.endingLocked()
+		e.asked, e.why = f, why
 	}
 	return first
 }
@@ -238,7 +244,7 @@ func (ws *WebSocket) ended(cause error) {
 	e := ws.endingLocked()
 	ws.dropInputLocked()
 	known := e.err != nil
-	if errors.Is(cause, loop.ErrStopped) {
+	if cause == loop.ErrStopped {
 		ws.state.Or(uint32(askMute)) // the server ends at once
 	}
 	ws.conn.Unlock()
@@ -255,7 +261,7 @@ func (ws *WebSocket) ended(cause error) {
 	}
 	e.overdue = true
 	if !known && (prev != phaseAnswering || ws.conn.Lost()) {
-		ws.report(abnormal(cause))
+		ws.report(ws.abnormal(cause))
 	}
 	ws.over()
 }
@@ -283,6 +289,9 @@ func (ws *WebSocket) over() {
 	}
 	f, inOrder := e.status, ws.extras.lane != nil || ws.callbacks.OnClose != nil
 	ws.conn.Unlock()
+	if s := ws.settings().server; s != nil {
+		s.endings[ws.Cause()].Add(1)
+	}
 	if ws.settings().dispatcher != nil && inOrder {
 		ws.keepAddresses()
 		ws.dispatch(job{last: true, run: func() { ws.finish(f) }})
@@ -319,12 +328,16 @@ func (ws *WebSocket) finished() {
 }
 
 // abnormal explains an end without a closing handshake.
-func abnormal(cause error) error {
-	if cause == ErrSlow || cause == ErrOverload {
+func (ws *WebSocket) abnormal(cause error) error {
+	switch {
+	case cause == ErrSlow || cause == ErrOverload:
 		return cause
-	}
-	if cause == nil || errors.Is(cause, io.EOF) {
+	case cause == nil || errors.Is(cause, io.EOF):
 		return ErrAbnormalClosure
+	case cause == loop.ErrStopped && ws.settings().server != nil:
+		return ErrServerClosed
+	case cause == loop.ErrStopped:
+		return cause // of the Group of a client
 	}
 	return &abnormalError{cause}
 }

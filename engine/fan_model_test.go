@@ -358,7 +358,7 @@ func fanRound(t *testing.T, seed uint64, operations int, weather fanWeather) {
 	eventually(t, "nothing is held", func() bool { return heldBy(m.srv) == 0 })
 	st := m.srv.Stats()
 	t.Logf("%+v: %d publishes, %d peers, %d delivered, %d dropped, %d conflated, %d closed",
-		weather, len(m.pubs), len(m.peers), st.MessagesOut, st.Dropped, st.Conflated, st.ClosedSlow)
+		weather, len(m.pubs), len(m.peers), st.MessagesOut, st.Dropped, st.Conflated, st.Ended[engine.CauseSlow])
 	if st.Dropped == 0 || st.Conflated == 0 {
 		t.Error("nobody was slow: the model was not put to the test")
 	}

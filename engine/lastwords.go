@@ -23,7 +23,7 @@ func (ws *WebSocket) setInOnGap(in bool) {
 
 // askClose is that of the connection. What was published before is written now,
 // or, where OnGap has to be called first, left to finishTopics.
-func (m *member) askClose(frame closeFrame) (first bool) {
+func (m *member) askClose(why CloseCause, frame closeFrame) (first bool) {
 	f, ws := m.fan, m.ws
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -33,7 +33,7 @@ func (m *member) askClose(frame closeFrame) (first bool) {
 	if w := m.slow.Load(); w != nil && w.frozen == 0 {
 		w.releaseLocked(true)
 	}
-	first = ws.askCloseLocked(frame)
+	first = ws.askCloseLocked(why, frame)
 	if first {
 		f.retire(m)
 	}

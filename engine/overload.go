@@ -127,7 +127,6 @@ func (r *relief) dropIfLarge(c *loop.Conn) {
 		r.excess -= n
 	}
 	r.shed++
-	r.server.overloaded.Add(1)
 	ws.giveUp()
 }
 

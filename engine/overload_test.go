@@ -68,7 +68,7 @@ func TestThoseThatHoldMostGoFirst(t *testing.T) {
 			t.Errorf("connection %d ended: %v", i, err)
 		}
 	}
-	if st := srv.Stats(); st.ClosedOverload != 1 || st.Connections != len(sockets)-1 {
+	if st := srv.Stats(); st.Ended[engine.CauseOverload] != 1 || st.Connections != len(sockets)-1 {
 		t.Errorf("%+v", st)
 	}
 }
@@ -157,7 +157,7 @@ func TestReliefIsCutIntoIterations(t *testing.T) {
 	iterations, ended := 0, make(chan struct{})
 	var count func()
 	count = func() {
-		if srv.Stats().ClosedOverload > 0 {
+		if srv.Stats().Ended[engine.CauseOverload] > 0 {
 			close(ended)
 			return
 		}

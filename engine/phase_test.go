@@ -231,6 +231,9 @@ func TestEveryEventInEveryPhase(t *testing.T) {
 				p.reach(next)
 				e := stepToTheEnd(t, p.clock, p.ended, func() {})
 				got := fmt.Sprintf("%s, %d %s", next, e.code, e.cause())
+				if st := p.srv.Stats(); len(st.Ended) != 1 || st.Ended[p.ws.Cause()] != 1 {
+					t.Errorf("it ended with %q and counts in %v", p.ws.Cause(), st.Ended)
+				}
 				if p.delivered.Load() > 0 {
 					got += ", delivered"
 				}
@@ -287,6 +290,9 @@ func TestEveryEventInTheOpeningHandshake(t *testing.T) {
 			_ = p.c.Close()
 			eventually(t, "the connection is let go", func() bool { return p.srv.Conns() == 0 })
 			notEnded(t, ended)
+			if st := p.srv.Stats(); len(st.Ended) > 0 {
+				t.Errorf("it counts as the end of a WebSocket: %v", st.Ended)
+			}
 		})
 	}
 }

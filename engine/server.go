@@ -135,8 +135,9 @@ type Server struct {
 	badProxy loop.Throttle
 	refusals refusals
 
-	overloaded atomic.Uint64 // connections that were dropped for the budget
-	overloads  loop.Throttle // of what the log hears of that
+	endings causeCounts // of connections that were open
+
+	overloads loop.Throttle // of what the log hears of that
 
 	mu        sync.Mutex
 	listeners []*listener
@@ -239,7 +240,7 @@ func (s *Server) goodbye(c *loop.Conn) {
 		ws.conn.Close(loop.CloseNow)
 		return
 	}
-	_ = ws.Close(StatusGoingAway, "server is shutting down") // a code that may be sent
+	ws.closeFor(CauseShutdown, closeFrame{StatusGoingAway, "server is shutting down"})
 }
 
 // stopGrace is how long after its deadline Shutdown waits for loops that have

@@ -17,6 +17,7 @@ type settings struct {
 	callbacks  Callbacks
 	compressor *compressor // nil: no compression
 	hub        *hub        // nil for a client
+	server     *Server     // nil for a client
 	dispatcher *dispatcher // nil: callbacks run on the loop
 	log        *slog.Logger
 	panics     *loop.Throttle // of the group

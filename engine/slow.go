@@ -105,7 +105,6 @@ func (f *fan) decide(s *subscription, msg message, d *Delivery) {
 		d.Dropped++
 	case rules.Policy == SlowClose && !f.loop.Over(): // otherwise relief chooses who is closed
 		d.Closed++
-		f.hub.closed.Add(1)
 		end = true
 	default:
 		w.miss(b, 1)

@@ -39,7 +39,7 @@ func TestSlowCloseClosesWith1013AtItsLimit(t *testing.T) {
 		if err := s.ws.Err(); !errors.Is(err, engine.ErrSlow) {
 			t.Errorf("Err: %v", err)
 		}
-		if st := s.srv.Stats(); st.ClosedSlow != 1 || st.Dropped != 0 || st.Conflated != 0 {
+		if st := s.srv.Stats(); st.Ended[engine.CauseSlow] != 1 || st.Dropped != 0 || st.Conflated != 0 {
 			t.Errorf("%+v", st)
 		}
 	})
@@ -60,7 +60,7 @@ func TestSlowDropNewestDropsWhatDoesNotFit(t *testing.T) {
 		s.c.wantFrame(codec.Ping, true, "still")
 		s.wantTexts("gap of 5 in room")
 		s.wantNormal()
-		if st := s.srv.Stats(); st.Dropped != 5 || st.Conflated != 0 || st.ClosedSlow != 0 {
+		if st := s.srv.Stats(); st.Dropped != 5 || st.Conflated != 0 || st.Ended[engine.CauseSlow] != 0 {
 			t.Errorf("%+v", st)
 		}
 	})
@@ -81,7 +81,7 @@ func TestSlowDropOldestKeepsTheLatest(t *testing.T) {
 		s.offer(longer(2), engine.Delivery{Dropped: 1}) // two older ones
 		s.wantTexts(append(append([]string{"gap of 8 in room"}, numbers("m", 9, 16)...), longer(2))...)
 		s.wantNormal()
-		if st := s.srv.Stats(); st.Dropped != 8 || st.Conflated != 0 || st.ClosedSlow != 0 {
+		if st := s.srv.Stats(); st.Dropped != 8 || st.Conflated != 0 || st.Ended[engine.CauseSlow] != 0 {
 			t.Errorf("%+v", st)
 		}
 	})
@@ -106,7 +106,7 @@ func TestSlowConflateKeepsTheLatestOfEachKeyInOrder(t *testing.T) {
 		want = append(want, numbers("k", 2, 7)...)
 		s.wantTexts(append(want, "k1 again")...)
 		s.wantNormal()
-		if st := s.srv.Stats(); st.Dropped != 2 || st.Conflated != 102 || st.ClosedSlow != 0 {
+		if st := s.srv.Stats(); st.Dropped != 2 || st.Conflated != 102 || st.Ended[engine.CauseSlow] != 0 {
 			t.Errorf("%+v", st)
 		}
 	})
@@ -298,8 +298,10 @@ func TestCountsOfAPublishAddUpWhoeverIsSlow(t *testing.T) {
 	if sum.Closed != of || sum.Dropped == 0 || sum.Conflated == 0 {
 		t.Errorf("%+v: not every policy had its turn", sum)
 	}
+	_ = srv.Close()
 	st := srv.Stats()
-	if st.Dropped < uint64(sum.Dropped) || st.Conflated != uint64(sum.Conflated) || st.ClosedSlow != uint64(sum.Closed) {
+	if st.Dropped < uint64(sum.Dropped) || st.Conflated != uint64(sum.Conflated) ||
+		st.Ended[engine.CauseSlow] != uint64(sum.Closed) || st.Ended[engine.CauseShutdown] != uint64(len(sockets)-sum.Closed) {
 		t.Errorf("statistics %+v, counts %+v", st, sum)
 	}
 }

@@ -25,7 +25,7 @@ func (s *Server) begin() (err error) {
 	}
 	s.drained = make(chan struct{})
 	e := newSettings(codec.Server, s.Limits, s.Callbacks, s.Logger)
-	s.settings = e
+	s.settings, e.server = e, s
 	e.compressor = newCompressor(s.Compression, e)
 	e.gone = s.forget
 	e.goroutines = &s.goroutines

@@ -11,11 +11,14 @@ type Stats struct {
 	LoopStats             // of all loops together
 	Loops     []LoopStats // each loop
 
-	Dropped        uint64 // messages lost to subscribers: by SlowDropNewest, SlowDropOldest, or because a loop was behind
-	Conflated      uint64 // messages replaced by a later one of the same key for slow subscribers
-	ClosedSlow     uint64 // connections closed for being slow
-	ClosedOverload uint64 // connections dropped because Limits.MaxMemory was spent
-	ClosedTLS      uint64 // connections dropped in the TLS handshake because others queued for it; see Server.MaxHandshakes
+	Dropped   uint64 // messages lost to subscribers: by SlowDropNewest, SlowDropOldest, or because a loop was behind
+	Conflated uint64 // messages replaced by a later one of the same key for slow subscribers
+
+	// Ended is how many connections have ended, by cause. Those that ended in the
+	// opening handshake are not in it.
+	Ended map[CloseCause]uint64
+
+	ClosedTLS uint64 // connections dropped in the TLS handshake because others queued for it; see Server.MaxHandshakes
 
 	// Refused is how many requests were answered with a refusal, by HTTP status. 0
 	// stands for connections over MaxConnections that were reset, because too many
@@ -66,8 +69,8 @@ func (s *Server) Stats() (st Stats) {
 		d.mu.Unlock()
 	}
 	st.Panics = s.group.Panics().Count()
-	st.Dropped, st.Conflated, st.ClosedSlow = h.dropped.Load(), h.conflated.Load(), h.closed.Load()
-	st.ClosedOverload = s.overloaded.Load()
+	st.Dropped, st.Conflated = h.dropped.Load(), h.conflated.Load()
+	st.Ended = s.endings.counts()
 	st.ClosedTLS = s.group.HandshakesShed()
 	st.Refused = s.refusals.counts()
 	st.HTTP = int(s.web.conns.Load())

@@ -150,7 +150,7 @@ func streamRound(t *testing.T, seed uint64, strict bool) {
 		m.check(strict)
 	}
 	st := m.srv.Stats()
-	t.Logf("%d dropped, %d conflated, %d slow", st.Dropped, st.Conflated, st.ClosedSlow)
+	t.Logf("%d dropped, %d conflated, %d slow", st.Dropped, st.Conflated, st.Ended[engine.CauseSlow])
 	m.release(0)
 	m.release(1)
 	for _, p := range m.peers {

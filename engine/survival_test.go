@@ -102,7 +102,7 @@ func TestStalledReadersAmongManySubscribers(t *testing.T) {
 	if after, _ := liveHeap(); after > before+16<<20 {
 		t.Errorf("after the load: %d bytes more in the heap", int64(after)-int64(before))
 	}
-	if st := srv.Stats(); st.Connections != healthy || st.ClosedSlow != uint64(stalled) {
+	if st := srv.Stats(); st.Connections != healthy || st.Ended[engine.CauseSlow] != uint64(stalled) {
 		t.Errorf("after the load: %+v", st)
 	}
 }

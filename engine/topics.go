@@ -13,7 +13,7 @@ const hubShards = 64
 // hub is the topics of a Server: names here, subscribers with the fan of the
 // loop that owns them.
 type hub struct {
-	dropped, conflated, closed atomic.Uint64 // messages to slow subscribers, and subscribers
+	dropped, conflated atomic.Uint64 // messages to slow subscribers
 
 	// Immutable.
 	compressor *compressor // nil: no compression

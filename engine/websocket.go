@@ -73,6 +73,7 @@ type input struct {
 // ending is the end of a connection.
 type ending struct {
 	asked  closeFrame // what Close asked for
+	why    CloseCause // on whose behalf; CauseNone: nobody has asked
 	status closeFrame // what the peer sent, or what it was failed with; code 0: neither
 	err    error      // why it ended
 	kept   *addrs     // for an OnClose that runs when the kernel knows no addresses any more

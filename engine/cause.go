@@ -1,0 +1,156 @@
+package engine
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// CloseCause is why a connection ended, as a label for metrics: every end has
+// exactly one. Err says the same as an error, with details.
+type CloseCause uint8
+
+const (
+	// CauseNone: the connection has not ended.
+	CauseNone CloseCause = iota
+
+	// CauseNormal: the peer closed with 1000, or without a code.
+	CauseNormal
+	// CauseGoingAway: the peer closed with 1001, as a browser that leaves the page does.
+	CauseGoingAway
+	// CausePeerError: the peer closed with another code, which CloseStatus returns.
+	CausePeerError
+	// CausePeerGone: the peer ended TCP or TLS without a close frame, or the network
+	// failed.
+	CausePeerGone
+
+	// CauseClosed: Close was called here, and the peer answered.
+	CauseClosed
+	// CauseDropped: CloseNow was called here.
+	CauseDropped
+	// CauseShutdown: Shutdown closed the connection and the peer answered, or the
+	// server or the loops ended first.
+	CauseShutdown
+	// CausePanic: a callback panicked or called runtime.Goexit.
+	CausePanic
+
+	// CauseProtocolError: the peer broke the protocol (1002, 1007).
+	CauseProtocolError
+	// CausePolicy: the peer exceeded Limits.MaxFragments or MaxControlRate (1008).
+	CausePolicy
+	// CauseTooBig: the peer exceeded Limits.MaxMessage or Compression.MaxRatio (1009).
+	CauseTooBig
+
+	// CausePongTimeout: ErrPongTimeout.
+	CausePongTimeout
+	// CauseIdleTimeout: ErrIdleTimeout.
+	CauseIdleTimeout
+	// CauseReadTimeout: ErrReadTimeout.
+	CauseReadTimeout
+	// CauseWriteTimeout: ErrWriteTimeout.
+	CauseWriteTimeout
+	// CauseCloseTimeout: ErrCloseTimeout, whoever began to close.
+	CauseCloseTimeout
+
+	// CauseSlow: ErrSlow.
+	CauseSlow
+	// CauseOverload: ErrOverload.
+	CauseOverload
+
+	causes // how many there are
+)
+
+var causeNames = [causes]string{
+	"none", "normal", "going away", "peer error", "peer gone",
+	"closed", "dropped", "shutdown", "panic",
+	"protocol error", "policy", "too big",
+	"pong timeout", "idle timeout", "read timeout", "write timeout", "close timeout",
+	"slow", "overload",
+}
+
+// String returns the name of c, such as "pong timeout".
+func (c CloseCause) String() string {
+	if c >= causes {
+		return "unknown"
+	}
+	return causeNames[c]
+}
+
+// Cause returns why the connection ended or is about to; CauseNone while that is
+// open. OnError and OnClose see it. Any goroutine.
+func (ws *WebSocket) Cause() CloseCause {
+	if err := ws.Err(); err != nil {
+		return closeCauseOf(err)
+	}
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	e := ws.knownEndingLocked()
+	if e == nil || ws.phase() < phaseAnswering {
+		return CauseNone
+	}
+	if e.why != CauseNone {
+		return e.why
+	}
+	return causeOfStatus(e.status.code)
+}
+
+// causeOfStatus is the cause of an end by a closing handshake that the peer began.
+func causeOfStatus(code StatusCode) CloseCause {
+	switch code {
+	case StatusNormalClosure, StatusNoStatusRcvd:
+		return CauseNormal
+	case StatusGoingAway:
+		return CauseGoingAway
+	}
+	return CausePeerError
+}
+
+// causeErrors are the causes that have one error.
+var causeErrors = [causes]error{
+	CausePeerGone:     ErrAbnormalClosure,
+	CauseDropped:      ErrClosed,
+	CauseShutdown:     ErrServerClosed,
+	CausePongTimeout:  ErrPongTimeout,
+	CauseIdleTimeout:  ErrIdleTimeout,
+	CauseReadTimeout:  ErrReadTimeout,
+	CauseWriteTimeout: ErrWriteTimeout,
+	CauseCloseTimeout: ErrCloseTimeout,
+	CauseSlow:         ErrSlow,
+	CauseOverload:     ErrOverload,
+}
+
+// closeCauseOf is the cause that goes with what Err returns.
+func closeCauseOf(err error) CloseCause {
+	for c, known := range causeErrors {
+		if known != nil && errors.Is(err, known) {
+			return CloseCause(c)
+		}
+	}
+	broken, ok := errors.AsType[*ProtocolError](err)
+	switch {
+	case errors.Is(err, loop.ErrStopped): // of a client
+		return CauseShutdown
+	case !ok:
+		return CausePanic
+	case broken.Code == StatusPolicyViolation:
+		return CausePolicy
+	case broken.Code == StatusMessageTooBig:
+		return CauseTooBig
+	}
+	return CauseProtocolError
+}
+
+// causeCounts counts connections that ended.
+type causeCounts [causes]atomic.Uint64
+
+// counts returns those that are not 0.
+func (c *causeCounts) counts() map[CloseCause]uint64 {
+	m := make(map[CloseCause]uint64)
+	for cause := range c {
+		if n := c[cause].Load(); n > 0 {
+			m[CloseCause(cause)] = n
+		}
+	}
+	return m
+}

@@ -41,14 +41,14 @@ func NewServer(o Options) (*engine.Server, error) {
 		Origin:      handshake.AllowAnyOrigin,
 		OnUpgrade: func(ws *engine.WebSocket, req *engine.Request) {
 			m := &member{topic: topicOf(req)}
-			ws.SetValue(m)
+			engine.Set(ws, m)
 			_ = ws.Subscribe(m.topic) // it is open
 		},
 	}
 	receive := func(op engine.OpCode) func(*engine.WebSocket, []byte) {
 		return func(ws *engine.WebSocket, p []byte) {
 			if len(p) > 0 && p[0] == 'B' {
-				_, _ = srv.Publish(ws.Value().(*member).topic, engine.Message{Op: op, Data: p}) // what it did not reach, the client counts
+				_, _ = srv.Publish(engine.Get[*member](ws).topic, engine.Message{Op: op, Data: p}) // what it did not reach, the client counts
 				return
 			}
 			echo(ws, op, p)
@@ -106,7 +106,7 @@ type member struct {
 // echo sends a message back. A client that does not read is not read from.
 func echo(ws *engine.WebSocket, op engine.OpCode, p []byte) {
 	if ws.Send(op, p) == engine.ErrBackpressure {
-		m := ws.Value().(*member)
+		m := engine.Get[*member](ws)
 		m.held, m.op = slices.Clone(p), op
 		ws.PauseReading()
 	}
@@ -114,7 +114,7 @@ func echo(ws *engine.WebSocket, op engine.OpCode, p []byte) {
 
 // drained goes on where echo paused.
 func drained(ws *engine.WebSocket) {
-	m := ws.Value().(*member)
+	m := engine.Get[*member](ws)
 	if m.held == nil || ws.Send(m.op, m.held) == engine.ErrBackpressure {
 		return
 	}

@@ -38,7 +38,7 @@ func methods(t *testing.T) map[string]func(ws *engine.WebSocket) error {
 		"CloseNow":      quiet(func(ws *engine.WebSocket) { ws.CloseNow() }),
 		"PauseReading":  quiet(func(ws *engine.WebSocket) { ws.PauseReading() }),
 		"ResumeReading": quiet(func(ws *engine.WebSocket) { ws.ResumeReading() }),
-		"SetValue":      quiet(func(ws *engine.WebSocket) { ws.SetValue(1); _ = ws.Value() }),
+		"Set":           quiet(func(ws *engine.WebSocket) { engine.Set(ws, 1); _ = engine.Get[int](ws) }),
 		"Subprotocol":   quiet(func(ws *engine.WebSocket) { _ = ws.Subprotocol(); _ = ws.Extensions() }),
 		"Done":          quiet(func(ws *engine.WebSocket) { <-ws.Done() }),
 		"CloseStatus": quiet(func(ws *engine.WebSocket) {
@@ -113,12 +113,12 @@ func TestEveryMethodDuringTheEndFromFourGoroutines(t *testing.T) {
 				for range 4 {
 					all.Go(func() {
 						for err := error(nil); err == nil; err = ws.SendText("on and on") {
-							ws.SetValue(ws.Buffered())
+							engine.Set(ws, ws.Buffered())
 							ws.PauseReading()
 							ws.ResumeReading()
 							_ = ws.Ping(nil)
 							_ = ws.Do(func() { _ = ws.SendText("from the loop") })
-							_, _, _ = ws.RemoteAddr(), ws.Value(), ws.Err()
+							_, _, _ = ws.RemoteAddr(), engine.Get[int](ws), ws.Err()
 							_, _ = ws.CloseStatus()
 						}
 						<-ws.Done()

@@ -21,8 +21,11 @@ type Callbacks struct {
 	OnText func(ws *WebSocket, text []byte)
 	// OnBinary receives a binary message.
 	OnBinary func(ws *WebSocket, data []byte)
+	// OnMessage receives a message of either kind, op, for which OnText or OnBinary is
+	// not set.
+	OnMessage func(ws *WebSocket, op OpCode, data []byte)
 	// OnFragment, if set, receives messages piece by piece as they arrive
-	// instead of OnText and OnBinary, so a message may be larger than memory.
+	// instead of OnText, OnBinary and OnMessage, so a message may be larger than memory.
 	// op is that of the message; fin marks its last piece, which may be empty. A
 	// piece of text may end inside a rune. A compressed message is one piece.
 	OnFragment func(ws *WebSocket, op OpCode, piece []byte, fin bool)
@@ -62,6 +65,11 @@ func (ws *WebSocket) OnText(fn func(ws *WebSocket, text []byte)) { ws.own().OnTe
 
 // OnBinary sets the callback of that name for this connection. Owning loop only.
 func (ws *WebSocket) OnBinary(fn func(ws *WebSocket, data []byte)) { ws.own().OnBinary = fn }
+
+// OnMessage sets the callback of that name for this connection. Owning loop only.
+func (ws *WebSocket) OnMessage(fn func(ws *WebSocket, op OpCode, data []byte)) {
+	ws.own().OnMessage = fn
+}
 
 // OnFragment sets the callback of that name for this connection; it counts from
 // the next message on. Owning loop only.
@@ -106,6 +114,8 @@ func (ws *WebSocket) callMessage(op OpCode, p []byte, fin bool) {
 		cb.OnText(ws, p)
 	case op == Binary && cb.OnBinary != nil:
 		cb.OnBinary(ws, p)
+	case cb.OnMessage != nil:
+		cb.OnMessage(ws, op, p)
 	}
 }
 

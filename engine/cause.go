@@ -27,6 +27,8 @@ const (
 
 	// CauseClosed: Close was called here, and the peer answered.
 	CauseClosed
+	// CauseExpired: the time of CloseAt came, and the peer answered.
+	CauseExpired
 	// CauseDropped: CloseNow was called here.
 	CauseDropped
 	// CauseShutdown: Shutdown closed the connection and the peer answered, or the
@@ -63,7 +65,7 @@ const (
 
 var causeNames = [causes]string{
 	"none", "normal", "going away", "peer error", "peer gone",
-	"closed", "dropped", "shutdown", "panic",
+	"closed", "expired", "dropped", "shutdown", "panic",
 	"protocol error", "policy", "too big",
 	"pong timeout", "idle timeout", "read timeout", "write timeout", "close timeout",
 	"slow", "overload",

@@ -61,6 +61,10 @@ var waysToEnd = map[string]wayToEnd{
 		_ = p.ws.Close(4000, "bye")
 		p.answer(4001)
 	}},
+	"CloseAt": {cause: engine.CauseExpired, happen: func(p *phaseCase) {
+		_ = p.ws.CloseAt(time.Now(), 4000, "over")
+		p.answer(4001)
+	}},
 	"Close, EOF": {cause: engine.CausePeerGone, happen: func(p *phaseCase) {
 		_ = p.ws.Close(4000, "bye")
 		p.c.wantFrame(codec.Close, true, closePayload(4000, "bye"))
@@ -76,7 +80,7 @@ var waysToEnd = map[string]wayToEnd{
 		p.shutDown()
 		p.answer(1001)
 	}},
-	"Shutdown in vain": {cause: engine.CauseShutdown, happen: func(p *phaseCase) {
+	"Shutdown in vain": {cause: engine.CauseShutdown, limits: engine.Limits{CloseTimeout: time.Hour}, happen: func(p *phaseCase) {
 		cancel := p.shutDown()
 		p.c.wantFrame(codec.Close, true, closePayload(1001, "server is shutting down"))
 		cancel()

@@ -289,6 +289,7 @@ func (ws *WebSocket) over() {
 	}
 	f, inOrder := e.status, ws.extras.lane != nil || ws.callbacks.OnClose != nil
 	ws.conn.Unlock()
+	ws.cancelContext()
 	if s := ws.settings().server; s != nil {
 		s.endings[ws.Cause()].Add(1)
 	}
@@ -322,8 +323,8 @@ func (ws *WebSocket) finished() {
 	defer ws.conn.Unlock()
 	e := ws.endingLocked()
 	e.ended, e.kept = true, nil
-	if done := ws.extras.done; done != nil {
-		close(done)
+	if d := ws.extras.onDemand; d != nil && d.done != nil {
+		close(d.done)
 	}
 }
 

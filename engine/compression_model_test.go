@@ -35,7 +35,7 @@ func sendBack(t *testing.T, srv *engine.Server, ws *engine.WebSocket, op engine.
 			err = ws.SendPrepared(m)
 		}
 	case backByPublish:
-		_, err = srv.Publish(ws.Value().(string), engine.Message{Op: op, Data: p})
+		_, err = srv.Publish(engine.Get[string](ws), engine.Message{Op: op, Data: p})
 	case backByFragments:
 		err = sendThirds(ws, op, p)
 	}
@@ -66,7 +66,7 @@ func comeBackInOrder(t *testing.T, budget loop.Cost) {
 	}
 	srv.OnUpgrade = func(ws *engine.WebSocket, req *engine.Request) {
 		topic := fmt.Sprintf("%p", ws)
-		ws.SetValue(topic)
+		engine.Set(ws, topic)
 		if err := ws.Subscribe(topic); err != nil {
 			t.Error(err)
 		}

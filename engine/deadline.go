@@ -16,10 +16,11 @@ const (
 	deadlinePong               // the sign of life that a ping asks for is due
 	deadlineIdle               // no message came for IdleTimeout
 	deadlineProgress           // it is time to see whether queue and message under way get on
+	deadlineExpiry             // the time of CloseAt
 	deadlineClose              // the closing handshake is to be over
 )
 
-var deadlineNames = [...]string{"none", "handshake", "ping", "pong", "idle", "progress", "close"}
+var deadlineNames = [...]string{"none", "handshake", "ping", "pong", "idle", "progress", "expiry", "close"}
 
 func (d deadline) String() string { return deadlineNames[d] }
 
@@ -29,7 +30,7 @@ func (d deadline) in(p phase) bool {
 	case phaseOpening:
 		return d == deadlineHandshake
 	case phaseOpen:
-		return d >= deadlinePing && d <= deadlineProgress
+		return d >= deadlinePing && d <= deadlineExpiry
 	case phaseClosing, phaseLeaving, phaseFailing, phaseAnswering:
 		return d == deadlineClose
 	case phaseClosed:
@@ -56,10 +57,16 @@ func (ws *WebSocket) expired() {
 	case what == deadlineClose:
 		ws.closeExpired()
 	default:
-		ws.rest(now)
-		if ws.alive(what, now) {
-			ws.armAlive(now)
-		}
+		ws.lookAlive(what, now)
+	}
+}
+
+// lookAlive acts on a deadline of an open connection and sets the timer to the next.
+// Loop only, inside an event of the connection.
+func (ws *WebSocket) lookAlive(what deadline, now time.Duration) {
+	ws.rest(now)
+	if ws.alive(what, now) {
+		ws.armAlive(now)
 	}
 }
 
@@ -85,7 +92,7 @@ func (ws *WebSocket) alive(what deadline, now time.Duration) bool {
 	if ws.heard >= ws.pinged {
 		ws.pinged = 0 // any byte is a sign of life
 	}
-	if !ws.checkProgress(now) {
+	if !ws.checkExpiry(now) || !ws.checkProgress(now) {
 		return false
 	}
 	switch what {
@@ -98,7 +105,7 @@ func (ws *WebSocket) alive(what deadline, now time.Duration) bool {
 		return ws.checkPong(now)
 	case deadlineIdle:
 		return ws.checkIdle(now)
-	case deadlineProgress: // done at every deadline
+	case deadlineProgress, deadlineExpiry: // done at every deadline
 	case deadlineNone, deadlineHandshake, deadlineClose: // not of an open connection
 	}
 	return true
@@ -119,6 +126,9 @@ func (ws *WebSocket) armAlive(now time.Duration) {
 	sooner(l.IdleTimeout > 0, deadlineIdle, ws.idleSince(now)+l.IdleTimeout-now)
 	sooner(l.WriteTimeout > 0, deadlineProgress, l.WriteTimeout)
 	sooner(l.ReadTimeout > 0, deadlineProgress, l.ReadTimeout)
+	if at, on := ws.expires(); on {
+		sooner(on, deadlineExpiry, at-now)
+	}
 	ws.arm(first, in)
 }
 

@@ -2,7 +2,7 @@ package engine
 
 import "github.com/fanloop-go/fanloop/loop"
 
-// Dispatch runs OnText, OnBinary, OnFragment and OnClose on a pool of
+// Dispatch runs OnText, OnBinary, OnMessage, OnFragment and OnClose on a pool of
 // goroutines, for callbacks that block. Those of one connection run one after
 // the other, in order, so a connection never occupies more than one goroutine, and
 // connections with messages get their turn in order. Bytes given to the callbacks

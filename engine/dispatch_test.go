@@ -26,11 +26,11 @@ func TestDispatchKeepsTheOrderOfEachConnection(t *testing.T) {
 		Loops:    2,
 		Dispatch: &engine.Dispatch{Workers: 4, MaxWaiting: 3},
 		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
-			ws.SetValue(new(state))
+			engine.Set(ws, new(state))
 		},
 		Callbacks: engine.Callbacks{
 			OnText: func(ws *engine.WebSocket, text []byte) {
-				st := ws.Value().(*state)
+				st := engine.Get[*state](ws)
 				if st.inside.Add(1) != 1 {
 					t.Error("two callbacks of one connection run at the same time")
 				}
@@ -44,7 +44,7 @@ func TestDispatchKeepsTheOrderOfEachConnection(t *testing.T) {
 				st.inside.Add(-1)
 			},
 			OnClose: func(ws *engine.WebSocket, _ engine.StatusCode, _ string) {
-				finished <- ws.Value().(*state).next
+				finished <- engine.Get[*state](ws).next
 			},
 		},
 	}

@@ -98,7 +98,7 @@ func IsOpen(ws *WebSocket) bool { return ws.isOpen() }
 func PhaseOf(ws *WebSocket) string { return ws.phase().String() }
 
 // Deadlines are what a timer may have been set for.
-var Deadlines = []string{"handshake", "ping", "pong", "idle", "progress", "close"}
+var Deadlines = []string{"handshake", "ping", "pong", "idle", "progress", "expiry", "close"}
 
 // Expire lets the timer of ws fire as one that was set for what, long ago. It
 // returns when that has happened.

@@ -87,7 +87,7 @@ func (m *fanModel) connect(slot int) {
 			m.t.Error(err)
 		}
 	}
-	p.ws.SetValue(p)
+	engine.Set(p.ws, p)
 	m.mu.Lock()
 	p.name = fmt.Sprintf("peer %d (slot %d, loop %d, policy %d)", len(m.peers), slot, engine.LoopOf(p.ws), p.policy)
 	m.peers = append(m.peers, p)
@@ -331,15 +331,15 @@ func fanRound(t *testing.T, seed uint64, operations int, weather fanWeather) {
 		OnUpgrade:   func(ws *engine.WebSocket, _ *engine.Request) { m.joined <- ws },
 		Callbacks: engine.Callbacks{
 			OnGap: func(ws *engine.WebSocket, topic string, dropped uint64) {
-				ws.Value().(*fanPeer).onGap(ws, topic, dropped)
+				engine.Get[*fanPeer](ws).onGap(ws, topic, dropped)
 			},
 			OnError: func(ws *engine.WebSocket, err error) {
-				if p, ok := ws.Value().(*fanPeer); ok && (errors.Is(err, engine.ErrSlow) || errors.Is(err, engine.ErrWriteTimeout)) {
+				if p := engine.Get[*fanPeer](ws); p != nil && (errors.Is(err, engine.ErrSlow) || errors.Is(err, engine.ErrWriteTimeout)) {
 					p.cut.Store(true)
 				}
 			},
 			OnClose: func(ws *engine.WebSocket, _ engine.StatusCode, _ string) {
-				if p, ok := ws.Value().(*fanPeer); ok {
+				if p := engine.Get[*fanPeer](ws); p != nil {
 					p.ended.Store(m.clock.Add(1))
 				}
 			},

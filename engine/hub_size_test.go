@@ -136,7 +136,7 @@ func TestHeapOfAnIdleSubscriber(t *testing.T) {
 	before := heapInUse()
 	for i := range all {
 		ws := newWebSocket(closed.settings(), nil)
-		ws.SetValue(h)
+		Set(ws, h)
 		m := &member{ws: ws, fan: h.fans[i%2]}
 		ws.member.Store(m)
 		if err := h.subscribe(m, "everybody"); err != nil {

@@ -117,10 +117,10 @@ func TestRandomOperationsOnBothSidesKeepToTheModel(t *testing.T) {
 			m.mu.Lock()
 			s := m.pairs[id].server
 			m.mu.Unlock()
-			ws.SetValue(s)
+			engine.Set(ws, s)
 			s.opened(ws)
 		},
-		Callbacks: modelCallbacks(func(ws *engine.WebSocket) *side { return ws.Value().(*side) }),
+		Callbacks: modelCallbacks(func(ws *engine.WebSocket) *side { return engine.Get[*side](ws) }),
 	})
 	ctx, cancel := context.WithTimeout(context.Background(), 10*patience)
 	defer cancel()

@@ -127,6 +127,7 @@ open: peer close -> answering, 4003 -
 open: reset -> closed, 1006 abnormal
 open: shed -> closing, 1013 slow
 open: timer close -> open, 1006 pong
+open: timer expiry -> open, 1006 pong
 open: timer handshake -> open, 1006 pong
 open: timer idle -> failing, 1001 idle
 open: timer ping -> open, 1006 pong
@@ -144,6 +145,7 @@ closing: peer close -> answering, 4003 -
 closing: reset -> closed, 1006 abnormal
 closing: shed -> closing, 1006 timeout
 closing: timer close -> closed, 1006 timeout
+closing: timer expiry -> closing, 1006 timeout
 closing: timer handshake -> closing, 1006 timeout
 closing: timer idle -> closing, 1006 timeout
 closing: timer ping -> closing, 1006 timeout
@@ -161,6 +163,7 @@ leaving: peer close -> leaving, 1006 timeout
 leaving: reset -> closed, 1006 abnormal
 leaving: shed -> leaving, 1006 timeout
 leaving: timer close -> leaving, 1006 timeout
+leaving: timer expiry -> leaving, 1006 timeout
 leaving: timer handshake -> leaving, 1006 timeout
 leaving: timer idle -> leaving, 1006 timeout
 leaving: timer ping -> leaving, 1006 timeout
@@ -178,6 +181,7 @@ failing: peer close -> failing, 1002 protocol
 failing: reset -> closed, 1002 protocol
 failing: shed -> failing, 1002 protocol
 failing: timer close -> closed, 1002 protocol
+failing: timer expiry -> failing, 1002 protocol
 failing: timer handshake -> failing, 1002 protocol
 failing: timer idle -> failing, 1002 protocol
 failing: timer ping -> failing, 1002 protocol
@@ -195,6 +199,7 @@ answering: peer close -> answering, 4001 -
 answering: reset -> closed, 4001 -
 answering: shed -> answering, 4001 -
 answering: timer close -> closed, 4001 -
+answering: timer expiry -> answering, 4001 -
 answering: timer handshake -> answering, 4001 -
 answering: timer idle -> answering, 4001 -
 answering: timer ping -> answering, 4001 -

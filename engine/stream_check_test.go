@@ -123,7 +123,7 @@ func streamRound(t *testing.T, seed uint64, strict bool) {
 		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { m.joined <- ws },
 		Callbacks: engine.Callbacks{
 			OnGap: func(ws *engine.WebSocket, topic string, dropped uint64) {
-				p := ws.Value().(*streamPeer)
+				p := engine.Get[*streamPeer](ws)
 				p.mu.Lock()
 				defer p.mu.Unlock()
 				p.gaps[topic] += int(dropped)

@@ -62,7 +62,7 @@ func (m *streamModel) connect(i int) *streamPeer {
 	_ = p.c.SetDeadline(time.Time{})
 	p.c.br.Reset(p.c.Conn)
 	p.ws = within(m.t, "OnUpgrade", m.joined)
-	p.ws.SetValue(p)
+	engine.Set(p.ws, p)
 	p.policy = []engine.SlowPolicy{engine.SlowDropNewest, engine.SlowDropOldest, engine.SlowConflate, engine.SlowClose}[i%4]
 	limit := 0
 	if m.rng.IntN(2) == 0 {

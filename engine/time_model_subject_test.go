@@ -75,7 +75,7 @@ func (s *subject) logLocked(format string, args ...any) {
 
 // callbacks of a server of the model.
 func subjectCallbacks() engine.Callbacks {
-	of := func(ws *engine.WebSocket) *subject { return ws.Value().(*subject) }
+	of := func(ws *engine.WebSocket) *subject { return engine.Get[*subject](ws) }
 	return engine.Callbacks{
 		OnText:   func(ws *engine.WebSocket, b []byte) { of(ws).receive(engine.Text, b) },
 		OnBinary: func(ws *engine.WebSocket, b []byte) { of(ws).receive(engine.Binary, b) },

@@ -60,7 +60,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 
 func (w *world) onUpgrade(ws *engine.WebSocket, _ *engine.Request) {
 	s := w.joining.Load()
-	ws.SetValue(s)
+	engine.Set(ws, s)
 	for name := range s.topics {
 		if err := ws.Subscribe(name); err != nil {
 			w.t.Error(err)

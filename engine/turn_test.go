@@ -271,7 +271,7 @@ func TestCallbackThatDoesNotReturnInItsTurn(t *testing.T) {
 			closed := make(chan engine.StatusCode, 4)
 			srv := &engine.Server{Loops: 1, Compression: &engine.Compression{}, Callbacks: engine.Callbacks{
 				OnBinary: func(ws *engine.WebSocket, data []byte) {
-					if counts[ws]++; counts[ws] == each/2 && ws.Value() == "bad" {
+					if counts[ws]++; counts[ws] == each/2 && engine.Get[string](ws) == "bad" {
 						end()
 					}
 				},
@@ -279,7 +279,7 @@ func TestCallbackThatDoesNotReturnInItsTurn(t *testing.T) {
 			}}
 			var opened atomic.Int32
 			srv.OnUpgrade = func(ws *engine.WebSocket, _ *engine.Request) {
-				ws.SetValue([]string{"bad", "good"}[opened.Add(1)%2])
+				engine.Set(ws, []string{"bad", "good"}[opened.Add(1)%2])
 			}
 			addr := listen(t, srv)
 			var conns []*rawClient

@@ -54,12 +54,12 @@ type extras struct {
 	lane        *lane     // of the worker pool
 	slow        *Slow     // nil: that of the server or the topic
 	told        *addrs    // nil: the kernel knows them
-	value       any
-	done        chan struct{}
-	ending      *ending // nil: nothing has ended it, or is about to
-	input       *input  // nil: nothing waits
-	pongDue     bool    // input.pong is to be sent
-	inOnGap     bool    // OnGap is being called: what it sends goes out, though Close was called
+	value       any       // see Set
+	onDemand    *onDemand // nil: nobody asked for any of it
+	ending      *ending   // nil: nothing has ended it, or is about to
+	input       *input    // nil: nothing waits
+	pongDue     bool      // input.pong is to be sent
+	inOnGap     bool      // OnGap is being called: what it sends goes out, though Close was called
 }
 
 // input is what came and waits.
@@ -77,6 +77,7 @@ type ending struct {
 	status closeFrame // what the peer sent, or what it was failed with; code 0: neither
 	err    error      // why it ended
 	kept   *addrs     // for an OnClose that runs when the kernel knows no addresses any more
+	final  bool       // all is known of it; OnClose follows
 	ended  bool       // OnClose has returned
 
 	// Owned by the loop.
@@ -274,37 +275,6 @@ func (ws *WebSocket) Extensions() string {
 		return ""
 	}
 	return handshake.FormatDeflate(ws.agreed.params)
-}
-
-// SetValue attaches v to the connection. Any goroutine.
-func (ws *WebSocket) SetValue(v any) {
-	ws.conn.Lock()
-	defer ws.conn.Unlock()
-	ws.extrasLocked().value = v
-}
-
-// Value returns what SetValue attached; nil if nothing. Any goroutine.
-func (ws *WebSocket) Value() any {
-	ws.conn.Lock()
-	defer ws.conn.Unlock()
-	if ws.extras == nil {
-		return nil
-	}
-	return ws.extras.value
-}
-
-// Done returns a channel that is closed after OnClose returned. Any goroutine.
-func (ws *WebSocket) Done() <-chan struct{} {
-	ws.conn.Lock()
-	defer ws.conn.Unlock()
-	x := ws.extrasLocked()
-	if x.done == nil {
-		x.done = make(chan struct{})
-		if x.ending != nil && x.ending.ended {
-			close(x.done)
-		}
-	}
-	return x.done
 }
 
 // CloseStatus returns the code and reason of the peer's close frame, as OnClose

@@ -182,7 +182,7 @@ type held struct {
 
 func echo(ws *engine.WebSocket, op engine.OpCode, data []byte) {
 	if ws.Send(op, data) == engine.ErrBackpressure {
-		ws.SetValue(held{op, slices.Clone(data)})
+		engine.Set(ws, &held{op, slices.Clone(data)})
 		ws.PauseReading()
 	}
 }
@@ -190,10 +190,10 @@ func echo(ws *engine.WebSocket, op engine.OpCode, data []byte) {
 // echoHeld goes on where echo paused. OnDrain comes again if the queue is still
 // too full for the message.
 func echoHeld(ws *engine.WebSocket) {
-	h, ok := ws.Value().(held)
-	if !ok || ws.Send(h.op, h.data) == engine.ErrBackpressure {
+	h := engine.Get[*held](ws)
+	if h == nil || ws.Send(h.op, h.data) == engine.ErrBackpressure {
 		return
 	}
-	ws.SetValue(nil)
+	engine.Set[*held](ws, nil)
 	ws.ResumeReading()
 }

@@ -1,0 +1,70 @@
+package engine
+
+import "time"
+
+// expiry is the end that CloseAt set for a connection. Guarded by the lock of conn.
+type expiry struct {
+	at    time.Duration // on the loop's clock; 0: never
+	frame closeFrame
+}
+
+// CloseAt closes the connection at t as Close does, with code and reason: when its
+// token expires, for instance. A later call replaces t, code and reason, and the
+// zero time takes them back. Pauses and traffic do not move t.
+//
+// The wall clock is read once, by the call; from then on the loop's monotonic clock
+// counts, so a step of the wall clock moves nothing. It closes up to 16 ms late. If t
+// has passed, it closes at once. Any goroutine; ErrInvalidStatus if code may not be
+// sent, ErrClosed if the connection is closed or closing.
+func (ws *WebSocket) CloseAt(t time.Time, code StatusCode, reason string) error {
+	if !mayClose(code) {
+		return ErrInvalidStatus
+	}
+	var next expiry
+	if !t.IsZero() {
+		next = expiry{at: ws.loopTime(t), frame: closeFrame{code, reason}}
+	}
+	ws.conn.Lock()
+	if !ws.isOpen() {
+		ws.conn.Unlock()
+		return ErrClosed
+	}
+	ws.onDemandLocked().expiry = next
+	ws.conn.Unlock()
+	return fromLoop(ws.conn.Do(func() {
+		if ws.phase() == phaseOpen {
+			ws.lookAlive(deadlineExpiry, ws.conn.Loop().Now())
+		}
+	}))
+}
+
+// loopTime returns t on the loop's clock, which is above 0.
+func (ws *WebSocket) loopTime(t time.Time) time.Duration {
+	const farthest = 100 * 365 * 24 * time.Hour // the sum does not overflow
+	return max(1, ws.conn.Loop().Clock()+min(time.Until(t), farthest))
+}
+
+// expires returns when CloseAt wants the connection closed. Loop only.
+func (ws *WebSocket) expires() (at time.Duration, on bool) {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if d := ws.knownOnDemandLocked(); d != nil {
+		at = d.expiry.at
+	}
+	return at, at > 0
+}
+
+// checkExpiry closes a connection whose time is over, and says whether it goes on.
+// Loop only.
+func (ws *WebSocket) checkExpiry(now time.Duration) bool {
+	at, on := ws.expires()
+	if !on || now < at {
+		return true
+	}
+	ws.conn.Lock()
+	frame := ws.onDemandLocked().expiry.frame
+	ws.conn.Unlock()
+	ws.askClose(CauseExpired, frame)
+	ws.carryOut()
+	return false
+}

@@ -57,16 +57,10 @@ func (ws *WebSocket) expired() {
 	case what == deadlineClose:
 		ws.closeExpired()
 	default:
-		ws.lookAlive(what, now)
-	}
-}
-
-// lookAlive acts on a deadline of an open connection and sets the timer to the next.
-// Loop only, inside an event of the connection.
-func (ws *WebSocket) lookAlive(what deadline, now time.Duration) {
-	ws.rest(now)
-	if ws.alive(what, now) {
-		ws.armAlive(now)
+		ws.rest(now)
+		if ws.alive(what, now) {
+			ws.armAlive(now)
+		}
 	}
 }
 

@@ -31,11 +31,20 @@ func (ws *WebSocket) CloseAt(t time.Time, code StatusCode, reason string) error 
 	}
 	ws.onDemandLocked().expiry = next
 	ws.conn.Unlock()
-	return fromLoop(ws.conn.Do(func() {
-		if ws.phase() == phaseOpen {
-			ws.lookAlive(deadlineExpiry, ws.conn.Loop().Now())
-		}
-	}))
+	return fromLoop(ws.conn.Do(ws.watchExpiry))
+}
+
+// watchExpiry sets the timer to the time of CloseAt if nothing else is due before
+// that: all deadlines are looked at when it fires. Loop only, inside an event of the
+// connection.
+func (ws *WebSocket) watchExpiry() {
+	now := ws.conn.Loop().Now()
+	if ws.phase() != phaseOpen || !ws.checkExpiry(now) {
+		return
+	}
+	if at, on := ws.expires(); on && ws.conn.HastenTimer(at-now) {
+		ws.timer = deadlineExpiry
+	}
 }
 
 // loopTime returns t on the loop's clock, which is above 0.

@@ -86,6 +86,8 @@ func (s *subject) fits(err error, at time.Duration) string {
 		return unless(s.panicked.Load(), "no callback panicked")
 	case errors.As(err, &broken):
 		return unless(broken.Code == engine.StatusPolicyViolation && f.rate.exceeded, "the peer kept to the protocol and the rate")
+	case errors.Is(err, engine.ErrServerClosed):
+		return unless(s.w.droppedAt != 0, "the server did not end")
 	case errors.Is(err, engine.ErrAbnormalClosure):
 		return unless(f.endAt != 0 || s.w.droppedAt != 0, "the peer did not end it")
 	}

@@ -162,6 +162,22 @@ func (c *Conn) SetTimer(d time.Duration) {
 	c.loop.turnAt(at)
 }
 
+// HastenTimer is SetTimer(d), unless OnTimer comes sooner anyway. It says whether it
+// set the timer. d is above 0.
+func (c *Conn) HastenTimer(d time.Duration) bool {
+	switch c.timed {
+	case timerDue:
+		return false
+	case timerArmed:
+		if int32(c.due-uint32(ticksUp(c.loop.now+min(d, maxTimer)))) <= 0 {
+			return false
+		}
+	case timerOff:
+	}
+	c.SetTimer(d)
+	return c.phase != ended
+}
+
 // Notify makes OnNotify come on the owning loop, once for any number of calls
 // before it, and after OnOpen. It allocates nothing. Any goroutine.
 func (c *Conn) Notify() {

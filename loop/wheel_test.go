@@ -186,3 +186,31 @@ func TestTimerOfAClosedConnectionDoesNotFire(t *testing.T) {
 		s.checkOrder(t)
 	})
 }
+
+// HastenTimer sets a timer that is off or later, and leaves one that comes sooner.
+func TestHastenTimerOnlyHastens(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		g := start(t, Config{Backend: b, BlockedAfter: -1})
+		s := newScripted()
+		fired := make(chan struct{}, 1)
+		s.onTimer = func(*scripted) { fired <- struct{}{} }
+		serveOne(t, g, nil, s)
+		hasten := func(d time.Duration, want bool) {
+			t.Helper()
+			onLoop(t, g.Loops()[0], func() {
+				if set := s.HastenTimer(d); set != want {
+					t.Errorf("HastenTimer(%v): %v, want %v", d, set, want)
+				}
+			})
+		}
+		hasten(2*time.Hour, true)
+		hasten(3*time.Hour, false)
+		hasten(2*maxTimer, false)
+		hasten(time.Hour, true)
+		onLoop(t, g.Loops()[0], func() { s.SetTimer(2 * time.Hour) })
+		hasten(time.Hour, true)
+		hasten(time.Millisecond, true)
+		receive(t, fired)
+		hasten(time.Hour, true) // it is off
+	})
+}

@@ -12,9 +12,9 @@ import (
 )
 
 // NetConn returns c as a stream of bytes. Each Write sends one message of kind op,
-// Text or Binary, and waits for room as [Conn.Write] does. Read reads the bytes of one message after the
-// other, as they arrive and of any size; a message of the other kind fails the
-// connection with 1003. Read returns io.EOF after a closing handshake with 1000, 1001
+// Text or Binary, and waits for room as [Conn.Write] does. Read reads the bytes of one
+// message after the other, as they arrive and of any size; a message of the other kind
+// fails the connection with 1003. Read returns io.EOF after a closing handshake with 1000, 1001
 // or without a code. Close sends what was written and begins the closing handshake
 // with 1000; it does not wait. Deadlines work as for a TCP connection, and a deadline
 // that has passed harms nothing.

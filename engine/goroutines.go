@@ -12,7 +12,8 @@ import (
 // should return soon after the connection has ended. Any goroutine.
 func (ws *WebSocket) Go(fn func()) {
 	e := ws.settings()
-	e.goroutines.begin()
+	all := ws.goroutines()
+	all.begin()
 	go e.guard(panicEnds, func() error {
 		fn()
 		return nil
@@ -20,8 +21,16 @@ func (ws *WebSocket) Go(fn func()) {
 		if err != nil {
 			_ = ws.conn.Do(func() { ws.fail(StatusInternalError, "internal error", err) }) // ended: nothing to close
 		}
-		e.goroutines.end()
+		all.end()
 	})
+}
+
+// goroutines returns those of the server; nil for a client.
+func (ws *WebSocket) goroutines() *goroutines {
+	if s := ws.Server(); s != nil {
+		return &s.goroutines
+	}
+	return nil
 }
 
 // goroutines counts those that connections started by Go. Any goroutine. nil counts

@@ -22,7 +22,6 @@ type settings struct {
 	log        *slog.Logger
 	panics     *loop.Throttle // of the group
 	gone       func()         // counts a connection that ended; nil: nobody counts
-	goroutines *goroutines    // of the server; nil for a client
 }
 
 func newSettings(role codec.Role, limits Limits, callbacks Callbacks, log *slog.Logger) *settings {

@@ -28,7 +28,6 @@ func (s *Server) begin() (err error) {
 	s.settings, e.server = e, s
 	e.compressor = newCompressor(s.Compression, e)
 	e.gone = s.forget
-	e.goroutines = &s.goroutines
 	e.dispatcher = newDispatcher(s.Dispatch, e.log)
 	s.upgrades = newUpgradePool(s.UpgradeWorkers)
 	s.web = newWebSide(s)

@@ -55,7 +55,8 @@ func New(ws *engine.WebSocket) *Conn {
 func (c *Conn) WebSocket() *engine.WebSocket { return c.ws }
 
 // Context returns a context that is done when the connection has ended. Its cause is
-// what a read returns then.
+// what a read returns then. Read with it rather than with that of the WebSocket, which
+// is done a moment before a read returns the last messages whatever its context.
 func (c *Conn) Context() context.Context { return c.ctx }
 
 // onClose is the end of the connection. On the loop, or a worker of Dispatch.

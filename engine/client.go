@@ -185,7 +185,7 @@ func (d *dialer) ask(ctx context.Context, t wsurl.Target, h *held) (*WebSocket, 
 		d.keepCookies(t, c.resp)
 	}
 	if err != nil {
-		return nil, err
+		return nil, explain(err, t.Secure, c.head)
 	}
 	return ws, nil
 }

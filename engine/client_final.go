@@ -22,7 +22,7 @@ func isFinal(err error) bool {
 	if is[*prepareError](err) {
 		return false
 	}
-	for _, end := range []error{loop.ErrStopped, ErrTooManyRedirects, ErrInsecureRedirect} {
+	for _, end := range []error{loop.ErrStopped, ErrTooManyRedirects, ErrInsecureRedirect, ErrNeedsTLS, ErrNotTLS} {
 		if errors.Is(err, end) {
 			return true
 		}

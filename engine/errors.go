@@ -77,6 +77,15 @@ var (
 	// ErrHandshakeTimeout: the opening handshake took longer than
 	// Limits.HandshakeTimeout.
 	ErrHandshakeTimeout = errors.New("engine: the opening handshake took longer than Limits.HandshakeTimeout; try again later, or raise it")
+	// ErrNoAnswer is returned by Dial when the server ended the connection before it
+	// answered anything. The text says what to try.
+	ErrNoAnswer = errors.New("engine: the server ended the connection without an answer")
+	// ErrNeedsTLS is returned by Dial when the server of a ws URL answers as one that
+	// speaks TLS.
+	ErrNeedsTLS = errors.New("engine: the server speaks TLS; dial wss:// instead of ws://")
+	// ErrNotTLS is returned by Dial when the server of a wss URL does not answer by
+	// TLS.
+	ErrNotTLS = errors.New("engine: the server does not speak TLS on this port; dial ws:// instead of wss://, or another port")
 	// ErrTooManyRedirects is returned by Dial after DialOptions.MaxRedirects
 	// redirects. It comes with the *StatusError of the last one.
 	ErrTooManyRedirects = errors.New("engine: too many redirects; dial the last address, or raise DialOptions.MaxRedirects")

@@ -138,7 +138,7 @@ func TestDialWithoutAConnectionIsOneLineAndExitCodeOne(t *testing.T) {
 		{ws(moved), `the server answered 301 and points to "/new": dial that`},
 		{ws(secret), "the server answered 301 and points to [a URL with an @, not shown]: dial that"},
 		{rawServer(t, "SSH-2.0-x\r\n\r\n"), "what answers there is not a WebSocket server: the answer is not HTTP/1.1"},
-		{rawServer(t, ""), "the server hung up without an answer; is it a wss:// server?"},
+		{rawServer(t, ""), "the server hung up without an answer; is it a wss:// server, or one that expects a PROXY header?"},
 	} {
 		got := command(t, "", nil, "dial", k.url)
 		if want := (result{exitFailed, "", "fanloop: " + k.url + ": " + k.want + "\n"}); got != want {

@@ -49,7 +49,7 @@ func TestDialTellsSchemesThatDoNotFitTheServer(t *testing.T) {
 	plain, secure := startEcho(t), startEcho(t, "--self-signed")
 	for url, want := range map[string]string{
 		"wss://" + plain.addr + "/": "what answers there does not speak TLS; is it a ws:// server?",
-		"ws://" + secure.addr + "/": "the server hung up without an answer; is it a wss:// server?",
+		"ws://" + secure.addr + "/": "the server hung up without an answer; is it a wss:// server, or one that expects a PROXY header?",
 	} {
 		got := command(t, "", nil, "dial", url, "--insecure")
 		if want := (result{exitFailed, "", "fanloop: " + url + ": " + want + "\n"}); got != want {

@@ -38,6 +38,9 @@ func (o *dialOptions) dialError(address string, err error) error {
 	if over, ok := errors.AsType[*handshake.LimitError](err); ok {
 		return fmt.Errorf("%s: the head of the answer is over --%s %d; give it more", address, cli.FlagName(over.Limit), over.Max)
 	}
+	if errors.Is(err, engine.ErrNeedsTLS) {
+		return fmt.Errorf("%s: the server speaks TLS: dial wss://", address)
+	}
 	if errors.Is(err, handshake.ErrMalformedHead) {
 		return fmt.Errorf("%s: what answers there is not a WebSocket server: the answer is not HTTP/1.1", address)
 	}
@@ -57,10 +60,12 @@ func (o *dialOptions) dialError(address string, err error) error {
 		return fmt.Errorf("%s: nothing listens there; is the server up?", address)
 	case errors.Is(err, engine.ErrHandshakeTimeout):
 		return fmt.Errorf("%s: no connection within %v; give it longer with --timeout", address, o.limits.WithDefaults().HandshakeTimeout)
-	case errors.Is(err, engine.ErrAbnormalClosure) && strings.HasPrefix(address, "ws:"):
-		return fmt.Errorf("%s: the server hung up without an answer; is it a wss:// server?", address)
+	case errors.Is(err, engine.ErrNoAnswer) && strings.HasPrefix(address, "ws:"):
+		return fmt.Errorf("%s: the server hung up without an answer; is it a wss:// server, or one that expects a PROXY header?", address)
+	case errors.Is(err, engine.ErrNoAnswer):
+		return fmt.Errorf("%s: the server hung up without an answer; does it expect a PROXY header?", address)
 	case errors.Is(err, engine.ErrAbnormalClosure):
-		return fmt.Errorf("%s: the server hung up without an answer", address)
+		return fmt.Errorf("%s: the server hung up in the middle of its answer", address)
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: interrupted while connecting", address)
 	}

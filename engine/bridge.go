@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/fanloop-go/fanloop/engine/internal/headcount"
+	"github.com/fanloop-go/fanloop/engine/internal/httpdate"
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
@@ -82,7 +84,7 @@ func (s *Server) adopt(w http.ResponseWriter, r *http.Request, req *Request, ext
 	ws := newWebSocket(s.settings, &adoption{server: s, req: req, extra: extra, buffered: buffered})
 	if err := s.enroll(nc, (*handler)(ws)); err != nil {
 		s.refusals.add(s.settings.log, err, req.Peer)
-		_, _ = nc.Write(handshake.AppendRejection(nil, err, req.Method(), httpDate())) // gone: nobody to tell
+		_, _ = nc.Write(handshake.AppendRejection(nil, err, req.Method(), httpdate.Now())) // gone: nobody to tell
 		_ = nc.Close()
 	}
 }
@@ -98,11 +100,11 @@ func (s *Server) enroll(nc net.Conn, h *handler) error {
 		return handshake.Reject(http.StatusServiceUnavailable, "server is shutting down")
 	}
 	defer s.checkDrainedLocked()
-	if s.conns.enter(s.settings.limits.MaxConnections, 0) != entryTaken {
+	if s.conns.Enter(s.settings.limits.MaxConnections, 0) != headcount.Taken {
 		return handshake.Reject(http.StatusServiceUnavailable, "too many connections")
 	}
 	if failed = s.group.Adopt(nc, h, &s.settings.policy); failed != nil {
-		s.conns.leave()
+		s.conns.Leave()
 		return notAdopted(nc, failed)
 	}
 	return nil

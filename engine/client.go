@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/sharedloop"
 	"github.com/fanloop-go/fanloop/engine/internal/tlsconfig"
 	"github.com/fanloop-go/fanloop/engine/internal/transport"
 	"github.com/fanloop-go/fanloop/engine/internal/wsurl"
@@ -66,6 +67,9 @@ func parseURL(rawURL string) (wsurl.Target, error) {
 	return t, nil
 }
 
+// clients is the loop of connections that name no Group.
+var clients sharedloop.Loop
+
 // dialer is one call of Dial.
 type dialer struct {
 	opt      *DialOptions
@@ -78,12 +82,12 @@ type dialer struct {
 func (d *dialer) dial(ctx context.Context) (*WebSocket, error) {
 	d.group = d.opt.Group
 	if d.group == nil {
-		group, err := clients.acquire(d.settings.log)
+		group, err := clients.Acquire(d.settings.log)
 		if err != nil {
 			return nil, err
 		}
-		defer clients.release() // of Dial itself; the connection has its own
-		d.group, d.settings.gone = group, clients.release
+		defer clients.Release() // of Dial itself; the connection has its own
+		d.group, d.settings.gone = group, clients.Release
 	}
 	if d.group.InCallback() {
 		return nil, ErrInCallback
@@ -209,13 +213,13 @@ func (d *dialer) connect(ctx context.Context, t wsurl.Target) (transport.Transpo
 func (d *dialer) adopt(tr transport.Transport, first opening) (*WebSocket, error) {
 	ws := newWebSocket(d.settings, first)
 	if d.opt.Group == nil {
-		if _, err := clients.acquire(d.settings.log); err != nil {
+		if _, err := clients.Acquire(d.settings.log); err != nil {
 			return nil, err
 		}
 	}
 	err := d.group.Adopt(tr.Conn, (*handler)(ws), &d.settings.policy)
 	if err != nil && d.opt.Group == nil {
-		clients.release()
+		clients.Release()
 	}
 	return ws, err
 }

@@ -23,7 +23,7 @@ var clockReaders = []string{
 }
 
 // dates tells peers what time it is, as HTTP wants. No timeout looks at it.
-const dates = "engine/date.go"
+const dates = "engine/internal/httpdate/httpdate.go"
 
 // wallClock are the methods that strip the monotonic reading or tell the wall
 // clock, and the system calls and constants that ask for it.

@@ -21,11 +21,11 @@ func TestLoopLeavesTheTimeOfATLSHandshakeToDial(t *testing.T) {
 	defer ln.Close()
 	log := slog.New(slog.DiscardHandler)
 	d := &dialer{opt: new(DialOptions), settings: newSettings(codec.Client, Limits{}, Callbacks{}, log)}
-	if d.group, err = clients.acquire(log); err != nil {
+	if d.group, err = clients.Acquire(log); err != nil {
 		t.Fatal(err)
 	}
-	defer clients.release()
-	d.settings.gone = clients.release
+	defer clients.Release()
+	d.settings.gone = clients.Release
 	target, err := parseURL("wss://" + ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)

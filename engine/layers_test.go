@@ -16,8 +16,11 @@ const module = "github.com/fanloop-go/fanloop/"
 var wings = map[string][]string{
 	"backoff":     nil,
 	"certfile":    nil,
+	"headcount":   nil,
+	"httpdate":    nil,
 	"memory":      nil,
 	"proxyheader": nil,
+	"sharedloop":  {"loop"},
 	"socketfile":  nil,
 	"tlsconfig":   {"loop"},
 	"transport":   {"engine/internal/wsurl", "handshake"},

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 
+	"github.com/fanloop-go/fanloop/engine/internal/headcount"
 	"github.com/fanloop-go/fanloop/engine/internal/proxyheader"
 	"github.com/fanloop-go/fanloop/engine/internal/socketfile"
 	"github.com/fanloop-go/fanloop/engine/internal/tlsconfig"
@@ -195,13 +196,13 @@ const maxRefusals = 256
 // accept makes the handler of a connection. It runs on the loop that owns it.
 func (ln *listener) accept(*loop.Loop) loop.Handler {
 	s := ln.server
-	e := s.conns.enter(s.settings.limits.MaxConnections, maxRefusals)
-	if e == entryDenied {
+	e := s.conns.Enter(s.settings.limits.MaxConnections, maxRefusals)
+	if e == headcount.Denied {
 		s.refusals.reset.Add(1)
 		return nil
 	}
 	u := newUpgrade(s)
-	u.overLimit = e == entryTold
+	u.overLimit = e == headcount.Refused
 	return (*handler)(newWebSocket(s.settings, ln.stages(u)))
 }
 

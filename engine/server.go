@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fanloop-go/fanloop/engine/internal/headcount"
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
@@ -128,7 +129,7 @@ type Server struct {
 	upgrades *upgradePool
 	web      *webSide
 
-	conns      headcount // handshakes included
+	conns      headcount.Count // handshakes included
 	goroutines goroutines
 
 	badTLS   loop.Throttle // of the log, by peers that are nobody yet
@@ -161,7 +162,7 @@ func (s *Server) stop(ctx context.Context) error {
 
 // forget counts a connection that ended or went elsewhere.
 func (s *Server) forget() {
-	if s.conns.leave() > 0 {
+	if s.conns.Leave() > 0 {
 		return
 	}
 	s.mu.Lock()
@@ -170,7 +171,7 @@ func (s *Server) forget() {
 }
 
 func (s *Server) checkDrainedLocked() {
-	if !s.closing || s.conns.all() > 0 {
+	if !s.closing || s.conns.All() > 0 {
 		return
 	}
 	select {
@@ -182,7 +183,7 @@ func (s *Server) checkDrainedLocked() {
 
 // Conns returns the number of connections, those in the opening handshake and
 // those of Server.HTTP included.
-func (s *Server) Conns() int { return s.conns.all() }
+func (s *Server) Conns() int { return s.conns.All() }
 
 // Shutdown ends the server in order: it stops listening, closes every
 // connection with 1001, waits until the peers have answered and what
@@ -217,7 +218,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	select {
 	case <-s.drained:
 	case <-ctx.Done():
-		err = fmt.Errorf("engine: shutdown dropped %s: %w", counted(s.conns.all(), "connection"), context.Cause(ctx))
+		err = fmt.Errorf("engine: shutdown dropped %s: %w", counted(s.conns.All(), "connection"), context.Cause(ctx))
 		s.web.dropHijacked()
 	}
 	<-webDone

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fanloop-go/fanloop/engine/internal/httpdate"
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
@@ -187,7 +188,7 @@ func (u *upgrade) reject(ws *WebSocket, err error) {
 	u.dropQuestion()
 	u.refused = true
 	u.server.refusals.add(ws.settings().log, err, (*peer)(ws))
-	_ = ws.conn.Write(handshake.AppendRejection(nil, err, u.method, httpDate()), nil) // gone: nobody to tell
+	_ = ws.conn.Write(handshake.AppendRejection(nil, err, u.method, httpdate.Now()), nil) // gone: nobody to tell
 	ws.conn.Close(loop.CloseLinger)
 	ws.arm(deadlineHandshake, ws.settings().limits.CloseTimeout)
 }
@@ -210,7 +211,7 @@ func (u *upgrade) timeout(ws *WebSocket) {
 func (u *upgrade) lost(ws *WebSocket, _ error) {
 	u.dropQuestion()
 	if u.overLimit {
-		u.server.conns.told()
+		u.server.conns.Refusal()
 	}
 	u.release(ws)
 }

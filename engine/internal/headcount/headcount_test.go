@@ -1,4 +1,4 @@
-package engine
+package headcount
 
 import (
 	"sync"
@@ -7,30 +7,30 @@ import (
 )
 
 // R07: however many come at once, no more have a place than the limit says, and no
-// more are told than may be.
+// more are refused with an answer than may be.
 func TestHeadcountHoldsItsLimits(t *testing.T) {
 	const limit, tell = 3, 2
-	var h headcount
+	var h Count
 	var taken, told atomic.Int64
 	var visitors sync.WaitGroup
 	for range 8 {
 		visitors.Go(func() {
 			for range 20_000 {
-				switch h.enter(limit, tell) {
-				case entryTaken:
+				switch h.Enter(limit, tell) {
+				case Taken:
 					if n := taken.Add(1); n > limit {
 						t.Errorf("%d have a place", n)
 					}
 					taken.Add(-1)
-					h.leave()
-				case entryTold:
+					h.Leave()
+				case Refused:
 					if n := told.Add(1); n > tell {
-						t.Errorf("%d are told", n)
+						t.Errorf("%d are refused with an answer", n)
 					}
 					told.Add(-1)
-					h.told()
-					h.leave()
-				case entryDenied:
+					h.Refusal()
+					h.Leave()
+				case Denied:
 				}
 			}
 		})
@@ -42,21 +42,21 @@ func TestHeadcountHoldsItsLimits(t *testing.T) {
 }
 
 func TestHeadcount(t *testing.T) {
-	var h headcount
-	for i, want := range []entry{entryTaken, entryTaken, entryTold, entryDenied} {
-		if got := h.enter(2, 1); got != want {
+	var h Count
+	for i, want := range []Entry{Taken, Taken, Refused, Denied} {
+		if got := h.Enter(2, 1); got != want {
 			t.Errorf("the %dth: %d, want %d", i+1, got, want)
 		}
 	}
-	if h.all() != 3 || h.enter(0, 0) != entryTaken || h.leave() != 3 {
-		t.Errorf("%d are counted, want 3", h.all())
+	if h.All() != 3 || h.Enter(0, 0) != Taken || h.Leave() != 3 {
+		t.Errorf("%d are counted, want 3", h.All())
 	}
-	h.leave() // one that has a place
-	if got := h.enter(2, 1); got != entryTaken {
+	h.Leave() // one that has a place
+	if got := h.Enter(2, 1); got != Taken {
 		t.Errorf("a free place: %d", got)
 	}
-	h.told()
-	if h.leave() != 2 || h.enter(2, 1) != entryTold {
-		t.Error("who was told leaves no place, and may be followed by another")
+	h.Refusal()
+	if h.Leave() != 2 || h.Enter(2, 1) != Refused {
+		t.Error("who was refused leaves no place, and may be followed by another")
 	}
 }

@@ -41,6 +41,31 @@ func TestArchitectureNamesWhatExists(t *testing.T) {
 	}
 }
 
+// The rows of "The house" are files of this package, and its wings.
+func TestTheHouseNamesWhatExists(t *testing.T) {
+	text, err := os.ReadFile("../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, house, _ := strings.Cut(string(text), "\n## The house\n")
+	house, _, _ = strings.Cut(house, "\n## ")
+	names := regexp.MustCompile("(?m)^\\| `[^|]*").FindAllString(house, -1)
+	if len(names) < 30 {
+		t.Fatalf("found %d rows only", len(names))
+	}
+	for _, row := range names {
+		for _, name := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row, -1) {
+			path := name[1]
+			if !strings.HasSuffix(path, ".go") {
+				path = filepath.Join("internal", path)
+			}
+			if _, err := os.Stat(path); err != nil {
+				t.Errorf("The house names %s: %v", name[1], err)
+			}
+		}
+	}
+}
+
 // embedderModules are the modules that a program with a WebSocket server needs
 // besides the standard library. Each one costs whoever embeds the engine: think
 // twice before the list grows.

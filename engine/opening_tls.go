@@ -5,16 +5,14 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"syscall"
 
 	"github.com/fanloop-go/fanloop/codec"
-	"github.com/fanloop-go/fanloop/engine/internal/tlsconfig"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// secure is the TLS handshake (RFC 8446), after which next begins. The deadline is
-// set already.
+// secure is the TLS handshake (RFC 8446), after which next begins. The deadline of
+// the opening handshake covers it.
 type secure struct {
 	config   *tls.Config // not to be changed any more
 	received []byte      // what a client's transport had read already
@@ -64,13 +62,17 @@ func (s *secure) lost(ws *WebSocket, err error) {
 	s.next.lost(ws, err)
 }
 
-// isTLSFailure says whether err is worth a line in the log: peers that connect and
-// leave, or scan ports, are not.
+// isTLSFailure reports whether err deserves a line in the log: peers that connect
+// and leave, or scan ports, do not.
 func isTLSFailure(err error) bool {
 	var op syscall.Errno
 	return err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) &&
 		!errors.Is(err, loop.ErrStopped) && !errors.As(err, &op)
 }
+
+// TLS returns the state of the TLS connection: what was agreed, and the peer's
+// certificates. It is nil without TLS. Do not change it. Any goroutine.
+func (ws *WebSocket) TLS() *tls.ConnectionState { return ws.conn.TLS() }
 
 // advance begins the next stage of the opening handshake, with what was received
 // for it, which is borrowed. Loop only.
@@ -80,23 +82,4 @@ func (ws *WebSocket) advance(next opening, received []byte) {
 	if len(received) > 0 && ws.opening != nil {
 		ws.opening.data(ws, received)
 	}
-}
-
-// TLS returns the state of the TLS connection: what was agreed, and the peer's
-// certificates. It is nil without TLS. Do not change it. Any goroutine.
-func (ws *WebSocket) TLS() *tls.ConnectionState { return ws.conn.TLS() }
-
-// NewTLSListener makes a TLS listener for a net/http server whose WebSockets
-// move to event loops: [Server.ServeHTTP] takes over connections of it, which it
-// cannot do with those of a listener of package tls. nl must accept TCP or unix
-// connections. config needs certificates. It is cloned, and so is what its
-// GetConfigForClient returns; empty NextProtos become "http/1.1". With "h2" among
-// them, pages may be served by HTTP/2, and clients that open a WebSocket have to
-// ask for "http/1.1".
-//
-//	nl, err := net.Listen("tcp", ":8443")
-//	...
-//	err = http.Serve(engine.NewTLSListener(nl, config), router)
-func NewTLSListener(nl net.Listener, config *tls.Config) net.Listener {
-	return loop.NewTLSListener(nl, tlsconfig.Server(config, tlsconfig.AnyProtocol))
 }

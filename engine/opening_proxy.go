@@ -10,18 +10,17 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// ProxyProtocol says whose word about the client's address is taken: that of
-// proxies which begin each connection with a PROXY header, version 1 or 2
+// ProxyProtocol names the proxies whose PROXY header is believed, version 1 or 2
 // (HAProxy's proxy-protocol.txt). The addresses in it become RemoteAddr and
 // LocalAddr of the WebSocket, of the handshake.Request, and of an http.Request
 // that goes to Server.HTTP.
 //
-// A trusted peer has to send the header: without one, or with a malformed one,
-// its connection is dropped and a line logged, one a second at most. With the
-// command LOCAL or the protocol UNKNOWN, its own address stays. A header takes
-// at most 107 bytes in version 1 and 4 KiB in version 2; what version 2 adds to
-// the addresses is skipped. From a peer that is not trusted a header is no more
-// than a malformed request.
+// A trusted peer must send the header. Without one, or with a malformed one, its
+// connection is dropped, and a line is logged, at most once a second. With the
+// command LOCAL or the protocol UNKNOWN, the peer's own address stays. A header
+// has at most 107 bytes in version 1 and 4 KiB in version 2; what version 2 adds to
+// the addresses is skipped. From a peer that is not trusted, a header is a
+// malformed request.
 type ProxyProtocol struct {
 	// Trusted are the addresses of the proxies. Empty: nobody by address. IPv4 may
 	// be written as IPv6 (::ffff:10.0.0.0/104); a network that is not valid, or
@@ -32,7 +31,7 @@ type ProxyProtocol struct {
 	TrustUnix bool
 }
 
-// trust returns what p says, nil if it is nil.
+// trust returns p as connections are compared with it, nil if p is nil.
 func (p *ProxyProtocol) trust() (*proxyheader.Trust, error) {
 	if p == nil {
 		return nil, nil
@@ -47,7 +46,7 @@ func (p *ProxyProtocol) trust() (*proxyheader.Trust, error) {
 // addrs are the addresses of a connection, as a proxy tells them.
 type addrs struct{ remote, local net.Addr }
 
-// proxyHeader is the PROXY header of a connection, which comes before next.
+// proxyHeader reads the PROXY header of a connection, after which next begins.
 type proxyHeader struct {
 	trust *proxyheader.Trust
 	next  opening

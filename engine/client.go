@@ -16,24 +16,31 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// Dial opens a WebSocket to rawURL (wss://user:password@host:port/path?query, or
-// ws). It waits until the opening handshake is over or ctx is done, or
-// Limits.HandshakeTimeout has passed, which covers everything from the name to
-// the last redirect; opt may be nil. If a name has several addresses, they are
-// tried as net.Dialer does (RFC 6555).
+// Dial opens a WebSocket to rawURL: wss://user:password@host:port/path?query, or
+// ws. It returns when the opening handshake is over, ctx is done, or
+// Limits.HandshakeTimeout has passed, which bounds everything from the lookup of the
+// name to the last redirect. opt may be nil. The addresses of a name are tried side
+// by side, as net.Dialer does (RFC 6555).
 //
-// The error is an *OptionError if opt has a value that cannot be meant, a
-// *URLError if rawURL leads nowhere, a *StatusError if the server answered with
-// something else than 101, a *handshake.ResponseError if its answer breaks the
-// protocol, a *ProxyError if a proxy gives no way to it, a
-// *tls.CertificateVerificationError if its certificate is not trusted, or what
-// TLS, the network or ctx said; no user or password is in its text. It is
-// ErrInCallback on a loop of opt.Group or, without a Group, in a callback of another
-// connection without one. On any other loop Dial holds that up.
+// Errors, none of which shows a user or password:
+//   - *OptionError: a field of opt has a value that cannot be meant
+//   - *URLError: rawURL leads nowhere
+//   - *StatusError: the server answered with something else than 101
+//   - *handshake.ResponseError: its answer breaks the protocol
+//   - *ProxyError: a proxy gives no way to it
+//   - *tls.CertificateVerificationError: its certificate is not trusted
+//   - ErrNoAnswer, ErrNeedsTLS, ErrNotTLS: you may want another URL; the text says which
+//   - ErrInCallback: Dial would wait for the loop it is called on; call it on a
+//     goroutine of its own
+//   - others: what TLS, the network or ctx says
 //
-// What is special in user and password must be percent-encoded: the first slash,
-// question mark or number sign ends them (RFC 3986 section 3.2). An error whose URL
-// has an @ behind that does not show what might be meant as a password.
+// Dial waits, so it holds up any loop it is called on. It notices, and returns
+// ErrInCallback, on a loop of opt.Group, and without a Group in a callback of
+// another connection without one.
+//
+// Percent-encode what is special in user and password: the first slash, question
+// mark or number sign ends them (RFC 3986 section 3.2). If an @ follows that, errors
+// leave out whatever may be meant as a password.
 func Dial(ctx context.Context, rawURL string, opt *DialOptions) (*WebSocket, error) {
 	if opt == nil {
 		opt = new(DialOptions)
@@ -78,7 +85,8 @@ type dialer struct {
 	group    *loop.Group
 }
 
-// dial follows redirects until there is a connection or a reason why not.
+// dial makes attempts, one for each redirect, until there is a connection or an
+// error.
 func (d *dialer) dial(ctx context.Context) (*WebSocket, error) {
 	d.group = d.opt.Group
 	if d.group == nil {
@@ -120,7 +128,7 @@ func (d *dialer) dial(ctx context.Context) (*WebSocket, error) {
 	}
 }
 
-// attempt asks one server. Proxy, NetDial and Jar of opt are called in it: a panic
+// attempt asks one server. It calls Proxy, NetDial and Jar of opt: a panic of these
 // is its error, and runtime.Goexit ends the caller, whose goroutine it is.
 func (d *dialer) attempt(ctx context.Context, t wsurl.Target) (ws *WebSocket, err error) {
 	var h held

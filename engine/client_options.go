@@ -12,16 +12,16 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// DialOptions says how Dial connects. The zero value works. Dial only reads it,
-// so several may use one at the same time.
+// DialOptions configures Dial. The zero value works. Dial only reads it, so calls
+// may share one at the same time.
 type DialOptions struct {
-	// OnUpgrade receives the open WebSocket before its first message is
-	// delivered: the place to set callbacks. It runs on the loop that owns the
-	// connection, so on any loop: variables it shares with others need a lock.
+	// OnUpgrade is called with the open WebSocket before its first message is
+	// delivered: set callbacks here. It runs on the loop that owns the connection,
+	// so on any loop: guard variables that it shares with others.
 	OnUpgrade func(ws *WebSocket)
-	// OnResponse receives what the server answered, before OnUpgrade and on the
-	// same loop; refusals and redirects too, interim answers (1xx but 101) not. The
-	// answer may be kept.
+	// OnResponse is called with the answer of the server, before OnUpgrade and on
+	// the same loop: also with refusals and redirects, not with interim answers (1xx
+	// except 101). You may keep the answer.
 	OnResponse func(resp *handshake.Response)
 	// Callbacks are those of the connection from the start.
 	Callbacks Callbacks
@@ -34,9 +34,9 @@ type DialOptions struct {
 	Origin string
 	// Subprotocols are offered, the preferred one first.
 	Subprotocols []string
-	// Jar gives the cookies to send, and gets those that answers set, also
+	// Jar supplies the cookies to send, and stores those that answers set, also
 	// answers that refuse or redirect. It sees http for ws and https for wss. Its
-	// methods run on the goroutine of Dial. nil: no cookies but those in Header.
+	// methods run on the goroutine of Dial. nil: no cookies except those in Header.
 	Jar http.CookieJar
 	// MaxRedirects is how many answers 301, 302, 303, 307 and 308 are followed.
 	// Default: none; such an answer is a *StatusError. A redirect from wss to ws
@@ -48,27 +48,27 @@ type DialOptions struct {
 	// Compression offers permessage-deflate (RFC 7692). nil offers nothing.
 	Compression *Compression
 
-	// TLS is how wss is spoken. It is cloned, gets the URL's host as ServerName if
-	// it has none, and offers http/1.1, whatever its NextProtos are. nil means the
-	// defaults of package tls: the roots of the system. A ClientSessionCache lets
-	// later connections resume sessions.
+	// TLS configures wss. It is cloned. An empty ServerName becomes the URL's host,
+	// and NextProtos become http/1.1. nil means the defaults of package tls: the roots
+	// of the system. Set a ClientSessionCache to resume sessions.
 	TLS *tls.Config
 	// Limits bounds what the server may cost, as for a Server.
 	Limits Limits
-	// Proxy names the proxy for a URL, whose scheme is given as http for ws and
-	// https for wss; a nil URL means none. Known are http (a tunnel by CONNECT),
-	// socks5 and socks5h (the proxy resolves names, in both); user and password
-	// may stand in the URL. A proxy behind TLS (https) is not supported.
+	// Proxy returns the proxy for a URL, whose scheme is http for ws and https for
+	// wss. A nil URL means none. http (a tunnel by CONNECT), socks5 and socks5h (in
+	// both the proxy resolves names) are supported, with user and password in the
+	// URL; a proxy behind TLS (https) is not.
 	//
-	// nil is http.ProxyFromEnvironment: HTTP_PROXY for ws, HTTPS_PROXY for wss and
-	// NO_PROXY, as they were when this process first asked. ALL_PROXY means nothing
-	// there, and localhost and loopback addresses get no proxy. With NetDial, nil means none. To use none
-	// whatever the environment says: func(*url.URL) (*url.URL, error) { return nil, nil }.
+	// nil is http.ProxyFromEnvironment, or none with NetDial. The environment is read
+	// once in the process: HTTP_PROXY counts for ws, HTTPS_PROXY for wss, NO_PROXY
+	// for both, and ALL_PROXY for neither. localhost and loopback addresses get no
+	// proxy. To use none at all, set
+	// func(*url.URL) (*url.URL, error) { return nil, nil }.
 	Proxy func(u *url.URL) (*url.URL, error)
-	// NetDial replaces the dialer for addr, which is host:port of the server or
-	// the proxy; network is "tcp". It runs on the goroutine of Dial and must
-	// return when ctx is done. The connection must give access to its descriptor
-	// (*net.TCPConn, *net.UnixConn), which moves to a loop.
+	// NetDial connects to addr instead of net.Dialer. addr is host:port of the server
+	// or the proxy; network is "tcp". It runs on the goroutine of Dial; return when
+	// ctx is done. The connection must give access to its descriptor (*net.TCPConn,
+	// *net.UnixConn), which moves to a loop.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// LocalAddr is the address to connect from, for instance to have more
 	// connections than one address has ports: on Linux port 0 is chosen at connect,
@@ -78,6 +78,6 @@ type DialOptions struct {
 	// Group is the loops that own the connection. nil means one loop that is
 	// shared by all such connections and ends with the last of them.
 	Group *loop.Group
-	// Logger receives what no caller can be told. Default: slog.Default().
+	// Logger gets what no caller can be returned. Default: slog.Default().
 	Logger *slog.Logger
 }

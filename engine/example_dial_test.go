@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -124,4 +125,52 @@ func ExampleDialReconnecting() {
 	// lost: true
 	// server got "subscribe 2"
 	// engine: trying again would not help: engine: the connection was closed with 1000: "bye"
+}
+
+// A token that is fetched anew for each attempt, and a server that refuses an old
+// one with 401, which is final unless you say otherwise.
+func ExampleReconnectPolicy() {
+	srv := &engine.Server{ShouldUpgrade: func(req *engine.Request) (http.Header, error) {
+		token := req.Header("Authorization")
+		fmt.Println("server got", token)
+		if token != "Bearer 2" {
+			return nil, engine.Reject(http.StatusUnauthorized, "the token has expired")
+		}
+		return nil, nil
+	}}
+	addr, err := srv.Listen("127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer srv.Close()
+
+	fetchToken := func(_ context.Context, n int) (string, error) { return fmt.Sprint("Bearer ", n), nil }
+	c, err := engine.DialReconnecting(context.Background(), "ws://"+addr.String()+"/", nil, engine.ReconnectPolicy{
+		BaseDelay: time.Millisecond,
+		Prepare: func(ctx context.Context, a *engine.Attempt) error {
+			token, err := fetchToken(ctx, a.N)
+			a.Header.Set("Authorization", token)
+			return err
+		},
+		ShouldRetry: func(err error, retry bool) bool {
+			var refused *engine.StatusError
+			return retry || errors.As(err, &refused) && refused.Status == http.StatusUnauthorized
+		},
+		OnConnect: func(ws *engine.WebSocket, n int) {
+			fmt.Println("connected")
+			_ = ws.Close(engine.StatusNormalClosure, "")
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	<-c.Done()
+	fmt.Println(c.Err())
+	// Output:
+	// server got Bearer 1
+	// server got Bearer 2
+	// connected
+	// engine: trying again would not help: engine: the connection was closed with 1000
 }

@@ -25,7 +25,8 @@ var errorValues = map[string]error{
 	"ErrReadTimeout": engine.ErrReadTimeout, "ErrSlow": engine.ErrSlow, "ErrOverload": engine.ErrOverload,
 	"ErrHandshakeTimeout": engine.ErrHandshakeTimeout, "ErrTooManyRedirects": engine.ErrTooManyRedirects,
 	"ErrInsecureRedirect": engine.ErrInsecureRedirect, "ErrNotConnected": engine.ErrNotConnected,
-	"ErrGaveUp": engine.ErrGaveUp,
+	"ErrGaveUp": engine.ErrGaveUp, "ErrNoAnswer": engine.ErrNoAnswer, "ErrNeedsTLS": engine.ErrNeedsTLS,
+	"ErrNotTLS": engine.ErrNotTLS,
 }
 
 // errorTypes have an example of each exported error type of package engine.

@@ -28,8 +28,34 @@ type section struct {
 	Name   string
 	Note   string
 	Head   []string
-	Rows   [][]string
+	Rows   []row
 	Charts []template.HTML
+}
+
+// row is one server. Its note has a line of its own, since the table may be wider
+// than the window.
+type row struct {
+	Cells []string
+	Note  string
+	Ours  bool
+}
+
+// pageRows are those of a table without its head, whose last cell is the note if the
+// head has one.
+func pageRows(table [][]string) (head []string, rows []row) {
+	head = table[0]
+	noted := head[len(head)-1] == "note"
+	if noted {
+		head = head[:len(head)-1]
+	}
+	for _, cells := range table[1:] {
+		r := row{Cells: cells, Ours: cells[0] == Ours}
+		if noted {
+			r.Cells, r.Note = cells[:len(head)], cells[len(head)]
+		}
+		rows = append(rows, r)
+	}
+	return head, rows
 }
 
 // WriteHTML writes a page with tables and charts that needs nothing else: no
@@ -37,8 +63,8 @@ type section struct {
 func (r *Report) WriteHTML(w io.Writer) error {
 	var sections []section
 	for _, name := range r.Scenarios() {
-		rows := r.Table(name)
-		s := section{Name: name, Head: rows[0], Rows: rows[1:]}
+		s := section{Name: name}
+		s.Head, s.Rows = pageRows(r.Table(name))
 		if Headline(r.Of(name)) == Wall {
 			s.Note = noCPU
 		}
@@ -72,6 +98,14 @@ func (r *Report) charts(scenario string, index int) (all []render.ChartSnippet) 
 	return all
 }
 
+// brief is Format in few characters, for above a bar.
+func (m Metric) brief(v float64) string {
+	if text := m.Format(v); m.Unit != count || len(text) < 5 {
+		return text
+	}
+	return fmt.Sprintf("%.0fk", v/1000)
+}
+
 // plain makes text of names: a chart shows them as markup.
 var plain = strings.NewReplacer("<", "‹", ">", "›", "&", "+", `"`, "'")
 
@@ -98,7 +132,7 @@ func bars(id string, m Metric, headline string, summaries []Summary) *charts.Bar
 		if !ok {
 			continue
 		}
-		label := m.Format(f.Median)
+		label := m.brief(f.Median)
 		if m.Key == headline && len(s.Ratios) > 0 {
 			label = strings.Replace(s.Ratios[0].String(), " ", "\n", 1)
 			base = s.Ratios[0].To

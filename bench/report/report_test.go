@@ -313,6 +313,28 @@ func TestPageNeedsNoNetwork(t *testing.T) {
 	}
 }
 
+// A note stands below its row, in sight however wide the table is.
+func TestPageShowsNotesBelowTheirRows(t *testing.T) {
+	r := sampleReport(3, 6, 3, 6, 3)
+	r.Results[1].Failed = "it fell <b>over"
+	var page bytes.Buffer
+	if err := r.WriteHTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	_, body, _ := strings.Cut(page.String(), "<body>")
+	if !regexp.MustCompile(`<td class="note" colspan="\d+"><div>FAILED: it fell &lt;b&gt;over</div></td></tr>`).MatchString(body) || strings.Contains(body, "<th>note</th>") {
+		t.Errorf("the note is not in a row of its own: %s", body)
+	}
+	r.Results[1].Failed = ""
+	page.Reset()
+	if err := r.WriteHTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	if _, body, _ = strings.Cut(page.String(), "<body>"); strings.Contains(body, `class="note"`) {
+		t.Error("there is a row for no note")
+	}
+}
+
 // The floor and fanloop have one color everywhere, and no two lines have the same.
 func TestLinesHaveColorsOfTheirOwn(t *testing.T) {
 	var summaries []Summary

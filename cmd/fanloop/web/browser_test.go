@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -155,6 +156,25 @@ func TestConsoleInChromium(t *testing.T) {
 		c.expect(`[...document.querySelectorAll("input, textarea")].filter((e) => e.labels.length === 0).map((e) => e.id).join()`, "")
 		c.check(`document.getElementById("state").getAttribute("role") === "status"`)
 	})
+	// 390x500 is a phone whose keyboard is open.
+	for _, size := range [][2]int64{{390, 844}, {390, 500}, {360, 640}, {768, 1024}, {1280, 800}} {
+		t.Run(fmt.Sprintf("SendIsInViewAt%dx%d", size[0], size[1]), func(t *testing.T) {
+			c := open(t)
+			c.do(chromedp.EmulateViewport(size[0], size[1]))
+			const inView = `((r) => r.top >= 0 && r.bottom <= innerHeight && r.left >= 0 && r.right <= innerWidth)(document.getElementById("send").getBoundingClientRect())`
+			if size[1] > 500 {
+				c.check(inView)
+			}
+			c.connect()
+			for range 30 {
+				c.send("one of many")
+			}
+			c.wait(`document.querySelectorAll(".received").length === 30`)
+			c.check(inView)
+			const newest = `((r, f) => r.bottom <= f.top + 1)(document.querySelector("#rows li:last-child").getBoundingClientRect(), document.getElementById("send-form").getBoundingClientRect())`
+			c.check(newest)
+		})
+	}
 	for _, width := range []int64{360, 1280} {
 		t.Run("NothingIsWiderThanTheWindow", func(t *testing.T) {
 			c := open(t)

@@ -95,7 +95,7 @@ function onOpen(protocol, extensions) {
   log.event("Connected", protocol ? `Subprotocol: ${protocol}` : "");
   // On a touch screen focus would open the keyboard over the log.
   if (hadFocus && matchMedia("(pointer: fine)").matches) $("payload").focus();
-  else $("messages").scrollIntoView({ block: "nearest" });
+  else $("main").scrollIntoView({ block: "nearest" });
 }
 
 function onMessage(content, delay) {

@@ -95,10 +95,14 @@ func (t *talk) verdict(inErr, outErr error) error {
 // connect opens the first connection, or with --reconnect begins to.
 func (t *talk) connect(ctx context.Context) (err error) {
 	if !t.reconnect {
-		_, err = engine.Dial(ctx, t.to.URL, t.opt)
+		ws, err := engine.Dial(ctx, t.to.URL, t.opt)
+		if err == nil { // before that, Ctrl-C still ends the attempt
+			t.tell(ws)
+		}
 		return err
 	}
 	t.link.again, err = engine.DialReconnecting(context.WithoutCancel(ctx), t.to.URL, t.opt, engine.ReconnectPolicy{ // converse closes it
+		OnConnect: func(ws *engine.WebSocket, _ int) { t.tell(ws) },
 		OnRetry: func(err error, delay time.Duration) {
 			why := cli.OneLine(t.dialError(t.to.Shown, err))
 			if ws := t.link.disconnected(); ws != nil {
@@ -113,12 +117,16 @@ func (t *talk) connect(ctx context.Context) (err error) {
 
 // opened is OnUpgrade.
 func (t *talk) opened(ws *engine.WebSocket) {
+	t.out.add(event{kind: opened, ws: ws})
+	t.link.connected(ws)
+}
+
+// tell says that there is a connection.
+func (t *talk) tell(ws *engine.WebSocket) {
 	t.say("connected to %s%s%s", t.to.Shown, ifSet(", subprotocol %s", ws.Subprotocol()), ifSet(", %s", ws.Extensions()))
 	if t.verbose {
 		t.say("%s", t.details(ws))
 	}
-	t.out.add(event{kind: opened, ws: ws})
-	t.link.connected(ws)
 }
 
 // read sends what is typed or piped until there is no more.

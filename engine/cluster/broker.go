@@ -69,6 +69,15 @@ type Broker interface {
 	// ErrBehind.
 	Read(ctx context.Context, topic string, from uint64, max Budget) ([]Message, error)
 
+	// ReadBack returns messages of a topic in order, which end with the one at offset
+	// to if there is one, otherwise with the last that is kept in front of it. Nothing
+	// between two messages is missing. It returns the last ones in front of to that
+	// are within the budget, or fewer, but one at least if there is one. guess is an
+	// offset from which on there are about as many; 0: unknown. A good guess makes
+	// the answer cheaper and longer. If the message at to is kept but not in the
+	// answer, the error is ErrBehind.
+	ReadBack(ctx context.Context, topic string, to, guess uint64, max Budget) ([]Message, error)
+
 	// Intact reports whether every message of the topic that was ever stored behind
 	// offset after is kept.
 	Intact(ctx context.Context, topic string, after uint64) (bool, error)

@@ -88,3 +88,36 @@ func ExampleBus() {
 	<-p.done
 	// Output: hello
 }
+
+// A client scrolls back, page by page, from the end to the beginning.
+func ExampleNode_Before() {
+	store := clustertest.NewStore(clustertest.Options{}) // in production: package natsbroker
+	node := cluster.NewNode(store.Connect(), cluster.Config{})
+	defer node.Close()
+	ctx := context.Background()
+	for _, text := range []string{"one", "two", "three", "four", "five"} {
+		if _, err := node.Publish(ctx, "room", "", []byte(text)); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+
+	var at cluster.Position // zero: from the end
+	for begin := false; !begin; {
+		page, err := node.Before(ctx, "room", at, cluster.Budget{Messages: 2})
+		if err != nil || page.Lost {
+			fmt.Println("begin anew:", err)
+			return
+		}
+		for i := len(page.Messages) - 1; i >= 0; i-- {
+			fmt.Println(string(page.Messages[i].Data))
+		}
+		at, begin = page.Position, page.Begin
+	}
+	// Output:
+	// five
+	// four
+	// three
+	// two
+	// one
+}

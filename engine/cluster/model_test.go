@@ -24,18 +24,19 @@ var (
 // world is one run of the model: nodes, publishers, clients that come, go and
 // resume, and a broker with faults.
 type world struct {
-	t       *testing.T
-	store   *clustertest.Store
-	conns   []*clustertest.Conn
-	nodes   []*cluster.Node
-	topics  []string
-	seed    uint64
-	lossy   bool // the store may lose messages, so positions may be lost
-	calm    chan struct{}
-	mu      sync.Mutex
-	acked   map[string]cluster.Position // by id
-	lost    int
-	arrived int
+	t        *testing.T
+	store    *clustertest.Store
+	conns    []*clustertest.Conn
+	nodes    []*cluster.Node
+	topics   []string
+	seed     uint64
+	lossy    bool // the store may lose messages, so positions may be lost
+	calm     chan struct{}
+	mu       sync.Mutex
+	acked    map[string]cluster.Position // by id
+	lost     int
+	arrived  int
+	scrolled int
 }
 
 // Every client gets every message behind its position once and in order, or is
@@ -222,6 +223,7 @@ func (c *client) visit(n *cluster.Node) {
 			time.Sleep(50 * time.Millisecond)
 		default:
 			c.take(batch)
+			c.scroll(n)
 		}
 		if slow {
 			time.Sleep(time.Second)
@@ -266,6 +268,55 @@ func (c *client) take(b cluster.Batch) {
 	}
 }
 
+// scroll reads what is in front of the client's position at times, and checks that
+// every message is the one before the next.
+func (c *client) scroll(n *cluster.Node) {
+	if c.random.IntN(10) > 0 {
+		return
+	}
+	at := c.at
+	if c.random.IntN(4) == 0 {
+		at = cluster.Position{}
+	}
+	for range 1 + c.random.IntN(4) {
+		page, err := n.Before(c.t.Context(), c.topic, at, cluster.Budget{Messages: 1 + c.random.IntN(8)})
+		if errors.Is(err, cluster.ErrUnavailable) {
+			return
+		}
+		if err != nil || page.Lost && (!c.lossy || len(page.Messages) > 0) {
+			c.t.Errorf("in front of %v: %+v, %v", at, page, err)
+			return
+		}
+		if page.Lost {
+			return
+		}
+		c.precede(page, at)
+		if at = page.Position; page.Begin {
+			return
+		}
+	}
+}
+
+// precede checks a page that was read in front of a position.
+func (c *client) precede(page cluster.Page, at cluster.Position) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	next := at
+	for _, m := range slices.Backward(page.Messages) {
+		if !next.IsZero() && !slices.Contains(c.store.Before(next), m.Position()) || m.Topic != c.topic {
+			c.t.Errorf("%q: %v in front of %v, behind which it was stored is %v", c.topic, m.Position(), next, c.store.Before(next))
+		}
+		next = m.Position()
+	}
+	c.scrolled += len(page.Messages)
+	if page.Position != next && !at.IsZero() || len(page.Messages) == 0 && !page.Begin {
+		c.t.Errorf("in front of %v: %+v", at, page)
+	}
+	if before := c.store.Before(next); page.Begin && !c.lossy && next.ID != "" && (len(before) != 1 || before[0].ID != "") {
+		c.t.Errorf("%q begins at %v, and %v is in front", c.topic, next, before)
+	}
+}
+
 // has reports whether the client has everything up to the end that a topic had.
 func (c *client) has(end cluster.Position) bool {
 	return end == c.at || c.at.ID == "" && end.Epoch == c.at.Epoch && end.Offset <= c.at.Offset
@@ -291,8 +342,8 @@ func (c *client) finish() {
 
 // judge compares what was acknowledged with what is stored.
 func (w *world) judge() {
-	if w.arrived == 0 {
-		w.t.Error("no message arrived")
+	if w.arrived == 0 || w.scrolled == 0 {
+		w.t.Errorf("%d messages arrived, %d when scrolling", w.arrived, w.scrolled)
 	}
 	if w.lossy {
 		return

@@ -73,6 +73,7 @@ type Node struct {
 	// Guarded by mu, which is taken before that of a feed.
 	mu     sync.Mutex
 	feeds  map[string]*feed
+	spans  map[string]uint64 // offsets for each message where Before has read last, by topic
 	closed bool
 
 	// Guarded by gate, which is taken after all others.
@@ -85,7 +86,7 @@ type Node struct {
 
 // NewNode returns a node that uses broker. Close it before the broker.
 func NewNode(broker Broker, config Config) *Node {
-	n := &Node{broker: broker, config: config.withDefaults(), feeds: make(map[string]*feed)}
+	n := &Node{broker: broker, config: config.withDefaults(), feeds: make(map[string]*feed), spans: make(map[string]uint64)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.slots = make(chan struct{}, n.config.Requests)
 	n.work.Go(n.checkAll)

@@ -68,3 +68,15 @@ func (b Budget) Take(ms []Message) []Message {
 	}
 	return ms
 }
+
+// TakeLast returns the last messages of ms that are within the budget.
+func (b Budget) TakeLast(ms []Message) []Message {
+	bytes := 0
+	for i := len(ms) - 1; i >= 0; i-- {
+		bytes += ms[i].size()
+		if taken := len(ms) - 1 - i; taken > 0 && (taken >= b.Messages || bytes > b.Bytes) {
+			return ms[i+1:]
+		}
+	}
+	return ms
+}

@@ -101,6 +101,18 @@ func (r *ring) afterEmpty(p Position) ([]Message, place) {
 	return r.messages, inside
 }
 
+// inFront returns the messages in front of p that the ring has, and whether it has
+// the message at p or p is its base.
+func (r *ring) inFront(p Position) ([]Message, bool) {
+	if p == r.base {
+		return nil, true
+	}
+	if i := r.find(p.Offset); i < len(r.messages) && r.messages[i].Position() == p {
+		return r.messages[:i], true
+	}
+	return nil, false
+}
+
 // has reports whether m is in the ring, or its base.
 func (r *ring) has(m *Message) bool {
 	if m.Position() == r.base {

@@ -191,6 +191,40 @@ func (c *Conn) Read(ctx context.Context, topic string, from uint64, max cluster.
 	return page, nil
 }
 
+// ReadBack implements cluster.Broker. With a guess that is too late, and where reads
+// lag, it returns fewer messages than it could.
+func (c *Conn) ReadBack(ctx context.Context, topic string, to, guess uint64, max cluster.Budget) ([]cluster.Message, error) {
+	s := c.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := c.check(ctx); err != nil {
+		return nil, err
+	}
+	kept := s.life.topics[topic]
+	i := sort.Search(len(kept), func(i int) bool { return kept[i].Offset >= to })
+	if s.chance(s.options.Faults.Lag) {
+		if i < len(kept) && kept[i].Offset == to && s.random.IntN(2) == 0 {
+			return nil, cluster.ErrBehind
+		}
+		max.Messages = 1
+	}
+	page := slices.Clone(max.TakeLast(kept[:i]))
+	if guess > 0 && len(page) > 1 {
+		first := sort.Search(len(page)-1, func(i int) bool { return page[i].Offset >= guess })
+		page = page[first:]
+	}
+	if i < len(kept) && kept[i].Offset == to {
+		page = append(page, kept[i])
+	}
+	for i := range page {
+		page[i].Prev = 0
+		if i > 0 {
+			page[i].Prev = page[i-1].Offset
+		}
+	}
+	return page, nil
+}
+
 // Intact implements cluster.Broker.
 func (c *Conn) Intact(ctx context.Context, topic string, after uint64) (bool, error) {
 	s := c.store

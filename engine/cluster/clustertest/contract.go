@@ -27,6 +27,8 @@ func TestBroker(t *testing.T, keep int, open func(t *testing.T) (a, b cluster.Br
 		"HeadOfAnEmptyTopic":  (*contract).emptyHead,
 		"Read":                (*contract).read,
 		"ReadWithinABudget":   (*contract).budget,
+		"ReadBack":            (*contract).back,
+		"Scroll":              (*contract).scroll,
 		"Intact":              (*contract).intact,
 		"Follow":              (*contract).live,
 		"OneOrder":            (*contract).oneOrder,
@@ -228,6 +230,95 @@ func (c *contract) budget() {
 	}
 }
 
+// back: a page ends with the message that was asked for, has no hole, and at least
+// one message in front of it if there is one, whatever the guess.
+func (c *contract) back() {
+	var all []cluster.Position
+	for i := range c.keep {
+		if i == c.keep/2 { // what comes now is further apart
+			for range 100 {
+				c.put(c.a, "other", "", "between")
+			}
+		}
+		all = append(all, c.put(c.a, "room", fmt.Sprint("m", i), fmt.Sprint(i)))
+		c.put(c.a, "other", "", "between")
+	}
+	back := func(to, guess uint64, messages int) []cluster.Message {
+		page, err := c.b.ReadBack(c.ctx, "room", to, guess, cluster.Budget{Messages: messages, Bytes: 1 << 20})
+		if err != nil {
+			c.Fatalf("ReadBack to %d from %d: %v", to, guess, err)
+		}
+		return page
+	}
+	for i, at := range all {
+		for _, messages := range []int{1, 3, c.keep} {
+			for _, guess := range []uint64{0, 1, all[0].Offset, all[max(i-2, 0)].Offset, all[max(i-1, 0)].Offset + 1, at.Offset, at.Offset + 1} {
+				page := back(at.Offset, guess, messages)
+				c.endsWith(page, all[:i+1], min(2, i+1), messages+1)
+			}
+		}
+		c.endsWith(back(at.Offset+1, 0, 2), all[:i+1], 1, 2) // nothing is there
+	}
+	c.endsWith(back(all[c.keep-1].Offset+1000, 0, 3), all, 1, 3)
+	if page := back(all[0].Offset, 0, 5); len(page) != 1 {
+		c.Errorf("to the first message: %+v", page)
+	}
+	if page := back(all[0].Offset-1, 0, 5); len(page) != 0 {
+		c.Errorf("in front of the first message: %+v", page)
+	}
+}
+
+// endsWith checks that a page is the last of all, from least to limit of them.
+func (c *contract) endsWith(page []cluster.Message, all []cluster.Position, least, limit int) {
+	c.Helper()
+	if len(page) < least || len(page) > min(limit, len(all)) {
+		c.Fatalf("%d messages of %d, want %d to %d", len(page), len(all), least, limit)
+	}
+	for i, m := range page {
+		want := all[len(all)-len(page)+i]
+		if m.Position() != want || i > 0 && m.Prev != page[i-1].Offset || m.Topic != "room" || m.Time.IsZero() {
+			c.Errorf("message %d of %d is %+v, want it at %+v", i, len(page), m, want)
+		}
+	}
+}
+
+// scroll: a client pages from the end to the beginning, and gets everything once.
+func (c *contract) scroll() {
+	var want []string
+	for i := range c.keep {
+		want = append(want, fmt.Sprint("m", i))
+		c.put(c.a, "room", want[i], strings.Repeat("x", i*10))
+		c.put(c.a, "other", "", "between")
+	}
+	n := cluster.NewNode(c.b, cluster.Config{})
+	defer n.Close()
+	var got []string
+	at := cluster.Position{}
+	for begin := false; !begin; {
+		page, err := n.Before(c.ctx, "room", at, cluster.Budget{Messages: 4})
+		if err != nil || page.Lost || len(page.Messages) == 0 && !page.Begin || len(page.Messages) > 4 {
+			c.Fatalf("in front of %+v: %+v, %v", at, page, err)
+		}
+		var ids []string
+		for _, m := range page.Messages {
+			ids = append(ids, m.ID)
+		}
+		got = append(ids, got...)
+		at, begin = page.Position, page.Begin
+	}
+	if !slices.Equal(got, want) {
+		c.Errorf("got %v", got)
+	}
+	foreign := at
+	foreign.ID = "another"
+	if page, err := n.Before(c.ctx, "room", foreign, cluster.Budget{}); err != nil || !page.Lost {
+		c.Errorf("a position of another store: %+v, %v", page, err)
+	}
+	if page, err := n.Before(c.ctx, "empty", cluster.Position{}, cluster.Budget{}); err != nil || !page.Begin || len(page.Messages) > 0 {
+		c.Errorf("an empty topic: %+v, %v", page, err)
+	}
+}
+
 // intact: whether everything behind an offset is kept is known until something is
 // discarded.
 func (c *contract) intact() {
@@ -384,8 +475,9 @@ func (c *contract) cancelled() {
 	_, put := c.a.Publish(ctx, "room", "", nil)
 	_, head := c.a.Head(ctx, "room")
 	_, read := c.a.Read(ctx, "room", 1, cluster.Budget{Messages: 1, Bytes: 1})
+	_, back := c.a.ReadBack(ctx, "room", 2, 0, cluster.Budget{Messages: 1, Bytes: 1})
 	_, intact := c.a.Intact(ctx, "room", 1)
-	for name, err := range map[string]error{"Publish": put, "Head": head, "Read": read, "Intact": intact} {
+	for name, err := range map[string]error{"Publish": put, "Head": head, "Read": read, "ReadBack": back, "Intact": intact} {
 		if err == nil {
 			c.Errorf("%s succeeded with a cancelled context", name)
 		}

@@ -62,41 +62,9 @@ func (b *Broker) Read(ctx context.Context, topic string, from uint64, limit clus
 	defer cancel()
 	s := b.shardOf(topic)
 	subject := s.stored(s.state.Load().epoch, tokenOf(topic))
-	answers, err := jetstreamext.GetBatch(ctx, b.js, s.stream(), limit.Messages,
-		jetstreamext.GetBatchSubject(subject),
-		jetstreamext.GetBatchSeq(max(from, 1)),
-		jetstreamext.GetBatchMaxBytes(limit.Bytes))
+	page, _, err := b.batch(ctx, s, subject, topic, from, limit)
 	if err != nil {
-		return nil, unavailable(err)
-	}
-	var page []cluster.Message
-	none := false
-	for raw, err := range answers {
-		if errors.Is(err, jetstreamext.ErrNoMessages) {
-			none = true
-			break
-		}
-		if err != nil {
-			return nil, unavailable(err)
-		}
-		m := cluster.Message{
-			Topic:  topic,
-			Epoch:  epochOf(raw.Subject),
-			Offset: raw.Sequence,
-			ID:     idOf(raw.Header.Get(jetstream.MsgIDHeader), raw.Sequence),
-			Time:   raw.Time,
-			Data:   raw.Data,
-		}
-		if len(page) > 0 {
-			m.Prev = page[len(page)-1].Offset
-		}
-		if prev, err := strconv.ParseUint(raw.Header.Get(jetstream.LastSequenceHeader), 10, 64); err != nil || prev != m.Prev {
-			return nil, unavailable(errors.New("an answer has a hole"))
-		}
-		page = append(page, m)
-	}
-	if len(page) == 0 && !none { // the iterator ends without an error when time is over
-		return nil, unavailable(errors.New("no answer in time"))
+		return nil, err
 	}
 	if len(page) == 0 || page[0].Offset != from {
 		if err := s.missing(ctx, subject, from); err != nil {
@@ -104,6 +72,52 @@ func (b *Broker) Read(ctx context.Context, topic string, from uint64, limit clus
 		}
 	}
 	return limit.Take(page), nil
+}
+
+// batch is one Direct Get: messages from an offset on, and whether the replica that
+// answered had more.
+func (b *Broker) batch(ctx context.Context, s *shard, subject, topic string, from uint64, limit cluster.Budget) (page []cluster.Message, more bool, err error) {
+	answers, err := jetstreamext.GetBatch(ctx, b.js, s.stream(), limit.Messages,
+		jetstreamext.GetBatchSubject(subject),
+		jetstreamext.GetBatchSeq(max(from, 1)),
+		jetstreamext.GetBatchMaxBytes(limit.Bytes))
+	if err != nil {
+		return nil, false, unavailable(err)
+	}
+	none := false
+	for raw, err := range answers {
+		if errors.Is(err, jetstreamext.ErrNoMessages) {
+			none = true
+			break
+		}
+		if err != nil {
+			return nil, false, unavailable(err)
+		}
+		m := messageOf(raw, topic)
+		if len(page) > 0 {
+			m.Prev = page[len(page)-1].Offset
+		}
+		if prev, err := strconv.ParseUint(raw.Header.Get(jetstream.LastSequenceHeader), 10, 64); err != nil || prev != m.Prev {
+			return nil, false, unavailable(errors.New("an answer has a hole"))
+		}
+		more = raw.Header.Get("Nats-Num-Pending") != "0"
+		page = append(page, m)
+	}
+	if len(page) == 0 && !none { // the iterator ends without an error when time is over
+		return nil, false, unavailable(errors.New("no answer in time"))
+	}
+	return page, more, nil
+}
+
+func messageOf(raw *jetstream.RawStreamMsg, topic string) cluster.Message {
+	return cluster.Message{
+		Topic:  topic,
+		Epoch:  epochOf(raw.Subject),
+		Offset: raw.Sequence,
+		ID:     idOf(raw.Header.Get(jetstream.MsgIDHeader), raw.Sequence),
+		Time:   raw.Time,
+		Data:   raw.Data,
+	}
 }
 
 // missing returns ErrBehind if the leader has the message that was not in an

@@ -131,10 +131,12 @@ func (s *shard) ask(ctx context.Context, since time.Time) (*state, error) {
 	return s.learn(info, asked), nil
 }
 
-// leaderGet asks for one message, by its sequence or as the last of a subject.
+// leaderGet asks for one message: by its sequence, as the last of a subject, or as
+// the first of a subject from a sequence on.
 type leaderGet struct {
 	Seq     uint64 `json:"seq,omitempty"`
 	LastFor string `json:"last_by_subj,omitempty"`
+	NextFor string `json:"next_by_subj,omitempty"`
 }
 
 // storedMessage is one message as the leader of a stream returns it.

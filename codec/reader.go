@@ -40,6 +40,10 @@ type Reader struct {
 // while r is in use.
 func (r *Reader) Init(cfg *ReaderConfig) { *r = Reader{cfg: cfg} }
 
+// SetConfig replaces the configuration of r. It counts from the next frame on: of
+// one that has begun, the size is accepted. cfg is shared as with Init.
+func (r *Reader) SetConfig(cfg *ReaderConfig) { r.cfg = cfg }
+
 // Next takes bytes from the front of b, which follow those of the call before,
 // and reports the next event.
 //

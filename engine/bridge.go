@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -26,13 +27,13 @@ func (p *webPeer) String() string { return p.addr }
 // TLS is for Request.TLS.
 func (p *webPeer) TLS() *tls.ConnectionState { return p.tls }
 
-func fromHTTP(r *http.Request) (*Request, error) {
+func (s *Server) fromHTTP(r *http.Request) (*Request, error) {
 	req, err := handshake.FromHTTP(r.Method, r.RequestURI, r.Host, r.Header, r.Proto, r.ContentLength)
 	if err != nil {
 		return nil, err
 	}
 	req.Peer = &webPeer{addr: r.RemoteAddr, tls: r.TLS}
-	return &Request{Request: req}, nil
+	return &Request{Request: req, server: s, web: r, arrived: time.Now()}, nil
 }
 
 // ServeHTTP implements http.Handler: it makes a WebSocket of a request that
@@ -48,7 +49,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the WebSocket engine did not start", http.StatusInternalServerError)
 		return
 	}
-	req, err := fromHTTP(r)
+	req, err := s.fromHTTP(r)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -60,12 +61,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		var err error
 		extra, err = s.callShouldUpgrade(req)
+		if req.expired() {
+			return errTooLate // as on a loop
+		}
 		return err
 	}, func(err error) {
 		if err == nil {
 			s.adopt(w, r, req, extra)
 			return
 		}
+		req.life.end(err)
 		s.refuse(w, r, err)
 		if is[*PanicError](err) {
 			_ = http.NewResponseController(w).Flush() // net/http ends a connection whose goroutine ends
@@ -77,12 +82,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) adopt(w http.ResponseWriter, r *http.Request, req *Request, extra http.Header) {
 	nc, buffered, err := hijack(w)
 	if err != nil {
+		req.life.end(err)
 		s.refuse(w, r, err)
 		return
 	}
 	_ = nc.SetDeadline(time.Time{}) // net/http's own
 	ws := newWebSocket(s.settings, &adoption{server: s, req: req, extra: extra, buffered: buffered})
 	if err := s.enroll(nc, (*handler)(ws)); err != nil {
+		req.life.end(err)
 		s.refusals.add(s.settings.log, err, req.Peer)
 		_, _ = nc.Write(handshake.AppendRejection(nil, err, req.Method(), httpdate.Now())) // gone: nobody to tell
 		_ = nc.Close()
@@ -97,7 +104,7 @@ func (s *Server) enroll(nc net.Conn, h *handler) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
-		return handshake.Reject(http.StatusServiceUnavailable, "server is shutting down")
+		return errShuttingDown
 	}
 	defer s.checkDrainedLocked()
 	if s.conns.Enter(s.settings.limits.MaxConnections, 0) != headcount.Taken {
@@ -168,10 +175,13 @@ type adoption struct {
 
 func (a *adoption) begin(ws *WebSocket) {
 	u := newUpgrade(a.server)
+	u.req = a.req
 	ws.opening = u
 	u.answer(ws, a.req, a.extra, nil, a.buffered)
 }
 
 func (a *adoption) data(*WebSocket, []byte) {}
 func (a *adoption) timeout(*WebSocket)      {}
-func (a *adoption) lost(*WebSocket, error)  {}
+func (a *adoption) lost(_ *WebSocket, err error) {
+	a.req.life.end(cmp.Or(err, ErrAbnormalClosure))
+}

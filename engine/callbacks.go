@@ -53,9 +53,9 @@ type Callbacks struct {
 
 // own gives ws callbacks of its own to change.
 func (ws *WebSocket) own() *Callbacks {
-	if ws.callbacks == &ws.settings().callbacks {
+	if !ws.ownCallbacks {
 		c := *ws.callbacks
-		ws.callbacks = &c
+		ws.callbacks, ws.ownCallbacks = &c, true
 	}
 	return ws.callbacks
 }

@@ -63,8 +63,6 @@ type compressor struct {
 	// Immutable.
 	options  Compression
 	role     codec.Role
-	reader   codec.ReaderConfig // of connections that agreed on it
-	limit    codec.InflateLimit
 	minFrame int // size of the plain frame of a message of Threshold bytes
 
 	conns    atomic.Int64           // that agreed on it
@@ -79,7 +77,7 @@ func newCompressor(options *Compression, e *settings) *compressor {
 	if options == nil {
 		return nil
 	}
-	c := &compressor{options: *options, role: e.role, reader: e.reader}
+	c := &compressor{options: *options, role: e.role}
 	for _, bits := range [...]*int{&c.options.ServerMaxWindowBits, &c.options.ClientMaxWindowBits} {
 		setDefault(bits, codec.MaxWindowBits)
 		*bits = min(max(*bits, codec.MinWindowBits), codec.MaxWindowBits)
@@ -89,8 +87,6 @@ func newCompressor(options *Compression, e *settings) *compressor {
 	if c.role == codec.Client {
 		c.options.Memory = -1
 	}
-	c.reader.Rsv1 = true
-	c.limit = codec.InflateLimit{MaxMessage: e.limits.MaxMessage, MaxRatio: c.options.MaxRatio}
 	var head [codec.MaxHeaderSize]byte
 	c.minFrame = c.options.Threshold + codec.PutHeader(&head, codec.Header{Length: int64(c.options.Threshold)})
 	return c
@@ -243,8 +239,8 @@ func (c *compressor) accept(ws *WebSocket, params *wsflate.Parameters) {
 // agree makes ws, which is not open yet, a connection with compression. What
 // takeover costs was reserved. On the loop.
 func (c *compressor) agree(ws *WebSocket, params wsflate.Parameters) {
-	ws.reader.Init(&c.reader)
 	ws.agreed = c.settle(params)
+	ws.reader.SetConfig(ws.settings().readerConfig(ws.agreed))
 	c.conns.Add(1)
 	c.inUse[ws.agreed.variant].Add(1)
 	if ws.agreed.takeover == 0 {

@@ -183,3 +183,6 @@ func Hold(s *Server) (release func()) {
 func Relieve(s *Server, ws *WebSocket, atOnce int) {
 	(&relief{server: s, loop: ws.conn.Loop(), atOnce: atOnce}).begin()
 }
+
+// SameSettings says whether two connections share what they go by.
+func SameSettings(a, b *WebSocket) bool { return a.settings() == b.settings() }

@@ -117,12 +117,23 @@ func (g entrance) pass(c *rawClient) *rawClient {
 // mountWith is mount, over TLS if config is not nil.
 func mountWith(t *testing.T, srv *engine.Server, config *tls.Config) string {
 	t.Helper()
-	if srv.Logger == nil {
-		srv.Logger = slog.New(slog.DiscardHandler)
-	}
 	mux := http.NewServeMux()
 	mux.Handle("/chat", srv)
 	mux.HandleFunc("/page", page)
+	return serveWith(t, srv, mux, config)
+}
+
+// serveHandler serves h, which leads to srv, by net/http and returns host:port.
+func serveHandler(t *testing.T, srv *engine.Server, h http.Handler) string {
+	t.Helper()
+	return serveWith(t, srv, h, nil)
+}
+
+func serveWith(t *testing.T, srv *engine.Server, h http.Handler, config *tls.Config) string {
+	t.Helper()
+	if srv.Logger == nil {
+		srv.Logger = slog.New(slog.DiscardHandler)
+	}
 	nl, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +142,7 @@ func mountWith(t *testing.T, srv *engine.Server, config *tls.Config) string {
 	if config != nil {
 		nl = engine.NewTLSListener(nl, config)
 	}
-	web := &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
+	web := &http.Server{Handler: h, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(nl) }()
 	t.Cleanup(func() {

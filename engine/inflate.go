@@ -70,7 +70,7 @@ func (ws *WebSocket) inflate(m *inflation) (done bool) {
 			return false
 		}
 		m.inflater = inflaters.Get().(*codec.Inflater)
-		m.inflater.Begin(ws.received(), ws.settings().compressor.limit)
+		m.inflater.Begin(ws.received(), ws.settings().inflateLimit())
 	}
 	defer ws.countWindow(ws.received().Size())
 	for left := l.Left(); left > 0; left = l.Left() {

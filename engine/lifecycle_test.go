@@ -367,10 +367,11 @@ func TestBlockingUpgradeOfClientsThatLeave(t *testing.T) {
 	var resets, ends []*rawClient
 	for i := range waiting {
 		c := dialRaw(t, addr)
-		c.send(upgradeHead(addr))
 		if i%2 == 0 || runtime.GOOS != "linux" {
+			c.send(upgradeHead(addr))
 			resets = append(resets, c)
 		} else {
+			c.send(upgradeHead(addr) + masked(engine.Binary, string(pattern(4<<10))))
 			ends = append(ends, c)
 		}
 	}
@@ -380,7 +381,7 @@ func TestBlockingUpgradeOfClientsThatLeave(t *testing.T) {
 		_ = c.Close()
 	}
 	eventually(t, "resets are noticed", func() bool { return engine.UpgradesWaiting(srv) == len(ends) })
-	for _, c := range ends { // which nobody notices while reading is paused
+	for _, c := range ends { // which nobody notices, as they sent enough for reading to be paused
 		_ = c.Close()
 	}
 	late := dialRaw(t, addr)

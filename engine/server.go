@@ -52,7 +52,8 @@ type Server struct {
 	Callbacks Callbacks
 
 	// BlockingUpgrade runs ShouldUpgrade on a pool of goroutines while the loop goes
-	// on, for those that ask a database or a token service. OnUpgrade stays on the
+	// on, for those that ask a database or a token service; give them
+	// [Request.Context]. OnUpgrade stays on the
 	// loop. Requests wait for a goroutine until Limits.HandshakeTimeout; those whose
 	// peer has left are not asked about, and when more wait than can be asked, the
 	// newest is first. One address gets half of the goroutines at most.
@@ -124,6 +125,8 @@ type Server struct {
 	up       atomic.Bool // the loops were started
 
 	// Immutable once up.
+	ctx      context.Context // until the server has ended
+	cancel   context.CancelCauseFunc
 	settings *settings
 	group    *loop.Group
 	upgrades *upgradePool
@@ -237,6 +240,10 @@ func (s *Server) goodbye(c *loop.Conn) {
 		return
 	}
 	ws := (*WebSocket)(h)
+	if u, ok := ws.opening.(*upgrade); ok && u.question != nil {
+		u.reject(ws, errShuttingDown)
+		return
+	}
 	if ws.opening != nil {
 		ws.conn.Close(loop.CloseNow)
 		return

@@ -2,42 +2,111 @@ package engine
 
 import (
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
 // settings are what the connections of one Server, or of one Dial, go by and
-// share. Immutable.
+// share. A connection whose limits differ has settings of its own. Immutable.
 type settings struct {
 	role       codec.Role
-	limits     Limits
-	reader     codec.ReaderConfig
-	policy     loop.WritePolicy
+	bounds     // by Limits
 	callbacks  Callbacks
 	compressor *compressor // nil: no compression
 	hub        *hub        // nil for a client
 	server     *Server     // nil for a client
+	slowAsked  Slow        // without defaults
+	slow       Slow        // of subscribers, where neither topic nor connection has one
 	dispatcher *dispatcher // nil: callbacks run on the loop
 	log        *slog.Logger
 	panics     *loop.Throttle // of the group
 	gone       func()         // counts a connection that ended; nil: nobody counts
+
+	base   *settings                 // those that Limits{} stands for; nil: these
+	latest *atomic.Pointer[settings] // the last ones that with made of these
+}
+
+// bounds are Limits as they are applied.
+type bounds struct {
+	asked   Limits             // without defaults
+	limits  Limits             // with them
+	reader  codec.ReaderConfig // of connections that send plain messages
+	deflate codec.ReaderConfig // of those that agreed on compression
+	policy  loop.WritePolicy
+}
+
+func newBounds(role codec.Role, asked Limits) bounds {
+	b := bounds{asked: asked, limits: asked.WithDefaults()}
+	b.reader = b.limits.reader(role)
+	b.deflate = b.reader
+	b.deflate.Rsv1 = true
+	b.policy = b.limits.policy()
+	return b
 }
 
 func newSettings(role codec.Role, limits Limits, callbacks Callbacks, log *slog.Logger) *settings {
-	limits = limits.WithDefaults()
 	if log == nil {
 		log = slog.Default()
 	}
 	return &settings{
 		role:      role,
-		limits:    limits,
-		reader:    limits.reader(role),
-		policy:    limits.policy(),
+		bounds:    newBounds(role, limits),
 		callbacks: callbacks,
 		log:       log,
+		latest:    new(atomic.Pointer[settings]),
 	}
 }
 
 // settings are what ws goes by. Any goroutine.
 func (ws *WebSocket) settings() *settings { return ws.terms.Load() }
+
+// with returns settings in which the fields of l that are not 0 replace those of
+// Server, Endpoint or Dial. Connections that ask for the same share them. The error is
+// an *OptionError.
+func (e *settings) with(l Limits) (*settings, error) {
+	if e.base != nil {
+		e = e.base
+	}
+	asked := l.over(e.asked)
+	if asked == e.asked {
+		return e, nil
+	}
+	if last := e.latest.Load(); last != nil && last.asked == asked {
+		return last, nil
+	}
+	var m mistakes
+	if l.checkOwn(&m, asked); len(m) > 0 {
+		return nil, m.err()
+	}
+	own := *e
+	own.base, own.latest = e, nil
+	own.bounds = newBounds(e.role, asked)
+	own.setSlow(e.slowAsked)
+	e.latest.Store(&own)
+	return &own, nil
+}
+
+// setSlow sets the policy for what is published. Its limit follows MaxQueued.
+func (e *settings) setSlow(asked Slow) { e.slowAsked, e.slow = asked, asked.withDefaults(e) }
+
+// readerConfig is that of a connection that has agreed on compression, or not.
+func (e *settings) readerConfig(a agreement) *codec.ReaderConfig {
+	if a.variant == plain {
+		return &e.reader
+	}
+	return &e.deflate
+}
+
+// inflateLimit is what a compressed message may inflate to.
+func (e *settings) inflateLimit() codec.InflateLimit {
+	return codec.InflateLimit{MaxMessage: e.limits.MaxMessage, MaxRatio: e.compressor.options.MaxRatio}
+}
+
+// goBy makes e the settings of ws. On the loop.
+func (ws *WebSocket) goBy(e *settings) {
+	ws.conn.SetPolicy(&e.policy)
+	ws.reader.SetConfig(e.readerConfig(ws.agreed))
+	ws.terms.Store(e)
+}

@@ -122,10 +122,14 @@ func (f *fan) decide(s *subscription, msg message, d *Delivery) {
 // rulesLocked returns the policy for s. Under the locks of the fan and the
 // connection.
 func (s *subscription) rulesLocked() *Slow {
-	if x := s.member.ws.extras; x != nil && x.slow != nil {
+	ws := s.member.ws
+	if x := ws.extras; x != nil && x.slow != nil {
 		return x.slow
 	}
-	return s.part.slowRules()
+	if rules := s.part.rules; rules != nil && rules.slow != nil {
+		return rules.slow
+	}
+	return &ws.settings().slow
 }
 
 // roomLocked returns how many bytes more may wait for s: none while the memory of

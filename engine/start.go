@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/loop"
 )
@@ -24,6 +26,7 @@ func (s *Server) begin() (err error) {
 		return err
 	}
 	s.drained = make(chan struct{})
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	e := newSettings(codec.Server, s.Limits, s.Callbacks, s.Logger)
 	s.settings, e.server = e, s
 	e.compressor = newCompressor(s.Compression, e)
@@ -45,7 +48,8 @@ func (s *Server) begin() (err error) {
 		return err
 	}
 	e.panics = s.group.Panics()
-	e.hub = newHub(s.group, s.Slow.withDefaults(e), e.compressor)
+	e.setSlow(s.Slow)
+	e.hub = newHub(s.group, e.slow, e.compressor)
 	go func() {
 		<-s.group.Done()
 		e.dispatcher.wait() // for callbacks that the loops gave to it
@@ -74,4 +78,7 @@ func (s *Server) ended() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.doneLocked())
+	if s.cancel != nil {
+		s.cancel(ErrServerClosed)
+	}
 }

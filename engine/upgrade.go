@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/tls"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -19,7 +21,10 @@ type upgrade struct {
 	method  string // of the request, as far as it is known
 	refused bool   // what follows is not looked at
 
-	question *question // to the pool, while reading is paused; nil: none is open
+	req      *Request  // that ShouldUpgrade gets; nil: not that far
+	question *question // to the pool; nil: none is open
+	early    []byte    // what came behind the head meanwhile
+	paused   bool      // reading is: enough came
 
 	overLimit bool // told so
 	held      int  // memory that the ledger has
@@ -56,6 +61,10 @@ func (u *upgrade) begin(ws *WebSocket) {
 // data looks for the end of the head and decides.
 func (u *upgrade) data(ws *WebSocket, b []byte) {
 	if u.refused {
+		return
+	}
+	if u.question != nil {
+		u.keep(ws, b)
 		return
 	}
 	head, rest := b, []byte(nil)
@@ -97,7 +106,8 @@ func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
 		return
 	}
 	parsed.Peer = (*peer)(ws)
-	req := &Request{Request: parsed}
+	req := &Request{Request: parsed, server: u.server}
+	u.req = req
 	if u.server.BlockingUpgrade && u.server.ShouldUpgrade != nil {
 		u.ask(ws, req, len(head), rest)
 		return
@@ -106,10 +116,9 @@ func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
 	u.answer(ws, req, extra, err, rest)
 }
 
-// ask gives ShouldUpgrade to the pool. Reading pauses meanwhile.
+// ask gives ShouldUpgrade to the pool. Reading goes on, or nobody would notice that
+// the client has gone.
 func (u *upgrade) ask(ws *WebSocket, req *Request, headSize int, rest []byte) {
-	rest = append([]byte(nil), rest...)
-	ws.conn.PauseRead()
 	server := u.server // if the connection ends meanwhile, u becomes another's
 	q := &question{from: shareOf(ws.RemoteAddr()), gone: ws.left}
 	settle := func(extra http.Header, err error) {
@@ -118,8 +127,10 @@ func (u *upgrade) ask(ws *WebSocket, req *Request, headSize int, rest []byte) {
 				return
 			}
 			u.question = nil
-			ws.conn.ResumeRead()
-			u.answer(ws, req, extra, err, rest)
+			if u.paused {
+				ws.conn.ResumeRead()
+			}
+			u.answer(ws, req, extra, err, u.early)
 		})
 	}
 	q.ask = func() {
@@ -131,9 +142,25 @@ func (u *upgrade) ask(ws *WebSocket, req *Request, headSize int, rest []byte) {
 	}
 	q.refuse = func(err error) { settle(nil, err) }
 	u.question = q
-	u.hold(ws, u.held+headSize+cap(rest)+questionSize)
+	u.hold(ws, u.held+headSize+questionSize)
+	u.keep(ws, rest)
 	server.upgrades.add(q)
 }
+
+// keep keeps what comes behind a request that waits. A client may send its first
+// messages with it; one that sends much is read no further.
+func (u *upgrade) keep(ws *WebSocket, b []byte) {
+	before := cap(u.early)
+	u.early = append(u.early, b...)
+	u.hold(ws, u.held+cap(u.early)-before)
+	if len(u.early) >= maxEarly && !u.paused {
+		u.paused = true
+		ws.conn.PauseRead()
+	}
+}
+
+// maxEarly is how many bytes behind a request that waits are enough to pause reading.
+const maxEarly = 4 << 10
 
 // questionSize is about what a question takes, with a request, besides what its head
 // says.
@@ -166,8 +193,18 @@ func (u *upgrade) answer(ws *WebSocket, req *Request, extra http.Header, err err
 	}
 	buf := scratch.Get().(*[]byte)
 	defer scratch.Put(buf)
-	subprotocol := handshake.SelectSubprotocol(req.Request, u.server.Subprotocols)
-	extensions := ws.settings().compressor.answer(ws, req.Request)
+	if err := ws.choose(req); err != nil {
+		u.reject(ws, err)
+		return
+	}
+	subprotocol := req.Subprotocol
+	if subprotocol == "" {
+		subprotocol = handshake.SelectSubprotocol(req.Request, u.server.Subprotocols)
+	}
+	extensions := ""
+	if !req.NoCompression {
+		extensions = ws.settings().compressor.answer(ws, req.Request)
+	}
 	response, err := handshake.AppendResponse((*buf)[:0], req.Request, subprotocol, extensions, extra)
 	*buf = response[:0]
 	if err != nil {
@@ -178,7 +215,10 @@ func (u *upgrade) answer(ws *WebSocket, req *Request, extra http.Header, err err
 		return // gone; OnClose follows
 	}
 	server := u.server
-	ws.open(subprotocol, func() { server.callUpgrade(ws, req) })
+	ws.open(subprotocol, func() {
+		defer req.life.end(errHandshakeOver)
+		server.callUpgrade(ws, req)
+	})
 	ws.receive(rest)
 	u.release(ws)
 }
@@ -186,6 +226,7 @@ func (u *upgrade) answer(ws *WebSocket, req *Request, extra http.Header, err err
 // reject answers with an HTTP error and closes once the peer has read it.
 func (u *upgrade) reject(ws *WebSocket, err error) {
 	u.dropQuestion()
+	u.endContext(err)
 	u.refused = true
 	u.server.refusals.add(ws.settings().log, err, (*peer)(ws))
 	_ = ws.conn.Write(handshake.AppendRejection(nil, err, u.method, httpdate.Now()), nil) // gone: nobody to tell
@@ -205,16 +246,41 @@ func (u *upgrade) timeout(ws *WebSocket) {
 	if u.method == "" {
 		u.method = handshake.Method(u.head)
 	}
-	u.reject(ws, handshake.Reject(http.StatusRequestTimeout, "the opening handshake took too long"))
+	u.reject(ws, errTooLate)
 }
 
-func (u *upgrade) lost(ws *WebSocket, _ error) {
+func (u *upgrade) lost(ws *WebSocket, err error) {
 	u.dropQuestion()
+	u.endContext(cmp.Or(err, ErrAbnormalClosure))
 	if u.overLimit {
 		u.server.conns.Refusal()
 	}
 	u.release(ws)
 }
+
+// endContext ends the context of the request, if there is one yet.
+func (u *upgrade) endContext(cause error) {
+	if u.req != nil {
+		u.req.life.end(cause)
+	}
+}
+
+// errTooLate refuses a request whose handshake has taken Limits.HandshakeTimeout.
+var errTooLate = &handshake.Rejection{
+	Status: http.StatusRequestTimeout,
+	Reason: "the opening handshake took too long",
+	Cause:  ErrHandshakeTimeout,
+}
+
+// errShuttingDown refuses a request that comes, or is decided on, too late.
+var errShuttingDown = &handshake.Rejection{
+	Status: http.StatusServiceUnavailable,
+	Reason: "server is shutting down",
+	Cause:  ErrServerClosed,
+}
+
+// errHandshakeOver ends the context of a request that became a WebSocket.
+var errHandshakeOver = errors.New("engine: the opening handshake is over; use the context of the WebSocket")
 
 // open makes ws an open connection: after the answer is queued, before the
 // first frame is looked at.

@@ -23,11 +23,12 @@ type WebSocket struct {
 	state  atomic.Uint32 // a state
 	paused atomic.Uint32 // pausedBy bits
 
-	fragments OpCode   // of the message begun by SendFragment; 0: none; guarded by the lock of conn
-	timer     deadline // what the timer of conn was set for; owned by the loop
-	waits     bool     // the last ping has not left this process yet; owned by the loop
-	agreed    agreement
-	acked     uint32 // bytes, as Conn.Acknowledged had them when ws.takes last saw progress; owned by the loop
+	fragments    OpCode   // of the message begun by SendFragment; 0: none; guarded by the lock of conn
+	timer        deadline // what the timer of conn was set for; owned by the loop
+	ownCallbacks bool     // nobody else has callbacks; owned by the loop
+	waits        bool     // the last ping has not left this process yet; owned by the loop
+	agreed       agreement
+	acked        uint32 // bytes, as Conn.Acknowledged had them when ws.takes last saw progress; owned by the loop
 
 	// Set once, under the lock of conn.
 	member atomic.Pointer[member] // nil until it subscribes
@@ -37,7 +38,7 @@ type WebSocket struct {
 
 	// Owned by the loop.
 	reader    codec.Reader
-	callbacks *Callbacks    // those of the settings until own replaces them
+	callbacks *Callbacks    // shared, until own copies them
 	opening   opening       // nil once the opening handshake is over
 	heard     time.Duration // when bytes last came
 	messaged  time.Duration // when a message last came

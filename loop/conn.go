@@ -127,7 +127,8 @@ type Conn struct {
 	// Immutable after it is opened.
 	loop    *Loop
 	handler Handler
-	policy  *WritePolicy
+
+	policy *WritePolicy // guarded by mu
 
 	// Guarded by mu. Only the loop changes the phase, and reads it without mu.
 	status

@@ -106,6 +106,14 @@ func (c *Conn) Unlock() { c.mu.Unlock() }
 // are queued. For a caller that holds Lock.
 func (c *Conn) BlockedLocked() bool { return c.want&writable != 0 }
 
+// SetPolicy replaces the write policy of c. It counts from the next write on: what is
+// queued stays queued. Any goroutine.
+func (c *Conn) SetPolicy(p *WritePolicy) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.policy = p
+}
+
 // NotifyLowLocked makes OnNotify come when the queue is at the policy's Low or
 // below, which may be now. For a caller that holds Lock.
 func (c *Conn) NotifyLowLocked() {

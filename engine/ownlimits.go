@@ -1,0 +1,67 @@
+package engine
+
+// SetLimits replaces the limits of this connection, for instance 1 KiB before a login
+// and 1 MiB after it. Fields that are 0 are those of the server's endpoint, or of
+// DialOptions: SetLimits(Limits{}) undoes what it did before, and what
+// [Request].Limits asked for.
+//
+// MaxMessage and MaxFragments count from the next frame on, MaxQueued, HighWater and
+// LowWater from the next send on, and the timeouts at once. What Slow.Limit defaults
+// to follows MaxQueued. MaxHead, MaxHeaders, HandshakeTimeout, MaxMemory and
+// MaxConnections are not limits of an open connection: leave them 0.
+//
+// Connections of one endpoint that ask for the same limits one after the other share
+// them; otherwise they take about 1 KiB. It returns ErrClosed if the connection is not
+// open any more, and an *OptionError if l cannot be meant. Owning loop only.
+func (ws *WebSocket) SetLimits(l Limits) error {
+	e, err := ws.settings().with(l)
+	switch {
+	case err != nil:
+		return err
+	case !ws.isOpen():
+		return ErrClosed
+	case e == ws.settings():
+		return nil
+	}
+	ws.goBy(e)
+	ws.armAlive(ws.conn.Loop().Now())
+	return nil
+}
+
+// over returns l with the fields of base where l has 0.
+func (l Limits) over(base Limits) Limits {
+	setDefault(&l.MaxHead, base.MaxHead)
+	setDefault(&l.MaxHeaders, base.MaxHeaders)
+	setDefault(&l.HandshakeTimeout, base.HandshakeTimeout)
+	setDefault(&l.MaxMessage, base.MaxMessage)
+	setDefault(&l.MaxFragments, base.MaxFragments)
+	setDefault(&l.MaxControlRate, base.MaxControlRate)
+	setDefault(&l.MaxQueued, base.MaxQueued)
+	setDefault(&l.MaxMemory, base.MaxMemory)
+	setDefault(&l.HighWater, base.HighWater)
+	setDefault(&l.LowWater, base.LowWater)
+	setDefault(&l.WriteTimeout, base.WriteTimeout)
+	setDefault(&l.ReadTimeout, base.ReadTimeout)
+	setDefault(&l.PingInterval, base.PingInterval)
+	setDefault(&l.PongTimeout, base.PongTimeout)
+	setDefault(&l.IdleTimeout, base.IdleTimeout)
+	setDefault(&l.CloseTimeout, base.CloseTimeout)
+	setDefault(&l.MaxConnections, base.MaxConnections)
+	return l
+}
+
+// checkOwn finds mistakes in l as the limits of an Endpoint or a connection; all is
+// l over those of the server.
+func (l Limits) checkOwn(m *mistakes, all Limits) {
+	beforehand := func(field string, v any, set bool) {
+		if set {
+			m.add(field, v, "it counts for the whole server, or before its endpoint is known; leave it 0 here, and set Server.Limits")
+		}
+	}
+	beforehand("Limits.MaxHead", l.MaxHead, l.MaxHead != 0)
+	beforehand("Limits.MaxHeaders", l.MaxHeaders, l.MaxHeaders != 0)
+	beforehand("Limits.HandshakeTimeout", l.HandshakeTimeout, l.HandshakeTimeout != 0)
+	beforehand("Limits.MaxMemory", l.MaxMemory, l.MaxMemory != 0)
+	beforehand("Limits.MaxConnections", l.MaxConnections, l.MaxConnections != 0)
+	all.check(m)
+}

@@ -80,6 +80,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // adopt takes the connection of a request that is to be upgraded.
 func (s *Server) adopt(w http.ResponseWriter, r *http.Request, req *Request, extra http.Header) {
+	extra = withHeadersOf(w, extra)
 	nc, buffered, err := hijack(w)
 	if err != nil {
 		req.life.end(err)
@@ -94,6 +95,24 @@ func (s *Server) adopt(w http.ResponseWriter, r *http.Request, req *Request, ext
 		_, _ = nc.Write(handshake.AppendRejection(nil, err, req.Method(), httpdate.Now())) // gone: nobody to tell
 		_ = nc.Close()
 	}
+}
+
+// withHeadersOf returns what is to be added to the answer 101: extra, and what
+// middleware has set on w. What describes a body is left out, since there is none.
+func withHeadersOf(w http.ResponseWriter, extra http.Header) http.Header {
+	if len(w.Header()) == 0 {
+		return extra
+	}
+	all := make(http.Header)
+	for name, values := range w.Header() {
+		if handshake.MayAdd(name) && name != "Content-Type" && name != "Content-Encoding" {
+			all[name] = values[:len(values):len(values)]
+		}
+	}
+	for name, values := range extra {
+		all[name] = append(all[name], values...)
+	}
+	return all
 }
 
 // enroll gives a connection to the loops and counts it, or says why not. The

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"time"
+
 	"github.com/fanloop-go/fanloop/engine/internal/wsurl"
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
@@ -19,6 +21,8 @@ type connect struct {
 	head    []byte
 	resp    *handshake.Response // nil: no final one came
 	err     error               // why the answer was no good
+	refusal *StatusError        // whose body is being read; nil: none is
+	body    handshake.ResponseBody
 }
 
 func (d *dialer) newConnect(t wsurl.Target) (*connect, error) {
@@ -48,6 +52,10 @@ func (c *connect) begin(ws *WebSocket) {
 }
 
 func (c *connect) data(ws *WebSocket, b []byte) {
+	if c.refusal != nil {
+		c.readRefusal(ws, b)
+		return
+	}
 	c.head = append(c.head, b...)
 	resp, n, err := c.scanner.Scan(c.head, ws.settings().limits.head())
 	if err != nil {
@@ -60,11 +68,17 @@ func (c *connect) data(ws *WebSocket, b []byte) {
 	c.resp = resp
 	c.opt.callResponse(resp)
 	agreed, err := c.resp.Check(&c.req)
+	rest := c.head[n:]
+	if refusal, ok := err.(*StatusError); ok && !c.opt.follows(refusal) {
+		c.refusal, c.body, c.err = refusal, c.resp.Body(), refusal
+		ws.arm(deadlineHandshake, refusalTimeout)
+		c.readRefusal(ws, rest)
+		return
+	}
 	if err != nil {
 		c.refuse(ws, err)
 		return
 	}
-	rest := c.head[n:]
 	ws.settings().compressor.accept(ws, agreed.Deflate)
 	ws.open(agreed.Subprotocol, func() {
 		defer c.succeed() // even if OnUpgrade does not return
@@ -81,7 +95,28 @@ func (c *connect) refuse(ws *WebSocket, err error) {
 	ws.conn.Close(loop.CloseNow)
 }
 
-func (c *connect) timeout(*WebSocket) {} // Dial itself keeps the time
+// The beginning of a refusal's body that StatusError has, and how long the server may
+// take to send it.
+const (
+	maxRefusal     = 1 << 10
+	refusalTimeout = time.Second
+)
+
+// readRefusal reads the beginning of the body of an answer that is no 101.
+func (c *connect) readRefusal(ws *WebSocket, b []byte) {
+	var done bool
+	c.refusal.Body, done = c.body.Append(c.refusal.Body, b, maxRefusal, ws.settings().limits.head())
+	if done {
+		ws.conn.Close(loop.CloseNow)
+	}
+}
+
+// timeout ends the wait for the body of a refusal. Otherwise Dial itself keeps the time.
+func (c *connect) timeout(ws *WebSocket) {
+	if c.refusal != nil {
+		ws.conn.Close(loop.CloseNow)
+	}
+}
 
 func (c *connect) lost(ws *WebSocket, err error) {
 	switch panicked := ws.Err(); {

@@ -13,7 +13,7 @@ import (
 // before.
 func (d *dialer) redirect(t wsurl.Target, followed int, err error) (wsurl.Target, error) {
 	var status *StatusError
-	if d.opt.MaxRedirects <= 0 || !errors.As(err, &status) || !isRedirect(status.Status) || status.Location() == "" {
+	if !errors.As(err, &status) || !d.opt.follows(status) {
 		return t, err
 	}
 	if followed >= d.opt.MaxRedirects {
@@ -27,6 +27,11 @@ func (d *dialer) redirect(t wsurl.Target, followed int, err error) (wsurl.Target
 		return t, fmt.Errorf("%w: %w", ErrInsecureRedirect, err)
 	}
 	return next, nil
+}
+
+// follows says whether an answer is a redirect that may be followed.
+func (opt *DialOptions) follows(status *StatusError) bool {
+	return opt.MaxRedirects > 0 && isRedirect(status.Status) && status.Location() != ""
 }
 
 func isRedirect(status int) bool {

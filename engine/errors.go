@@ -184,9 +184,15 @@ func (e *ProxyError) Error() string {
 // Unwrap returns the cause.
 func (e *ProxyError) Unwrap() error { return e.Cause }
 
+// Rejection is a request that is refused, and the HTTP answer that says so.
+type Rejection = handshake.Rejection
+
 // Reject makes the error with which ShouldUpgrade refuses a request: an HTTP
-// status of 300 to 599 and a text that the peer sees.
-func Reject(status int, reason string) error { return handshake.Reject(status, reason) }
+// status of 300 to 599 and a text that the peer sees. It may carry headers:
+//
+//	return nil, engine.Reject(http.StatusUnauthorized, "log in first").
+//		WithHeader("WWW-Authenticate", "Bearer")
+func Reject(status int, reason string) *Rejection { return handshake.Reject(status, reason) }
 
 // fromLoop returns what a method of a loop.Conn or loop.Group returned as an error
 // of this package. The nil of a send that succeeds passes at once.

@@ -41,17 +41,22 @@ const (
 func (r *Request) Body() Body {
 	length, lengths := r.only("Content-Length")
 	_, codings := r.only("Transfer-Encoding")
-	var b Body
 	switch {
 	case codings > 0:
-		b.at = inChunkSize
+		return Body{at: inChunkSize}
 	case lengths > 0:
-		for _, digit := range []byte(length) { // at most 18, says ParseRequest
-			b.left = b.left*10 + uint64(digit-'0')
-		}
-		if b.left > 0 {
-			b.at = inCounted
-		}
+		return counted(length)
+	}
+	return Body{}
+}
+
+// counted is a body of that length, which isNumber has judged.
+func counted(length string) (b Body) {
+	for _, digit := range []byte(length) {
+		b.left = b.left*10 + uint64(digit-'0')
+	}
+	if b.left > 0 {
+		b.at = inCounted
 	}
 	return b
 }

@@ -57,6 +57,20 @@ func Reject(status int, reason string) *Rejection {
 	return &Rejection{Status: status, Reason: reason}
 }
 
+// WithHeader adds a header to the answer and returns r:
+//
+//	Reject(401, "log in first").WithHeader("WWW-Authenticate", "Bearer")
+//
+// It changes r, so call it on a Rejection that nobody else has.
+func (r *Rejection) WithHeader(name, value string) *Rejection {
+	if r.Header == nil {
+		r.Header = make(map[string][]string, 1)
+	}
+	name = canonical(name)
+	r.Header[name] = append(r.Header[name], value)
+	return r
+}
+
 func (r *Rejection) Error() string {
 	s := "handshake: " + strconv.Itoa(r.Status)
 	if text := statusText(r.Status); text != "" {

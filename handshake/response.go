@@ -77,6 +77,9 @@ type StatusError struct {
 	Status int
 	Reason string              // the reason phrase as sent
 	Header map[string][]string // canonical names, as http.Header has them
+	// Body is the beginning of the body, up to 1 KiB of it: what a person is to
+	// read. It is text of the server; engine.Dial reads it, Check leaves it nil.
+	Body []byte
 }
 
 func (e *StatusError) Error() string {

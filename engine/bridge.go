@@ -27,6 +27,7 @@ func (p *webPeer) String() string { return p.addr }
 // TLS is for Request.TLS.
 func (p *webPeer) TLS() *tls.ConnectionState { return p.tls }
 
+// fromHTTP is the request as the engine judges it.
 func (s *Server) fromHTTP(r *http.Request) (*Request, error) {
 	req, err := handshake.FromHTTP(r.Method, r.RequestURI, r.Host, r.Header, r.Proto, r.ContentLength)
 	if err != nil {
@@ -45,56 +46,78 @@ func (s *Server) fromHTTP(r *http.Request) (*Request, error) {
 // Routers that take an http.Handler take a Server (http.ServeMux, chi); gin does
 // so by gin.WrapH, echo by echo.WrapHandler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if err := s.started(); err != nil {
-		http.Error(w, "the WebSocket engine did not start", http.StatusInternalServerError)
+	if s.ready(w) != nil {
 		return
 	}
 	req, err := s.fromHTTP(r)
 	if err != nil {
-		s.refuse(w, r, err)
+		_ = s.refuse(w, r, err)
 		return
 	}
+	v, err := s.route(req)
+	if err != nil {
+		_ = s.refuse(w, r, err)
+		return
+	}
+	_ = s.upgrade(w, r, req, v)
+}
+
+// ready starts the loops. If they do not start, it answers the request with 500.
+func (s *Server) ready(w http.ResponseWriter) error {
+	err := s.started()
+	if err != nil {
+		http.Error(w, "the WebSocket engine did not start", http.StatusInternalServerError)
+	}
+	return err
+}
+
+// upgrade makes a WebSocket of a request of net/http, or answers it with the error that
+// it returns.
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, req *Request, v *service) (err error) {
 	var extra http.Header
 	s.settings.guard(panicRefuses, func() error {
-		if err := s.check(req.Request); err != nil {
+		if err := v.judge(req.Request); err != nil {
 			return err
 		}
 		var err error
-		extra, err = s.callShouldUpgrade(req)
+		extra, err = v.callShouldUpgrade(req)
 		if req.expired() {
 			return errTooLate // as on a loop
 		}
 		return err
-	}, func(err error) {
-		if err == nil {
-			s.adopt(w, r, req, extra)
+	}, func(failed error) {
+		if failed == nil {
+			err = s.adopt(w, r, &adoption{service: v, req: req, extra: extra})
 			return
 		}
-		req.life.end(err)
-		s.refuse(w, r, err)
-		if is[*PanicError](err) {
+		req.life.end(failed)
+		err = s.refuse(w, r, failed)
+		if is[*PanicError](failed) {
 			_ = http.NewResponseController(w).Flush() // net/http ends a connection whose goroutine ends
 		}
 	})
+	return err
 }
 
 // adopt takes the connection of a request that is to be upgraded.
-func (s *Server) adopt(w http.ResponseWriter, r *http.Request, req *Request, extra http.Header) {
-	extra = withHeadersOf(w, extra)
+func (s *Server) adopt(w http.ResponseWriter, r *http.Request, a *adoption) error {
+	a.extra = withHeadersOf(w, a.extra)
 	nc, buffered, err := hijack(w)
 	if err != nil {
-		req.life.end(err)
-		s.refuse(w, r, err)
-		return
+		a.req.life.end(err)
+		return s.refuse(w, r, err)
 	}
+	a.buffered = buffered
 	_ = nc.SetDeadline(time.Time{}) // net/http's own
-	ws := newWebSocket(s.settings, &adoption{server: s, req: req, extra: extra, buffered: buffered})
+	ws := newWebSocket(a.service.settings, a)
 	if err := s.enroll(nc, (*handler)(ws)); err != nil {
-		req.life.end(err)
-		s.refusals.add(s.settings.log, err, req.Peer)
-		_, _ = nc.Write(handshake.AppendRejection(nil, err, req.Method(), httpdate.Now())) // gone: nobody to tell
+		a.req.life.end(err)
+		s.refusals.add(s.settings.log, err, a.req.Peer)
+		_, _ = nc.Write(handshake.AppendRejection(nil, err, a.req.Method(), httpdate.Now())) // gone: nobody to tell
 		_ = nc.Close()
+		return err
 	}
+	return nil
 }
 
 // withHeadersOf returns what is to be added to the answer 101: extra, and what
@@ -129,7 +152,7 @@ func (s *Server) enroll(nc net.Conn, h *handler) error {
 	if s.conns.Enter(s.settings.limits.MaxConnections, 0) != headcount.Taken {
 		return handshake.Reject(http.StatusServiceUnavailable, "too many connections")
 	}
-	if failed = s.group.Adopt(nc, h, &s.settings.policy); failed != nil {
+	if failed = s.group.Adopt(nc, h, &(*WebSocket)(h).settings().policy); failed != nil {
 		s.conns.Leave()
 		return notAdopted(nc, failed)
 	}
@@ -165,8 +188,9 @@ func hijack(w http.ResponseWriter) (nc net.Conn, buffered []byte, err error) {
 	return nc, buffered, nil
 }
 
-// refuse answers through net/http, as AppendRejection does on a loop.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+// refuse answers with err through net/http, as AppendRejection does on a loop, and
+// returns it.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	s.refusals.add(s.settings.log, err, &webPeer{addr: r.RemoteAddr})
 	rejection := handshake.RejectionOf(err)
 	for name, values := range rejection.Header {
@@ -182,19 +206,20 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		reason = http.StatusText(rejection.Status)
 	}
 	http.Error(w, reason, rejection.Status)
+	return err
 }
 
 // adoption is the end of an opening handshake that net/http began.
 type adoption struct {
-	server   *Server
+	service  *service
 	req      *Request
 	extra    http.Header
 	buffered []byte
 }
 
 func (a *adoption) begin(ws *WebSocket) {
-	u := newUpgrade(a.server)
-	u.req = a.req
+	u := newUpgrade(a.service.server)
+	u.service, u.req = a.service, a.req
 	ws.opening = u
 	u.answer(ws, a.req, a.extra, nil, a.buffered)
 }

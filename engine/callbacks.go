@@ -159,23 +159,23 @@ func callDo(fn func()) { fn() }
 
 func callEach(fn func(ws *WebSocket), ws *WebSocket) { fn(ws) }
 
-func (s *Server) callOrigin(req *handshake.Request) bool {
-	if s.Origin == nil {
+func (v *service) callOrigin(req *handshake.Request) bool {
+	if v.Origin == nil {
 		return handshake.SameHost(req)
 	}
-	return s.Origin(req)
+	return v.Origin(req)
 }
 
-func (s *Server) callShouldUpgrade(req *Request) (http.Header, error) {
-	if s.ShouldUpgrade == nil {
+func (v *service) callShouldUpgrade(req *Request) (http.Header, error) {
+	if v.ShouldUpgrade == nil {
 		return nil, nil
 	}
-	return s.ShouldUpgrade(req)
+	return v.ShouldUpgrade(req)
 }
 
-func (s *Server) callUpgrade(ws *WebSocket, req *Request) {
-	if s.OnUpgrade != nil {
-		s.OnUpgrade(ws, req)
+func (v *service) callUpgrade(ws *WebSocket, req *Request) {
+	if v.OnUpgrade != nil {
+		v.OnUpgrade(ws, req)
 	}
 }
 

@@ -57,7 +57,7 @@ func Dial(ctx context.Context, rawURL string, opt *DialOptions) (*WebSocket, err
 		origin:   t,
 		settings: newSettings(codec.Client, opt.Limits, opt.Callbacks, opt.Logger),
 	}
-	d.settings.compressor = newCompressor(opt.Compression, d.settings)
+	d.settings.compressor = newCompressor(opt.Compression, d.settings, new(deflated))
 	ws, err := d.dial(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("engine: dial %s: %w", t, err)

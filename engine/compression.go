@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -47,7 +48,7 @@ type Compression struct {
 	Threshold int
 
 	// Memory is the most bytes that a server sets aside for context takeover of
-	// all connections together. Connections beyond it are compressed without.
+	// all connections together, those of other endpoints included. Connections beyond it are compressed without.
 	// Default: 64 MiB; NoLimit turns it off. Dial ignores it.
 	Memory int
 
@@ -58,6 +59,8 @@ type Compression struct {
 	MaxRatio int
 }
 
+const defaultThreshold = 256
+
 // compressor is the permessage-deflate of one Endpoint, or of one Dial.
 type compressor struct {
 	// Immutable.
@@ -65,6 +68,11 @@ type compressor struct {
 	role     codec.Role
 	minFrame int // size of the plain frame of a message of Threshold bytes
 
+	*deflated
+}
+
+// deflated counts the permessage-deflate of all endpoints of a Server, or of one Dial.
+type deflated struct {
 	conns    atomic.Int64           // that agreed on it
 	inUse    [variants]atomic.Int64 // of those, by what they are sent
 	reserved atomic.Int64           // bytes for takeover
@@ -73,16 +81,16 @@ type compressor struct {
 }
 
 // newCompressor returns nil without options.
-func newCompressor(options *Compression, e *settings) *compressor {
+func newCompressor(options *Compression, e *settings, counts *deflated) *compressor {
 	if options == nil {
 		return nil
 	}
-	c := &compressor{options: *options, role: e.role}
+	c := &compressor{options: *options, role: e.role, deflated: counts}
 	for _, bits := range [...]*int{&c.options.ServerMaxWindowBits, &c.options.ClientMaxWindowBits} {
 		setDefault(bits, codec.MaxWindowBits)
 		*bits = min(max(*bits, codec.MinWindowBits), codec.MaxWindowBits)
 	}
-	setDefault(&c.options.Threshold, 256)
+	setDefault(&c.options.Threshold, defaultThreshold)
 	setDefault(&c.options.Memory, 64<<20)
 	if c.role == codec.Client {
 		c.options.Memory = -1
@@ -90,6 +98,26 @@ func newCompressor(options *Compression, e *settings) *compressor {
 	var head [codec.MaxHeaderSize]byte
 	c.minFrame = c.options.Threshold + codec.PutHeader(&head, codec.Header{Length: int64(c.options.Threshold)})
 	return c
+}
+
+// publishing compresses what is published, from the smallest Threshold on that the
+// endpoints of s have.
+func (s *Server) publishing() *compressor {
+	of := Compression{}
+	take := func(c *Compression) {
+		if c == nil {
+			return
+		}
+		threshold := cmp.Or(c.Threshold, defaultThreshold)
+		of.Threshold = min(cmp.Or(of.Threshold, threshold), threshold)
+	}
+	take(s.Compression)
+	if s.routes != nil {
+		for _, r := range s.routes.all {
+			take(r.endpoint.Compression)
+		}
+	}
+	return newCompressor(&of, s.settings, &s.deflated)
 }
 
 // variant is a way in which a message goes out: plain, or compressed within a

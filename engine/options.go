@@ -168,6 +168,8 @@ func (s *Server) checkOptions() error {
 	s.Slow.check(&m, &limits)
 	s.Compression.check(&m)
 	s.Dispatch.check(&m)
+	s.routes.check(&m, s.Limits)
+	checkSubprotocols(&m, "Server.Subprotocols", s.Subprotocols)
 	staysOn(&m, "Server.Loops", s.Loops, "a server needs a loop")
 	staysOn(&m, "Server.MaxHandshakes", s.MaxHandshakes, "no client could finish its TLS handshake without one")
 	staysOn(&m, "Server.UpgradeWorkers", s.UpgradeWorkers, "nobody would ask ShouldUpgrade")

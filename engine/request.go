@@ -39,20 +39,23 @@ type Request struct {
 	server  *Server
 	web     *http.Request // nil: it did not come through net/http
 	arrived time.Time     // of web
+	matched *http.Request // that led to the endpoint, by a pattern of Handle; nil: none did
 	life    lifetime
 }
 
 // HTTP returns the request as net/http received it. It is nil unless it came through
-// [Server.ServeHTTP].
+// [Server.ServeHTTP] or [Server.Upgrade].
 func (r *Request) HTTP() *http.Request { return r.web }
 
 // PathValue returns what the named wildcard of the pattern matched that led to this
 // request, as [http.Request.PathValue] does; "" if there is none.
 func (r *Request) PathValue(name string) string {
-	if r.web == nil {
-		return ""
+	for _, by := range []*http.Request{r.matched, r.web} {
+		if by != nil {
+			return by.PathValue(name)
+		}
 	}
-	return r.web.PathValue(name)
+	return ""
 }
 
 // TLS returns what [WebSocket.TLS] will return. It is nil if the request came

@@ -127,11 +127,14 @@ type Server struct {
 	// Immutable once up.
 	ctx      context.Context // until the server has ended
 	cancel   context.CancelCauseFunc
-	settings *settings
+	settings *settings // of its own endpoint
+	service  *service  // that endpoint
+	routes   *routes   // guarded by mu before; nil: Handle was not called
 	group    *loop.Group
 	upgrades *upgradePool
 	web      *webSide
 
+	deflated   deflated        // of all endpoints
 	conns      headcount.Count // handshakes included
 	goroutines goroutines
 

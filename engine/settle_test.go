@@ -30,7 +30,7 @@ func TestClientKeepsToItsOwnWishes(t *testing.T) {
 		{"the client's window, smaller", wish, wsflate.Parameters{ClientMaxWindowBits: 8}, 8, receives},
 		{"the client's window, larger", wish, wsflate.Parameters{ClientMaxWindowBits: 12}, 10, receives},
 	} {
-		c := newCompressor(&tt.wish, newSettings(codec.Client, Limits{}, Callbacks{}, nil))
+		c := newCompressor(&tt.wish, newSettings(codec.Client, Limits{}, Callbacks{}, nil), new(deflated))
 		a := c.settle(tt.answer)
 		if a.variant.windowBits() != tt.bits || a.takeover != tt.takeover {
 			t.Errorf("%s: %d bits, takeover %b; want %d, %b", tt.name, a.variant.windowBits(), a.takeover, tt.bits, tt.takeover)

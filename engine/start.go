@@ -29,9 +29,10 @@ func (s *Server) begin() (err error) {
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	e := newSettings(codec.Server, s.Limits, s.Callbacks, s.Logger)
 	s.settings, e.server = e, s
-	e.compressor = newCompressor(s.Compression, e)
+	e.compressor = newCompressor(s.Compression, e, &s.deflated)
 	e.gone = s.forget
 	e.dispatcher = newDispatcher(s.Dispatch, e.log)
+	s.service = &service{Endpoint: s.own(), server: s, settings: e}
 	s.upgrades = newUpgradePool(s.UpgradeWorkers)
 	s.web = newWebSide(s)
 	s.group, err = loop.Start(loop.Config{
@@ -49,7 +50,8 @@ func (s *Server) begin() (err error) {
 	}
 	e.panics = s.group.Panics()
 	e.setSlow(s.Slow)
-	e.hub = newHub(s.group, e.slow, e.compressor)
+	e.hub = newHub(s.group, e.slow, s.publishing())
+	s.routes.prepare(s)
 	go func() {
 		<-s.group.Done()
 		e.dispatcher.wait() // for callbacks that the loops gave to it

@@ -74,10 +74,9 @@ func (s *Server) Stats() (st Stats) {
 	st.ClosedTLS = s.group.HandshakesShed()
 	st.Refused = s.refusals.counts()
 	st.HTTP = int(s.web.conns.Load())
-	if c := s.settings.compressor; c != nil {
-		st.Compressed, st.TakeoverReserve = int(c.conns.Load()), int(c.reserved.Load())
-		st.Compressions = c.messages.Load()
-	}
+	d := &s.deflated
+	st.Compressed, st.TakeoverReserve = int(d.conns.Load()), int(d.reserved.Load())
+	st.Compressions = d.messages.Load()
 	return st
 }
 

@@ -16,6 +16,7 @@ import (
 // upgrade is the opening handshake on the server's side (RFC 6455 section 4.2).
 type upgrade struct {
 	server  *Server
+	service *service // that the request leads to; nil: not that far
 	scanner handshake.Scanner
 	head    []byte // received so far, if it came in pieces
 	method  string // of the request, as far as it is known
@@ -101,25 +102,31 @@ func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
 		u.server.handToHTTP(ws, u, parsed, head, rest)
 		return
 	}
-	if err := u.server.check(parsed); err != nil {
-		u.reject(ws, err)
-		return
-	}
 	parsed.Peer = (*peer)(ws)
 	req := &Request{Request: parsed, server: u.server}
 	u.req = req
-	if u.server.BlockingUpgrade && u.server.ShouldUpgrade != nil {
+	v, err := u.server.route(req)
+	if err == nil {
+		err = v.judge(parsed)
+	}
+	if err != nil {
+		u.reject(ws, err)
+		return
+	}
+	v.begin(ws)
+	u.service = v
+	if v.BlockingUpgrade && v.ShouldUpgrade != nil {
 		u.ask(ws, req, len(head), rest)
 		return
 	}
-	extra, err := u.server.callShouldUpgrade(req)
+	extra, err := v.callShouldUpgrade(req)
 	u.answer(ws, req, extra, err, rest)
 }
 
 // ask gives ShouldUpgrade to the pool. Reading goes on, or nobody would notice that
 // the client has gone.
 func (u *upgrade) ask(ws *WebSocket, req *Request, headSize int, rest []byte) {
-	server := u.server // if the connection ends meanwhile, u becomes another's
+	v := u.service // if the connection ends meanwhile, u becomes another's
 	q := &question{from: shareOf(ws.RemoteAddr()), gone: ws.left}
 	settle := func(extra http.Header, err error) {
 		_ = ws.conn.Do(func() { // gone meanwhile: nobody waits for the answer
@@ -135,8 +142,8 @@ func (u *upgrade) ask(ws *WebSocket, req *Request, headSize int, rest []byte) {
 	}
 	q.ask = func() {
 		var extra http.Header
-		server.settings.guard(panicRefuses, func() (err error) {
-			extra, err = server.callShouldUpgrade(req)
+		v.settings.guard(panicRefuses, func() (err error) {
+			extra, err = v.callShouldUpgrade(req)
 			return err
 		}, func(err error) { settle(extra, err) })
 	}
@@ -144,7 +151,7 @@ func (u *upgrade) ask(ws *WebSocket, req *Request, headSize int, rest []byte) {
 	u.question = q
 	u.hold(ws, u.held+headSize+questionSize)
 	u.keep(ws, rest)
-	server.upgrades.add(q)
+	v.server.upgrades.add(q)
 }
 
 // keep keeps what comes behind a request that waits. A client may send its first
@@ -199,7 +206,7 @@ func (u *upgrade) answer(ws *WebSocket, req *Request, extra http.Header, err err
 	}
 	subprotocol := req.Subprotocol
 	if subprotocol == "" {
-		subprotocol = handshake.SelectSubprotocol(req.Request, u.server.Subprotocols)
+		subprotocol = handshake.SelectSubprotocol(req.Request, u.service.Subprotocols)
 	}
 	extensions := ""
 	if !req.NoCompression {
@@ -214,10 +221,10 @@ func (u *upgrade) answer(ws *WebSocket, req *Request, extra http.Header, err err
 	if ws.conn.Write(response, nil) != nil {
 		return // gone; OnClose follows
 	}
-	server := u.server
+	v := u.service
 	ws.open(subprotocol, func() {
 		defer req.life.end(errHandshakeOver)
-		server.callUpgrade(ws, req)
+		v.callUpgrade(ws, req)
 	})
 	ws.receive(rest)
 	u.release(ws)
@@ -299,17 +306,6 @@ func (ws *WebSocket) open(subprotocol string, onUpgrade func()) {
 	}
 	ws.become(phaseOpen)
 	onUpgrade()
-}
-
-// check judges what every upgrade must keep, whoever parsed its request.
-func (s *Server) check(req *handshake.Request) error {
-	if err := req.CheckUpgrade(); err != nil {
-		return err
-	}
-	if !s.callOrigin(req) {
-		return handshake.Reject(http.StatusForbidden, "origin not allowed")
-	}
-	return nil
 }
 
 // peer is a WebSocket as its request sees it.

@@ -4,6 +4,10 @@ import "slices"
 
 const subprotocolHeader = "Sec-WebSocket-Protocol"
 
+// ValidSubprotocol says whether name may be sent as a subprotocol: it is a token (RFC
+// 6455 §4.1 item 10).
+func ValidSubprotocol(name string) bool { return isToken(name) }
+
 // Subprotocols gives the subprotocols the client offers, the one it likes most
 // first (RFC 6455 §11.3.4). The slice is the caller's.
 func (r *Request) Subprotocols() []string {

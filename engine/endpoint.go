@@ -1,0 +1,152 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/handshake"
+)
+
+// Endpoint is what becomes of some requests of a [Server]: of those that match a
+// pattern ([Server.Handle]), or that a handler passes on ([Server.Upgrade]). Its fields
+// mean what the fields of Server mean that have the same names. It takes nothing from
+// the Server but Limits and Slow; its connections are on the same loops, in the same
+// topics, and count for the same MaxConnections and MaxMemory.
+//
+// Do not change or copy it once it is in use.
+type Endpoint struct {
+	ShouldUpgrade   func(req *Request) (http.Header, error)
+	OnUpgrade       func(ws *WebSocket, req *Request)
+	BlockingUpgrade bool
+	Callbacks       Callbacks
+	Origin          handshake.OriginPolicy
+	Subprotocols    []string
+	// Compression: what is published is compressed from the smallest Threshold on
+	// that the Server and the endpoints of Handle have.
+	Compression *Compression
+	// Limits that are 0 are those of the Server. MaxHead, MaxHeaders,
+	// HandshakeTimeout, MaxMemory and MaxConnections count before anybody knows whose
+	// connection it is, or for all of them: leave them 0.
+	Limits Limits
+	// Slow is the policy of topics that have none. The zero value means that of the
+	// Server.
+	Slow Slow
+
+	service atomic.Pointer[service] // for the server that used it last
+}
+
+// service is an Endpoint as a Server uses it. Immutable.
+type service struct {
+	*Endpoint
+	server   *Server
+	settings *settings
+}
+
+// own returns the fields of s as an Endpoint.
+func (s *Server) own() *Endpoint {
+	return &Endpoint{
+		ShouldUpgrade:   s.ShouldUpgrade,
+		OnUpgrade:       s.OnUpgrade,
+		BlockingUpgrade: s.BlockingUpgrade,
+		Callbacks:       s.Callbacks,
+		Origin:          s.Origin,
+		Subprotocols:    s.Subprotocols,
+		Compression:     s.Compression,
+		Slow:            s.Slow,
+	}
+}
+
+// serviceOf returns e as s uses it, made at its first use; nil stands for the fields of
+// s. The error is an *OptionError. Any goroutine, once s is up.
+func (s *Server) serviceOf(e *Endpoint) (*service, error) {
+	if e == nil {
+		return s.service, nil
+	}
+	if v := e.service.Load(); v != nil && v.server == s {
+		return v, nil
+	}
+	var m mistakes
+	e.check(&m, s.settings.asked)
+	if err := m.err(); err != nil {
+		return nil, err
+	}
+	v := s.newService(e)
+	e.service.Store(v)
+	return v, nil
+}
+
+func (s *Server) newService(e *Endpoint) *service {
+	base := s.settings
+	set := *base
+	set.latest = new(atomic.Pointer[settings])
+	set.bounds, set.callbacks = newBounds(codec.Server, e.Limits.over(base.asked)), e.Callbacks
+	set.compressor = newCompressor(e.Compression, &set, &s.deflated)
+	set.setSlow(cmp.Or(e.Slow, base.slowAsked))
+	return &service{Endpoint: e, server: s, settings: &set}
+}
+
+// check finds mistakes in e, of a server with these limits.
+func (e *Endpoint) check(m *mistakes, server Limits) {
+	all := e.Limits.over(server)
+	e.Limits.checkOwn(m, all)
+	all = all.WithDefaults()
+	e.Slow.check(m, &all)
+	e.Compression.check(m)
+	checkSubprotocols(m, "Endpoint.Subprotocols", e.Subprotocols)
+}
+
+// checkSubprotocols finds subprotocols that cannot be sent.
+func checkSubprotocols(m *mistakes, field string, names []string) {
+	for _, name := range names {
+		if !handshake.ValidSubprotocol(name) {
+			m.add(field, name, "a subprotocol is a token: letters, digits and !#$%%&'*+-.^_`|~")
+		}
+	}
+}
+
+// judge says whether a request may become a WebSocket of v, whoever parsed it.
+func (v *service) judge(req *handshake.Request) error {
+	if err := req.CheckUpgrade(); err != nil {
+		return err
+	}
+	if !v.callOrigin(req) {
+		return handshake.Reject(http.StatusForbidden, "origin not allowed")
+	}
+	return nil
+}
+
+// begin makes v what ws, which is not open yet, belongs to. On the loop.
+func (v *service) begin(ws *WebSocket) {
+	if ws.settings() != v.settings {
+		ws.goBy(v.settings)
+		ws.callbacks = &v.settings.callbacks
+	}
+}
+
+// Upgrade makes a WebSocket of a request inside of a handler of net/http, as
+// [Server.ServeHTTP] does, by the rules of e; nil means the fields of s. It does not
+// look at the patterns of Handle. Make e once and not for each request.
+//
+// It answers the request in any case: nil says that the connection is going to a loop,
+// where OnUpgrade follows; otherwise the error says why the request was refused. Do not
+// use w after it, and return.
+//
+// A request for a WebSocket that comes to a listener of s itself is not given to
+// Server.HTTP: use Handle for those.
+func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request, e *Endpoint) error {
+	if err := s.ready(w); err != nil {
+		return err
+	}
+	req, err := s.fromHTTP(r)
+	if err != nil {
+		return s.refuse(w, r, err)
+	}
+	v, err := s.serviceOf(e)
+	if err != nil {
+		return s.refuse(w, r, fmt.Errorf("engine: endpoint: %w", err))
+	}
+	return s.upgrade(w, r, req, v)
+}

@@ -159,6 +159,8 @@ func callDo(fn func()) { fn() }
 
 func callEach(fn func(ws *WebSocket), ws *WebSocket) { fn(ws) }
 
+func (s *Server) callConfigureHTTP(srv *http.Server) { s.ConfigureHTTP(srv) }
+
 func (v *service) callOrigin(req *handshake.Request) bool {
 	if v.Origin == nil {
 		return handshake.SameHost(req)

@@ -39,8 +39,8 @@ type DialOptions struct {
 	// methods run on the goroutine of Dial. nil: no cookies except those in Header.
 	Jar http.CookieJar
 	// MaxRedirects is how many answers 301, 302, 303, 307 and 308 are followed.
-	// Default: none; such an answer is a *StatusError, with the first KiB of its body. A redirect from wss to ws
-	// is refused, and what Header has of Authorization, Cookie and
+	// Default: none; such an answer is a *StatusError, with the first KiB of its
+	// body. A redirect from wss to ws is refused, and what Header has of Authorization, Cookie and
 	// Proxy-Authorization goes to another scheme, host or port no more than a
 	// URL's user and password do.
 	MaxRedirects int

@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"github.com/gobwas/ws/wsflate"
-
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/handshake"
 )
@@ -138,7 +136,7 @@ func (v variant) windowBits() int { return int(v) + codec.MinWindowBits - 1 }
 type agreement struct {
 	variant  variant // of what this side sends, if it is of Threshold bytes
 	takeover uint8
-	params   wsflate.Parameters
+	params   handshake.DeflateParams
 }
 
 // The bits of agreement.takeover.
@@ -148,7 +146,7 @@ const (
 )
 
 // settle says what params mean for this side.
-func (c *compressor) settle(params wsflate.Parameters) agreement {
+func (c *compressor) settle(params handshake.DeflateParams) agreement {
 	own, peer := c.sides(params)
 	a := agreement{variant: variantOf(own.bits), params: params}
 	if own.takeover {
@@ -168,7 +166,7 @@ type side struct {
 
 // sides returns how this side is going to compress, which may be less than was
 // agreed (RFC 7692 section 7.1), and how the peer may.
-func (c *compressor) sides(params wsflate.Parameters) (own, peer side) {
+func (c *compressor) sides(params handshake.DeflateParams) (own, peer side) {
 	server := side{windowBits(params.ServerMaxWindowBits), !params.ServerNoContextTakeover}
 	client := side{windowBits(params.ClientMaxWindowBits), !params.ClientNoContextTakeover}
 	if c.role == codec.Server {
@@ -179,8 +177,8 @@ func (c *compressor) sides(params wsflate.Parameters) (own, peer side) {
 	return client, server
 }
 
-func windowBits(agreed wsflate.WindowBits) int {
-	if !agreed.Defined() {
+func windowBits(agreed uint8) int {
+	if agreed == 0 {
 		return codec.MaxWindowBits // §7.1.2
 	}
 	return int(agreed)
@@ -216,16 +214,16 @@ func (c *compressor) offer() string {
 	if c == nil {
 		return ""
 	}
-	params := wsflate.Parameters{
+	params := handshake.DeflateParams{
 		ServerNoContextTakeover: !c.options.ServerContextTakeover,
 		ClientNoContextTakeover: !c.options.ClientContextTakeover,
 		ClientMaxWindowBits:     1, // without a value (§7.1.2.2): whatever the server likes
 	}
 	if bits := c.options.ServerMaxWindowBits; bits < codec.MaxWindowBits {
-		params.ServerMaxWindowBits = wsflate.WindowBits(bits)
+		params.ServerMaxWindowBits = uint8(bits)
 	}
 	if bits := c.options.ClientMaxWindowBits; bits < codec.MaxWindowBits {
-		params.ClientMaxWindowBits = wsflate.WindowBits(bits)
+		params.ClientMaxWindowBits = uint8(bits)
 	}
 	offers := handshake.FormatDeflate(params)
 	if params.ServerNoContextTakeover {
@@ -236,7 +234,7 @@ func (c *compressor) offer() string {
 }
 
 // cost returns the bytes that takeover by params may come to hold.
-func (c *compressor) cost(params wsflate.Parameters) (n int64) {
+func (c *compressor) cost(params handshake.DeflateParams) (n int64) {
 	own, peer := c.sides(params)
 	if own.takeover {
 		n += takeoverSize + int64(1)<<min(own.bits, codec.MaxSendWindowBits)
@@ -257,7 +255,7 @@ func (c *compressor) reserve(n int64) bool {
 }
 
 // accept takes what the server of ws answered, nil if it declined. On the loop.
-func (c *compressor) accept(ws *WebSocket, params *wsflate.Parameters) {
+func (c *compressor) accept(ws *WebSocket, params *handshake.DeflateParams) {
 	if params != nil {
 		c.reserve(c.cost(*params)) // which is not bound here
 		c.agree(ws, *params)
@@ -266,7 +264,7 @@ func (c *compressor) accept(ws *WebSocket, params *wsflate.Parameters) {
 
 // agree makes ws, which is not open yet, a connection with compression. What
 // takeover costs was reserved. On the loop.
-func (c *compressor) agree(ws *WebSocket, params wsflate.Parameters) {
+func (c *compressor) agree(ws *WebSocket, params handshake.DeflateParams) {
 	ws.agreed = c.settle(params)
 	ws.reader.SetConfig(ws.settings().readerConfig(ws.agreed))
 	c.conns.Add(1)

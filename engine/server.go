@@ -105,6 +105,14 @@ type Server struct {
 	// they are closed, also those that a handler hijacked.
 	HTTP http.Handler
 
+	// ConfigureHTTP is called once, before that net/http server serves HTTP, and may
+	// set its fields: timeouts, BaseContext, ConnContext, ConnState, ErrorLog,
+	// RegisterOnShutdown. As it comes, MaxHeaderBytes is Limits.MaxHead, a connection
+	// goes back to its loop after a second without a request (IdleTimeout), and
+	// ErrorLog leads to Logger. It speaks HTTP/1.1 only, and this Server begins and
+	// ends it: do not call its methods. nil: as it comes.
+	ConfigureHTTP func(srv *http.Server)
+
 	// Logger receives what no caller can be told. Default: slog.Default().
 	Logger *slog.Logger
 

@@ -3,9 +3,8 @@ package engine
 import (
 	"testing"
 
-	"github.com/gobwas/ws/wsflate"
-
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // What a server leaves open, a client decides by its own wishes (RFC 7692
@@ -17,18 +16,18 @@ func TestClientKeepsToItsOwnWishes(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		wish     Compression
-		answer   wsflate.Parameters
+		answer   handshake.DeflateParams
 		bits     int
 		takeover uint8
 	}{
-		{"nothing said, nothing wished", Compression{}, wsflate.Parameters{}, 15, receives},
-		{"both forbidden", context, wsflate.Parameters{ServerNoContextTakeover: true, ClientNoContextTakeover: true}, 15, none},
-		{"both wished", context, wsflate.Parameters{}, 15, sends | receives},
-		{"the client's forbidden", context, wsflate.Parameters{ClientNoContextTakeover: true}, 15, receives},
-		{"the server's window is its own", context, wsflate.Parameters{ServerMaxWindowBits: 9}, 15, sends | receives},
-		{"the client's window, wished", wish, wsflate.Parameters{}, 10, receives},
-		{"the client's window, smaller", wish, wsflate.Parameters{ClientMaxWindowBits: 8}, 8, receives},
-		{"the client's window, larger", wish, wsflate.Parameters{ClientMaxWindowBits: 12}, 10, receives},
+		{"nothing said, nothing wished", Compression{}, handshake.DeflateParams{}, 15, receives},
+		{"both forbidden", context, handshake.DeflateParams{ServerNoContextTakeover: true, ClientNoContextTakeover: true}, 15, none},
+		{"both wished", context, handshake.DeflateParams{}, 15, sends | receives},
+		{"the client's forbidden", context, handshake.DeflateParams{ClientNoContextTakeover: true}, 15, receives},
+		{"the server's window is its own", context, handshake.DeflateParams{ServerMaxWindowBits: 9}, 15, sends | receives},
+		{"the client's window, wished", wish, handshake.DeflateParams{}, 10, receives},
+		{"the client's window, smaller", wish, handshake.DeflateParams{ClientMaxWindowBits: 8}, 8, receives},
+		{"the client's window, larger", wish, handshake.DeflateParams{ClientMaxWindowBits: 12}, 10, receives},
 	} {
 		c := newCompressor(&tt.wish, newSettings(codec.Client, Limits{}, Callbacks{}, nil), new(deflated))
 		a := c.settle(tt.answer)

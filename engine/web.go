@@ -50,9 +50,24 @@ func newWebSide(s *Server) *webSide {
 		IdleTimeout:    webLingers,
 		MaxHeaderBytes: s.settings.limits.MaxHead,
 		ErrorLog:       log.New(&webLog{to: s.settings.log}, "", 0),
-		ConnState:      func(nc net.Conn, state http.ConnState) { nc.(interface{ own() *webConn }).own().changed(state) },
 	}
+	if s.ConfigureHTTP != nil {
+		s.callConfigureHTTP(w.srv)
+	}
+	w.srv.ConnState = followed(w.srv.ConnState)
+	w.srv.Protocols = new(http.Protocols)
+	w.srv.Protocols.SetHTTP1(true) // the only one that the loops can take back
 	return w
+}
+
+// followed is the ConnState of the net/http server: the program's, and ours before it.
+func followed(next func(net.Conn, http.ConnState)) func(net.Conn, http.ConnState) {
+	return func(nc net.Conn, state http.ConnState) {
+		nc.(interface{ own() *webConn }).own().changed(state)
+		if next != nil {
+			next(nc, state)
+		}
+	}
 }
 
 // webLog takes what net/http has to say, panics of handlers among it.

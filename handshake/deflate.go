@@ -34,14 +34,23 @@ func (o DeflateOptions) withDefaults() DeflateOptions {
 	return o
 }
 
+// DeflateParams is what two sides settled about permessage-deflate, or one offers (RFC
+// 7692 §7.1). A window of 0 bits was not named: 15 bits. In an offer,
+// ClientMaxWindowBits 1 stands for client_max_window_bits without a value: the client
+// leaves it to the server.
+type DeflateParams struct {
+	ServerNoContextTakeover bool
+	ClientNoContextTakeover bool
+	ServerMaxWindowBits     uint8
+	ClientMaxWindowBits     uint8
+}
+
 // NegotiateDeflate takes the first offer of permessage-deflate that is well formed
 // and within opt, and gives what to answer: FormatDeflate of params goes to
 // AppendResponse. An offer that is malformed, has unknown or repeated parameters or
 // asks too much is declined and the next one is tried (RFC 7692 §5.1, §7). ok is
 // false when none is left; the connection then goes on without compression.
-//
-// In params a window of 0 bits means that the parameter was not agreed: 15 bits.
-func NegotiateDeflate(req *Request, opt DeflateOptions) (params wsflate.Parameters, ok bool) {
+func NegotiateDeflate(req *Request, opt DeflateOptions) (params DeflateParams, ok bool) {
 	opt = opt.withDefaults()
 	for _, e := range req.Extensions() {
 		if offer, ok := parseDeflate(e); ok {
@@ -53,24 +62,24 @@ func NegotiateDeflate(req *Request, opt DeflateOptions) (params wsflate.Paramete
 	return params, false
 }
 
-// unvalued is how wsflate writes a client_max_window_bits without a value.
-const unvalued wsflate.WindowBits = 1
+// unvalued is a client_max_window_bits without a value, as wsflate has it.
+const unvalued uint8 = 1
 
 // answer settles one offer (RFC 7692 §7.1).
-func (o DeflateOptions) answer(offer wsflate.Parameters) (params wsflate.Parameters, ok bool) {
+func (o DeflateOptions) answer(offer DeflateParams) (params DeflateParams, ok bool) {
 	params.ServerNoContextTakeover = offer.ServerNoContextTakeover || !o.ServerContextTakeover
 	params.ClientNoContextTakeover = offer.ClientNoContextTakeover || !o.ClientContextTakeover
 
-	server := wsflate.WindowBits(o.ServerMaxWindowBits)
-	if offer.ServerMaxWindowBits.Defined() {
+	server := uint8(o.ServerMaxWindowBits)
+	if offer.ServerMaxWindowBits > 0 {
 		params.ServerMaxWindowBits = min(server, offer.ServerMaxWindowBits) // §7.1.2.1
 	} else if server < 15 {
 		params.ServerMaxWindowBits = server
 	}
 
-	client := wsflate.WindowBits(o.ClientMaxWindowBits)
+	client := uint8(o.ClientMaxWindowBits)
 	switch {
-	case !offer.ClientMaxWindowBits.Defined():
+	case offer.ClientMaxWindowBits == 0:
 		// §7.1.2.2: without the offer the answer must not have the parameter.
 		return params, client == 15
 	case offer.ClientMaxWindowBits != unvalued:
@@ -84,7 +93,7 @@ func (o DeflateOptions) answer(offer wsflate.Parameters) (params wsflate.Paramet
 
 // parseDeflate reads e as parameters of permessage-deflate. It refuses what
 // wsflate lets pass: leading zeros and a client_max_window_bits given twice.
-func parseDeflate(e Extension) (params wsflate.Parameters, ok bool) {
+func parseDeflate(e Extension) (params DeflateParams, ok bool) {
 	if e.Name != wsflate.ExtensionName || len(e.Params) > 4 {
 		return params, false
 	}
@@ -100,13 +109,21 @@ func parseDeflate(e Extension) (params wsflate.Parameters, ok bool) {
 		}
 		opt.Parameters.Set([]byte(p.Name), []byte(p.Value))
 	}
-	return params, params.Parse(opt) == nil
+	var parsed wsflate.Parameters
+	if parsed.Parse(opt) != nil {
+		return params, false
+	}
+	return DeflateParams{
+		ServerNoContextTakeover: parsed.ServerNoContextTakeover,
+		ClientNoContextTakeover: parsed.ClientNoContextTakeover,
+		ServerMaxWindowBits:     uint8(parsed.ServerMaxWindowBits),
+		ClientMaxWindowBits:     uint8(parsed.ClientMaxWindowBits),
+	}, true
 }
 
 // FormatDeflate writes params as the value of Sec-WebSocket-Extensions, for an
-// answer or for ClientRequest.Extensions. In an offer ClientMaxWindowBits 1 stands
-// for client_max_window_bits without a value: the client leaves it to the server.
-func FormatDeflate(params wsflate.Parameters) string {
+// answer or for ClientRequest.Extensions.
+func FormatDeflate(params DeflateParams) string {
 	b := append(make([]byte, 0, 128), wsflate.ExtensionName...)
 	if params.ServerNoContextTakeover {
 		b = append(b, "; server_no_context_takeover"...)
@@ -114,11 +131,11 @@ func FormatDeflate(params wsflate.Parameters) string {
 	if params.ClientNoContextTakeover {
 		b = append(b, "; client_no_context_takeover"...)
 	}
-	if params.ServerMaxWindowBits.Defined() {
+	if params.ServerMaxWindowBits > 0 {
 		b = append(b, "; server_max_window_bits="...)
 		b = strconv.AppendInt(b, int64(params.ServerMaxWindowBits), 10)
 	}
-	if params.ClientMaxWindowBits.Defined() {
+	if params.ClientMaxWindowBits > 0 {
 		b = append(b, "; client_max_window_bits"...)
 		if params.ClientMaxWindowBits != unvalued {
 			b = append(b, '=')
@@ -131,16 +148,16 @@ func FormatDeflate(params wsflate.Parameters) string {
 // answersDeflate reports whether a server may answer offer like that (RFC 7692
 // §7.1). What was offered as a condition must come back, and no window may be
 // larger than offered.
-func answersDeflate(offer, answer wsflate.Parameters) bool {
+func answersDeflate(offer, answer DeflateParams) bool {
 	switch {
 	case offer.ServerNoContextTakeover && !answer.ServerNoContextTakeover: // §7.1.1.1
 		return false
-	case offer.ServerMaxWindowBits.Defined() && // §7.1.2.1
-		(!answer.ServerMaxWindowBits.Defined() || answer.ServerMaxWindowBits > offer.ServerMaxWindowBits):
+	case offer.ServerMaxWindowBits > 0 && // §7.1.2.1
+		(answer.ServerMaxWindowBits == 0 || answer.ServerMaxWindowBits > offer.ServerMaxWindowBits):
 		return false
 	case answer.ClientMaxWindowBits == unvalued: // §7.1.2.2, as the next two
 		return false
-	case answer.ClientMaxWindowBits.Defined() && !offer.ClientMaxWindowBits.Defined():
+	case answer.ClientMaxWindowBits > 0 && offer.ClientMaxWindowBits == 0:
 		return false
 	case offer.ClientMaxWindowBits > unvalued && answer.ClientMaxWindowBits > offer.ClientMaxWindowBits:
 		return false

@@ -123,7 +123,7 @@ type Agreed struct {
 	Extensions  []Extension // in the order the server gave
 	// Deflate holds the parameters of permessage-deflate, nil when the server
 	// declined it. A window of 0 bits means 15.
-	Deflate *wsflate.Parameters
+	Deflate *DeflateParams
 }
 
 // Check checks the answer to want (RFC 6455 §4.1). The error is a *StatusError for
@@ -207,7 +207,7 @@ func (r *Response) checkExtensions(want *ClientRequest, agreed *Agreed) error {
 }
 
 // agreeDeflate gives the parameters in e, nil when they answer none of the offers.
-func agreeDeflate(offers []Extension, e Extension) *wsflate.Parameters {
+func agreeDeflate(offers []Extension, e Extension) *DeflateParams {
 	answer, ok := parseDeflate(e)
 	if !ok {
 		return nil

@@ -28,13 +28,13 @@ func (c *conn) agree(agreed *handshake.Agreed) error {
 		return fmt.Errorf("the server agrees to permessage-deflate without context takeover only: %s", handshake.FormatDeflate(*got))
 	}
 	bits := codec.MaxWindowBits
-	if got.ServerMaxWindowBits.Defined() {
+	if got.ServerMaxWindowBits > 0 {
 		bits = int(got.ServerMaxWindowBits)
 	}
 	if want == Takeover {
 		c.window = codec.NewWindow(bits)
 	}
-	if got.ClientMaxWindowBits.Defined() {
+	if got.ClientMaxWindowBits > 0 {
 		if bits := int(got.ClientMaxWindowBits); bits < c.worker.templates.bits {
 			c.worker.templates = newTemplates(&c.gen.cfg, bits)
 		}

@@ -1,0 +1,47 @@
+package engine_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/fanloop-go/fanloop/engine"
+)
+
+// What the program sets counts, and connections still go back to their loops.
+func TestHTTPServerCanBeConfigured(t *testing.T) {
+	type key struct{}
+	states := make(chan http.ConnState, 64)
+	srv := &engine.Server{
+		Callbacks: echo,
+		HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, r.Context().Value(key{}).(string))
+		}),
+		ConfigureHTTP: func(srv *http.Server) {
+			srv.BaseContext = func(net.Listener) context.Context { return context.WithValue(context.Background(), key{}, "base") }
+			srv.ConnState = func(_ net.Conn, s http.ConnState) { states <- s }
+			srv.ReadTimeout = time.Minute
+			srv.Protocols = new(http.Protocols) // which counts for nothing
+		},
+	}
+	addr := listen(t, srv)
+	c := dialRaw(t, addr)
+	for range 2 {
+		c.send("GET /page HTTP/1.1\r\nHost: a\r\n\r\n")
+		if resp, body := c.readResponse(); resp.StatusCode != 200 || body != "base" {
+			t.Fatalf("%d, %q", resp.StatusCode, body)
+		}
+		eventually(t, "it is on a loop", func() bool { return srv.Stats().HTTP == 0 && srv.Stats().Connections == 1 })
+	}
+	c.send(upgradeHead(addr))
+	c.wantUpgraded()
+	c.exchange("as the third request")
+	for _, want := range []http.ConnState{http.StateNew, http.StateActive, http.StateIdle, http.StateClosed} {
+		if got := within(t, "ConnState", states); got != want {
+			t.Errorf("the state is %v, want %v", got, want)
+		}
+	}
+}

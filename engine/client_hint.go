@@ -22,9 +22,9 @@ func explain(err error, secure bool, answer []byte) error {
 	case len(answer) > 0 || !isEnd(err):
 		return err
 	case secure:
-		return fmt.Errorf("%w; if it expects a PROXY header, dial the proxy in front of it: %w", ErrNoAnswer, err)
+		return fmt.Errorf("%w: if it expects a PROXY header, dial the proxy in front of it: %w", ErrNoAnswer, err)
 	}
-	return fmt.Errorf("%w; if it speaks TLS, dial wss://, and if it expects a PROXY header, dial the proxy in front of it: %w", ErrNoAnswer, err)
+	return fmt.Errorf("%w: if it speaks TLS, dial wss://, and if it expects a PROXY header, dial the proxy in front of it: %w", ErrNoAnswer, err)
 }
 
 // isNotTLS reports whether the server answered a ClientHello with something else

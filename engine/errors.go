@@ -79,7 +79,7 @@ var (
 	ErrHandshakeTimeout = errors.New("engine: the opening handshake took longer than Limits.HandshakeTimeout; try again later, or raise it")
 	// ErrNoAnswer is returned by Dial when the server ended the connection before it
 	// answered anything. The text says what to try.
-	ErrNoAnswer = errors.New("engine: the server ended the connection without an answer")
+	ErrNoAnswer = errors.New("engine: the server ended the connection without an answer; check the scheme and the port of the URL")
 	// ErrNeedsTLS is returned by Dial when the server of a ws URL answers as one that
 	// speaks TLS.
 	ErrNeedsTLS = errors.New("engine: the server speaks TLS; dial wss:// instead of ws://")

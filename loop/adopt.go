@@ -4,9 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-
-	"golang.org/x/sys/unix"
 )
 
 // Adopt moves an established connection to a loop of the group, with h as its
@@ -32,10 +29,10 @@ func (g *Group) Adopt(nc net.Conn, h Handler, policy *WritePolicy) error {
 	c.bind(l, h, policy)
 	if err := l.Do(func() { c.adopt(fd, t) }); err != nil {
 		c.unbind()
-		_ = unix.Close(fd)
+		abandon(fd)
 		return err
 	}
-	_ = raw.Close() // the duplicate is what counts
+	disown(raw)
 	return nil
 }
 
@@ -89,15 +86,4 @@ func (c *Conn) Detach() (net.Conn, error) {
 	c.loop.doomed = append(c.loop.doomed, doomed{c: c, err: errDetached})
 	c.loop.poller.wakeSelf()
 	return nc, nil
-}
-
-// netConn returns a net.Conn over a duplicate of fd.
-func netConn(fd int) (net.Conn, error) {
-	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return nil, os.NewSyscallError("fcntl", err)
-	}
-	f := os.NewFile(uintptr(dup), "")
-	defer f.Close()
-	return net.FileConn(f) // which duplicates
 }

@@ -2,8 +2,6 @@ package loop
 
 import (
 	"log/slog"
-
-	"golang.org/x/sys/unix"
 )
 
 // call is what a loop has called that is not of this package, and may not
@@ -67,7 +65,7 @@ func (l *Loop) mend() {
 		return
 	}
 	if l.call.accepted != noFD {
-		_ = unix.Close(l.call.accepted)
+		closeFD(l.call.accepted)
 	}
 	l.call.outside, l.call.accepted = false, noFD
 	if c == nil {

@@ -5,8 +5,6 @@ import (
 	"net"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 var (
@@ -239,9 +237,7 @@ func (c *Conn) Unread() bool {
 	if c.tls != nil && c.tls.unread {
 		return true
 	}
-	var b [1]byte
-	_, _, err := unix.Recvfrom(int(c.fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-	return err == nil
+	return inputWaits(int(c.fd))
 }
 
 // Lost says whether bytes that a write had taken were given up before the kernel
@@ -254,20 +250,16 @@ func (c *Conn) Lost() bool {
 
 // RemoteAddr asks the kernel for the peer's address; nil once OnClose has
 // returned, and elsewhere than on Linux after a reset. Any goroutine.
-func (c *Conn) RemoteAddr() net.Addr { return c.address(peerName) }
+func (c *Conn) RemoteAddr() net.Addr { return c.address(peerAddr) }
 
 // LocalAddr is RemoteAddr for this side.
-func (c *Conn) LocalAddr() net.Addr { return c.address(unix.Getsockname) }
+func (c *Conn) LocalAddr() net.Addr { return c.address(sockAddr) }
 
-func (c *Conn) address(ask func(int) (unix.Sockaddr, error)) net.Addr {
+func (c *Conn) address(ask func(fd int) net.Addr) net.Addr {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fd < 0 || c.loop == nil {
 		return nil
 	}
-	sa, err := ask(int(c.fd))
-	if err != nil {
-		return nil
-	}
-	return netAddr(sa)
+	return ask(int(c.fd))
 }

@@ -3,8 +3,6 @@ package loop
 import (
 	"os"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // The events of a connection, as arguments for event.
@@ -138,10 +136,10 @@ func (c *Conn) closeLocked() error {
 		c.partLocked()
 		return errLocal
 	case CloseReset:
-		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		resetOnClose(int(c.fd))
 		return errLocal
 	case writeFailed:
-		return os.NewSyscallError("send", syscall.Errno(c.errno))
+		return os.NewSyscallError("send", unpackErrno(c.errno))
 	}
 	return nil
 }
@@ -156,7 +154,7 @@ func (c *Conn) lingerLocked() error {
 	case !c.farewellLocked():
 		return nil
 	}
-	if err := unix.Shutdown(int(c.fd), unix.SHUT_WR); err != nil {
+	if err := shutdownWrite(int(c.fd)); err != nil {
 		return errLocal // the peer is gone: nobody reads the last words
 	}
 	c.advanceLocked(finSent)
@@ -195,7 +193,7 @@ func (c *Conn) updateInterestLocked() {
 		return
 	}
 	if err := c.loop.poller.mod(int(c.fd), c.want, want); err != nil {
-		c.failLocked(unix.ENOMEM)
+		c.failLocked(syscall.ENOMEM)
 		return
 	}
 	c.want = want
@@ -219,7 +217,7 @@ func (c *Conn) wantLocked() (want interest) {
 func (c *Conn) failLocked(errno syscall.Errno) {
 	if c.asked != writeFailed {
 		c.asked = writeFailed
-		c.errno = uint16(errno)
+		c.errno = packErrno(errno)
 	}
 	c.loseLocked()
 	c.summonLocked()
@@ -248,9 +246,9 @@ func (c *Conn) writeReady() {
 		c.leave()
 		return
 	}
-	errno, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
-	if err == nil && errno == 0 {
-		if _, err := unix.Getpeername(int(c.fd)); err != nil { // not yet: a stale event
+	err := socketError(int(c.fd))
+	if err == nil {
+		if !connected(int(c.fd)) { // not yet: a stale event
 			c.mu.Unlock()
 			return
 		}
@@ -258,14 +256,11 @@ func (c *Conn) writeReady() {
 		c.updateInterestLocked()
 	}
 	c.mu.Unlock()
-	switch {
-	case err != nil:
-		c.doom(os.NewSyscallError("getsockopt", err))
-	case errno != 0:
-		c.doom(os.NewSyscallError("connect", syscall.Errno(errno)))
-	default:
-		c.opened()
+	if err != nil {
+		c.doom(os.NewSyscallError("connect", err))
+		return
 	}
+	c.opened()
 }
 
 // readsPerEvent bounds how often one connection may fill the loop's buffer
@@ -320,7 +315,7 @@ func (c *Conn) askAgain() {
 // readEnded is what a recv without bytes means.
 func (c *Conn) readEnded(s status, err error) {
 	switch {
-	case err == unix.EAGAIN:
+	case err == syscall.EAGAIN:
 	case err != nil:
 		c.doom(os.NewSyscallError("recv", err))
 	case s.phase == finSent: // both sides are done
@@ -346,17 +341,14 @@ func (c *Conn) hungUpWhilePaused(s status, ev interest) {
 	if c.phase == ended || ev&hangup == 0 || s.phase == opening {
 		return
 	}
-	errno, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
-	switch {
-	case err != nil:
-		c.doom(os.NewSyscallError("getsockopt", err))
-	case errno != 0:
-		c.doom(os.NewSyscallError("recv", syscall.Errno(errno)))
-	default: // both directions ended in order; what arrived is still to be read
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.want == 0 {
-			_ = c.loop.poller.del(int(c.fd), 0) // ResumeRead adds it again
-		}
+	if err := socketError(int(c.fd)); err != nil {
+		c.doom(os.NewSyscallError("recv", err))
+		return
+	}
+	// Both directions ended in order; what arrived is still to be read.
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.want == 0 {
+		_ = c.loop.poller.del(int(c.fd), 0) // ResumeRead adds it again
 	}
 }

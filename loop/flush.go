@@ -1,10 +1,6 @@
 package loop
 
-import (
-	"syscall"
-
-	"golang.org/x/sys/unix"
-)
+import "syscall"
 
 // Whatever is written is queued, or given to the socket at once behind what is
 // queued: by flushLocked, and by nothing else. It is called
@@ -73,7 +69,7 @@ func (c *Conn) flushLocked(head, body []byte) (sent int) {
 	total := len(head) + len(body)
 	for {
 		n, err := c.sendLocked(head, body)
-		if err != nil && err != unix.EAGAIN {
+		if err != nil && err != syscall.EAGAIN {
 			c.failLocked(errnoOf(err))
 			return total
 		}
@@ -176,5 +172,5 @@ func errnoOf(err error) syscall.Errno {
 	if errno, ok := err.(syscall.Errno); ok {
 		return errno
 	}
-	return unix.EIO
+	return syscall.EIO
 }

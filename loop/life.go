@@ -1,10 +1,6 @@
 package loop
 
-import (
-	"errors"
-
-	"golang.org/x/sys/unix"
-)
+import "errors"
 
 // bind ties c to its loop before that has seen it: from now on c may be written
 // to and closed, which waits until c is open.
@@ -63,7 +59,7 @@ func (c *Conn) open(fd int, to phase, f flags) {
 	}
 	c.mu.Unlock()
 	if err != nil {
-		_ = unix.Close(fd) // never used
+		closeFD(fd) // never used
 		c.stillborn(err)
 		return
 	}

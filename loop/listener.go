@@ -5,12 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strconv"
 	"sync/atomic"
+	"syscall"
 	"time"
-
-	"github.com/panjf2000/gnet/v2/pkg/socket"
-	"golang.org/x/sys/unix"
 )
 
 // Accept makes the handler of a connection that a listener took in, on the
@@ -58,27 +55,13 @@ type acceptor struct {
 }
 
 // Listen opens the tcp address addr ("host:port") with one listening
-// descriptor per loop (SO_REUSEPORT). A port that is listened on already is an
-// error. Any goroutine.
+// descriptor per loop (SO_REUSEPORT), on the portable backend with one for all. A
+// port that is listened on already is an error. Any goroutine.
 func (g *Group) Listen(addr string, cfg ListenConfig) (*Listener, error) {
 	ln := &Listener{group: g}
-	shared := len(g.loops) > 1
-	for i, l := range g.loops {
-		if i == 0 && shared { // others with SO_REUSEPORT would not be noticed
-			probe, err := listenTCP(addr, false)
-			if err != nil {
-				return nil, fmt.Errorf("loop: listen on %s: %w", addr, err)
-			}
-			addr = withPort(addr, sockAddr(probe))
-			_ = unix.Close(probe)
-		}
-		fd, err := listenTCP(addr, shared)
-		if err != nil {
-			ln.abandon()
-			return nil, fmt.Errorf("loop: listen on %s: %w", addr, err)
-		}
-		ln.addr = sockAddr(fd)
-		ln.acceptors = append(ln.acceptors, &acceptor{loop: l, fd: fd, cfg: cfg})
+	if err := ln.open(addr, cfg); err != nil {
+		ln.abandon()
+		return nil, fmt.Errorf("loop: listen on %s: %w", addr, err)
 	}
 	return ln.register()
 }
@@ -95,8 +78,8 @@ func (g *Group) Serve(nl net.Listener, cfg ListenConfig) (*Listener, error) {
 	if u, ok := nl.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(false) // the path lives on with the duplicate
 	}
-	_ = nl.Close()               // the duplicate is what counts
-	_ = socket.SetNoDelay(fd, 1) // inherited by what it accepts; not for unix sockets
+	disown(nl)
+	inheritNoDelay(fd)
 	ln := &Listener{group: g, addr: addr}
 	ln.acceptors = []*acceptor{{loop: g.pick(), fd: fd, cfg: cfg, spread: true}}
 	return ln.register()
@@ -128,7 +111,7 @@ func (ln *Listener) register() (*Listener, error) {
 	for i, a := range ln.acceptors {
 		if err := a.loop.Do(a.start); err != nil {
 			for _, rest := range ln.acceptors[i:] {
-				_ = unix.Close(rest.fd)
+				closeFD(rest.fd)
 			}
 			return nil, err
 		}
@@ -139,7 +122,7 @@ func (ln *Listener) register() (*Listener, error) {
 // abandon closes descriptors that no loop has seen yet.
 func (ln *Listener) abandon() {
 	for _, a := range ln.acceptors {
-		_ = unix.Close(a.fd)
+		closeFD(a.fd)
 	}
 }
 
@@ -161,7 +144,7 @@ func (l *Loop) unlisten(fd int) {
 		a.timer.Stop()
 	}
 	_ = l.poller.del(fd, a.want()) // a duplicate may keep it registered
-	_ = unix.Close(fd)
+	closeFD(fd)
 }
 
 // want is what the descriptor waits for.
@@ -179,12 +162,12 @@ func (a *acceptor) accept() {
 	}
 	for range acceptsPerEvent {
 		fd, err := a.loop.accept(a.fd)
-		switch err {
-		case nil:
+		switch {
+		case err == nil:
 			a.hand(fd)
-		case unix.EAGAIN:
+		case err == syscall.EAGAIN:
 			return
-		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.EPERM: // of that client only
+		case ofOneClient(err):
 		default:
 			a.pause(err)
 			return
@@ -207,7 +190,7 @@ func (a *acceptor) hand(fd int) {
 		return
 	}
 	if l.Do(func() { a.open(l, fd) }) != nil {
-		_ = unix.Close(fd) // stopped meanwhile
+		closeFD(fd) // stopped meanwhile
 	}
 }
 
@@ -216,8 +199,8 @@ func (a *acceptor) open(l *Loop, fd int) {
 	h := a.callAccept(l)
 	l.call.outside, l.call.accepted = false, noFD
 	if h == nil {
-		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-		_ = unix.Close(fd)
+		resetOnClose(fd)
+		closeFD(fd)
 		return
 	}
 	c := h.LoopConn()
@@ -244,12 +227,12 @@ func (a *acceptor) pause(err error) {
 // refuseOne spends the reserve descriptor to close one waiting connection, so
 // that it learns at once.
 func (a *acceptor) refuseOne(err error) {
-	if !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE) || a.loop.reserve < 0 {
+	if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) || a.loop.reserve < 0 {
 		return
 	}
 	closeReserve(a.loop.reserve)
 	if fd, err := a.loop.accept(a.fd); err == nil {
-		_ = unix.Close(fd)
+		closeFD(fd)
 		a.loop.group.refused.Add(1)
 	}
 	a.loop.reserve = openReserve()
@@ -271,10 +254,10 @@ func (a *acceptor) resume() {
 		a.loop.reserve = openReserve()
 	}
 	fd, err := a.loop.accept(a.fd)
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		a.hand(fd)
-	case unix.EAGAIN, unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.EPERM:
+	case err == syscall.EAGAIN, ofOneClient(err):
 	default:
 		a.pause(err)
 		return
@@ -285,42 +268,11 @@ func (a *acceptor) resume() {
 	}
 }
 
-func openReserve() int {
-	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1
+// ofOneClient says that accepting failed for one client, and may go on.
+func ofOneClient(err error) bool {
+	switch err {
+	case syscall.EINTR, syscall.ECONNABORTED, syscall.EPROTO, syscall.EPERM:
+		return true
 	}
-	return fd
-}
-
-func closeReserve(fd int) {
-	if fd >= 0 {
-		_ = unix.Close(fd)
-	}
-}
-
-// listenTCP opens a listening socket; what it accepts inherits TCP_NODELAY.
-func listenTCP(addr string, shared bool) (int, error) {
-	opts := []socket.Option[int]{
-		{SetSockOpt: socket.SetReuseAddr, Opt: 1},
-		{SetSockOpt: socket.SetNoDelay, Opt: 1},
-	}
-	if shared {
-		opts = append(opts, socket.Option[int]{SetSockOpt: socket.SetReuseport, Opt: 1})
-	}
-	fd, _, err := socket.TCPSocket("tcp", addr, true, opts, nil)
-	if errors.Is(err, unix.EAFNOSUPPORT) { // no IPv6 on this machine
-		fd, _, err = socket.TCPSocket("tcp4", addr, true, opts, nil)
-	}
-	return fd, err
-}
-
-// withPort replaces the port of addr by that of bound.
-func withPort(addr string, bound net.Addr) string {
-	host, _, err := net.SplitHostPort(addr)
-	tcp, ok := bound.(*net.TCPAddr)
-	if err != nil || !ok {
-		return addr
-	}
-	return net.JoinHostPort(host, strconv.Itoa(tcp.Port))
+	return false
 }

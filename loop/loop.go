@@ -4,8 +4,6 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const readBufferSize = 64 << 10
@@ -58,7 +56,7 @@ type Loop struct {
 // gather is what a flush of many buffers is assembled in.
 type gather struct {
 	bufs [][]byte
-	iov  [maxBuffers]unix.Iovec
+	vectors
 }
 
 // doomed is a connection that ended in this iteration.

@@ -1,7 +1,5 @@
 package loop
 
-import "golang.org/x/sys/unix"
-
 // PeerGone says whether the peer has ended its side or the connection is broken, of
 // which a connection whose reading is paused hears nothing, or not yet. It is what
 // to ask before work is done for a peer that may have left meanwhile. Any goroutine.
@@ -11,7 +9,5 @@ func (c *Conn) PeerGone() bool {
 	if c.phase == ended || c.fd < 0 {
 		return c.phase != opening
 	}
-	polled := []unix.PollFd{{Fd: c.fd, Events: hangups}}
-	n, err := unix.Poll(polled, 0)
-	return n > 0 && err == nil
+	return hungUp(int(c.fd))
 }

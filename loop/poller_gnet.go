@@ -1,4 +1,4 @@
-//go:build darwin || freebsd || netpoll
+//go:build (darwin || freebsd || (linux && netpoll)) && !portable
 
 package loop
 

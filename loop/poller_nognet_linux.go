@@ -1,4 +1,4 @@
-//go:build !netpoll
+//go:build !netpoll && !portable
 
 package loop
 

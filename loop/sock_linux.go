@@ -1,4 +1,4 @@
-//go:build linux && !race
+//go:build !race && !portable
 
 package loop
 
@@ -57,6 +57,9 @@ func send3(fd int, a, b, c []byte) (int, error) {
 	iov[2].SetLen(len(c))
 	return sendmsg(fd, &iov[0], len(iov))
 }
+
+// vectors are the buffers of a gather as the kernel takes them.
+type vectors struct{ iov [maxBuffers]unix.Iovec }
 
 // sendv sends the buffers of g.
 func sendv(fd int, g *gather) (int, error) {

@@ -1,6 +1,9 @@
-//go:build race || !linux
+//go:build ((linux && race) || darwin || freebsd) && !portable
 
 package loop
+
+// vectors is nothing here: writev makes its own.
+type vectors struct{}
 
 // send3 sends up to three buffers, of which some may be empty.
 func send3(fd int, a, b, c []byte) (int, error) {

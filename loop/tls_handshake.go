@@ -8,8 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 const (
@@ -234,7 +233,7 @@ func (h *tlsHandshake) left() bool {
 // shakenEnded is readEnded for a connection whose handshake is under way.
 func (c *Conn) shakenEnded(s status, err error) {
 	switch {
-	case err == unix.EAGAIN:
+	case err == syscall.EAGAIN:
 	case err != nil:
 		c.readEnded(s, err)
 	default:

@@ -1,8 +1,6 @@
 package loop
 
-import (
-	"golang.org/x/sys/unix"
-)
+import "syscall"
 
 // sealRoom is the room that n bytes of plaintext need as ciphertext: the records
 // of a new connection are small, and each costs up to 85 bytes more.
@@ -86,13 +84,13 @@ func (c *Conn) sendSealedLocked() {
 				c.holdLocked()
 				return
 			case !t.sealLocked(o):
-				c.failLocked(unix.EPROTO)
+				c.failLocked(syscall.EPROTO)
 				return
 			}
 		}
 		n, err := send(int(c.fd), o.sealed.b[:min(len(o.sealed.b), maxSend)])
 		switch {
-		case err == unix.EAGAIN:
+		case err == syscall.EAGAIN:
 			o.shrinkSealed()
 			c.blockedLocked()
 			return

@@ -39,6 +39,10 @@ endif
 timers: ## play the random models with all timers on for TIMERS (1m) each, under the race detector
 	FANLOOP_MODEL=$(TIMERS) $(GO) test -race -tags netpoll -count=1 -run TestTimeModel ./engine
 
+portable: ## vet the packages for Windows, and test the portable backend here
+	@GO='$(GO)' .ci/vet windows ./codec ./handshake ./loop ./engine ./engine/internal/... ./cmd/...
+	@GO='$(GO)' .ci/portable
+
 peers: ## build and test the servers that bench compares with (a module of their own)
 	cd bench/peers && $(GO) vet ./... && $(GO) test ./...
 

@@ -210,7 +210,7 @@ func TestServeSpreadsConnectionsOfAForeignListener(t *testing.T) {
 				loops[s.Loop()] = true
 				if network == "tcp" {
 					s.mu.Lock()
-					on, err := unix.GetsockoptInt(int(s.fd), unix.IPPROTO_TCP, unix.TCP_NODELAY)
+					on, err := unix.GetsockoptInt(systemFD(&s.Conn), unix.IPPROTO_TCP, unix.TCP_NODELAY)
 					s.mu.Unlock()
 					if err != nil || on == 0 {
 						t.Errorf("TCP_NODELAY is %d, %v", on, err)

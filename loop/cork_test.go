@@ -204,7 +204,7 @@ func TestCorkIsGivenBackWhateverBecomesOfTheConnection(t *testing.T) {
 			_ = peer.SetLinger(0)
 			_ = peer.Close()
 			eventually(t, "the reset arrives", func() bool {
-				fds := []unix.PollFd{{Fd: s.fd, Events: unix.POLLIN}}
+				fds := []unix.PollFd{{Fd: int32(systemFD(&s.Conn)), Events: unix.POLLIN}}
 				n, err := unix.Poll(fds, 0)
 				return err == nil && n == 1 && fds[0].Revents&unix.POLLERR != 0
 			})

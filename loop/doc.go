@@ -24,6 +24,12 @@
 // with a *[PanicError], unless its handler is a [PanicHandler] that does better.
 // What would wait for a loop returns [ErrInCallback] on it.
 //
+// # Platforms
+//
+// Linux has epoll, macOS and FreeBSD have kqueue. Other systems, Windows among them,
+// and programs built with -tags portable have goroutines that read and write for the
+// loops: slower, and with a goroutine and buffers for each connection.
+//
 // # Corking
 //
 // While the loop is inside an event of a connection, that connection is

@@ -293,9 +293,9 @@ func roundTrip(t *testing.T, nc net.Conn, msg string) {
 func fill(t *testing.T, c *Conn) []byte {
 	t.Helper()
 	c.mu.Lock()
-	size, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_SNDBUF)
+	size, err := unix.GetsockoptInt(systemFD(c), unix.SOL_SOCKET, unix.SO_SNDBUF)
 	if err == nil && size > fillBuffer {
-		err = unix.SetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_SNDBUF, fillBuffer) // or it would grow
+		err = unix.SetsockoptInt(systemFD(c), unix.SOL_SOCKET, unix.SO_SNDBUF, fillBuffer) // or it would grow
 	}
 	c.mu.Unlock()
 	if err != nil {
@@ -337,7 +337,7 @@ func shrink(t *testing.T, c *Conn) {
 	t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := unix.SetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_SNDBUF, 4096); err != nil {
+	if err := unix.SetsockoptInt(systemFD(c), unix.SOL_SOCKET, unix.SO_SNDBUF, 4096); err != nil {
 		t.Error(err)
 	}
 }
@@ -384,4 +384,12 @@ func newRandom(t *testing.T) *rand.Rand {
 		}
 	})
 	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// needsSystemDescriptors skips a test on the portable backend, for the reason why.
+func needsSystemDescriptors(t *testing.T, why string) {
+	t.Helper()
+	if portableBackend {
+		t.Skip("not on the portable backend: " + why)
+	}
 }

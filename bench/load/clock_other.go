@@ -1,12 +1,10 @@
-//go:build unix && !linux
+//go:build !linux
 
 package load
 
 import (
 	"fmt"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 var origin = time.Now()
@@ -20,11 +18,8 @@ func cpuTimes(pid int) (own, other int64, err error) {
 	if pid != 0 {
 		return 0, 0, fmt.Errorf("the CPU time of another process can be read on Linux only")
 	}
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		return 0, 0, err
-	}
-	return u.Utime.Nano() + u.Stime.Nano(), 0, nil
+	own, err = ownCPU()
+	return own, 0, err
 }
 
 func preciseSleep() {}

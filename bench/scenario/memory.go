@@ -8,7 +8,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/fanloop-go/fanloop/bench/load"
@@ -76,7 +75,7 @@ func (o *round) giveBack(ctx context.Context) error {
 		return pause(ctx, o.spec.Settle)
 	}
 	before := o.process.lines(heapLine)
-	if err := syscall.Kill(o.process.pid, syscall.SIGUSR1); err != nil {
+	if err := askMemory(o.process.pid); err != nil {
 		return fmt.Errorf("send SIGUSR1: %w", err)
 	}
 	if err := pause(ctx, o.spec.Settle); err != nil || !o.server.logs {

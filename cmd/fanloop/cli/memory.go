@@ -7,16 +7,15 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"syscall"
 
 	"github.com/fanloop-go/fanloop/engine"
 )
 
 // ReportMemory gives freed memory back to the system and logs what is in use,
-// at every SIGUSR1 until stop is called.
+// at every SIGUSR1, where there is one, until stop is called.
 func ReportMemory(srv *engine.Server, log *slog.Logger) (stop func()) {
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGUSR1)
+	notifyUSR1(signals)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -3,7 +3,6 @@ package socketfile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -38,7 +37,7 @@ func Listen(path string, mode fs.FileMode) (net.Listener, *File, error) {
 			return nil
 		}
 		return raw.Control(func(fd uintptr) { // where that is not possible, chmod does it later
-			_ = syscall.Fchmod(int(fd), uint32(mode.Perm()))
+			_ = chmod(fd, mode)
 		})
 	}}
 	nl, err := lc.Listen(context.Background(), "unix", path)
@@ -80,7 +79,7 @@ func lockDirectory(path string) (unlock func()) {
 		return func() {}
 	}
 	for range lockTries {
-		if err = syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != syscall.EWOULDBLOCK && err != syscall.EINTR {
+		if !lockedByOther(dir) {
 			break
 		}
 		time.Sleep(lockPause)
@@ -103,7 +102,7 @@ func removeStale(path string) error {
 	if err == nil {
 		_ = nc.Close()
 	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
+	if !refused(err) {
 		return fmt.Errorf("a server listens there: %w", syscall.EADDRINUSE)
 	}
 	return (&File{path: path, info: info}).removeIfSame()

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/fanloop-go/fanloop/engine/internal/headcount"
 	"github.com/fanloop-go/fanloop/engine/internal/proxyheader"
@@ -36,14 +38,46 @@ type ListenOptions struct {
 	SocketMode fs.FileMode
 }
 
-// listener is one of the places where a server takes connections in. It is
-// immutable once it listens.
-type listener struct {
-	*loop.Listener
+// Listener is one of the places where a server takes connections in. Any goroutine.
+type Listener struct {
+	// Immutable once it listens.
+	on     *loop.Listener
 	server *Server
 	tls    *tls.Config        // nil: not encrypted
 	proxy  *proxyheader.Trust // nil: no header is expected
 	file   *socketfile.File   // nil: none, or not ours to remove
+
+	closed chan struct{} // closed by the first close
+	once   sync.Once
+}
+
+// Addr returns the address listened on, with the port it got.
+func (ln *Listener) Addr() net.Addr { return ln.on.Addr() }
+
+// String returns Addr as text.
+func (ln *Listener) String() string { return ln.Addr().String() }
+
+// Close stops listening here; the server, and what was accepted here, go on. It
+// returns when no connection is accepted any more, and removes the file of a unix
+// socket that the server made. Serve of this listener returns. In a callback of the
+// server it does nothing and returns ErrInCallback.
+func (ln *Listener) Close() error {
+	s := ln.server
+	if s.inCallback() {
+		return ErrInCallback
+	}
+	ln.close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listeners = slices.DeleteFunc(s.listeners, func(l *Listener) bool { return l == ln })
+	return nil
+}
+
+// Listeners returns where the server listens at the moment. Any goroutine.
+func (s *Server) Listeners() []*Listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.listeners)
 }
 
 // ListenAndServe listens on Addr and serves until Shutdown or Close, which make
@@ -64,18 +98,18 @@ func (s *Server) ListenAndServe() error {
 }
 
 // Listen is ListenWith with the server's own TLS and no other option.
-func (s *Server) Listen(addr string) (net.Addr, error) {
+func (s *Server) Listen(addr string) (*Listener, error) {
 	return s.ListenWith(addr, ListenOptions{TLS: s.TLS})
 }
 
 // ListenWith begins to serve on addr besides what the server listens on
-// already, and returns the address it got. It does not wait.
+// already. It does not wait.
 //
 // addr is host:port, with port 0 for any, or unix:path, on Linux also
 // unix:@name, which makes no file. The file of a unix socket whose server is
 // dead is replaced; if the server lives, the error is syscall.EADDRINUSE.
 // Shutdown and Close remove the file that ListenWith made.
-func (s *Server) ListenWith(addr string, opt ListenOptions) (net.Addr, error) {
+func (s *Server) ListenWith(addr string, opt ListenOptions) (*Listener, error) {
 	path, unix := strings.CutPrefix(addr, "unix:")
 	if err := opt.check(unix && !strings.HasPrefix(path, "@")); err != nil {
 		return nil, err
@@ -83,27 +117,20 @@ func (s *Server) ListenWith(addr string, opt ListenOptions) (net.Addr, error) {
 	if err := s.started(); err != nil { // before it makes a file
 		return nil, err
 	}
-	var ln *listener
-	var err error
 	if unix {
-		ln, err = s.listenUnix(path, opt)
-	} else {
-		ln, err = s.listen(&listener{}, opt, func(cfg loop.ListenConfig) (*loop.Listener, error) {
-			return s.group.Listen(addr, cfg)
-		})
+		return s.listenUnix(path, opt)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return ln.Addr(), nil
+	return s.listen(&Listener{}, opt, func(cfg loop.ListenConfig) (*loop.Listener, error) {
+		return s.group.Listen(addr, cfg)
+	})
 }
 
-func (s *Server) listenUnix(path string, opt ListenOptions) (*listener, error) {
+func (s *Server) listenUnix(path string, opt ListenOptions) (*Listener, error) {
 	nl, file, err := socketfile.Listen(path, opt.SocketMode)
 	if err != nil {
 		return nil, fmt.Errorf("engine: listen on unix:%s: %w", path, err)
 	}
-	ln, err := s.listen(&listener{file: file}, opt, func(cfg loop.ListenConfig) (*loop.Listener, error) {
+	ln, err := s.listen(&Listener{file: file}, opt, func(cfg loop.ListenConfig) (*loop.Listener, error) {
 		return s.group.Serve(nl, cfg)
 	})
 	if err != nil {
@@ -122,14 +149,16 @@ func (s *Server) Serve(nl net.Listener) error {
 // inherited, which it takes over and closes, also if it fails. The listener must
 // give access to its descriptor (*net.TCPListener, *net.UnixListener), so it is
 // never one of package tls: opt.TLS does what that would. The file of a unix
-// socket stays. It returns ErrServerClosed after Shutdown or Close.
+// socket stays. It returns ErrServerClosed after Shutdown or Close,
+// and net.ErrClosed after Close of its Listener.
 func (s *Server) ServeWith(nl net.Listener, opt ListenOptions) error {
 	err := opt.check(false)
 	if err == nil && s.inCallback() {
 		err = ErrInCallback
 	}
+	var ln *Listener
 	if err == nil {
-		_, err = s.listen(&listener{}, opt, func(cfg loop.ListenConfig) (*loop.Listener, error) {
+		ln, err = s.listen(&Listener{}, opt, func(cfg loop.ListenConfig) (*loop.Listener, error) {
 			return s.group.Serve(nl, cfg)
 		})
 	}
@@ -137,12 +166,26 @@ func (s *Server) ServeWith(nl net.Listener, opt ListenOptions) error {
 		_ = nl.Close() // of no use to anyone
 		return err
 	}
+	select {
+	case <-ln.closed:
+	case <-s.Done():
+	}
+	if !s.isClosing() {
+		return fmt.Errorf("engine: serve: %w", net.ErrClosed)
+	}
 	<-s.Done()
 	return ErrServerClosed
 }
 
+// isClosing says whether Shutdown or Close was called.
+func (s *Server) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
+
 // listen makes ln one of the server's listeners.
-func (s *Server) listen(ln *listener, opt ListenOptions, open func(loop.ListenConfig) (*loop.Listener, error)) (*listener, error) {
+func (s *Server) listen(ln *Listener, opt ListenOptions, open func(loop.ListenConfig) (*loop.Listener, error)) (*Listener, error) {
 	if err := s.started(); err != nil {
 		return nil, err
 	}
@@ -153,13 +196,13 @@ func (s *Server) listen(ln *listener, opt ListenOptions, open func(loop.ListenCo
 	if ln.proxy, err = opt.ProxyProtocol.trust(); err != nil {
 		return nil, err
 	}
-	ln.server = s
+	ln.server, ln.closed = s, make(chan struct{})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
 		return nil, ErrServerClosed
 	}
-	ln.Listener, err = open(loop.ListenConfig{Accept: ln.accept, Policy: &s.settings.policy})
+	ln.on, err = open(loop.ListenConfig{Accept: ln.accept, Policy: &s.settings.policy})
 	if err != nil {
 		return nil, err
 	}
@@ -184,9 +227,12 @@ func listenerTLS(config *tls.Config) (*tls.Config, error) {
 }
 
 // close ends the listening. Any goroutine but a loop's own.
-func (ln *listener) close() {
-	ln.file.Remove() // first: what stands there later is another's
-	_ = ln.Listener.Close()
+func (ln *Listener) close() {
+	ln.once.Do(func() {
+		ln.file.Remove() // first: what stands there later is another's
+		_ = ln.on.Close()
+		close(ln.closed)
+	})
 }
 
 // maxRefusals is how many connections over the limit are told so at the same
@@ -194,7 +240,7 @@ func (ln *listener) close() {
 const maxRefusals = 256
 
 // accept makes the handler of a connection. It runs on the loop that owns it.
-func (ln *listener) accept(*loop.Loop) loop.Handler {
+func (ln *Listener) accept(*loop.Loop) loop.Handler {
 	s := ln.server
 	e := s.conns.Enter(s.settings.limits.MaxConnections, maxRefusals)
 	if e == headcount.Denied {
@@ -207,7 +253,7 @@ func (ln *listener) accept(*loop.Loop) loop.Handler {
 }
 
 // stages puts before u what connections of ln begin with.
-func (ln *listener) stages(u *upgrade) opening {
+func (ln *Listener) stages(u *upgrade) opening {
 	var first opening = u
 	if ln.tls != nil {
 		first = &secure{config: ln.tls, next: first, bad: &ln.server.badTLS}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -271,5 +272,80 @@ func TestTLSListenerAgreesOnTheProtocolsOfItsConfiguration(t *testing.T) {
 				t.Error("the caller's configuration was changed")
 			}
 		})
+	}
+}
+
+// A listener that is closed takes nobody in; what it accepted, its server and the
+// other listeners go on.
+func TestListenerClosesAlone(t *testing.T) {
+	srv := &engine.Server{Callbacks: engine.Callbacks{OnText: func(ws *engine.WebSocket, text []byte) { _ = ws.Send(engine.Text, text) }}}
+	t.Cleanup(func() { _ = srv.Close() })
+	path := filepath.Join(t.TempDir(), "sock")
+	var lns []*engine.Listener
+	for _, addr := range []string{"127.0.0.1:0", "127.0.0.1:0", "unix:" + path} {
+		ln, err := srv.Listen(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lns = append(lns, ln)
+	}
+	if !slices.Equal(srv.Listeners(), lns) || lns[0].String() == lns[1].String() {
+		t.Fatalf("the listeners are %v, want %v", srv.Listeners(), lns)
+	}
+	first, second := openRaw(t, lns[0].String()), openRaw(t, lns[1].Addr().String())
+	for range 2 { // closing twice is no error
+		for _, ln := range []*engine.Listener{lns[0], lns[2]} {
+			if err := ln.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := net.Dial("tcp", lns[0].String()); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("dialling a closed listener: %v", err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file of a closed listener: %v", err)
+	}
+	if got := srv.Listeners(); !slices.Equal(got, lns[1:2]) {
+		t.Errorf("the listeners are %v, want %v", got, lns[1:2])
+	}
+	for _, c := range []*rawClient{first, second, openRaw(t, lns[1].String())} {
+		c.send(frame(0x81, "still here"))
+		c.wantMessage(engine.Text, "still here")
+	}
+	inCallback := make(chan error, 1)
+	srv.Each(func(*engine.WebSocket) {
+		select {
+		case inCallback <- lns[1].Close():
+		default:
+		}
+	})
+	if err := within(t, "the callback", inCallback); err != engine.ErrInCallback {
+		t.Errorf("Close in a callback: %v", err)
+	}
+}
+
+func TestServeEndsWithItsListener(t *testing.T) {
+	nl, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := new(engine.Server)
+	t.Cleanup(func() { _ = srv.Close() })
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(nl) }()
+	eventually(t, "it listens", func() bool { return len(srv.Listeners()) == 1 })
+	ln := srv.Listeners()[0]
+	if ln.String() != nl.Addr().String() {
+		t.Errorf("it listens on %v, want %v", ln, nl.Addr())
+	}
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := within(t, "the end of Serve", served); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Serve returned %v", err)
+	}
+	if _, err := srv.Listen("127.0.0.1:0"); err != nil {
+		t.Errorf("the server does not go on: %v", err)
 	}
 }

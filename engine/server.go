@@ -155,7 +155,7 @@ type Server struct {
 	overloads loop.Throttle // of what the log hears of that
 
 	mu        sync.Mutex
-	listeners []*listener
+	listeners []*Listener
 	closing   bool
 	drained   chan struct{} // closed when conns falls to 0 while closing
 	done      chan struct{} // closed when the loops have ended; nil: nobody asked yet
@@ -199,15 +199,26 @@ func (s *Server) checkDrainedLocked() {
 // those of Server.HTTP included.
 func (s *Server) Conns() int { return s.conns.All() }
 
-// Shutdown ends the server in order: it stops listening, closes every
-// connection with 1001, waits until the peers have answered and what
-// [WebSocket.Go] runs has returned, and ends the loops. Requests that HTTP serves are finished; a connection that a handler
-// hijacked is the handler's to close. When ctx is done it drops what is left and
-// returns why; a callback that still runs a second later is left behind, and Done
-// waits for it. In a callback it does nothing and returns ErrInCallback. A handler of
-// HTTP that calls it would wait for itself, as with net/http, and so would what
-// WebSocket.Go runs: there, too, call it on a goroutine of its own.
+// Shutdown is ShutdownWith 1001 (going away).
 func (s *Server) Shutdown(ctx context.Context) error {
+	return s.ShutdownWith(ctx, StatusGoingAway, "server is shutting down")
+}
+
+// ShutdownWith ends the server in order. It stops listening, closes every connection
+// with code and reason, waits until the peers have answered and what [WebSocket.Go]
+// runs has returned, and ends the loops. StatusServiceRestart tells clients to come
+// back soon. Requests that HTTP serves are finished; a connection that a handler
+// hijacked is the handler's to close.
+//
+// When ctx is done it drops what is left and returns why. A callback that still runs a
+// second later is left behind, and Done waits for it. ErrInvalidStatus: code may not
+// be sent, and nothing was done. ErrInCallback: call it on a goroutine of its own. A
+// handler of HTTP that calls it would wait for itself, as with net/http, and so would
+// what WebSocket.Go runs: there, too, use another goroutine.
+func (s *Server) ShutdownWith(ctx context.Context, code StatusCode, reason string) error {
+	if !mayClose(code) {
+		return ErrInvalidStatus
+	}
 	if s.inCallback() {
 		return ErrInCallback
 	}
@@ -222,7 +233,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}()
 	for _, l := range s.group.Loops() {
 		_ = l.Do(func() { // ended: nothing to say goodbye to
-			l.Each(func(c *loop.Conn) { s.goodbye(c) })
+			l.Each(func(c *loop.Conn) { goodbye(c, closeFrame{code, reason}) })
 		})
 	}
 	s.mu.Lock()
@@ -245,7 +256,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 }
 
 // goodbye closes one connection in order. Loop only.
-func (s *Server) goodbye(c *loop.Conn) {
+func goodbye(c *loop.Conn, f closeFrame) {
 	h, ok := c.Handler().(*handler)
 	if !ok {
 		return
@@ -259,7 +270,7 @@ func (s *Server) goodbye(c *loop.Conn) {
 		ws.conn.Close(loop.CloseNow)
 		return
 	}
-	ws.closeFor(CauseShutdown, closeFrame{StatusGoingAway, "server is shutting down"})
+	ws.closeFor(CauseShutdown, f)
 }
 
 // stopGrace is how long after its deadline Shutdown waits for loops that have

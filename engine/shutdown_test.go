@@ -421,3 +421,20 @@ func TestServeHTTPAfterCloseAnswers503(t *testing.T) {
 		t.Errorf("%d connections are counted", n)
 	}
 }
+
+// Every peer gets the code and reason of ShutdownWith.
+func TestShutdownWithTellsItsCode(t *testing.T) {
+	srv := new(engine.Server)
+	c := openRaw(t, listen(t, srv))
+	if err := srv.ShutdownWith(t.Context(), engine.StatusAbnormalClosure, ""); err != engine.ErrInvalidStatus || srv.Conns() != 1 {
+		t.Fatalf("with 1006: %v, and %d connections", err, srv.Conns())
+	}
+	done := make(chan error, 1)
+	go func() { done <- srv.ShutdownWith(t.Context(), engine.StatusServiceRestart, "back in a minute") }()
+	c.wantFrame(codec.Close, true, closePayload(1012, "back in a minute"))
+	c.send(frame(0x88, closePayload(1012, "")))
+	_ = c.Close()
+	if err := within(t, "the end of ShutdownWith", done); err != nil {
+		t.Error(err)
+	}
+}

@@ -55,18 +55,18 @@ func (o *listenOptions) open(srv *engine.Server, log *slog.Logger) (*listening, 
 	}
 	l := &listening{tls: opt.TLS, failed: make(chan error, len(passed))}
 	if o.addrSet || o.unix == "" && len(passed) == 0 {
-		addr, err := srv.ListenWith(o.addr, opt)
+		ln, err := srv.ListenWith(o.addr, opt)
 		if err != nil {
 			return nil, cli.ListenError("--addr", o.addr, err)
 		}
-		l.addrs = append(l.addrs, addr)
+		l.addrs = append(l.addrs, ln.Addr())
 	}
 	if o.unix != "" {
-		addr, err := srv.ListenWith("unix:"+o.unix, opt)
+		ln, err := srv.ListenWith("unix:"+o.unix, opt)
 		if err != nil {
 			return nil, unixError(o.unix, err)
 		}
-		l.addrs = append(l.addrs, addr)
+		l.addrs = append(l.addrs, ln.Addr())
 	}
 	for _, nl := range passed {
 		l.addrs = append(l.addrs, nl.Addr())

@@ -8,46 +8,47 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// Callbacks receive the events of a connection, on the loop that owns it, one
-// at a time. Callbacks of different connections run at the same time on
-// different loops: guard what they share. All are optional. Bytes are borrowed
-// until the callback returns.
+// Callbacks receive the events of a connection. They run on the loop that owns it, one
+// at a time. Callbacks of different connections may run at the same time, on different
+// loops: guard what they share. All are optional. Bytes are borrowed: copy what you
+// keep after the callback returns.
 //
-// Set them once for all connections (Server.Callbacks, DialOptions.Callbacks),
-// which costs a connection nothing, or per connection with the methods of the
-// same name, from OnUpgrade or another callback.
+// Set them for all connections (Server.Callbacks, DialOptions.Callbacks), which costs a
+// connection nothing. Or set them for one connection, from OnUpgrade or another
+// callback, by the methods of the same name.
 type Callbacks struct {
-	// OnText receives a text message, which is valid UTF-8.
+	// OnText is called for each text message. text is valid UTF-8.
 	OnText func(ws *WebSocket, text []byte)
-	// OnBinary receives a binary message.
+	// OnBinary is called for each binary message.
 	OnBinary func(ws *WebSocket, data []byte)
-	// OnMessage receives a message of either kind, op, for which OnText or OnBinary is
-	// not set.
+	// OnMessage is called for each message whose kind has no callback of its own: OnText
+	// and OnBinary go before it. op is Text or Binary.
 	OnMessage func(ws *WebSocket, op OpCode, data []byte)
-	// OnFragment, if set, receives messages piece by piece as they arrive
-	// instead of OnText, OnBinary and OnMessage, so a message may be larger than memory.
-	// op is that of the message; fin marks its last piece, which may be empty. A
-	// piece of text may end inside a rune. A compressed message is one piece.
+	// OnFragment is called for each piece of a message as it arrives, in place of OnText,
+	// OnBinary and OnMessage: a message may be larger than memory. op is that of the
+	// message. fin marks its last piece, which may be empty. A piece of text may end
+	// inside a rune. A compressed message is one piece.
 	OnFragment func(ws *WebSocket, op OpCode, piece []byte, fin bool)
-	// OnPing is told of pings, which are answered without it.
+	// OnPing is called for each ping. The pong has been sent already.
 	OnPing func(ws *WebSocket, payload []byte)
-	// OnPong is told of pongs.
+	// OnPong is called for each pong.
 	OnPong func(ws *WebSocket, payload []byte)
-	// OnDrain is called after the queue was over Limits.HighWater or a send
-	// returned ErrBackpressure, once the queue fell to LowWater and has room for
-	// the message that was refused: send on.
+	// OnDrain is called when the queue has shrunk to Limits.LowWater and has room for the
+	// message that was refused, if it had exceeded HighWater or a send returned
+	// ErrBackpressure. Send on.
 	OnDrain func(ws *WebSocket)
-	// OnGap reports that dropped messages of topic are lost to this connection,
-	// because it read too slowly or its loop was behind when they were published.
-	// It is called before anything that was published to topic behind them is
-	// sent, whatever ends the subscription or closes the connection in order; what
-	// it sends goes before that. A connection's own publishes are not counted.
+	// OnGap is called when the connection has lost messages of topic: it read too slowly,
+	// or its loop was behind when they were published. dropped is how many. It is called
+	// before anything behind them is sent, also when Unsubscribe or a close follows, and
+	// what it sends goes first. A connection's own publishes are not counted. Fetch what
+	// is missing, or send a snapshot.
 	OnGap func(ws *WebSocket, topic string, dropped uint64)
-	// OnError is told what went wrong before OnClose follows.
+	// OnError is called when something goes wrong that ends the connection. OnClose
+	// follows.
 	OnError func(ws *WebSocket, err error)
-	// OnClose is the last callback, once. code is what the peer sent in its
-	// close frame, 1005 if that was empty; what this side sent if it failed the
-	// connection; 1006 otherwise.
+	// OnClose is called once, as the last callback. code is that of the peer's close
+	// frame, 1005 if that was empty. If this side failed the connection, it is the code
+	// that this side sent. Otherwise it is 1006. Err and Cause say why it ended.
 	OnClose func(ws *WebSocket, code StatusCode, reason string)
 }
 
@@ -60,42 +61,42 @@ func (ws *WebSocket) own() *Callbacks {
 	return ws.callbacks
 }
 
-// OnText sets the callback of that name for this connection. Owning loop only.
+// OnText sets Callbacks.OnText of this connection. Owning loop only.
 func (ws *WebSocket) OnText(fn func(ws *WebSocket, text []byte)) { ws.own().OnText = fn }
 
-// OnBinary sets the callback of that name for this connection. Owning loop only.
+// OnBinary sets Callbacks.OnBinary of this connection. Owning loop only.
 func (ws *WebSocket) OnBinary(fn func(ws *WebSocket, data []byte)) { ws.own().OnBinary = fn }
 
-// OnMessage sets the callback of that name for this connection. Owning loop only.
+// OnMessage sets Callbacks.OnMessage of this connection. Owning loop only.
 func (ws *WebSocket) OnMessage(fn func(ws *WebSocket, op OpCode, data []byte)) {
 	ws.own().OnMessage = fn
 }
 
-// OnFragment sets the callback of that name for this connection; it counts from
-// the next message on. Owning loop only.
+// OnFragment sets Callbacks.OnFragment of this connection, from the next message on.
+// Owning loop only.
 func (ws *WebSocket) OnFragment(fn func(ws *WebSocket, op OpCode, piece []byte, fin bool)) {
 	ws.own().OnFragment = fn
 	ws.reader.SetStreaming(fn != nil)
 }
 
-// OnPing sets the callback of that name for this connection. Owning loop only.
+// OnPing sets Callbacks.OnPing of this connection. Owning loop only.
 func (ws *WebSocket) OnPing(fn func(ws *WebSocket, payload []byte)) { ws.own().OnPing = fn }
 
-// OnPong sets the callback of that name for this connection. Owning loop only.
+// OnPong sets Callbacks.OnPong of this connection. Owning loop only.
 func (ws *WebSocket) OnPong(fn func(ws *WebSocket, payload []byte)) { ws.own().OnPong = fn }
 
-// OnDrain sets the callback of that name for this connection. Owning loop only.
+// OnDrain sets Callbacks.OnDrain of this connection. Owning loop only.
 func (ws *WebSocket) OnDrain(fn func(ws *WebSocket)) { ws.own().OnDrain = fn }
 
-// OnGap sets the callback of that name for this connection. Owning loop only.
+// OnGap sets Callbacks.OnGap of this connection. Owning loop only.
 func (ws *WebSocket) OnGap(fn func(ws *WebSocket, topic string, dropped uint64)) {
 	ws.own().OnGap = fn
 }
 
-// OnError sets the callback of that name for this connection. Owning loop only.
+// OnError sets Callbacks.OnError of this connection. Owning loop only.
 func (ws *WebSocket) OnError(fn func(ws *WebSocket, err error)) { ws.own().OnError = fn }
 
-// OnClose sets the callback of that name for this connection. Owning loop only.
+// OnClose sets Callbacks.OnClose of this connection. Owning loop only.
 func (ws *WebSocket) OnClose(fn func(ws *WebSocket, code StatusCode, reason string)) {
 	ws.own().OnClose = fn
 }

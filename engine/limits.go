@@ -10,36 +10,34 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// Limits bounds what a peer may cost. Zero means the default. NoLimit turns off
-// what can be off: the comment of such a field says so. Validate finds values
-// that cannot be meant, and Listen, Serve and Dial refuse them.
+// Limits bounds what a peer may cost. 0 means the default. NoLimit turns off a limit
+// whose comment says that it can be off. Listen, Serve and Dial refuse values that cannot
+// be meant; Validate finds them.
 type Limits struct {
-	// MaxHead and MaxHeaders bound the head of the opening handshake, in bytes
-	// and lines. Defaults: 8 KiB, 100. A server answers 414 or 431.
+	// MaxHead and MaxHeaders bound the head of the opening handshake, in bytes and in
+	// lines. Beyond them a server answers 414 or 431. Defaults: 8 KiB, 100.
 	MaxHead    int
 	MaxHeaders int
-	// HandshakeTimeout is the time from connect to the end of the opening
-	// handshake; for Dial, of everything from the name to the last redirect.
-	// Default: 10 s. A server answers 408.
+	// HandshakeTimeout bounds the time from connect to the end of the opening handshake;
+	// for Dial, everything from the name lookup to the last redirect. Beyond it a server
+	// answers 408. Default: 10 s.
 	HandshakeTimeout time.Duration
 
-	// MaxMessage is the largest message received, in bytes. Default: 1 MiB; can
-	// be off. Beyond it, the connection is closed with 1009. A compressed message
-	// is bounded as it arrives and as it inflates. Messages handed to OnFragment
-	// are not bounded, unless they are compressed.
+	// MaxMessage bounds a received message, in bytes. Beyond it the connection is closed
+	// with 1009. A compressed message is bounded as it arrives and as it inflates. What
+	// OnFragment gets is not bounded, unless it is compressed. Default: 1 MiB; can be off.
 	MaxMessage int64
-	// MaxFragments is the largest number of frames of one message. Default:
-	// 16384, and one more for each 64 bytes that came, so that a message of
-	// MaxMessage may come in frames of 64 bytes; can be off. Beyond it, the
-	// connection is closed with 1008.
+	// MaxFragments bounds the frames of one message. Beyond it the connection is closed
+	// with 1008. Default: 16384, and one more for each 64 bytes that came, so that a
+	// message of MaxMessage may come in frames of 64 bytes; can be off.
 	MaxFragments int
-	// MaxControlRate is the most ping and pong frames received in one second.
-	// Default: 1000; can be off. Beyond it, the connection is closed with 1008.
+	// MaxControlRate bounds the ping and pong frames received in one second. Beyond it the
+	// connection is closed with 1008. Default: 1000; can be off.
 	MaxControlRate int
 
-	// MaxQueued is the most bytes queued for one connection. Default: 16 MiB; can
-	// be off. Sends beyond it return ErrBackpressure. One message to an empty
-	// queue is always taken, whatever its size.
+	// MaxQueued bounds the bytes queued for one connection. Sends beyond it return
+	// ErrBackpressure. An empty queue takes one message of any size. Default: 16 MiB; can
+	// be off.
 	MaxQueued int
 	// MaxMemory is the most bytes of memory that all connections of a server may
 	// make it hold, in equal parts for each loop: what is queued, with the room of
@@ -79,16 +77,16 @@ type Limits struct {
 	// handler waits for it.
 	ReadTimeout time.Duration
 
-	// PingInterval is the silence after which a ping is sent. Default: 30 s; can
-	// be off.
+	// PingInterval is how long the peer may be silent before it is sent a ping. Default:
+	// 30 s; can be off.
 	PingInterval time.Duration
-	// PongTimeout is how long any sign of life may take after that ping has left
-	// this process. A peer that takes 1 KiB of what is sent to it in that time is
-	// alive. Default: PingInterval.
+	// PongTimeout is how long any sign of life may take after a ping has left this process.
+	// Beyond it the connection is dropped. A peer that takes 1 KiB of what is sent to it in
+	// that time is alive. Default: PingInterval.
 	PongTimeout time.Duration
-	// IdleTimeout is how long no message may come, pongs not counting. A message
-	// that is arriving counts while 1 KiB of it comes in that time. Default: off.
-	// Beyond it, the connection is closed with 1001.
+	// IdleTimeout is how long no message may come. Beyond it the connection is closed with
+	// 1001. Pongs do not count. A message that is arriving counts while 1 KiB of it comes in
+	// that time. Default: off.
 	IdleTimeout time.Duration
 	// CloseTimeout is how long a connection that is closing may make no progress:
 	// the peer does not answer the close frame, and takes less than 1 KiB of what is

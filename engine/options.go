@@ -10,8 +10,8 @@ import (
 	"github.com/fanloop-go/fanloop/codec"
 )
 
-// NoLimit turns a limit off, in the fields that say so. 0 is always the default,
-// and other negative values are refused.
+// NoLimit turns off a limit whose comment says that it can be off. 0 always means the
+// default. Other negative values are refused.
 const NoLimit = -1
 
 // mistakes collects what is wrong with options.
@@ -40,8 +40,8 @@ func staysOn[T number](m *mistakes, field string, v T, reason string) {
 	}
 }
 
-// Validate says what in l cannot be meant: every mistake is an *OptionError. A
-// Server returns it from Listen and Serve, and Dial returns it too.
+// Validate returns what is wrong with l, each mistake an *OptionError. Listen, Serve and
+// Dial return the same.
 func (l Limits) Validate() error {
 	var m mistakes
 	l.check(&m)

@@ -16,18 +16,17 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// Server accepts WebSocket connections on event loops. Its zero value works and
-// discards what it receives. Set the fields before the first method is called
-// and do not change them afterwards. All methods may be called by any goroutine;
-// those that would wait for a callback in which they are called return
-// ErrInCallback.
+// Server accepts WebSocket connections on event loops. The zero value works and discards
+// what it receives. Set the fields before you call the first method, and do not change
+// them afterwards. Any goroutine may call the methods. Those that would wait for the
+// callback they are called in return ErrInCallback.
 type Server struct {
 	// Addr is where ListenAndServe listens, host:port or unix:path. Default:
 	// ":8080".
 	Addr string
 
-	// TLS, if set, is spoken by what ListenAndServe, Listen and Serve open (wss).
-	// [ListenOptions] says more, and lets listeners differ.
+	// TLS, if set, encrypts the connections of ListenAndServe, Listen and Serve (wss).
+	// With [ListenOptions] listeners may differ.
 	TLS *tls.Config
 
 	// ShouldUpgrade decides whether a request becomes a WebSocket. It returns
@@ -48,7 +47,7 @@ type Server struct {
 	// ShouldUpgrade holds here too. req may be kept.
 	OnUpgrade func(ws *WebSocket, req *Request)
 
-	// Callbacks are those of every connection that sets none of its own.
+	// Callbacks serve every connection that sets none of its own.
 	Callbacks Callbacks
 
 	// BlockingUpgrade runs ShouldUpgrade on a pool of goroutines while the loop goes
@@ -113,7 +112,7 @@ type Server struct {
 	// ends it: do not call its methods. nil: as it comes.
 	ConfigureHTTP func(srv *http.Server)
 
-	// Logger receives what no caller can be told. Default: slog.Default().
+	// Logger receives what no method can return to you. Default: slog.Default().
 	Logger *slog.Logger
 
 	// Loops is the number of event loops. Default: GOMAXPROCS, as it was before
@@ -195,8 +194,8 @@ func (s *Server) checkDrainedLocked() {
 	}
 }
 
-// Conns returns the number of connections, those in the opening handshake and
-// those of Server.HTTP included.
+// Conns returns how many connections there are, those in the opening handshake and those
+// of Server.HTTP included.
 func (s *Server) Conns() int { return s.conns.All() }
 
 // Shutdown is ShutdownWith 1001 (going away).
@@ -288,8 +287,8 @@ func graceAfter(ctx context.Context) (context.Context, context.CancelFunc) {
 
 var errCallbackBlocks = errors.New("a callback blocks its loop; move slow work off it")
 
-// Close ends the server at once; connections are dropped. It waits for
-// callbacks that are under way. In one it does nothing and returns ErrInCallback.
+// Close ends the server at once: it drops all connections. It waits for callbacks that are
+// running. In one it does nothing and returns ErrInCallback.
 func (s *Server) Close() error {
 	if s.inCallback() {
 		return ErrInCallback

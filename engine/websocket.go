@@ -10,10 +10,10 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// WebSocket is one connection: messages over a loop.Conn. It comes from a
-// Server or from Dial and is the same on both sides. Methods say who may call
-// them; "owning loop" means from OnUpgrade, a callback of this connection, or
-// Do.
+// WebSocket is one connection. A Server gives it to OnUpgrade, and Dial returns it; it
+// is the same on both sides. The comment of a method says who may call it: "any
+// goroutine", or "owning loop", which means OnUpgrade, a callback of this connection
+// that runs on the loop, or Do.
 type WebSocket struct {
 	// What a message touches stands together, in few cache lines.
 
@@ -151,9 +151,9 @@ func (ws *WebSocket) knownEndingLocked() *ending {
 	return ws.extras.ending
 }
 
-// Do runs fn on the owning loop, as a callback of this connection: what it
-// sends leaves in one write. fn does not run if the connection has ended by
-// then. Any goroutine; ErrClosed if that is known already.
+// Do runs fn on the owning loop, like a callback of this connection, and does not wait
+// for it. What fn sends leaves in one write. fn does not run if the connection has
+// ended by then; Do returns ErrClosed if it has ended already. Any goroutine.
 func (ws *WebSocket) Do(fn func()) error {
 	return fromLoop(ws.conn.Do(func() {
 		callDo(fn)
@@ -161,15 +161,16 @@ func (ws *WebSocket) Do(fn func()) error {
 	}))
 }
 
-// PauseReading stops TCP itself: the peer cannot send more than fits the
-// kernel's buffers and one read of the loop, and no message callback comes until
-// ResumeReading, not even for what was received already. The peer's close is not
-// noticed meanwhile, and the limits PongTimeout and IdleTimeout rest. It does
-// nothing after Close, whose answer has to be read. Any goroutine; on another
-// one than the loop's, a callback may be under way.
+// PauseReading stops reading until ResumeReading. No message callback is called
+// meanwhile, not even for what was received already. TCP slows the peer down: it can
+// send what fits the kernel's buffers and one read of the loop. The peer's close is not
+// noticed, and PongTimeout and IdleTimeout rest. After Close it does nothing, since the
+// peer's answer has to be read. Any goroutine; if it is not the loop's, a callback may be
+// running as it returns.
 func (ws *WebSocket) PauseReading() { ws.pause(pausedByUser) }
 
-// ResumeReading undoes PauseReading. Any goroutine.
+// ResumeReading ends PauseReading: callbacks follow for what was received meanwhile. Any
+// goroutine.
 func (ws *WebSocket) ResumeReading() { ws.unpause(pausedByUser) }
 
 // Who paused reading.
@@ -193,8 +194,8 @@ func (ws *WebSocket) unpause(by uint32) {
 	}
 }
 
-// Buffered returns how many bytes of messages are queued because the peer does
-// not read them fast enough, published ones included. Any goroutine.
+// Buffered returns how many bytes of messages wait for the peer to read, published ones
+// included. Any goroutine.
 func (ws *WebSocket) Buffered() int {
 	n := ws.conn.Queued()
 	if m := ws.member.Load(); m != nil {
@@ -205,9 +206,9 @@ func (ws *WebSocket) Buffered() int {
 	return n
 }
 
-// RemoteAddr returns the peer's address: what a trusted proxy told in its PROXY
-// header, or else what the kernel knows, which is nil once OnClose has returned.
-// In OnClose it is known (after a reset on Linux only). Any goroutine.
+// RemoteAddr returns the peer's address: that of the PROXY header of a trusted proxy, or
+// else the kernel's. The kernel's is nil once OnClose has returned, and after a reset
+// in OnClose too, except on Linux. Any goroutine.
 func (ws *WebSocket) RemoteAddr() net.Addr {
 	if known, ended := ws.addresses(); known != nil {
 		return known.remote
@@ -217,8 +218,8 @@ func (ws *WebSocket) RemoteAddr() net.Addr {
 	return ws.conn.RemoteAddr()
 }
 
-// LocalAddr is RemoteAddr for this side: where the client connected to, which
-// with a PROXY header is the proxy.
+// LocalAddr is RemoteAddr for this side: the address the client connected to, which is
+// the proxy's if there is a PROXY header.
 func (ws *WebSocket) LocalAddr() net.Addr {
 	if known, ended := ws.addresses(); known != nil {
 		return known.local
@@ -258,8 +259,8 @@ func (ws *WebSocket) told() *addrs {
 // Any goroutine.
 func (ws *WebSocket) Limits() Limits { return ws.settings().limits }
 
-// Subprotocol returns the subprotocol agreed in the opening handshake; "" for
-// none (RFC 6455 section 1.9). Any goroutine.
+// Subprotocol returns the subprotocol agreed in the opening handshake (RFC 6455 section
+// 1.9); "" if there is none. Any goroutine.
 func (ws *WebSocket) Subprotocol() string {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
@@ -278,8 +279,8 @@ func (ws *WebSocket) Extensions() string {
 	return handshake.FormatDeflate(ws.agreed.params)
 }
 
-// CloseStatus returns the code and reason of the peer's close frame, as OnClose
-// gets them; 0 before the connection has ended. Any goroutine.
+// CloseStatus returns the code and reason that OnClose gets; 0 before the connection has
+// ended. Any goroutine.
 func (ws *WebSocket) CloseStatus() (StatusCode, string) {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
@@ -290,10 +291,11 @@ func (ws *WebSocket) CloseStatus() (StatusCode, string) {
 	return e.status.code, e.status.reason
 }
 
-// Err returns why the connection ended or is about to: nil while it is well or
-// after a closing handshake, a *ProtocolError if the peer broke the protocol or
-// a limit, a *PanicError, one of the errors of this package, or what the
-// network reported. Any goroutine.
+// Err returns why the connection ended or is about to. It is nil while the connection is
+// open, and after a closing handshake. Otherwise it is a *ProtocolError if the peer
+// broke the protocol or a limit, a *PanicError, or one of the errors of this package;
+// ErrAbnormalClosure wraps what the network reported. Any goroutine. For metrics there
+// is Cause.
 func (ws *WebSocket) Err() error {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()

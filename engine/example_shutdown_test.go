@@ -23,7 +23,7 @@ func ExampleServer_ShutdownWith() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	client, err := engine.Dial(ctx, "ws://"+ln.String(), &engine.DialOptions{
+	client, err := engine.Dial(context.Background(), "ws://"+ln.String(), &engine.DialOptions{
 		OnUpgrade: func(*engine.WebSocket) { _ = syscall.Kill(os.Getpid(), syscall.SIGTERM) }, // as systemd does
 	})
 	if err != nil {

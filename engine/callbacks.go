@@ -169,6 +169,13 @@ func (v *service) callOrigin(req *handshake.Request) bool {
 	return v.Origin(req)
 }
 
+func (h *hub) callMaySubscribe(ws *WebSocket, topic string) error {
+	if h.maySubscribe == nil {
+		return nil
+	}
+	return h.maySubscribe(ws, topic)
+}
+
 func (v *service) callShouldUpgrade(req *Request) (http.Header, error) {
 	if v.ShouldUpgrade == nil {
 		return nil, nil

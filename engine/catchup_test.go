@@ -37,7 +37,7 @@ func TestCatchUpLooksAtTopicsThatHaveMessagesOnly(t *testing.T) {
 	delayed := &topicRules{every: time.Hour}
 	publish := func(i int) {
 		name := fmt.Sprint("topic ", i)
-		for _, p := range h.shard(name).topics[name].parts {
+		for _, p := range *h.shard(name).topics[name].parts.Load() {
 			p.setRules(delayed, true)
 		}
 		if _, err := h.publish(name, TextMessage(""), nil); err != nil {

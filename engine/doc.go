@@ -19,6 +19,15 @@
 // goroutine and answer with Send, which any goroutine may call. One that panics, or
 // calls runtime.Goexit, ends its connection with 1011, and nothing else.
 //
+// # Topics
+//
+// Two rules. ErrBackpressure of a publish is partial: subscribers of the loops that
+// are behind miss the message, the others get it, so do not publish it again. A direct
+// send commits what waits: what was published to a slow subscriber before it can no
+// longer be dropped or replaced.
+//
+// # Memory
+//
 // Bytes given to a callback are borrowed: valid until it returns. Copy what is
 // to stay. A build with the tag poison overwrites them afterwards, so that
 // tests catch who keeps them.

@@ -34,6 +34,10 @@ var (
 	// ErrNoTopics is returned by the topic methods of a connection made by Dial:
 	// topics belong to a Server.
 	ErrNoTopics = errors.New("engine: a dialed connection has no topics; subscribe on the server's side")
+	// ErrRetained is returned by a publish with Retain whose topic would keep more
+	// than Server.MaxRetained, or if all topics would keep more than a quarter of
+	// Limits.MaxMemory.
+	ErrRetained = errors.New("engine: no room to retain the message; remove retained messages, or raise Server.MaxRetained or Limits.MaxMemory")
 	// ErrInCallback is returned by methods that would wait for the callback they are
 	// called in, for ever: Close, Shutdown, ListenAndServe and Serve of a Server, and
 	// Dial with the Group of the callback's loop. Call them on a goroutine of their

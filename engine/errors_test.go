@@ -18,7 +18,7 @@ var errorValues = map[string]error{
 	"ErrClosed": engine.ErrClosed, "ErrBackpressure": engine.ErrBackpressure,
 	"ErrFragmentOpen": engine.ErrFragmentOpen, "ErrInvalidStatus": engine.ErrInvalidStatus,
 	"ErrControlTooLong": engine.ErrControlTooLong, "ErrNotData": engine.ErrNotData,
-	"ErrNoTopics": engine.ErrNoTopics, "ErrInCallback": engine.ErrInCallback,
+	"ErrNoTopics": engine.ErrNoTopics, "ErrRetained": engine.ErrRetained, "ErrInCallback": engine.ErrInCallback,
 	"ErrServerClosed": engine.ErrServerClosed, "ErrAbnormalClosure": engine.ErrAbnormalClosure,
 	"ErrPongTimeout": engine.ErrPongTimeout, "ErrIdleTimeout": engine.ErrIdleTimeout,
 	"ErrCloseTimeout": engine.ErrCloseTimeout, "ErrWriteTimeout": engine.ErrWriteTimeout,

@@ -21,7 +21,7 @@ func HubLeft(s *Server) (topics, parts, subs, slow int) {
 		sh.mu.RLock()
 		for _, t := range sh.topics {
 			topics++
-			for _, p := range t.parts {
+			for _, p := range *t.parts.Load() {
 				parts++
 				p.fan.mu.Lock()
 				subs += len(p.subs)

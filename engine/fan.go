@@ -39,6 +39,10 @@ type fan struct {
 	// anyone.
 	behind, members, subscriptions atomic.Int64
 
+	// retained is what the retained messages weigh that are in the ledger of the loop.
+	// Any goroutine.
+	retained atomic.Int64
+
 	// busy says that some part has messages that are not delivered. Written under
 	// mu, read by anyone.
 	busy atomic.Bool
@@ -171,7 +175,7 @@ func (m *member) find(topic string) *subscription {
 }
 
 // join adds a subscription. Under the fan's lock, as all that follows.
-func (f *fan) join(m *member, p *part) {
+func (f *fan) join(m *member, p *part) *subscription {
 	s := &subscription{member: m, part: p, since: f.number, own: int32(len(m.subs)), lost: p.refused}
 	m.subs = append(m.subs, s)
 	f.subscriptions.Add(1)
@@ -192,6 +196,7 @@ func (f *fan) join(m *member, p *part) {
 		s.addBacklog(w)
 	}
 	f.apply(change{s: s})
+	return s
 }
 
 // leave ends a subscription. Its backlog stays with the member.

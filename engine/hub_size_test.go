@@ -67,7 +67,7 @@ func (h *hub) sizes() (topics, subscribers int) {
 	for i := range h.shards {
 		topics += len(h.shards[i].topics)
 		for _, t := range h.shards[i].topics {
-			for _, p := range t.parts {
+			for _, p := range *t.parts.Load() {
 				subscribers += len(p.subs)
 			}
 		}

@@ -17,6 +17,11 @@ type Message struct {
 	// subscriber whose policy is SlowConflate it replaces an earlier message of the
 	// same key that still waits. "" is no key.
 	Key string
+	// Retain keeps the message as the last value of the topic; with a Key, as that of
+	// the key. Whoever subscribes gets the last values first, in the order in which
+	// they were published. A message without data removes the value instead, and is
+	// delivered like any other. See Server.MaxRetained.
+	Retain bool
 }
 
 // TextMessage returns a text message. p is not copied before it is published.
@@ -37,6 +42,14 @@ func (m *Message) check() error {
 		return ErrNotData
 	}
 	return nil
+}
+
+// empty says whether m has no data.
+func (m *Message) empty() bool {
+	if m.Prepared != nil {
+		return len(m.Prepared.payload) == 0
+	}
+	return len(m.Data) == 0
 }
 
 // encode returns m as parts keep it.

@@ -172,6 +172,7 @@ func (s *Server) checkOptions() error {
 	checkSubprotocols(&m, "Server.Subprotocols", s.Subprotocols)
 	staysOn(&m, "Server.Loops", s.Loops, "a server needs a loop")
 	staysOn(&m, "Server.MaxHandshakes", s.MaxHandshakes, "no client could finish its TLS handshake without one")
+	canBeOff(&m, "Server.MaxRetained", s.MaxRetained)
 	staysOn(&m, "Server.UpgradeWorkers", s.UpgradeWorkers, "nobody would ask ShouldUpgrade")
 	return m.err()
 }

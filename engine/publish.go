@@ -27,13 +27,19 @@ func (d Delivery) Subscribers() int { return d.Queued + d.Dropped + d.Conflated 
 // the topics, and keeps its order with what it sends to a connection. Only where
 // messages wait until OnGap has returned, a direct send goes before them.
 //
-// The error is ErrBackpressure if a loop is behind by more than Slow.Limit in
-// this topic, and from then on until it has flushed the topic: the subscribers it
-// owns do not get the message, and are counted as Dropped. ErrNotData if m is
-// neither text nor binary.
+// ErrBackpressure is partial: at least one loop has more than Slow.Limit bytes of
+// this topic undelivered. Its subscribers miss this message and those that follow,
+// until it has flushed the topic, and are counted as Dropped. Subscribers of other
+// loops get it: do not publish it again. ErrNotData if m is neither text nor binary.
+// ErrRetained if m is to be retained and there is no room for it: nobody gets it.
 func (s *Server) Publish(topic string, m Message) (Delivery, error) {
 	if err := m.check(); err != nil {
 		return Delivery{}, err
+	}
+	if m.Retain {
+		if err := s.started(); err != nil {
+			return Delivery{}, err
+		}
 	}
 	if !s.up.Load() {
 		return Delivery{}, nil // there are no subscribers yet
@@ -55,12 +61,28 @@ func (h *hub) publish(topic string, m Message, from *WebSocket) (d Delivery, err
 	if err := m.check(); err != nil {
 		return d, err
 	}
-	parts := h.parts(topic)
+	if m.Retain {
+		return h.publishRetained(topic, m, from)
+	}
+	if t := h.find(topic); t != nil {
+		return h.publishTo(t, m, from)
+	}
+	return d, nil
+}
+
+// publishTo is publish to t, of a message that it does not keep.
+func (h *hub) publishTo(t *topic, m Message, from *WebSocket) (Delivery, error) {
+	parts := *t.parts.Load()
 	if len(parts) == 0 {
-		return d, nil
+		return Delivery{}, nil
 	}
 	msg := m.encode()
 	msg.frames.packAhead(h.compressor)
+	return deliverTo(parts, msg, from)
+}
+
+// deliverTo publishes msg to all parts.
+func deliverTo(parts []*part, msg message, from *WebSocket) (d Delivery, err error) {
 	for _, p := range parts {
 		if perr := p.fan.publish(p, msg, from, &d); perr != nil {
 			err = perr
@@ -69,15 +91,12 @@ func (h *hub) publish(topic string, m Message, from *WebSocket) (d Delivery, err
 	return d, err
 }
 
-// parts returns the parts of the topic called name.
-func (h *hub) parts(name string) []*part {
+// find returns the topic called name; nil if there is none.
+func (h *hub) find(name string) *topic {
 	sh := h.shard(name)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	if t := sh.topics[name]; t != nil {
-		return t.parts
-	}
-	return nil
+	return sh.topics[name]
 }
 
 // publish appends msg to p, posts a flush, and counts in d what becomes of msg.

@@ -88,6 +88,20 @@ type Server struct {
 	// slowly. The zero value closes them.
 	Slow Slow
 
+	// MaxRetained is how many bytes the retained messages of one topic may take: their
+	// frames and keys, and 100 bytes for each. Default: 1 MiB; NoLimit turns it off. All
+	// topics together get a quarter of Limits.MaxMemory at most.
+	MaxRetained int
+
+	// MaySubscribe decides whether a connection may subscribe to a topic. Its error is
+	// what Subscribe returns. nil allows everything.
+	//
+	// Subscribe calls it first, each time, on its own goroutine and with no lock held:
+	// in a callback that is the loop, and MaySubscribe must not block there. It runs on
+	// several goroutines at the same time. A subscription that exists is not asked about
+	// again: Unsubscribe those whose permission ends.
+	MaySubscribe func(ws *WebSocket, topic string) error
+
 	// Dispatch runs message callbacks on a pool of goroutines. nil runs them on
 	// the loops, which is much cheaper.
 	Dispatch *Dispatch

@@ -27,7 +27,7 @@ const (
 // the loop noticed that, at the end of its iteration, is sent whatever the policy.
 //
 // A direct send commits what waits for its connection: it keeps its place in the
-// order, and can not be dropped or replaced any more. So do Close, Unsubscribe and
+// order, and cannot be dropped or replaced any more. So do Close, Unsubscribe and
 // the close frame of the peer. Where messages are missing, nothing behind the gap
 // is committed before OnGap was called: a direct send goes before it, and Close
 // has the loop call OnGap first.

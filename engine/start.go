@@ -51,6 +51,7 @@ func (s *Server) begin() (err error) {
 	e.panics = s.group.Panics()
 	e.setSlow(s.Slow)
 	e.hub = newHub(s.group, e.slow, s.publishing())
+	e.hub.maxRetained, e.hub.maySubscribe = s.retainedLimit(), s.MaySubscribe
 	s.routes.prepare(s)
 	go func() {
 		<-s.group.Done()

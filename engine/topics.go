@@ -16,10 +16,13 @@ type hub struct {
 	dropped, conflated atomic.Uint64 // messages to slow subscribers
 
 	// Immutable.
-	compressor *compressor // nil: no compression
-	fans       []*fan      // by loop
-	seed       maphash.Seed
-	shards     [hubShards]shard
+	compressor   *compressor // nil: no compression
+	fans         []*fan      // by loop
+	seed         maphash.Seed
+	maxRetained  int                                     // bytes in one topic; 0: no limit
+	maySubscribe func(ws *WebSocket, topic string) error // nil: everyone may
+
+	shards [hubShards]shard
 }
 
 // shard holds the topics whose names hash to it. Its lock is taken before that
@@ -29,11 +32,17 @@ type shard struct {
 	topics map[string]*topic
 }
 
-// topic exists while it has subscribers or settings.
+// topic exists while it has subscribers, settings or retained messages.
 type topic struct {
-	name  string
-	parts []*part     // one for each loop with subscribers; copied when it changes
-	rules *topicRules // nil: none
+	name string // immutable
+
+	// Written under the shard's lock, read by anyone.
+	parts     atomic.Pointer[[]*part] // one for each loop with subscribers; copied when it changes
+	forgotten atomic.Bool             // it exists no more: the name may belong to another one
+
+	// Guarded by the shard's lock.
+	rules    *topicRules // nil: none
+	retained *retained   // nil: none
 }
 
 func newHub(g *loop.Group, slow Slow, c *compressor) *hub {
@@ -44,21 +53,31 @@ func newHub(g *loop.Group, slow Slow, c *compressor) *hub {
 	return h
 }
 
-func (h *hub) shard(name string) *shard {
-	return &h.shards[maphash.String(h.seed, name)%hubShards]
-}
+func (h *hub) hash(name string) uint64 { return maphash.String(h.seed, name) }
 
-// Subscribe makes the connection receive what is published to topic from now
-// on. Subscribing twice is no error. Any goroutine; ErrClosed after the end.
+func (h *hub) shard(name string) *shard { return &h.shards[h.hash(name)%hubShards] }
+
+// Subscribe makes the connection receive what is published to topic from now on.
+// The retained messages of the topic are delivered first, then every publish that is
+// later than those, none twice and none missing. Subscribing twice is no error, and
+// delivers nothing again.
+//
+// It returns the error of Server.MaySubscribe; ErrClosed after the end;
+// ErrBackpressure if the topic has retained messages and the connection's queue no
+// room for them: subscribe again in OnDrain. Any goroutine.
 func (ws *WebSocket) Subscribe(topic string) error {
 	h := ws.settings().hub
 	if h == nil {
 		return ErrNoTopics
 	}
+	if err := h.callMaySubscribe(ws, topic); err != nil {
+		return err
+	}
 	m := ws.memberOf(h)
 	if m == nil {
 		return ErrClosed
 	}
+	h.packRetained(ws, topic)
 	return h.subscribe(m, topic)
 }
 
@@ -71,8 +90,19 @@ func (h *hub) subscribe(m *member, topic string) error {
 	if m.gone {
 		return ErrClosed
 	}
-	if m.find(topic) == nil {
-		m.fan.join(m, sh.part(topic, m.fan))
+	if m.find(topic) != nil {
+		return nil
+	}
+	var kept []*message
+	if t := sh.topics[topic]; t != nil && t.retained != nil {
+		kept = t.retained.list()
+		if err := m.fan.admitRetained(m, kept); err != nil {
+			return err
+		}
+	}
+	s := m.fan.join(m, sh.part(topic, m.fan))
+	if len(kept) > 0 {
+		m.fan.deliverRetained(s, kept)
 	}
 	return nil
 }
@@ -126,13 +156,15 @@ func (ws *WebSocket) memberOf(h *hub) *member {
 // For a caller that holds the shard's and the fan's lock.
 func (sh *shard) part(name string, f *fan) *part {
 	t := sh.topic(name)
-	for _, p := range t.parts {
+	parts := *t.parts.Load()
+	for _, p := range parts {
 		if p.fan == f {
 			return p
 		}
 	}
 	p := &part{fan: f, topic: t, rules: t.rules}
-	t.parts = append(t.parts[:len(t.parts):len(t.parts)], p)
+	parts = append(parts[:len(parts):len(parts)], p)
+	t.parts.Store(&parts)
 	return p
 }
 
@@ -145,10 +177,14 @@ func (sh *shard) topic(name string) *topic {
 			sh.topics = make(map[string]*topic)
 		}
 		t = &topic{name: name}
+		t.parts.Store(&noParts)
 		sh.topics[name] = t
 	}
 	return t
 }
+
+// noParts are those of a topic without subscribers.
+var noParts []*part
 
 // prune removes p if it has no subscribers left, and its topic if that was the last
 // part. Both may have been removed before, and the name belong to another topic
@@ -158,20 +194,22 @@ func (sh *shard) prune(p *part) {
 	if len(p.subs) > 0 || p.count > 0 || sh.topics[t.name] != t {
 		return
 	}
-	parts := make([]*part, 0, len(t.parts))
-	for _, q := range t.parts {
+	old := *t.parts.Load()
+	parts := make([]*part, 0, len(old))
+	for _, q := range old {
 		if q != p {
 			parts = append(parts, q)
 		}
 	}
-	t.parts = parts
+	t.parts.Store(&parts)
 	sh.forget(t)
 }
 
-// forget deletes t if it has neither subscribers nor settings. For a caller that
-// holds the shard's lock.
+// forget deletes t if it has neither subscribers, settings nor retained messages. For
+// a caller that holds the shard's lock.
 func (sh *shard) forget(t *topic) {
-	if len(t.parts) == 0 && t.rules == nil {
+	if len(*t.parts.Load()) == 0 && t.rules == nil && t.retained == nil {
+		t.forgotten.Store(true)
 		delete(sh.topics, t.name)
 	}
 }

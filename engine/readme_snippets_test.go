@@ -1,0 +1,146 @@
+package engine_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// given is what the fragments of README.md are about, as its section Start says.
+const given = `package %s
+
+import (
+	"context"
+
+	"github.com/fanloop-go/fanloop/engine"
+)
+
+var (
+	ctx  context.Context
+	srv  *engine.Server
+	ws   *engine.WebSocket
+	text []byte
+)
+`
+
+// importable are the packages that fragments of README.md use, by name.
+var importable = map[string]string{
+	"bytes": "bytes", "context": "context", "errors": "errors", "fmt": "fmt", "http": "net/http",
+	"log": "log", "netip": "net/netip", "os": "os", "signal": "os/signal", "syscall": "syscall",
+	"time": "time", "tls": "crypto/tls",
+	"engine":    "github.com/fanloop-go/fanloop/engine",
+	"handshake": "github.com/fanloop-go/fanloop/handshake",
+	"pull":      "github.com/fanloop-go/fanloop/engine/pull",
+}
+
+// snippet is a block of Go in README.md.
+type snippet struct {
+	line int // of its first line
+	code string
+}
+
+// Every block of Go in README.md compiles: a program as it is, and a
+// fragment, which begins otherwise than with package, as the body of a function beside
+// what is given. Its imports are those that it uses.
+func TestReadmeSnippetsCompile(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	snippets := goBlocks(string(readme))
+	if len(snippets) < 10 {
+		t.Fatalf("README.md has %d blocks of Go", len(snippets))
+	}
+	files := overlay{t: t, dir: t.TempDir(), Replace: map[string]string{}}
+	args := []string{"list", "-export", "-overlay", files.dir + "/overlay.json"} // compiles, and links nothing
+	for _, s := range snippets {
+		name := fmt.Sprintf("line%d", s.line)
+		if strings.HasPrefix(s.code, "package ") {
+			files.add(name, "main.go", fmt.Sprintf("//line README.md:%d\n%s", s.line, s.code))
+		} else {
+			files.add(name, "fragment.go", s.asFunction(t, name))
+			files.add(name, "given.go", fmt.Sprintf(given, name))
+		}
+		args = append(args, "./readme/"+name)
+	}
+	files.save()
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// goBlocks returns the blocks of Go in a page of Markdown.
+func goBlocks(page string) (all []snippet) {
+	var block *snippet
+	for i, line := range strings.Split(page, "\n") {
+		switch {
+		case line == "```go":
+			block = &snippet{line: i + 2}
+		case line == "```" && block != nil:
+			all, block = append(all, *block), nil
+		case block != nil:
+			block.code += line + "\n"
+		}
+	}
+	return all
+}
+
+// asFunction makes a file of package pkg of a fragment.
+func (s snippet) asFunction(t *testing.T, pkg string) string {
+	body := fmt.Sprintf("func _() {\n//line README.md:%d\n%s}\n", s.line, s.code)
+	file, err := parser.ParseFile(token.NewFileSet(), "", "package p\n"+body, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var imports []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		if sel, ok := n.(*ast.SelectorExpr); ok {
+			if x, ok := sel.X.(*ast.Ident); ok && importable[x.Name] != "" {
+				imports = append(imports, fmt.Sprintf("import %q\n", importable[x.Name]))
+			}
+		}
+		return true
+	})
+	slices.Sort(imports)
+	return "package " + pkg + "\n" + strings.Join(slices.Compact(imports), "") + body
+}
+
+// overlay is a set of packages below engine/readme that only the go command sees.
+type overlay struct {
+	t       *testing.T
+	dir     string
+	Replace map[string]string
+}
+
+// add writes a file of the package of that name.
+func (o *overlay) add(pkg, name, source string) {
+	o.t.Helper()
+	place, err := filepath.Abs(filepath.Join("readme", pkg, name))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.Replace[place] = filepath.Join(o.dir, pkg+"_"+name)
+	if err := os.WriteFile(o.Replace[place], []byte(source), 0o600); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// save writes the file that the go command takes for -overlay.
+func (o *overlay) save() {
+	o.t.Helper()
+	content, err := json.Marshal(o)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(o.dir, "overlay.json"), content, 0o600)
+	}
+	if err != nil {
+		o.t.Fatal(err)
+	}
+}

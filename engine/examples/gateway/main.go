@@ -1,0 +1,39 @@
+// Command gateway connects WebSocket clients to TCP servers. /tcp/NAME carries the bytes
+// of one of them in binary messages, and /rpc answers JSON-RPC 2.0.
+//
+//	gateway -backend 'redis=localhost:6379?idle=5m&conns=100' -backend smtp=localhost:25
+//
+// It shows an endpoint with limits of its own for each backend (Server.Handle), pull.Serve
+// and pull.NetConn with io.Copy in both directions, close codes by the error of a handler,
+// and requests and responses with pull.ReadJSON and pull.WriteJSON.
+package main
+
+import (
+	"flag"
+	"log"
+
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/pull"
+)
+
+func main() {
+	addr := flag.String("addr", "localhost:8080", "where to listen")
+	all := make(backends)
+	flag.Func("backend", "`NAME=HOST:PORT`, with ?idle=DURATION&queue=BYTES&conns=NUMBER; may be repeated", all.add)
+	flag.Parse()
+	srv := newServer(all)
+	srv.Addr = *addr
+	log.Fatal(srv.ListenAndServe())
+}
+
+func newServer(all backends) *engine.Server {
+	srv := new(engine.Server)
+	for name, b := range all {
+		srv.Handle("/tcp/"+name, &engine.Endpoint{OnUpgrade: pull.Serve(b.tunnel), Limits: b.limits})
+	}
+	srv.Handle("/rpc", &engine.Endpoint{
+		OnUpgrade: pull.Serve(newMethods(all).serve),
+		Limits:    engine.Limits{MaxMessage: 64 << 10},
+	})
+	return srv
+}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"go/ast"
+	"go/doc/comment"
+	"go/format"
 	"go/parser"
 	"go/token"
 	"os"
@@ -41,30 +43,33 @@ var importable = map[string]string{
 	"pull":      "github.com/fanloop-go/fanloop/engine/pull",
 }
 
-// snippet is a block of Go in README.md.
+// snippet is a block of Go in README.md, or a program on the page of package engine.
 type snippet struct {
-	line int // of its first line
+	file string
+	line int // of its first line in file
 	code string
 }
 
-// Every block of Go in README.md compiles: a program as it is, and a
-// fragment, which begins otherwise than with package, as the body of a function beside
-// what is given. Its imports are those that it uses.
+// Every block of Go in README.md is formatted and compiles, and so does the program on
+// the page of package engine. A program is compiled as it is. A fragment, which begins
+// otherwise than with package, is the body of a function beside what is given, and
+// imports what it uses.
 func TestReadmeSnippetsCompile(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	snippets := goBlocks(string(readme))
-	if len(snippets) < 10 {
-		t.Fatalf("README.md has %d blocks of Go", len(snippets))
+	snippets, programs := goBlocks(string(readme)), pagePrograms(t)
+	if len(snippets) < 10 || len(programs) != 1 {
+		t.Fatalf("README.md has %d blocks of Go, doc.go %d programs", len(snippets), len(programs))
 	}
 	files := overlay{t: t, dir: t.TempDir(), Replace: map[string]string{}}
 	args := []string{"list", "-export", "-overlay", files.dir + "/overlay.json"} // compiles, and links nothing
-	for _, s := range snippets {
-		name := fmt.Sprintf("line%d", s.line)
-		if strings.HasPrefix(s.code, "package ") {
-			files.add(name, "main.go", fmt.Sprintf("//line README.md:%d\n%s", s.line, s.code))
+	for i, s := range append(snippets, programs...) {
+		name := fmt.Sprintf("snippet%d", i)
+		s.checkFormat(t)
+		if s.isProgram() {
+			files.add(name, "main.go", fmt.Sprintf("//line %s:%d\n%s", s.file, s.line, s.code))
 		} else {
 			files.add(name, "fragment.go", s.asFunction(t, name))
 			files.add(name, "given.go", fmt.Sprintf(given, name))
@@ -83,7 +88,7 @@ func goBlocks(page string) (all []snippet) {
 	for i, line := range strings.Split(page, "\n") {
 		switch {
 		case line == "```go":
-			block = &snippet{line: i + 2}
+			block = &snippet{file: "README.md", line: i + 2}
 		case line == "```" && block != nil:
 			all, block = append(all, *block), nil
 		case block != nil:
@@ -93,9 +98,34 @@ func goBlocks(page string) (all []snippet) {
 	return all
 }
 
+// pagePrograms returns the programs on the page of package engine.
+func pagePrograms(t *testing.T) (all []snippet) {
+	pkg := packageDoc(t, ".")
+	for _, block := range pkg.Parser().Parse(pkg.Doc).Content {
+		if code, ok := block.(*comment.Code); ok {
+			if s := (snippet{file: "doc.go", line: 1, code: code.Text}); s.isProgram() {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+func (s snippet) isProgram() bool { return strings.HasPrefix(s.code, "package ") }
+
+// checkFormat fails if gofmt would change s.
+func (s snippet) checkFormat(t *testing.T) {
+	t.Helper()
+	if formatted, err := format.Source([]byte(s.code)); err != nil {
+		t.Errorf("%s:%d: %v", s.file, s.line, err)
+	} else if string(formatted) != s.code {
+		t.Errorf("%s:%d: gofmt writes\n%s", s.file, s.line, formatted)
+	}
+}
+
 // asFunction makes a file of package pkg of a fragment.
 func (s snippet) asFunction(t *testing.T, pkg string) string {
-	body := fmt.Sprintf("func _() {\n//line README.md:%d\n%s}\n", s.line, s.code)
+	body := fmt.Sprintf("func _() {\n//line %s:%d\n%s}\n", s.file, s.line, s.code)
 	file, err := parser.ParseFile(token.NewFileSet(), "", "package p\n"+body, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,16 @@
 // Package codec turns bytes into WebSocket frames and messages and back
 // (RFC 6455). It does no I/O, starts no goroutine and knows no socket.
 //
+// # For embedders
+//
+// Programs with WebSockets use package engine. Use this one for frames over a transport
+// of your own: [Reader], [ParseHeader], [AppendFrame], [AppendMaskedFrame],
+// [AppendClosePayload], [ParseClosePayload].
+//
+// What compresses ([Deflater], [Inflater], [Window]), and what a Reader says of its
+// buffers (Held, Keep, Pending, Frames), serves package engine and may change in any
+// release.
+//
 // # The way of a message in
 //
 // The owner of a connection reads bytes into a buffer of its own and gives them

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"go/ast"
@@ -77,8 +78,10 @@ func TestReadmeSnippetsCompile(t *testing.T) {
 		args = append(args, "./readme/"+name)
 	}
 	files.save()
-	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
+	cmd, complaints := exec.Command("go", args...), new(bytes.Buffer)
+	cmd.Stderr = complaints
+	if err := cmd.Run(); err != nil {
+		t.Errorf("%v\n%s", err, complaints)
 	}
 }
 

@@ -3,7 +3,20 @@
 // bytes go in, bytes and verdicts come out. Header maps are plain
 // map[string][]string, to which http.Header is assignable.
 //
-// One request's way through a server:
+// # For embedders
+//
+// Programs with WebSockets use package engine. Use this one to open WebSockets over a
+// transport of your own, or to judge a request that another server has parsed
+// ([FromHTTP]).
+//
+// Package engine has [Request], [Response], [Rejection], [StatusError], [ResponseError]
+// and [OriginPolicy] in its API: those change when it does. The rest may change in any
+// release.
+//
+// # The way of a request
+//
+// Through a server:
+//
 //
 //	bytes so far -> Scanner.Scan         n == 0: read more; error: AppendRejection, close
 //	head[:n]     -> ParseRequest         a Request that owns its text
@@ -13,7 +26,7 @@
 //	             -> an OriginPolicy, SelectSubprotocol, NegotiateDeflate
 //	             -> AppendResponse       the 101; the bytes after n are the first frames
 //
-// and through a client:
+// Through a client:
 //
 //	ClientRequest -> AppendClientRequest
 //	bytes so far  -> ResponseScanner.Scan -> Response.Check -> Agreed

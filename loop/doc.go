@@ -3,6 +3,17 @@
 // registered with it. The package knows bytes only: what they mean is the
 // business of the [Handler].
 //
+// # For embedders
+//
+// Programs with WebSockets use package engine. Use this one for a protocol of your own:
+// [Start] a [Group], give it a [Listener], dial or adopt connections, and embed [Conn] in
+// a [Handler]. [WritePolicy] bounds what waits, [PanicHandler] decides about panics.
+//
+// The rest serves package engine and may change in any release: methods whose names end
+// in Locked, the ledger of a [Loop] (Hold, Refer, Forget, Held, Budget), the turns of
+// connections that have much to do (Charge, Spend, KeepTurn, EndTurn), and BindLate,
+// GoroutineID, Isolate, IsolateTLS, OnBehalf and Poison.
+//
 // # The path of bytes
 //
 //	descriptor readable   poller.run -> Loop.ready -> Conn.readReady

@@ -17,7 +17,6 @@
 //
 // Through a server:
 //
-//
 //	bytes so far -> Scanner.Scan         n == 0: read more; error: AppendRejection, close
 //	head[:n]     -> ParseRequest         a Request that owns its text
 //	             -> Request.IsUpgrade    false: the request belongs to an http.Handler,

@@ -10,7 +10,7 @@ import (
 // the engine either.
 func TestLayersStayApart(t *testing.T) {
 	const own = "github.com/fanloop-go/fanloop/engine/cluster"
-	for _, dir := range []string{".", "clustertest", "internal/mirror", "presence"} {
+	for _, dir := range []string{".", "clustertest", "internal/mirror", "keyed", "passive", "presence"} {
 		pkg, err := build.ImportDir(dir, 0)
 		if err != nil {
 			t.Fatal(err)

@@ -69,11 +69,16 @@ func TestModel(t *testing.T) {
 					Lose: 0.1, Repeat: 0.1, LoseAck: 0.1, Fail: 0.05, Lag: 0.2, Delay: 300 * time.Millisecond,
 				}
 				synctest.Test(t, func(t *testing.T) {
+					defer func() {
+						if t.Failed() {
+							t.Logf("go test -run 'TestModel/%s' -model.seed=%d -model.runs=1", kind.name, seed)
+						}
+					}()
 					w := &world{t: t, store: clustertest.NewStore(kind.options), seed: seed, lossy: kind.lossy}
 					w.run(strings.HasPrefix(kind.name, "loses"))
 				})
 				if t.Failed() {
-					t.Fatalf("go test -run 'TestModel/%s' -model.seed=%d -model.runs=1", kind.name, seed)
+					return
 				}
 			}
 		})

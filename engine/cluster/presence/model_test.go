@@ -49,6 +49,7 @@ func TestModel(t *testing.T) {
 	for i := range uint64(*modelRuns) {
 		seed := first + i
 		synctest.Test(t, func(t *testing.T) {
+			defer replay(t, seed)
 			w := &world{t: t, random: rand.New(rand.NewPCG(seed, 1)), at: map[*client]int{}}
 			w.store = clustertest.NewStore(clustertest.Options{Seed: seed, Faults: clustertest.Faults{
 				Lose: 0.1, Repeat: 0.1, Delay: 300 * time.Millisecond,
@@ -57,8 +58,15 @@ func TestModel(t *testing.T) {
 			w.run()
 		})
 		if t.Failed() {
-			t.Fatalf("go test -run 'TestModel' -model.seed=%d -model.runs=1", seed)
+			return
 		}
+	}
+}
+
+// replay says how to run a seed that failed again.
+func replay(t *testing.T, seed uint64) {
+	if t.Failed() {
+		t.Logf("go test -run TestModel -model.seed=%d -model.runs=1", seed)
 	}
 }
 

@@ -80,7 +80,7 @@ func (g *Group) answer(m *message, now time.Time) {
 		return
 	}
 	t.wantedUntil = now.Add(wantedFor)
-	t.flush(now)
+	t.flush(now, 0)
 	defer t.plan()
 	if m.sums == nil {
 		m.sums = make([]uint64, m.buckets)

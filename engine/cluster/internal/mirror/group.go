@@ -26,6 +26,9 @@ type Config struct {
 	Kind string
 	// Flush is the time from a change to its delta: further ones join it.
 	Flush time.Duration
+	// Most is how many values of a topic one flush has at most; the rest waits for the
+	// next. 0: all.
+	Most int
 	// Grace is how long the values of a node that has said good-bye stay.
 	Grace time.Duration
 	// Change is called under the Group's mutex when a value of a node changes, own ones

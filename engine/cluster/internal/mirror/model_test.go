@@ -26,10 +26,13 @@ type node struct {
 	watched map[string]*Topic
 }
 
-func startNode(t *testing.T, store *clustertest.Store) *node {
+func startNode(t *testing.T, store *clustertest.Store) *node { return startNodeWith(t, store, 0) }
+
+// startNodeWith starts a node that sends at most so many values in one flush.
+func startNodeWith(t *testing.T, store *clustertest.Store, most int) *node {
 	t.Helper()
 	n := &node{t: t, conn: store.Connect(), seen: map[string]map[ID]map[string]string{}, watched: map[string]*Topic{}}
-	g, err := New(n.conn, Config{Kind: "mirror", Flush: 100 * time.Millisecond, Grace: 5 * time.Second, Change: n.change})
+	g, err := New(n.conn, Config{Kind: "mirror", Flush: 100 * time.Millisecond, Most: most, Grace: 5 * time.Second, Change: n.change})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,10 +150,20 @@ func TestModel(t *testing.T) {
 	}
 	for i := range uint64(*modelRuns) {
 		seed := first + i
-		synctest.Test(t, func(t *testing.T) { runModel(t, seed) })
+		synctest.Test(t, func(t *testing.T) {
+			defer replay(t, seed)
+			runModel(t, seed)
+		})
 		if t.Failed() {
-			t.Fatalf("go test -run 'TestModel' -model.seed=%d -model.runs=1", seed)
+			return
 		}
+	}
+}
+
+// replay says how to run a seed that failed again.
+func replay(t *testing.T, seed uint64) {
+	if t.Failed() {
+		t.Logf("go test -run TestModel -model.seed=%d -model.runs=1", seed)
 	}
 }
 
@@ -160,9 +173,10 @@ func runModel(t *testing.T, seed uint64) {
 		Lose: 0.1, Repeat: 0.1, Delay: 300 * time.Millisecond,
 	}})
 	topics := []string{"a", "b", "quiet"}
+	most := random.IntN(2) * 2
 	var nodes []*node
 	for range 4 {
-		nodes = append(nodes, startNode(t, store))
+		nodes = append(nodes, startNodeWith(t, store, most))
 	}
 	for range 600 {
 		time.Sleep(time.Duration(random.Int64N(int64(200 * time.Millisecond))))
@@ -190,10 +204,10 @@ func runModel(t *testing.T, seed uint64) {
 			n.conn.Heal()
 		case k < 94:
 			n.kill()
-			nodes[i] = startNode(t, store)
+			nodes[i] = startNodeWith(t, store, most)
 		case k < 95:
 			n.stop()
-			nodes[i] = startNode(t, store)
+			nodes[i] = startNodeWith(t, store, most)
 		}
 	}
 	store.Calm()

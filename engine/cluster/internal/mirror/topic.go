@@ -68,6 +68,14 @@ func (g *Group) Own(topic, key string) string {
 	return ""
 }
 
+// Size returns how many values this node has of a topic.
+func (g *Group) Size(topic string) int {
+	if t := g.topics[topic]; t != nil {
+		return len(t.own.values)
+	}
+	return 0
+}
+
 // Put changes this node's value for a key; an empty one takes it away.
 func (g *Group) Put(topic, key, value string) error {
 	if g.closed {
@@ -149,7 +157,7 @@ func (t *Topic) Unwatch() {
 // work does what is due.
 func (t *Topic) work(now time.Time) {
 	if due(t.flushAt, now) {
-		t.flush(now)
+		t.flush(now, t.g.config.Most)
 	}
 	if due(t.digestAt, now) {
 		t.digest(now)
@@ -189,18 +197,27 @@ func (t *Topic) plan() {
 	t.g.At(&t.task, next)
 }
 
-// flush sends what changed, in as many deltas as it needs, if somebody wants it.
-func (t *Topic) flush(now time.Time) {
+// flush sends what changed, most values at most, or all if that is 0, in as many
+// deltas as it needs, if somebody wants it.
+func (t *Topic) flush(now time.Time, most int) {
 	t.flushAt = time.Time{}
 	if len(t.changed) == 0 {
 		return
 	}
 	wanted := now.Before(t.wantedUntil)
+	if most == 0 || !wanted {
+		most = len(t.changed)
+	}
 	var changes []change
 	size := 0
 	for key, told := range t.changed {
+		if most--; most < 0 {
+			t.flushAt = now.Add(t.g.config.Flush)
+			break
+		}
 		value := t.own.values[key]
 		t.own.tell(key, told, value)
+		delete(t.changed, key)
 		changes = append(changes, change{key, value})
 		if size += changes[len(changes)-1].size(); size >= partSize {
 			t.sendDelta(wanted, changes)
@@ -210,10 +227,12 @@ func (t *Topic) flush(now time.Time) {
 	if len(changes) > 0 {
 		t.sendDelta(wanted, changes)
 	}
-	t.changed = nil
+	if len(t.changed) == 0 {
+		t.changed = nil // a map does not shrink
+	}
 	if wanted {
-		t.digestPace = firstPace
-		t.digestAt = now.Add(jitter(firstPace))
+		t.digestPace = max(firstPace, 2*t.g.config.Flush) // what changes on needs none
+		t.digestAt = now.Add(jitter(t.digestPace))
 	}
 }
 
@@ -232,7 +251,9 @@ func (t *Topic) digest(now time.Time) {
 		return
 	}
 	pace := t.digestPace
-	t.flush(now)
+	if t.own.seq == 0 {
+		t.flush(now, t.g.config.Most)
+	}
 	t.g.send(t.g.deltas(t.Name), message{kind: kindDelta, seq: t.own.seq, sum: t.own.sum, n: t.own.n})
 	t.digestAt = now.Add(jitter(pace))
 	t.digestPace = min(2*pace, lastPace)
@@ -248,12 +269,15 @@ func (t *Topic) wanted(now time.Time, soon bool) {
 		t.digestAt = sooner(t.digestAt, now.Add(mathrand.N(50*time.Millisecond))) // once for all who ask now
 	}
 	t.wantedUntil = now.Add(wantedFor)
+	if len(t.changed) > 0 && t.flushAt.IsZero() {
+		t.flushAt = now
+	}
 	t.plan()
 }
 
 // disown ends what this node has, when it has had nothing for a while.
 func (t *Topic) disown(now time.Time) {
-	t.flush(now)
+	t.flush(now, 0)
 	t.stopWants()
 	t.stopWants = nil
 	t.own = sheet{}

@@ -15,6 +15,12 @@
 // from history. When the message at a position is not there any more, Next says
 // so once with [Batch.Lost] and goes on from the topic's end.
 //
+// [Node.Before] scrolls back, page by page.
+//
+// What needs no history goes over a [Bus], which may lose messages. Packages below
+// this one are made of it: presence (who is in a topic), keyed (the last value for
+// each key) and passive (that there is something).
+//
 // The package knows no broker of its own. Package natsbroker below it has one on
 // NATS JetStream, and clustertest one in memory whose faults are chosen by a seed.
 package cluster

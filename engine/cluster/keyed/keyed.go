@@ -37,9 +37,9 @@ type Config struct {
 	// Rate is how many values of a topic a subscriber gets in a second, and this node
 	// sends to others (500). A new subscriber gets those of one second at once.
 	Rate int
-	// MaxKeys is how many values this node has in one topic (10 000).
+	// MaxKeys is how many values this node has in one topic (10 000; 65 536 at most).
 	MaxKeys int
-	// MaxValue is the size of a value, in bytes (4096).
+	// MaxValue is the size of a value, in bytes (4096; 8192 at most).
 	MaxValue int
 }
 
@@ -50,8 +50,8 @@ func (c Config) withDefaults() Config {
 	c.Lifetime = orDefault(c.Lifetime, 30*time.Second)
 	c.Every = orDefault(c.Every, 100*time.Millisecond)
 	c.Rate = orDefault(c.Rate, 500)
-	c.MaxKeys = orDefault(c.MaxKeys, 10000)
-	c.MaxValue = orDefault(c.MaxValue, 4096)
+	c.MaxKeys = min(orDefault(c.MaxKeys, 10000), 1<<16)
+	c.MaxValue = min(orDefault(c.MaxValue, 4096), 8192) // a bucket of the mirror is one message
 	return c
 }
 

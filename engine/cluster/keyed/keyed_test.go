@@ -185,6 +185,40 @@ func TestCap(t *testing.T) {
 	})
 }
 
+// The largest values reach who subscribes later, though a message of the bus has room
+// for few of them.
+func TestLargeValues(t *testing.T) {
+	bubble(t, clustertest.Options{}, func(t *testing.T, store *clustertest.Store) {
+		config := keyed.Config{MaxValue: 1 << 20, Rate: 1000}
+		a, b := startNode(t, store, config), startNode(t, store, config)
+		want := values{}
+		large := strings.Repeat("x", 8192)
+		for i := range 500 {
+			key := fmt.Sprint("k", i)
+			a.set(key, large)
+			want[key] = large
+			if i == 63 { // as many as one bucket has
+				settle() // nobody listens to the deltas
+				early := b.subscribe(false)
+				settle()
+				if got := early.all(); len(got) != 64 {
+					t.Errorf("%d values of 64", len(got))
+				}
+				early.Close()
+			}
+		}
+		time.Sleep(2 * time.Second)
+		c := startNode(t, store, config).subscribe(false)
+		settle()
+		if got := c.all(); len(got) != len(want) {
+			t.Errorf("%d values of %d", len(got), len(want))
+		}
+		if err := a.Set("room", "x", make([]byte, 8193)); !errors.Is(err, keyed.ErrTooLarge) {
+			t.Errorf("8193 bytes: %v", err)
+		}
+	})
+}
+
 // What cannot be is refused.
 func TestLimits(t *testing.T) {
 	bubble(t, clustertest.Options{}, func(t *testing.T, store *clustertest.Store) {

@@ -120,6 +120,7 @@ func firstRead(ln *Listener) error {
 // With all descriptors in use a reserve is spent to tell one client at once,
 // and taken back.
 func TestReserveDescriptorRefusesAtOnce(t *testing.T) {
+	needs(t, systemDescriptors)
 	for _, errno := range []syscall.Errno{unix.EMFILE, unix.ENFILE} {
 		g := start(t, Config{})
 		l := g.Loops()[0]

@@ -3,8 +3,10 @@ package loop
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -147,6 +149,7 @@ func TestNoEventsAfterTheEndThoughDuplicatesLive(t *testing.T) {
 
 // A detach that fails for want of descriptors leaves the connection as it was.
 func TestDetachWithoutDescriptorsKeepsTheConnection(t *testing.T) {
+	needs(t, systemDescriptors)
 	eachBackend(t, func(t *testing.T, b Backend) {
 		g := start(t, Config{Backend: b})
 		s := newEcho()
@@ -179,7 +182,11 @@ func TestDetachWaitsForTheQueue(t *testing.T) {
 	g := start(t, Config{})
 	s := newScripted()
 	detached := make(chan net.Conn, 1)
+	var filled atomic.Bool // while it is filled, the queue may be empty
 	s.onDrain = func(s *scripted) {
+		if !filled.Load() {
+			return
+		}
 		nc, err := s.Detach()
 		if err != nil {
 			t.Error(err)
@@ -188,6 +195,7 @@ func TestDetachWaitsForTheQueue(t *testing.T) {
 	}
 	peer := serveOne(t, g, &WritePolicy{High: 1}, s)
 	want := fill(t, &s.Conn)
+	filled.Store(true)
 	onLoop(t, g.Loops()[0], func() {
 		if _, err := s.Detach(); err == nil {
 			t.Error("detached with bytes queued")
@@ -222,5 +230,49 @@ func TestDetachAfterCloseFails(t *testing.T) {
 			t.Errorf("mode %d: OnClose said %v", mode, err)
 		}
 		s.checkOrder(t)
+	}
+}
+
+// What Detach returned may be adopted by another loop at once, before the one that it
+// left has closed its number, with bytes that are not read and not sent yet.
+func TestAdoptRightAfterDetach(t *testing.T) {
+	g := start(t, Config{Loops: 2})
+	first, second := newScripted(), newEcho()
+	first.onOpen = func(s *scripted) { s.PauseRead() }
+	peer := serveOne(t, g, nil, first)
+	if _, err := peer.Write([]byte("unread")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the bytes are here", func() bool { return unreadBytes(&first.Conn) == len("unread") })
+	onLoop(t, first.Loop(), func() {
+		nc, err := first.Detach()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if err := g.Adopt(nc, second, nil); err != nil {
+			t.Error(err)
+		}
+		if second.Loop() != first.Loop() { // or it cannot open meanwhile
+			receive(t, second.open)
+		}
+	})
+	settle(t, first.Loop())
+	got := make([]byte, len("unread"))
+	if _, err := io.ReadFull(peer, got); err != nil || string(got) != "unread" {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	roundTrip(t, peer, "still served")
+	second.Close(CloseNow)
+	receive(t, second.closed)
+	second.checkOrder(t)
+}
+
+// A connection that was closed is refused.
+func TestAdoptRefusesAClosedConnection(t *testing.T) {
+	nc, _ := tcpPair(t)
+	_ = nc.Close()
+	if err := start(t, Config{}).Adopt(nc, newScripted(), nil); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Adopt: %v", err)
 	}
 }

@@ -23,6 +23,7 @@ func wantNoAllocs(t *testing.T, what string, fn func()) {
 }
 
 func TestEchoAllocatesNothing(t *testing.T) {
+	needs(t, noAllocations)
 	eachBackend(t, func(t *testing.T, b Backend) {
 		g := start(t, Config{Backend: b, BlockedAfter: -1})
 		s := newScripted()
@@ -49,6 +50,7 @@ func TestEchoAllocatesNothing(t *testing.T) {
 }
 
 func TestWriteFromAnotherGoroutineAllocatesNothing(t *testing.T) {
+	needs(t, noAllocations)
 	g := start(t, Config{BlockedAfter: -1})
 	s := newScripted()
 	peer := serveOne(t, g, nil, s)
@@ -71,6 +73,7 @@ func TestWriteFromAnotherGoroutineAllocatesNothing(t *testing.T) {
 }
 
 func TestQueueAndFlushAllocateNothing(t *testing.T) {
+	needs(t, noAllocations)
 	eachBackend(t, func(t *testing.T, b Backend) {
 		g := start(t, Config{BlockedAfter: -1, Backend: b})
 		s := newScripted()

@@ -247,6 +247,7 @@ func TestEveryMethodIsSafeAfterTheEnd(t *testing.T) {
 		serveOne(t, g, nil, s)
 		s.Close(CloseNow)
 		receive(t, s.closed)
+		settle(t, g.Loops()[0]) // until OnClose has returned, there are addresses
 		check := func() {
 			wantErr(t, s.Write([]byte("a"), []byte("b")), ErrClosed)
 			wantErr(t, s.Write(nil, nil), ErrClosed)

@@ -385,11 +385,3 @@ func newRandom(t *testing.T) *rand.Rand {
 	})
 	return rand.New(rand.NewPCG(seed, 0))
 }
-
-// needsSystemDescriptors skips a test on the portable backend, for the reason why.
-func needsSystemDescriptors(t *testing.T, why string) {
-	t.Helper()
-	if portableBackend {
-		t.Skip("not on the portable backend: " + why)
-	}
-}

@@ -80,6 +80,7 @@ func TestPausedConnectionIsStillFlushed(t *testing.T) {
 // netpoll and epoll report urgent data by EPOLLPRI: who checks EPOLLIN only
 // is told for ever.
 func TestUrgentByteDoesNotSpinTheLoop(t *testing.T) {
+	needs(t, urgentData)
 	eachBackend(t, func(t *testing.T, b Backend) {
 		g := startObserved(t, b)
 		s := newScripted()

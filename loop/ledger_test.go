@@ -15,6 +15,7 @@ func stalled(t *testing.T, g *Group) *scripted {
 
 // R-c: what connections share is in memory once, and each of them has a part of it.
 func TestSharedBytesCountOnceHoweverManyHoldThem(t *testing.T) {
+	needs(t, fullSockets)
 	g := start(t, Config{Loops: 2})
 	a, b := stalled(t, g), stalled(t, g)
 	own := g.loops[0].Held() + g.loops[1].Held()

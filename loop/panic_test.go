@@ -79,7 +79,7 @@ func TestACallbackThatDoesNotReturnEndsItsConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			eachEnding(t, func(t *testing.T, b Backend, end func()) {
 				book := new(record)
-				g := start(t, Config{Backend: b, Logger: slog.New(book)})
+				g := start(t, Config{Backend: b, Logger: slog.New(book), BlockedAfter: -1})
 				witness := connectTo(t, listenEcho(t, g))
 				s := newScripted()
 				set(s, func(*scripted) { end() })
@@ -91,7 +91,7 @@ func TestACallbackThatDoesNotReturnEndsItsConnection(t *testing.T) {
 				roundTrip(t, witness, "served")
 				settle(t, g.Loops()[0])
 				if g.Conns() != 1 || book.count() != 1 {
-					t.Errorf("%d connections, %d lines, want the witness and one", g.Conns(), book.count())
+					t.Errorf("%d connections and %q, want the witness and one line", g.Conns(), book.lines)
 				}
 			})
 		})

@@ -21,8 +21,9 @@ const (
 	// readMin is the buffer of a connection that waits for its peer, and readMax that
 	// of one which gets much.
 	readMin, readMax = 2 << 10, 16 << 10
-	// writeMost is what one Write is given, so that progress shows.
-	writeMost = 16 << 10
+	// writeMost is what one Write is given, and writeSlow while the peer takes less
+	// than its loop sends, so that what it takes is seen to move on.
+	writeMost, writeSlow = 16 << 10, 4 << 10
 	// lastWords is how long a socket that was closed goes on sending what it had taken.
 	lastWords = time.Minute
 )
@@ -42,14 +43,16 @@ type socket struct {
 	eof      bool
 	readErr  error // why nothing more is received
 	out      []byte
-	inFlight int   // bytes that a Write was given and did not return yet
-	writeErr error // why nothing more is sent
-	broken   bool  // writeErr is yet to be reported
-	shut     bool  // sending ends behind out
-	linger0  bool  // closing resets
-	reading  bool  // its goroutine runs
-	writing  bool  // its goroutine runs
-	detached bool  // nc belongs to somebody else
+	inFlight int         // bytes that a Write was given and did not return yet
+	writeErr error       // why nothing more is sent
+	broken   bool        // writeErr is yet to be reported
+	full     bool        // a send found it full, since out was last empty
+	shut     bool        // sending ends behind out
+	linger0  bool        // closing resets
+	reading  bool        // its goroutine runs
+	writing  bool        // its goroutine runs
+	detached bool        // nc belongs to somebody else
+	over     *time.Timer // of lastWords, once it was closed while writing
 }
 
 func newSocketOf(nc net.Conn) *socket {
@@ -153,6 +156,7 @@ func (s *socket) send(bufs ...[]byte) (sent int, err error) {
 		s.out = append(s.out, b...)
 		sent += len(b)
 	}
+	s.full = s.full || s.roomLocked() <= 0
 	if sent == 0 && s.roomLocked() <= 0 {
 		return -1, syscall.EAGAIN
 	}
@@ -170,7 +174,7 @@ func (s *socket) write() {
 		sending := s.out
 		s.out, s.inFlight = nil, len(sending)
 		for len(sending) > 0 && s.writeErr == nil {
-			piece := sending[:min(len(sending), writeMost)]
+			piece := sending[:min(len(sending), s.pieceLocked())]
 			s.mu.Unlock()
 			n, err := s.nc.Write(piece)
 			s.mu.Lock()
@@ -183,9 +187,12 @@ func (s *socket) write() {
 			reportLocked(s)
 		}
 	}
-	s.writing = false
+	s.writing, s.full = false, false
 	s.moved.Broadcast()
 	nc, shut, closed := s.nc, s.shut, s.closed && !s.detached
+	if s.over != nil {
+		s.over.Stop()
+	}
 	s.mu.Unlock()
 	switch {
 	case closed:
@@ -193,6 +200,13 @@ func (s *socket) write() {
 	case shut:
 		_ = closeWrite(nc)
 	}
+}
+
+func (s *socket) pieceLocked() int {
+	if s.full {
+		return writeSlow
+	}
+	return writeMost
 }
 
 // shutdown ends what s sends, behind what it has taken.
@@ -235,12 +249,21 @@ func (s *socket) close() {
 	switch {
 	case nc == nil || detached:
 	case sends:
-		_ = nc.SetWriteDeadline(time.Now().Add(lastWords))
+		s.endIn(lastWords)
 	default:
 		if lingers, ok := nc.(interface{ SetLinger(int) error }); ok && reset {
 			_ = lingers.SetLinger(0)
 		}
 		_ = nc.Close()
+	}
+}
+
+// endIn closes what s goes on writing to, if it still does after d.
+func (s *socket) endIn(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.writing {
+		s.over = time.AfterFunc(d, func() { _ = s.nc.Close() })
 	}
 }
 

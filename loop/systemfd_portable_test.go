@@ -18,3 +18,13 @@ func systemFD(c *Conn) (fd int) {
 	}
 	return fd
 }
+
+// numberTaken says whether fd is open.
+func numberTaken(fd int) bool { return fds.get(fd) != nil }
+
+// unreadBytes returns how many bytes have arrived that c has not read.
+func unreadBytes(c *Conn) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return of(int(c.fd), func(s *socket) int { return len(s.in) - s.at })
+}

@@ -49,6 +49,7 @@ func idleTLS(t *testing.T, ln *Listener, config *tls.Config, fds []int32) {
 }
 
 func TestIdleEncryptedConnectionHoldsNoBuffers(t *testing.T) {
+	needs(t, noAllocations)
 	const idle, most = 300, 4608 // of which the handler and what it closes over take 700
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
@@ -76,6 +77,7 @@ func TestIdleEncryptedConnectionHoldsNoBuffers(t *testing.T) {
 // A client of the standard library allocates while it reads, and so both ends
 // are connections of loops.
 func TestEncryptedEchoAllocatesNothing(t *testing.T) {
+	needs(t, noAllocations)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for _, size := range []int{64, 4 << 10, 2 * gatherMin, 100 << 10} {
 			server, client := tlsConfigs(version)

@@ -196,24 +196,34 @@ func bindLate(int) error { return nil }
 
 // duplicate returns a descriptor for a net.Conn or net.Listener, which it takes over.
 func duplicate(v any) (int, error) {
+	r, isRest := v.(*rest)
+	if isRest {
+		return fds.add(newSocketOf(r.left())), nil
+	}
+	if err := access(v); err != nil {
+		return -1, err
+	}
 	switch v := v.(type) {
-	case *rest:
-		v.s.mu.Lock()
-		v.s.detached, v.s.closed = false, false
-		v.s.mu.Unlock()
-		return fds.add(v.s), nil
-	case interface { // others are refused as on every system
-		net.Conn
-		syscall.Conn
-	}:
+	case net.Conn:
 		return fds.add(newSocketOf(v)), nil
-	case interface {
-		net.Listener
-		syscall.Conn
-	}:
+	case net.Listener:
 		return fds.add(newListening(v)), nil
 	}
-	return -1, errors.New("it gives no access to a descriptor")
+	return -1, errors.New("it is no connection and no listener")
+}
+
+// access fails for what has no descriptor, or none any more, which is refused as on
+// every system.
+func access(v any) error {
+	sc, ok := v.(syscall.Conn)
+	if !ok {
+		return errors.New("it gives no access to a descriptor")
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Control(func(uintptr) {})
 }
 
 // disown does nothing: the original is what counts.
@@ -233,23 +243,39 @@ func netConn(fd int) (net.Conn, error) {
 	s.detached, s.poller = true, nil
 	s.moved.Broadcast()
 	if s.reading {
-		_ = s.nc.SetReadDeadline(time.Unix(1, 0))
+		_ = s.nc.SetReadDeadline(time.Time{}.Add(1)) // long ago
 		for s.reading {
 			s.moved.Wait()
 		}
 		_ = s.nc.SetReadDeadline(time.Time{})
 	}
-	if !s.inputLocked() && !s.writing && s.writeErr == nil {
-		return s.nc, nil
+	if r, ok := s.nc.(*rest); ok {
+		s.nc = r.left()
 	}
-	return &rest{Conn: s.nc, s: s}, nil
+	return (&rest{Conn: s.nc, s: s}).leftLocked(), nil
 }
 
 // rest is a net.Conn of which a socket has received more than its loop has taken, or
-// has more to send.
+// has more to send. The socket is nobody else's any more: another loop that adopts
+// the rest has a socket of its own over it.
 type rest struct {
 	net.Conn
 	s *socket
+}
+
+// left is what is still needed of r: its connection, if that has nothing of r to wait
+// for.
+func (r *rest) left() net.Conn {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	return r.leftLocked()
+}
+
+func (r *rest) leftLocked() net.Conn {
+	if r.s.inputLocked() || r.s.writing || r.s.writeErr != nil {
+		return r
+	}
+	return r.Conn
 }
 
 func (r *rest) Read(p []byte) (int, error) {
@@ -285,6 +311,18 @@ func (r *rest) CloseWrite() error {
 		return err
 	}
 	return closeWrite(r.Conn)
+}
+
+// SetLinger is that of a TCP connection.
+func (r *rest) SetLinger(sec int) error {
+	lingers, ok := r.Conn.(interface{ SetLinger(int) error })
+	if !ok {
+		return syscall.EOPNOTSUPP
+	}
+	r.s.mu.Lock()
+	r.s.linger0 = sec == 0
+	r.s.mu.Unlock()
+	return lingers.SetLinger(sec)
 }
 
 // Close closes the connection behind what the socket had taken.

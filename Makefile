@@ -39,9 +39,10 @@ endif
 timers: ## play the random models with all timers on for TIMERS (1m) each, under the race detector
 	FANLOOP_MODEL=$(TIMERS) $(GO) test -race -tags netpoll -count=1 -run TestTimeModel ./engine
 
-portable: ## vet the packages for Windows, and test the portable backend here
-	@GO='$(GO)' .ci/vet windows ./codec ./handshake ./loop ./engine ./engine/internal/... ./cmd/...
-	@GO='$(GO)' .ci/portable
+portable: ## vet the packages for Windows, and test loop and engine on the portable backend here
+	@GO='$(GO)' .ci/vet windows ./codec ./handshake ./loop ./engine ./engine/internal/... ./engine/pull ./cmd/...
+	$(GO) vet -tags portable ./loop ./engine
+	$(GO) test -tags portable -timeout 240s ./loop ./engine
 
 peers: ## build and test the servers that bench compares with (a module of their own)
 	cd bench/peers && $(GO) vet ./... && $(GO) test ./...
@@ -59,7 +60,7 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 	) || exit 1; done
 
 # What vet looks at for other platforms: not the brokers, whose servers take long to compile.
-CORE = ./codec ./handshake ./loop ./engine ./engine/cluster ./cmd/...
+CORE = ./codec ./handshake ./loop ./engine ./engine/internal/... ./engine/pull ./engine/cluster ./cmd/...
 
 check: ## gofmt, vet (also macOS, FreeBSD, 32 bits and the poison build), staticcheck, govulncheck
 	@files=$$(gofmt -l .) || exit 1; [ -z "$$files" ] || { echo "run gofmt -w on:"; echo "$$files"; exit 1; }

@@ -222,6 +222,7 @@ func TestRelievedServerServesThoseWhoRead(t *testing.T) {
 // Until relief has chosen who is dropped, a slow subscriber misses what is published,
 // whatever its policy: SlowClose closes nobody for what others hold.
 func TestSlowSubscribersMissWhatIsPublishedWhileTheBudgetIsSpent(t *testing.T) {
+	needs(t, fullSockets)
 	for _, policy := range []engine.SlowPolicy{engine.SlowClose, engine.SlowDropNewest, engine.SlowDropOldest, engine.SlowConflate} {
 		t.Run(fmt.Sprint("policy ", policy), func(t *testing.T) {
 			gaps := make(chan uint64, 10)

@@ -116,6 +116,7 @@ func TestABurstOnOneLoopIsExactlyOneWrite(t *testing.T) {
 
 // Encoded once: what a publish allocates does not depend on how many get it.
 func TestPublishAllocatesTheSameForAnyNumberOfSubscribers(t *testing.T) {
+	needs(t, noAllocations)
 	if raceEnabled {
 		t.Skip("the race detector allocates by itself")
 	}

@@ -327,6 +327,7 @@ func TestCompressedMessagesReachEveryKindOfCallback(t *testing.T) {
 
 // Nothing is allocated to inflate and compress.
 func TestCompressedEchoAllocatesNothing(t *testing.T) {
+	needs(t, noAllocations)
 	skipCosts(t)
 	const rounds = 2000
 	text := string(pattern(1024))

@@ -18,6 +18,7 @@ func skipCosts(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
+	needs(t, noAllocations)
 }
 
 // leastAllocated runs fn several times and returns what the cheapest run
@@ -37,6 +38,7 @@ func leastAllocated(times int, fn func()) (size, objects uint64) {
 // TestEchoAllocatesNothing drives an echo with a client that allocates nothing
 // itself, so whatever was allocated meanwhile is the server's.
 func TestEchoAllocatesNothing(t *testing.T) {
+	needs(t, noAllocations)
 	skipCosts(t)
 	const rounds = 2000
 	addr := listen(t, &engine.Server{Loops: 1, Callbacks: echo, Limits: engine.Limits{MaxControlRate: -1}})
@@ -81,6 +83,7 @@ func repeat(s string, n int) string { return string(bytes.Repeat([]byte(s), n)) 
 // TestIdleConnectionIsOneOrTwoObjects opens connections by system calls, so that
 // what is left on the heap is the server's.
 func TestIdleConnectionIsOneOrTwoObjects(t *testing.T) {
+	needs(t, noAllocations)
 	skipCosts(t)
 	const idle = 500
 	srv := &engine.Server{Loops: 1, Callbacks: echo}

@@ -13,6 +13,7 @@ import (
 // reason for OnDrain, wherever the queue is to LowWater; they are answered all
 // the same.
 func TestPingsDoNotCallOnDrain(t *testing.T) {
+	needs(t, fullSockets)
 	for _, low := range []int{64 << 10, 4 << 20} {
 		t.Run(strconv.Itoa(low), func(t *testing.T) {
 			opened, pings := make(chan *engine.WebSocket, 1), make(chan string, 8)

@@ -15,7 +15,9 @@ type drivenClock struct {
 }
 
 // drive gives srv, which has not started, a clock to drive.
-func drive(_ testing.TB, srv *engine.Server) *drivenClock {
+func drive(t testing.TB, srv *engine.Server) *drivenClock {
+	t.Helper()
+	needs(t, promptArrival)
 	c := &drivenClock{srv: srv}
 	c.now.Store(int64(time.Hour))
 	engine.SetClock(srv, func() time.Duration { return time.Duration(c.now.Load()) })

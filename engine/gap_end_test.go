@@ -100,6 +100,7 @@ func (g *gapCase) wantEnd(code engine.StatusCode, texts ...string) {
 // R-e: whatever ends the subscription or the connection, OnGap is called before
 // what is behind the gap is sent.
 func TestOnGapIsCalledBeforeWhatIsBehindTheGapWhateverEndsIt(t *testing.T) {
+	needs(t, fullSockets)
 	close := func(ws *engine.WebSocket) {
 		if err := ws.Close(engine.StatusNormalClosure, ""); err != nil {
 			t.Error(err)
@@ -175,6 +176,7 @@ func TestOnGapIsCalledBeforeWhatIsBehindTheGapWhateverEndsIt(t *testing.T) {
 
 // R-e: Close in OnGap itself, and from elsewhere while OnGap is being called.
 func TestCloseWhileOnGapIsCalled(t *testing.T) {
+	needs(t, fullSockets)
 	for name, in := range map[string]bool{"in OnGap": true, "elsewhere": false} {
 		t.Run(name, func(t *testing.T) {
 			closed := make(chan struct{})
@@ -288,6 +290,7 @@ func TestGapOfADroppedConnectionIsNotReported(t *testing.T) {
 
 // A publisher that is faster than OnGap must not keep what waits from going out.
 func TestWhatWaitsGoesOutThoughEachOnGapFindsNewLosses(t *testing.T) {
+	needs(t, fullSockets)
 	g := openGapCase(t)
 	calls, lost := 0, uint64(0) // of the one loop
 	ready := make(chan struct{})

@@ -63,6 +63,7 @@ func many(line string, n int) []string {
 
 // H01
 func TestUnfinishedHeadsCostAtMost16KiBEach(t *testing.T) {
+	needs(t, noAllocations)
 	if raceEnabled {
 		t.Skip("the race detector changes what allocations cost")
 	}

@@ -41,6 +41,7 @@ func wantLedger(t *testing.T, srv *engine.Server, fill func()) {
 // stall opens connections that do not read and are blocked.
 func (r *room) stall(n int) (sockets []*engine.WebSocket) {
 	r.t.Helper()
+	needs(r.t, fullSockets)
 	for range n {
 		_, ws := r.joinNarrow()
 		for ws.Buffered() == 0 {

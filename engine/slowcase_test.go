@@ -11,6 +11,7 @@ import (
 // fillTo sends to a peer that does not read until exactly total bytes wait.
 func fillTo(t *testing.T, ws *engine.WebSocket, total int) {
 	t.Helper()
+	needs(t, fullSockets)
 	const most = 32 << 10
 	for {
 		need, size := total-ws.Buffered(), most

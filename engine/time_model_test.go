@@ -21,6 +21,7 @@ const timeVariable = "FANLOOP_MODEL"
 // dropped in time, and what was accepted is delivered or reported. The test drives
 // the clock.
 func TestTimeModel(t *testing.T) {
+	needs(t, systemDescriptors)
 	playWorlds(t, 8*time.Second, func(w *world) {
 		w.limits = randomLimits(w.rng, 100*time.Millisecond, 4*time.Second)
 		w.clock = drive(w.t, w.srv)

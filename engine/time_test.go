@@ -107,6 +107,7 @@ func TestPeerThatReadsSlowlyAndSteadilyStays(t *testing.T) {
 // T01: a peer that takes what is sent after a ping is alive, whatever it does with the
 // ping, though nothing was on its way to it when that left.
 func TestPeerThatTakesWhatIsSentAfterAPingStays(t *testing.T) {
+	needs(t, acknowledgements)
 	r, clock, ended := timedRoom(t, engine.Callbacks{})
 	c, ws := r.joinNarrow()
 	for range 30 {
@@ -255,6 +256,7 @@ func TestCloseInTheSweepOfAnotherTimerIsNoReset(t *testing.T) {
 // F-e, T05: the peer ends TCP without a close frame and does not read. It is out of
 // its topics at once, and its queue is not kept for ever.
 func TestEndOfFileWithAFullQueueEndsInTime(t *testing.T) {
+	needs(t, fullSockets)
 	r, clock, ended := timedRoom(t, engine.Callbacks{})
 	c, ws := r.joinNarrow()
 	fillTo(t, ws, 1<<20)
@@ -277,6 +279,7 @@ func TestEndOfFileWithAFullQueueEndsInTime(t *testing.T) {
 // F-q, T05, T06, T07: what is queued when a connection closes arrives, however
 // slowly the peer reads.
 func TestWhatIsQueuedAtTheEndArrives(t *testing.T) {
+	needs(t, fullSockets)
 	const message = 1 << 20
 	for name, begin := range map[string]func(c *rawClient, ws *engine.WebSocket) error{
 		"Close":                func(_ *rawClient, ws *engine.WebSocket) error { return ws.Close(4000, "") },
@@ -333,6 +336,7 @@ func readSlowly(t *testing.T, c *rawClient, clock *drivenClock, ended <-chan end
 // T06, T07: a peer that closes, or is closed, and does not read what is queued ends
 // in time, and what it did not get is reported.
 func TestWhatIsNotReadAtTheEndIsReported(t *testing.T) {
+	needs(t, fullSockets)
 	for name, begin := range map[string]func(c *rawClient, ws *engine.WebSocket){
 		"Close":           func(_ *rawClient, ws *engine.WebSocket) { _ = ws.Close(4000, "") },
 		"the peer closes": func(c *rawClient, _ *engine.WebSocket) { c.send(frame(0x88, closePayload(4000, ""))) },
@@ -358,6 +362,7 @@ func TestWhatIsNotReadAtTheEndIsReported(t *testing.T) {
 // A reset while the answer to a close frame waits behind a queue loses what was
 // accepted: that is reported too.
 func TestResetWithAQueueIsReportedAfterTheCloseFrame(t *testing.T) {
+	needs(t, fullSockets)
 	r, _, ended := timedRoom(t, engine.Callbacks{})
 	c, ws := r.joinNarrow()
 	fillTo(t, ws, 1<<20)

@@ -11,6 +11,7 @@ import (
 // R01, R03: at the limit in time. A peer that takes a few bytes now and then
 // does not get on.
 func TestTimeoutWithoutProgressMakesAQueueCountAsFull(t *testing.T) {
+	needs(t, fullSockets)
 	srv := &engine.Server{Loops: 1, Slow: engine.Slow{Policy: engine.SlowDropNewest, Timeout: 50 * time.Millisecond}}
 	r := openRoom(t, srv)
 	c, ws := r.joinNarrow()

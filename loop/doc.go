@@ -39,7 +39,9 @@
 //
 // Linux has epoll, macOS and FreeBSD have kqueue. Other systems, Windows among them,
 // and programs built with -tags portable have goroutines that read and write for the
-// loops: slower, and with a goroutine and buffers for each connection.
+// loops: slower, and with a goroutine and buffers for each connection. What a peer
+// has acknowledged is unknown there. What a connection was written counts as sent
+// once the 64 KiB between it and its goroutine have taken it.
 //
 // # Corking
 //

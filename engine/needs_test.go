@@ -1,0 +1,23 @@
+package engine_test
+
+import "testing"
+
+// need is what a test needs that the portable backend of loop does not have, as the
+// reason why it is skipped there.
+type need string
+
+const (
+	systemDescriptors need = "it asks the system about the descriptor of a connection on a loop"
+	noAllocations     need = "the goroutines and buffers between a connection and its loop take memory that is not the engine's"
+	fullSockets       need = "it needs a socket that is full at once and stays so: a goroutine empties it a little later"
+	promptArrival     need = "its clock is driven by hand, and what a peer sent has to be there before time goes on: a goroutine reads it a little later"
+	acknowledgements  need = "what a peer has acknowledged is unknown"
+)
+
+// needs skips a test on the portable backend, which does not have what.
+func needs(t testing.TB, what need) {
+	t.Helper()
+	if portableBackend {
+		t.Skip("not on the portable backend: " + string(what))
+	}
+}

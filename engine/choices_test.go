@@ -190,6 +190,7 @@ func setLimits(t *testing.T, ws *engine.WebSocket, l engine.Limits) error {
 
 // Any goroutine that sends finds the new limits.
 func TestSetLimitsOfTheQueue(t *testing.T) {
+	needs(t, fullSockets)
 	opened := make(chan *engine.WebSocket, 1)
 	srv := &engine.Server{
 		Limits:    engine.Limits{MaxQueued: 64 << 10},

@@ -251,6 +251,7 @@ func (m *fanModel) settle() {
 // timers on, flushes that are cut, connections closed from both sides, and
 // Shutdown in the middle.
 func TestRandomFanOutKeepsToTheModel(t *testing.T) {
+	needs(t, fullSockets)
 	operations := 1500
 	if raceEnabled {
 		operations = 500

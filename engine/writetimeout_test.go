@@ -59,6 +59,7 @@ func TestWriteTimeoutEndsAReaderOfAByteNowAndThen(t *testing.T) {
 
 // A large send buffer hides for long that a slow link gets on.
 func TestWriteTimeoutSparesAReaderThatGetsOn(t *testing.T) {
+	needs(t, acknowledgements)
 	timeout := 150 * time.Millisecond
 	eventually(t, "a machine that runs the test in time", func() bool {
 		timeout *= 2

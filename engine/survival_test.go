@@ -25,6 +25,7 @@ import (
 // R01: the stalled ones are closed at their limit, the others get everything,
 // and memory stays under the budget plus 32 MiB.
 func TestStalledReadersAmongManySubscribers(t *testing.T) {
+	needs(t, speed)
 	healthy, stalled := 450, 50
 	if longTests {
 		healthy, stalled = 4500, 500

@@ -34,6 +34,7 @@ func TestTimeoutWithoutProgressMakesAQueueCountAsFull(t *testing.T) {
 
 // R03
 func TestWriteTimeoutEndsAReaderOfAByteNowAndThen(t *testing.T) {
+	needs(t, fullSockets)
 	ended := make(chan error, 1)
 	srv := &engine.Server{
 		Limits:    engine.Limits{WriteTimeout: 200 * time.Millisecond},

@@ -19,8 +19,9 @@ type closeFrame struct {
 // the peer has answered, or when it has neither answered nor read anything for
 // Limits.CloseTimeout. From now on sends return ErrClosed, but for those from
 // OnGap, which is still called if messages are missing. code 0 sends none;
-// reason is cut to 123 bytes. Closing twice is no error; the first one counts. Any
-// goroutine; ErrInvalidStatus if code may not be sent.
+// reason is cut to 123 bytes. Messages of the peer that arrive after Close are
+// discarded: wait for the answers that you want first. Closing twice is no error; the
+// first one counts. Any goroutine; ErrInvalidStatus if code may not be sent.
 func (ws *WebSocket) Close(code StatusCode, reason string) error {
 	if !mayClose(code) {
 		return ErrInvalidStatus

@@ -56,7 +56,7 @@ func (b *backlog) push(msg message) {
 	b.load.bytes += msg.size()
 	b.load.weight += msg.weight()
 	b.keyBytes += msg.ownKey()
-	b.ledger().Refer(&msg.frames.plain)
+	b.ledger().Refer(msg.frames.Plain())
 }
 
 // drop takes msg out of what b counts.
@@ -65,7 +65,7 @@ func (b *backlog) drop(msg *message) {
 	b.load.bytes -= msg.size()
 	b.load.weight -= msg.weight()
 	b.keyBytes -= msg.ownKey()
-	b.ledger().Forget(&msg.frames.plain)
+	b.ledger().Forget(msg.frames.Plain())
 }
 
 // ledger is the loop in whose ledger b is.

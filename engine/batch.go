@@ -3,6 +3,7 @@ package engine
 import (
 	"slices"
 
+	"github.com/fanloop-go/fanloop/engine/internal/frames"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -26,11 +27,11 @@ func (b *batch) reset() {
 }
 
 // fill puts msgs into b as v has them, small neighbours put together.
-func (b *batch) fill(msgs []*message, v variant, c *compressor) {
+func (b *batch) fill(msgs []*message, v frames.Variant, c *frames.Compressor) {
 	for len(msgs) > 0 {
 		n, size := 0, 0
 		for n < len(msgs) {
-			frame := msgs[n].frames.in(v, c)
+			frame := msgs[n].frames.In(v, c)
 			if frame.Len() > coalesceMax || size+frame.Len() > coalesceTo {
 				break
 			}
@@ -44,27 +45,27 @@ func (b *batch) fill(msgs []*message, v variant, c *compressor) {
 }
 
 // add adds msgs as one: one alone as it is, more of them copied, size bytes.
-func (b *batch) add(msgs []*message, size int, v variant, c *compressor) {
-	one := msgs[0].frames.in(v, c)
+func (b *batch) add(msgs []*message, size int, v frames.Variant, c *frames.Compressor) {
+	one := msgs[0].frames.In(v, c)
 	if len(msgs) > 1 {
 		together := make([]byte, 0, size)
 		for _, msg := range msgs {
-			together = msg.frames.in(v, c).AppendTo(together)
+			together = msg.frames.In(v, c).AppendTo(together)
 		}
 		one = loop.NewShared(together)
 	}
 	b.frames = append(b.frames, one)
 	for _, msg := range msgs {
-		b.compressed = b.compressed || msg.frames.in(v, c) != &msg.frames.plain
+		b.compressed = b.compressed || msg.frames.In(v, c) != msg.frames.Plain()
 	}
 }
 
 // list puts msgs into b as v has them, each by reference.
-func (b *batch) list(msgs []*message, v variant, c *compressor) {
+func (b *batch) list(msgs []*message, v frames.Variant, c *frames.Compressor) {
 	for _, msg := range msgs {
-		frame := msg.frames.in(v, c)
+		frame := msg.frames.In(v, c)
 		b.frames = append(b.frames, frame)
-		b.compressed = b.compressed || frame != &msg.frames.plain
+		b.compressed = b.compressed || frame != msg.frames.Plain()
 	}
 }
 
@@ -85,7 +86,7 @@ func (x *selection) reset() {
 }
 
 // of returns msgs as v has them.
-func (x *selection) of(msgs []*message, v variant, c *compressor) *batch {
+func (x *selection) of(msgs []*message, v frames.Variant, c *frames.Compressor) *batch {
 	same := slices.Equal(x.msgs, msgs)
 	switch {
 	case !same:

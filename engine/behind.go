@@ -11,7 +11,7 @@ func (f *fan) count(msg *message) {
 	f.waiting += msg.weight()
 	if msg.counted = f.waiting > uncounted; msg.counted {
 		f.behind.Store(int64(f.waiting))
-		f.loop.Refer(&msg.frames.plain)
+		f.loop.Refer(msg.frames.Plain())
 		f.loop.Hold(loop.UseMessages, messageSize+msg.ownKey())
 	}
 }
@@ -22,7 +22,7 @@ func (f *fan) discount(msgs []message) {
 		msg := &msgs[i]
 		f.waiting -= msg.weight()
 		if msg.counted {
-			f.loop.Forget(&msg.frames.plain)
+			f.loop.Forget(msg.frames.Plain())
 			f.loop.Hold(loop.UseMessages, -messageSize-msg.ownKey())
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/frames"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
@@ -62,20 +63,27 @@ const defaultThreshold = 256
 // compressor is the permessage-deflate of one Endpoint, or of one Dial.
 type compressor struct {
 	// Immutable.
-	options  Compression
-	role     codec.Role
-	minFrame int // size of the plain frame of a message of Threshold bytes
+	options Compression
+	role    codec.Role
 
+	frames.Compressor
 	*deflated
+}
+
+// packer is the part of c that packs frames; nil without c.
+func (c *compressor) packer() *frames.Compressor {
+	if c == nil {
+		return nil
+	}
+	return &c.Compressor
 }
 
 // deflated counts the permessage-deflate of all endpoints of a Server, or of one Dial.
 type deflated struct {
-	conns    atomic.Int64           // that agreed on it
-	inUse    [variants]atomic.Int64 // of those, by what they are sent
-	reserved atomic.Int64           // bytes for takeover
-	windows  atomic.Int64           // bytes that takeover holds
-	messages atomic.Uint64          // compressed
+	conns    atomic.Int64 // that agreed on it
+	reserved atomic.Int64 // bytes for takeover
+	windows  atomic.Int64 // bytes that takeover holds
+	counts   frames.Counts
 }
 
 // newCompressor returns nil without options.
@@ -84,6 +92,7 @@ func newCompressor(options *Compression, e *settings, counts *deflated) *compres
 		return nil
 	}
 	c := &compressor{options: *options, role: e.role, deflated: counts}
+	c.Counts = &counts.counts
 	for _, bits := range [...]*int{&c.options.ServerMaxWindowBits, &c.options.ClientMaxWindowBits} {
 		setDefault(bits, codec.MaxWindowBits)
 		*bits = min(max(*bits, codec.MinWindowBits), codec.MaxWindowBits)
@@ -94,7 +103,7 @@ func newCompressor(options *Compression, e *settings, counts *deflated) *compres
 		c.options.Memory = -1
 	}
 	var head [codec.MaxHeaderSize]byte
-	c.minFrame = c.options.Threshold + codec.PutHeader(&head, codec.Header{Length: int64(c.options.Threshold)})
+	c.MinFrame = c.options.Threshold + codec.PutHeader(&head, codec.Header{Length: int64(c.options.Threshold)})
 	return c
 }
 
@@ -118,23 +127,10 @@ func (s *Server) publishing() *compressor {
 	return newCompressor(&of, s.settings, &s.deflated)
 }
 
-// variant is a way in which a message goes out: plain, or compressed within a
-// window of some size.
-type variant uint8
-
-const (
-	plain    variant = 0
-	variants         = 1 + codec.MaxWindowBits - codec.MinWindowBits + 1
-)
-
-func variantOf(windowBits int) variant { return variant(windowBits - codec.MinWindowBits + 1) }
-
-func (v variant) windowBits() int { return int(v) + codec.MinWindowBits - 1 }
-
 // agreement is what the two sides of a connection settled. The zero value is no
 // compression. Immutable once the connection is open.
 type agreement struct {
-	variant  variant // of what this side sends, if it is of Threshold bytes
+	variant  frames.Variant // of what this side sends, if it is of Threshold bytes
 	takeover uint8
 	params   handshake.DeflateParams
 }
@@ -148,7 +144,7 @@ const (
 // settle says what params mean for this side.
 func (c *compressor) settle(params handshake.DeflateParams) agreement {
 	own, peer := c.sides(params)
-	a := agreement{variant: variantOf(own.bits), params: params}
+	a := agreement{variant: frames.VariantOf(own.bits), params: params}
 	if own.takeover {
 		a.takeover |= sendsInContext
 	}
@@ -268,7 +264,7 @@ func (c *compressor) agree(ws *WebSocket, params handshake.DeflateParams) {
 	ws.agreed = c.settle(params)
 	ws.reader.SetConfig(ws.settings().readerConfig(ws.agreed))
 	c.conns.Add(1)
-	c.inUse[ws.agreed.variant].Add(1)
+	c.InUse[ws.agreed.variant].Add(1)
 	if ws.agreed.takeover == 0 {
 		return
 	}
@@ -290,7 +286,7 @@ func (c *compressor) agree(ws *WebSocket, params handshake.DeflateParams) {
 // leave gives back what ws has of compression, when it has ended. It is counted
 // out last: who sees that it left finds its part of the budget free. On the loop.
 func (c *compressor) leave(ws *WebSocket) {
-	if ws.agreed.variant == plain {
+	if ws.agreed.variant == frames.Plain {
 		return
 	}
 	if ws.agreed.takeover != 0 {
@@ -302,7 +298,7 @@ func (c *compressor) leave(ws *WebSocket) {
 		x.leave(c)
 	}
 	c.reserved.Add(-c.cost(ws.agreed.params))
-	c.inUse[ws.agreed.variant].Add(-1)
+	c.InUse[ws.agreed.variant].Add(-1)
 	c.conns.Add(-1)
 }
 

@@ -1,32 +1,13 @@
 package engine
 
 import (
-	"slices"
-	"sync"
-	"sync/atomic"
-
-	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/frames"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// deflaters are borrowed for a message, by variant; plain: unused.
-var deflaters [variants]sync.Pool
-
-// appendCompressed appends p as v has it. w is nil without context takeover.
-func (c *compressor) appendCompressed(dst, p []byte, v variant, w *codec.Window) []byte {
-	c.messages.Add(1)
-	d, _ := deflaters[v].Get().(*codec.Deflater)
-	if d == nil {
-		d = codec.NewDeflater(v.windowBits())
-	}
-	dst = d.AppendMessage(dst, p, w)
-	deflaters[v].Put(d)
-	return dst
-}
-
 // compresses says whether a message of n bytes goes out compressed.
 func (ws *WebSocket) compresses(n int) bool {
-	return ws.agreed.variant != plain && n >= ws.settings().compressor.options.Threshold
+	return ws.agreed.variant != frames.Plain && n >= ws.settings().compressor.options.Threshold
 }
 
 // sendCompressed sends p as one message. What does not shrink by itself goes out
@@ -39,29 +20,24 @@ func (ws *WebSocket) sendCompressed(op OpCode, p []byte) error {
 	if ws.agreed.takeover&sendsInContext != 0 {
 		return ws.sendInContext(op, p)
 	}
-	buf := scratch.Get().(*[]byte)
-	defer putScratch(buf)
-	*buf = ws.settings().compressor.appendCompressed((*buf)[:0], p, ws.agreed.variant, nil)
+	buf := frames.BorrowScratch()
+	defer frames.ReturnScratch(buf)
+	*buf = ws.settings().compressor.Append((*buf)[:0], p, ws.agreed.variant, nil)
 	if len(*buf) >= len(p) {
 		return ws.sendFrame(op, op, true, false, p)
 	}
 	return ws.sendFrame(op, op, true, true, *buf)
 }
 
-// maxInContext is the size in bytes up to which a message refers to those before
-// it. A longer one would gain a few per cent at most, as the context is 4 KiB, and
-// is compressed before its turn comes: it makes nobody wait.
-const maxInContext = 16 << 10
-
 // sendInContext is sendCompressed with context takeover: messages are compressed
 // in the order in which they are sent.
 func (ws *WebSocket) sendInContext(op OpCode, p []byte) error {
-	buf := scratch.Get().(*[]byte)
-	defer putScratch(buf)
+	buf := frames.BorrowScratch()
+	defer frames.ReturnScratch(buf)
 	c, v := ws.settings().compressor, ws.agreed.variant
-	alone := len(p) > maxInContext
+	alone := len(p) > frames.MaxInContext
 	if alone {
-		*buf = c.appendCompressed((*buf)[:0], p, v, nil)
+		*buf = c.Append((*buf)[:0], p, v, nil)
 		if len(*buf) >= len(p) {
 			return ws.sendFrame(op, op, true, false, p)
 		}
@@ -76,12 +52,12 @@ func (ws *WebSocket) sendInContext(op OpCode, p []byte) error {
 	defer x.tallySent(c)
 	if !alone {
 		before := x.continues()
-		*buf = c.appendCompressed((*buf)[:0], p, v, x.sent)
+		*buf = c.Append((*buf)[:0], p, v, x.sent)
 		sent, err := ws.writeInContext(op, *buf, x, &before)
 		if sent || err != nil {
 			return err
 		}
-		*buf = c.appendCompressed((*buf)[:0], p, v, nil)
+		*buf = c.Append((*buf)[:0], p, v, nil)
 	}
 	x.sent.Restart(p)
 	_, err = ws.writeInContext(op, *buf, x, nil)
@@ -130,93 +106,11 @@ func (ws *WebSocket) writeInContext(op OpCode, p []byte, x *takeover, before *ui
 	return err == nil, err
 }
 
-// frames are one message for many connections of servers: plain, and compressed
-// in each variant that somebody asks for. Immutable but for what is made when it
-// is first asked for; any goroutine may ask.
-type frames struct {
-	plain  loop.Shared
-	packed atomic.Pointer[[variants]packed] // by variant; plain: unused
-}
-
-// packed is one variant of a message.
-type packed struct {
-	making sync.Mutex
-	frame  atomic.Pointer[loop.Shared] // nil: nobody asked yet
-}
-
-// newFrames encodes payload. extra bytes besides live as long as the frames do.
-func newFrames(op OpCode, payload []byte, extra int) *frames {
-	m := new(frames)
-	room := slices.Grow([]byte(nil), codec.MaxHeaderSize+len(payload)) // all that is allocated, so that it counts
-	m.plain.Init(codec.AppendFrame(room, op, true, payload), extra)
-	return m
-}
-
-// size is that of the plain frame: what counts where it is not known yet, or not
-// the same for all, how the message goes out.
-func (m *frames) size() int { return m.plain.Len() }
-
-// in returns m as v has it: the plain frame for messages below the threshold of
-// c, which is nil for nobody but plain ones, and for those that do not shrink.
-func (m *frames) in(v variant, c *compressor) *loop.Shared {
-	if v == plain || m.plain.Len() < c.minFrame {
-		return &m.plain
-	}
-	all := m.packed.Load()
-	if all == nil {
-		m.packed.CompareAndSwap(nil, new([variants]packed))
-		all = m.packed.Load()
-	}
-	one := &all[v]
-	if frame := one.frame.Load(); frame != nil {
-		return frame
-	}
-	one.making.Lock()
-	defer one.making.Unlock()
-	frame := one.frame.Load()
-	if frame == nil {
-		frame = m.pack(v, c)
-		one.frame.Store(frame)
-	}
-	return frame
-}
-
-// packAhead compresses a large message as the connections of c have it, whether or
-// not they are subscribers: for whoever publishes it, before it takes the locks that
-// their loops would wait for.
-func (m *frames) packAhead(c *compressor) {
-	if c == nil || m.plain.Len() <= maxInContext {
-		return
-	}
-	for v := plain + 1; v < variants; v++ {
-		if c.inUse[v].Load() > 0 {
-			m.in(v, c)
-		}
-	}
-}
-
-// pack compresses m.
-func (m *frames) pack(v variant, c *compressor) *loop.Shared {
-	buf := scratch.Get().(*[]byte)
-	defer putScratch(buf)
-	whole := m.plain.Bytes()
-	h, n, _ := codec.ParseHeader(whole) // newFrames made it
-	*buf = c.appendCompressed((*buf)[:0], whole[n:], v, nil)
-	if len(*buf) >= len(whole)-n {
-		return &m.plain
-	}
-	frame := make([]byte, 0, codec.MaxHeaderSize+len(*buf))
-	return loop.NewShared(codec.AppendCompressedFrame(frame, h.OpCode, true, *buf))
-}
-
 // frameLocked returns m as ws gets it. Under the lock of conn, for a frame that
 // is written next.
-func (ws *WebSocket) frameLocked(m *frames) *loop.Shared {
-	if ws.agreed.variant == plain {
-		return &m.plain
-	}
-	frame := m.in(ws.agreed.variant, ws.settings().compressor)
-	if frame != &m.plain {
+func (ws *WebSocket) frameLocked(m *frames.Frames) *loop.Shared {
+	frame := m.In(ws.agreed.variant, ws.settings().compressor.packer())
+	if frame != m.Plain() {
 		ws.forgetSentLocked()
 	}
 	return frame

@@ -1,5 +1,7 @@
 package engine
 
+import "github.com/fanloop-go/fanloop/engine/internal/frames"
+
 // deliver writes what is in flight to subs, of one part.
 func (f *fan) deliver(subs []*subscription) {
 	for _, s := range subs {
@@ -48,7 +50,7 @@ func (f *fan) deliverSeveral(s *subscription) (sent int) {
 	f.mu.Unlock()
 	v := m.ws.agreed.variant
 	for _, u := range list {
-		u.msg.frames.in(v, f.hub.compressor) // not under the lock
+		u.msg.frames.In(v, f.hub.compressor) // not under the lock
 	}
 	m.ws.conn.Lock()
 	if f.readyLocked(m) {
@@ -112,7 +114,7 @@ func (f *fan) readyLocked(m *member) bool {
 }
 
 // batch returns what is in flight in p as v has it.
-func (f *fan) batch(p *part, v variant) *batch {
+func (f *fan) batch(p *part, v frames.Variant) *batch {
 	b := &f.batches[v]
 	if len(b.frames) == 0 {
 		msgs := pointers(f.msgs, p.inflight)

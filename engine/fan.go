@@ -6,6 +6,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/fanloop-go/fanloop/engine/internal/frames"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -87,7 +88,7 @@ type part struct {
 
 // message is one publish as a part keeps it.
 type message struct {
-	frames   *frames
+	frames   *frames.Frames
 	number   uint64 // in the order of the fan
 	key      string // "": none
 	keyApart bool   // the key is not counted with frames, which other messages have too
@@ -96,7 +97,7 @@ type message struct {
 
 // size is what counts for queues and limits before the message is written:
 // that of the plain frame, which is in memory whatever a subscriber gets.
-func (m *message) size() int { return m.frames.size() }
+func (m *message) size() int { return m.frames.Size() }
 
 // weight is what counts for limits while a message waits: its frame, its key, and
 // what keeping it takes.

@@ -1,6 +1,10 @@
 package engine
 
-import "time"
+import (
+	"time"
+
+	"github.com/fanloop-go/fanloop/engine/internal/frames"
+)
 
 // flushState is what a flush works with. Owned by the loop.
 type flushState struct {
@@ -10,10 +14,10 @@ type flushState struct {
 	upTo    uint64  // number of the last message published before the flush began
 	several bool    // subscribers may have to get messages of several parts, or OnGap called
 	slowed  []*member
-	batches [variants]batch     // what is in flight in the part that is delivered
-	others  [variants]selection // what subscribers get that get something else
-	list    []unsent            // scratch
-	msgs    []*message          // scratch
+	batches [frames.Variants]batch     // what is in flight in the part that is delivered
+	others  [frames.Variants]selection // what subscribers get that get something else
+	list    []unsent                   // scratch
+	msgs    []*message                 // scratch
 }
 
 // flushSlice is for how long a flush keeps its loop from other work. The rest

@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+
+	"github.com/fanloop-go/fanloop/engine/internal/frames"
 )
 
 // flushing makes f believe that a flush is under way, as long as fn runs, and
@@ -82,7 +84,7 @@ func TestPublishAndFlushAllocateNothingButTheFrame(t *testing.T) {
 	}
 	const rounds = 1000
 	payload := []byte("payload")
-	frame := testing.AllocsPerRun(rounds, func() { newFrames(Text, payload, 0) })
+	frame := testing.AllocsPerRun(rounds, func() { frames.New(Text, payload, 0) })
 	count := func(topics ...string) float64 {
 		var before, after runtime.MemStats
 		done := make(chan struct{})

@@ -1,6 +1,10 @@
 package engine
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/fanloop-go/fanloop/engine/internal/frames"
+)
 
 // Message is one message to publish. TextMessage and BinaryMessage make the usual
 // ones; set the fields for the rest.
@@ -57,5 +61,5 @@ func (m *Message) encode() message {
 	if m.Prepared != nil {
 		return message{frames: m.Prepared.frames, key: m.Key, keyApart: true}
 	}
-	return message{frames: newFrames(m.Op, m.Data, len(m.Key)), key: m.Key}
+	return message{frames: frames.New(m.Op, m.Data, len(m.Key)), key: m.Key}
 }

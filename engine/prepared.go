@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/fanloop-go/fanloop/codec"
+import (
+	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/frames"
+)
 
 // Prepared is a message encoded once, to be sent to many connections. It is
 // compressed when the first connection needs it, once for each window size.
@@ -8,7 +11,7 @@ import "github.com/fanloop-go/fanloop/codec"
 type Prepared struct {
 	op      OpCode
 	payload []byte
-	frames  *frames // as a server sends it
+	frames  *frames.Frames // as a server sends it
 }
 
 // Prepare encodes p as one message, Text or Binary. It copies p. Any goroutine.
@@ -16,8 +19,8 @@ func Prepare(op OpCode, p []byte) (*Prepared, error) {
 	if !op.IsData() {
 		return nil, ErrNotData
 	}
-	m := newFrames(op, p, 0)
-	frame := m.plain.Bytes()
+	m := frames.New(op, p, 0)
+	frame := m.Plain().Bytes()
 	return &Prepared{op: op, payload: frame[len(frame)-len(p):], frames: m}, nil
 }
 
@@ -27,7 +30,7 @@ func (ws *WebSocket) SendPrepared(p *Prepared) error {
 	if ws.settings().role == codec.Client {
 		return ws.Send(p.op, p.payload)
 	}
-	p.frames.in(ws.agreed.variant, ws.settings().compressor) // not under the lock
+	p.frames.In(ws.agreed.variant, ws.settings().compressor.packer()) // not under the lock
 	ws.lockSend()
 	defer ws.conn.Unlock()
 	if _, err := ws.nextFrameLocked(p.op, p.op); err != nil {

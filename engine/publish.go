@@ -77,7 +77,7 @@ func (h *hub) publishTo(t *topic, m Message, from *WebSocket) (Delivery, error) 
 		return Delivery{}, nil
 	}
 	msg := m.encode()
-	msg.frames.packAhead(h.compressor)
+	msg.frames.PackAhead(h.compressor)
 	return deliverTo(parts, msg, from)
 }
 

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/fanloop-go/fanloop/engine/internal/frames"
 )
 
 // What waits in several backlogs comes out in the order of the numbers, whatever was
@@ -34,10 +36,10 @@ func TestBacklogsGiveMessagesInTheirOrder(t *testing.T) {
 		key    string
 	}
 	var list []entry
-	frames := newFrames(Text, []byte("text"), 0)
+	text := frames.New(Text, []byte("text"), 0)
 	for number := uint64(1); number <= 20_000; number++ {
 		b := m.subs[rng.IntN(len(m.subs))].backlog
-		msg := message{frames: frames, number: number, key: []string{"0", "1", "2", "", "", "", "", "", ""}[rng.IntN(9)]}
+		msg := message{frames: text, number: number, key: []string{"0", "1", "2", "", "", "", "", "", ""}[rng.IntN(9)]}
 		oldest := slices.IndexFunc(list, func(e entry) bool { return e.b == b })
 		same := slices.IndexFunc(list, func(e entry) bool { return e.b == b && e.key == msg.key && e.key != "" })
 		switch {

@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/fanloop-go/fanloop/loop"
+import (
+	"github.com/fanloop-go/fanloop/engine/internal/frames"
+	"github.com/fanloop-go/fanloop/loop"
+)
 
 // retained is the last values of a topic: for each key the message that was
 // published last with Retain, the oldest first. Guarded by the shard's lock.
@@ -87,7 +90,7 @@ func (h *hub) home(name string) *fan {
 // No subscription begins meanwhile: it finds the message either kept or to come.
 func (h *hub) publishRetained(name string, m Message, from *WebSocket) (d Delivery, err error) {
 	msg := m.encode()
-	msg.frames.packAhead(h.compressor)
+	msg.frames.PackAhead(h.compressor)
 	sh := h.shard(name)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -153,9 +156,9 @@ func (h *hub) countRetained(t *topic, msg *message, n int) {
 	f.retained.Add(int64(n * msg.weight()))
 	f.loop.Hold(loop.UseMessages, n*(retainedSize+msg.ownKey()))
 	if n > 0 {
-		f.loop.Refer(&msg.frames.plain)
+		f.loop.Refer(msg.frames.Plain())
 	} else {
-		f.loop.Forget(&msg.frames.plain)
+		f.loop.Forget(msg.frames.Plain())
 	}
 }
 
@@ -184,7 +187,7 @@ func (t *Topic) ClearRetained() {
 // packRetained compresses the retained messages of the topic called name as ws has
 // them, before any lock is held that others wait for.
 func (h *hub) packRetained(ws *WebSocket, name string) {
-	if ws.agreed.variant == plain {
+	if ws.agreed.variant == frames.Plain {
 		return
 	}
 	sh := h.shard(name)
@@ -196,7 +199,7 @@ func (h *hub) packRetained(ws *WebSocket, name string) {
 	sh.mu.RUnlock()
 	for _, msg := range list {
 		if msg.frames != nil {
-			msg.frames.in(ws.agreed.variant, h.compressor)
+			msg.frames.In(ws.agreed.variant, h.compressor)
 		}
 	}
 }

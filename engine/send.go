@@ -1,10 +1,10 @@
 package engine
 
 import (
-	"sync"
 	"unsafe"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/frames"
 )
 
 // Send sends p as one message, Text or Binary. p is free when it returns; text
@@ -83,20 +83,9 @@ func (ws *WebSocket) catchUp() {
 	}
 }
 
-// scratch holds masked and compressed frames on their way to the outbox.
-var scratch = sync.Pool{New: func() any { return new([]byte) }}
-
-const scratchKept = 64 << 10
-
-func putScratch(buf *[]byte) {
-	if cap(*buf) <= scratchKept {
-		scratch.Put(buf)
-	}
-}
-
 func (ws *WebSocket) writeMaskedLocked(op OpCode, fin, rsv1 bool, p []byte) error {
-	buf := scratch.Get().(*[]byte)
-	defer putScratch(buf)
+	buf := frames.BorrowScratch()
+	defer frames.ReturnScratch(buf)
 	if rsv1 {
 		*buf = codec.AppendMaskedCompressedFrame((*buf)[:0], op, fin, p)
 	} else {

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/frames"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -93,7 +94,7 @@ func (e *settings) setSlow(asked Slow) { e.slowAsked, e.slow = asked, asked.with
 
 // readerConfig is that of a connection that has agreed on compression, or not.
 func (e *settings) readerConfig(a agreement) *codec.ReaderConfig {
-	if a.variant == plain {
+	if a.variant == frames.Plain {
 		return &e.reader
 	}
 	return &e.deflate

@@ -31,8 +31,8 @@ func TestClientKeepsToItsOwnWishes(t *testing.T) {
 	} {
 		c := newCompressor(&tt.wish, newSettings(codec.Client, Limits{}, Callbacks{}, nil), new(deflated))
 		a := c.settle(tt.answer)
-		if a.variant.windowBits() != tt.bits || a.takeover != tt.takeover {
-			t.Errorf("%s: %d bits, takeover %b; want %d, %b", tt.name, a.variant.windowBits(), a.takeover, tt.bits, tt.takeover)
+		if a.variant.WindowBits() != tt.bits || a.takeover != tt.takeover {
+			t.Errorf("%s: %d bits, takeover %b; want %d, %b", tt.name, a.variant.WindowBits(), a.takeover, tt.bits, tt.takeover)
 		}
 	}
 }

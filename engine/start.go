@@ -50,7 +50,7 @@ func (s *Server) begin() (err error) {
 	}
 	e.panics = s.group.Panics()
 	e.setSlow(s.Slow)
-	e.hub = newHub(s.group, e.slow, s.publishing())
+	e.hub = newHub(s.group, e.slow, s.publishing().packer())
 	e.hub.maxRetained, e.hub.maySubscribe = s.retainedLimit(), s.MaySubscribe
 	s.routes.prepare(s)
 	go func() {

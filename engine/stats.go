@@ -76,7 +76,7 @@ func (s *Server) Stats() (st Stats) {
 	st.HTTP = int(s.web.conns.Load())
 	d := &s.deflated
 	st.Compressed, st.TakeoverReserve = int(d.conns.Load()), int(d.reserved.Load())
-	st.Compressions = d.messages.Load()
+	st.Compressions = d.counts.Messages.Load()
 	return st
 }
 

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"testing"
+
+	"github.com/fanloop-go/fanloop/engine/internal/frames"
 )
 
 // A handle publishes without a look-up while its topic lives, and finds the next
@@ -68,7 +70,7 @@ func TestTopicWithoutRetainedMessagesPaysNothing(t *testing.T) {
 	s := &Server{settings: &settings{hub: h}}
 	s.up.Store(true)
 	payload := []byte("payload")
-	frame := testing.AllocsPerRun(1000, func() { newFrames(Text, payload, 0) })
+	frame := testing.AllocsPerRun(1000, func() { frames.New(Text, payload, 0) })
 	topic := s.Topic("plain")
 	allocated := make(chan float64, 2)
 	_ = f.loop.Do(func() {

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/fanloop-go/fanloop/engine/internal/frames"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -16,8 +17,8 @@ type hub struct {
 	dropped, conflated atomic.Uint64 // messages to slow subscribers
 
 	// Immutable.
-	compressor   *compressor // nil: no compression
-	fans         []*fan      // by loop
+	compressor   *frames.Compressor // nil: no compression
+	fans         []*fan             // by loop
 	seed         maphash.Seed
 	maxRetained  int                                     // bytes in one topic; 0: no limit
 	maySubscribe func(ws *WebSocket, topic string) error // nil: everyone may
@@ -45,7 +46,7 @@ type topic struct {
 	retained *retained   // nil: none
 }
 
-func newHub(g *loop.Group, slow Slow, c *compressor) *hub {
+func newHub(g *loop.Group, slow Slow, c *frames.Compressor) *hub {
 	h := &hub{compressor: c, seed: maphash.MakeSeed()}
 	for _, l := range g.Loops() {
 		h.fans = append(h.fans, newFan(h, l, slow))

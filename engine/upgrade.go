@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fanloop-go/fanloop/engine/internal/frames"
 	"github.com/fanloop-go/fanloop/engine/internal/httpdate"
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
@@ -198,8 +199,8 @@ func (u *upgrade) answer(ws *WebSocket, req *Request, extra http.Header, err err
 		u.reject(ws, err)
 		return
 	}
-	buf := scratch.Get().(*[]byte)
-	defer scratch.Put(buf)
+	buf := frames.BorrowScratch()
+	defer frames.ReturnScratch(buf)
 	if err := ws.choose(req); err != nil {
 		u.reject(ws, err)
 		return

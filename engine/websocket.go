@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/frames"
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
@@ -273,7 +274,7 @@ func (ws *WebSocket) Subprotocol() string {
 // Extensions returns the value of Sec-WebSocket-Extensions agreed in the
 // opening handshake; "" for none (RFC 6455 section 9.1). Any goroutine.
 func (ws *WebSocket) Extensions() string {
-	if ws.agreed.variant == plain {
+	if ws.agreed.variant == frames.Plain {
 		return ""
 	}
 	return handshake.FormatDeflate(ws.agreed.params)

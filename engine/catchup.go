@@ -87,7 +87,7 @@ func (f *fan) catchUp(m *member) {
 		return
 	}
 	list := f.collect(f.unsent[:0], m, m.seq, f.number)
-	if len(list) > 0 && (m.ws.fragments != 0 || slices.ContainsFunc(list, func(u unsent) bool { return u.behindGap() })) {
+	if len(list) > 0 && (m.ws.out.Fragments != 0 || slices.ContainsFunc(list, func(u unsent) bool { return u.behindGap() })) {
 		f.markSlowLocked(m, list) // §5.4: no other message between fragments
 	} else {
 		for _, u := range list {
@@ -111,7 +111,7 @@ func (f *fan) keepUnsent(list []unsent) {
 // connection's lock.
 func (m *member) writeLocked(msg message) {
 	ws := m.ws
-	if ws.mayWrite() && ws.conn.WriteSharedLocked(ws.frameLocked(msg.frames), true) == nil {
+	if ws.out.MayWrite() && ws.conn.WriteSharedLocked(ws.frameLocked(msg.frames), true) == nil {
 		m.fan.loop.CountOut(1)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -88,7 +89,7 @@ func (ws *WebSocket) Cause() CloseCause {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	e := ws.knownEndingLocked()
-	if e == nil || ws.phase() < phaseAnswering {
+	if e == nil || ws.phase() < outlet.Answering {
 		return CauseNone
 	}
 	if e.why != CauseNone {

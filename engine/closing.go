@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -53,7 +54,7 @@ func (ws *WebSocket) askClose(why CloseCause, f closeFrame) (first bool) {
 }
 
 func (ws *WebSocket) askCloseLocked(why CloseCause, f closeFrame) (first bool) {
-	first = ws.askLocked(askClose | askMute)
+	first = ws.out.AskLocked(outlet.AskClose | outlet.AskMute)
 	if first {
 		e := ws.endingLocked()
 		e.asked, e.why = f, why
@@ -70,13 +71,13 @@ func mayClose(code StatusCode) bool {
 // sides see 1006, and Err is ErrClosed. Any goroutine.
 func (ws *WebSocket) CloseNow() {
 	ws.conn.Lock()
-	ws.state.Or(uint32(askDrop | askMute)) // whoever asked for less
+	ws.out.NoteLocked(outlet.AskDrop | outlet.AskMute) // whoever asked for less
 	switch ws.phase() {
-	case phaseOpen, phaseClosing, phaseLeaving:
+	case outlet.Open, outlet.Closing, outlet.Leaving:
 		if e := ws.endingLocked(); e.err == nil {
 			e.err = ErrClosed
 		}
-	case phaseOpening, phaseFailing, phaseAnswering, phaseClosed: // why it ends is known
+	case outlet.Opening, outlet.Failing, outlet.Answering, outlet.Closed: // why it ends is known
 	}
 	ws.conn.Unlock()
 	ws.conn.Close(loop.CloseNow)
@@ -86,7 +87,7 @@ func (ws *WebSocket) CloseNow() {
 // frame may come too late: CloseTimeout decides. Any goroutine.
 func (ws *WebSocket) shed() {
 	ws.conn.Lock()
-	first := ws.askLocked(askShed)
+	first := ws.out.AskLocked(outlet.AskShed)
 	ws.conn.Unlock()
 	if first {
 		ws.conn.Notify()
@@ -99,15 +100,15 @@ var tooSlow = closeFrame{StatusTryAgainLater, "too slow for what is published"}
 // carryOut does what other goroutines, or callbacks of this event, asked for. Loop
 // only, inside an event of the connection.
 func (ws *WebSocket) carryOut() {
-	s := ws.loadState()
-	if s == state(phaseOpen) || s.phase() != phaseOpen {
+	s := ws.out.State()
+	if s == outlet.State(outlet.Open) || s.Phase() != outlet.Open {
 		return
 	}
 	switch {
-	case s.asked(askDrop | askRelief): // conn ends by itself
-	case s.asked(askShed):
+	case s.Asked(outlet.AskDrop | outlet.AskRelief): // conn ends by itself
+	case s.Asked(outlet.AskShed):
 		ws.beginClose(tooSlow, ErrSlow)
-	case s.asked(askClose):
+	case s.Asked(outlet.AskClose):
 		ws.finishTopics()
 		ws.beginClose(ws.askedClose(), nil)
 	}
@@ -124,7 +125,7 @@ func (ws *WebSocket) askedClose() closeFrame {
 func (ws *WebSocket) beginClose(f closeFrame, cause error) {
 	ws.writeClose(f)
 	ws.paused.Store(0) // or the answer would never be read
-	ws.become(phaseClosing)
+	ws.become(outlet.Closing)
 	if cause != nil {
 		ws.note(f)
 		ws.report(cause)
@@ -136,7 +137,7 @@ func (ws *WebSocket) writeClose(f closeFrame) {
 	var buf [maxControl]byte
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	ws.state.Or(uint32(saidClose))
+	ws.out.NoteLocked(outlet.SaidClose)
 	_ = ws.writeControlLocked(codec.Close, codec.AppendClosePayload(buf[:0], f.code, f.reason)) // closed: OnClose follows
 }
 
@@ -162,21 +163,21 @@ func (ws *WebSocket) peerClosed(payload []byte) {
 		return
 	}
 	ws.carryOut() // a Close of this side came first
-	if ws.phase() == phaseOpen {
+	if ws.phase() == outlet.Open {
 		ws.finishTopics()
 		ws.carryOut() // OnGap may have called Close
 	}
-	if ws.loadState().asked(askDrop | askRelief) {
+	if ws.out.State().Asked(outlet.AskDrop | outlet.AskRelief) {
 		return
 	}
-	if ws.phase() == phaseOpen {
+	if ws.phase() == outlet.Open {
 		ws.writeClose(closeFrame{code, ""}) // section 5.5.1: the answer echoes the code
 	}
 	ws.note(closeFrame{code, reason})
 	if ws.settings().role == codec.Server {
 		ws.conn.Close(loop.CloseLinger) // section 7.1.1: the server ends the transport first
 	}
-	ws.become(phaseAnswering)
+	ws.become(outlet.Answering)
 }
 
 // peerEnded is the end of what the peer sends, without a close frame. What is
@@ -184,7 +185,7 @@ func (ws *WebSocket) peerClosed(payload []byte) {
 func (ws *WebSocket) peerEnded() {
 	ws.carryOut()
 	ws.conn.Close(loop.CloseFlushed)
-	ws.become(phaseLeaving)
+	ws.become(outlet.Leaving)
 }
 
 // failProtocol fails the connection for what the peer did (section 7.1.7).
@@ -201,18 +202,18 @@ func (ws *WebSocket) failProtocol(err error) {
 func (ws *WebSocket) fail(code StatusCode, reason string, err error) {
 	ws.carryOut()
 	switch ws.phase() {
-	case phaseOpen:
+	case outlet.Open:
 		ws.writeClose(closeFrame{code, reason})
 		ws.note(closeFrame{code, reason})
 		ws.conn.Close(loop.CloseLinger)
 		ws.paused.Store(0)
 		ws.conn.ResumeRead() // or a peer that writes first would never read why
-	case phaseOpening, phaseClosing, phaseLeaving: // there is nothing to say, or it is said already
+	case outlet.Opening, outlet.Closing, outlet.Leaving: // there is nothing to say, or it is said already
 		ws.conn.Close(loop.CloseNow)
-	case phaseFailing, phaseAnswering, phaseClosed:
+	case outlet.Failing, outlet.Answering, outlet.Closed:
 		return
 	}
-	ws.become(phaseFailing)
+	ws.become(outlet.Failing)
 	ws.report(err)
 }
 
@@ -240,28 +241,28 @@ func (ws *WebSocket) blame(err error) bool {
 // reported.
 func (ws *WebSocket) ended(cause error) {
 	prev := ws.phase()
-	ws.become(phaseClosed)
+	ws.become(outlet.Closed)
 	ws.conn.Lock()
 	e := ws.endingLocked()
 	ws.dropInputLocked()
 	known := e.err != nil
 	if cause == loop.ErrStopped {
-		ws.state.Or(uint32(askMute)) // the server ends at once
+		ws.out.NoteLocked(outlet.AskMute) // the server ends at once
 	}
 	ws.conn.Unlock()
 	if m := ws.member.Load(); m != nil {
 		m.leaveAll()
 	}
-	switch s := ws.loadState(); {
+	switch s := ws.out.State(); {
 	case known:
-	case s.asked(askRelief):
+	case s.Asked(outlet.AskRelief):
 		cause = ErrOverload
-	case prev == phaseOpen && s.asked(askShed): // not carried out in time
+	case prev == outlet.Open && s.Asked(outlet.AskShed): // not carried out in time
 		ws.note(tooSlow)
 		cause = ErrSlow
 	}
 	e.overdue = true
-	if !known && (prev != phaseAnswering || ws.conn.Lost()) {
+	if !known && (prev != outlet.Answering || ws.conn.Lost()) {
 		ws.report(ws.abnormal(cause))
 	}
 	ws.over()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine/internal/frames"
+	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
@@ -127,29 +128,21 @@ func (s *Server) publishing() *compressor {
 	return newCompressor(&of, s.settings, &s.deflated)
 }
 
-// agreement is what the two sides of a connection settled. The zero value is no
-// compression. Immutable once the connection is open.
+// agreement is what parameters mean for one side: see outlet.Outlet.
 type agreement struct {
-	variant  frames.Variant // of what this side sends, if it is of Threshold bytes
+	variant  frames.Variant
 	takeover uint8
-	params   handshake.DeflateParams
 }
-
-// The bits of agreement.takeover.
-const (
-	sendsInContext    uint8 = 1 << iota // this side refers back to what it sent
-	receivesInContext                   // the peer does
-)
 
 // settle says what params mean for this side.
 func (c *compressor) settle(params handshake.DeflateParams) agreement {
 	own, peer := c.sides(params)
-	a := agreement{variant: frames.VariantOf(own.bits), params: params}
+	a := agreement{variant: frames.VariantOf(own.bits)}
 	if own.takeover {
-		a.takeover |= sendsInContext
+		a.takeover |= outlet.SendsInContext
 	}
 	if peer.takeover {
-		a.takeover |= receivesInContext
+		a.takeover |= outlet.ReceivesInContext
 	}
 	return a
 }
@@ -261,11 +254,12 @@ func (c *compressor) accept(ws *WebSocket, params *handshake.DeflateParams) {
 // agree makes ws, which is not open yet, a connection with compression. What
 // takeover costs was reserved. On the loop.
 func (c *compressor) agree(ws *WebSocket, params handshake.DeflateParams) {
-	ws.agreed = c.settle(params)
-	ws.reader.SetConfig(ws.settings().readerConfig(ws.agreed))
+	a := c.settle(params)
+	ws.params, ws.out.Variant, ws.out.Takeover = params, a.variant, a.takeover
+	ws.reader.SetConfig(ws.settings().readerConfig(ws.out.Variant))
 	c.conns.Add(1)
-	c.InUse[ws.agreed.variant].Add(1)
-	if ws.agreed.takeover == 0 {
+	c.InUse[ws.out.Variant].Add(1)
+	if ws.out.Takeover == 0 {
 		return
 	}
 	own, peer := c.sides(params)
@@ -286,10 +280,10 @@ func (c *compressor) agree(ws *WebSocket, params handshake.DeflateParams) {
 // leave gives back what ws has of compression, when it has ended. It is counted
 // out last: who sees that it left finds its part of the budget free. On the loop.
 func (c *compressor) leave(ws *WebSocket) {
-	if ws.agreed.variant == frames.Plain {
+	if ws.out.Variant == frames.Plain {
 		return
 	}
-	if ws.agreed.takeover != 0 {
+	if ws.out.Takeover != 0 {
 		ws.conn.Lock()
 		x := ws.extras.takeover
 		ws.extras.takeover = nil
@@ -297,8 +291,8 @@ func (c *compressor) leave(ws *WebSocket) {
 		c.windows.Add(-int64(windowSize(x.received)))
 		x.leave(c)
 	}
-	c.reserved.Add(-c.cost(ws.agreed.params))
-	c.InUse[ws.agreed.variant].Add(-1)
+	c.reserved.Add(-c.cost(ws.params))
+	c.InUse[ws.out.Variant].Add(-1)
 	c.conns.Add(-1)
 }
 
@@ -308,13 +302,11 @@ func (c *compressor) leave(ws *WebSocket) {
 // other. The loop takes it for a send of its own only. What it writes besides, which
 // is frames that connections share and control frames, waits for no compression.
 type takeover struct {
-	order  sync.Mutex
-	sent   *codec.Window // guarded by order; nil: no takeover
-	follow uint32        // guarded by order: shared when sent was begun
-	size   int           // guarded by order: what is counted of sent
-	left   bool          // guarded by order: nothing more is counted
+	order sync.Mutex
+	sent  *codec.Window // guarded by order; nil: no takeover
+	size  int           // guarded by order: what is counted of sent
+	left  bool          // guarded by order: nothing more is counted
 
-	shared   atomic.Uint32 // frames that connections share and this one was sent; written under the lock of conn
 	received *codec.Window // owned by the loop; nil: no takeover
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -25,15 +26,15 @@ var deadlineNames = [...]string{"none", "handshake", "ping", "pong", "idle", "pr
 func (d deadline) String() string { return deadlineNames[d] }
 
 // in says whether d is a deadline of phase p. A timer of another phase is ignored.
-func (d deadline) in(p phase) bool {
+func (d deadline) in(p outlet.Phase) bool {
 	switch p {
-	case phaseOpening:
+	case outlet.Opening:
 		return d == deadlineHandshake
-	case phaseOpen:
+	case outlet.Open:
 		return d >= deadlinePing && d <= deadlineExpiry
-	case phaseClosing, phaseLeaving, phaseFailing, phaseAnswering:
+	case outlet.Closing, outlet.Leaving, outlet.Failing, outlet.Answering:
 		return d == deadlineClose
-	case phaseClosed:
+	case outlet.Closed:
 	}
 	return false
 }
@@ -143,25 +144,25 @@ func (ws *WebSocket) closeExpired() {
 	e := ws.endingLocked()
 	ws.conn.Unlock()
 	switch {
-	case ws.takes(limit) || ws.phase() == phaseClosing && ws.arrivesLate(limit):
+	case ws.takes(limit) || ws.phase() == outlet.Closing && ws.arrivesLate(limit):
 		e.unreadOnce = false
 		ws.arm(deadlineClose, limit)
 		return
-	case ws.phase() == phaseClosing && !e.unreadOnce && ws.conn.Unread():
+	case ws.phase() == outlet.Closing && !e.unreadOnce && ws.conn.Unread():
 		e.unreadOnce = true // a loop that was held up has not read it yet; who sends on and on has no more time
 		ws.arm(deadlineClose, time.Millisecond)
 		return
 	}
 	switch ws.phase() {
-	case phaseClosing, phaseLeaving:
+	case outlet.Closing, outlet.Leaving:
 		ws.drop(ErrCloseTimeout)
-	case phaseFailing, phaseAnswering:
+	case outlet.Failing, outlet.Answering:
 		if ws.conn.Queued() > 0 {
 			ws.drop(ErrCloseTimeout)
 			return
 		}
 		ws.conn.Close(loop.CloseNow) // only the peer's end of the transport is missing
-	case phaseOpening, phaseOpen, phaseClosed: // they have other deadlines
+	case outlet.Opening, outlet.Open, outlet.Closed: // they have other deadlines
 	}
 }
 

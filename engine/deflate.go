@@ -2,27 +2,28 @@ package engine
 
 import (
 	"github.com/fanloop-go/fanloop/engine/internal/frames"
+	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
 // compresses says whether a message of n bytes goes out compressed.
 func (ws *WebSocket) compresses(n int) bool {
-	return ws.agreed.variant != frames.Plain && n >= ws.settings().compressor.options.Threshold
+	return ws.out.Variant != frames.Plain && n >= ws.settings().compressor.options.Threshold
 }
 
 // sendCompressed sends p as one message. What does not shrink by itself goes out
 // as it is; what refers to messages before it goes out compressed in any case, which
 // costs a few bytes and not the context.
 func (ws *WebSocket) sendCompressed(op OpCode, p []byte) error {
-	if !ws.mayWrite() {
+	if !ws.out.MayWrite() {
 		return ErrClosed // before it is compressed for nothing
 	}
-	if ws.agreed.takeover&sendsInContext != 0 {
+	if ws.out.Takeover&outlet.SendsInContext != 0 {
 		return ws.sendInContext(op, p)
 	}
 	buf := frames.BorrowScratch()
 	defer frames.ReturnScratch(buf)
-	*buf = ws.settings().compressor.Append((*buf)[:0], p, ws.agreed.variant, nil)
+	*buf = ws.settings().compressor.Append((*buf)[:0], p, ws.out.Variant, nil)
 	if len(*buf) >= len(p) {
 		return ws.sendFrame(op, op, true, false, p)
 	}
@@ -34,7 +35,7 @@ func (ws *WebSocket) sendCompressed(op OpCode, p []byte) error {
 func (ws *WebSocket) sendInContext(op OpCode, p []byte) error {
 	buf := frames.BorrowScratch()
 	defer frames.ReturnScratch(buf)
-	c, v := ws.settings().compressor, ws.agreed.variant
+	c, v := ws.settings().compressor, ws.out.Variant
 	alone := len(p) > frames.MaxInContext
 	if alone {
 		*buf = c.Append((*buf)[:0], p, v, nil)
@@ -51,16 +52,16 @@ func (ws *WebSocket) sendInContext(op OpCode, p []byte) error {
 	defer x.order.Unlock()
 	defer x.tallySent(c)
 	if !alone {
-		before := x.continues()
+		ws.keepStep(x)
 		*buf = c.Append((*buf)[:0], p, v, x.sent)
-		sent, err := ws.writeInContext(op, *buf, x, &before)
+		sent, err := ws.writeInContext(op, *buf, x, true)
 		if sent || err != nil {
 			return err
 		}
 		*buf = c.Append((*buf)[:0], p, v, nil)
 	}
 	x.sent.Restart(p)
-	_, err = ws.writeInContext(op, *buf, x, nil)
+	_, err = ws.writeInContext(op, *buf, x, false)
 	return err
 }
 
@@ -74,25 +75,26 @@ func (ws *WebSocket) context(op OpCode) (*takeover, error) {
 	return ws.extras.takeover, nil
 }
 
-// continues makes sent what the next message may refer to: nothing, if a frame that
-// connections share went out behind what it holds. It returns the number of such
-// frames. Under order.
-func (x *takeover) continues() uint32 {
-	if shared := x.shared.Load(); shared != x.follow {
+// keepStep makes sent what the next message may refer to: nothing, if it was
+// overtaken. Under order.
+func (ws *WebSocket) keepStep(x *takeover) {
+	ws.conn.Lock()
+	overtaken := ws.out.Overtaken
+	ws.out.Overtaken = false
+	ws.conn.Unlock()
+	if overtaken {
 		x.sent.Reset()
-		x.follow = shared
 	}
-	return x.follow
 }
 
 // writeInContext writes a compressed message, which sent has already. If it refers
-// to what was sent when there were *before frames that connections share, and there
-// is another one now, it is not sent: its distances would be wrong. Under order.
-func (ws *WebSocket) writeInContext(op OpCode, p []byte, x *takeover, before *uint32) (sent bool, err error) {
+// back, and was overtaken since it was begun, it is not sent: its distances would be
+// wrong. Under order.
+func (ws *WebSocket) writeInContext(op OpCode, p []byte, x *takeover, refers bool) (sent bool, err error) {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	frame, err := ws.nextFrameLocked(op, op)
-	if err == nil && before != nil && *before != x.shared.Load() {
+	if err == nil && refers && ws.out.Overtaken {
 		return false, nil
 	}
 	if err == nil {
@@ -102,24 +104,16 @@ func (ws *WebSocket) writeInContext(op OpCode, p []byte, x *takeover, before *ui
 	if err != nil {
 		x.sent.Reset() // the peer does not get what the next message would refer to
 	}
-	x.follow = x.shared.Load()
+	ws.out.Overtaken = false
 	return err == nil, err
 }
 
 // frameLocked returns m as ws gets it. Under the lock of conn, for a frame that
 // is written next.
 func (ws *WebSocket) frameLocked(m *frames.Frames) *loop.Shared {
-	frame := m.In(ws.agreed.variant, ws.settings().compressor.packer())
+	frame := m.In(ws.out.Variant, ws.settings().compressor.packer())
 	if frame != m.Plain() {
-		ws.forgetSentLocked()
+		ws.out.Overtaken = true
 	}
 	return frame
-}
-
-// forgetSentLocked keeps the next message from referring back to what was sent
-// before a frame that many connections share: the distances would be wrong.
-func (ws *WebSocket) forgetSentLocked() {
-	if ws.agreed.takeover&sendsInContext != 0 {
-		ws.extras.takeover.shared.Add(1)
-	}
 }

@@ -5,7 +5,7 @@ import "github.com/fanloop-go/fanloop/engine/internal/frames"
 // deliver writes what is in flight to subs, of one part.
 func (f *fan) deliver(subs []*subscription) {
 	for _, s := range subs {
-		_ = s.member.ws.state.Load()
+		_ = s.member.ws.out.State()
 	}
 	sent := 0
 	for _, s := range subs {
@@ -22,7 +22,7 @@ func (f *fan) deliver(subs []*subscription) {
 // connection is to get. It returns the number of messages.
 func (f *fan) deliverOne(s *subscription) (sent int) {
 	p, m := s.part, s.member
-	c, b := &m.ws.conn, f.batch(p, m.ws.agreed.variant)
+	c, b := &m.ws.conn, f.batch(p, m.ws.out.Variant)
 	c.Lock()
 	defer c.Unlock()
 	if !f.readyLocked(m) {
@@ -48,7 +48,7 @@ func (f *fan) deliverSeveral(s *subscription) (sent int) {
 	f.mu.Lock()
 	list := f.collect(f.list[:0], m, 0, f.upTo) // from 0: without the connection's lock m.seq is unknown
 	f.mu.Unlock()
-	v := m.ws.agreed.variant
+	v := m.ws.out.Variant
 	for _, u := range list {
 		u.msg.frames.In(v, f.hub.compressor) // not under the lock
 	}
@@ -103,10 +103,10 @@ func (f *fan) noticeGap(s *subscription) {
 // takes no more becomes slow.
 func (f *fan) readyLocked(m *member) bool {
 	ws := m.ws
-	if m.seq >= f.upTo || !ws.isOpen() {
+	if m.seq >= f.upTo || !ws.out.IsOpen() {
 		return false
 	}
-	if ws.fragments != 0 || ws.conn.BlockedLocked() {
+	if ws.out.Fragments != 0 || ws.conn.BlockedLocked() {
 		f.slowed = append(f.slowed, m)
 		return false
 	}
@@ -126,7 +126,7 @@ func (f *fan) batch(p *part, v frames.Variant) *batch {
 
 // sendMessagesLocked is sendLocked of f.msgs.
 func (f *fan) sendMessagesLocked(m *member) (sent int) {
-	msgs, v := f.msgs, m.ws.agreed.variant
+	msgs, v := f.msgs, m.ws.out.Variant
 	if len(msgs) == 0 {
 		m.seq = f.upTo
 		return 0
@@ -159,7 +159,7 @@ func (f *fan) sendLocked(m *member, b *batch, n int) (sent int) {
 	ws := m.ws
 	c := &ws.conn
 	if b.compressed {
-		ws.forgetSentLocked()
+		ws.out.Overtaken = true
 	}
 	m.seq = f.upTo
 	var err error

@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/fanloop-go/fanloop/loop"
+import (
+	"github.com/fanloop-go/fanloop/engine/internal/outlet"
+	"github.com/fanloop-go/fanloop/loop"
+)
 
 // Dispatch runs OnText, OnBinary, OnMessage, OnFragment and OnClose on a pool of
 // goroutines, for callbacks that block. Those of one connection run one after
@@ -116,7 +119,7 @@ func (d *dispatcher) leave(l *lane) {
 	if len(l.jobs) == 0 {
 		return
 	}
-	if d.left < maxLeft && !l.ws.loadState().asked(askMute|askRelief) {
+	if d.left < maxLeft && !l.ws.out.State().Asked(outlet.AskMute|outlet.AskRelief) {
 		l.left = true
 		d.left++
 		return
@@ -148,7 +151,7 @@ func (d *dispatcher) finish(l *lane) {
 func (d *dispatcher) run(l *lane, j job) {
 	ws := l.ws
 	ws.settings().guard(panicEnds, func() error {
-		if !j.last && ws.loadState().asked(askMute) {
+		if !j.last && ws.out.State().Asked(outlet.AskMute) {
 			d.skip(1)
 			return nil
 		}
@@ -156,7 +159,7 @@ func (d *dispatcher) run(l *lane, j job) {
 		return nil
 	}, func(err error) {
 		if err != nil {
-			ws.state.Or(uint32(askMute))                                                   // the others get nothing more
+			ws.out.NoteLocked(outlet.AskMute)                                              // the others get nothing more
 			_ = ws.conn.Do(func() { ws.fail(StatusInternalError, "internal error", err) }) // ended: nothing to close
 		}
 		d.finish(l)

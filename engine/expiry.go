@@ -1,6 +1,10 @@
 package engine
 
-import "time"
+import (
+	"time"
+
+	"github.com/fanloop-go/fanloop/engine/internal/outlet"
+)
 
 // expiry is the end that CloseAt set for a connection. Guarded by the lock of conn.
 type expiry struct {
@@ -25,7 +29,7 @@ func (ws *WebSocket) CloseAt(t time.Time, code StatusCode, reason string) error 
 		next = expiry{at: ws.loopTime(t), frame: closeFrame{code, reason}}
 	}
 	ws.conn.Lock()
-	if !ws.isOpen() {
+	if !ws.out.IsOpen() {
 		ws.conn.Unlock()
 		return ErrClosed
 	}
@@ -39,7 +43,7 @@ func (ws *WebSocket) CloseAt(t time.Time, code StatusCode, reason string) error 
 // connection.
 func (ws *WebSocket) watchExpiry() {
 	now := ws.conn.Loop().Now()
-	if ws.phase() != phaseOpen || !ws.checkExpiry(now) {
+	if ws.phase() != outlet.Open || !ws.checkExpiry(now) {
 		return
 	}
 	if at, on := ws.expires(); on && ws.conn.HastenTimer(at-now) {

@@ -92,7 +92,7 @@ func Turn(s *Server) {
 }
 
 // IsOpen says whether ws is open and nobody has asked for its end.
-func IsOpen(ws *WebSocket) bool { return ws.isOpen() }
+func IsOpen(ws *WebSocket) bool { return ws.out.IsOpen() }
 
 // PhaseOf names the phase of ws.
 func PhaseOf(ws *WebSocket) string { return ws.phase().String() }

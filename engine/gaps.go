@@ -18,7 +18,7 @@ func (m *member) callOnGap() {
 	ws.setInOnGap(true)
 	defer ws.setInOnGap(false)
 	for _, g := range gaps {
-		if ws.mayWrite() {
+		if ws.out.MayWrite() {
 			ws.callGap(g.topic, g.missed)
 		}
 	}

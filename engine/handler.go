@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/fanloop-go/fanloop/loop"
+import (
+	"github.com/fanloop-go/fanloop/engine/internal/outlet"
+	"github.com/fanloop-go/fanloop/loop"
+)
 
 // handler is a WebSocket as its loop sees it. Its methods are the events of the
 // connection, on the owning loop.
@@ -71,7 +74,7 @@ func (h *handler) OnTimer() {
 // OnDrain implements loop.Handler.
 func (h *handler) OnDrain() {
 	ws := (*WebSocket)(h)
-	if ws.isOpen() {
+	if ws.out.IsOpen() {
 		ws.callDrain()
 	}
 	ws.carryOut()
@@ -107,7 +110,7 @@ func (h *handler) OnClose(err error) {
 	}
 	if o := ws.opening; o != nil {
 		ws.opening = nil
-		ws.become(phaseClosed)
+		ws.become(outlet.Closed)
 		o.lost(ws, err)
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -40,7 +41,7 @@ func bareHub(t *testing.T) (*hub, *WebSocket) {
 	e := newSettings(codec.Server, Limits{}, Callbacks{}, nil)
 	e.hub = newHub(g, Slow{}.withDefaults(e), nil)
 	ws := newWebSocket(e, nil)
-	ws.state.Store(uint32(phaseClosed))
+	ws.out.MoveLocked(outlet.Closed)
 	return e.hub, ws
 }
 

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -111,7 +112,7 @@ func (ws *WebSocket) countWindow(before int) {
 
 // received returns what the peer may refer back to.
 func (ws *WebSocket) received() *codec.Window {
-	if ws.agreed.takeover&receivesInContext == 0 {
+	if ws.out.Takeover&outlet.ReceivesInContext == 0 {
 		return nil
 	}
 	ws.conn.Lock()

@@ -1,17 +1,10 @@
 package engine
 
-// mayWrite says whether data frames may still be written: no close frame was, and
-// the connection is not dropped. Any goroutine.
-func (ws *WebSocket) mayWrite() bool {
-	s := ws.loadState()
-	return s.phase() == phaseOpen && !s.asked(askShed|askDrop|askRelief|saidClose)
-}
-
 // sendsLocked says whether the user may send: the connection is open and to stay
 // so, or Close was called and OnGap is.
 func (ws *WebSocket) sendsLocked() bool {
 	x := ws.extras
-	return ws.isOpen() || ws.mayWrite() && x != nil && x.inOnGap
+	return ws.out.IsOpen() || ws.out.MayWrite() && x != nil && x.inOnGap
 }
 
 // setInOnGap notes that OnGap is being called, or is not any more.
@@ -89,7 +82,7 @@ func (m *member) giveUp() bool {
 	m.ws.conn.Lock()
 	defer m.ws.conn.Unlock()
 	w := m.slow.Load()
-	if w == nil || m.ws.fragments == 0 {
+	if w == nil || m.ws.out.Fragments == 0 {
 		return false
 	}
 	f.hub.dropped.Add(w.lose())

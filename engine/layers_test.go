@@ -20,6 +20,7 @@ var wings = map[string][]string{
 	"headcount":   nil,
 	"httpdate":    nil,
 	"memory":      nil,
+	"outlet":      {"codec", "engine/internal/frames"},
 	"proxyheader": nil,
 	"sharedloop":  {"loop"},
 	"socketfile":  nil,

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"time"
 
+	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -133,7 +134,7 @@ func (r *relief) dropIfLarge(c *loop.Conn) {
 // giveUp drops a connection because of what it holds. Any goroutine.
 func (ws *WebSocket) giveUp() {
 	ws.conn.Lock()
-	ws.state.Or(uint32(askRelief))
+	ws.out.NoteLocked(outlet.AskRelief)
 	ws.conn.Unlock()
 	ws.conn.Close(loop.CloseReset)
 }

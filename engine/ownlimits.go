@@ -18,7 +18,7 @@ func (ws *WebSocket) SetLimits(l Limits) error {
 	switch {
 	case err != nil:
 		return err
-	case !ws.isOpen():
+	case !ws.out.IsOpen():
 		return ErrClosed
 	case e == ws.settings():
 		return nil

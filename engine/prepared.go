@@ -30,7 +30,7 @@ func (ws *WebSocket) SendPrepared(p *Prepared) error {
 	if ws.settings().role == codec.Client {
 		return ws.Send(p.op, p.payload)
 	}
-	p.frames.In(ws.agreed.variant, ws.settings().compressor.packer()) // not under the lock
+	p.frames.In(ws.out.Variant, ws.settings().compressor.packer()) // not under the lock
 	ws.lockSend()
 	defer ws.conn.Unlock()
 	if _, err := ws.nextFrameLocked(p.op, p.op); err != nil {

@@ -149,7 +149,7 @@ func (w *waiting) lose() (dropped uint64) {
 // way (§5.4). Under the locks of the fan and the connection.
 func (w *waiting) releaseLocked(all bool) {
 	ws := w.m.ws
-	if ws.fragments != 0 {
+	if ws.out.Fragments != 0 {
 		return
 	}
 	for len(w.queue) > 0 && (all || !ws.conn.BlockedLocked()) {
@@ -203,7 +203,7 @@ func (m *member) blocked() bool {
 	ws := m.ws
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	if ws.fragments != 0 {
+	if ws.out.Fragments != 0 {
 		return true // its end notifies
 	}
 	if ws.conn.QueuedLocked() == 0 {
@@ -228,7 +228,7 @@ func (m *member) release() {
 	switch {
 	case w.nothing():
 		m.unmarkSlowLocked()
-	case m.ws.fragments == 0: // otherwise the end of the message notifies
+	case m.ws.out.Fragments == 0: // otherwise the end of the message notifies
 		c.NotifyEmptyLocked()
 	}
 }

@@ -8,7 +8,7 @@ import (
 // receive reads what arrived, event by event.
 func (ws *WebSocket) receive(b []byte) {
 	defer ws.countAssembly(ws.reader.Held())
-	for ws.phase().hears() {
+	for ws.phase().Hears() {
 		if ws.paused.Load() != 0 {
 			ws.hold(b)
 			return
@@ -47,7 +47,7 @@ func (ws *WebSocket) deliver(ev *codec.Event) (done bool) {
 	switch {
 	case ev.OpCode.IsControl():
 		ws.deliverControl(ev)
-	case !ws.isOpen(): // section 1.4: data after a close frame is discarded
+	case !ws.out.IsOpen(): // section 1.4: data after a close frame is discarded
 		ws.discard(len(ev.Payload))
 	case ev.Compressed:
 		return ws.deliverCompressed(ev)
@@ -81,7 +81,7 @@ func (ws *WebSocket) deliverControl(ev *codec.Event) {
 		ws.peerClosed(ev.Payload)
 		return
 	}
-	if !ws.isOpen() {
+	if !ws.out.IsOpen() {
 		return
 	}
 	if !ws.control.admit(ws.heard, ws.settings().limits.MaxControlRate) {

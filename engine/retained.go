@@ -187,7 +187,7 @@ func (t *Topic) ClearRetained() {
 // packRetained compresses the retained messages of the topic called name as ws has
 // them, before any lock is held that others wait for.
 func (h *hub) packRetained(ws *WebSocket, name string) {
-	if ws.agreed.variant == frames.Plain {
+	if ws.out.Variant == frames.Plain {
 		return
 	}
 	sh := h.shard(name)
@@ -199,7 +199,7 @@ func (h *hub) packRetained(ws *WebSocket, name string) {
 	sh.mu.RUnlock()
 	for _, msg := range list {
 		if msg.frames != nil {
-			msg.frames.In(ws.agreed.variant, h.compressor)
+			msg.frames.In(ws.out.Variant, h.compressor)
 		}
 	}
 }
@@ -212,7 +212,7 @@ func (f *fan) admitRetained(m *member, list []*message) error {
 	ws := m.ws
 	ws.conn.Lock()
 	queued := ws.conn.QueuedLocked()
-	waits := ws.fragments != 0 || ws.conn.BlockedLocked()
+	waits := ws.out.Fragments != 0 || ws.conn.BlockedLocked()
 	ws.conn.Unlock()
 	if w := m.slow.Load(); w != nil {
 		queued += w.weight
@@ -246,14 +246,14 @@ func (f *fan) deliverRetained(s *subscription, list []*message) {
 	}
 	ws := s.member.ws
 	var b batch
-	b.fill(list, ws.agreed.variant, f.hub.compressor)
+	b.fill(list, ws.out.Variant, f.hub.compressor)
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	if !ws.mayWrite() {
+	if !ws.out.MayWrite() {
 		return
 	}
 	if b.compressed {
-		ws.forgetSentLocked()
+		ws.out.Overtaken = true
 	}
 	for _, frame := range b.frames {
 		if ws.conn.WriteSharedLocked(frame, true) != nil {

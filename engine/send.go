@@ -99,9 +99,9 @@ func (ws *WebSocket) nextFrameLocked(op, as OpCode) (OpCode, error) {
 	switch {
 	case !ws.sendsLocked():
 		return 0, ErrClosed
-	case ws.fragments == 0:
+	case ws.out.Fragments == 0:
 		return op, nil
-	case as != Continuation || op != ws.fragments:
+	case as != Continuation || op != ws.out.Fragments:
 		return 0, ErrFragmentOpen
 	}
 	return Continuation, nil
@@ -111,16 +111,16 @@ func (ws *WebSocket) nextFrameLocked(op, as OpCode) (OpCode, error) {
 func (ws *WebSocket) sentFrameLocked(op OpCode, fin bool, err error) {
 	switch {
 	case err == ErrClosed: // what is under way will not be finished
-		ws.fragments = 0
+		ws.out.Fragments = 0
 	case err != nil:
 	case fin:
-		if m := ws.member.Load(); ws.fragments != 0 && m != nil && m.slow.Load() != nil {
+		if m := ws.member.Load(); ws.out.Fragments != 0 && m != nil && m.slow.Load() != nil {
 			ws.conn.NotifyEmptyLocked() // what is published had to wait for the end
 		}
-		ws.fragments = 0
+		ws.out.Fragments = 0
 		ws.conn.Loop().CountOut(1)
 	default:
-		ws.fragments = op
+		ws.out.Fragments = op
 	}
 }
 
@@ -176,7 +176,7 @@ func (ws *WebSocket) sendDuePong() {
 	defer ws.conn.Unlock()
 	x := ws.extras
 	switch {
-	case x == nil || !x.pongDue || !ws.isOpen():
+	case x == nil || !x.pongDue || !ws.out.IsOpen():
 	case ws.conn.QueuedLocked() > ws.settings().policy.Low: // again
 		ws.conn.NotifyLowLocked()
 	default:

@@ -93,8 +93,8 @@ func (e *settings) with(l Limits) (*settings, error) {
 func (e *settings) setSlow(asked Slow) { e.slowAsked, e.slow = asked, asked.withDefaults(e) }
 
 // readerConfig is that of a connection that has agreed on compression, or not.
-func (e *settings) readerConfig(a agreement) *codec.ReaderConfig {
-	if a.variant == frames.Plain {
+func (e *settings) readerConfig(v frames.Variant) *codec.ReaderConfig {
+	if v == frames.Plain {
 		return &e.reader
 	}
 	return &e.deflate
@@ -108,6 +108,6 @@ func (e *settings) inflateLimit() codec.InflateLimit {
 // goBy makes e the settings of ws. On the loop.
 func (ws *WebSocket) goBy(e *settings) {
 	ws.conn.SetPolicy(&e.policy)
-	ws.reader.SetConfig(e.readerConfig(ws.agreed))
+	ws.reader.SetConfig(e.readerConfig(ws.out.Variant))
 	ws.terms.Store(e)
 }

@@ -4,13 +4,14 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // What a server leaves open, a client decides by its own wishes (RFC 7692
 // sections 7.1.1.2 and 7.1.2.2).
 func TestClientKeepsToItsOwnWishes(t *testing.T) {
-	const none, sends, receives = uint8(0), sendsInContext, receivesInContext
+	const none, sends, receives = uint8(0), outlet.SendsInContext, outlet.ReceivesInContext
 	wish := Compression{ClientMaxWindowBits: 10}
 	context := Compression{ClientContextTakeover: true, ServerContextTakeover: true}
 	for _, tt := range []struct {

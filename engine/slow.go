@@ -83,7 +83,7 @@ func (f *fan) decide(s *subscription, msg message, d *Delivery) {
 	w := m.slow.Load()
 	ws.conn.Lock()
 	rules := s.rulesLocked()
-	room, waits := s.roomLocked(rules), rules.keeps() || !w.nothing() || ws.fragments != 0
+	room, waits := s.roomLocked(rules), rules.keeps() || !w.nothing() || ws.out.Fragments != 0
 	need := msg.size()
 	if waits {
 		need = msg.weight()
@@ -177,7 +177,7 @@ func (f *fan) markSlowLocked(m *member, list []unsent) {
 	}
 	for _, u := range list {
 		b := u.s.backlog
-		if m.ws.fragments == 0 && len(w.queue) == 0 && !u.s.rulesLocked().keeps() && !u.behindGap() {
+		if m.ws.out.Fragments == 0 && len(w.queue) == 0 && !u.s.rulesLocked().keeps() && !u.behindGap() {
 			m.writeLocked(*u.msg)
 		} else {
 			w.push(b, *u.msg)

@@ -122,7 +122,7 @@ func (s *Server) Each(fn func(ws *WebSocket)) {
 		_ = l.Do(func() { // ended: nobody is left
 			eachOpen(l, func(ws *WebSocket) {
 				_ = ws.conn.Do(func() { // ended meanwhile: not open any more
-					if ws.isOpen() {
+					if ws.out.IsOpen() {
 						callEach(fn, ws)
 					}
 				})
@@ -134,7 +134,7 @@ func (s *Server) Each(fn func(ws *WebSocket)) {
 // eachOpen calls fn for every open WebSocket of l. On the loop.
 func eachOpen(l *loop.Loop, fn func(ws *WebSocket)) {
 	l.Each(func(c *loop.Conn) {
-		if h, ok := c.Handler().(*handler); ok && (*WebSocket)(h).isOpen() {
+		if h, ok := c.Handler().(*handler); ok && (*WebSocket)(h).out.IsOpen() {
 			fn((*WebSocket)(h))
 		}
 	})

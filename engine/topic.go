@@ -83,7 +83,7 @@ func (t *Topic) Each(fn func(ws *WebSocket)) {
 	for _, p := range t.parts() {
 		for _, ws := range p.subscribers() {
 			_ = ws.conn.Do(func() { // ended meanwhile: not open any more
-				if ws.isOpen() {
+				if ws.out.IsOpen() {
 					callEach(fn, ws)
 				}
 			})

@@ -142,7 +142,7 @@ func (h *hub) unsubscribe(m *member, topic string) {
 func (ws *WebSocket) memberOf(h *hub) *member {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	if !ws.isOpen() {
+	if !ws.out.IsOpen() {
 		return nil
 	}
 	m := ws.member.Load()

@@ -32,7 +32,7 @@ func (ws *WebSocket) yield() {
 func (ws *WebSocket) waitForTurn(m *inflation) bool {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	if !ws.isOpen() {
+	if !ws.out.IsOpen() {
 		return false
 	}
 	ws.paused.Or(pausedForTurn)
@@ -83,7 +83,7 @@ func (ws *WebSocket) loseProgress() {
 // goOn goes on with a message that was put off.
 func (ws *WebSocket) goOn(m *inflation) {
 	switch {
-	case !ws.isOpen(): // data after Close is discarded
+	case !ws.out.IsOpen(): // data after Close is discarded
 		m.drop()
 	case !ws.inflate(m):
 		ws.postpone(*m)

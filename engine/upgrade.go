@@ -10,6 +10,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/engine/internal/frames"
 	"github.com/fanloop-go/fanloop/engine/internal/httpdate"
+	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
@@ -305,7 +306,7 @@ func (ws *WebSocket) open(subprotocol string, onUpgrade func()) {
 		ws.extrasLocked().subprotocol = subprotocol
 		ws.conn.Unlock()
 	}
-	ws.become(phaseOpen)
+	ws.become(outlet.Open)
 	onUpgrade()
 }
 

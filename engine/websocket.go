@@ -7,6 +7,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine/internal/frames"
+	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
@@ -20,16 +21,15 @@ type WebSocket struct {
 
 	conn loop.Conn
 
-	// Written under the lock of conn, read by anyone.
-	state  atomic.Uint32 // a state
-	paused atomic.Uint32 // pausedBy bits
+	out outlet.Outlet // with owners of its own
 
-	fragments    OpCode   // of the message begun by SendFragment; 0: none; guarded by the lock of conn
-	timer        deadline // what the timer of conn was set for; owned by the loop
-	ownCallbacks bool     // nobody else has callbacks; owned by the loop
-	waits        bool     // the last ping has not left this process yet; owned by the loop
-	agreed       agreement
-	acked        uint32 // bytes, as Conn.Acknowledged had them when ws.takes last saw progress; owned by the loop
+	paused atomic.Uint32 // pausedBy bits; written under the lock of conn, read by anyone
+	acked  uint32        // bytes, as Conn.Acknowledged had them when ws.takes last saw progress; owned by the loop
+
+	timer        deadline                // what the timer of conn was set for; owned by the loop
+	ownCallbacks bool                    // nobody else has callbacks; owned by the loop
+	waits        bool                    // the last ping has not left this process yet; owned by the loop
+	params       handshake.DeflateParams // that were agreed on; immutable once the connection is open
 
 	// Set once, under the lock of conn.
 	member atomic.Pointer[member] // nil until it subscribes
@@ -184,7 +184,7 @@ const (
 func (ws *WebSocket) pause(by uint32) {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	if ws.isOpen() {
+	if ws.out.IsOpen() {
 		ws.paused.Or(by) // receive sees it; only the loop pauses and resumes conn
 	}
 }
@@ -274,10 +274,10 @@ func (ws *WebSocket) Subprotocol() string {
 // Extensions returns the value of Sec-WebSocket-Extensions agreed in the
 // opening handshake; "" for none (RFC 6455 section 9.1). Any goroutine.
 func (ws *WebSocket) Extensions() string {
-	if ws.agreed.variant == frames.Plain {
+	if ws.out.Variant == frames.Plain {
 		return ""
 	}
-	return handshake.FormatDeflate(ws.agreed.params)
+	return handshake.FormatDeflate(ws.params)
 }
 
 // CloseStatus returns the code and reason that OnClose gets; 0 before the connection has
@@ -286,7 +286,7 @@ func (ws *WebSocket) CloseStatus() (StatusCode, string) {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	e := ws.knownEndingLocked()
-	if ws.phase() != phaseClosed || e == nil {
+	if ws.phase() != outlet.Closed || e == nil {
 		return 0, ""
 	}
 	return e.status.code, e.status.reason
@@ -300,12 +300,12 @@ func (ws *WebSocket) CloseStatus() (StatusCode, string) {
 func (ws *WebSocket) Err() error {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	switch s, e := ws.loadState(), ws.knownEndingLocked(); {
+	switch s, e := ws.out.State(), ws.knownEndingLocked(); {
 	case e != nil && e.err != nil:
 		return e.err
-	case s.asked(askRelief): // OnError follows, as below
+	case s.Asked(outlet.AskRelief): // OnError follows, as below
 		return ErrOverload
-	case s.asked(askShed):
+	case s.Asked(outlet.AskShed):
 		return ErrSlow
 	}
 	return nil

@@ -169,11 +169,11 @@ func (v *service) callOrigin(req *handshake.Request) bool {
 	return v.Origin(req)
 }
 
-func (h *hub) callMaySubscribe(ws *WebSocket, topic string) error {
-	if h.maySubscribe == nil {
+func (s *Server) callMaySubscribe(ws *WebSocket, topic string) error {
+	if s.MaySubscribe == nil {
 		return nil
 	}
-	return h.maySubscribe(ws, topic)
+	return s.MaySubscribe(ws, topic)
 }
 
 func (v *service) callShouldUpgrade(req *Request) (http.Header, error) {

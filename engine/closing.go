@@ -42,7 +42,7 @@ func (ws *WebSocket) closeFor(why CloseCause, f closeFrame) {
 // Nothing that is published from now on is for ws.
 func (ws *WebSocket) askClose(why CloseCause, f closeFrame) (first bool) {
 	if m := ws.member.Load(); m != nil {
-		return m.askClose(why, f)
+		return m.AskClose(func() bool { return ws.askCloseLocked(why, f) })
 	}
 	ws.conn.Lock()
 	first = ws.askCloseLocked(why, f)
@@ -151,7 +151,16 @@ func (ws *WebSocket) note(f closeFrame) {
 // retire takes a connection that is closing out of its topics.
 func (ws *WebSocket) retire() {
 	if m := ws.member.Load(); m != nil {
-		m.retire()
+		m.Retire()
+	}
+}
+
+// finishTopics calls OnGap for what is missing, and writes what else was
+// published to the connection, which gets nothing after that. On the loop, in an
+// event of the connection.
+func (ws *WebSocket) finishTopics() {
+	if m := ws.member.Load(); m != nil {
+		m.Finish()
 	}
 }
 
@@ -251,7 +260,7 @@ func (ws *WebSocket) ended(cause error) {
 	}
 	ws.conn.Unlock()
 	if m := ws.member.Load(); m != nil {
-		m.leaveAll()
+		m.LeaveAll()
 	}
 	switch s := ws.out.State(); {
 	case known:

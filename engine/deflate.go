@@ -3,7 +3,6 @@ package engine
 import (
 	"github.com/fanloop-go/fanloop/engine/internal/frames"
 	"github.com/fanloop-go/fanloop/engine/internal/outlet"
-	"github.com/fanloop-go/fanloop/loop"
 )
 
 // compresses says whether a message of n bytes goes out compressed.
@@ -106,14 +105,4 @@ func (ws *WebSocket) writeInContext(op OpCode, p []byte, x *takeover, refers boo
 	}
 	ws.out.Overtaken = false
 	return err == nil, err
-}
-
-// frameLocked returns m as ws gets it. Under the lock of conn, for a frame that
-// is written next.
-func (ws *WebSocket) frameLocked(m *frames.Frames) *loop.Shared {
-	frame := m.In(ws.out.Variant, ws.settings().compressor.packer())
-	if frame != m.Plain() {
-		ws.out.Overtaken = true
-	}
-	return frame
 }

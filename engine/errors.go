@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/fanout"
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
@@ -213,6 +214,8 @@ func ownError(err error) error {
 		return ErrClosed
 	case loop.ErrBackpressure:
 		return ErrBackpressure
+	case fanout.ErrNoRoom:
+		return ErrRetained
 	case loop.ErrInCallback:
 		return ErrInCallback
 	}

@@ -14,25 +14,7 @@ import (
 func (c *Certificates) SetNow(now func() time.Time) { c.files.SetNow(now) }
 
 // HubLeft counts what the topics of s consist of.
-func HubLeft(s *Server) (topics, parts, subs, slow int) {
-	h := s.settings.hub
-	for i := range h.shards {
-		sh := &h.shards[i]
-		sh.mu.RLock()
-		for _, t := range sh.topics {
-			topics++
-			for _, p := range *t.parts.Load() {
-				parts++
-				p.fan.mu.Lock()
-				subs += len(p.subs)
-				slow += len(p.slow)
-				p.fan.mu.Unlock()
-			}
-		}
-		sh.mu.RUnlock()
-	}
-	return topics, parts, subs, slow
-}
+func HubLeft(s *Server) (topics, parts, subs, slow int) { return s.settings.hub.Left() }
 
 // LoopOf returns the number of the loop that owns ws.
 func LoopOf(ws *WebSocket) int { return ws.conn.Loop().Index() }

@@ -59,7 +59,7 @@ func (h *handler) OnNotify() {
 	ws := (*WebSocket)(h)
 	ws.sendDuePong()
 	if m := ws.member.Load(); m != nil {
-		m.drained()
+		m.Drained()
 	}
 	ws.carryOut()
 	ws.resume()

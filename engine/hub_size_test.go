@@ -1,32 +1,19 @@
 package engine
 
 import (
-	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"runtime"
-	"runtime/debug"
 	"testing"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/fanout"
 	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// million is what it says, and less where the race detector would take minutes.
-var million = func() int {
-	info, _ := debug.ReadBuildInfo()
-	for _, s := range info.Settings {
-		if s.Key == "-race" && s.Value == "true" {
-			return 100_000
-		}
-	}
-	return 1_000_000
-}()
-
 // bareHub is a hub over two loops that have no connections. Its members share
 // one WebSocket, which is closed: what is published to them goes nowhere.
-func bareHub(t *testing.T) (*hub, *WebSocket) {
+func bareHub(t *testing.T) (*loop.Group, *fanout.Hub, *WebSocket) {
 	t.Helper()
 	g, err := loop.Start(loop.Config{Loops: 2, BlockedAfter: -1, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -39,10 +26,10 @@ func bareHub(t *testing.T) (*hub, *WebSocket) {
 		<-g.Done()
 	})
 	e := newSettings(codec.Server, Limits{}, Callbacks{}, nil)
-	e.hub = newHub(g, Slow{}.withDefaults(e), nil)
+	e.hub = fanout.New(g.Loops(), fanout.Config{Slow: Slow{}.withDefaults(e), Connections: connections{}})
 	ws := newWebSocket(e, nil)
 	ws.out.MoveLocked(outlet.Closed)
-	return e.hub, ws
+	return g, e.hub, ws
 }
 
 func heapInUse() int {
@@ -64,139 +51,26 @@ func grown(t *testing.T, before, n, limit int, what string) {
 	}
 }
 
-func (h *hub) sizes() (topics, subscribers int) {
-	for i := range h.shards {
-		topics += len(h.shards[i].topics)
-		for _, t := range h.shards[i].topics {
-			for _, p := range *t.parts.Load() {
-				subscribers += len(p.subs)
-			}
-		}
-	}
-	return topics, subscribers
-}
-
-func TestAMillionTopicsWithOneSubscriberEach(t *testing.T) {
-	const members = 1000
-	h, ws := bareHub(t)
-	names := make([]string, million)
-	for i := range names {
-		names[i] = fmt.Sprintf("user:%08d", i)
-	}
-	all := make([]*member, members)
-	for i := range all {
-		all[i] = &member{ws: ws, fan: h.fans[i%2]}
-	}
-	before := heapInUse()
-	for i, name := range names {
-		if err := h.subscribe(all[i%members], name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	grown(t, before, million, 560, "topic with one subscriber")
-	if topics, subs := h.sizes(); topics != million || subs != million {
-		t.Fatalf("%d topics, %d subscribers", topics, subs)
-	}
-	for range 1000 {
-		i := rand.IntN(million)
-		d, err := h.publish(names[i], TextMessage(""), nil)
-		if err != nil || d != (Delivery{Queued: 1}) {
-			t.Fatalf("%+v, %v", d, err)
-		}
-	}
-	rand.Shuffle(million, func(i, j int) { names[i], names[j] = names[j], names[i] })
-	for i, name := range names[:million/2] {
-		var n int
-		if _, err := fmt.Sscanf(name, "user:%d", &n); err != nil {
-			t.Fatal(err)
-		}
-		h.unsubscribe(all[n%members], name)
-		if i%(million/10) == 0 {
-			d, err := h.publish(name, TextMessage(""), nil)
-			if err != nil || d != (Delivery{}) {
-				t.Fatalf("to a topic without subscribers: %+v, %v", d, err)
-			}
-		}
-	}
-	for _, m := range all {
-		m.leaveAll()
-	}
-	waitForLoops(h)
-	if topics, subs := h.sizes(); topics+subs != 0 {
-		t.Errorf("%d topics and %d subscribers are left", topics, subs)
-	}
-	runtime.KeepAlive(names)
-}
-
 // An idle connection with a value and one subscription, without what package loop
 // needs for it.
 func TestHeapOfAnIdleSubscriber(t *testing.T) {
 	const n = 100_000
-	h, closed := bareHub(t)
+	_, h, closed := bareHub(t)
 	all := make([]*WebSocket, n)
 	before := heapInUse()
 	for i := range all {
 		ws := newWebSocket(closed.settings(), nil)
 		Set(ws, h)
-		m := &member{ws: ws, fan: h.fans[i%2]}
+		m := h.NewMember(&ws.conn, &ws.out, i%2)
 		ws.member.Store(m)
-		if err := h.subscribe(m, "everybody"); err != nil {
+		if err := h.Subscribe(m, "everybody"); err != nil {
 			t.Fatal(err)
 		}
 		all[i] = ws
 	}
 	grown(t, before, n, 500, "idle subscriber")
 	for _, ws := range all {
-		ws.member.Load().leaveAll()
+		ws.member.Load().LeaveAll()
 	}
 	runtime.KeepAlive(all)
-}
-
-func TestOneTopicWithAMillionSubscribers(t *testing.T) {
-	h, ws := bareHub(t)
-	all := make([]*member, million)
-	before := heapInUse()
-	for i := range all {
-		all[i] = &member{ws: ws, fan: h.fans[i%2]}
-		if err := h.subscribe(all[i], "everybody"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	grown(t, before, million, 152, "subscriber of one topic, its membership included")
-	for range 3 {
-		d, err := h.publish("everybody", TextMessage("hello"), nil)
-		if err != nil || d != (Delivery{Queued: million}) {
-			t.Fatalf("%+v, %v", d, err)
-		}
-	}
-	rand.Shuffle(million, func(i, j int) { all[i], all[j] = all[j], all[i] })
-	for i, m := range all { // while the loops flush
-		h.unsubscribe(m, "everybody")
-		if i == million/2 {
-			if d, err := h.publish("everybody", TextMessage(""), nil); err != nil || d.Queued != million/2-1 {
-				t.Fatalf("%+v, %v", d, err)
-			}
-		}
-	}
-	waitForLoops(h)
-	if topics, subs := h.sizes(); topics+subs != 0 {
-		t.Errorf("%d topics and %d subscribers are left", topics, subs)
-	}
-	for _, f := range h.fans {
-		if len(f.changes)+len(f.due)+len(f.loaded) != 0 || f.flushing || f.busy.Load() {
-			t.Error("a fan is not at rest")
-		}
-	}
-}
-
-// waitForLoops returns when every loop has done what was asked of it.
-func waitForLoops(h *hub) {
-	for range 2 { // a flush may ask for another
-		for _, f := range h.fans {
-			done := make(chan struct{})
-			if f.loop.Do(func() { close(done) }) == nil {
-				<-done
-			}
-		}
-	}
 }

@@ -16,6 +16,7 @@ const module = "github.com/fanloop-go/fanloop/"
 var wings = map[string][]string{
 	"backoff":     nil,
 	"certfile":    nil,
+	"fanout":      {"engine/internal/frames", "engine/internal/outlet", "loop"},
 	"frames":      {"codec", "loop"},
 	"headcount":   nil,
 	"httpdate":    nil,

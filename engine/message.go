@@ -3,6 +3,7 @@ package engine
 import (
 	"unsafe"
 
+	"github.com/fanloop-go/fanloop/engine/internal/fanout"
 	"github.com/fanloop-go/fanloop/engine/internal/frames"
 )
 
@@ -56,10 +57,10 @@ func (m *Message) empty() bool {
 	return len(m.Data) == 0
 }
 
-// encode returns m as parts keep it.
-func (m *Message) encode() message {
+// encode returns m as the fan-out keeps it.
+func (m *Message) encode() fanout.Message {
 	if m.Prepared != nil {
-		return message{frames: m.Prepared.frames, key: m.Key, keyApart: true}
+		return fanout.Message{Frames: m.Prepared.frames, Key: m.Key, KeyApart: true}
 	}
-	return message{frames: frames.New(m.Op, m.Data, len(m.Key)), key: m.Key}
+	return fanout.Message{Frames: frames.New(m.Op, m.Data, len(m.Key)), Key: m.Key}
 }

@@ -84,8 +84,8 @@ func (r *relief) weigh() {
 		return
 	}
 	// Nobody is dropped for what ended connections left to workers.
-	pending := r.server.settings.hub.fans[r.loop.Index()].behind.Load()
-	r.setMark(r.total + int(pending) - r.goal())
+	pending := r.server.settings.hub.Behind(r.loop.Index())
+	r.setMark(r.total + pending - r.goal())
 	r.drop()
 }
 
@@ -180,13 +180,9 @@ func (ws *WebSocket) holds(part float64) int {
 	if u, ok := ws.opening.(*upgrade); ok {
 		own += u.held
 	}
-	if m := ws.member.Load(); m != nil && m.slow.Load() != nil {
-		m.fan.mu.Lock()
-		if w := m.slow.Load(); w != nil {
-			own += w.own
-			shared += w.weight
-		}
-		m.fan.mu.Unlock()
+	if m := ws.member.Load(); m != nil {
+		o, s := m.Holds()
+		own, shared = own+o, shared+s
 	}
 	return own + int(part*float64(shared))
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine/internal/frames"
+	"github.com/fanloop-go/fanloop/loop"
 )
 
 // Prepared is a message encoded once, to be sent to many connections. It is
@@ -39,4 +40,14 @@ func (ws *WebSocket) SendPrepared(p *Prepared) error {
 	err := fromLoop(ws.conn.WriteSharedLocked(ws.frameLocked(p.frames), false))
 	ws.sentFrameLocked(p.op, true, err)
 	return err
+}
+
+// frameLocked returns m as ws gets it. Under the lock of conn, for a frame that
+// is written next.
+func (ws *WebSocket) frameLocked(m *frames.Frames) *loop.Shared {
+	frame := m.In(ws.out.Variant, ws.settings().compressor.packer())
+	if frame != m.Plain() {
+		ws.out.Overtaken = true
+	}
+	return frame
 }

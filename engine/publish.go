@@ -1,5 +1,11 @@
 package engine
 
+import (
+	"sync/atomic"
+
+	"github.com/fanloop-go/fanloop/engine/internal/fanout"
+)
+
 // Delivery says what became of one publish. The counts are those of the moment
 // of the publish, when every subscriber falls under exactly one of them.
 type Delivery struct {
@@ -44,7 +50,7 @@ func (s *Server) Publish(topic string, m Message) (Delivery, error) {
 	if !s.up.Load() {
 		return Delivery{}, nil // there are no subscribers yet
 	}
-	return s.settings.hub.publish(topic, m, nil)
+	return s.settings.publish(topic, m, nil)
 }
 
 // Publish is Server.Publish to all but this connection, which need not be
@@ -53,104 +59,27 @@ func (ws *WebSocket) Publish(topic string, m Message) (Delivery, error) {
 	if ws.settings().hub == nil {
 		return Delivery{}, ErrNoTopics
 	}
-	return ws.settings().hub.publish(topic, m, ws)
+	return ws.settings().publish(topic, m, &ws.member)
 }
 
-// publish publishes m to all subscribers of the topic but from, which may be nil.
-func (h *hub) publish(topic string, m Message, from *WebSocket) (d Delivery, err error) {
+// publish publishes m to all subscribers of the topic but the one that from holds; from may be nil.
+func (e *settings) publish(topic string, m Message, from *atomic.Pointer[fanout.Member]) (Delivery, error) {
 	if err := m.check(); err != nil {
-		return d, err
+		return Delivery{}, err
 	}
 	if m.Retain {
-		return h.publishRetained(topic, m, from)
+		d, err := e.hub.PublishRetained(topic, m.encode(), m.empty(), from)
+		return Delivery(d), fromLoop(err)
 	}
-	if t := h.find(topic); t != nil {
-		return h.publishTo(t, m, from)
-	}
-	return d, nil
+	return e.publishTo(e.hub.Find(topic), m, from)
 }
 
-// publishTo is publish to t, of a message that it does not keep.
-func (h *hub) publishTo(t *topic, m Message, from *WebSocket) (Delivery, error) {
-	parts := *t.parts.Load()
-	if len(parts) == 0 {
+// publishTo is publish to t, which is nil where there is no such topic, of a message that
+// it does not keep.
+func (e *settings) publishTo(t *fanout.Topic, m Message, from *atomic.Pointer[fanout.Member]) (Delivery, error) {
+	if t == nil || !t.HasSubscribers() {
 		return Delivery{}, nil
 	}
-	msg := m.encode()
-	msg.frames.PackAhead(h.compressor)
-	return deliverTo(parts, msg, from)
-}
-
-// deliverTo publishes msg to all parts.
-func deliverTo(parts []*part, msg message, from *WebSocket) (d Delivery, err error) {
-	for _, p := range parts {
-		if perr := p.fan.publish(p, msg, from, &d); perr != nil {
-			err = perr
-		}
-	}
-	return d, err
-}
-
-// find returns the topic called name; nil if there is none.
-func (h *hub) find(name string) *topic {
-	sh := h.shard(name)
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	return sh.topics[name]
-}
-
-// publish appends msg to p, posts a flush, and counts in d what becomes of msg.
-func (f *fan) publish(p *part, msg message, from *WebSocket, d *Delivery) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if p.count == 0 {
-		return nil
-	}
-	queued := p.count
-	sender := f.subscriptionOf(from, p)
-	if sender != nil && !sender.member.gone {
-		queued--
-	}
-	if f.refuses(p, &msg) {
-		d.Dropped += queued
-		f.hub.dropped.Add(uint64(queued))
-		p.refuse(sender)
-		return ErrBackpressure
-	}
-	if sender != nil { // what is published before this one is for the sender too
-		f.catchUp(sender.member)
-	}
-	f.number++
-	msg.number = f.number
-	if sender != nil {
-		sender.member.skip(msg.number)
-	}
-	for _, s := range p.slow {
-		if s != sender && !s.member.gone {
-			queued--
-			f.decide(s, msg, d)
-		}
-	}
-	d.Queued += queued
-	f.append(p, msg)
-	return nil
-}
-
-// subscriptionOf returns that of ws to p, nil if there is none.
-func (f *fan) subscriptionOf(ws *WebSocket, p *part) *subscription {
-	if ws == nil {
-		return nil
-	}
-	m := ws.member.Load()
-	if m == nil || m.fan != f {
-		return nil
-	}
-	return m.find(p.topic.name)
-}
-
-// skip notes that m needs no message up to number.
-func (m *member) skip(number uint64) {
-	m.ws.conn.Lock()
-	defer m.ws.conn.Unlock()
-	m.seq = number
+	d, err := e.hub.PublishTo(t, m.encode(), from)
+	return Delivery(d), fromLoop(err)
 }

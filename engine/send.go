@@ -78,8 +78,8 @@ func (ws *WebSocket) lockSend() {
 
 // catchUp sends what is published to the connection and waits for its loop.
 func (ws *WebSocket) catchUp() {
-	if m := ws.member.Load(); m != nil && (m.fan.busy.Load() || m.slow.Load() != nil) {
-		m.catchUpAll()
+	if m := ws.member.Load(); m != nil {
+		m.CatchUp()
 	}
 }
 
@@ -107,6 +107,13 @@ func (ws *WebSocket) nextFrameLocked(op, as OpCode) (OpCode, error) {
 	return Continuation, nil
 }
 
+// sendsLocked says whether the user may send: the connection is open and to stay
+// so, or Close was called and OnGap is.
+func (ws *WebSocket) sendsLocked() bool {
+	x := ws.extras
+	return ws.out.IsOpen() || ws.out.MayWrite() && x != nil && x.inOnGap
+}
+
 // sentFrameLocked notes whether a message of fragments is under way.
 func (ws *WebSocket) sentFrameLocked(op OpCode, fin bool, err error) {
 	switch {
@@ -114,7 +121,7 @@ func (ws *WebSocket) sentFrameLocked(op OpCode, fin bool, err error) {
 		ws.out.Fragments = 0
 	case err != nil:
 	case fin:
-		if m := ws.member.Load(); ws.out.Fragments != 0 && m != nil && m.slow.Load() != nil {
+		if m := ws.member.Load(); ws.out.Fragments != 0 && m != nil && m.IsSlow() {
 			ws.conn.NotifyEmptyLocked() // what is published had to wait for the end
 		}
 		ws.out.Fragments = 0

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/fanout"
 	"github.com/fanloop-go/fanloop/engine/internal/frames"
 	"github.com/fanloop-go/fanloop/loop"
 )
@@ -16,10 +17,10 @@ type settings struct {
 	bounds     // by Limits
 	callbacks  Callbacks
 	compressor *compressor // nil: no compression
-	hub        *hub        // nil for a client
+	hub        *fanout.Hub // nil for a client
 	server     *Server     // nil for a client
 	slowAsked  Slow        // without defaults
-	slow       Slow        // of subscribers, where neither topic nor connection has one
+	slow       fanout.Slow // of subscribers, where neither topic nor connection has one
 	dispatcher *dispatcher // nil: callbacks run on the loop
 	log        *slog.Logger
 	panics     *loop.Throttle // of the group

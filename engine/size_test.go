@@ -6,14 +6,11 @@ import (
 )
 
 // What an idle connection is made of decides what a million of them cost: a
-// WebSocket is one object, and extras, member and subscription come with a value and
-// the first topic. Each limit is a size class of the heap.
+// WebSocket is one object, and extras come with a value. Each limit is a size class of the heap.
 func TestObjectsOfAnIdleConnectionFitTheirSizeClasses(t *testing.T) {
 	for name, c := range map[string]struct{ size, limit uintptr }{
-		"WebSocket":    {unsafe.Sizeof(WebSocket{}), 224},
-		"extras":       {unsafe.Sizeof(extras{}), 128},
-		"member":       {unsafe.Sizeof(member{}), 80},
-		"subscription": {unsafe.Sizeof(subscription{}), 48},
+		"WebSocket": {unsafe.Sizeof(WebSocket{}), 224},
+		"extras":    {unsafe.Sizeof(extras{}), 128},
 	} {
 		if c.size > c.limit {
 			t.Errorf("%s takes %d bytes, want at most %d", name, c.size, c.limit)

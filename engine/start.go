@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/fanout"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -50,8 +51,12 @@ func (s *Server) begin() (err error) {
 	}
 	e.panics = s.group.Panics()
 	e.setSlow(s.Slow)
-	e.hub = newHub(s.group, e.slow, s.publishing().packer())
-	e.hub.maxRetained, e.hub.maySubscribe = s.retainedLimit(), s.MaySubscribe
+	e.hub = fanout.New(s.group.Loops(), fanout.Config{
+		Slow:        e.slow,
+		Compressor:  s.publishing().packer(),
+		MaxRetained: s.retainedLimit(),
+		Connections: connections{},
+	})
 	s.routes.prepare(s)
 	go func() {
 		<-s.group.Done()

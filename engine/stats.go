@@ -59,7 +59,7 @@ func (s *Server) Stats() (st Stats) {
 	h := s.settings.hub
 	for i, l := range s.group.Loops() {
 		one := loopStats(l)
-		one.PendingBytes = int(h.fans[i].behind.Load())
+		one.PendingBytes = h.Behind(i)
 		st.Loops = append(st.Loops, one)
 		st.add(&one)
 	}
@@ -69,7 +69,7 @@ func (s *Server) Stats() (st Stats) {
 		d.mu.Unlock()
 	}
 	st.Panics = s.group.Panics().Count()
-	st.Dropped, st.Conflated = h.dropped.Load(), h.conflated.Load()
+	st.Dropped, st.Conflated = h.Lost()
 	st.Ended = s.endings.counts()
 	st.ClosedTLS = s.group.HandshakesShed()
 	st.Refused = s.refusals.counts()
@@ -181,7 +181,7 @@ func (s *Server) Memory() (m Memory) {
 		m.Assembly += l.HeldFor(loop.UseReceived)
 		m.Handshakes += l.HeldFor(loop.UseHandshakes)
 		m.Connections += l.Conns() * int(unsafe.Sizeof(WebSocket{}))
-		m.Topics += s.settings.hub.fans[i].size()
+		m.Topics += s.settings.hub.Size(i)
 		m.TLS += l.HeldByTLS()
 	}
 	m.SharedFrames = s.group.Shared()

@@ -3,6 +3,8 @@ package engine
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/fanloop-go/fanloop/engine/internal/fanout"
 )
 
 // Topic is a handle to the topic called name, whether it has subscribers or not. It
@@ -13,13 +15,7 @@ type Topic struct {
 	server *Server
 	name   string
 
-	known atomic.Pointer[topic] // what was found last; it may be forgotten by now
-}
-
-// topicRules are the settings of one topic. Immutable; the zero value is none.
-type topicRules struct {
-	slow  *Slow         // nil: the server's
-	every time.Duration // 0: no delay
+	last atomic.Pointer[fanout.Topic] // what was found last; it may be forgotten by now
 }
 
 // Topic returns a handle to the topic called name. Any goroutine.
@@ -37,103 +33,52 @@ func (t *Topic) Publish(m Message) (Delivery, error) {
 	if err := m.check(); err != nil {
 		return Delivery{}, err
 	}
-	top := t.find()
-	if top == nil {
-		return Delivery{}, nil
-	}
-	return t.server.settings.hub.publishTo(top, m, nil)
+	return t.server.settings.publishTo(t.find(), m, nil)
 }
 
 // find returns the topic, nil if it does not exist. Whoever subscribed before the
 // call is seen: a topic is marked as forgotten before its name can belong to another.
-func (t *Topic) find() *topic {
-	if top := t.known.Load(); top != nil && !top.forgotten.Load() {
+func (t *Topic) find() *fanout.Topic {
+	if top := t.last.Load(); top != nil && !top.Forgotten() {
 		return top
 	}
-	top := t.server.settings.hub.find(t.name)
-	t.known.Store(top)
+	top := t.server.settings.hub.Find(t.name)
+	t.last.Store(top)
 	return top
 }
 
 // Subscribers returns the number of subscribers. Any goroutine.
-func (t *Topic) Subscribers() (n int) {
-	for _, p := range t.parts() {
-		p.fan.mu.Lock()
-		n += p.count
-		p.fan.mu.Unlock()
+func (t *Topic) Subscribers() int {
+	if top := t.known(); top != nil {
+		return top.Count()
 	}
-	return n
+	return 0
 }
 
-// parts returns the parts of the topic; none if it does not exist.
-func (t *Topic) parts() []*part {
+// known is find where the server may not have started.
+func (t *Topic) known() *fanout.Topic {
 	if !t.server.up.Load() {
 		return nil
 	}
-	if top := t.find(); top != nil {
-		return *top.parts.Load()
-	}
-	return nil
+	return t.find()
 }
 
 // Each runs fn for every open subscriber of the topic, as Server.Each does: on the loop
 // of each, as WebSocket.Do. It does not wait. A connection that subscribes or leaves
 // meanwhile may be seen or not. Any goroutine.
 func (t *Topic) Each(fn func(ws *WebSocket)) {
-	for _, p := range t.parts() {
-		for _, ws := range p.subscribers() {
-			_ = ws.conn.Do(func() { // ended meanwhile: not open any more
-				if ws.out.IsOpen() {
-					callEach(fn, ws)
-				}
-			})
-		}
+	top := t.known()
+	if top == nil {
+		return
 	}
-}
-
-// subscribers returns the connections that subscribe to p.
-func (p *part) subscribers() (all []*WebSocket) {
-	p.fan.mu.Lock()
-	defer p.fan.mu.Unlock()
-	for m := range p.members() {
-		if !m.gone {
-			all = append(all, m.ws)
-		}
+	for _, c := range top.Subscribers() {
+		ws := webSocketOf(c)
+		_ = c.Do(func() { // ended meanwhile: not open any more
+			if ws.out.IsOpen() {
+				callEach(fn, ws)
+			}
+		})
 	}
-	return all
-}
-
-// members are those of p, with the changes that wait for the end of a flush. Under the
-// fan's lock.
-func (p *part) members() map[*member]bool {
-	all := make(map[*member]bool, p.count)
-	for _, s := range p.subs {
-		all[s.member] = true
-	}
-	for _, c := range p.fan.changes {
-		if c.s.part == p && c.leave {
-			delete(all, c.s.member)
-		} else if c.s.part == p {
-			all[c.s.member] = true
-		}
-	}
-	return all
-}
-
-// Topics returns the names of the topics that the connection subscribes to, in no
-// special order. Any goroutine.
-func (ws *WebSocket) Topics() []string {
-	m := ws.member.Load()
-	if m == nil {
-		return nil
-	}
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
-	names := make([]string, 0, len(m.subs))
-	for _, s := range m.subs {
-		names = append(names, s.part.topic.name)
-	}
-	return names
 }
 
 // SetSlow replaces the server's policy for subscribers of this topic, from the
@@ -148,7 +93,7 @@ func (t *Topic) SetSlow(slow Slow) error {
 	if err := slow.validate(t.server.settings); err != nil {
 		return err
 	}
-	t.change(func(r *topicRules) { r.slow = slow.override(t.server.settings) })
+	t.change(func(r *fanout.Rules) { r.Slow = slow.override(t.server.settings) })
 	return nil
 }
 
@@ -158,57 +103,12 @@ func (t *Topic) SetSlow(slow Slow) error {
 // waits already, from now on. The setting is kept while the topic has no
 // subscribers. Any goroutine.
 func (t *Topic) FlushEvery(d time.Duration) {
-	t.change(func(r *topicRules) { r.every = max(d, 0) })
+	t.change(func(r *fanout.Rules) { r.FlushEvery = max(d, 0) })
 }
 
 // change edits the settings of the topic.
-func (t *Topic) change(edit func(*topicRules)) {
-	if t.server.started() != nil {
-		return
+func (t *Topic) change(edit func(*fanout.Rules)) {
+	if t.server.started() == nil {
+		t.server.settings.hub.Change(t.name, edit)
 	}
-	sh := t.server.settings.hub.shard(t.name)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	top := sh.topic(t.name)
-	defer sh.forget(top)
-	var rules topicRules
-	if top.rules != nil {
-		rules = *top.rules
-	}
-	every := rules.every
-	edit(&rules)
-	top.rules = &rules
-	if rules == (topicRules{}) {
-		top.rules = nil
-	}
-	for _, p := range *top.parts.Load() {
-		p.setRules(top.rules, rules.every != every)
-	}
-}
-
-// setRules replaces the settings of p; delay says that FlushEvery is another.
-func (p *part) setRules(rules *topicRules, delay bool) {
-	p.fan.mu.Lock()
-	defer p.fan.mu.Unlock()
-	p.rules = rules
-	if delay {
-		p.fan.reschedule(p)
-	}
-}
-
-// slowRules returns the policy for subscribers of p that have none of their
-// own. Under the fan's lock.
-func (p *part) slowRules() *Slow {
-	if p.rules != nil && p.rules.slow != nil {
-		return p.rules.slow
-	}
-	return &p.fan.slow
-}
-
-// flushEvery is the delay of the topic. Under the fan's lock.
-func (p *part) flushEvery() time.Duration {
-	if p.rules == nil {
-		return 0
-	}
-	return p.rules.every
 }

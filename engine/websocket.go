@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/fanout"
 	"github.com/fanloop-go/fanloop/engine/internal/frames"
 	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 	"github.com/fanloop-go/fanloop/handshake"
@@ -32,7 +33,7 @@ type WebSocket struct {
 	params       handshake.DeflateParams // that were agreed on; immutable once the connection is open
 
 	// Set once, under the lock of conn.
-	member atomic.Pointer[member] // nil until it subscribes
+	member atomic.Pointer[fanout.Member] // nil until it subscribes
 
 	// Set on the loop, read by anyone.
 	terms atomic.Pointer[settings] // see settings
@@ -52,16 +53,16 @@ type WebSocket struct {
 // extras hold what a connection needs rarely or once.
 type extras struct {
 	subprotocol string
-	takeover    *takeover // nil: no context takeover
-	lane        *lane     // of the worker pool
-	slow        *Slow     // nil: that of the server or the topic
-	told        *addrs    // nil: the kernel knows them
-	value       any       // see Set
-	onDemand    *onDemand // nil: nobody asked for any of it
-	ending      *ending   // nil: nothing has ended it, or is about to
-	input       *input    // nil: nothing waits
-	pongDue     bool      // input.pong is to be sent
-	inOnGap     bool      // OnGap is being called: what it sends goes out, though Close was called
+	takeover    *takeover    // nil: no context takeover
+	lane        *lane        // of the worker pool
+	slow        *fanout.Slow // nil: that of the server or the topic
+	told        *addrs       // nil: the kernel knows them
+	value       any          // see Set
+	onDemand    *onDemand    // nil: nobody asked for any of it
+	ending      *ending      // nil: nothing has ended it, or is about to
+	input       *input       // nil: nothing waits
+	pongDue     bool         // input.pong is to be sent
+	inOnGap     bool         // OnGap is being called: what it sends goes out, though Close was called
 }
 
 // input is what came and waits.
@@ -200,9 +201,7 @@ func (ws *WebSocket) unpause(by uint32) {
 func (ws *WebSocket) Buffered() int {
 	n := ws.conn.Queued()
 	if m := ws.member.Load(); m != nil {
-		if w := m.slow.Load(); w != nil {
-			n += int(w.held.Load())
-		}
+		n += m.Waiting()
 	}
 	return n
 }

@@ -124,11 +124,12 @@ func packageOf(name string) (pkg, rest string) {
 
 // ours says whether a function belongs to a package that the program does not write.
 func ours(name string) bool {
-	switch pkg, _ := packageOf(name); pkg {
+	pkg, _ := packageOf(name)
+	switch pkg {
 	case "loop", "engine", "codec", "handshake":
 		return true
 	}
-	return false
+	return strings.HasPrefix(pkg, "engine/internal/")
 }
 
 // calls says whether caller, a function, calls what belongs to the program: its name

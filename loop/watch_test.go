@@ -203,8 +203,8 @@ myapp.(*conn).OnData(0xc000, {0xc000, 0x1, 0x2})
 ` + modulePath + `loop.(*Conn).readReady(0xc000)
 	/fanloop/loop/event.go:7 +0x1`: "myapp.(*conn).OnData",
 		`goroutine 7 [running]:
-` + modulePath + `engine.(*fan).doFlush(0xc000)
-	/fanloop/engine/flush.go:7 +0x1
+` + modulePath + `engine/internal/fanout.(*fan).doFlush(0xc000)
+	/fanloop/engine/internal/fanout/flush.go:7 +0x1
 ` + modulePath + `loop.callFunc(...)
 	/fanloop/loop/call.go:7 +0x1`: "",
 	} {

@@ -1,4 +1,4 @@
-package engine
+package fanout
 
 import (
 	"fmt"
@@ -10,19 +10,19 @@ import (
 // has subscribed to, and not with all of them.
 func TestCatchUpLooksAtTopicsThatHaveMessagesOnly(t *testing.T) {
 	const many = 5000
-	h, ws := bareHub(t)
+	h, c := bareHub(t)
 	f := h.fans[0]
-	subscriber := func(from, to int) *member {
-		m := &member{ws: ws, fan: f}
+	subscriber := func(from, to int) *Member {
+		m := c.member(f)
 		for i := from; i < to; i++ {
-			if err := h.subscribe(m, fmt.Sprint("topic ", i)); err != nil {
+			if err := h.Subscribe(m, fmt.Sprint("topic ", i)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		return m
 	}
 	all, one, other := subscriber(0, many), subscriber(7, 8), subscriber(many, many+1)
-	looks := func(m *member) (n int) {
+	looks := func(m *Member) (n int) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.eachLoaded(m, func(*subscription) { n++ })
@@ -34,13 +34,13 @@ func TestCatchUpLooksAtTopicsThatHaveMessagesOnly(t *testing.T) {
 			t.Errorf("%s: %d, %d and %d topics are looked at; want %d, %d and %d", when, a, b, c, wantAll, wantOne, wantOther)
 		}
 	}
-	delayed := &topicRules{every: time.Hour}
+	delayed := &Rules{FlushEvery: time.Hour}
 	publish := func(i int) {
 		name := fmt.Sprint("topic ", i)
 		for _, p := range *h.shard(name).topics[name].parts.Load() {
 			p.setRules(delayed, true)
 		}
-		if _, err := h.publish(name, TextMessage(""), nil); err != nil {
+		if _, err := h.publish(name, textMessage("")); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,4 +1,4 @@
-package engine
+package fanout
 
 import (
 	"time"
@@ -13,11 +13,11 @@ type flushState struct {
 	next    int     // index in its subs of the next subscriber
 	upTo    uint64  // number of the last message published before the flush began
 	several bool    // subscribers may have to get messages of several parts, or OnGap called
-	slowed  []*member
+	slowed  []*Member
 	batches [frames.Variants]batch     // what is in flight in the part that is delivered
 	others  [frames.Variants]selection // what subscribers get that get something else
 	list    []unsent                   // scratch
-	msgs    []*message                 // scratch
+	msgs    []*Message                 // scratch
 }
 
 // flushSlice is for how long a flush keeps its loop from other work. The rest
@@ -97,7 +97,7 @@ const (
 	keptSpares = 64
 )
 
-func (f *fan) recycle(msgs []message) {
+func (f *fan) recycle(msgs []Message) {
 	f.discount(msgs)
 	clear(msgs)
 	if cap(msgs) <= keptMessages && len(f.spare) < keptSpares {

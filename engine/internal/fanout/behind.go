@@ -1,4 +1,4 @@
-package engine
+package fanout
 
 import "github.com/fanloop-go/fanloop/loop"
 
@@ -7,22 +7,22 @@ import "github.com/fanloop-go/fanloop/loop"
 const uncounted = 64 << 10
 
 // count puts msg, which waits for the loop from now on, into the ledger.
-func (f *fan) count(msg *message) {
+func (f *fan) count(msg *Message) {
 	f.waiting += msg.weight()
 	if msg.counted = f.waiting > uncounted; msg.counted {
 		f.behind.Store(int64(f.waiting))
-		f.loop.Refer(msg.frames.Plain())
+		f.loop.Refer(msg.Frames.Plain())
 		f.loop.Hold(loop.UseMessages, messageSize+msg.ownKey())
 	}
 }
 
 // discount takes back what count did.
-func (f *fan) discount(msgs []message) {
+func (f *fan) discount(msgs []Message) {
 	for i := range msgs {
 		msg := &msgs[i]
 		f.waiting -= msg.weight()
 		if msg.counted {
-			f.loop.Forget(msg.frames.Plain())
+			f.loop.Forget(msg.Frames.Plain())
 			f.loop.Hold(loop.UseMessages, -messageSize-msg.ownKey())
 		}
 	}
@@ -35,7 +35,7 @@ func (f *fan) discount(msgs []message) {
 }
 
 // refuses says whether the loop is so far behind that msg is not to wait for it.
-func (f *fan) refuses(p *part, msg *message) bool {
+func (f *fan) refuses(p *part, msg *Message) bool {
 	limit, weight := p.slowRules().Limit, msg.weight()
 	switch {
 	case p.refusing: // until the gap is in its place

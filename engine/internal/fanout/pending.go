@@ -1,9 +1,9 @@
-package engine
+package fanout
 
 import "time"
 
 // append makes msg pending.
-func (f *fan) append(p *part, msg message) {
+func (f *fan) append(p *part, msg Message) {
 	if last := len(f.spare) - 1; p.pending == nil && last >= 0 {
 		p.pending, f.spare = f.spare[last], f.spare[:last]
 	}

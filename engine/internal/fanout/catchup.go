@@ -1,4 +1,4 @@
-package engine
+package fanout
 
 import (
 	"cmp"
@@ -8,7 +8,7 @@ import (
 // unsent is a message that a subscription is still to get.
 type unsent struct {
 	s   *subscription
-	msg *message // in part.inflight or part.pending
+	msg *Message // in part.inflight or part.pending
 }
 
 // behindGap says whether OnGap has to be called before the message is written.
@@ -22,11 +22,11 @@ func (u *unsent) behindGap() bool {
 const keptUnsent = 1024
 
 // after returns the messages of msgs with a number above number.
-func after(msgs []message, number uint64) []message {
+func after(msgs []Message, number uint64) []Message {
 	if len(msgs) == 0 || msgs[0].number > number {
 		return msgs
 	}
-	i, _ := slices.BinarySearchFunc(msgs, number+1, func(m message, n uint64) int { return cmp.Compare(m.number, n) })
+	i, _ := slices.BinarySearchFunc(msgs, number+1, func(m Message, n uint64) int { return cmp.Compare(m.number, n) })
 	return msgs[i:]
 }
 
@@ -34,7 +34,7 @@ func after(msgs []message, number uint64) []message {
 // to to. Under the fan's lock.
 func (s *subscription) appendUnsent(list []unsent, from, to uint64) []unsent {
 	from = max(from, s.since)
-	for _, msgs := range [2][]message{s.part.inflight, s.part.pending} {
+	for _, msgs := range [2][]Message{s.part.inflight, s.part.pending} {
 		msgs = after(msgs, from)
 		for i := range msgs {
 			if msgs[i].number > to {
@@ -49,7 +49,7 @@ func (s *subscription) appendUnsent(list []unsent, from, to uint64) []unsent {
 // eachLoaded calls fn for the subscriptions of m that may have unsent messages. It
 // goes by the topics that have messages, or by those that m has subscribed to,
 // whichever are fewer. Under the fan's lock.
-func (f *fan) eachLoaded(m *member, fn func(*subscription)) {
+func (f *fan) eachLoaded(m *Member, fn func(*subscription)) {
 	if len(f.loaded) > len(m.subs) {
 		for _, s := range m.subs {
 			fn(s)
@@ -65,7 +65,7 @@ func (f *fan) eachLoaded(m *member, fn func(*subscription)) {
 
 // collect appends what m is to get of the messages numbered above from, up to to,
 // in order. Under the fan's lock.
-func (f *fan) collect(list []unsent, m *member, from, to uint64) []unsent {
+func (f *fan) collect(list []unsent, m *Member, from, to uint64) []unsent {
 	f.eachLoaded(m, func(s *subscription) { list = s.appendUnsent(list, from, to) })
 	if len(list) > 1 && list[0].s != list[len(list)-1].s {
 		slices.SortFunc(list, func(a, b unsent) int { return cmp.Compare(a.msg.number, b.msg.number) })
@@ -76,18 +76,18 @@ func (f *fan) collect(list []unsent, m *member, from, to uint64) []unsent {
 // catchUp writes to m what was published and not delivered yet. A slow member
 // has nothing to catch up with: its policy decided when it was published. One
 // that is closing gets nothing more. Under the fan's lock.
-func (f *fan) catchUp(m *member) {
+func (f *fan) catchUp(m *Member) {
 	if len(f.loaded) == 0 || m.slow.Load() != nil || m.gone {
 		return
 	}
-	c := &m.ws.conn
+	c := m.conn
 	c.Lock()
 	defer c.Unlock()
 	if m.seq == f.number {
 		return
 	}
 	list := f.collect(f.unsent[:0], m, m.seq, f.number)
-	if len(list) > 0 && (m.ws.out.Fragments != 0 || slices.ContainsFunc(list, func(u unsent) bool { return u.behindGap() })) {
+	if len(list) > 0 && (m.out.Fragments != 0 || slices.ContainsFunc(list, func(u unsent) bool { return u.behindGap() })) {
 		f.markSlowLocked(m, list) // §5.4: no other message between fragments
 	} else {
 		for _, u := range list {
@@ -109,22 +109,35 @@ func (f *fan) keepUnsent(list []unsent) {
 
 // writeLocked writes msg unless the connection is closing. Under the
 // connection's lock.
-func (m *member) writeLocked(msg message) {
-	ws := m.ws
-	if ws.out.MayWrite() && ws.conn.WriteSharedLocked(ws.frameLocked(msg.frames), true) == nil {
+func (m *Member) writeLocked(msg Message) {
+	if !m.out.MayWrite() {
+		return
+	}
+	frame := msg.Frames.In(m.out.Variant, m.fan.hub.compressor)
+	if frame != msg.Frames.Plain() {
+		m.out.Overtaken = true
+	}
+	if m.conn.WriteSharedLocked(frame, true) == nil {
 		m.fan.loop.CountOut(1)
 	}
 }
 
-// catchUpAll brings m up to date because a message is about to be sent to it
-// directly. What waits in its backlogs is written before that too, as far as
-// OnGap need not be called first.
-func (m *member) catchUpAll() {
+// CatchUp brings m up to date because a message is about to be sent to it directly. What
+// waits in its backlogs is written before that too, as far as OnGap need not be called
+// first. Any goroutine that holds no lock.
+func (m *Member) CatchUp() {
+	if m.fan.busy.Load() || m.slow.Load() != nil {
+		m.catchUpAll()
+	}
+}
+
+// catchUpAll is CatchUp where something may wait.
+func (m *Member) catchUpAll() {
 	m.fan.mu.Lock()
 	defer m.fan.mu.Unlock()
 	m.fan.catchUp(m)
 	if w := m.slow.Load(); w != nil && w.frozen == 0 {
-		c := &m.ws.conn
+		c := m.conn
 		c.Lock()
 		defer c.Unlock()
 		w.releaseLocked(true)

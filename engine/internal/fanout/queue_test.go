@@ -1,4 +1,4 @@
-package engine
+package fanout
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine/internal/frames"
 )
 
@@ -15,10 +16,10 @@ func TestBacklogsGiveMessagesInTheirOrder(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
-	h, ws := bareHub(t)
-	m := &member{ws: ws, fan: h.fans[0]}
+	h, c := bareHub(t)
+	m := c.member(h.fans[0])
 	for i := range 9 {
-		if err := h.subscribe(m, fmt.Sprint(i)); err != nil {
+		if err := h.Subscribe(m, fmt.Sprint(i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -36,12 +37,12 @@ func TestBacklogsGiveMessagesInTheirOrder(t *testing.T) {
 		key    string
 	}
 	var list []entry
-	text := frames.New(Text, []byte("text"), 0)
+	text := frames.New(codec.Text, []byte("text"), 0)
 	for number := uint64(1); number <= 20_000; number++ {
 		b := m.subs[rng.IntN(len(m.subs))].backlog
-		msg := message{frames: text, number: number, key: []string{"0", "1", "2", "", "", "", "", "", ""}[rng.IntN(9)]}
+		msg := Message{Frames: text, number: number, Key: []string{"0", "1", "2", "", "", "", "", "", ""}[rng.IntN(9)]}
 		oldest := slices.IndexFunc(list, func(e entry) bool { return e.b == b })
-		same := slices.IndexFunc(list, func(e entry) bool { return e.b == b && e.key == msg.key && e.key != "" })
+		same := slices.IndexFunc(list, func(e entry) bool { return e.b == b && e.key == msg.Key && e.key != "" })
 		switch {
 		case rng.IntN(2) == 0 && len(list) > 0:
 			if got := w.pop().number; got != list[0].number {
@@ -61,7 +62,7 @@ func TestBacklogsGiveMessagesInTheirOrder(t *testing.T) {
 		default:
 			w.push(b, msg)
 		}
-		list = append(list, entry{b, number, msg.key})
+		list = append(list, entry{b, number, msg.Key})
 	}
 	for _, e := range list {
 		if got := w.pop().number; got != e.number {

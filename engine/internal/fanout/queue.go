@@ -1,4 +1,4 @@
-package engine
+package fanout
 
 import (
 	"sync/atomic"
@@ -50,7 +50,7 @@ func (h backlogHeap) swap(i, j int32) {
 // waiting is what waits for a slow member. Guarded by the fan's lock, but for what
 // is said.
 type waiting struct {
-	m      *member      // immutable
+	m      *Member      // immutable
 	held   atomic.Int64 // bytes in backlogs; written under the lock, read by anyone
 	weight int          // of what is in backlogs
 	own    int          // memory of backlogs besides their messages
@@ -63,7 +63,7 @@ type waiting struct {
 func (w *waiting) nothing() bool { return len(w.queue)+len(w.gapped) == 0 && w.frozen == 0 }
 
 // push makes msg, the last one published, wait in b.
-func (w *waiting) push(b *backlog, msg message) {
+func (w *waiting) push(b *backlog, msg Message) {
 	if b.live == 0 {
 		w.queue.add(b)
 	}
@@ -73,7 +73,7 @@ func (w *waiting) push(b *backlog, msg message) {
 
 // replace makes msg wait in b in the place of an older one of its key, if there
 // is one and room is left for what msg is larger.
-func (w *waiting) replace(b *backlog, msg message, room int) bool {
+func (w *waiting) replace(b *backlog, msg Message, room int) bool {
 	if !b.replace(msg, room) {
 		return false
 	}
@@ -84,7 +84,7 @@ func (w *waiting) replace(b *backlog, msg message, room int) bool {
 
 // displace makes msg wait in b in the place of the oldest ones, which weigh n or
 // more together, and of which there are as many. It returns how many those were.
-func (w *waiting) displace(b *backlog, msg message, n int) (dropped uint64) {
+func (w *waiting) displace(b *backlog, msg Message, n int) (dropped uint64) {
 	dropped = b.makeRoom(n)
 	b.push(msg)
 	w.queue.down(b.place)
@@ -94,7 +94,7 @@ func (w *waiting) displace(b *backlog, msg message, n int) (dropped uint64) {
 }
 
 // pop takes the oldest message of all backlogs. There is one.
-func (w *waiting) pop() message {
+func (w *waiting) pop() Message {
 	b := w.queue[0]
 	msg := b.pop()
 	w.tally(b)
@@ -148,15 +148,15 @@ func (w *waiting) lose() (dropped uint64) {
 // to be called for first, and writes nothing while a fragmented message is under
 // way (§5.4). Under the locks of the fan and the connection.
 func (w *waiting) releaseLocked(all bool) {
-	ws := w.m.ws
-	if ws.out.Fragments != 0 {
+	m := w.m
+	if m.out.Fragments != 0 {
 		return
 	}
-	for len(w.queue) > 0 && (all || !ws.conn.BlockedLocked()) {
+	for len(w.queue) > 0 && (all || !m.conn.BlockedLocked()) {
 		if b := w.queue[0]; b.missed > 0 && b.head() > w.frozen {
 			return
 		}
-		w.m.writeLocked(w.pop())
+		m.writeLocked(w.pop())
 	}
 }
 
@@ -180,16 +180,15 @@ func (w *waiting) tally(b *backlog) {
 }
 
 // discard forgets everything that waits for m. Under the fan's lock.
-func (m *member) discard() {
+func (m *Member) discard() {
 	if w := m.slow.Load(); w != nil {
 		w.discard()
 	}
 }
 
-// drained calls OnGap for a slow member and releases what waits for it, if its
-// connection has sent everything.
-// On the loop, inside an event of the connection.
-func (m *member) drained() {
+// Drained calls OnGap for a slow member and releases what waits for it, if its
+// connection has sent everything. On the loop, inside an event of the connection.
+func (m *Member) Drained() {
 	if m.slow.Load() == nil || m.blocked() {
 		return
 	}
@@ -199,27 +198,26 @@ func (m *member) drained() {
 
 // blocked says whether something has to be sent before anything is released.
 // OnNotify follows when it is.
-func (m *member) blocked() bool {
-	ws := m.ws
-	ws.conn.Lock()
-	defer ws.conn.Unlock()
-	if ws.out.Fragments != 0 {
+func (m *Member) blocked() bool {
+	m.conn.Lock()
+	defer m.conn.Unlock()
+	if m.out.Fragments != 0 {
 		return true // its end notifies
 	}
-	if ws.conn.QueuedLocked() == 0 {
+	if m.conn.QueuedLocked() == 0 {
 		return false
 	}
-	ws.conn.NotifyEmptyLocked()
+	m.conn.NotifyEmptyLocked()
 	return true
 }
 
 // release writes what waits for m until the socket takes no more. When nothing
 // is left, m is no longer slow.
-func (m *member) release() {
+func (m *Member) release() {
 	f := m.fan
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	c := &m.ws.conn
+	c := m.conn
 	c.Lock()
 	defer c.Unlock()
 	w := m.slow.Load()
@@ -228,7 +226,7 @@ func (m *member) release() {
 	switch {
 	case w.nothing():
 		m.unmarkSlowLocked()
-	case m.ws.out.Fragments == 0: // otherwise the end of the message notifies
+	case m.out.Fragments == 0: // otherwise the end of the message notifies
 		c.NotifyEmptyLocked()
 	}
 }

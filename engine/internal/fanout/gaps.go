@@ -1,31 +1,22 @@
-package engine
+package fanout
 
-// gap is messages of one topic that a member lost.
-type gap struct {
-	topic  string
-	missed uint64
+// Gap is messages of one topic that a member lost.
+type Gap struct {
+	Topic  string
+	Missed uint64
 }
 
 // callOnGap reports what is missing. Until release follows, what waits for m is
 // not dropped any more, and nothing is written that was published behind the gap:
 // what OnGap sends goes before it. On the loop, in an event of the connection.
-func (m *member) callOnGap() {
-	ws := m.ws
-	gaps := m.takeGaps()
-	if len(gaps) == 0 || ws.callbacks.OnGap == nil {
-		return
-	}
-	ws.setInOnGap(true)
-	defer ws.setInOnGap(false)
-	for _, g := range gaps {
-		if ws.out.MayWrite() {
-			ws.callGap(g.topic, g.missed)
-		}
+func (m *Member) callOnGap() {
+	if gaps := m.takeGaps(); len(gaps) > 0 {
+		m.fan.hub.conns.CallOnGap(m.conn, gaps)
 	}
 }
 
 // takeGaps returns what is missing, and counts it as reported.
-func (m *member) takeGaps() (gaps []gap) {
+func (m *Member) takeGaps() (gaps []Gap) {
 	f := m.fan
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -34,7 +25,7 @@ func (m *member) takeGaps() (gaps []gap) {
 		return nil
 	}
 	for _, b := range w.gapped {
-		gaps = append(gaps, gap{b.s.part.topic.name, b.missed})
+		gaps = append(gaps, Gap{b.s.part.topic.name, b.missed})
 		b.missed = 0
 	}
 	if len(gaps) > 0 {
@@ -44,8 +35,7 @@ func (m *member) takeGaps() (gaps []gap) {
 }
 
 // refuse counts a publish that no subscriber gets, and that was not meant for
-// sender.
-// Under the fan's lock.
+// sender. Under the fan's lock.
 func (p *part) refuse(sender *subscription) {
 	p.refused++
 	p.refusing = true
@@ -67,4 +57,21 @@ func (s *subscription) missed() uint64 {
 		return b.missed
 	}
 	return s.part.refused - s.lost
+}
+
+// noticeGap makes s one that OnGap is called for before it gets anything else, if
+// publishes were refused behind what is in flight.
+func (f *fan) noticeGap(s *subscription) {
+	if !s.part.gap { // only the flush changes it
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case s.backlog != nil || s.missed() == 0:
+	case !f.hub.conns.HasOnGap(s.member.conn):
+		s.lost = s.part.refused
+	default:
+		f.slowed = append(f.slowed, s.member) // markSlow notes what is missing
+	}
 }

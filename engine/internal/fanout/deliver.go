@@ -1,11 +1,11 @@
-package engine
+package fanout
 
 import "github.com/fanloop-go/fanloop/engine/internal/frames"
 
 // deliver writes what is in flight to subs, of one part.
 func (f *fan) deliver(subs []*subscription) {
 	for _, s := range subs {
-		_ = s.member.ws.out.State()
+		_ = s.member.out.State()
 	}
 	sent := 0
 	for _, s := range subs {
@@ -22,7 +22,7 @@ func (f *fan) deliver(subs []*subscription) {
 // connection is to get. It returns the number of messages.
 func (f *fan) deliverOne(s *subscription) (sent int) {
 	p, m := s.part, s.member
-	c, b := &m.ws.conn, f.batch(p, m.ws.out.Variant)
+	c, b := m.conn, f.batch(p, m.out.Variant)
 	c.Lock()
 	defer c.Unlock()
 	if !f.readyLocked(m) {
@@ -48,11 +48,11 @@ func (f *fan) deliverSeveral(s *subscription) (sent int) {
 	f.mu.Lock()
 	list := f.collect(f.list[:0], m, 0, f.upTo) // from 0: without the connection's lock m.seq is unknown
 	f.mu.Unlock()
-	v := m.ws.out.Variant
+	v := m.out.Variant
 	for _, u := range list {
-		u.msg.frames.In(v, f.hub.compressor) // not under the lock
+		u.msg.Frames.In(v, f.hub.compressor) // not under the lock
 	}
-	m.ws.conn.Lock()
+	m.conn.Lock()
 	if f.readyLocked(m) {
 		for _, u := range list {
 			if u.msg.number > m.seq {
@@ -61,15 +61,15 @@ func (f *fan) deliverSeveral(s *subscription) (sent int) {
 		}
 		sent = f.sendMessagesLocked(m)
 	}
-	m.ws.conn.Unlock()
+	m.conn.Unlock()
 	f.keepList(list)
 	return sent
 }
 
 // served says whether m has everything that the flush delivers.
-func (f *fan) served(m *member) bool {
-	m.ws.conn.Lock()
-	defer m.ws.conn.Unlock()
+func (f *fan) served(m *Member) bool {
+	m.conn.Lock()
+	defer m.conn.Unlock()
 	return m.seq >= f.upTo
 }
 
@@ -82,31 +82,13 @@ func (f *fan) keepList(list []unsent) {
 	}
 }
 
-// noticeGap makes s one that OnGap is called for before it gets anything else, if
-// publishes were refused behind what is in flight.
-func (f *fan) noticeGap(s *subscription) {
-	if !s.part.gap { // only the flush changes it
-		return
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	switch {
-	case s.backlog != nil || s.missed() == 0:
-	case s.member.ws.callbacks.OnGap == nil:
-		s.lost = s.part.refused
-	default:
-		f.slowed = append(f.slowed, s.member) // markSlow notes what is missing
-	}
-}
-
 // readyLocked says whether m is to be written to now. One that is not because it
 // takes no more becomes slow.
-func (f *fan) readyLocked(m *member) bool {
-	ws := m.ws
-	if m.seq >= f.upTo || !ws.out.IsOpen() {
+func (f *fan) readyLocked(m *Member) bool {
+	if m.seq >= f.upTo || !m.out.IsOpen() {
 		return false
 	}
-	if ws.out.Fragments != 0 || ws.conn.BlockedLocked() {
+	if m.out.Fragments != 0 || m.conn.BlockedLocked() {
 		f.slowed = append(f.slowed, m)
 		return false
 	}
@@ -125,8 +107,8 @@ func (f *fan) batch(p *part, v frames.Variant) *batch {
 }
 
 // sendMessagesLocked is sendLocked of f.msgs.
-func (f *fan) sendMessagesLocked(m *member) (sent int) {
-	msgs, v := f.msgs, m.ws.out.Variant
+func (f *fan) sendMessagesLocked(m *Member) (sent int) {
+	msgs, v := f.msgs, m.out.Variant
 	if len(msgs) == 0 {
 		m.seq = f.upTo
 		return 0
@@ -137,7 +119,7 @@ func (f *fan) sendMessagesLocked(m *member) (sent int) {
 }
 
 // pointers appends pointers to the messages of from to list.
-func pointers(list []*message, from []message) []*message {
+func pointers(list []*Message, from []Message) []*Message {
 	for i := range from {
 		list = append(list, &from[i])
 	}
@@ -145,7 +127,7 @@ func pointers(list []*message, from []message) []*message {
 }
 
 // keepMsgs keeps the room of list for the next one.
-func (f *fan) keepMsgs(list []*message) {
+func (f *fan) keepMsgs(list []*Message) {
 	clear(list)
 	f.msgs = list[:0]
 	if cap(list) > keptUnsent {
@@ -155,11 +137,10 @@ func (f *fan) keepMsgs(list []*message) {
 
 // sendLocked writes b, of n messages, to m, straight to the socket. It returns
 // the number of messages that were taken.
-func (f *fan) sendLocked(m *member, b *batch, n int) (sent int) {
-	ws := m.ws
-	c := &ws.conn
+func (f *fan) sendLocked(m *Member, b *batch, n int) (sent int) {
+	c := m.conn
 	if b.compressed {
-		ws.out.Overtaken = true
+		m.out.Overtaken = true
 	}
 	m.seq = f.upTo
 	var err error

@@ -1,11 +1,9 @@
-package engine
+package fanout
 
 import (
 	"runtime"
 	"slices"
 	"testing"
-
-	"github.com/fanloop-go/fanloop/engine/internal/frames"
 )
 
 // flushing makes f believe that a flush is under way, as long as fn runs, and
@@ -23,22 +21,22 @@ func flushing(f *fan, fn func()) {
 
 // C09, here: the last one leaves while subscribers stand still.
 func TestTopicThatIsLeftDuringAFlushIsForgotten(t *testing.T) {
-	h, ws := bareHub(t)
-	for name, leave := range map[string]func(*member){
-		"unsubscribe": func(m *member) { h.unsubscribe(m, "topic") },
-		"end":         func(m *member) { m.leaveAll() },
-		"joined meanwhile": func(m *member) {
-			other := &member{ws: ws, fan: m.fan}
-			if err := h.subscribe(other, "topic"); err != nil {
+	h, c := bareHub(t)
+	for name, leave := range map[string]func(*Member){
+		"unsubscribe": func(m *Member) { h.Unsubscribe(m, "topic") },
+		"end":         func(m *Member) { m.LeaveAll() },
+		"joined meanwhile": func(m *Member) {
+			other := c.member(m.fan)
+			if err := h.Subscribe(other, "topic"); err != nil {
 				t.Error(err)
 			}
-			h.unsubscribe(m, "topic")
-			other.retire()
-			other.leaveAll()
+			h.Unsubscribe(m, "topic")
+			other.Retire()
+			other.LeaveAll()
 		},
 	} {
-		m := &member{ws: ws, fan: h.fans[0]}
-		if err := h.subscribe(m, "topic"); err != nil {
+		m := c.member(h.fans[0])
+		if err := h.Subscribe(m, "topic"); err != nil {
 			t.Fatal(err)
 		}
 		flushing(m.fan, func() { leave(m) })
@@ -50,21 +48,21 @@ func TestTopicThatIsLeftDuringAFlushIsForgotten(t *testing.T) {
 
 // A part that is forgotten must not take its topic's successor along.
 func TestForgettingAnOldPartLeavesItsSuccessorAlone(t *testing.T) {
-	h, ws := bareHub(t)
-	m := &member{ws: ws, fan: h.fans[0]}
-	if err := h.subscribe(m, "topic"); err != nil {
+	h, c := bareHub(t)
+	m := c.member(h.fans[0])
+	if err := h.Subscribe(m, "topic"); err != nil {
 		t.Fatal(err)
 	}
 	old := m.subs[0].part
-	h.unsubscribe(m, "topic")
-	if err := h.subscribe(m, "topic"); err != nil {
+	h.Unsubscribe(m, "topic")
+	if err := h.Subscribe(m, "topic"); err != nil {
 		t.Fatal(err)
 	}
 	m.fan.prune([]*part{old})
 	if topics, subs := h.sizes(); topics != 1 || subs != 1 {
 		t.Errorf("%d topics and %d subscribers, want one of each", topics, subs)
 	}
-	if d, err := h.publish("topic", TextMessage(""), nil); err != nil || d.Queued != 1 {
+	if d, err := h.publish("topic", textMessage("")); err != nil || d.Queued != 1 {
 		t.Errorf("%+v, %v", d, err)
 	}
 }
@@ -72,19 +70,19 @@ func TestForgettingAnOldPartLeavesItsSuccessorAlone(t *testing.T) {
 // A publish allocates its frame, and nothing for whom it reaches. Several that are
 // flushed together take the memory in which they are put together.
 func TestPublishAndFlushAllocateNothingButTheFrame(t *testing.T) {
-	h, ws := bareHub(t)
+	h, c := bareHub(t)
 	f := h.fans[0]
 	for range 100 {
-		m := &member{ws: ws, fan: f}
+		m := c.member(f)
 		for _, topic := range []string{"a", "b"} {
-			if err := h.subscribe(m, topic); err != nil {
+			if err := h.Subscribe(m, topic); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	const rounds = 1000
 	payload := []byte("payload")
-	frame := testing.AllocsPerRun(rounds, func() { frames.New(Text, payload, 0) })
+	frame := testing.AllocsPerRun(rounds, func() { textMessage(payload) })
 	count := func(topics ...string) float64 {
 		var before, after runtime.MemStats
 		done := make(chan struct{})
@@ -95,7 +93,7 @@ func TestPublishAndFlushAllocateNothingButTheFrame(t *testing.T) {
 					runtime.ReadMemStats(&before)
 				}
 				for _, topic := range topics {
-					if _, err := h.publish(topic, TextMessage(payload), nil); err != nil {
+					if _, err := h.publish(topic, textMessage(payload)); err != nil {
 						t.Error(err)
 					}
 				}

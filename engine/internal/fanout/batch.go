@@ -1,4 +1,4 @@
-package engine
+package fanout
 
 import (
 	"slices"
@@ -27,11 +27,11 @@ func (b *batch) reset() {
 }
 
 // fill puts msgs into b as v has them, small neighbours put together.
-func (b *batch) fill(msgs []*message, v frames.Variant, c *frames.Compressor) {
+func (b *batch) fill(msgs []*Message, v frames.Variant, c *frames.Compressor) {
 	for len(msgs) > 0 {
 		n, size := 0, 0
 		for n < len(msgs) {
-			frame := msgs[n].frames.In(v, c)
+			frame := msgs[n].Frames.In(v, c)
 			if frame.Len() > coalesceMax || size+frame.Len() > coalesceTo {
 				break
 			}
@@ -45,27 +45,27 @@ func (b *batch) fill(msgs []*message, v frames.Variant, c *frames.Compressor) {
 }
 
 // add adds msgs as one: one alone as it is, more of them copied, size bytes.
-func (b *batch) add(msgs []*message, size int, v frames.Variant, c *frames.Compressor) {
-	one := msgs[0].frames.In(v, c)
+func (b *batch) add(msgs []*Message, size int, v frames.Variant, c *frames.Compressor) {
+	one := msgs[0].Frames.In(v, c)
 	if len(msgs) > 1 {
 		together := make([]byte, 0, size)
 		for _, msg := range msgs {
-			together = msg.frames.In(v, c).AppendTo(together)
+			together = msg.Frames.In(v, c).AppendTo(together)
 		}
 		one = loop.NewShared(together)
 	}
 	b.frames = append(b.frames, one)
 	for _, msg := range msgs {
-		b.compressed = b.compressed || msg.frames.In(v, c) != msg.frames.Plain()
+		b.compressed = b.compressed || msg.Frames.In(v, c) != msg.Frames.Plain()
 	}
 }
 
 // list puts msgs into b as v has them, each by reference.
-func (b *batch) list(msgs []*message, v frames.Variant, c *frames.Compressor) {
+func (b *batch) list(msgs []*Message, v frames.Variant, c *frames.Compressor) {
 	for _, msg := range msgs {
-		frame := msg.frames.In(v, c)
+		frame := msg.Frames.In(v, c)
 		b.frames = append(b.frames, frame)
-		b.compressed = b.compressed || frame != msg.frames.Plain()
+		b.compressed = b.compressed || frame != msg.Frames.Plain()
 	}
 }
 
@@ -73,7 +73,7 @@ func (b *batch) list(msgs []*message, v frames.Variant, c *frames.Compressor) {
 // something else than all that is in flight in one part. Subscribers of the same
 // topics follow one another often; they share one batch.
 type selection struct {
-	msgs   []*message
+	msgs   []*Message
 	batch  batch
 	shared bool // two subscribers in a row got msgs: batch has them put together
 }
@@ -86,7 +86,7 @@ func (x *selection) reset() {
 }
 
 // of returns msgs as v has them.
-func (x *selection) of(msgs []*message, v frames.Variant, c *frames.Compressor) *batch {
+func (x *selection) of(msgs []*Message, v frames.Variant, c *frames.Compressor) *batch {
 	same := slices.Equal(x.msgs, msgs)
 	switch {
 	case !same:

@@ -1,4 +1,4 @@
-package engine
+package fanout
 
 import (
 	"unsafe"
@@ -13,7 +13,7 @@ type backlog struct {
 	s      *subscription  // which may have ended
 	at     int32          // in part.slow
 	place  int32          // in member.queue, if there are messages
-	msgs   []message      // oldest first; without frames: replaced by a later one
+	msgs   []Message      // oldest first; without frames: replaced by a later one
 	first  int            // index of msgs[0], counted from the first message ever
 	keys   map[string]int // index of the message of each key
 	live   int            // messages with frames
@@ -35,16 +35,16 @@ type backlogLoad struct {
 
 const (
 	backlogSize = int(unsafe.Sizeof(backlog{}))
-	messageSize = int(unsafe.Sizeof(message{}))
+	messageSize = int(unsafe.Sizeof(Message{}))
 	keySize     = 48 // what a map takes for a key, about
 )
 
-func (b *backlog) push(msg message) {
-	if msg.key != "" {
+func (b *backlog) push(msg Message) {
+	if msg.Key != "" {
 		if b.keys == nil {
 			b.keys = make(map[string]int)
 		}
-		b.keys[msg.key] = b.first + len(b.msgs)
+		b.keys[msg.Key] = b.first + len(b.msgs)
 		b.keyRoom = max(b.keyRoom, len(b.keys))
 	}
 	full := len(b.msgs) == cap(b.msgs)
@@ -56,16 +56,16 @@ func (b *backlog) push(msg message) {
 	b.load.bytes += msg.size()
 	b.load.weight += msg.weight()
 	b.keyBytes += msg.ownKey()
-	b.ledger().Refer(msg.frames.Plain())
+	b.ledger().Refer(msg.Frames.Plain())
 }
 
 // drop takes msg out of what b counts.
-func (b *backlog) drop(msg *message) {
+func (b *backlog) drop(msg *Message) {
 	b.live--
 	b.load.bytes -= msg.size()
 	b.load.weight -= msg.weight()
 	b.keyBytes -= msg.ownKey()
-	b.ledger().Forget(msg.frames.Plain())
+	b.ledger().Forget(msg.Frames.Plain())
 }
 
 // ledger is the loop in whose ledger b is.
@@ -73,20 +73,20 @@ func (b *backlog) ledger() *loop.Loop { return b.s.part.fan.loop }
 
 // head returns the number of the oldest message. There is one.
 func (b *backlog) head() uint64 {
-	for b.msgs[0].frames == nil {
+	for b.msgs[0].Frames == nil {
 		b.msgs, b.first = b.msgs[1:], b.first+1
 	}
 	return b.msgs[0].number
 }
 
 // pop takes the oldest message. There is one.
-func (b *backlog) pop() message {
+func (b *backlog) pop() Message {
 	b.head()
 	msg, index := b.msgs[0], b.first
-	b.msgs[0] = message{}
+	b.msgs[0] = Message{}
 	b.msgs, b.first = b.msgs[1:], b.first+1
-	if msg.key != "" && b.keys[msg.key] == index {
-		delete(b.keys, msg.key)
+	if msg.Key != "" && b.keys[msg.Key] == index {
+		delete(b.keys, msg.Key)
 	}
 	b.drop(&msg)
 	if b.live == 0 {
@@ -97,11 +97,11 @@ func (b *backlog) pop() message {
 
 // replace pushes msg and forgets the older one of its key, if one waits and
 // room is left for what it is larger.
-func (b *backlog) replace(msg message, room int) bool {
-	if msg.key == "" {
+func (b *backlog) replace(msg Message, room int) bool {
+	if msg.Key == "" {
 		return false
 	}
-	index, ok := b.keys[msg.key]
+	index, ok := b.keys[msg.Key]
 	if !ok {
 		return false
 	}
@@ -110,7 +110,7 @@ func (b *backlog) replace(msg message, room int) bool {
 		return false
 	}
 	b.drop(old)
-	*old = message{}
+	*old = Message{}
 	b.push(msg)
 	if len(b.msgs) > 2*b.live+indexFrom {
 		b.compact()
@@ -120,13 +120,13 @@ func (b *backlog) replace(msg message, room int) bool {
 
 // compact forgets where replaced messages were.
 func (b *backlog) compact() {
-	msgs := make([]message, 0, 2*b.live)
+	msgs := make([]Message, 0, 2*b.live)
 	for i, msg := range b.msgs {
-		if msg.frames == nil {
+		if msg.Frames == nil {
 			continue
 		}
-		if msg.key != "" && b.keys[msg.key] == b.first+i {
-			b.keys[msg.key] = len(msgs)
+		if msg.Key != "" && b.keys[msg.Key] == b.first+i {
+			b.keys[msg.Key] = len(msgs)
 		}
 		msgs = append(msgs, msg)
 	}
@@ -147,7 +147,7 @@ func (b *backlog) makeRoom(n int) (dropped uint64) {
 // clear forgets all messages.
 func (b *backlog) clear() {
 	for i := range b.msgs {
-		if b.msgs[i].frames != nil {
+		if b.msgs[i].Frames != nil {
 			b.drop(&b.msgs[i])
 		}
 	}

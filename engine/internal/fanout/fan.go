@@ -1,4 +1,4 @@
-package engine
+package fanout
 
 import (
 	"sync"
@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/fanloop-go/fanloop/engine/internal/frames"
+	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -24,11 +25,10 @@ import (
 // way, is slow: its policy decides about each message when it is published, and
 // what has to wait does so in a backlog.
 //
-// Locks are taken in the order shard, fan, connection. The flush holds none but
-// that of the connection it writes to.
+// The flush holds no lock but that of the connection it writes to.
 type fan struct {
 	// Immutable.
-	hub    *hub
+	hub    *Hub
 	loop   *loop.Loop
 	slow   Slow                 // the server's
 	flush  func()               // doFlush as a value: a post allocates nothing
@@ -57,7 +57,7 @@ type fan struct {
 	posted   bool        // the loop is going to call doFlush
 	flushing bool        // a flush is under way: subs are not changed; only the loop writes it
 	changes  []change    // of subs, to be made when the flush has ended
-	spare    [][]message // empty, for pending
+	spare    [][]Message // empty, for pending
 	unsent   []unsent    // scratch of catchUp
 
 	flushState // owned by the loop
@@ -68,15 +68,15 @@ type fan struct {
 type part struct {
 	// Immutable.
 	fan   *fan
-	topic *topic
+	topic *Topic
 
-	rules *topicRules     // nil: the server's
+	rules *Rules          // nil: the server's
 	subs  []*subscription // read by the loop without lock while flushing
 	count int             // of subscribers, as it is with all changes made
 	slow  []*subscription // those that have a backlog
 
-	pending  []message   // published since the last flush
-	inflight []message   // what the flush delivers; read by the loop without lock while flushing
+	pending  []Message   // published since the last flush
+	inflight []Message   // what the flush delivers; read by the loop without lock while flushing
 	weight   int         // of pending
 	at       int         // in fan.loaded, if there are messages
 	delay    *time.Timer // runs while what is pending is delayed; nil: it is not
@@ -86,27 +86,28 @@ type part struct {
 	gap      bool   // some before it began: the gap is between inflight and pending
 }
 
-// message is one publish as a part keeps it.
-type message struct {
-	frames   *frames.Frames
-	number   uint64 // in the order of the fan
-	key      string // "": none
-	keyApart bool   // the key is not counted with frames, which other messages have too
-	counted  bool   // in a part, and in the ledger
+// Message is one publish, as parts keep it. Set the exported fields.
+type Message struct {
+	Frames   *frames.Frames
+	Key      string // "": none
+	KeyApart bool   // the key is not counted with Frames, which other messages have too
+
+	number  uint64 // in the order of the fan
+	counted bool   // in a part, and in the ledger
 }
 
 // size is what counts for queues and limits before the message is written:
 // that of the plain frame, which is in memory whatever a subscriber gets.
-func (m *message) size() int { return m.frames.Size() }
+func (m *Message) size() int { return m.Frames.Size() }
 
 // weight is what counts for limits while a message waits: its frame, its key, and
 // what keeping it takes.
-func (m *message) weight() int { return m.size() + len(m.key) + messageOverhead }
+func (m *Message) weight() int { return m.size() + len(m.Key) + messageOverhead }
 
 // ownKey is what the key takes if it is not counted with the frames.
-func (m *message) ownKey() int {
-	if m.keyApart {
-		return len(m.key)
+func (m *Message) ownKey() int {
+	if m.KeyApart {
+		return len(m.Key)
 	}
 	return 0
 }
@@ -115,11 +116,12 @@ func (m *message) ownKey() int {
 // about: the message, its frames, and what is unused of their memory.
 const messageOverhead = 100
 
-// member is a connection that subscribes, or did.
-type member struct {
+// Member is a connection that subscribes, or did.
+type Member struct {
 	// Immutable.
-	ws  *WebSocket
-	fan *fan
+	conn *loop.Conn     // its connection
+	out  *outlet.Outlet // of that
+	fan  *fan
 
 	// seq is the number up to which every message for this connection was written,
 	// or decided on by policy. Guarded by the connection's lock.
@@ -134,10 +136,15 @@ type member struct {
 	gone  bool                     // closing: not counted any more
 }
 
+// NewMember makes a member of the connection c, which the loop of that index owns.
+func (h *Hub) NewMember(c *loop.Conn, o *outlet.Outlet, loop int) *Member {
+	return &Member{conn: c, out: o, fan: h.fans[loop]}
+}
+
 // subscription is one connection in one topic.
 type subscription struct {
 	// Immutable.
-	member *member
+	member *Member
 	part   *part
 	since  uint64 // number of the last message before it joined
 
@@ -154,7 +161,7 @@ type change struct {
 	leave bool
 }
 
-func newFan(h *hub, l *loop.Loop, slow Slow) *fan {
+func newFan(h *Hub, l *loop.Loop, slow Slow) *fan {
 	f := &fan{hub: h, loop: l, slow: slow, clock: l.Clock, stride: lookAhead}
 	f.flush = f.doFlush
 	return f
@@ -163,7 +170,7 @@ func newFan(h *hub, l *loop.Loop, slow Slow) *fan {
 // indexFrom is the number of topics from which a member keeps an index.
 const indexFrom = 16
 
-func (m *member) find(topic string) *subscription {
+func (m *Member) find(topic string) *subscription {
 	if m.index != nil {
 		return m.index[topic]
 	}
@@ -176,7 +183,7 @@ func (m *member) find(topic string) *subscription {
 }
 
 // join adds a subscription. Under the fan's lock, as all that follows.
-func (f *fan) join(m *member, p *part) *subscription {
+func (f *fan) join(m *Member, p *part) *subscription {
 	s := &subscription{member: m, part: p, since: f.number, own: int32(len(m.subs)), lost: p.refused}
 	m.subs = append(m.subs, s)
 	f.subscriptions.Add(1)
@@ -241,5 +248,5 @@ func (f *fan) apply(c change) {
 // size is the memory that subscriptions take. Any goroutine.
 func (f *fan) size() int {
 	const each = int(unsafe.Sizeof(subscription{}) + 2*unsafe.Sizeof(&subscription{})) // in two lists
-	return int(f.members.Load())*int(unsafe.Sizeof(member{})) + int(f.subscriptions.Load())*each
+	return int(f.members.Load())*int(unsafe.Sizeof(Member{})) + int(f.subscriptions.Load())*each
 }

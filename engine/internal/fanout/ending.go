@@ -1,0 +1,74 @@
+package fanout
+
+// AskClose notes by askLocked, which is called under the connection's lock and says
+// whether it is the first to do so, that the connection is to close. What was published
+// before is written now, or, where OnGap has to be called first, left to Finish. Any
+// goroutine that holds no lock.
+func (m *Member) AskClose(askLocked func() (first bool)) (first bool) {
+	f := m.fan
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.noticeGaps(m)
+	m.conn.Lock()
+	defer m.conn.Unlock()
+	if w := m.slow.Load(); w != nil && w.frozen == 0 {
+		w.releaseLocked(true)
+	}
+	first = askLocked()
+	if first {
+		f.retire(m)
+	}
+	return first
+}
+
+// noticeGaps brings m up to date, and makes it slow if OnGap is to be called for
+// publishes that were refused. Under the fan's lock.
+func (f *fan) noticeGaps(m *Member) {
+	f.catchUp(m)
+	for _, s := range m.subs {
+		if s.missed() > 0 {
+			f.markSlow(m)
+			return
+		}
+	}
+}
+
+// Finish calls OnGap for what is missing, and writes what else was
+// published to the connection, which gets nothing after that. On the loop, in an
+// event of the connection.
+func (m *Member) Finish() {
+	f := m.fan
+	f.mu.Lock()
+	f.noticeGaps(m)
+	f.retire(m)
+	f.mu.Unlock()
+	m.callOnGap() // which may finish a fragmented message
+	if m.loseBehindFragment() {
+		m.callOnGap()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m.conn.Lock()
+	defer m.conn.Unlock()
+	if w := m.slow.Load(); w != nil {
+		w.releaseLocked(true)
+		w.discard()
+	}
+}
+
+// loseBehindFragment counts what waits as lost if a fragmented message is under way, between
+// whose frames nothing else may stand (§5.4): the close frame is next. It says
+// whether OnGap is to be called for that. On the loop.
+func (m *Member) loseBehindFragment() bool {
+	f := m.fan
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m.conn.Lock()
+	defer m.conn.Unlock()
+	w := m.slow.Load()
+	if w == nil || m.out.Fragments == 0 {
+		return false
+	}
+	f.hub.dropped.Add(w.lose())
+	return len(w.gapped) > 0
+}

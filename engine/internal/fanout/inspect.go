@@ -1,0 +1,87 @@
+package fanout
+
+import (
+	"time"
+
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// IsSlow says whether policies decide what m gets. Any goroutine.
+func (m *Member) IsSlow() bool { return m.slow.Load() != nil }
+
+// Waiting returns how many bytes of messages wait for m besides what is queued for its
+// connection. Any goroutine.
+func (m *Member) Waiting() int {
+	if w := m.slow.Load(); w != nil {
+		return int(w.held.Load())
+	}
+	return 0
+}
+
+// Holds returns what m holds for messages that wait: memory of its own, and what it
+// shares with others. Any goroutine that holds no lock.
+func (m *Member) Holds() (own, shared int) {
+	if !m.IsSlow() {
+		return 0, 0
+	}
+	m.fan.mu.Lock()
+	defer m.fan.mu.Unlock()
+	if w := m.slow.Load(); w != nil {
+		return w.own, w.weight
+	}
+	return 0, 0
+}
+
+// Lost returns how many messages subscribers missed, and how many were replaced by later
+// ones of their key. Any goroutine.
+func (h *Hub) Lost() (dropped, conflated uint64) { return h.dropped.Load(), h.conflated.Load() }
+
+// Behind returns what the messages weigh that wait for a loop, if it is much. Any
+// goroutine.
+func (h *Hub) Behind(loop int) int { return int(h.fans[loop].behind.Load()) }
+
+// Size returns the memory that subscriptions of a loop take. Any goroutine.
+func (h *Hub) Size(loop int) int { return h.fans[loop].size() }
+
+// Left counts what the topics consist of. For tests.
+func (h *Hub) Left() (topics, parts, subs, slow int) {
+	for i := range h.shards {
+		sh := &h.shards[i]
+		sh.mu.RLock()
+		for _, t := range sh.topics {
+			topics++
+			for _, p := range *t.parts.Load() {
+				parts++
+				p.fan.mu.Lock()
+				subs += len(p.subs)
+				slow += len(p.slow)
+				p.fan.mu.Unlock()
+			}
+		}
+		sh.mu.RUnlock()
+	}
+	return topics, parts, subs, slow
+}
+
+// CutFlushes makes every flush go on in the next iteration when it has reached twice as
+// many subscribers as stride, again and again. For tests, before anything is published.
+func (h *Hub) CutFlushes(stride int) {
+	for _, f := range h.fans {
+		f.stride = stride
+		now := time.Duration(0)
+		f.clock = func() time.Duration { now += flushSlice; return now }
+	}
+}
+
+// FlushLeft returns how many subscribers the flush that is under way on l has still to
+// come to. For tests, on l.
+func (h *Hub) FlushLeft(l *loop.Loop) (n int) {
+	f := h.fans[l.Index()]
+	if !f.flushing {
+		return 0
+	}
+	for _, p := range f.parts[f.part:] {
+		n += len(p.subs)
+	}
+	return n - f.next
+}

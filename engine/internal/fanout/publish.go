@@ -1,0 +1,93 @@
+package fanout
+
+import (
+	"sync/atomic"
+
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// Delivery is engine.Delivery.
+type Delivery struct{ Queued, Dropped, Conflated, Closed int }
+
+// PublishTo publishes msg, which t does not keep, to all subscribers of t but the Member
+// that from holds. from may be nil, and its Member may be made meanwhile.
+func (h *Hub) PublishTo(t *Topic, msg Message, from *atomic.Pointer[Member]) (Delivery, error) {
+	msg.Frames.PackAhead(h.compressor)
+	return publishTo(*t.parts.Load(), msg, from)
+}
+
+// publishTo publishes msg to all parts.
+func publishTo(parts []*part, msg Message, from *atomic.Pointer[Member]) (d Delivery, err error) {
+	for _, p := range parts {
+		if perr := p.fan.publish(p, msg, from, &d); perr != nil {
+			err = perr
+		}
+	}
+	return d, err
+}
+
+// Find returns the topic called name; nil if there is none.
+func (h *Hub) Find(name string) *Topic {
+	sh := h.shard(name)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return sh.topics[name]
+}
+
+// publish appends msg to p, posts a flush, and counts in d what becomes of msg.
+func (f *fan) publish(p *part, msg Message, from *atomic.Pointer[Member], d *Delivery) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p.count == 0 {
+		return nil
+	}
+	queued := p.count
+	sender := f.subscriptionOf(from, p)
+	if sender != nil && !sender.member.gone {
+		queued--
+	}
+	if f.refuses(p, &msg) {
+		d.Dropped += queued
+		f.hub.dropped.Add(uint64(queued))
+		p.refuse(sender)
+		return loop.ErrBackpressure
+	}
+	if sender != nil { // what is published before this one is for the sender too
+		f.catchUp(sender.member)
+	}
+	f.number++
+	msg.number = f.number
+	if sender != nil {
+		sender.member.skip(msg.number)
+	}
+	for _, s := range p.slow {
+		if s != sender && !s.member.gone {
+			queued--
+			f.decide(s, msg, d)
+		}
+	}
+	d.Queued += queued
+	f.append(p, msg)
+	return nil
+}
+
+// subscriptionOf returns that of from, which may be nil, to p; nil if there is none. It
+// is looked up under the fan's lock, or a sender that is just subscribing for the first
+// time would get its own message.
+func (f *fan) subscriptionOf(from *atomic.Pointer[Member], p *part) *subscription {
+	if from == nil {
+		return nil
+	}
+	m := from.Load()
+	if m == nil || m.fan != f {
+		return nil
+	}
+	return m.find(p.topic.name)
+}
+
+// skip notes that m needs no message up to number.
+func (m *Member) skip(number uint64) {
+	m.conn.Lock()
+	defer m.conn.Unlock()
+	m.seq = number
+}

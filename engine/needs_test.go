@@ -10,7 +10,7 @@ const (
 	systemDescriptors need = "it asks the system about the descriptor of a connection on a loop"
 	noAllocations     need = "the goroutines and buffers between a connection and its loop take memory that is not the engine's"
 	fullSockets       need = "it needs a socket that is full at once and stays so: a goroutine empties it a little later"
-	promptArrival     need = "its clock is driven by hand, and what a peer sent has to be there before time goes on: a goroutine reads it a little later"
+	promptArrival     need = "what a peer sent has to be there when its loop, or a clock driven by hand, goes on: a goroutine reads it a little later"
 	speed             need = "it sends gigabytes, for which the goroutines take a minute"
 	acknowledgements  need = "what a peer has acknowledged is unknown"
 )

@@ -128,6 +128,7 @@ func TestCostlyMessagesWaitForOthers(t *testing.T) {
 
 // R-b: small messages by the thousand in one read wait too.
 func TestManySmallMessagesWaitForOthers(t *testing.T) {
+	needs(t, promptArrival)
 	const each = 50_000
 	r := newRush(t, 10)
 	c := r.open(t)

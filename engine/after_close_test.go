@@ -149,7 +149,7 @@ func TestNothingFollowsTheCloseFrameOfAServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var sending sync.WaitGroup
-			defer sending.Wait()
+			t.Cleanup(sending.Wait) // after the server, which begins them, has ended
 			addr := listen(t, &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 				sending.Go(func() {
 					for ws.SendText("on and on") == nil {
@@ -174,5 +174,42 @@ func TestNothingFollowsTheCloseFrameOfAServer(t *testing.T) {
 				_ = c.Close()
 			}
 		})
+	}
+}
+
+// Who ends a connection first says why: OnError tells that a subscriber was too slow,
+// though CloseNow is called before its loop has closed it.
+func TestCloseNowHidesNoCause(t *testing.T) {
+	failures := make(chan error, 4)
+	cb, ended := record(engine.Callbacks{OnError: func(_ *engine.WebSocket, err error) { failures <- err }})
+	srv := &engine.Server{Loops: 1, Callbacks: cb, Slow: engine.Slow{Policy: engine.SlowClose, Limit: 64 << 10}}
+	r := openRoom(t, srv)
+	_, ws := r.joinNarrow()
+	fillTo(t, ws, 32<<10)
+	release := engine.Hold(srv)
+	defer release()
+	closed := false
+	for range 100 {
+		d, err := srv.Publish("room", engine.BinaryMessage(make([]byte, 8<<10)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if closed = d.Closed == 1; closed {
+			break
+		}
+		release()
+		engine.Turn(srv)
+		release = engine.Hold(srv)
+	}
+	if !closed {
+		t.Fatal("the subscriber is not slow")
+	}
+	ws.CloseNow()
+	release()
+	if err := within(t, "OnError", failures); !errors.Is(err, engine.ErrSlow) {
+		t.Error("OnError got", err)
+	}
+	if e := within(t, "OnClose", ended); !errors.Is(e.err, engine.ErrSlow) || ws.Cause() != engine.CauseSlow {
+		t.Errorf("ended with %v, by %v", e, ws.Cause())
 	}
 }

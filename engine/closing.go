@@ -68,13 +68,14 @@ func mayClose(code StatusCode) bool {
 }
 
 // CloseNow drops the connection and what is queued, without a close frame: both
-// sides see 1006, and Err is ErrClosed. Any goroutine.
+// sides see 1006, and Err is ErrClosed unless something ended the connection before.
+// Any goroutine.
 func (ws *WebSocket) CloseNow() {
 	ws.conn.Lock()
 	ws.out.NoteLocked(outlet.AskDrop | outlet.AskMute) // whoever asked for less
 	switch ws.phase() {
 	case outlet.Open, outlet.Closing, outlet.Leaving:
-		if e := ws.endingLocked(); e.err == nil {
+		if e := ws.endingLocked(); e.err == nil && !ws.out.State().Asked(outlet.AskShed|outlet.AskRelief) {
 			e.err = ErrClosed
 		}
 	case outlet.Opening, outlet.Failing, outlet.Answering, outlet.Closed: // why it ends is known
@@ -210,6 +211,10 @@ func (ws *WebSocket) failProtocol(err error) {
 // connection. err is the cause. Loop only.
 func (ws *WebSocket) fail(code StatusCode, reason string, err error) {
 	ws.carryOut()
+	if ws.phase() >= outlet.Failing {
+		return
+	}
+	first := ws.blame(err) // before anybody can see that it ends, and end it otherwise
 	switch ws.phase() {
 	case outlet.Open:
 		ws.writeClose(closeFrame{code, reason})
@@ -219,17 +224,19 @@ func (ws *WebSocket) fail(code StatusCode, reason string, err error) {
 		ws.conn.ResumeRead() // or a peer that writes first would never read why
 	case outlet.Opening, outlet.Closing, outlet.Leaving: // there is nothing to say, or it is said already
 		ws.conn.Close(loop.CloseNow)
-	case outlet.Failing, outlet.Answering, outlet.Closed:
-		return
+	case outlet.Failing, outlet.Answering, outlet.Closed: // as above
 	}
 	ws.become(outlet.Failing)
-	ws.report(err)
+	ws.tell(first, err)
 }
 
 // report keeps the first cause of the end and calls OnError with it. Nothing may
 // follow it but what is deferred: OnError may not return.
-func (ws *WebSocket) report(err error) {
-	if ws.blame(err) && ws.opening == nil {
+func (ws *WebSocket) report(err error) { ws.tell(ws.blame(err), err) }
+
+// tell calls OnError with err if it is the first cause of the end.
+func (ws *WebSocket) tell(first bool, err error) {
+	if first && ws.opening == nil {
 		ws.callError(err)
 	}
 }

@@ -422,34 +422,6 @@ func TestMessagesWithoutEndDoNotPutOffTheClose(t *testing.T) {
 	}
 }
 
-// T08: a message is watched by itself, though the one before it began and ended in the
-// iteration of the look that watched that.
-func TestProgressOfAnEarlierMessageIsNotExpected(t *testing.T) {
-	r, clock, ended := timedRoom(t, engine.Callbacks{})
-	c, _ := r.join()
-	long, half := masked(engine.Binary, string(pattern(400<<10))), 200<<10
-	for range 3 {
-		c.send(long[:half])
-		engine.Turn(r.srv)
-		release := engine.Hold(r.srv)
-		c.send(long[half:] + long[:half])
-		clock.now.Add(int64(timed.PingInterval))
-		release()
-		for range 3 {
-			engine.Turn(r.srv)
-		}
-		c.send(long[half:])
-		for sent := 0; sent < 20<<10; sent += 2 << 10 {
-			c.send(long[sent : sent+2<<10])
-			engine.Turn(r.srv)
-			clock.step(timed.PingInterval)
-			notEnded(t, ended)
-		}
-		c.send(long[20<<10:])
-		engine.Turn(r.srv)
-	}
-}
-
 // T08: the bytes of a message that is arriving are not idleness; a byte now and
 // then is.
 func TestArrivingMessageIsNotIdle(t *testing.T) {

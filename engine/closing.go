@@ -125,7 +125,9 @@ func (ws *WebSocket) askedClose() closeFrame {
 // for it. Loop only.
 func (ws *WebSocket) beginClose(f closeFrame, cause error) {
 	ws.writeClose(f)
-	ws.paused.Store(0) // or the answer would never be read
+	if ws.paused.Swap(0) != 0 { // or the answer would never be read
+		ws.conn.Notify() // OnNotify resumes reading, whatever event this is
+	}
 	ws.become(outlet.Closing)
 	if cause != nil {
 		ws.note(f)

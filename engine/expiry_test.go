@@ -132,3 +132,22 @@ func TestRenewingKeepsNoOtherDeadlineOff(t *testing.T) {
 		})
 	}
 }
+
+// The answer to the close frame is read, though reading was paused and something waits.
+func TestCloseAtReadsTheAnswerOfAPausedPeer(t *testing.T) {
+	p := expiring(t, off(engine.Limits{}))
+	p.ws.PauseReading()
+	p.c.send(frame(0x81, "it is held"))
+	eventually(t, "the message is held", func() bool { engine.Turn(p.srv); return p.srv.Memory().Assembly > 0 })
+	p.c.send(frame(0x81, "it stays in the kernel"))
+	p.closeIn(time.Minute, "token expired")
+	p.clock.step(time.Minute + time.Second)
+	p.c.wantFrame(codec.Close, true, closePayload(1008, "token expired"))
+	p.c.send(frame(0x88, closePayload(1008, "")))
+	eventually(t, "the answer is read", func() bool { return engine.PhaseOf(p.ws) != "closing" })
+	_ = p.c.Close()
+	within(t, "the end", p.ws.Done())
+	if c := p.ws.Cause(); c != engine.CauseExpired {
+		t.Errorf("the cause is %q, %v", c, p.ws.Err())
+	}
+}

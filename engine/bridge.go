@@ -76,15 +76,10 @@ func (s *Server) ready(w http.ResponseWriter) error {
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, req *Request, v *service) (err error) {
 	var extra http.Header
 	s.settings.guard(panicRefuses, func() error {
-		if err := v.judge(req.Request); err != nil {
+		return s.upgradeCalls.run(func() (err error) {
+			extra, err = v.ask(req)
 			return err
-		}
-		var err error
-		extra, err = v.callShouldUpgrade(req)
-		if req.expired() {
-			return errTooLate // as on a loop
-		}
-		return err
+		})
 	}, func(failed error) {
 		if failed == nil {
 			err = s.adopt(w, r, &adoption{service: v, req: req, extra: extra})
@@ -97,6 +92,18 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, req *Request, v
 		}
 	})
 	return err
+}
+
+// ask judges a request of net/http and calls ShouldUpgrade.
+func (v *service) ask(req *Request) (http.Header, error) {
+	if err := v.judge(req.Request); err != nil {
+		return nil, err
+	}
+	extra, err := v.callShouldUpgrade(req)
+	if req.expired() {
+		return nil, errTooLate // as on a loop
+	}
+	return extra, err
 }
 
 // adopt takes the connection of a request that is to be upgraded.

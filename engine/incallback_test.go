@@ -128,37 +128,15 @@ func TestServerEndsWhenACallbackAsksForItElsewhere(t *testing.T) {
 	}
 }
 
-// G02: ShouldUpgrade on its pool is no callback that the end waits for, nor is a
-// callback of another server.
+// G02: a callback of another server is none that the end waits for.
 func TestServerEndsInACallbackThatItDoesNotWaitFor(t *testing.T) {
-	for where, set := range map[string]func(srv *engine.Server, end func()){
-		"the pool of BlockingUpgrade": func(srv *engine.Server, end func()) {
-			srv.BlockingUpgrade = true
-			srv.ShouldUpgrade = func(*engine.Request) (http.Header, error) { end(); return nil, nil }
-		},
-		"another server's loop": func(_ *engine.Server, end func()) {
-			end()
-		},
-	} {
-		t.Run(where, func(t *testing.T) {
-			srv := new(engine.Server)
-			ended := make(chan error, 1)
-			end := func() { ended <- srv.Close() }
-			if where == "another server's loop" {
-				listen(t, srv)
-				other := &engine.Server{Dispatch: new(engine.Dispatch)}
-				other.Callbacks.OnText = func(*engine.WebSocket, []byte) { end() }
-				openRaw(t, listen(t, other)).send(masked(engine.Text, "x"))
-			} else {
-				set(srv, end)
-				addr := listen(t, srv)
-				c := dialRaw(t, addr)
-				c.send(upgradeHead(addr))
-			}
-			if err := within(t, "the end", ended); err != nil {
-				t.Error(err)
-			}
-		})
+	srv, other := new(engine.Server), &engine.Server{Dispatch: new(engine.Dispatch)}
+	listen(t, srv)
+	ended := make(chan error, 1)
+	other.Callbacks.OnText = func(*engine.WebSocket, []byte) { ended <- srv.Close() }
+	openRaw(t, listen(t, other)).send(masked(engine.Text, "x"))
+	if err := within(t, "the end", ended); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -159,6 +159,8 @@ type Server struct {
 	conns      headcount.Count // handshakes included
 	goroutines goroutines
 
+	upgradeCalls upgradeCalls // on goroutines that are no loops
+
 	badTLS   loop.Throttle // of the log, by peers that are nobody yet
 	badProxy loop.Throttle
 	refusals refusals
@@ -294,15 +296,15 @@ const stopGrace = time.Second
 func graceAfter(ctx context.Context) (context.Context, context.CancelFunc) {
 	grace, cancel := context.WithCancelCause(context.Background())
 	stop := context.AfterFunc(ctx, func() {
-		time.AfterFunc(stopGrace, func() { cancel(errCallbackBlocks) })
+		time.AfterFunc(stopGrace, func() { cancel(fmt.Errorf("%w: %w", errCallbackRuns, context.Cause(ctx))) })
 	})
 	return grace, func() { stop(); cancel(nil) }
 }
 
-var errCallbackBlocks = errors.New("a callback blocks its loop; move slow work off it")
+var errCallbackRuns = errors.New("a callback still runs; move slow work off the loops, and end that of ShouldUpgrade with Request.Context")
 
 // Close ends the server at once: it drops all connections. It waits for callbacks that are
-// running. In one it does nothing and returns ErrInCallback.
+// running, ShouldUpgrade among them. In one it does nothing and returns ErrInCallback.
 func (s *Server) Close() error {
 	if s.inCallback() {
 		return ErrInCallback
@@ -315,9 +317,9 @@ func (s *Server) Close() error {
 }
 
 // inCallback says whether the caller is in a callback that the end of the server
-// waits for: on a loop, or on a worker of Dispatch.
+// waits for: on a loop, on a worker of Dispatch, or in ShouldUpgrade elsewhere.
 func (s *Server) inCallback() bool {
-	return s.up.Load() && (s.group.InCallback() || s.settings.dispatcher.inCallback())
+	return s.up.Load() && (s.group.InCallback() || s.settings.dispatcher.inCallback() || s.upgradeCalls.inCallback())
 }
 
 // stopListening returns when no loop accepts any more, or ctx is done; false if
@@ -331,6 +333,7 @@ func (s *Server) stopListening(ctx context.Context) bool {
 	listeners := s.listeners
 	s.listeners, s.closing = nil, true
 	s.mu.Unlock()
+	s.upgradeCalls.close()
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)

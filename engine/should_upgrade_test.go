@@ -1,9 +1,12 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -164,5 +167,100 @@ func TestOnUpgradeComesBeforeTheFirstMessage(t *testing.T) {
 		c.wantUpgraded()
 		c.wantMessage(engine.Text, "welcome to /chat")
 		c.wantMessage(engine.Text, "first")
+	})
+}
+
+// serverEnds are the ways to end a server, which wait for ShouldUpgrade.
+var serverEnds = map[string]func(*engine.Server) error{"Shutdown": shutdown, "Close": (*engine.Server).Close}
+
+// The end of a server waits for ShouldUpgrade on goroutines that are no loops.
+func TestEndOfTheServerWaitsForShouldUpgrade(t *testing.T) {
+	for how, end := range serverEnds {
+		t.Run(how, func(t *testing.T) {
+			eachEntrance(t, func(t *testing.T, serve entranceFunc) {
+				asked, answer := make(chan struct{}), make(chan struct{})
+				var returned atomic.Bool
+				srv := &engine.Server{BlockingUpgrade: true, ShouldUpgrade: func(*engine.Request) (http.Header, error) {
+					close(asked)
+					<-answer
+					time.Sleep(50 * time.Millisecond) // an end that does not wait is sooner
+					returned.Store(true)
+					return nil, nil
+				}}
+				addr := serve(t, srv)
+				c := dialRaw(t, addr)
+				c.send(upgradeHead(addr))
+				within(t, "ShouldUpgrade", asked)
+				ended := make(chan error, 1)
+				go func() { ended <- end(srv) }()
+				go func() {
+					_ = c.SetReadDeadline(time.Now().Add(patience))
+					_, _ = c.Read(make([]byte, 1<<10))
+					_ = c.Close()
+				}()
+				close(answer)
+				if err := within(t, "the end", ended); err != nil {
+					t.Error(err)
+				}
+				if !returned.Load() {
+					t.Errorf("%s returned while ShouldUpgrade ran", how)
+				}
+				within(t, "Done", srv.Done())
+				if !returned.Load() {
+					t.Error("Done was closed while ShouldUpgrade ran")
+				}
+			})
+		})
+	}
+}
+
+// A ShouldUpgrade that does not return is left behind, and Done waits for it.
+func TestShutdownIsNotHeldByShouldUpgrade(t *testing.T) {
+	eachEntrance(t, func(t *testing.T, serve entranceFunc) {
+		asked, blocked := make(chan struct{}), make(chan struct{})
+		release := sync.OnceFunc(func() { close(blocked) })
+		defer release()
+		srv := &engine.Server{BlockingUpgrade: true, ShouldUpgrade: func(*engine.Request) (http.Header, error) {
+			close(asked)
+			<-blocked
+			return nil, nil
+		}}
+		addr := serve(t, srv)
+		dialRaw(t, addr).send(upgradeHead(addr))
+		within(t, "ShouldUpgrade", asked)
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		ended := make(chan error, 1)
+		go func() { ended <- srv.Shutdown(ctx) }()
+		if err := within(t, "the end of Shutdown", ended); !errors.Is(err, context.Canceled) {
+			t.Errorf("Shutdown: %v, want context.Canceled among it", err)
+		}
+		select {
+		case <-srv.Done():
+			t.Error("Done is closed while ShouldUpgrade runs")
+		default:
+		}
+		release()
+		within(t, "Done", srv.Done())
+	})
+}
+
+// G02: the same as in a ShouldUpgrade on the loop.
+func TestEndingAServerInShouldUpgradeElsewhereIsAnError(t *testing.T) {
+	eachEntrance(t, func(t *testing.T, serve entranceFunc) {
+		srv := &engine.Server{BlockingUpgrade: true, Callbacks: echo}
+		got := make(chan error, 8)
+		srv.ShouldUpgrade = func(*engine.Request) (http.Header, error) {
+			for _, wait := range waitsForTheEnd(srv) {
+				got <- wait()
+			}
+			return nil, nil
+		}
+		openRaw(t, serve(t, srv)).exchange("goes on")
+		for name := range waitsForTheEnd(srv) {
+			if err := within(t, name, got); !errors.Is(err, engine.ErrInCallback) {
+				t.Errorf("got %v, want ErrInCallback", err)
+			}
+		}
 	})
 }

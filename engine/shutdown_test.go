@@ -291,10 +291,10 @@ func TestShutdownWhileConnectionsAreHalfOpen(t *testing.T) {
 	if resp.StatusCode != http.StatusOK || body != "late" {
 		t.Errorf("the request under way got %d %q", resp.StatusCode, body)
 	}
+	close(release) // Shutdown waits for ShouldUpgrade, too
 	if err := within(t, "the end of Shutdown", ended); err != nil {
 		t.Error("Shutdown:", err)
 	}
-	close(release)
 }
 
 // A request that never ends must not outlive the deadline either.

@@ -61,13 +61,14 @@ func (s *Server) begin() (err error) {
 	go func() {
 		<-s.group.Done()
 		e.dispatcher.wait() // for callbacks that the loops gave to it
+		s.upgradeCalls.wait()
 		s.ended()
 	}()
 	return nil
 }
 
 // Done returns a channel that is closed when the server has ended: after
-// Shutdown or Close, when every connection is closed and OnClose has returned.
+// Shutdown or Close, when every connection is closed and every callback has returned.
 func (s *Server) Done() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()

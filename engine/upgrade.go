@@ -144,9 +144,11 @@ func (u *upgrade) ask(ws *WebSocket, req *Request, headSize int, rest []byte) {
 	}
 	q.ask = func() {
 		var extra http.Header
-		v.settings.guard(panicRefuses, func() (err error) {
-			extra, err = v.callShouldUpgrade(req)
-			return err
+		v.settings.guard(panicRefuses, func() error {
+			return v.server.upgradeCalls.run(func() (err error) {
+				extra, err = v.callShouldUpgrade(req)
+				return err
+			})
 		}, func(err error) { settle(extra, err) })
 	}
 	q.refuse = func(err error) { settle(nil, err) }

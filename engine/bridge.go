@@ -99,11 +99,7 @@ func (v *service) ask(req *Request) (http.Header, error) {
 	if err := v.judge(req.Request); err != nil {
 		return nil, err
 	}
-	extra, err := v.callShouldUpgrade(req)
-	if req.expired() {
-		return nil, errTooLate // as on a loop
-	}
-	return extra, err
+	return v.decide(req)
 }
 
 // adopt takes the connection of a request that is to be upgraded.

@@ -73,22 +73,30 @@ func (r *Request) TLS() *tls.ConnectionState {
 // context.Cause says why. It is derived from the context of the http.Request, if there
 // is one.
 //
-// While ShouldUpgrade runs on a loop, the loop cannot notice any of that: set
+// While ShouldUpgrade runs on a loop, only the end of the server is noticed: set
 // BlockingUpgrade. Any goroutine.
 func (r *Request) Context() context.Context {
-	parent, deadline := context.Background(), time.Time{}
 	switch {
 	case r.web != nil:
-		parent, deadline = r.web.Context(), r.arrived.Add(r.server.settings.limits.HandshakeTimeout)
+		deadline := r.arrived.Add(r.server.settings.limits.HandshakeTimeout)
+		return r.life.context(r.web.Context(), deadline, r.server.ctx)
 	case r.server != nil:
-		parent = r.server.ctx
+		return r.life.context(r.server.ctx, time.Time{}, nil)
 	}
-	return r.life.context(parent, deadline)
+	return r.life.context(context.Background(), time.Time{}, nil)
 }
 
-// expired says whether the deadline of the context has passed, if anybody asked for
-// it.
-func (r *Request) expired() bool { return r.life.cause() == ErrHandshakeTimeout }
+// late is what a request is refused with whose context has ended while ShouldUpgrade
+// ran, whatever that returned; nil: it has not, or nobody asked for it.
+func (r *Request) late() error {
+	switch r.life.cause() {
+	case ErrHandshakeTimeout:
+		return errTooLate
+	case ErrServerClosed:
+		return errShuttingDown
+	}
+	return nil
+}
 
 // lifetime is the context of a request. It is made when it is asked for, and ends with
 // the opening handshake.
@@ -99,8 +107,9 @@ type lifetime struct {
 	ended  error // why; nil: it goes on
 }
 
-// context returns the context, which has a deadline unless that is zero.
-func (l *lifetime) context(parent context.Context, deadline time.Time) context.Context {
+// context returns the context. It has a deadline unless that is zero, and ends with
+// server, too, unless that is nil.
+func (l *lifetime) context(parent context.Context, deadline time.Time, server context.Context) context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ctx != nil {
@@ -111,7 +120,11 @@ func (l *lifetime) context(parent context.Context, deadline time.Time) context.C
 		parent, stop = context.WithDeadlineCause(parent, deadline, ErrHandshakeTimeout)
 	}
 	ctx, cancel := context.WithCancelCause(parent)
-	l.ctx, l.cancel = ctx, func(cause error) { cancel(cause); stop() }
+	unbind := func() bool { return true }
+	if server != nil {
+		unbind = context.AfterFunc(server, func() { cancel(context.Cause(server)) })
+	}
+	l.ctx, l.cancel = ctx, func(cause error) { cancel(cause); stop(); unbind() }
 	if l.ended != nil {
 		l.cancel(l.ended)
 	}

@@ -80,21 +80,49 @@ func TestRequestContextEndsAtTheDeadline(t *testing.T) {
 }
 
 func TestShutdownAnswersRequestsThatWait(t *testing.T) {
-	srv, asked, causes := askedServer(engine.Limits{})
-	addr := listen(t, srv)
-	c := dialRaw(t, addr)
-	c.send(upgradeHead(addr))
-	within(t, "ShouldUpgrade", asked)
-	ended := make(chan error, 1)
-	go func() { ended <- shutdown(srv) }()
-	c.wantRefused(http.StatusServiceUnavailable)
-	if cause := within(t, "the end of the context", causes); !errors.Is(cause, engine.ErrServerClosed) {
-		t.Errorf("the cause is %v, want ErrServerClosed", cause)
-	}
-	_ = c.Close()
-	if err := within(t, "Shutdown", ended); err != nil {
-		t.Error("Shutdown:", err)
-	}
+	eachEntrance(t, func(t *testing.T, serve entranceFunc) {
+		srv, asked, causes := askedServer(engine.Limits{HandshakeTimeout: time.Hour})
+		addr := serve(t, srv)
+		c := dialRaw(t, addr)
+		c.send(upgradeHead(addr))
+		within(t, "ShouldUpgrade", asked)
+		ended := make(chan error, 1)
+		go func() { ended <- shutdown(srv) }()
+		c.wantRefused(http.StatusServiceUnavailable)
+		if cause := within(t, "the end of the context", causes); !errors.Is(cause, engine.ErrServerClosed) {
+			t.Errorf("the cause is %v, want ErrServerClosed", cause)
+		}
+		_ = c.Close()
+		if err := within(t, "Shutdown", ended); err != nil {
+			t.Error("Shutdown:", err)
+		}
+	})
+}
+
+func TestRequestContextEndsWithTheServer(t *testing.T) {
+	eachUpgrade(t, func(t *testing.T, blocking bool) {
+		eachEntrance(t, func(t *testing.T, serve entranceFunc) {
+			for how, end := range serverEnds {
+				t.Run(how, func(t *testing.T) {
+					srv, asked, causes := askedServer(engine.Limits{HandshakeTimeout: time.Hour})
+					srv.BlockingUpgrade = blocking
+					addr := serve(t, srv)
+					c := dialRaw(t, addr)
+					c.send(upgradeHead(addr))
+					within(t, "ShouldUpgrade", asked)
+					ended := make(chan error, 1)
+					go func() { ended <- end(srv) }()
+					if cause := within(t, "the end of the context", causes); !errors.Is(cause, engine.ErrServerClosed) {
+						t.Errorf("the cause is %v, want ErrServerClosed", cause)
+					}
+					_ = c.Close()
+					if err := within(t, "the end", ended); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+		})
+	})
 }
 
 func TestRequestContextEndsWithTheHandshake(t *testing.T) {

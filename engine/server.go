@@ -146,7 +146,7 @@ type Server struct {
 	up       atomic.Bool // the loops were started
 
 	// Immutable once up.
-	ctx      context.Context // until the server has ended
+	ctx      context.Context // until the server is ending
 	cancel   context.CancelCauseFunc
 	settings *settings // of its own endpoint
 	service  *service  // that endpoint
@@ -333,6 +333,7 @@ func (s *Server) stopListening(ctx context.Context) bool {
 	listeners := s.listeners
 	s.listeners, s.closing = nil, true
 	s.mu.Unlock()
+	s.cancel(ErrServerClosed)
 	s.upgradeCalls.close()
 	closed := make(chan struct{})
 	go func() {

@@ -121,8 +121,17 @@ func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
 		u.ask(ws, req, len(head), rest)
 		return
 	}
-	extra, err := v.callShouldUpgrade(req)
+	extra, err := v.decide(req)
 	u.answer(ws, req, extra, err, rest)
+}
+
+// decide calls ShouldUpgrade. Its answer counts if the context of req has not ended.
+func (v *service) decide(req *Request) (http.Header, error) {
+	extra, err := v.callShouldUpgrade(req)
+	if late := req.late(); late != nil {
+		return nil, late
+	}
+	return extra, err
 }
 
 // ask gives ShouldUpgrade to the pool. Reading goes on, or nobody would notice that
@@ -146,7 +155,7 @@ func (u *upgrade) ask(ws *WebSocket, req *Request, headSize int, rest []byte) {
 		var extra http.Header
 		v.settings.guard(panicRefuses, func() error {
 			return v.server.upgradeCalls.run(func() (err error) {
-				extra, err = v.callShouldUpgrade(req)
+				extra, err = v.decide(req)
 				return err
 			})
 		}, func(err error) { settle(extra, err) })

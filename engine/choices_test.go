@@ -239,7 +239,7 @@ func TestSetLimitsRefuses(t *testing.T) {
 	ws := within(t, "OnUpgrade", opened)
 	for _, l := range []engine.Limits{
 		{MaxHead: 1 << 10}, {MaxHeaders: 1}, {HandshakeTimeout: time.Second}, {MaxMemory: 1 << 20}, {MaxConnections: 1},
-		{MaxMessage: -2}, {HighWater: 1 << 20, MaxQueued: 1},
+		{MaxMessage: -2}, {HighWater: 1 << 20, MaxQueued: 1}, {PingInterval: engine.NoLimit, PongTimeout: time.Second},
 	} {
 		var mistake *engine.OptionError
 		if err := setLimits(t, ws, l); !errors.As(err, &mistake) {
@@ -270,5 +270,60 @@ func TestOwnLimitsAreShared(t *testing.T) {
 	openRaw(t, addr)
 	if !engine.SameSettings(within(t, "OnUpgrade", opened), within(t, "OnUpgrade", opened)) {
 		t.Error("each has its own")
+	}
+}
+
+// What a server asked for gives way to what its endpoint or a connection asks for,
+// where the two make no sense together. What one Limits contradicts itself is refused.
+func TestInheritedLimitsGiveWay(t *testing.T) {
+	for name, k := range map[string]struct{ server, own, want engine.Limits }{
+		"no pings, so no PongTimeout": {
+			engine.Limits{PingInterval: time.Second, PongTimeout: time.Second},
+			engine.Limits{PingInterval: engine.NoLimit},
+			engine.Limits{PingInterval: engine.NoLimit}},
+		"a PongTimeout that has a meaning stays": {
+			engine.Limits{PingInterval: time.Second, PongTimeout: time.Second},
+			engine.Limits{PingInterval: time.Minute},
+			engine.Limits{PingInterval: time.Minute, PongTimeout: time.Second}},
+		"both marks follow a smaller queue": {
+			engine.Limits{MaxQueued: 1 << 20, HighWater: 1 << 20, LowWater: 512 << 10},
+			engine.Limits{MaxQueued: 100 << 10},
+			engine.Limits{MaxQueued: 100 << 10}},
+		"marks within the smaller queue stay": {
+			engine.Limits{HighWater: 1000, LowWater: 900},
+			engine.Limits{MaxQueued: 100 << 10},
+			engine.Limits{MaxQueued: 100 << 10, HighWater: 1000, LowWater: 900}},
+		"LowWater follows a smaller HighWater": {
+			engine.Limits{LowWater: 200 << 10},
+			engine.Limits{HighWater: 100 << 10},
+			engine.Limits{HighWater: 100 << 10}},
+		"HighWater follows a larger LowWater": {
+			engine.Limits{HighWater: 1000},
+			engine.Limits{LowWater: 2000},
+			engine.Limits{LowWater: 2000}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opened := make(chan *engine.WebSocket, 3)
+			onUpgrade := func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws }
+			srv := choosing(func(req *engine.Request) { req.Limits = &k.own })
+			srv.Limits, srv.OnUpgrade = k.server, onUpgrade
+			srv.Handle("/endpoint", &engine.Endpoint{Limits: k.own, OnUpgrade: onUpgrade})
+			srv.Handle("/later", &engine.Endpoint{OnUpgrade: onUpgrade})
+			addr := listen(t, srv)
+			for _, path := range []string{"/endpoint", "/later", "/request"} {
+				c := dialRaw(t, addr)
+				c.send(headFor(addr, path))
+				c.wantUpgraded()
+				ws := within(t, "OnUpgrade", opened)
+				if path == "/later" {
+					if err := setLimits(t, ws, k.own); err != nil {
+						t.Errorf("SetLimits returned %v", err)
+					}
+				}
+				if got := ws.Limits(); got != k.want.WithDefaults() {
+					t.Errorf("%s: the limits are %+v, want %+v", path, got, k.want.WithDefaults())
+				}
+			}
+		})
 	}
 }

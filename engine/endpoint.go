@@ -27,7 +27,8 @@ type Endpoint struct {
 	// Compression: what is published is compressed from the smallest Threshold on
 	// that the Server and the endpoints of Handle have.
 	Compression *Compression
-	// Limits that are 0 are those of the Server. MaxHead, MaxHeaders,
+	// Limits that are 0 are those of the Server; its HighWater, LowWater and
+	// PongTimeout give way as in [WebSocket.SetLimits]. MaxHead, MaxHeaders,
 	// HandshakeTimeout, MaxMemory and MaxConnections count before anybody knows whose
 	// connection it is, or for all of them: leave them 0.
 	Limits Limits

@@ -219,13 +219,13 @@ func TestListenRefusesEndpointsThatCannotBeMeant(t *testing.T) {
 	for name, e := range map[string]*engine.Endpoint{
 		"a limit of the server":           {Limits: engine.Limits{MaxConnections: 7}},
 		"a negative limit":                {Limits: engine.Limits{MaxMessage: -7}},
-		"limits with those of the server": {Limits: engine.Limits{MaxQueued: 10}},
+		"limits with those of the server": {Limits: engine.Limits{HighWater: 2000}},
 		"Slow":                            {Slow: engine.Slow{Policy: 99}},
 		"Compression":                     {Compression: &engine.Compression{ServerMaxWindowBits: 3}},
 		"no token":                        {Subprotocols: []string{"a b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			srv := &engine.Server{Limits: engine.Limits{HighWater: 1000}}
+			srv := &engine.Server{Limits: engine.Limits{MaxQueued: 1000}}
 			srv.Handle("/chat", e)
 			_, err := srv.Listen("127.0.0.1:0")
 			var mistake *engine.OptionError

@@ -3,7 +3,9 @@ package engine
 // SetLimits replaces the limits of this connection, for instance 1 KiB before a login
 // and 1 MiB after it. Fields that are 0 are those of the server's endpoint, or of
 // DialOptions: SetLimits(Limits{}) undoes what it did before, and what
-// [Request].Limits asked for.
+// [Request].Limits asked for. Of those, HighWater, LowWater and PongTimeout have their
+// defaults where l leaves them no meaning: {MaxQueued: 64 << 10} needs no HighWater
+// with it, and {PingInterval: NoLimit} no PongTimeout.
 //
 // MaxMessage and MaxFragments count from the next frame on, MaxQueued, HighWater and
 // LowWater from the next send on, and the timeouts at once. What Slow.Limit defaults
@@ -28,8 +30,10 @@ func (ws *WebSocket) SetLimits(l Limits) error {
 	return nil
 }
 
-// over returns l with the fields of base where l has 0.
+// over returns l with the fields of base where l has 0, but for those that l leaves no
+// meaning.
 func (l Limits) over(base Limits) Limits {
+	own := l
 	setDefault(&l.MaxHead, base.MaxHead)
 	setDefault(&l.MaxHeaders, base.MaxHeaders)
 	setDefault(&l.HandshakeTimeout, base.HandshakeTimeout)
@@ -47,7 +51,25 @@ func (l Limits) over(base Limits) Limits {
 	setDefault(&l.IdleTimeout, base.IdleTimeout)
 	setDefault(&l.CloseTimeout, base.CloseTimeout)
 	setDefault(&l.MaxConnections, base.MaxConnections)
+	l.giveWay(&own)
 	return l
+}
+
+// giveWay sets fields back to their defaults that own has inherited and leaves no
+// meaning: marks that do not fit its queue or its other mark, and the PongTimeout where
+// it turns pings off.
+func (l *Limits) giveWay(own *Limits) {
+	d := l.WithDefaults()
+	if own.HighWater == 0 && (d.MaxQueued > 0 && d.HighWater > d.MaxQueued || own.LowWater > d.HighWater) {
+		l.HighWater = 0
+		d = l.WithDefaults()
+	}
+	if own.LowWater == 0 && d.LowWater > d.HighWater {
+		l.LowWater = 0
+	}
+	if own.PongTimeout == 0 && own.PingInterval == NoLimit {
+		l.PongTimeout = 0
+	}
 }
 
 // checkOwn finds mistakes in l as the limits of an Endpoint or a connection; all is

@@ -62,6 +62,7 @@ func (s *Server) begin() (err error) {
 		<-s.group.Done()
 		e.dispatcher.wait() // for callbacks that the loops gave to it
 		s.upgradeCalls.wait()
+		e.hub.End()
 		s.ended()
 	}()
 	return nil

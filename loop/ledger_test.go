@@ -206,3 +206,17 @@ func TestEachOfGoesThroughAllConnections(t *testing.T) {
 		}
 	})
 }
+
+// What a connection gives back at the end of its loop counts.
+func TestHoldHereIsSeenAfterTheEnd(t *testing.T) {
+	g, s := start(t, Config{}), newScripted()
+	serveOne(t, g, nil, s)
+	l := s.Loop()
+	onLoop(t, l, func() { l.HoldHere(UseReceived, 1000) })
+	eventually(t, "it is counted", func() bool { return l.HeldFor(UseReceived) == 1000 })
+	s.onClose = func(*scripted, error) { l.HoldHere(UseReceived, -1000) }
+	stop(t, g)
+	if n := l.HeldFor(UseReceived); n != 0 {
+		t.Errorf("%d bytes are held by nobody", n)
+	}
+}

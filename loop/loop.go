@@ -286,6 +286,7 @@ func (l *Loop) end() {
 	for len(l.doomed) > 0 {
 		l.bury()
 	}
+	l.publish()
 	l.release()
 }
 

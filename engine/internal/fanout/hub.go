@@ -64,6 +64,7 @@ type Connections interface {
 type shard struct {
 	mu     sync.RWMutex
 	topics map[string]*Topic
+	over   bool // nothing is retained any more
 }
 
 // Topic exists while it has subscribers, settings or retained messages.

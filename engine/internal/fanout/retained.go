@@ -93,7 +93,7 @@ func (h *Hub) PublishRetained(name string, msg Message, empty bool, from *atomic
 	defer sh.mu.Unlock()
 	t := sh.topic(name)
 	defer sh.forget(t)
-	if empty {
+	if empty || sh.over {
 		h.unretain(t, msg.Key)
 	} else if err := h.retain(t, msg); err != nil {
 		return d, err
@@ -164,8 +164,13 @@ func (h *Hub) ClearRetained(name string) {
 	sh := h.shard(name)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	t := sh.topics[name]
-	if t == nil || t.retained == nil {
+	if t := sh.topics[name]; t != nil {
+		h.clearRetained(sh, t)
+	}
+}
+
+func (h *Hub) clearRetained(sh *shard, t *Topic) {
+	if t.retained == nil {
 		return
 	}
 	for _, msg := range t.retained.list() {
@@ -173,6 +178,20 @@ func (h *Hub) ClearRetained(name string) {
 	}
 	t.retained = nil
 	sh.forget(t)
+}
+
+// End removes all retained messages, and lets topics retain no others: the loops have
+// ended, and no subscriber comes. Any goroutine.
+func (h *Hub) End() {
+	for i := range h.shards {
+		sh := &h.shards[i]
+		sh.mu.Lock()
+		sh.over = true
+		for _, t := range sh.topics {
+			h.clearRetained(sh, t)
+		}
+		sh.mu.Unlock()
+	}
 }
 
 // PackRetained compresses the retained messages of the topic called name as v has them,

@@ -37,7 +37,8 @@ var (
 	ErrNoTopics = errors.New("engine: a dialed connection has no topics; subscribe on the server's side")
 	// ErrRetained is returned by a publish with Retain whose topic would keep more
 	// than Server.MaxRetained, or if all topics would keep more than a quarter of
-	// Limits.MaxMemory.
+	// Limits.MaxMemory, or this message alone more than a quarter of a loop's part of
+	// it.
 	ErrRetained = errors.New("engine: no room to retain the message; remove retained messages, or raise Server.MaxRetained or Limits.MaxMemory")
 	// ErrInCallback is returned by methods that would wait for the callback they are
 	// called in, for ever: Close, Shutdown, ListenAndServe and Serve of a Server, and

@@ -42,9 +42,10 @@ type Limits struct {
 	// MaxMemory is the most bytes of memory that all connections of a server may
 	// make it hold, in equal parts for each loop: what is queued, with the room of
 	// its buffers; what is published and waits for a loop or a slow subscriber,
-	// once however many share it; messages received in part, held while reading is
-	// paused, or waiting for Dispatch; opening handshakes. Memory and Stats tell how
-	// much that is. What connections take while nothing waits is not in it.
+	// once however many share it; retained messages, a quarter of it at most; messages
+	// received in part, held while reading is paused, or waiting for Dispatch; opening
+	// handshakes. Memory and Stats tell how much that is. What connections take while
+	// nothing waits is not in it.
 	//
 	// Beyond it, the connections that hold most are dropped first, with
 	// ErrOverload. Until that is done, sends to connections that have bytes waiting

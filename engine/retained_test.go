@@ -282,3 +282,66 @@ func TestRetainedDuringAFlushThatIsCut(t *testing.T) {
 	}
 	wantAll(late, "end")
 }
+
+// The room for retained messages is a quarter of MaxMemory however many topics and
+// loops there are: all of it is used, and what it takes is not more.
+func TestRetainedMessagesShareAQuarterOfMaxMemory(t *testing.T) {
+	const budget, size = 16 << 20, 4000
+	for _, loops := range []int{1, 8} {
+		for _, topics := range []int{1, 2, 100} {
+			t.Run(fmt.Sprintf("%d loops, %d topics", loops, topics), func(t *testing.T) {
+				srv := &engine.Server{Loops: loops, MaxRetained: engine.NoLimit, Limits: engine.Limits{MaxMemory: budget}}
+				listen(t, srv)
+				fill := func() (n int) {
+					for ; n < budget/size; n++ {
+						m := engine.Message{Op: engine.Binary, Data: pattern(size), Key: fmt.Sprint(n), Retain: true}
+						if _, err := srv.Publish(fmt.Sprint("topic ", n%topics), m); errors.Is(err, engine.ErrRetained) {
+							break
+						} else if err != nil {
+							t.Fatal(err)
+						}
+					}
+					if held := heldBy(srv); n*size < budget/4*8/10 || held > budget/4 {
+						t.Errorf("%d bytes in %d messages are retained, which take %d of %d", n*size, n, held, budget/4)
+					}
+					return n
+				}
+				first := fill()
+				for _, l := range srv.Stats().Loops {
+					if l.HeldBytes > l.Budget/4+2*size {
+						t.Errorf("a loop holds %d bytes of them, of its %d", l.HeldBytes, l.Budget)
+					}
+				}
+				for i := range topics {
+					srv.Topic(fmt.Sprint("topic ", i)).ClearRetained()
+				}
+				if held := heldBy(srv); held != 0 {
+					t.Errorf("%d bytes are held when all is removed", held)
+				}
+				if again := fill(); again != first {
+					t.Errorf("%d messages are retained, and %d when all was removed", first, again)
+				}
+			})
+		}
+	}
+}
+
+// No retained message takes more than a quarter of a loop's part of MaxMemory: it is in
+// the ledger of one loop.
+func TestRetainedMessageFitsALoop(t *testing.T) {
+	srv := &engine.Server{Loops: 4, MaxRetained: engine.NoLimit, Limits: engine.Limits{MaxMemory: 16 << 20}}
+	listen(t, srv)
+	retain := func(size int) error {
+		_, err := srv.Publish("topic", engine.Message{Op: engine.Binary, Data: make([]byte, size), Retain: true})
+		return err
+	}
+	if err := retain(1<<20 - 10_000); err != nil {
+		t.Error(err)
+	}
+	if err := retain(1<<20 + 1); !errors.Is(err, engine.ErrRetained) {
+		t.Errorf("a message of more than a quarter of a loop's part: %v", err)
+	}
+	if err := retain(1000); err != nil { // in the place of the larger one
+		t.Error(err)
+	}
+}

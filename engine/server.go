@@ -89,8 +89,11 @@ type Server struct {
 	Slow Slow
 
 	// MaxRetained is how many bytes the retained messages of one topic may take: their
-	// frames and keys, and 100 bytes for each. Default: 1 MiB; NoLimit turns it off. All
-	// topics together get a quarter of Limits.MaxMemory at most.
+	// frames and keys, and 100 bytes for each. Default: 1 MiB; NoLimit turns it off.
+	//
+	// All topics together get a quarter of Limits.MaxMemory at most, of memory as Memory
+	// counts it. A message that is retained is held by one loop and may take a quarter
+	// of the loop's part: of MaxMemory divided by Loops.
 	MaxRetained int
 
 	// MaySubscribe decides whether a connection may subscribe to a topic. Its error is

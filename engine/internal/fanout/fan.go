@@ -40,9 +40,7 @@ type fan struct {
 	// anyone.
 	behind, members, subscriptions atomic.Int64
 
-	// retained is what the retained messages weigh that are in the ledger of the loop.
-	// Any goroutine.
-	retained atomic.Int64
+	retained int // what the retained messages take in the ledger of the loop; guarded by hub.retaining
 
 	// busy says that some part has messages that are not delivered. Written under
 	// mu, read by anyone.

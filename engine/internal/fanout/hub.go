@@ -33,6 +33,9 @@ type Hub struct {
 	conns       Connections
 
 	shards [hubShards]shard
+
+	retaining sync.Mutex // taken after that of a shard, and before no other
+	retained  int        // what the retained messages of all topics take; guarded by retaining
 }
 
 // Config is what a Hub goes by.

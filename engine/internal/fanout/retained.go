@@ -1,8 +1,11 @@
 package fanout
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/fanloop-go/fanloop/engine/internal/frames"
 	"github.com/fanloop-go/fanloop/loop"
@@ -14,20 +17,37 @@ var ErrNoRoom = errors.New("fanout: no room to retain the message")
 // retained is the last values of a topic: for each key the message that was
 // published last with Retain, the oldest first. Guarded by the shard's lock.
 type retained struct {
-	msgs   []Message      // without frames: replaced or removed
+	msgs   []kept         // without frames: replaced or removed
 	keys   map[string]int // index in msgs, for each key; there is one
 	weight int            // of all, as limits count it
 }
 
+// kept is a message that is retained.
+type kept struct {
+	Message
+	home *fan // in whose loop's ledger it is
+}
+
 const (
-	// retainedPart is the part of a loop's memory budget that retained messages may have.
+	// retainedPart is the part of the memory budget that retained messages may have.
 	retainedPart = 4
-	// retainedSize is what a retained message takes besides its frame, about.
-	retainedSize = 2*messageSize + keySize
+	// retainedSize is what a retained message takes besides its frame and its key, about.
+	retainedSize = 2*int(unsafe.Sizeof(kept{})) + keySize
 )
 
+// own is what k takes in the ledger besides its frame.
+func (k *kept) own() int { return retainedSize + k.ownKey() }
+
+// cost is what k takes in the ledger; nothing if it has no frames.
+func (k *kept) cost() int {
+	if k.Frames == nil {
+		return 0
+	}
+	return k.own() + k.Frames.Plain().Cost()
+}
+
 // set makes msg the value of its key.
-func (r *retained) set(msg Message) {
+func (r *retained) set(msg kept) {
 	if len(r.msgs) > 2*len(r.keys)+indexFrom {
 		r.compact()
 	}
@@ -37,26 +57,26 @@ func (r *retained) set(msg Message) {
 }
 
 // value returns that of key; without frames if there is none.
-func (r *retained) value(key string) Message {
+func (r *retained) value(key string) kept {
 	if r != nil {
 		if i, ok := r.keys[key]; ok {
 			return r.msgs[i]
 		}
 	}
-	return Message{}
+	return kept{}
 }
 
 // remove removes the value of key, which there is.
 func (r *retained) remove(key string) {
 	i := r.keys[key]
 	r.weight -= r.msgs[i].weight()
-	r.msgs[i] = Message{}
+	r.msgs[i] = kept{}
 	delete(r.keys, key)
 }
 
 // compact forgets where replaced messages were.
 func (r *retained) compact() {
-	msgs := make([]Message, 0, 2*len(r.keys))
+	msgs := make([]kept, 0, 2*len(r.keys))
 	for _, msg := range r.msgs {
 		if msg.Frames != nil {
 			r.keys[msg.Key] = len(msgs)
@@ -71,16 +91,10 @@ func (r *retained) list() []*Message {
 	list := make([]*Message, 0, len(r.keys))
 	for i := range r.msgs {
 		if r.msgs[i].Frames != nil {
-			list = append(list, &r.msgs[i])
+			list = append(list, &r.msgs[i].Message)
 		}
 	}
 	return list
-}
-
-// home is the fan in whose loop's ledger the retained messages of the topic called
-// name are.
-func (h *Hub) home(name string) *fan {
-	return h.fans[h.hash(name)/hubShards%uint64(len(h.fans))]
 }
 
 // PublishRetained is PublishTo of a message that the topic called name keeps, or, if it is
@@ -104,58 +118,76 @@ func (h *Hub) PublishRetained(name string, msg Message, empty bool, from *atomic
 // retain makes msg a last value of t, if there is room for it. Under the shard's
 // lock.
 func (h *Hub) retain(t *Topic, msg Message) error {
-	more := msg.weight()
-	if old := t.retained.value(msg.Key); old.Frames != nil {
-		more -= old.weight()
-	}
-	if more > 0 && !h.admitsRetained(t, more) {
+	h.retaining.Lock()
+	defer h.retaining.Unlock()
+	k, old := kept{Message: msg}, t.retained.value(msg.Key)
+	if !h.hasRoom(t, &k, &old) {
 		return ErrNoRoom
 	}
-	h.unretain(t, msg.Key)
+	h.removeRetained(t, &old)
 	if t.retained == nil {
 		t.retained = &retained{keys: make(map[string]int)}
 	}
-	t.retained.set(msg)
-	h.countRetained(t, &msg, 1)
+	k.home = h.home()
+	t.retained.set(k)
+	h.countRetained(&k, 1)
 	return nil
 }
 
-// admitsRetained says whether messages of weight more may be retained in t.
-func (h *Hub) admitsRetained(t *Topic, more int) bool {
-	total := more
+// hasRoom says whether t may retain k in the place of old, which may be none: by its own
+// limit, and by the budget. There is always room for less than before.
+func (h *Hub) hasRoom(t *Topic, k, old *kept) bool {
+	weight := k.weight()
 	if t.retained != nil {
-		total += t.retained.weight
+		weight += t.retained.weight
 	}
-	if h.maxRetained > 0 && total > h.maxRetained {
+	if old.Frames != nil {
+		weight -= old.weight()
+	}
+	if h.maxRetained > 0 && weight > h.maxRetained && (old.Frames == nil || k.weight() > old.weight()) {
 		return false
 	}
-	f := h.home(t.name)
-	budget := f.loop.Budget()
-	return budget == 0 || int(f.retained.Load())+more <= budget/retainedPart
+	cost, more := k.cost(), k.cost()-old.cost()
+	budget := h.fans[0].loop.Budget() // of each
+	return budget == 0 || more <= 0 ||
+		cost <= budget/retainedPart && h.retained+more <= budget*len(h.fans)/retainedPart
+}
+
+// home is where the next retained message goes into the ledger: the loop with the least
+// of them. So all have the same part, whatever the topics.
+func (h *Hub) home() *fan {
+	return slices.MinFunc(h.fans, func(a, b *fan) int { return cmp.Compare(a.retained, b.retained) })
 }
 
 // unretain removes the value of key from t, if there is one. Under the shard's lock.
 func (h *Hub) unretain(t *Topic, key string) {
+	h.retaining.Lock()
+	defer h.retaining.Unlock()
 	old := t.retained.value(key)
+	h.removeRetained(t, &old)
+}
+
+// removeRetained removes old from t, unless it is none.
+func (h *Hub) removeRetained(t *Topic, old *kept) {
 	if old.Frames == nil {
 		return
 	}
-	h.countRetained(t, &old, -1)
-	if t.retained.remove(key); len(t.retained.keys) == 0 {
+	h.countRetained(old, -1)
+	if t.retained.remove(old.Key); len(t.retained.keys) == 0 {
 		t.retained = nil
 	}
 }
 
-// countRetained puts msg into the ledger as retained in t, or takes it out: n is 1 or
-// -1.
-func (h *Hub) countRetained(t *Topic, msg *Message, n int) {
-	f := h.home(t.name)
-	f.retained.Add(int64(n * msg.weight()))
-	f.loop.Hold(loop.UseMessages, n*(retainedSize+msg.ownKey()))
+// countRetained puts k into the ledger of its home, or takes it out: n is 1 or -1.
+func (h *Hub) countRetained(k *kept, n int) {
+	f := k.home
+	h.retained += n * k.cost()
+	f.retained += n * k.cost()
+	f.loop.Hold(loop.UseMessages, n*k.own())
 	if n > 0 {
-		f.loop.Refer(msg.Frames.Plain())
+		f.loop.Refer(k.Frames.Plain())
 	} else {
-		f.loop.Forget(msg.Frames.Plain())
+		f.loop.Forget(k.Frames.Plain())
 	}
 }
 
@@ -173,9 +205,13 @@ func (h *Hub) clearRetained(sh *shard, t *Topic) {
 	if t.retained == nil {
 		return
 	}
-	for _, msg := range t.retained.list() {
-		h.countRetained(t, msg, -1)
+	h.retaining.Lock()
+	for i := range t.retained.msgs {
+		if k := &t.retained.msgs[i]; k.Frames != nil {
+			h.countRetained(k, -1)
+		}
 	}
+	h.retaining.Unlock()
 	t.retained = nil
 	sh.forget(t)
 }
@@ -202,7 +238,7 @@ func (h *Hub) PackRetained(name string, v frames.Variant) {
 	}
 	sh := h.shard(name)
 	sh.mu.RLock()
-	var list []Message
+	var list []kept
 	if t := sh.topics[name]; t != nil && t.retained != nil {
 		list = append(list, t.retained.msgs...)
 	}

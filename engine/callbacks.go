@@ -27,7 +27,8 @@ type Callbacks struct {
 	// OnFragment is called for each piece of a message as it arrives, in place of OnText,
 	// OnBinary and OnMessage: a message may be larger than memory. op is that of the
 	// message. fin marks its last piece, which may be empty. A piece of text may end
-	// inside a rune. A compressed message is one piece.
+	// inside a rune. A compressed message is one piece. Limits.MaxMessage and MaxFragments
+	// bound that one only.
 	OnFragment func(ws *WebSocket, op OpCode, piece []byte, fin bool)
 	// OnPing is called for each ping. The pong has been sent already.
 	OnPing func(ws *WebSocket, payload []byte)

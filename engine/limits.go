@@ -28,8 +28,10 @@ type Limits struct {
 	// OnFragment gets is not bounded, unless it is compressed. Default: 1 MiB; can be off.
 	MaxMessage int64
 	// MaxFragments bounds the frames of one message. Beyond it the connection is closed
-	// with 1008. Default: 16384, and one more for each 64 bytes that came, so that a
-	// message of MaxMessage may come in frames of 64 bytes; can be off.
+	// with 1008. The frames of a message that OnFragment gets are not bounded, unless it
+	// is compressed: each piece is delivered, and nothing of it is kept. Default: 16384,
+	// and one more for each 64 bytes that came, so that a message of MaxMessage may come
+	// in frames of 64 bytes; can be off.
 	MaxFragments int
 	// MaxControlRate bounds the ping and pong frames received in one second. Beyond it the
 	// connection is closed with 1008. Default: 1000; can be off.

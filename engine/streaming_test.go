@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"strings"
 	"testing"
 
 	"github.com/fanloop-go/fanloop/codec"
@@ -218,4 +219,41 @@ func TestSendFragmentOfAClient(t *testing.T) {
 	if m := within(t, "the message", got); m != "abc" {
 		t.Errorf("got %q", m)
 	}
+}
+
+// Pieces are delivered and not kept, so MaxMessage and MaxFragments bound a message for
+// OnFragment only if it is compressed: it is assembled first.
+func TestOnFragmentBoundsWhatIsAssembled(t *testing.T) {
+	const frames, size = 3000, 3
+	whole := make(chan int, 1)
+	total := 0
+	srv := &engine.Server{
+		Limits:      engine.Limits{MaxMessage: 1000, MaxFragments: 20},
+		Compression: &engine.Compression{},
+		Callbacks: engine.Callbacks{OnFragment: func(_ *engine.WebSocket, _ engine.OpCode, piece []byte, fin bool) {
+			if total += len(piece); fin {
+				whole <- total
+			}
+		}},
+	}
+	addr := listen(t, srv)
+	dial := func() *rawClient {
+		c := dialRaw(t, addr)
+		c.send(upgradeHead(addr, "Sec-WebSocket-Extensions: permessage-deflate"))
+		c.wantUpgraded()
+		return c
+	}
+	rest := func(n, size int) string { return strings.Repeat(frame(0x00, strings.Repeat("x", size)), n) }
+
+	c := dial()
+	c.send(frame(0x02, "xxx") + rest(frames-2, size) + frame(0x80, "xxx"))
+	if got := within(t, "the last piece", whole); got != frames*size {
+		t.Errorf("%d bytes came, want %d", got, frames*size)
+	}
+	c = dial()
+	c.send(frame(0x42, "x") + rest(20, 1))
+	c.wantClose(engine.StatusPolicyViolation)
+	c = dial()
+	c.send(frame(0x42, strings.Repeat("x", 600)) + rest(1, 600))
+	c.wantClose(engine.StatusMessageTooBig)
 }

@@ -12,6 +12,7 @@ const (
 	fullSockets       need = "it needs a socket that is full at once and stays so: a goroutine empties it a little later"
 	promptArrival     need = "what a peer sent has to be there when its loop, or a clock driven by hand, goes on: a goroutine reads it a little later"
 	speed             need = "it sends gigabytes, for which the goroutines take a minute"
+	endsBehindData    need = "the end of a peer is seen when all that it sent before has been read"
 	acknowledgements  need = "what a peer has acknowledged is unknown"
 )
 

@@ -73,6 +73,10 @@ func (r *Request) TLS() *tls.ConnectionState {
 // context.Cause says why. It is derived from the context of the http.Request, if there
 // is one.
 //
+// A client that sent much behind its request before it left is noticed within a second
+// on Linux, and elsewhere at the deadline. So it is if the request came through
+// net/http, which notices only that a client left that sent nothing behind it.
+//
 // While ShouldUpgrade runs on a loop, only the end of the server is noticed: set
 // BlockingUpgrade. Any goroutine.
 func (r *Request) Context() context.Context {

@@ -66,6 +66,44 @@ func TestRequestContextEndsWhenTheClientGoesAfterAMessage(t *testing.T) {
 	}
 }
 
+// Reading pauses when enough came behind the request; the peer is looked at meanwhile.
+func TestRequestContextEndsWhenTheClientGoesAfterMuch(t *testing.T) {
+	needs(t, endsBehindData)
+	srv, asked, causes := askedServer(engine.Limits{HandshakeTimeout: time.Hour})
+	addr := listen(t, srv)
+	c := dialRaw(t, addr)
+	c.send(upgradeHead(addr) + masked(engine.Binary, string(pattern(16<<10))))
+	within(t, "ShouldUpgrade", asked)
+	c.send(masked(engine.Binary, string(pattern(16<<10))))
+	_ = c.Close()
+	if cause := within(t, "the end of the context", causes); cause != engine.ErrAbnormalClosure {
+		t.Errorf("the cause is %v, want ErrAbnormalClosure", cause)
+	}
+	eventually(t, "nobody is left", func() bool { return srv.Conns() == 0 })
+}
+
+// Looking at a peer does not move the deadline of its handshake.
+func TestPausedRequestEndsAtTheDeadline(t *testing.T) {
+	srv, asked, causes := askedServer(engine.Limits{HandshakeTimeout: 10 * time.Second})
+	clock := drive(t, srv)
+	addr := listen(t, srv)
+	c := dialRaw(t, addr)
+	c.send(upgradeHead(addr) + masked(engine.Binary, string(pattern(16<<10))))
+	within(t, "ShouldUpgrade", asked)
+	for range 19 {
+		clock.step(500 * time.Millisecond)
+	}
+	select {
+	case cause := <-causes:
+		t.Fatal("the context ended before the deadline:", cause)
+	default:
+	}
+	clock.step(600 * time.Millisecond)
+	if cause := within(t, "the end of the context", causes); !errors.Is(cause, engine.ErrHandshakeTimeout) {
+		t.Errorf("the cause is %v, want ErrHandshakeTimeout", cause)
+	}
+}
+
 func TestRequestContextEndsAtTheDeadline(t *testing.T) {
 	eachEntrance(t, func(t *testing.T, serve entranceFunc) {
 		srv, _, causes := askedServer(engine.Limits{HandshakeTimeout: 20 * time.Millisecond})

@@ -24,10 +24,11 @@ type upgrade struct {
 	method  string // of the request, as far as it is known
 	refused bool   // what follows is not looked at
 
-	req      *Request  // that ShouldUpgrade gets; nil: not that far
-	question *question // to the pool; nil: none is open
-	early    []byte    // what came behind the head meanwhile
-	paused   bool      // reading is: enough came
+	req      *Request      // that ShouldUpgrade gets; nil: not that far
+	question *question     // to the pool; nil: none is open
+	early    []byte        // what came behind the head meanwhile
+	paused   bool          // reading is: enough came
+	until    time.Duration // the deadline, once paused
 
 	overLimit bool // told so
 	held      int  // memory that the ledger has
@@ -175,9 +176,26 @@ func (u *upgrade) keep(ws *WebSocket, b []byte) {
 	u.hold(ws, u.held+cap(u.early)-before)
 	if len(u.early) >= maxEarly && !u.paused {
 		u.paused = true
+		u.until = ws.conn.Loop().Now() + ws.conn.TimerLeft()
 		ws.conn.PauseRead()
+		u.lookAgain(ws)
 	}
 }
+
+// lookAgain lets the timer come sooner than the deadline, to see whether the peer has
+// left while reading is paused. It says whether there is time for that.
+func (u *upgrade) lookAgain(ws *WebSocket) bool {
+	left := u.until - ws.conn.Loop().Now()
+	if u.question == nil || !u.paused || left <= 0 {
+		return false
+	}
+	ws.arm(deadlineHandshake, min(left, lookEvery))
+	return true
+}
+
+// lookEvery is how often the socket of a request that waits is looked at while reading
+// is paused.
+const lookEvery = time.Second
 
 // maxEarly is how many bytes behind a request that waits are enough to pause reading.
 const maxEarly = 4 << 10
@@ -257,6 +275,10 @@ func (u *upgrade) reject(ws *WebSocket, err error) {
 func (u *upgrade) timeout(ws *WebSocket) {
 	if u.refused { // and the peer does not go
 		ws.conn.Close(loop.CloseNow)
+		return
+	}
+	if u.lookAgain(ws) {
+		_ = ws.left() // closes it if so
 		return
 	}
 	if u.question == nil && ws.conn.Unread() { // a loop that was held up has not read it yet

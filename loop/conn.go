@@ -161,6 +161,16 @@ func (c *Conn) SetTimer(d time.Duration) {
 	c.loop.turnAt(at)
 }
 
+// TimerLeft returns how long after [Loop.Now] OnTimer comes; 0 if no timer is set.
+// Loop only.
+func (c *Conn) TimerLeft() time.Duration {
+	if c.timed != timerArmed {
+		return 0
+	}
+	ticks := int32(c.due - uint32(c.loop.now/tickLength))
+	return max(0, time.Duration(ticks)*tickLength-c.loop.now%tickLength)
+}
+
 // HastenTimer is SetTimer(d), unless OnTimer comes sooner anyway. It says whether it
 // set the timer. d is above 0.
 func (c *Conn) HastenTimer(d time.Duration) bool {

@@ -2,7 +2,9 @@ package engine_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/fanloop-go/fanloop/engine"
 )
@@ -46,7 +48,7 @@ func (m *fanModel) checkOrder(p *fanPeer) {
 		case seenAll[g.key()]:
 			m.t.Errorf("%s received %+v twice", p.name, g)
 		case !direct && g.number < published[w]:
-			m.t.Errorf("%s received %+v after number %d", p.name, g, published[w])
+			m.t.Errorf("%s received %+v after number %d\n%s", p.name, g, published[w], m.history(p, w, g.number, published[w]))
 		case direct && g.number < sent[w]:
 			m.t.Errorf("%s received %+v after the send number %d", p.name, g, sent[w])
 		case len(p.gaps) > 0: // what is sent may go before what waits behind a gap
@@ -190,8 +192,8 @@ func (m *fanModel) checkGaps(p *fanPeer) {
 			n, _ := slices.BinarySearch(*of, g.number)
 			*of, lost[g.topic] = (*of)[n:], lost[g.topic]+n
 			if lost[g.topic] > reported[g.topic] {
-				m.t.Errorf("%s received %+v behind %d lost messages of its topic, of which %d were reported",
-					p.name, g, lost[g.topic], reported[g.topic])
+				m.t.Errorf("%s received %+v behind %d lost messages of its topic, of which %d were reported\n%s",
+					p.name, g, lost[g.topic], reported[g.topic], m.history(p, g.worker, g.number-20, g.number))
 				return
 			}
 		}
@@ -238,8 +240,37 @@ func (m *fanModel) checkCounts(pub *fanPub) {
 	}
 	if n := pub.d.Subscribers(); n < low || n > high {
 		m.t.Errorf("%+v counts %d subscribers, there were %d to %d", *pub, n, low, high)
+		for _, p := range m.peers {
+			if surely, _ := p.expects(pub); surely && !p.cut.Load() {
+				m.t.Log(p.fate())
+			}
+		}
 	}
 	if pub.err != nil && !errors.Is(pub.err, engine.ErrBackpressure) && !m.down.Load() {
 		m.t.Errorf("%+v", *pub)
 	}
+}
+
+// fate tells how the life of p went.
+func (p *fanPeer) fate() string {
+	return fmt.Sprintf("%s: closed at %d, ended at %d by %v, %v; dropped %v, cut %v; spans %+v; gaps %v",
+		p.name, p.closeCall.Load(), p.ended.Load(), p.ws.Cause(), p.ws.Err(), p.dropped.Load(), p.cut.Load(), p.spans, p.gaps)
+}
+
+// history tells what is known of the publishes of a worker, numbered between from and
+// to, and of p, which received some of them.
+func (m *fanModel) history(p *fanPeer, worker, from, to int) string {
+	var all strings.Builder
+	all.WriteString(p.fate())
+	for _, pub := range m.pubs {
+		if surely, perhaps := p.expects(&pub); pub.worker == worker && pub.number >= from && pub.number <= to && perhaps {
+			fmt.Fprintf(&all, "\n\t%+v surely %v", pub, surely)
+		}
+	}
+	for i, g := range p.got {
+		if i+20 >= len(p.got) || g.worker == worker && g.number >= from && g.number <= to {
+			fmt.Fprintf(&all, "\n\treceived %d of %d: %+v", i, len(p.got), g)
+		}
+	}
+	return all.String()
 }

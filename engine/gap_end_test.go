@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -314,4 +315,39 @@ func TestWhatWaitsGoesOutThoughEachOnGapFindsNewLosses(t *testing.T) {
 	g.wantTexts(numbers("m", 4, 13)...)
 	_ = g.c.SetReadDeadline(time.Time{})
 	g.wantTexts("new")
+}
+
+// R-e: who subscribes anew has not been told of the gap of its earlier subscription:
+// what is published then is behind it, also for a direct send, which does not wait.
+func TestOnGapIsCalledBeforeWhatANewSubscriptionGets(t *testing.T) {
+	needs(t, fullSockets)
+	s := &slowCase{closed: make(chan engine.StatusCode, 1)}
+	s.room = openRoom(t, &engine.Server{
+		Loops: 1, Slow: engine.Slow{Policy: engine.SlowDropNewest, Limit: slowLimit},
+		Limits: engine.Limits{WriteTimeout: -1, PingInterval: -1},
+		Callbacks: engine.Callbacks{OnGap: func(ws *engine.WebSocket, topic string, dropped uint64) {
+			if err := ws.SendText(fmt.Sprintf("gap of %d in %s", dropped, topic)); err != nil {
+				t.Error("sending from OnGap:", err)
+			}
+		}},
+	})
+	s.c, s.ws = s.joinNarrow()
+	fillTo(t, s.ws, slowLimit-2000)
+	publish := func(words string, want engine.Delivery) {
+		d, err := s.srv.Publish("room", engine.TextMessage(words))
+		if err != nil || d != want {
+			t.Fatalf("publishing %q: %+v, %v; want %+v", words, d, err, want)
+		}
+	}
+	publish("first", queued(1))
+	flushed(t, s.ws)
+	publish(strings.Repeat("no room ", 500), engine.Delivery{Dropped: 1})
+	if err := errors.Join(s.ws.SetSlow(engine.Slow{Policy: engine.SlowDropNewest, Limit: 2 * slowLimit}), s.ws.Unsubscribe("room"), s.ws.Subscribe("room")); err != nil {
+		t.Fatal(err)
+	}
+	publish("behind the gap", queued(1))
+	if err := s.ws.SendText("direct"); err != nil {
+		t.Fatal(err)
+	}
+	s.wantTexts("first", "direct", "gap of 1 in room", "behind the gap")
 }

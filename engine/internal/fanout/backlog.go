@@ -18,6 +18,7 @@ type backlog struct {
 	keys   map[string]int // index of the message of each key
 	live   int            // messages with frames
 	missed uint64         // messages lost that OnGap was not called for
+	after  *backlog       // of an earlier subscription to the topic, which had a gap then; nil: none
 
 	room     int         // messages that the array of msgs takes
 	keyRoom  int         // keys that there were at most
@@ -38,6 +39,10 @@ const (
 	messageSize = int(unsafe.Sizeof(Message{}))
 	keySize     = 48 // what a map takes for a key, about
 )
+
+// gapped says whether OnGap is to be called before what waits in b is written, unless it
+// is being called: messages of the topic are missing before them.
+func (b *backlog) gapped() bool { return b.missed > 0 || b.after != nil && b.after.missed > 0 }
 
 func (b *backlog) push(msg Message) {
 	if msg.Key != "" {

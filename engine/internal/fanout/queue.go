@@ -106,6 +106,17 @@ func (w *waiting) pop() Message {
 	return msg
 }
 
+// gapOf returns a backlog of the topic called name that OnGap is to be called for; nil if
+// there is none.
+func (w *waiting) gapOf(name string) *backlog {
+	for _, b := range w.gapped {
+		if b.s.part.topic.name == name {
+			return b
+		}
+	}
+	return nil
+}
+
 // miss notes n messages for b that are lost.
 func (w *waiting) miss(b *backlog, n uint64) {
 	if n == 0 {
@@ -153,7 +164,7 @@ func (w *waiting) releaseLocked(all bool) {
 		return
 	}
 	for len(w.queue) > 0 && (all || !m.conn.BlockedLocked()) {
-		if b := w.queue[0]; b.missed > 0 && b.head() > w.frozen {
+		if b := w.queue[0]; b.gapped() && b.head() > w.frozen {
 			return
 		}
 		m.writeLocked(w.pop())

@@ -105,7 +105,8 @@ func unless(cond bool, wrong string) string {
 // fitsInTime is fits for the causes that are timers: it says how the peer was alive.
 func (s *subject) fitsInTime(err error, at time.Duration) string {
 	l, p, f := &s.w.limits, s.peer, &s.peer.up
-	closed := s.closedAt.Load() != 0 && s.order.Load() < s.errNth
+	closedAt := time.Duration(s.closedAt.Load())
+	closed := closedAt != 0 && s.order.Load() < s.errNth && !(s.beside.Load() && closedAt == at)
 	switch {
 	case errors.Is(err, engine.ErrCloseTimeout):
 		switch began := s.endBegan(); {

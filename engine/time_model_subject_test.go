@@ -39,6 +39,7 @@ type subject struct {
 	unpaused atomic.Bool  // a callback has closed it, which undoes paused
 	closedAt atomic.Int64 // when Close was called first; 0: it was not
 	order    atomic.Int64 // of that among all events
+	beside   atomic.Bool  // it was by a callback on another loop, while its own goes on
 
 	mu      sync.Mutex
 	trace   []string
@@ -94,6 +95,7 @@ func subjectCallbacks() engine.Callbacks {
 			s.notClosed("OnError")
 			s.failed(err)
 			if victim := s.w.victim.Swap(nil); victim != nil { // T04: its timer may be due in the same sweep
+				victim.beside.Store(engine.LoopOf(victim.ws) != engine.LoopOf(ws))
 				victim.closeFrom("connection " + s.name)
 			}
 		},

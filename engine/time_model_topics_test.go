@@ -20,6 +20,7 @@ func (w *world) publish() {
 	var d engine.Delivery
 	var err error
 	var skip *subject
+	release := engine.Hold(w.srv) // OnError of one that the publish closes may close another
 	open := w.subscribers(topic)
 	switch w.rng.IntN(4) {
 	case 0:
@@ -30,6 +31,7 @@ func (w *world) publish() {
 	default:
 		d, err = w.srv.Publish(topic, engine.Message{Op: op, Data: b})
 	}
+	release()
 	if err != nil && !errors.Is(err, engine.ErrBackpressure) {
 		w.t.Error(err)
 	}

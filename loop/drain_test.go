@@ -13,6 +13,7 @@ import (
 // and drained in turn while the peer takes nothing, whatever the marks are, and
 // must be taken once OnDrain comes.
 func TestOnDrainWaitsForRoomForWhatWasRefused(t *testing.T) {
+	needs(t, fullSockets)
 	const limit = 64 << 10
 	for _, low := range []int{0, 1 << 10, limit - 1, limit, 256 << 10} {
 		for _, size := range []int{1 << 10, 40 << 10, 2 * limit} {

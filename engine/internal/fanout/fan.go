@@ -199,7 +199,9 @@ func (f *fan) join(m *Member, p *part) *subscription {
 	}
 	p.count++
 	if w := m.slow.Load(); w != nil {
+		after := w.gapOf(p.topic.name)
 		s.addBacklog(w)
+		s.backlog.after = after
 	}
 	f.apply(change{s: s})
 	return s

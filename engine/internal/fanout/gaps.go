@@ -26,7 +26,7 @@ func (m *Member) takeGaps() (gaps []Gap) {
 	}
 	for _, b := range w.gapped {
 		gaps = append(gaps, Gap{b.s.part.topic.name, b.missed})
-		b.missed = 0
+		b.missed, b.after = 0, nil
 	}
 	if len(gaps) > 0 {
 		w.gapped, w.frozen = nil, f.number

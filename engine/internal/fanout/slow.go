@@ -138,7 +138,7 @@ func (f *fan) markSlowLocked(m *Member, list []unsent) {
 func (s *subscription) addBacklog(w *waiting) {
 	p := s.part
 	missed := s.missed()
-	s.backlog = &backlog{s: s, at: int32(len(p.slow)), after: w.gapOf(p.topic.name)}
+	s.backlog = &backlog{s: s, at: int32(len(p.slow))}
 	w.tally(s.backlog)
 	s.lost = p.refused
 	p.slow = append(p.slow, s)

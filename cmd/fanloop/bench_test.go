@@ -141,7 +141,7 @@ func TestBenchFailsWithOneLineThatSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// A server that greets is measured if bench is told.
+// With --greeting, a server that sends a message first is measured.
 func TestBenchIgnoresAGreetingWhenTold(t *testing.T) {
 	url := peer(t, func(ws *websocket.Conn, _ *http.Request) {
 		_ = ws.WriteMessage(websocket.TextMessage, []byte("Welcome"))

@@ -174,7 +174,7 @@ func (o *benchOptions) run(ctx context.Context, std cli.Stdio, specs []scenario.
 	return r, usageIfConfig(err)
 }
 
-// mayGreet adds what to do if a target sent what nobody asked for.
+// mayGreet adds --greeting as the remedy to an error about an unexpected message.
 func (o *benchOptions) mayGreet(err error) error {
 	fault, ok := errors.AsType[*load.FaultError](err)
 	if !ok || o.target == "" || fault.Faults.Corrupt == 0 {

@@ -18,7 +18,7 @@ import (
 )
 
 // screen is the terminal that dial talks on: lines are edited and kept in a
-// history, and what was sent (>) is told from what came (<).
+// history, and > marks what was sent, < what was received.
 type screen struct {
 	*term.Terminal
 	in          *os.File

@@ -84,6 +84,11 @@ func New(bus cluster.Bus, config Config) (*Group, error) {
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	_, _ = rand.Read(g.id[:]) // never fails
+	g.look.Do, g.beat.Do = g.lookAtPeers, g.sendBeat
+	now := time.Now()
+	g.agenda.set(&g.look, now.Add(time.Second))
+	g.agenda.set(&g.beat, now)
+	// From here on messages arrive on other goroutines.
 	for _, c := range []cluster.Channel{g.everybody(), g.inbox(g.id)} {
 		stop, err := bus.Listen(c, receiver{g, nil})
 		if err != nil {
@@ -92,10 +97,6 @@ func New(bus cluster.Bus, config Config) (*Group, error) {
 		}
 		g.stops = append(g.stops, stop)
 	}
-	g.look.Do, g.beat.Do = g.lookAtPeers, g.sendBeat
-	now := time.Now()
-	g.agenda.set(&g.look, now.Add(time.Second))
-	g.agenda.set(&g.beat, now)
 	go g.run()
 	return g, nil
 }

@@ -18,7 +18,7 @@ import (
 // engine/client_policy.go also gives it to StatusError.RetryAfter: a server may name a
 // date.
 var clockReaders = []string{
-	"engine/bridge.go", "engine/internal/backoff/backoff.go", "engine/internal/certfile/certfile.go", "engine/internal/tlsconfig/tlsconfig.go", "engine/webwait.go",
+	"engine/http_bridge.go", "engine/internal/backoff/backoff.go", "engine/internal/certfile/certfile.go", "engine/internal/tlsconfig/tlsconfig.go", "engine/http_deadline.go",
 	"loop/group.go", "loop/poller_gnet.go", "loop/throttle.go",
 }
 

@@ -27,8 +27,8 @@
 //   - Receive: [Callbacks], [WebSocket.PauseReading], [Dispatch] for callbacks that block.
 //   - Send: [WebSocket.Send], [Prepare], [WebSocket.SendFragment], [ErrBackpressure],
 //     [Callbacks.OnDrain].
-//   - Publish: [WebSocket.Subscribe], [Server.Publish], [Message], [Topic], [Delivery],
-//     [Server.MaySubscribe].
+//   - Publish: [WebSocket.Subscribe], [WebSocket.Resubscribe], [Server.Publish], [Message],
+//     [Topic], [Delivery], [Server.MaySubscribe].
 //   - Choose what slow readers lose: [Slow], [SlowPolicy], [Callbacks.OnGap].
 //   - Attach values and work to a connection: [Set], [Get], [WebSocket.Context],
 //     [WebSocket.Go], [WebSocket.Do].

@@ -49,16 +49,12 @@ func ExampleMessage_retain() {
 	// BBB 7.60
 }
 
-// A snapshot after a gap: a connection that lost messages subscribes anew, and gets
-// the last values again.
+// A snapshot after a gap: a connection that lost messages gets the last values again.
 func ExampleCallbacks_onGap() {
 	srv := &engine.Server{
 		Slow: engine.Slow{Policy: engine.SlowDropNewest},
 		Callbacks: engine.Callbacks{
-			OnGap: func(ws *engine.WebSocket, topic string, _ uint64) {
-				_ = ws.Unsubscribe(topic)
-				_ = ws.Subscribe(topic)
-			},
+			OnGap:  func(ws *engine.WebSocket, topic string, _ uint64) { _ = ws.Resubscribe(topic) },
 			OnText: func(ws *engine.WebSocket, text []byte) { _ = ws.Subscribe(string(text)) },
 		},
 	}

@@ -103,7 +103,7 @@ func TestEmptyRetainedMessageRemovesTheValue(t *testing.T) {
 	}
 	wantAll(c, "B 1", "end")
 	r.retain("prices", "A", "A 2")
-	r.srv.Topic("prices").ClearRetained()
+	r.srv.Topic("prices").ForgetAll()
 	if err := errors.Join(ws.Subscribe("prices"), ws.Unsubscribe("prices"), ws.SendText("end")); err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +313,7 @@ func TestRetainedMessagesShareAQuarterOfMaxMemory(t *testing.T) {
 					}
 				}
 				for i := range topics {
-					srv.Topic(fmt.Sprint("topic ", i)).ClearRetained()
+					srv.Topic(fmt.Sprint("topic ", i)).ForgetAll()
 				}
 				if held := heldBy(srv); held != 0 {
 					t.Errorf("%d bytes are held when all is removed", held)

@@ -10,11 +10,19 @@ func (s *Server) retainedLimit() int {
 	return max(n, 0)
 }
 
-// ClearRetained removes all retained messages of the topic. Its subscribers are not
-// notified. To remove one, publish an empty retained message with its Key. Any
-// goroutine.
-func (t *Topic) ClearRetained() {
+// Forget removes the retained message of key; "" is that without a key. Nothing is
+// delivered: to notify subscribers too, publish an empty retained message with its Key.
+// Any goroutine.
+func (t *Topic) Forget(key string) {
 	if t.server.up.Load() {
-		t.server.settings.hub.ClearRetained(t.name)
+		t.server.settings.hub.Forget(t.name, key)
+	}
+}
+
+// ForgetAll removes all retained messages of the topic. Nothing is delivered. Any
+// goroutine.
+func (t *Topic) ForgetAll() {
+	if t.server.up.Load() {
+		t.server.settings.hub.ForgetAll(t.name)
 	}
 }

@@ -5,12 +5,32 @@ import "github.com/fanloop-go/fanloop/engine/internal/fanout"
 // Subscribe makes the connection receive what is published to topic from now on.
 // The retained messages of the topic are delivered first, then every publish that is
 // later than those, none twice and none missing. Subscribing twice is no error, and
-// delivers nothing again.
+// delivers nothing again: see Resubscribe.
+//
+// What you send to the connection before Subscribe is delivered before the retained
+// messages, and what you send after it returned, after them. In OnGap it is different:
+// what you send there goes before all that waits, so before those messages too.
 //
 // It returns the error of Server.MaySubscribe; ErrClosed after the end;
 // ErrBackpressure if the topic has retained messages and the connection's queue no
 // room for them: subscribe again in OnDrain. Any goroutine.
 func (ws *WebSocket) Subscribe(topic string) error {
+	return ws.subscribe(topic, (*fanout.Hub).Subscribe)
+}
+
+// Resubscribe delivers the retained messages of topic again: a new snapshot, for
+// instance in OnGap. What was published before is delivered before the snapshot, and what
+// is published later after it, none twice and none missing. A connection that does not
+// subscribe yet becomes a subscriber.
+//
+// Errors are those of Subscribe. The subscription continues without the snapshot then:
+// resubscribe in OnDrain. Any goroutine.
+func (ws *WebSocket) Resubscribe(topic string) error {
+	return ws.subscribe(topic, (*fanout.Hub).Resubscribe)
+}
+
+// subscribe asks for permission and has the hub do the rest.
+func (ws *WebSocket) subscribe(topic string, do func(*fanout.Hub, *fanout.Member, string) error) error {
 	h := ws.settings().hub
 	if h == nil {
 		return ErrNoTopics
@@ -23,7 +43,7 @@ func (ws *WebSocket) Subscribe(topic string) error {
 		return ErrClosed
 	}
 	h.PackRetained(topic, ws.out.Variant)
-	return fromLoop(h.Subscribe(m, topic))
+	return fromLoop(do(h, m, topic))
 }
 
 // Unsubscribe undoes Subscribe. What was published before is still delivered, and

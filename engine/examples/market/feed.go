@@ -84,8 +84,7 @@ func answer(ws *engine.WebSocket, key, value string) {
 
 // onGap gives a client that missed something a new snapshot.
 func (m *markets) onGap(ws *engine.WebSocket, market string, _ uint64) {
-	_ = ws.Unsubscribe(market)
-	if err := ws.Subscribe(market); err != nil {
+	if err := ws.Resubscribe(market); err != nil {
 		_ = ws.Close(engine.StatusTryAgainLater, "too slow")
 	}
 }

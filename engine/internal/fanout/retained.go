@@ -191,8 +191,19 @@ func (h *Hub) countRetained(k *kept, n int) {
 	}
 }
 
-// ClearRetained removes all retained messages of the topic called name. Any goroutine.
-func (h *Hub) ClearRetained(name string) {
+// Forget removes what the topic called name retains for key. Any goroutine.
+func (h *Hub) Forget(name, key string) {
+	sh := h.shard(name)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if t := sh.topics[name]; t != nil {
+		h.unretain(t, key)
+		sh.forget(t)
+	}
+}
+
+// ForgetAll removes all retained messages of the topic called name. Any goroutine.
+func (h *Hub) ForgetAll(name string) {
 	sh := h.shard(name)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -254,6 +265,9 @@ func (h *Hub) PackRetained(name string, v frames.Variant) {
 // far. It returns loop.ErrBackpressure if so much waits for m that list would exceed
 // Limits.MaxQueued. Under the shard's and the fan's lock.
 func (f *fan) admitRetained(m *Member, list []*Message) error {
+	if len(list) == 0 {
+		return nil
+	}
 	f.catchUp(m)
 	m.conn.Lock()
 	queued := m.conn.QueuedLocked()
@@ -276,10 +290,13 @@ func (f *fan) admitRetained(m *Member, list []*Message) error {
 	return nil
 }
 
-// deliverRetained gives s, which has just joined, the retained messages of its topic.
-// Where something waits already, they wait behind it. Under the shard's and the fan's
-// lock.
+// deliverRetained gives s the retained messages of its topic, which admitRetained has
+// admitted. Where something waits already, they wait behind it. Under the shard's and the
+// fan's lock.
 func (f *fan) deliverRetained(s *subscription, list []*Message) {
+	if len(list) == 0 {
+		return
+	}
 	if w := s.member.slow.Load(); w != nil {
 		for _, msg := range list {
 			f.number++

@@ -1,0 +1,141 @@
+// Package names says which names topics, users and keys of the chat may have, and
+// encodes them for places that allow few characters.
+//
+// Names mean nothing but themselves: dots, stars, slashes, spaces and percent signs
+// are characters like others. What is refused is what two people, or two programs,
+// could take for something else: names that differ only in how letters are composed,
+// and characters that nobody sees.
+package names
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// How long names are at most, in bytes.
+const (
+	MaxTopic     = 255
+	MaxNamespace = 64
+	MaxUser      = 128
+	MaxKey       = 128
+	MaxKind      = 64
+	MaxID        = 64
+)
+
+// ErrName is wrapped by all errors of the Check functions.
+var ErrName = errors.New("names: refused")
+
+// Error says what is wrong with a name. It does not contain the name.
+type Error struct {
+	What   string // topic, user, key, kind, id
+	Reason string // goes on behind "the topic", say
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("names: the %s %s", e.What, e.Reason) }
+
+// Unwrap returns [ErrName].
+func (e *Error) Unwrap() error { return ErrName }
+
+// CheckTopic returns an [Error] if topic cannot be the name of one.
+func CheckTopic(topic string) error {
+	if err := check("topic", topic, MaxTopic); err != nil {
+		return err
+	}
+	if namespace, _, found := strings.Cut(topic, ":"); found && !isWord(namespace, MaxNamespace, lower+digits+"-_") {
+		return &Error{"topic", "has a namespace, in front of the colon, that is not 1 to 64 of a-z 0-9 - _"}
+	}
+	return nil
+}
+
+// Namespace is what is in front of the first colon of a topic, and empty if there is
+// none: the topic is in the default namespace.
+func Namespace(topic string) string {
+	namespace, _, found := strings.Cut(topic, ":")
+	if !found {
+		return ""
+	}
+	return namespace
+}
+
+// CheckUser returns an [Error] if user cannot be the name of one.
+func CheckUser(user string) error { return check("user", user, MaxUser) }
+
+// CheckKey returns an [Error] if key cannot be the key of a value.
+func CheckKey(key string) error { return check("key", key, MaxKey) }
+
+const (
+	lower  = "abcdefghijklmnopqrstuvwxyz"
+	upper  = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	digits = "0123456789"
+)
+
+// CheckKind returns an [Error] if kind cannot be a kind of messages or values.
+func CheckKind(kind string) error {
+	if !isWord(kind, MaxKind, lower+digits+"-_.") {
+		return &Error{"kind", "is not 1 to 64 of a-z 0-9 - _ ."}
+	}
+	return nil
+}
+
+// CheckID returns an [Error] if id cannot be that of a publish.
+func CheckID(id string) error {
+	if !isWord(id, MaxID, lower+upper+digits+"-_") {
+		return &Error{"id", "is not 1 to 64 of A-Z a-z 0-9 - _"}
+	}
+	return nil
+}
+
+func isWord(s string, max int, of string) bool {
+	return 0 < len(s) && len(s) <= max && strings.Trim(s, of) == "" // what is not of it stays
+}
+
+// check applies the rules for names that people choose.
+func check(what, name string, max int) error {
+	switch {
+	case name == "":
+		return &Error{what, "is empty"}
+	case len(name) > max:
+		return &Error{what, fmt.Sprintf("is longer than %d bytes", max)}
+	case !utf8.ValidString(name):
+		return &Error{what, "is not UTF-8"}
+	case !norm.NFC.IsNormalString(name):
+		return &Error{what, "is not in Unicode normal form C; normalize it"}
+	}
+	first, _ := utf8.DecodeRuneInString(name)
+	last, _ := utf8.DecodeLastRuneInString(name)
+	if unicode.IsSpace(first) || unicode.IsSpace(last) {
+		return &Error{what, "begins or ends with white space"}
+	}
+	return checkRunes(what, []rune(name))
+}
+
+func checkRunes(what string, runes []rune) error {
+	for i, r := range runes {
+		switch {
+		case unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp):
+			return &Error{what, "has a control character or a line end"}
+		case r == utf8.RuneError || isNoncharacter(r):
+			return &Error{what, "has a code point that is no character"}
+		case isJoiner(r):
+			if i == 0 || i == len(runes)-1 || !joins(runes[i-1]) || !joins(runes[i+1]) {
+				return &Error{what, "has a joiner that joins nothing"}
+			}
+		case unicode.Is(unicode.Cf, r):
+			return &Error{what, "has an invisible format character"}
+		}
+	}
+	return nil
+}
+
+// isJoiner: emoji, and several scripts, are not written without U+200C and U+200D.
+func isJoiner(r rune) bool { return r == 0x200c || r == 0x200d }
+
+// joins reports whether a joiner beside r can be seen.
+func joins(r rune) bool { return r > unicode.MaxASCII && !unicode.IsSpace(r) && !isJoiner(r) }
+
+func isNoncharacter(r rune) bool { return r&0xfffe == 0xfffe || 0xfdd0 <= r && r <= 0xfdef }

@@ -41,7 +41,7 @@ func TestArchitectureNamesWhatExists(t *testing.T) {
 	}
 }
 
-// The rows of "The house" are files of this package, and its wings.
+// The rows of "The house" are the files of this package, all of them, and its wings.
 func TestTheHouseNamesWhatExists(t *testing.T) {
 	text, err := os.ReadFile("../ARCHITECTURE.md")
 	if err != nil {
@@ -62,6 +62,15 @@ func TestTheHouseNamesWhatExists(t *testing.T) {
 			if _, err := os.Stat(path); err != nil {
 				t.Errorf("The house names %s: %v", name[1], err)
 			}
+		}
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if !strings.HasSuffix(file, "_test.go") && !strings.Contains(house, "`"+file+"`") {
+			t.Errorf("The house does not name %s", file)
 		}
 	}
 }

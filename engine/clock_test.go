@@ -18,7 +18,8 @@ import (
 // engine/client_policy.go also gives it to StatusError.RetryAfter: a server may name a
 // date.
 var clockReaders = []string{
-	"engine/http_bridge.go", "engine/internal/backoff/backoff.go", "engine/internal/certfile/certfile.go", "engine/internal/tlsconfig/tlsconfig.go", "engine/http_deadline.go",
+	"engine/http_bridge.go", "engine/http_read.go", "engine/http_write.go",
+	"engine/internal/backoff/backoff.go", "engine/internal/certfile/certfile.go", "engine/internal/tlsconfig/tlsconfig.go",
 	"loop/group.go", "loop/poller_gnet.go", "loop/throttle.go",
 }
 

@@ -9,19 +9,6 @@ import (
 // connection, on the owning loop.
 type handler WebSocket
 
-// opening is a stage of the opening handshake: PROXY header and TLS may come
-// before that of RFC 6455. Each leads to the next by advance. Owned by the loop.
-type opening interface {
-	// begin: the transport stands, and the stages before this one are over.
-	begin(ws *WebSocket)
-	// data: bytes arrived.
-	data(ws *WebSocket, b []byte)
-	// timeout: it took too long, with the stages before it.
-	timeout(ws *WebSocket)
-	// lost: the transport ended before the connection was open.
-	lost(ws *WebSocket, err error)
-}
-
 // LoopConn implements loop.Handler.
 func (h *handler) LoopConn() *loop.Conn { return &h.conn }
 

@@ -94,6 +94,3 @@ func (ws *WebSocket) ID() uint64 {
 	}
 	return d.id
 }
-
-// Server returns the server of the connection; nil if Dial made it. Any goroutine.
-func (ws *WebSocket) Server() *Server { return ws.settings().server }

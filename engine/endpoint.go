@@ -2,7 +2,6 @@ package engine
 
 import (
 	"cmp"
-	"fmt"
 	"net/http"
 	"sync/atomic"
 
@@ -125,29 +124,4 @@ func (v *service) begin(ws *WebSocket) {
 		ws.goBy(v.settings)
 		ws.callbacks = &v.settings.callbacks
 	}
-}
-
-// Upgrade makes a WebSocket of a request inside of a handler of net/http, as
-// [Server.ServeHTTP] does, by the rules of e; nil means the fields of s. It does not
-// look at the patterns of Handle. Make e once and not for each request.
-//
-// It answers the request in any case: nil says that the connection is going to a loop,
-// where OnUpgrade follows; otherwise the error says why the request was refused. Do not
-// use w after it, and return.
-//
-// A request for a WebSocket that comes to a listener of s itself is not given to
-// Server.HTTP: use Handle for those.
-func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request, e *Endpoint) error {
-	if err := s.ready(w); err != nil {
-		return err
-	}
-	req, err := s.fromHTTP(r)
-	if err != nil {
-		return s.refuse(w, r, err)
-	}
-	v, err := s.serviceOf(e)
-	if err != nil {
-		return s.refuse(w, r, fmt.Errorf("engine: endpoint: %w", err))
-	}
-	return s.upgrade(w, r, req, v)
 }

@@ -1,14 +1,6 @@
 package engine
 
-import (
-	"math"
-	"time"
-
-	"github.com/fanloop-go/fanloop/codec"
-	"github.com/fanloop-go/fanloop/engine/internal/memory"
-	"github.com/fanloop-go/fanloop/handshake"
-	"github.com/fanloop-go/fanloop/loop"
-)
+import "time"
 
 // Limits bounds what a peer may cost. 0 means the default. NoLimit turns off a limit
 // whose comment says that it can be off. Listen, Serve and Dial refuse values that cannot
@@ -136,27 +128,4 @@ func setDefault[T comparable](v *T, def T) {
 	if *v == zero {
 		*v = def
 	}
-}
-
-func (l Limits) head() handshake.Limits {
-	return handshake.Limits{MaxHead: l.MaxHead, MaxHeaders: l.MaxHeaders}
-}
-
-func (l Limits) reader(role codec.Role) codec.ReaderConfig {
-	return codec.ReaderConfig{Role: role, MaxMessage: l.MaxMessage, MaxFragments: l.MaxFragments}
-}
-
-func (l Limits) policy() loop.WritePolicy {
-	return loop.WritePolicy{Limit: max(l.MaxQueued, 0), High: l.HighWater, Low: l.LowWater}
-}
-
-// memoryBudget returns what Limits.MaxMemory stands for in bytes, 0 for no limit.
-func memoryBudget(limit int) int {
-	switch {
-	case limit > 0:
-		return limit
-	case limit < 0:
-		return 0
-	}
-	return int(min(memory.Usable()/4, math.MaxInt))
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/fanloop-go/fanloop/engine/internal/headcount"
 	"github.com/fanloop-go/fanloop/engine/internal/proxyheader"
 	"github.com/fanloop-go/fanloop/engine/internal/socketfile"
 	"github.com/fanloop-go/fanloop/engine/internal/tlsconfig"
@@ -177,13 +176,6 @@ func (s *Server) ServeWith(nl net.Listener, opt ListenOptions) error {
 	return ErrServerClosed
 }
 
-// isClosing says whether Shutdown or Close was called.
-func (s *Server) isClosing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closing
-}
-
 // listen makes ln one of the server's listeners.
 func (s *Server) listen(ln *Listener, opt ListenOptions, open func(loop.ListenConfig) (*loop.Listener, error)) (*Listener, error) {
 	if err := s.started(); err != nil {
@@ -233,33 +225,4 @@ func (ln *Listener) close() {
 		_ = ln.on.Close()
 		close(ln.closed)
 	})
-}
-
-// maxRefusals is how many connections over the limit are told so at the same
-// time. More are reset: a flood must not hold descriptors.
-const maxRefusals = 256
-
-// accept makes the handler of a connection. It runs on the loop that owns it.
-func (ln *Listener) accept(*loop.Loop) loop.Handler {
-	s := ln.server
-	e := s.conns.Enter(s.settings.limits.MaxConnections, maxRefusals)
-	if e == headcount.Denied {
-		s.refusals.reset.Add(1)
-		return nil
-	}
-	u := newUpgrade(s)
-	u.overLimit = e == headcount.Refused
-	return (*handler)(newWebSocket(s.settings, ln.stages(u)))
-}
-
-// stages puts before u what connections of ln begin with.
-func (ln *Listener) stages(u *upgrade) opening {
-	var first opening = u
-	if ln.tls != nil {
-		first = &secure{config: ln.tls, next: first, bad: &ln.server.badTLS}
-	}
-	if ln.proxy != nil {
-		first = &proxyHeader{trust: ln.proxy, next: first, bad: &ln.server.badProxy}
-	}
-	return first
 }

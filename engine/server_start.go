@@ -67,28 +67,3 @@ func (s *Server) begin() (err error) {
 	}()
 	return nil
 }
-
-// Done returns a channel that is closed when the server has ended: after
-// Shutdown or Close, when every connection is closed and every callback has returned.
-func (s *Server) Done() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.doneLocked()
-}
-
-func (s *Server) doneLocked() chan struct{} {
-	if s.done == nil {
-		s.done = make(chan struct{})
-	}
-	return s.done
-}
-
-// ended closes Done.
-func (s *Server) ended() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	close(s.doneLocked())
-	if s.cancel != nil {
-		s.cancel(ErrServerClosed)
-	}
-}

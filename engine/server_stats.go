@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"unsafe"
-
-	"github.com/fanloop-go/fanloop/loop"
-)
+import "github.com/fanloop-go/fanloop/loop"
 
 // Stats is what a server has done and holds.
 type Stats struct {
@@ -110,83 +106,4 @@ func (sum *LoopStats) add(one *LoopStats) {
 	sum.BytesIn += one.BytesIn
 	sum.BytesOut += one.BytesOut
 	sum.Deferred += one.Deferred
-}
-
-// Each runs fn for every open WebSocket of the server, as WebSocket.Do does, so
-// on any loop. It does not wait. Any goroutine.
-func (s *Server) Each(fn func(ws *WebSocket)) {
-	if !s.up.Load() {
-		return
-	}
-	for _, l := range s.group.Loops() {
-		_ = l.Do(func() { // ended: nobody is left
-			eachOpen(l, func(ws *WebSocket) {
-				_ = ws.conn.Do(func() { // ended meanwhile: not open any more
-					if ws.out.IsOpen() {
-						callEach(fn, ws)
-					}
-				})
-			})
-		})
-	}
-}
-
-// eachOpen calls fn for every open WebSocket of l. On the loop.
-func eachOpen(l *loop.Loop, fn func(ws *WebSocket)) {
-	l.Each(func(c *loop.Conn) {
-		if h, ok := c.Handler().(*handler); ok && (*WebSocket)(h).out.IsOpen() {
-			fn((*WebSocket)(h))
-		}
-	})
-}
-
-// Memory is the bytes a server holds for its connections, by class. The runtime's
-// own overhead is not in it.
-type Memory struct {
-	// What waits. Limits.MaxMemory bounds these together.
-
-	Outboxes     int // buffers and lists of what is queued for one connection
-	SharedFrames int // messages that connections share, each counted once
-	Messages     int // lists of messages that wait for a loop or for a slow subscriber, or are retained
-	Assembly     int // received and not delivered: in part, encrypted, while reading is paused, or for a worker
-	Handshakes   int // opening handshakes under way, about
-
-	// What connections take while nothing waits.
-
-	Connections int // the connections themselves
-	Topics      int // subscriptions
-	TLS         int // state of encrypted connections, about
-	Compression int // what context takeover keeps
-}
-
-// Waiting is the sum of what waits, which Limits.MaxMemory bounds.
-func (m Memory) Waiting() int {
-	return m.Outboxes + m.SharedFrames + m.Messages + m.Assembly + m.Handshakes
-}
-
-// Total is the sum of all classes.
-func (m Memory) Total() int {
-	return m.Waiting() + m.Connections + m.Topics + m.TLS + m.Compression
-}
-
-// Memory returns what the server holds as of the last iteration of each loop. It
-// does not wait. Any goroutine.
-func (s *Server) Memory() (m Memory) {
-	if !s.up.Load() {
-		return m
-	}
-	for i, l := range s.group.Loops() {
-		m.Outboxes += l.HeldFor(loop.UseQueues)
-		m.Messages += l.HeldFor(loop.UseMessages)
-		m.Assembly += l.HeldFor(loop.UseReceived)
-		m.Handshakes += l.HeldFor(loop.UseHandshakes)
-		m.Connections += l.Conns() * int(unsafe.Sizeof(WebSocket{}))
-		m.Topics += s.settings.hub.Size(i)
-		m.TLS += l.HeldByTLS()
-	}
-	m.SharedFrames = s.group.Shared()
-	if c := s.settings.compressor; c != nil {
-		m.Compression = int(c.windows.Load())
-	}
-	return m
 }

@@ -30,24 +30,6 @@ type settings struct {
 	latest *atomic.Pointer[settings] // the last ones that with made of these
 }
 
-// bounds are Limits as they are applied.
-type bounds struct {
-	asked   Limits             // without defaults
-	limits  Limits             // with them
-	reader  codec.ReaderConfig // of connections that send plain messages
-	deflate codec.ReaderConfig // of those that agreed on compression
-	policy  loop.WritePolicy
-}
-
-func newBounds(role codec.Role, asked Limits) bounds {
-	b := bounds{asked: asked, limits: asked.WithDefaults()}
-	b.reader = b.limits.reader(role)
-	b.deflate = b.reader
-	b.deflate.Rsv1 = true
-	b.policy = b.limits.policy()
-	return b
-}
-
 func newSettings(role codec.Role, limits Limits, callbacks Callbacks, log *slog.Logger) *settings {
 	if log == nil {
 		log = slog.Default()
@@ -60,9 +42,6 @@ func newSettings(role codec.Role, limits Limits, callbacks Callbacks, log *slog.
 		latest:    new(atomic.Pointer[settings]),
 	}
 }
-
-// settings are what ws goes by. Any goroutine.
-func (ws *WebSocket) settings() *settings { return ws.terms.Load() }
 
 // with returns settings in which the fields of l that are not 0 replace those of
 // Server, Endpoint or Dial. Connections that ask for the same share them. The error is
@@ -104,11 +83,4 @@ func (e *settings) readerConfig(v frames.Variant) *codec.ReaderConfig {
 // inflateLimit is what a compressed message may inflate to.
 func (e *settings) inflateLimit() codec.InflateLimit {
 	return codec.InflateLimit{MaxMessage: e.limits.MaxMessage, MaxRatio: e.compressor.options.MaxRatio}
-}
-
-// goBy makes e the settings of ws. On the loop.
-func (ws *WebSocket) goBy(e *settings) {
-	ws.conn.SetPolicy(&e.policy)
-	ws.reader.SetConfig(e.readerConfig(ws.out.Variant))
-	ws.terms.Store(e)
 }

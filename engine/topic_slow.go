@@ -60,17 +60,3 @@ func (s Slow) override(e *settings) *fanout.Slow {
 	rules := s.withDefaults(e)
 	return &rules
 }
-
-// SetSlow replaces, for this connection, the policy of the server and of the
-// topics it subscribes to. The zero Slow undoes that. The error is an
-// *OptionError if slow cannot be meant. Any goroutine.
-func (ws *WebSocket) SetSlow(slow Slow) error {
-	if err := slow.validate(ws.settings()); err != nil {
-		return err
-	}
-	own := slow.override(ws.settings())
-	ws.conn.Lock()
-	defer ws.conn.Unlock()
-	ws.extrasLocked().slow = own
-	return nil
-}

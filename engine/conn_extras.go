@@ -1,0 +1,99 @@
+package engine
+
+import "github.com/fanloop-go/fanloop/engine/internal/fanout"
+
+// extras hold what a connection needs rarely or once.
+type extras struct {
+	subprotocol string
+	takeover    *takeover    // nil: no context takeover
+	lane        *lane        // of the worker pool
+	slow        *fanout.Slow // nil: that of the server or the topic
+	told        *addrs       // nil: the kernel knows them
+	value       any          // see Set
+	onDemand    *onDemand    // nil: nobody asked for any of it
+	ending      *ending      // nil: nothing has ended it, or is about to
+	input       *input       // nil: nothing waits
+	pongDue     bool         // input.pong is to be sent
+	inOnGap     bool         // OnGap is being called: what it sends goes out, though Close was called
+}
+
+// input is what came and waits.
+type input struct {
+	held    []byte     // received and not yet looked at, because reading is paused
+	waiting *inflation // received before that, and put off; owned by the loop
+	pong    []byte     // the answer to the last ping, when the queue has room
+	arrival progress   // of the message that is arriving; while closing, of all of them; owned by the loop
+}
+
+// ending is the end of a connection.
+type ending struct {
+	asked  closeFrame // what Close asked for
+	why    CloseCause // on whose behalf; CauseNone: nobody has asked
+	status closeFrame // what the peer sent, or what it was failed with; code 0: neither
+	err    error      // why it ended
+	kept   *addrs     // for an OnClose that runs when the kernel knows no addresses any more
+	final  bool       // all is known of it; OnClose follows
+	ended  bool       // OnClose has returned
+
+	// Owned by the loop.
+	overdue    bool // OnError has not returned, and OnClose follows
+	unreadOnce bool // CloseTimeout found something unread
+	discarded  int  // bytes of messages that came while closing
+	late       int  // how many may come in all; see arrivesLate
+}
+
+// extrasLocked returns the extras of ws, made if need be.
+func (ws *WebSocket) extrasLocked() *extras {
+	if ws.extras == nil {
+		ws.extras = new(extras)
+	}
+	return ws.extras
+}
+
+// inputLocked returns the input of ws, made if need be.
+func (ws *WebSocket) inputLocked() *input {
+	x := ws.extrasLocked()
+	if x.input == nil {
+		x.input = new(input)
+	}
+	return x.input
+}
+
+// peekInput returns the input of ws; nil if there is none. For the loop, which owns
+// some of its fields.
+func (ws *WebSocket) peekInput() *input {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	return ws.knownInputLocked()
+}
+
+func (ws *WebSocket) knownInputLocked() *input {
+	if ws.extras == nil {
+		return nil
+	}
+	return ws.extras.input
+}
+
+// endingLocked returns the ending of ws, made if need be.
+func (ws *WebSocket) endingLocked() *ending {
+	x := ws.extrasLocked()
+	if x.ending == nil {
+		x.ending = new(ending)
+	}
+	return x.ending
+}
+
+// peekEnding returns the ending of ws; nil if there is none. For the loop, which owns
+// some of its fields.
+func (ws *WebSocket) peekEnding() *ending {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	return ws.knownEndingLocked()
+}
+
+func (ws *WebSocket) knownEndingLocked() *ending {
+	if ws.extras == nil {
+		return nil
+	}
+	return ws.extras.ending
+}

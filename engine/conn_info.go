@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"net"
+
+	"github.com/fanloop-go/fanloop/engine/internal/frames"
+	"github.com/fanloop-go/fanloop/engine/internal/outlet"
+	"github.com/fanloop-go/fanloop/handshake"
+)
+
+// RemoteAddr returns the peer's address: that of the PROXY header of a trusted proxy, or
+// else the kernel's. The kernel's is nil once OnClose has returned, and after a reset
+// in OnClose too, except on Linux. Any goroutine.
+func (ws *WebSocket) RemoteAddr() net.Addr {
+	if known, ended := ws.addresses(); known != nil {
+		return known.remote
+	} else if ended {
+		return nil
+	}
+	return ws.conn.RemoteAddr()
+}
+
+// LocalAddr is RemoteAddr for this side: the address the client connected to, which is
+// the proxy's if there is a PROXY header.
+func (ws *WebSocket) LocalAddr() net.Addr {
+	if known, ended := ws.addresses(); known != nil {
+		return known.local
+	} else if ended {
+		return nil
+	}
+	return ws.conn.LocalAddr()
+}
+
+// addresses returns those that need not be asked for, and whether there is nobody
+// to ask any more.
+func (ws *WebSocket) addresses() (known *addrs, ended bool) {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	x := ws.extras
+	switch {
+	case x == nil:
+		return nil, false
+	case x.ending == nil:
+		return x.told, false
+	case x.told != nil:
+		return x.told, x.ending.ended
+	}
+	return x.ending.kept, x.ending.ended
+}
+
+func (ws *WebSocket) told() *addrs {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if ws.extras == nil {
+		return nil
+	}
+	return ws.extras.told
+}
+
+// Limits returns what bounds the connection, with the defaults in place of zeros.
+// Any goroutine.
+func (ws *WebSocket) Limits() Limits { return ws.settings().limits }
+
+// Subprotocol returns the subprotocol agreed in the opening handshake (RFC 6455 section
+// 1.9); "" if there is none. Any goroutine.
+func (ws *WebSocket) Subprotocol() string {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if ws.extras == nil {
+		return ""
+	}
+	return ws.extras.subprotocol
+}
+
+// Extensions returns the value of Sec-WebSocket-Extensions agreed in the
+// opening handshake; "" for none (RFC 6455 section 9.1). Any goroutine.
+func (ws *WebSocket) Extensions() string {
+	if ws.out.Variant == frames.Plain {
+		return ""
+	}
+	return handshake.FormatDeflate(ws.params)
+}
+
+// CloseStatus returns the code and reason that OnClose gets; 0 before the connection has
+// ended. Any goroutine.
+func (ws *WebSocket) CloseStatus() (StatusCode, string) {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	e := ws.knownEndingLocked()
+	if ws.phase() != outlet.Closed || e == nil {
+		return 0, ""
+	}
+	return e.status.code, e.status.reason
+}
+
+// Err returns why the connection ended or is about to. It is nil while the connection is
+// open, and after a closing handshake. Otherwise it is a *ProtocolError if the peer
+// broke the protocol or a limit, a *PanicError, or one of the errors of this package;
+// ErrAbnormalClosure wraps what the network reported. Any goroutine. For metrics there
+// is Cause.
+func (ws *WebSocket) Err() error {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	switch s, e := ws.out.State(), ws.knownEndingLocked(); {
+	case e != nil && e.err != nil:
+		return e.err
+	case s.Asked(outlet.AskRelief): // OnError follows, as below
+		return ErrOverload
+	case s.Asked(outlet.AskShed):
+		return ErrSlow
+	}
+	return nil
+}
+
+// Server returns the server of the connection; nil if Dial made it. Any goroutine.
+func (ws *WebSocket) Server() *Server { return ws.settings().server }

@@ -1,0 +1,35 @@
+package engine
+
+import (
+	"github.com/fanloop-go/fanloop/engine/internal/headcount"
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// maxRefusals is how many connections over the limit are told so at the same
+// time. More are reset: a flood must not hold descriptors.
+const maxRefusals = 256
+
+// accept makes the handler of a connection. It runs on the loop that owns it.
+func (ln *Listener) accept(*loop.Loop) loop.Handler {
+	s := ln.server
+	e := s.conns.Enter(s.settings.limits.MaxConnections, maxRefusals)
+	if e == headcount.Denied {
+		s.refusals.reset.Add(1)
+		return nil
+	}
+	u := newUpgrade(s)
+	u.overLimit = e == headcount.Refused
+	return (*handler)(newWebSocket(s.settings, ln.stages(u)))
+}
+
+// stages puts before u what connections of ln begin with.
+func (ln *Listener) stages(u *upgrade) opening {
+	var first opening = u
+	if ln.tls != nil {
+		first = &secure{config: ln.tls, next: first, bad: &ln.server.badTLS}
+	}
+	if ln.proxy != nil {
+		first = &proxyHeader{trust: ln.proxy, next: first, bad: &ln.server.badProxy}
+	}
+	return first
+}

@@ -1,0 +1,35 @@
+package engine
+
+import "github.com/fanloop-go/fanloop/engine/internal/outlet"
+
+// opening is a stage of the opening handshake: PROXY header and TLS may come
+// before that of RFC 6455. Each leads to the next by advance. Owned by the loop.
+type opening interface {
+	// begin: the transport stands, and the stages before this one are over.
+	begin(ws *WebSocket)
+	// data: bytes arrived.
+	data(ws *WebSocket, b []byte)
+	// timeout: it took too long, with the stages before it.
+	timeout(ws *WebSocket)
+	// lost: the transport ended before the connection was open.
+	lost(ws *WebSocket, err error)
+}
+
+// open makes ws an open connection: after the answer is queued, before the
+// first frame is looked at.
+func (ws *WebSocket) open(subprotocol string, onUpgrade func()) {
+	ws.opening = nil
+	ws.heard = ws.conn.Loop().Now()
+	ws.messaged = ws.heard
+	ws.control = controlMeter(ws.heard) // nothing is saved up
+	if ws.callbacks.OnFragment != nil {
+		ws.reader.SetStreaming(true)
+	}
+	if subprotocol != "" {
+		ws.conn.Lock()
+		ws.extrasLocked().subprotocol = subprotocol
+		ws.conn.Unlock()
+	}
+	ws.become(outlet.Open)
+	onUpgrade()
+}

@@ -18,9 +18,9 @@
 //
 // # Contents
 //
-//   - Serve: [Server], [Server.ListenAndServe], [Server.Handle] with an [Endpoint] for
-//     each path, [Server.HTTP] for pages on the same port, [Server.ServeHTTP] and
-//     [Server.Upgrade] behind a router.
+//   - Serve: [Server], [Server.ListenAndServe], [Server.Run], [Server.Handle] with an
+//     [Endpoint] for each path, [Server.HTTP] for pages on the same port,
+//     [Server.ServeHTTP] and [Server.Upgrade] behind a router.
 //   - Decide who may connect: [Server.ShouldUpgrade], [Request], [Reject],
 //     [Server.Origin], [Server.BlockingUpgrade].
 //   - Dial: [Dial], [DialOptions], [DialReconnecting], [ReconnectPolicy].

@@ -13,6 +13,20 @@ import (
 	"github.com/fanloop-go/fanloop/engine"
 )
 
+// The main function of a server that ends in order on SIGTERM: clients get 1001 (going
+// away) and have ten seconds to answer.
+func ExampleServer_Run() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	srv := &engine.Server{Addr: "127.0.0.1:0"}
+	time.AfterFunc(time.Millisecond, func() { _ = syscall.Kill(os.Getpid(), syscall.SIGTERM) }) // as systemd does
+	if err := srv.Run(ctx, 10*time.Second); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("ended in order")
+	// Output: ended in order
+}
+
 // A server that ends in order on SIGTERM: clients get 1012 (service restart) and have
 // ten seconds to answer.
 func ExampleServer_ShutdownWith() {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -80,21 +81,20 @@ func (s *Server) Listeners() []*Listener {
 }
 
 // ListenAndServe listens on Addr and serves until Shutdown or Close, which make
-// it return ErrServerClosed.
+// it return ErrServerClosed. Run ends the server in order by itself.
 func (s *Server) ListenAndServe() error {
 	if s.inCallback() {
 		return ErrInCallback
 	}
-	addr := s.Addr
-	if addr == "" {
-		addr = ":8080"
-	}
-	if _, err := s.Listen(addr); err != nil {
+	if _, err := s.Listen(s.addr()); err != nil {
 		return err
 	}
 	<-s.Done()
 	return ErrServerClosed
 }
+
+// addr is Addr with its default.
+func (s *Server) addr() string { return cmp.Or(s.Addr, ":8080") }
 
 // Listen is ListenWith with the server's own TLS and no other option.
 func (s *Server) Listen(addr string) (*Listener, error) {

@@ -19,11 +19,11 @@ import (
 // them afterwards. Any goroutine may call the methods. Those that would wait for the
 // callback they are called in return ErrInCallback.
 type Server struct {
-	// Addr is where ListenAndServe listens, host:port or unix:path. Default:
+	// Addr is where ListenAndServe and Run listen, host:port or unix:path. Default:
 	// ":8080".
 	Addr string
 
-	// TLS, if set, encrypts the connections of ListenAndServe, Listen and Serve (wss).
+	// TLS, if set, encrypts the connections of ListenAndServe, Run, Listen and Serve (wss).
 	// With [ListenOptions] listeners may differ.
 	TLS *tls.Config
 

@@ -6,7 +6,7 @@
 // It shows sessions by cookie or bearer token (BlockingUpgrade, Request.Context, Value and
 // a refusal with WWW-Authenticate), connections that end with their session (CloseAt),
 // pages on the same port (Server.HTTP), history and presence by retained messages, OnGap
-// for slow readers, and an orderly end on SIGTERM (ShutdownWith).
+// for slow readers, and an orderly end on SIGTERM (Run).
 package main
 
 import (
@@ -18,8 +18,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/fanloop-go/fanloop/engine"
 )
 
 func main() {
@@ -34,16 +32,7 @@ func main() {
 		log.Fatal(err)
 	}
 	log.Printf("open http://%v/", ln)
-	<-ctx.Done()
-	if err := drain(srv); err != nil {
-		log.Println(err)
+	if err := srv.Run(ctx, 10*time.Second); err != nil {
+		log.Fatal(err)
 	}
-}
-
-// drain asks everybody to come back to the server that follows, and waits until they have
-// left.
-func drain(srv *engine.Server) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return srv.ShutdownWith(ctx, engine.StatusServiceRestart, "restarting")
 }

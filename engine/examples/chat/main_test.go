@@ -33,7 +33,7 @@ func start(t *testing.T, auth authority) (srv *engine.Server, addr string, ctx c
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
-		if err := drain(srv); err != nil {
+		if err := srv.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
 		cancel()
@@ -276,12 +276,14 @@ func TestSlowReadersAreTold(t *testing.T) {
 	}
 }
 
-func TestServerAsksToComeBack(t *testing.T) {
+func TestServerEndsInOrder(t *testing.T) {
 	srv, addr, ctx := start(t, new(sessions))
 	ann := enterAs(t, ctx, addr, "ann")
+	running, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
-	go func() { done <- drain(srv) }()
-	ann.expectClose(engine.StatusServiceRestart)
+	go func() { done <- srv.Run(running, 10*time.Second) }()
+	stop()
+	ann.expectClose(engine.StatusGoingAway)
 	if err := <-done; err != nil {
 		t.Error(err)
 	}

@@ -25,18 +25,11 @@ var page []byte
 func main() {
 	addr := flag.String("addr", "localhost:8080", "where to listen")
 	flag.Parse()
-	srv := newServer(*addr)
-	stop, _ := signal.NotifyContext(context.Background(), os.Interrupt)
-	go func() {
-		<-stop.Done()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := srv.Shutdown(ctx); err != nil {
-			log.Println(err)
-		}
-	}()
-	log.Println(srv.ListenAndServe())
-	<-srv.Done()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := newServer(*addr).Run(ctx, 10*time.Second); err != nil {
+		log.Fatal(err)
+	}
 }
 
 func newServer(addr string) *engine.Server {

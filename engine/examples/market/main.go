@@ -19,8 +19,6 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
-
-	"github.com/fanloop-go/fanloop/engine"
 )
 
 var symbols = map[string][]string{
@@ -40,10 +38,8 @@ func main() {
 		log.Fatal(err)
 	}
 	log.Println("serving", ln)
-	m.trade(ctx, *every)
-	ending, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := m.srv.ShutdownWith(ending, engine.StatusServiceRestart, "restarting"); err != nil {
-		log.Println(err)
+	go m.trade(ctx, *every)
+	if err := m.srv.Run(ctx, 10*time.Second); err != nil {
+		log.Fatal(err)
 	}
 }

@@ -42,6 +42,10 @@ type Callbacks struct {
 	// what it sends goes first. A connection's own publishes are not counted. Fetch what
 	// is missing, or send a snapshot.
 	OnGap func(ws *WebSocket, topic string, dropped uint64)
+	// OnUnsubscribe is called when the policy SlowUnsubscribe has ended the subscription to
+	// topic. What was published before has been sent, and nothing is sent from the
+	// message on that has this tag. Fetch what is missing, and subscribe again.
+	OnUnsubscribe func(ws *WebSocket, topic string, tag any)
 	// OnError is called when something goes wrong that ends the connection. OnClose
 	// follows.
 	OnError func(ws *WebSocket, err error)
@@ -92,6 +96,11 @@ func (ws *WebSocket) OnGap(fn func(ws *WebSocket, topic string, dropped uint64))
 	ws.own().OnGap = fn
 }
 
+// OnUnsubscribe sets Callbacks.OnUnsubscribe of this connection. Owning loop only.
+func (ws *WebSocket) OnUnsubscribe(fn func(ws *WebSocket, topic string, tag any)) {
+	ws.own().OnUnsubscribe = fn
+}
+
 // OnError sets Callbacks.OnError of this connection. Owning loop only.
 func (ws *WebSocket) OnError(fn func(ws *WebSocket, err error)) { ws.own().OnError = fn }
 
@@ -140,6 +149,12 @@ func (ws *WebSocket) callDrain() {
 func (ws *WebSocket) callGap(topic string, dropped uint64) {
 	if fn := ws.callbacks.OnGap; fn != nil {
 		fn(ws, topic, dropped)
+	}
+}
+
+func (ws *WebSocket) callUnsubscribe(topic string, tag any) {
+	if fn := ws.callbacks.OnUnsubscribe; fn != nil {
+		fn(ws, topic, tag)
 	}
 }
 

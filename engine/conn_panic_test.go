@@ -93,6 +93,7 @@ func endingCallbacks() map[string]endingCallback {
 		}, sending(frame(0x81, ""))},
 		"OnGap":                {onGap, overtake},
 		"OnGap of Unsubscribe": {onGap, overtakeAndLeave},
+		"OnUnsubscribe":        {onUnsubscribe, overtake},
 		"Do": {func(srv *engine.Server, end func()) {
 			srv.Callbacks.OnText = func(ws *engine.WebSocket, _ []byte) { _ = ws.Do(end) }
 		}, sending(frame(0x81, "a"))},
@@ -114,6 +115,11 @@ func endingCallbacks() map[string]endingCallback {
 func onGap(srv *engine.Server, end func()) {
 	srv.Slow = engine.Slow{Policy: engine.SlowDropNewest, Limit: 1}
 	srv.Callbacks.OnGap = func(*engine.WebSocket, string, uint64) { end() }
+}
+
+func onUnsubscribe(srv *engine.Server, end func()) {
+	srv.Slow = engine.Slow{Policy: engine.SlowUnsubscribe, Limit: 1}
+	srv.Callbacks.OnUnsubscribe = func(*engine.WebSocket, string, any) { end() }
 }
 
 // overtake publishes more than the loop of ws may be behind.

@@ -101,8 +101,8 @@ const maxHead = 1 << 30
 
 // check finds mistakes in s. l has its defaults.
 func (s Slow) check(m *mistakes, l *Limits) {
-	if s.Policy > SlowConflate {
-		m.add("Slow.Policy", s.Policy, "set SlowClose, SlowDropNewest, SlowDropOldest or SlowConflate")
+	if s.Policy > SlowUnsubscribe {
+		m.add("Slow.Policy", s.Policy, "set SlowClose, SlowDropNewest, SlowDropOldest, SlowConflate or SlowUnsubscribe")
 	}
 	canBeOff(m, "Slow.Limit", s.Limit)
 	canBeOff(m, "Slow.Timeout", s.Timeout)

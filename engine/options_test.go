@@ -101,7 +101,7 @@ func TestLimitsThatContradictEachOtherAreRefusedByName(t *testing.T) {
 func TestServerRefusesOptionsThatCannotBeMeant(t *testing.T) {
 	for want, srv := range map[string]*engine.Server{
 		"Limits.CloseTimeout":             {Limits: engine.Limits{CloseTimeout: -1}},
-		"Slow.Policy":                     {Slow: engine.Slow{Policy: engine.SlowConflate + 1}},
+		"Slow.Policy":                     {Slow: engine.Slow{Policy: engine.SlowUnsubscribe + 1}},
 		"Slow.Limit":                      {Slow: engine.Slow{Limit: -2}},
 		"Slow.Timeout":                    {Slow: engine.Slow{Timeout: -2}},
 		"Compression.ServerMaxWindowBits": {Compression: &engine.Compression{ServerMaxWindowBits: 7}},

@@ -13,6 +13,8 @@ type connections struct{}
 func (connections) SlowLocked(c *loop.Conn, topic *fanout.Slow) *fanout.Slow {
 	ws := webSocketOf(c)
 	switch x := ws.extras; {
+	case topic != nil && topic.Policy == fanout.Unsubscribe:
+		return topic
 	case x != nil && x.slow != nil:
 		return x.slow
 	case topic != nil:
@@ -30,13 +32,17 @@ func (connections) HasOnGap(c *loop.Conn) bool { return webSocketOf(c).callbacks
 // CallOnGap implements fanout.Connections.
 func (connections) CallOnGap(c *loop.Conn, gaps []fanout.Gap) {
 	ws := webSocketOf(c)
-	if ws.callbacks.OnGap == nil {
+	if ws.callbacks.OnGap == nil && ws.callbacks.OnUnsubscribe == nil {
 		return
 	}
 	ws.setInOnGap(true)
 	defer ws.setInOnGap(false)
 	for _, g := range gaps {
-		if ws.out.MayWrite() {
+		switch {
+		case !ws.out.MayWrite():
+		case g.Over:
+			ws.callUnsubscribe(g.Topic, g.Tag)
+		default:
 			ws.callGap(g.Topic, g.Missed)
 		}
 	}

@@ -22,6 +22,10 @@ type Message struct {
 	// subscriber whose policy is SlowConflate it replaces an earlier message of the
 	// same key that still waits. "" is no key.
 	Key string
+	// Tag is what Callbacks.OnUnsubscribe gets if the message is the first one that a slow
+	// subscriber does not get: where to go on. It is not sent, and retained messages lose
+	// it.
+	Tag any
 	// Retain keeps the message as the last value of the topic; with a Key, as that of
 	// the key. Whoever subscribes gets the last values first, in the order in which
 	// they were published. A message without data removes the value instead, and is
@@ -60,7 +64,7 @@ func (m *Message) empty() bool {
 // encode returns m as the fan-out keeps it.
 func (m *Message) encode() fanout.Message {
 	if m.Prepared != nil {
-		return fanout.Message{Frames: m.Prepared.frames, Key: m.Key, KeyApart: true}
+		return fanout.Message{Frames: m.Prepared.frames, Key: m.Key, KeyApart: true, Tag: m.Tag}
 	}
-	return fanout.Message{Frames: frames.New(m.Op, m.Data, len(m.Key)), Key: m.Key}
+	return fanout.Message{Frames: frames.New(m.Op, m.Data, len(m.Key)), Key: m.Key, Tag: m.Tag}
 }

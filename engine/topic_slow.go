@@ -20,6 +20,10 @@ const (
 	// SlowConflate keeps, of messages published with a key, the latest of each,
 	// at its place in the order; others are treated as by SlowDropNewest.
 	SlowConflate
+	// SlowUnsubscribe ends the subscription at the message, and OnUnsubscribe is called
+	// once everything in front of it is sent. As the policy of a topic, it counts for
+	// connections that have one of their own too.
+	SlowUnsubscribe
 )
 
 // Slow is a policy for subscribers that read more slowly than is published. It

@@ -18,7 +18,11 @@ type backlog struct {
 	keys   map[string]int // index of the message of each key
 	live   int            // messages with frames
 	missed uint64         // messages lost that OnGap was not called for
+	tag    any            // of the first of them, as far as it is known
 	after  *backlog       // of an earlier subscription to the topic, which had a gap then; nil: none
+
+	over    bool   // the subscription gets nothing behind what it missed, by its policy
+	through uint64 // number of the last message before what was refused; 0: nothing was
 
 	room     int         // messages that the array of msgs takes
 	keyRoom  int         // keys that there were at most
@@ -42,7 +46,9 @@ const (
 
 // gapped says whether OnGap is to be called before what waits in b is written, unless it
 // is being called: messages of the topic are missing before them.
-func (b *backlog) gapped() bool { return b.missed > 0 || b.after != nil && b.after.missed > 0 }
+func (b *backlog) gapped() bool {
+	return b.missed > 0 && !b.over || b.after != nil && b.after.missed > 0
+}
 
 func (b *backlog) push(msg Message) {
 	if msg.Key != "" {

@@ -79,19 +79,23 @@ type part struct {
 	at       int         // in fan.loaded, if there are messages
 	delay    *time.Timer // runs while what is pending is delayed; nil: it is not
 
-	refused  uint64 // publishes so far that no subscriber gets
-	refusing bool   // some since the last flush began: the gap is behind pending
-	gap      bool   // some before it began: the gap is between inflight and pending
+	refused  uint64    // publishes so far that no subscriber gets
+	refusing bool      // some since the last flush began: the gap is behind pending
+	gap      bool      // some before it began: the gap is between inflight and pending
+	refusals []refusal // where what subscriptions missed may begin, unless it is noted in a backlog
+	ofGap    int       // how many of them are those of gap
+	parted   bool      // some subscription misses what is refused from now on
 }
 
 // Message is one publish, as parts keep it. Set the exported fields.
 type Message struct {
 	Frames   *frames.Frames
 	Key      string // "": none
+	Tag      any    // that of a Gap which begins with the message; nil: none
 	KeyApart bool   // the key is not counted with Frames, which other messages have too
 
-	number  uint64 // in the order of the fan
 	counted bool   // in a part, and in the ledger
+	number  uint64 // in the order of the fan
 }
 
 // size is what counts for queues and limits before the message is written:
@@ -198,6 +202,7 @@ func (f *fan) join(m *Member, p *part) *subscription {
 		}
 	}
 	p.count++
+	p.parted = true
 	if w := m.slow.Load(); w != nil {
 		after := w.gapOf(p.topic.name)
 		s.addBacklog(w)

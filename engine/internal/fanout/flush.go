@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"slices"
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine/internal/frames"
@@ -51,6 +52,7 @@ func (f *fan) beginFlush() {
 		p.inflight, p.pending = p.pending, nil
 		p.weight = 0
 		p.gap, p.refusing = p.refusing, false
+		p.ofGap = len(p.refusals)
 		f.several = f.several || p.gap
 	}
 	f.flushing = true
@@ -68,6 +70,7 @@ func (f *fan) endFlush() (left []*part) {
 		}
 		f.recycle(p.inflight)
 		p.inflight, p.gap = nil, false
+		p.refusals, p.ofGap = slices.Delete(p.refusals, 0, p.ofGap), 0
 		f.parts[i] = nil
 	}
 	f.parts = f.parts[:0]

@@ -4,6 +4,27 @@ package fanout
 type Gap struct {
 	Topic  string
 	Missed uint64
+	Over   bool // the subscription has ended in front of them, by its policy
+	Tag    any  // of the first of them, if Over
+}
+
+// refusal is where publishes of a part begin to be refused, for some subscription.
+type refusal struct {
+	tag     any    // of the first
+	through uint64 // number of the last message in front of it
+	refused uint64 // part.refused, without it
+}
+
+// firstRefusal is where what s missed begins, as far as it is not noted in a backlog.
+// Under the fan's lock.
+func (s *subscription) firstRefusal() refusal {
+	first := refusal{through: s.part.fan.number}
+	for i, r := range s.part.refusals {
+		if i == 0 || r.refused <= s.lost {
+			first = r
+		}
+	}
+	return first
 }
 
 // callOnGap reports what is missing. Until release follows, what waits for m is
@@ -18,36 +39,59 @@ func (m *Member) callOnGap() {
 // takeGaps returns what is missing, and counts it as reported.
 func (m *Member) takeGaps() (gaps []Gap) {
 	f := m.fan
+	var left []*part
+	defer func() { f.prune(left) }()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	w := m.slow.Load()
 	if w == nil {
 		return nil
 	}
+	var rest []*backlog
 	for _, b := range w.gapped {
-		gaps = append(gaps, Gap{b.s.part.topic.name, b.missed})
-		b.missed, b.after = 0, nil
+		if b.over && b.live > 0 { // what is in front of the gap goes first
+			rest = append(rest, b)
+			continue
+		}
+		gaps = append(gaps, Gap{b.s.part.topic.name, b.missed, b.over, b.tag})
+		b.missed, b.after, b.tag = 0, nil, nil
+		if b.s.backlog == b && b.over {
+			f.leave(b.s)
+			left = append(left, b.s.part)
+		}
 	}
 	if len(gaps) > 0 {
-		w.gapped, w.frozen = nil, f.number
+		w.gapped, w.frozen = rest, f.number
 	}
 	return gaps
 }
 
 // refuse counts a publish that no subscriber gets, and that was not meant for
 // sender. Under the fan's lock.
-func (p *part) refuse(sender *subscription) {
+func (p *part) refuse(sender *subscription, msg *Message) {
+	if !p.refusing || p.parted {
+		p.refusals = append(p.refusals, refusal{tag: msg.Tag, through: p.fan.number, refused: p.refused})
+	}
+	if sender != nil && sender.backlog == nil && sender.missed() > 0 && sender.endsWithGap() {
+		p.fan.markSlow(sender.member) // notes where that begins
+	}
 	p.refused++
-	p.refusing = true
+	p.refusing, p.parted = true, false
 	if sender != nil {
 		sender.lost++
 	}
 	for _, s := range p.slow {
 		if s != sender && !s.member.gone {
 			s.lost++
-			s.member.slow.Load().miss(s.backlog, 1)
+			s.loseRefused(msg)
 		}
 	}
+}
+
+// loseRefused notes for s, which is slow, that msg was refused. Under the fan's lock.
+func (s *subscription) loseRefused(msg *Message) {
+	s.backlog.over = s.backlog.over || s.endsWithGap()
+	s.member.slow.Load().miss(s.backlog, 1, msg.Tag)
 }
 
 // missed is how many messages s lost that OnGap was not called for. Under the
@@ -69,9 +113,17 @@ func (f *fan) noticeGap(s *subscription) {
 	defer f.mu.Unlock()
 	switch {
 	case s.backlog != nil || s.missed() == 0:
-	case !f.hub.conns.HasOnGap(s.member.conn):
-		s.lost = s.part.refused
+	case !f.hub.conns.HasOnGap(s.member.conn) && !s.endsWithGap():
+		s.lost, s.part.parted = s.part.refused, true
 	default:
 		f.slowed = append(f.slowed, s.member) // markSlow notes what is missing
 	}
+}
+
+// endsWithGap says whether the policy for s ends it where something is missing. Under the
+// fan's lock.
+func (s *subscription) endsWithGap() bool {
+	s.member.conn.Lock()
+	defer s.member.conn.Unlock()
+	return s.rulesLocked().Policy == Unsubscribe
 }

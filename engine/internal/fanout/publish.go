@@ -49,7 +49,7 @@ func (f *fan) publish(p *part, msg Message, from *atomic.Pointer[Member], d *Del
 	if f.refuses(p, &msg) {
 		d.Dropped += queued
 		f.hub.dropped.Add(uint64(queued))
-		p.refuse(sender)
+		p.refuse(sender, &msg)
 		return loop.ErrBackpressure
 	}
 	if sender != nil { // what is published before this one is for the sender too

@@ -89,7 +89,7 @@ func (w *waiting) displace(b *backlog, msg Message, n int) (dropped uint64) {
 	b.push(msg)
 	w.queue.down(b.place)
 	w.tally(b)
-	w.miss(b, dropped)
+	w.miss(b, dropped, nil)
 	return dropped
 }
 
@@ -117,13 +117,14 @@ func (w *waiting) gapOf(name string) *backlog {
 	return nil
 }
 
-// miss notes n messages for b that are lost.
-func (w *waiting) miss(b *backlog, n uint64) {
+// miss notes n messages for b that are lost. tag is that of the first one.
+func (w *waiting) miss(b *backlog, n uint64, tag any) {
 	if n == 0 {
 		return
 	}
 	if b.missed == 0 {
 		w.gapped = append(w.gapped, b)
+		b.tag = tag
 	}
 	b.missed += n
 }
@@ -147,7 +148,7 @@ func (w *waiting) lose() (dropped uint64) {
 		n := uint64(b.live)
 		b.clear()
 		w.tally(b)
-		w.miss(b, n)
+		w.miss(b, n, nil)
 		dropped += n
 	}
 	w.queue = nil

@@ -121,6 +121,7 @@ func (h *Hub) retain(t *Topic, msg Message) error {
 	h.retaining.Lock()
 	defer h.retaining.Unlock()
 	k, old := kept{Message: msg}, t.retained.value(msg.Key)
+	k.Tag = nil
 	if !h.hasRoom(t, &k, &old) {
 		return ErrNoRoom
 	}

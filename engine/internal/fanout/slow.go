@@ -14,6 +14,7 @@ const (
 	DropNewest
 	DropOldest
 	Conflate
+	Unsubscribe
 )
 
 // Slow is engine.Slow with its defaults. Immutable.
@@ -41,6 +42,10 @@ func (f *fan) decide(s *subscription, msg Message, d *Delivery) {
 	m.seq = msg.number
 	var end bool
 	switch {
+	case b.over:
+		w.miss(b, 1, nil)
+		d.Dropped++
+		f.hub.dropped.Add(1)
 	case rules.Policy == Conflate && w.replace(b, msg, room):
 		d.Conflated++
 		f.hub.conflated.Add(1)
@@ -57,7 +62,8 @@ func (f *fan) decide(s *subscription, msg Message, d *Delivery) {
 		d.Closed++
 		end = true
 	default:
-		w.miss(b, 1)
+		b.over = rules.Policy == Unsubscribe
+		w.miss(b, 1, msg.Tag)
 		d.Dropped++
 		f.hub.dropped.Add(1)
 	}
@@ -124,6 +130,11 @@ func (f *fan) markSlowLocked(m *Member, list []unsent) {
 	}
 	for _, u := range list {
 		b := u.s.backlog
+		if b.over && u.msg.number > b.through {
+			w.miss(b, 1, nil)
+			m.fan.hub.dropped.Add(1)
+			continue
+		}
 		if m.out.Fragments == 0 && len(w.queue) == 0 && !u.s.rulesLocked().keeps() && !u.behindGap() {
 			m.writeLocked(*u.msg)
 		} else {
@@ -134,15 +145,21 @@ func (f *fan) markSlowLocked(m *Member, list []unsent) {
 	m.conn.NotifyEmptyLocked()
 }
 
-// addBacklog makes s a subscription of a slow member. Under the fan's lock.
+// addBacklog makes s a subscription of a slow member. Under the fan's lock, and that of
+// the connection if s may have missed something.
 func (s *subscription) addBacklog(w *waiting) {
 	p := s.part
 	missed := s.missed()
 	s.backlog = &backlog{s: s, at: int32(len(p.slow))}
 	w.tally(s.backlog)
-	s.lost = p.refused
+	if missed > 0 {
+		first := s.firstRefusal()
+		s.backlog.over = s.rulesLocked().Policy == Unsubscribe
+		s.backlog.through = first.through
+		w.miss(s.backlog, missed, first.tag)
+	}
+	s.lost, p.parted = p.refused, true
 	p.slow = append(p.slow, s)
-	w.miss(s.backlog, missed)
 }
 
 // removeBacklog undoes addBacklog. What waits in the backlog stays with the member.

@@ -1,0 +1,314 @@
+package revoke
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/fanloop-go/fanloop/engine/cluster"
+)
+
+const (
+	// forgetAfter is how long a silent node is waited for.
+	forgetAfter = time.Minute
+	// inboxSize is how many messages of others may wait. What is more is dropped, and
+	// found out by the next beats.
+	inboxSize = 1024
+)
+
+// channel is where nodes talk.
+var channel = cluster.Channel{Kind: "chat-revoke", Topic: "all"}
+
+// nodeID names a node until it ends.
+type nodeID [16]byte
+
+// nodes are the other nodes, as this one knows them. Fields below peers are guarded by
+// the mutex of the list.
+type nodes struct {
+	list    *List
+	id      nodeID
+	inbox   chan []byte
+	gap     chan struct{} // something may have been lost
+	stop    chan struct{}
+	done    chan struct{}
+	unhear  func()
+	ready   chan struct{} // closed when this node has what others have
+	dropped atomic.Uint64
+
+	peers   map[nodeID]time.Time // when each was heard last
+	isReady bool
+	beats   int  // sent so far
+	failed  bool // the last beat was not sent
+	asked   bool // somebody, since the last beat
+	waits   map[uint64]*wait
+	lastID  uint64
+}
+
+// wait is a Revoke that waits for others.
+type wait struct {
+	entry   *entry
+	missing map[nodeID]struct{}
+	done    chan struct{}
+}
+
+// join begins to talk to others.
+func (l *List) join() error {
+	n := &nodes{
+		list: l, inbox: make(chan []byte, inboxSize), gap: make(chan struct{}, 1),
+		stop: make(chan struct{}), done: make(chan struct{}), ready: make(chan struct{}),
+		peers: make(map[nodeID]time.Time), waits: make(map[uint64]*wait),
+	}
+	_, _ = rand.Read(n.id[:]) // never fails
+	unhear, err := l.config.Bus.Listen(channel, n)
+	if err != nil {
+		return fmt.Errorf("revoke: %w", err)
+	}
+	n.unhear = unhear
+	l.nodes = n
+	go n.run()
+	return nil
+}
+
+// leave tells others that this node ends, and ends.
+func (n *nodes) leave() {
+	close(n.stop)
+	<-n.done
+	n.unhear()
+	_ = n.list.config.Bus.Send(channel, encodeBye(n.id))
+}
+
+// Receive implements cluster.Receiver.
+func (n *nodes) Receive(data []byte) {
+	select {
+	case n.inbox <- data:
+	default:
+		n.dropped.Add(1)
+	}
+}
+
+// Gap implements cluster.Receiver.
+func (n *nodes) Gap(error) {
+	select {
+	case n.gap <- struct{}{}:
+	default:
+	}
+}
+
+// run takes messages and sends beats, on one goroutine.
+func (n *nodes) run() {
+	defer close(n.done)
+	tick := time.NewTicker(n.list.config.Every)
+	defer tick.Stop()
+	n.beat()
+	for {
+		select {
+		case <-n.stop:
+			return
+		case data := <-n.inbox:
+			n.take(data)
+		case <-tick.C:
+			n.beat()
+		case <-n.gap:
+			n.beat()
+		}
+	}
+}
+
+// beat tells others the sum of this list, and again what they have not confirmed.
+func (n *nodes) beat() {
+	l := n.list
+	l.mu.Lock()
+	l.sweep()
+	now := time.Now()
+	for id, heard := range n.peers {
+		if now.Sub(heard) > forgetAfter {
+			n.forget(id)
+		}
+	}
+	messages := [][]byte{encodeBeat(n.id, sumOf(&l.sums))}
+	for id, w := range n.waits {
+		messages = append(messages, encodeEntries(n.id, id, []*entry{w.entry}))
+	}
+	n.asked = false
+	if n.beats++; n.beats > 3 && len(n.peers) == 0 {
+		n.becomeReady() // there is nobody
+	}
+	l.mu.Unlock()
+	failed := false
+	for _, m := range messages {
+		failed = l.config.Bus.Send(channel, m) != nil || failed
+	}
+	l.mu.Lock()
+	n.failed = failed
+	l.mu.Unlock()
+}
+
+// becomeReady is under mu.
+func (n *nodes) becomeReady() {
+	if !n.isReady {
+		n.isReady = true
+		close(n.ready)
+	}
+}
+
+// forget gives a node up: nobody waits for it. Under mu.
+func (n *nodes) forget(id nodeID) {
+	delete(n.peers, id)
+	for ack := range n.waits {
+		n.confirm(ack, id)
+	}
+}
+
+// confirm notes that a node has what a Revoke waits for. Under mu.
+func (n *nodes) confirm(ack uint64, id nodeID) {
+	w := n.waits[ack]
+	if w == nil {
+		return
+	}
+	if delete(w.missing, id); len(w.missing) == 0 {
+		delete(n.waits, ack)
+		close(w.done)
+	}
+}
+
+// tell sends a revocation to others, and returns when they have it.
+func (n *nodes) tell(ctx context.Context, e *entry) error {
+	ack, w := n.expect(e)
+	err := n.list.config.Bus.Send(channel, encodeEntries(n.id, ack, []*entry{e}))
+	if w == nil { // who is not known gets it after its first beat
+		if err != nil {
+			err = errors.Join(ErrUnconfirmed, err)
+		}
+		return err
+	}
+	select {
+	case <-w.done:
+		return nil
+	default:
+	}
+	select {
+	case <-w.done:
+		return nil
+	case <-ctx.Done():
+	case <-n.stop:
+	}
+	n.list.mu.Lock()
+	defer n.list.mu.Unlock()
+	delete(n.waits, ack)
+	return errors.Join(fmt.Errorf("%w: %d of %d", ErrUnconfirmed, len(w.missing), len(n.peers)), err)
+}
+
+// expect begins to wait for all nodes that are known; nil: there are none.
+func (n *nodes) expect(e *entry) (ack uint64, w *wait) {
+	n.list.mu.Lock()
+	defer n.list.mu.Unlock()
+	if len(n.peers) == 0 {
+		return 0, nil
+	}
+	w = &wait{e, make(map[nodeID]struct{}, len(n.peers)), make(chan struct{})}
+	for id := range n.peers {
+		w.missing[id] = struct{}{}
+	}
+	n.lastID++
+	n.waits[n.lastID] = w
+	return n.lastID, w
+}
+
+// take handles a message of another node.
+func (n *nodes) take(data []byte) {
+	m, ok := decode(data)
+	if !ok || m.from == n.id {
+		return
+	}
+	l := n.list
+	l.mu.Lock()
+	if m.kind == messageBye {
+		n.forget(m.from)
+		l.mu.Unlock()
+		return
+	}
+	n.peers[m.from] = time.Now()
+	var answers [][]byte
+	switch m.kind {
+	case messageBeat:
+		switch {
+		case m.sum == sumOf(&l.sums):
+			n.becomeReady()
+		case !n.asked: // one of those that differ, until the next beat
+			n.asked = true
+			answers = append(answers, encodeSheet(n.id, m.from, &l.sums))
+		}
+	case messageSheet:
+		if m.to == n.id {
+			answers = n.differing(m.sums)
+		}
+	case messageAck:
+		if m.to == n.id {
+			n.confirm(m.ack, m.from)
+		}
+	}
+	l.mu.Unlock()
+	if m.kind == messageEntries {
+		l.merge(m.entries)
+		if m.ack != 0 {
+			answers = append(answers, encodeAck(n.id, m.from, m.ack))
+		}
+	}
+	for _, a := range answers {
+		_ = l.config.Bus.Send(channel, a) // the next beat finds out what is still missing
+	}
+}
+
+// differing returns messages with the entries of all buckets that another node has
+// not alike. Under mu.
+func (n *nodes) differing(theirs *[buckets]uint64) (messages [][]byte) {
+	var part []*entry
+	size := 0
+	for _, e := range n.list.entries {
+		if b := e.bucket(); theirs[b] == n.list.sums[b] {
+			continue
+		}
+		if size += len(e.name) + entryOverhead; size > maxMessage {
+			messages = append(messages, encodeEntries(n.id, 0, part))
+			part, size = nil, len(e.name)+entryOverhead
+		}
+		part = append(part, e)
+	}
+	if len(part) > 0 {
+		messages = append(messages, encodeEntries(n.id, 0, part))
+	}
+	return messages
+}
+
+// Ready returns a channel that is closed when this node has the revocations of the
+// others, or there are none. Let nobody connect before.
+func (l *List) Ready() <-chan struct{} {
+	if l.nodes == nil {
+		ready := make(chan struct{})
+		close(ready)
+		return ready
+	}
+	return l.nodes.ready
+}
+
+// Alone reports that this node may miss revocations: it cannot send, or it hears
+// nothing of any node that it knew. Whoever crashed is waited for one minute.
+func (l *List) Alone() bool {
+	if l.nodes == nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.nodes.failed {
+		return true
+	}
+	for _, heard := range l.nodes.peers {
+		if time.Since(heard) < 6*l.config.Every {
+			return false
+		}
+	}
+	return len(l.nodes.peers) > 0
+}

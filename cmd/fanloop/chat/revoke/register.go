@@ -1,0 +1,140 @@
+package revoke
+
+// Registration is a connection that a revocation ends. All of it is guarded by the
+// mutex of the list.
+type Registration struct {
+	list  *List
+	id    Identity
+	end   func(Revocation) // nil: it was called, or the registration is closed
+	links [3]link
+}
+
+// link is a registration in the ring of all that have one place.
+type link struct {
+	of         *Registration
+	next, prev *link
+}
+
+// ended is a registration that a revocation ends.
+type ended struct {
+	call func(Revocation)
+	by   Revocation
+}
+
+func end(all []ended) {
+	for _, e := range all {
+		e.call(e.by)
+	}
+}
+
+// Register adds a connection, or returns ErrRevoked if its token is revoked already.
+// From then on the first revocation that concerns it calls end, once, on any
+// goroutine, perhaps before Register has returned. end does not block. Call it when a
+// connection is as far that end can close it, and before it may do anything.
+func (l *List) Register(id Identity, end func(Revocation)) (*Registration, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.checkLocked(&id); err != nil {
+		return nil, err
+	}
+	r := &Registration{list: l, end: end}
+	l.count++
+	l.link(r, id)
+	return r, nil
+}
+
+// Refresh replaces the token of a connection, or returns ErrRevoked and leaves it as
+// it is. A registration that was ended or closed returns ErrRevoked too.
+func (r *Registration) Refresh(id Identity) error {
+	r.list.mu.Lock()
+	defer r.list.mu.Unlock()
+	if err := r.list.checkLocked(&id); err != nil {
+		return err
+	}
+	if r.end == nil {
+		return ErrRevoked
+	}
+	r.list.unlink(r)
+	r.list.link(r, id)
+	return nil
+}
+
+// Close takes the connection out. end is not called any more, but may be under way.
+func (r *Registration) Close() {
+	r.list.mu.Lock()
+	defer r.list.mu.Unlock()
+	r.list.remove(r)
+}
+
+// remove takes r out, once. Under mu.
+func (l *List) remove(r *Registration) {
+	if r.end != nil {
+		r.end = nil
+		l.count--
+		l.unlink(r)
+	}
+}
+
+// link adds r to the rings of its places. Under mu.
+func (l *List) link(r *Registration, id Identity) {
+	r.id = id
+	for i, at := range id.names() {
+		if at.name == "" {
+			continue
+		}
+		n := &r.links[i]
+		n.of = r
+		if first := l.first[at]; first != nil {
+			n.prev, n.next = first.prev, first
+			first.prev.next, first.prev = n, n
+		} else {
+			n.next, n.prev = n, n
+			l.first[at] = n
+		}
+	}
+}
+
+// unlink is the inverse. Under mu.
+func (l *List) unlink(r *Registration) {
+	for i, at := range r.id.names() {
+		n := &r.links[i]
+		if n.of == nil {
+			continue
+		}
+		if n.next == n {
+			delete(l.first, at)
+		} else {
+			n.prev.next, n.next.prev = n.next, n.prev
+			if l.first[at] == n {
+				l.first[at] = n.next
+			}
+		}
+		*n = link{}
+	}
+}
+
+// concerned takes out the registrations that e ends. Under mu.
+func (l *List) concerned(e *entry) (all []ended) {
+	if e == nil {
+		return nil
+	}
+	first := l.first[e.place]
+	if first == nil {
+		return nil
+	}
+	var found []*Registration
+	for n := first; ; n = n.next {
+		if e.concerns(n.of.id.Issued) {
+			found = append(found, n.of)
+		}
+		if n.next == first {
+			break
+		}
+	}
+	by := e.revocation()
+	for _, r := range found {
+		all = append(all, ended{r.end, by})
+		l.remove(r)
+	}
+	return all
+}

@@ -1,0 +1,162 @@
+package protocol
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/fxamacker/cbor/v2"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// cborIn refuses what JSON cannot say, and whatever is twice or too deep.
+var cborIn = must(cbor.DecOptions{
+	DupMapKey:        cbor.DupMapKeyEnforcedAPF,
+	IndefLength:      cbor.IndefLengthForbidden,
+	TagsMd:           cbor.TagsForbidden,
+	MaxNestedLevels:  maxDepth,
+	MaxArrayElements: 16384,
+	MaxMapPairs:      1024,
+}.DecMode())
+
+var errDeep = fmt.Errorf("the frame is nested more than %d levels", maxDepth)
+
+// headSize is how much of a message that is too large is read.
+const headSize = 256
+
+// Commands returns the commands of a message, which a client sent, in order. What is
+// wrong with a command is an [*Error] in its place; behind one that is Fatal, or says
+// TooLarge, the message is not read on.
+//
+// message may be changed afterwards.
+func Commands(e Encoding, limits Limits, message []byte) iter.Seq2[Command, error] {
+	return func(yield func(Command, error) bool) {
+		if len(message) > limits.Message {
+			yield(nil, tooLarge(e, message, fmt.Sprintf("the message has %d bytes; the limit is %d", len(message), limits.Message)))
+			return
+		}
+		count := 0
+		for frame, rest := e.first(message); len(frame) > 0; frame, rest = e.first(rest) {
+			if count++; count > limits.Commands {
+				yield(nil, tooLarge(e, frame, fmt.Sprintf("the message has more than %d commands; this one and those behind it were not carried out", limits.Commands)))
+				return
+			}
+			c, fault := e.command(frame, &limits)
+			if fault == nil {
+				if !yield(c, nil) {
+					return
+				}
+			} else if !yield(nil, fault) || fault.Fatal() {
+				return
+			}
+		}
+	}
+}
+
+// Frames returns the frames of a message, which the service sent, in order, without
+// those of a type that is not known. After an error the message is not read on.
+func Frames(e Encoding, message []byte) iter.Seq2[Frame, error] {
+	return func(yield func(Frame, error) bool) {
+		for frame, rest := e.first(message); len(frame) > 0; frame, rest = e.first(rest) {
+			name, number, err := e.kindOf(frame)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			i := indexOf(framesByName, framesByNumber, e, name, number)
+			if i < 0 {
+				continue
+			}
+			f := newFrame[i]()
+			if err := e.unmarshal(frame, f); err != nil || !yield(f, nil) {
+				if err != nil {
+					yield(nil, err)
+				}
+				return
+			}
+		}
+	}
+}
+
+// first cuts the first frame off a message. What is no frame is taken for one, and
+// refused later.
+func (e Encoding) first(message []byte) (frame, rest []byte) {
+	if e == JSON {
+		for len(frame) == 0 && len(message) > 0 {
+			frame, message, _ = bytes.Cut(message, []byte{'\n'})
+			frame = bytes.TrimSpace(frame)
+		}
+		return frame, message
+	}
+	if len(message) == 0 {
+		return nil, nil
+	}
+	var raw cbor.RawMessage
+	rest, err := cborIn.UnmarshalFirst(message, &raw)
+	if err != nil {
+		return message, nil
+	}
+	return message[:len(message)-len(rest)], rest
+}
+
+// command reads one command and checks it.
+func (e Encoding) command(frame []byte, limits *Limits) (Command, *Error) {
+	name, number, err := e.kindOf(frame)
+	if err != nil {
+		return nil, malformed(err)
+	}
+	i := indexOf(commandsByName, commandsByNumber, e, name, number)
+	if i < 0 {
+		var ref struct {
+			Ref `json:"ref,omitzero" cbor:"1,keyasint,omitempty"`
+		}
+		if err := e.unmarshal(frame, &ref); err != nil {
+			return nil, malformed(err)
+		}
+		fault := Fail(nil, UnknownCommand, "")
+		fault.Ref = ref.Ref
+		return nil, fault
+	}
+	c := newCommand[i]()
+	if err := e.unmarshal(frame, c); err != nil {
+		return nil, malformed(err)
+	}
+	if fault := check(c, limits); fault != nil {
+		return nil, fault
+	}
+	return c, nil
+}
+
+// malformed says what is wrong, and not what was received.
+func malformed(err error) *Error {
+	message := "not a frame of this protocol"
+	var syntax *jsontext.SyntacticError
+	var semantic *json.SemanticError
+	switch {
+	case errors.As(err, &syntax):
+		message = fmt.Sprintf("not JSON at byte %d of the frame", syntax.ByteOffset)
+		if errors.Is(err, jsontext.ErrDuplicateName) {
+			message = "a name occurs twice in one object"
+		}
+	case errors.As(err, &semantic):
+		message = fmt.Sprintf("a member has a value of the wrong type, at byte %d of the frame", semantic.ByteOffset)
+	case errors.Is(err, errNoType), errors.Is(err, errDeep):
+		message = err.Error()
+	}
+	return Fail(nil, BadFrame, message)
+}
+
+func tooLarge(e Encoding, message []byte, text string) *Error {
+	fault := Fail(nil, TooLarge, text)
+	fault.Ref = e.peek(message[:min(len(message), headSize)])
+	return fault
+}
+
+func (e Encoding) unmarshal(frame []byte, v any) error {
+	if e == CBOR {
+		return cborIn.Unmarshal(frame, v)
+	}
+	return json.Unmarshal(frame, v)
+}

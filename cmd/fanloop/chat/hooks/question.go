@@ -1,0 +1,155 @@
+package hooks
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
+)
+
+// Question is the body of a request. Fields that do not matter for a kind are left
+// out.
+type Question struct {
+	Hook    Kind   `json:"hook"` // set by Ask
+	User    string `json:"user,omitempty"`
+	Session string `json:"session,omitempty"` // of the token
+	Address string `json:"address,omitempty"` // of the client, without its port
+	// Token is for a backend that makes tokens of its own kind: the service does not
+	// check it. It is sent in the body only.
+	Token auth.Token `json:"-"`
+
+	Topic string          `json:"topic,omitempty"`
+	ID    string          `json:"id,omitempty"` // of a publish
+	Data  json.RawMessage `json:"data,omitempty"`
+}
+
+// body is the question as it is sent, with the token.
+func (q Question) body() ([]byte, error) {
+	return json.Marshal(struct {
+		Question
+		Token string `json:"token,omitempty"`
+	}{q, q.Token.Reveal()})
+}
+
+// Answer is what the backend says. Callers share its maps and slices: do not change
+// them.
+type Answer struct {
+	// Allow is required in every answer.
+	Allow bool
+	// Reason is why not, for the user: up to 256 bytes.
+	Reason string
+	// User is who it is, for Connect. Required there.
+	User string
+	// Session may be set with User; a revocation can name it.
+	Session string
+	// Name is what people call the user.
+	Name string
+	// Info is any JSON that others see of the user: up to 4 KiB.
+	Info json.RawMessage
+	// Expires is when to ask again by Refresh; zero: never.
+	Expires time.Time
+	// Rights are granted in the topic, for Subscribe.
+	Rights rules.Rights
+	// Grants are for the connection, for Connect and Refresh.
+	Grants rules.Grants
+	// Data replaces what is published, for Publish; nil: it stays.
+	Data json.RawMessage
+
+	// Otherwise: there was no answer, and Config.Otherwise allowed it.
+	Otherwise bool
+}
+
+// answer is the JSON of an Answer.
+type answer struct {
+	Allow      *bool               `json:"allow"`
+	Reason     string              `json:"reason"`
+	User       string              `json:"user"`
+	Session    string              `json:"session"`
+	Name       string              `json:"name"`
+	Info       json.RawMessage     `json:"info"`
+	Expires    float64             `json:"expires"` // Unix time
+	Rights     []string            `json:"rights"`
+	Topics     map[string][]string `json:"topics"`
+	Namespaces map[string][]string `json:"namespaces"`
+	Data       json.RawMessage     `json:"data"`
+}
+
+var errAnswer = errors.New("the answer is not of the form that the documentation shows")
+
+// parseAnswer reads an answer to a question of a kind. What is wrong in it makes it
+// none.
+func parseAnswer(kind Kind, body []byte) (a Answer, err error) {
+	var raw answer
+	if err := json.Unmarshal(body, &raw); err != nil || raw.Allow == nil {
+		return a, errAnswer
+	}
+	if !*raw.Allow {
+		if len(raw.Reason) > 256 {
+			raw.Reason = ""
+		}
+		return Answer{Reason: raw.Reason}, nil
+	}
+	a = Answer{Allow: true, User: raw.User, Session: raw.Session, Name: raw.Name, Info: raw.Info, Data: raw.Data}
+	if kind == Connect && a.User == "" {
+		return Answer{}, fmt.Errorf("%w: there is no user", errAnswer)
+	}
+	for _, name := range []string{a.User, a.Session, a.Name} {
+		if len(name) > 128 || strings.ContainsFunc(name, unicode.IsControl) {
+			return Answer{}, fmt.Errorf("%w: user, session and name have at most 128 bytes and no control characters", errAnswer)
+		}
+	}
+	if len(a.Info) > 4<<10 {
+		return Answer{}, fmt.Errorf("%w: info is too long", errAnswer)
+	}
+	if raw.Expires != 0 {
+		if !(raw.Expires > 0 && raw.Expires < 1<<37) {
+			return Answer{}, fmt.Errorf("%w: expires", errAnswer)
+		}
+		a.Expires = time.Unix(int64(math.Floor(raw.Expires)), 0)
+	}
+	if a.Rights, err = rightsOf(raw.Rights); err != nil {
+		return Answer{}, err
+	}
+	if a.Grants.Topics, err = grantsOf(raw.Topics); err != nil {
+		return Answer{}, err
+	}
+	if a.Grants.Namespaces, err = grantsOf(raw.Namespaces); err != nil {
+		return Answer{}, err
+	}
+	return a, nil
+}
+
+func grantsOf(raw map[string][]string) (map[string]rules.Rights, error) {
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	if len(raw) > 1024 {
+		return nil, fmt.Errorf("%w: too many grants", errAnswer)
+	}
+	all := make(map[string]rules.Rights, len(raw))
+	for name, rights := range raw {
+		set, err := rightsOf(rights)
+		if err != nil {
+			return nil, err
+		}
+		all[name] = set
+	}
+	return all, nil
+}
+
+func rightsOf(names []string) (set rules.Rights, err error) {
+	for _, name := range names {
+		right, err := rules.ParseRight(name)
+		if err != nil {
+			return 0, fmt.Errorf("%w: %w", errAnswer, err)
+		}
+		set |= rules.Rights(right)
+	}
+	return set, nil
+}

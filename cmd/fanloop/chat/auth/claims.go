@@ -5,13 +5,13 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
-	"github.com/fanloop-go/fanloop/engine/cluster/presence"
 )
 
 // Limits of what is in a token.
 const (
-	maxUser    = presence.MaxUser
+	maxName    = 128
 	maxID      = 128
 	maxInfo    = 4 << 10
 	maxGrants  = 256
@@ -26,6 +26,8 @@ const (
 type Claims struct {
 	// User is the claim sub: who it is. Never empty.
 	User string
+	// Name is the claim name: what people call the user. It may be empty.
+	Name string
 	// ID is the claim jti: the token's own name. Empty: it can be revoked by its user
 	// or session only.
 	ID string
@@ -76,7 +78,12 @@ func parse(payload []byte) (*raw, error) {
 func (c *raw) take(name string, value json.RawMessage) (err error) {
 	switch name {
 	case "sub":
-		c.User, err = identifier(value, maxUser)
+		c.User, err = identifier(value, names.MaxUser)
+		if err == nil {
+			err = names.CheckUser(c.User)
+		}
+	case "name":
+		c.Name, err = identifier(value, maxName)
 	case "jti":
 		c.ID, err = identifier(value, maxID)
 	case "sid":
@@ -97,7 +104,7 @@ func (c *raw) take(name string, value json.RawMessage) (err error) {
 		}
 		c.Info = value
 	case "topics":
-		c.Grants.Topics, err = grants(value, rules.CheckTopic)
+		c.Grants.Topics, err = grants(value, names.CheckTopic)
 	case "namespaces":
 		c.Grants.Namespaces, err = grants(value, func(name string) error {
 			if name == "" {
@@ -107,7 +114,7 @@ func (c *raw) take(name string, value json.RawMessage) (err error) {
 		})
 	case "topic":
 		if c.Topic, err = text(value, 255); err == nil {
-			err = rules.CheckTopic(c.Topic)
+			err = names.CheckTopic(c.Topic)
 		}
 	case "rights":
 		c.Rights, err = rightsOf(value)

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -9,7 +8,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
 )
 
 // ErrNotLoopback: the development mode is for one machine.
@@ -47,15 +46,11 @@ func (d *Development) Identify(user string, remote net.Addr, host string, header
 			return Claims{}, fmt.Errorf("%w: %s is in the request", ErrNotLoopback, name)
 		}
 	}
-	quoted, err := json.Marshal(user)
-	if err == nil {
-		user, err = identifier(quoted, maxUser)
-	}
-	if err != nil {
-		return Claims{}, fmt.Errorf("auth: a name has 1 to %d bytes and no control characters", maxUser)
+	if err := names.CheckUser(user); err != nil {
+		return Claims{}, err
 	}
 	now := time.Now()
-	return Claims{User: user, Issued: now, Expires: now.Add(d.lifetime), Grants: rules.Grants{}}, nil
+	return Claims{User: user, Issued: now, Expires: now.Add(d.lifetime)}, nil
 }
 
 // loopbackAddr reports whether only this machine has the address.

@@ -88,7 +88,7 @@ func TestForgedTokens(t *testing.T) {
 			"nbf is text": times(future, `,"nbf":"1"`), "nbf is null": times(future, `,"nbf":null`), "sub twice": times(future, `,"sub":"root"`),
 			"sub is empty": claims(toJSON(good(m{"sub": ""}))), "sub is a number": claims(toJSON(good(m{"sub": 1}))), "sub is long": claims(toJSON(good(m{"sub": strings.Repeat("u", 129)}))),
 			"sub has a line end": claims(toJSON(good(m{"sub": "a\nb"}))), "sub has half a letter": claims(strings.Replace(payload, `"ann"`, `"\ud800"`, 1)),
-			"jti is a number": claims(toJSON(good(m{"jti": 1}))), "aud has a number": claims(toJSON(good(m{"aud": []any{1}}))),
+			"sub is not normal": claims(toJSON(good(m{"sub": "cafe\u0301"}))), "name is a number": claims(toJSON(good(m{"name": 1}))), "jti is a number": claims(toJSON(good(m{"jti": 1}))), "aud has a number": claims(toJSON(good(m{"aud": []any{1}}))),
 			"claims are a list": claims(`[]`), "claims are broken": claims(`{"sub":`), "claims end twice": claims(payload + "}"), "claims are empty": claims(""),
 			"unknown right": claims(toJSON(good(m{"topics": m{"a": []string{"root"}}}))), "topic cannot be": claims(toJSON(good(m{"topics": m{"a\x00": []string{"publish"}}}))),
 			"namespace cannot be": claims(toJSON(good(m{"namespaces": m{"A": []string{"publish"}}}))), "rights are text": claims(toJSON(good(m{"topics": m{"a": "publish"}}))),
@@ -186,6 +186,7 @@ func TestGrants(t *testing.T) {
 	c, err := newVerifier(t, auth.Config{}).Connection(token(good(m{
 		"topics":     m{"lobby": []string{"moderate", "publish"}},
 		"namespaces": m{"team": []string{"subscribe"}, "": []string{"history"}},
+		"name":       "Ann Example",
 		"info":       m{"name": "Ann"},
 		"roles":      []string{"of the backend"},
 	})))
@@ -199,7 +200,7 @@ func TestGrants(t *testing.T) {
 			t.Errorf("%s: %v, want %v", topic, got, want)
 		}
 	}
-	if string(c.Info) != `{"name":"Ann"}` {
+	if string(c.Info) != `{"name":"Ann"}` || c.Name != "Ann Example" {
 		t.Errorf("info %s", c.Info)
 	}
 }

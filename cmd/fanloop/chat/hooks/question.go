@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 )
 
@@ -99,9 +100,12 @@ func parseAnswer(kind Kind, body []byte) (a Answer, err error) {
 	if kind == Connect && a.User == "" {
 		return Answer{}, fmt.Errorf("%w: there is no user", errAnswer)
 	}
-	for _, name := range []string{a.User, a.Session, a.Name} {
+	if a.User != "" && names.CheckUser(a.User) != nil {
+		return Answer{}, fmt.Errorf("%w: user", errAnswer)
+	}
+	for _, name := range []string{a.Session, a.Name} {
 		if len(name) > 128 || strings.ContainsFunc(name, unicode.IsControl) {
-			return Answer{}, fmt.Errorf("%w: user, session and name have at most 128 bytes and no control characters", errAnswer)
+			return Answer{}, fmt.Errorf("%w: session and name have at most 128 bytes and no control characters", errAnswer)
 		}
 	}
 	if len(a.Info) > 4<<10 {

@@ -1,6 +1,10 @@
 package rules
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
+)
 
 // Call is what a backend asks for over the server API.
 type Call uint8
@@ -68,7 +72,7 @@ type Caller struct {
 	Namespaces map[string]bool
 }
 
-// MayCall returns nil if the caller may do it, otherwise ErrTopic, ErrNamespace,
+// MayCall returns nil if the caller may do it, otherwise names.ErrName, ErrNamespace,
 // ErrNoHistory or ErrDenied, wrapped. topic is empty for calls about users.
 func (r *Rules) MayCall(who Caller, c Call, topic string) error {
 	if who.Name == "" || c == 0 || c >= afterLastCall || !who.Calls[c] {
@@ -84,7 +88,7 @@ func (r *Rules) MayCall(who Caller, c Call, topic string) error {
 	switch {
 	case err != nil:
 		return err
-	case who.Namespaces != nil && !who.Namespaces[NamespaceOf(topic)]:
+	case who.Namespaces != nil && !who.Namespaces[names.Namespace(topic)]:
 		return fmt.Errorf("%w: %s", ErrDenied, c)
 	case c == CallHistory && !n.keepsHistory():
 		return ErrNoHistory

@@ -7,7 +7,7 @@ type Command uint8
 
 const (
 	_ Command = iota
-	// DoSubscribe subscribes from now on.
+	// DoSubscribe subscribes from now on, live or passively.
 	DoSubscribe
 	// DoResume subscribes behind a position: what was missed comes first.
 	DoResume
@@ -15,9 +15,9 @@ const (
 	DoUnsubscribe
 	// DoPublish sends a message.
 	DoPublish
-	// DoTyping says that the user is typing.
-	DoTyping
-	// DoRead sets the user's read position.
+	// DoSet sets a keyed value: that the user is typing, a cursor.
+	DoSet
+	// DoRead sets the user's read position, forward or back.
 	DoRead
 	// DoPresence asks who is in a topic.
 	DoPresence
@@ -62,7 +62,7 @@ var demands = [afterLastCommand]demand{
 	DoResume:      {name: "resume", rights: RightsOf(Subscribe, History), stored: true},
 	DoUnsubscribe: {name: "unsubscribe", always: true},
 	DoPublish:     {name: "publish", rights: RightsOf(Publish)},
-	DoTyping:      {name: "typing", rights: RightsOf(Signal), subscribed: true},
+	DoSet:         {name: "set", rights: RightsOf(Signal), subscribed: true},
 	DoRead:        {name: "read", rights: RightsOf(Signal), subscribed: true, stored: true},
 	DoPresence:    {name: "presence", rights: RightsOf(Presence)},
 	DoHistory:     {name: "history", rights: RightsOf(History), stored: true},

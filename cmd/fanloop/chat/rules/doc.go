@@ -1,6 +1,6 @@
 // Package rules decides who may do what in which topic.
 //
-// A topic belongs to a namespace: what is before the first colon of its name, or the
+// A topic belongs to a namespace: what is in front of the first colon of its name, or the
 // default namespace if there is no colon. A [Namespace] says how much history a topic
 // keeps, how much of presence its clients see, and for each [Right] who has it.
 //

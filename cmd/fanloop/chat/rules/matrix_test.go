@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 	"github.com/fanloop-go/fanloop/engine/cluster/presence"
 )
@@ -23,7 +24,7 @@ var matrix = map[rules.Command]row{
 	rules.DoResume:      {own: rights(rules.Subscribe, rules.History), stored: true},
 	rules.DoUnsubscribe: {},
 	rules.DoPublish:     {own: rights(rules.Publish)},
-	rules.DoTyping:      {own: rights(rules.Signal), subscribed: true},
+	rules.DoSet:         {own: rights(rules.Signal), subscribed: true},
 	rules.DoRead:        {own: rights(rules.Signal), subscribed: true, stored: true},
 	rules.DoPresence:    {own: rights(rules.Presence)},
 	rules.DoHistory:     {own: rights(rules.History), stored: true},
@@ -172,7 +173,7 @@ func TestRefusedWhateverTheRulesAre(t *testing.T) {
 		{"no name is no author", rules.Subject{Topic: rules.AllRights}, rules.Request{Command: rules.DoEdit, Topic: "room"}, rules.ErrDenied},
 		{"no command", ann, rules.Request{Topic: "room"}, rules.ErrDenied},
 		{"unknown command", ann, rules.Request{Command: 200, Topic: "room"}, rules.ErrDenied},
-		{"no topic", ann, rules.Request{Command: rules.DoUnsubscribe}, rules.ErrTopic},
+		{"no topic", ann, rules.Request{Command: rules.DoUnsubscribe}, names.ErrName},
 		{"other namespace", ann, rules.Request{Command: rules.DoUnsubscribe, Topic: "x:room"}, rules.ErrNamespace},
 	} {
 		if err := r.May(tt.s, tt.q); !errors.Is(err, tt.want) {

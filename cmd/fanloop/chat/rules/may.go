@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
 	"github.com/fanloop-go/fanloop/engine/cluster/presence"
 )
 
@@ -31,7 +32,7 @@ func New(namespaces map[string]Namespace) (*Rules, error) {
 	r := &Rules{make(map[string]*Namespace, len(namespaces))}
 	for name, n := range namespaces {
 		if name != "" && CheckNamespace(name) != nil {
-			return nil, fmt.Errorf("rules: namespace %.80q: want a-z, 0-9, - and _, at most %d of them", name, MaxNamespace)
+			return nil, fmt.Errorf("rules: namespace %.80q: want a-z, 0-9, - and _, at most %d of them", name, names.MaxNamespace)
 		}
 		if err := n.check(); err != nil {
 			return nil, fmt.Errorf("rules: namespace %q: %w", name, err)
@@ -48,10 +49,10 @@ func New(namespaces map[string]Namespace) (*Rules, error) {
 
 // Namespace returns the rules of a topic, which are not to be changed.
 func (r *Rules) Namespace(topic string) (*Namespace, error) {
-	if err := CheckTopic(topic); err != nil {
+	if err := names.CheckTopic(topic); err != nil {
 		return nil, err
 	}
-	n := r.namespaces[NamespaceOf(topic)]
+	n := r.namespaces[names.Namespace(topic)]
 	if n == nil {
 		return nil, ErrNamespace
 	}
@@ -78,7 +79,7 @@ func (g *Grants) In(topic string) Rights {
 	if g == nil {
 		return 0
 	}
-	return g.Topics[topic] | g.Namespaces[NamespaceOf(topic)]
+	return g.Topics[topic] | g.Namespaces[names.Namespace(topic)]
 }
 
 // Subject is who asks.
@@ -102,7 +103,7 @@ type Request struct {
 	Author string
 }
 
-// May returns nil if the subject may do it, otherwise ErrTopic, ErrNamespace,
+// May returns nil if the subject may do it, otherwise names.ErrName, ErrNamespace,
 // ErrNoHistory, ErrNotSubscribed or ErrDenied, wrapped. Ask again for each command:
 // rights end with subscriptions and tokens.
 func (r *Rules) May(s Subject, q Request) error {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
 	"github.com/fanloop-go/fanloop/engine/cluster/presence"
 )
 
@@ -73,6 +74,17 @@ func Default() Namespace {
 			Moderate:  Granted,
 		},
 	}
+}
+
+// CheckNamespace returns names.ErrName, wrapped, if name cannot be that of a namespace.
+func CheckNamespace(name string) error {
+	if err := names.CheckTopic(name + ":"); err != nil {
+		return err
+	}
+	if names.Namespace(name+":") != name {
+		return names.ErrName
+	}
+	return nil
 }
 
 // keepsHistory reports whether topics store anything.

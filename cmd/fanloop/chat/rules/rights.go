@@ -13,7 +13,7 @@ const (
 	Subscribe Right = 1 << iota
 	// Publish: send messages.
 	Publish
-	// Signal: send what is not stored: typing and the read position.
+	// Signal: set keyed values, such as typing, and the own read position.
 	Signal
 	// Presence: see who is there, as far as the level of the namespace shows it.
 	Presence

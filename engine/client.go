@@ -95,7 +95,7 @@ func (d *dialer) dial(ctx context.Context) (*WebSocket, error) {
 			return nil, err
 		}
 		defer clients.Release() // of Dial itself; the connection has its own
-		d.group, d.settings.gone = group, clients.Release
+		d.group, d.settings.onEnd = group, clients.Release
 	}
 	if d.group.InCallback() {
 		return nil, ErrInCallback

@@ -25,7 +25,7 @@ func TestLoopLeavesTheTimeOfATLSHandshakeToDial(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer clients.Release()
-	d.settings.gone = clients.Release
+	d.settings.onEnd = clients.Release
 	target, err := parseURL("wss://" + ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -13,8 +13,8 @@ type agreement struct {
 	takeover uint8
 }
 
-// settle says what params mean for this side.
-func (c *compressor) settle(params handshake.DeflateParams) agreement {
+// agreementOf returns what params mean for this side.
+func (c *compressor) agreementOf(params handshake.DeflateParams) agreement {
 	own, peer := c.sides(params)
 	a := agreement{variant: frames.VariantOf(own.bits)}
 	if own.takeover {
@@ -52,7 +52,7 @@ func windowBits(agreed uint8) int {
 	return int(agreed)
 }
 
-// answer settles what the client of ws offers, and returns the value of
+// answer decides on what the client of ws offers, and returns the value of
 // Sec-WebSocket-Extensions for the answer. On the loop.
 func (c *compressor) answer(ws *WebSocket, req *handshake.Request) string {
 	if c == nil {
@@ -133,7 +133,7 @@ func (c *compressor) accept(ws *WebSocket, params *handshake.DeflateParams) {
 // agree makes ws, which is not open yet, a connection with compression. What
 // takeover costs was reserved. On the loop.
 func (c *compressor) agree(ws *WebSocket, params handshake.DeflateParams) {
-	a := c.settle(params)
+	a := c.agreementOf(params)
 	ws.params, ws.out.Variant, ws.out.Takeover = params, a.variant, a.takeover
 	ws.reader.SetConfig(ws.settings().readerConfig(ws.out.Variant))
 	c.conns.Add(1)

@@ -31,7 +31,7 @@ func TestClientKeepsToItsOwnWishes(t *testing.T) {
 		{"the client's window, larger", wish, handshake.DeflateParams{ClientMaxWindowBits: 12}, 10, receives},
 	} {
 		c := newCompressor(&tt.wish, newSettings(codec.Client, Limits{}, Callbacks{}, nil), new(deflated))
-		a := c.settle(tt.answer)
+		a := c.agreementOf(tt.answer)
 		if a.variant.WindowBits() != tt.bits || a.takeover != tt.takeover {
 			t.Errorf("%s: %d bits, takeover %b; want %d, %b", tt.name, a.variant.WindowBits(), a.takeover, tt.bits, tt.takeover)
 		}

@@ -45,7 +45,7 @@ func (ws *WebSocket) askClose(why CloseCause, f closeFrame) (first bool) {
 	first = ws.askCloseLocked(why, f)
 	ws.conn.Unlock()
 	if first {
-		ws.retire() // it may have subscribed meanwhile
+		ws.closeMember() // it may have subscribed meanwhile
 	}
 	return first
 }
@@ -148,10 +148,10 @@ func (ws *WebSocket) note(f closeFrame) {
 	ws.endingLocked().status = f
 }
 
-// retire takes a connection that is closing out of its topics.
-func (ws *WebSocket) retire() {
+// closeMember takes a connection that is closing out of its topics.
+func (ws *WebSocket) closeMember() {
 	if m := ws.member.Load(); m != nil {
-		m.Retire()
+		m.Close()
 	}
 }
 

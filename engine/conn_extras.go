@@ -8,7 +8,7 @@ type extras struct {
 	takeover    *takeover    // nil: no context takeover
 	lane        *lane        // of the worker pool
 	slow        *fanout.Slow // nil: that of the server or the topic
-	told        *addrs       // nil: the kernel knows them
+	proxied     *addrs       // of the PROXY header; nil: there was none
 	value       any          // see Set
 	onDemand    *onDemand    // nil: nobody asked for any of it
 	ending      *ending      // nil: nothing has ended it, or is about to

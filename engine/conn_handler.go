@@ -89,8 +89,8 @@ func (h *handler) OnClose(err error) {
 	before := ws.reader.Held()
 	ws.reader.Reset()
 	ws.countAssembly(before)
-	if gone := ws.settings().gone; gone != nil {
-		defer gone()
+	if onEnd := ws.settings().onEnd; onEnd != nil {
+		defer onEnd()
 	}
 	if c := ws.settings().compressor; c != nil {
 		defer c.leave(ws)

@@ -41,20 +41,20 @@ func (ws *WebSocket) addresses() (known *addrs, ended bool) {
 	case x == nil:
 		return nil, false
 	case x.ending == nil:
-		return x.told, false
-	case x.told != nil:
-		return x.told, x.ending.ended
+		return x.proxied, false
+	case x.proxied != nil:
+		return x.proxied, x.ending.ended
 	}
 	return x.ending.kept, x.ending.ended
 }
 
-func (ws *WebSocket) told() *addrs {
+func (ws *WebSocket) proxiedAddrs() *addrs {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	if ws.extras == nil {
 		return nil
 	}
-	return ws.extras.told
+	return ws.extras.proxied
 }
 
 // Limits returns what bounds the connection, with the defaults in place of zeros.

@@ -142,7 +142,7 @@ func TestRandomOperationsOnBothSidesKeepToTheModel(t *testing.T) {
 	busy.Wait()
 	var messages int64
 	for _, p := range m.pairs {
-		m.settle(p)
+		m.endPair(p)
 		messages += p.server.received.Load() + p.client.received.Load()
 	}
 	t.Logf("%d messages on %d connections", messages, len(m.pairs))
@@ -199,9 +199,9 @@ func ended(ws *engine.WebSocket) bool {
 	}
 }
 
-// settle ends a connection that is still open, when everything accepted has
+// endPair ends a connection that is still open, when everything accepted has
 // arrived, and checks both sides.
-func (m *model) settle(p *pair) {
+func (m *model) endPair(p *pair) {
 	both := [2]*side{p.server, p.client}
 	for _, s := range both {
 		select {

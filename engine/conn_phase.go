@@ -20,7 +20,7 @@ func (ws *WebSocket) become(p outlet.Phase) {
 	case outlet.Open:
 		ws.armAlive(ws.heard)
 	case outlet.Closing, outlet.Leaving, outlet.Failing, outlet.Answering:
-		ws.retire()
+		ws.closeMember()
 		ws.armClose()
 	case outlet.Opening, outlet.Closed:
 	}

@@ -346,10 +346,10 @@ func fanRound(t *testing.T, seed uint64, operations int, weather fanWeather) {
 			},
 		},
 	}
-	m.addr = listenWithSendBuffer(t, m.srv, 4096)
 	if weather.cut {
 		engine.CutFlushes(m.srv, 1)
 	}
+	m.addr = listenWithSendBuffer(t, m.srv, 4096)
 	for i := range m.slots {
 		m.connect(i)
 	}

@@ -79,7 +79,7 @@ func withHeadersOf(w http.ResponseWriter, extra http.Header) http.Header {
 }
 
 // enroll gives a connection to the loops and counts it, or says why not. The
-// lock keeps Shutdown from saying goodbye to all in between.
+// lock keeps Shutdown from closing all connections in between.
 func (s *Server) enroll(nc net.Conn, h *handler) error {
 	var failed error
 	defer func() { s.web.logTrouble("take over a connection of net/http", failed) }() // not under the lock

@@ -20,7 +20,7 @@ import (
 type webConn struct {
 	net.Conn         // of Detach: a socket, or TLS over one
 	server   *Server // immutable
-	told     *addrs  // immutable; nil: Conn knows them
+	proxied  *addrs  // of the PROXY header; nil: there was none; immutable
 
 	// Owned by who reads: net/http does from one goroutine at a time.
 	in       bytes.Buffer   // received and not handed on
@@ -50,8 +50,8 @@ const (
 	webClosed
 )
 
-func newWebConn(s *Server, nc net.Conn, told *addrs) *webConn {
-	c := &webConn{Conn: nc, server: s, told: told}
+func newWebConn(s *Server, nc net.Conn, proxied *addrs) *webConn {
+	c := &webConn{Conn: nc, server: s, proxied: proxied}
 	c.reads.apply, c.writes.apply = nc.SetReadDeadline, nc.SetWriteDeadline
 	return c
 }
@@ -132,15 +132,15 @@ func (c *webConn) CloseWrite() error {
 }
 
 func (c *webConn) RemoteAddr() net.Addr {
-	if c.told != nil {
-		return c.told.remote
+	if c.proxied != nil {
+		return c.proxied.remote
 	}
 	return c.Conn.RemoteAddr()
 }
 
 func (c *webConn) LocalAddr() net.Addr {
-	if c.told != nil {
-		return c.told.local
+	if c.proxied != nil {
+		return c.proxied.local
 	}
 	return c.Conn.LocalAddr()
 }

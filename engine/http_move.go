@@ -21,7 +21,7 @@ func (s *Server) handToHTTP(ws *WebSocket, u *upgrade, req *handshake.Request, h
 		u.reject(ws, handshake.Reject(http.StatusServiceUnavailable, "no descriptors left"))
 		return
 	}
-	c := newWebConn(s, nc, ws.told())
+	c := newWebConn(s, nc, ws.proxiedAddrs())
 	c.in.Write(head)
 	c.in.Write(rest)
 	c.begin(req, len(head))
@@ -41,8 +41,8 @@ func (s *Server) takeBack(c *webConn) bool {
 		return false
 	}
 	ws := newWebSocket(s.settings, &keptAlive{server: s, received: c.in.Bytes()})
-	if c.told != nil {
-		ws.extras = &extras{told: c.told}
+	if c.proxied != nil {
+		ws.extras = &extras{proxied: c.proxied}
 	}
 	_ = c.Conn.SetDeadline(time.Time{})
 	err = s.group.Adopt(c.Conn, (*handler)(ws), &s.settings.policy)

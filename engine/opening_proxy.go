@@ -79,7 +79,7 @@ func (p *proxyHeader) data(ws *WebSocket, b []byte) {
 	case n > 0:
 		if ends != nil {
 			ws.conn.Lock()
-			ws.extrasLocked().told = &addrs{ends.Remote, ends.Local}
+			ws.extrasLocked().proxied = &addrs{ends.Remote, ends.Local}
 			ws.conn.Unlock()
 		}
 		ws.advance(p.next, b[n-before:])

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fanloop-go/fanloop/engine/internal/fanout"
 	"github.com/fanloop-go/fanloop/engine/internal/headcount"
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
@@ -141,6 +142,7 @@ type Server struct {
 
 	clock  func() time.Duration // of the loops; tests drive it; nil: the monotonic clock
 	budget loop.Cost            // of an iteration of a loop; tests set it; 0: the default
+	pace   fanout.Pace          // of flushes; tests set it
 
 	start    sync.Once
 	startErr error

@@ -42,8 +42,8 @@ func (s *Server) ShutdownWith(ctx context.Context, code StatusCode, reason strin
 		webErr = s.web.shutdown(ctx)
 	}()
 	for _, l := range s.group.Loops() {
-		_ = l.Do(func() { // ended: nothing to say goodbye to
-			l.Each(func(c *loop.Conn) { goodbye(c, closeFrame{code, reason}) })
+		_ = l.Do(func() { // ended: nothing to close
+			l.Each(func(c *loop.Conn) { closeInOrder(c, closeFrame{code, reason}) })
 		})
 	}
 	s.mu.Lock()
@@ -65,8 +65,8 @@ func (s *Server) ShutdownWith(ctx context.Context, code StatusCode, reason strin
 	return errors.Join(err, webErr, s.stop(grace))
 }
 
-// goodbye closes one connection in order. Loop only.
-func goodbye(c *loop.Conn, f closeFrame) {
+// closeInOrder closes one connection in order. Loop only.
+func closeInOrder(c *loop.Conn, f closeFrame) {
 	h, ok := c.Handler().(*handler)
 	if !ok {
 		return

@@ -322,14 +322,14 @@ func TestShutdownDropsHTTPRequestsAfterItsDeadline(t *testing.T) {
 // slowConn is a connection of net/http that takes its time to be handed over.
 type slowConn struct {
 	*net.TCPConn
-	asked    chan struct{}
-	goodbyes <-chan struct{}
+	asked   chan struct{}
+	closing <-chan struct{}
 }
 
 func (c *slowConn) SyscallConn() (syscall.RawConn, error) {
 	close(c.asked)
 	select {
-	case <-c.goodbyes: // Shutdown has been through all connections without this one
+	case <-c.closing: // Shutdown has been through all connections without this one
 	case <-time.After(100 * time.Millisecond): // Shutdown waits for this one
 	}
 	return c.TCPConn.SyscallConn()
@@ -348,13 +348,13 @@ func (w slowWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return w.conn, rw, err
 }
 
-// L09: an upgrade that net/http hands over while Shutdown says goodbye to all
+// L09: an upgrade that net/http hands over while Shutdown closes all
 // must not be left out, or Shutdown waits for it for ever.
-func TestShutdownSaysGoodbyeToWhatNetHTTPHandsOver(t *testing.T) {
+func TestShutdownClosesWhatNetHTTPHandsOver(t *testing.T) {
 	srv := &engine.Server{}
 	addr := listen(t, srv)
-	goodbyes := make(chan struct{})
-	slow := &slowConn{asked: make(chan struct{}), goodbyes: goodbyes}
+	closing := make(chan struct{})
+	slow := &slowConn{asked: make(chan struct{}), closing: closing}
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		srv.ServeHTTP(slowWriter{w, slow}, r)
 	}))
@@ -371,7 +371,7 @@ func TestShutdownSaysGoodbyeToWhatNetHTTPHandsOver(t *testing.T) {
 		c.finishClosing()
 	}
 	answer(direct)
-	close(goodbyes)
+	close(closing)
 	late.wantUpgraded()
 	answer(late)
 	if err := within(t, "the end of Shutdown", ended); err != nil {

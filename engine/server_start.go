@@ -31,7 +31,7 @@ func (s *Server) begin() (err error) {
 	e := newSettings(codec.Server, s.Limits, s.Callbacks, s.Logger)
 	s.settings, e.server = e, s
 	e.compressor = newCompressor(s.Compression, e, &s.deflated)
-	e.gone = s.forget
+	e.onEnd = s.forget
 	e.dispatcher = newDispatcher(s.Dispatch, e.log)
 	s.service = &service{Endpoint: s.own(), server: s, settings: e}
 	s.upgrades = newUpgradePool(s.UpgradeWorkers)
@@ -56,6 +56,7 @@ func (s *Server) begin() (err error) {
 		Compressor:  s.publishing().packer(),
 		MaxRetained: s.retainedLimit(),
 		Connections: connections{},
+		Pace:        s.pace,
 	})
 	s.routes.prepare(s)
 	go func() {

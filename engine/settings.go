@@ -24,7 +24,7 @@ type settings struct {
 	dispatcher *dispatcher // nil: callbacks run on the loop
 	log        *slog.Logger
 	panics     *loop.Throttle // of the group
-	gone       func()         // counts a connection that ended; nil: nobody counts
+	onEnd      func()         // is called when a connection has ended; may be nil
 
 	base   *settings                 // those that Limits{} stands for; nil: these
 	latest *atomic.Pointer[settings] // the last ones that with made of these

@@ -24,8 +24,8 @@ const longFlushSubscribers = 100
 func openLongFlush(t *testing.T, srv *engine.Server) *longFlush {
 	t.Helper()
 	srv.Loops = 1
-	x := &longFlush{room: openRoom(t, srv)}
 	engine.CutFlushes(srv, 16)
+	x := &longFlush{room: openRoom(t, srv)}
 	for range longFlushSubscribers {
 		c, ws := x.join()
 		x.clients, x.sockets = append(x.clients, c), append(x.sockets, ws)

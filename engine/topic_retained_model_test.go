@@ -240,11 +240,11 @@ func TestRandomRetainedMessagesKeepToTheModel(t *testing.T) {
 			Compression: &engine.Compression{ServerContextTakeover: true, Threshold: 64},
 			Limits:      engine.Limits{WriteTimeout: engine.NoLimit, PingInterval: engine.NoLimit, MaxQueued: 64 << 20},
 		}
-		r := openRoom(t, m.srv)
-		r.addr = listenWithSendBuffer(t, m.srv, 4096)
 		if round == 1 {
 			engine.CutFlushes(m.srv, 1)
 		}
+		r := openRoom(t, m.srv)
+		r.addr = listenWithSendBuffer(t, m.srv, 4096)
 		var peers []*keptPeer
 		for i := range keptPeers {
 			peers = append(peers, m.connect(r, i))

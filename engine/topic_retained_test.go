@@ -243,14 +243,15 @@ func TestSubscribeIsRefusedWhereRetainedMessagesFindNoRoom(t *testing.T) {
 // While a flush goes on in the next iteration, and others publish.
 func TestRetainedDuringAFlushThatIsCut(t *testing.T) {
 	const clients = 20
-	r := openRoom(t, &engine.Server{Loops: 1})
+	srv := &engine.Server{Loops: 1}
+	engine.CutFlushes(srv, 1)
+	r := openRoom(t, srv)
 	var peers []*rawClient
 	var sockets []*engine.WebSocket
 	for range clients {
 		c, ws := r.join()
 		peers, sockets = append(peers, c), append(sockets, ws)
 	}
-	engine.CutFlushes(r.srv, 1)
 	late, ws := r.join()
 	if err := ws.Unsubscribe("room"); err != nil {
 		t.Fatal(err)

@@ -180,7 +180,7 @@ func (u *upgrade) timeout(ws *WebSocket) {
 		return
 	}
 	if u.lookAgain(ws) {
-		_ = ws.left() // closes it if so
+		_ = ws.peerLeft() // closes it if so
 		return
 	}
 	if u.question == nil && ws.conn.Unread() { // a loop that was held up has not read it yet

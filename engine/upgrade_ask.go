@@ -11,8 +11,8 @@ import (
 // the client has gone.
 func (u *upgrade) ask(ws *WebSocket, req *Request, headSize int, rest []byte) {
 	v := u.service // if the connection ends meanwhile, u becomes another's
-	q := &question{from: shareOf(ws.RemoteAddr()), gone: ws.left}
-	settle := func(extra http.Header, err error) {
+	q := &question{from: shareOf(ws.RemoteAddr()), left: ws.peerLeft}
+	answered := func(extra http.Header, err error) {
 		_ = ws.conn.Do(func() { // gone meanwhile: nobody waits for the answer
 			if ws.opening != u || u.question != q {
 				return
@@ -31,9 +31,9 @@ func (u *upgrade) ask(ws *WebSocket, req *Request, headSize int, rest []byte) {
 				extra, err = v.decide(req)
 				return err
 			})
-		}, func(err error) { settle(extra, err) })
+		}, func(err error) { answered(extra, err) })
 	}
-	q.refuse = func(err error) { settle(nil, err) }
+	q.refuse = func(err error) { answered(nil, err) }
 	u.question = q
 	u.hold(ws, u.held+headSize+questionSize)
 	u.keep(ws, rest)
@@ -85,9 +85,9 @@ func (u *upgrade) lookAgain(ws *WebSocket) bool {
 // is paused.
 const lookEvery = time.Second
 
-// left says whether the peer has gone while reading was paused, of which nobody has
+// peerLeft says whether the peer has gone while reading was paused, of which nobody has
 // heard yet. Any goroutine.
-func (ws *WebSocket) left() bool {
+func (ws *WebSocket) peerLeft() bool {
 	if !ws.conn.PeerGone() {
 		return false
 	}

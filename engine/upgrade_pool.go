@@ -38,7 +38,7 @@ type line struct {
 // question is a request that waits for ShouldUpgrade.
 type question struct {
 	from   netip.Addr  // whose share it uses; the zero Addr is nobody's
-	gone   func() bool // nobody waits for the answer any more
+	left   func() bool // reports whether the peer has left
 	ask    func()      // runs ShouldUpgrade
 	refuse func(error) // is called instead if there is no room
 
@@ -148,7 +148,7 @@ func (p *upgradePool) startLocked() {
 // run answers q, if somebody waits for it.
 func (p *upgradePool) run(q *question) {
 	defer p.done(q)
-	if !q.gone() {
+	if !q.left() {
 		q.ask()
 	}
 }

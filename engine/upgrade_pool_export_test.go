@@ -10,7 +10,7 @@ func UpgradesWaiting(s *Server) int {
 // HoldUpgrades keeps a goroutine of BlockingUpgrade busy until release is called.
 func HoldUpgrades(s *Server) (release func()) {
 	begun, end := make(chan struct{}), make(chan struct{})
-	s.upgrades.add(&question{gone: func() bool { return false }, ask: func() { close(begun); <-end }})
+	s.upgrades.add(&question{left: func() bool { return false }, ask: func() { close(begun); <-end }})
 	<-begun
 	return func() { close(end) }
 }

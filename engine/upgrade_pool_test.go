@@ -29,11 +29,11 @@ func newAskedPool(t *testing.T, workers int) *askedPool {
 	return &askedPool{newUpgradePool(workers), t, make(chan string, 8192), make(chan struct{}), make(chan string, 8192)}
 }
 
-// put adds a question with a name. gone: its peer is.
+// put adds a question with a name. left: its peer is.
 func (p *askedPool) put(from netip.Addr, name string, gone bool) *question {
 	q := &question{
 		from:   from,
-		gone:   func() bool { return gone },
+		left:   func() bool { return gone },
 		ask:    func() { p.asked <- name; <-p.answer },
 		refuse: func(error) { p.refused <- name },
 	}
@@ -193,7 +193,7 @@ func TestUpgradePoolRefusesTheOldest(t *testing.T) {
 func TestUpgradePoolOutlivesGoexit(t *testing.T) {
 	p := newAskedPool(t, 1)
 	for range 10 {
-		p.add(&question{from: addrA, gone: func() bool { return false }, ask: runtime.Goexit})
+		p.add(&question{from: addrA, left: func() bool { return false }, ask: runtime.Goexit})
 	}
 	p.put(addrA, "last", false)
 	p.next()
@@ -211,7 +211,7 @@ func TestUpgradePoolUnderLoad(t *testing.T) {
 				done := sync.OnceFunc(asked.Done)
 				q := &question{
 					from:   netip.AddrFrom4([4]byte{10, 0, 0, byte(i % 5)}),
-					gone:   func() bool { done(); return j%3 == 0 },
+					left:   func() bool { done(); return j%3 == 0 },
 					ask:    done,
 					refuse: func(error) { done() },
 				}

@@ -15,7 +15,7 @@ type refusals struct {
 	byStatus [handshake.MaxRejection - handshake.MinRejection + 1]atomic.Uint64
 	reset    atomic.Uint64 // connections that were not even told
 
-	failed, told loop.Throttle
+	failed, refused loop.Throttle
 }
 
 // add counts and logs a request that is refused with err.
@@ -26,7 +26,7 @@ func (r *refusals) add(log *slog.Logger, err error, from fmt.Stringer) {
 	if failure := failureOf(err); failure != "" {
 		r.failed.Log(log, slog.LevelError, "engine: ShouldUpgrade "+failure+"; the request is refused with 500", slog.Any("err", err), peer)
 	}
-	r.told.Log(log, slog.LevelDebug, "engine: refused a request", slog.Int("status", status), slog.Any("err", err), peer)
+	r.refused.Log(log, slog.LevelDebug, "engine: refused a request", slog.Int("status", status), slog.Any("err", err), peer)
 }
 
 // failureOf says what an application did wrong if err cannot be sent, in which case

@@ -47,7 +47,7 @@ func (c *Conn) adopt(fd int, t *tlsLayer) {
 	}
 }
 
-// errDetached marks a connection whose end is not told to anyone.
+// errDetached marks a connection whose handler gets no OnClose.
 var errDetached = errors.New("detached")
 
 // Detach takes the connection away from the loop and returns it as a net.Conn
@@ -83,7 +83,7 @@ func (c *Conn) Detach() (net.Conn, error) {
 	c.phase = ended    // without advanceLocked: TLS goes on elsewhere
 	c.flags |= adopted // nc is a duplicate
 	c.loop.wheel.disarm(c)
-	c.loop.doomed = append(c.loop.doomed, doomed{c: c, err: errDetached})
+	c.loop.ended = append(c.loop.ended, endedConn{c: c, err: errDetached})
 	c.loop.poller.wakeSelf()
 	return nc, nil
 }

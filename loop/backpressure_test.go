@@ -254,7 +254,7 @@ func TestQueueThatIsNeverEmptyReusesItsRoom(t *testing.T) {
 		o.append(ref)
 		o.consume(200)
 		if i%3 == 0 {
-			o.settle(g)
+			o.prepareToWait(g)
 		}
 	}
 	if o.size != 100 || cap(o.segs) > 64 {
@@ -290,13 +290,13 @@ func TestOutboxKeepsOrderWhateverIsAppendedAndConsumed(t *testing.T) {
 				p = p[at:]
 			case 4:
 				o.borrow(p)
-				o.settle(g)
+				o.prepareToWait(g)
 				o.append(o.unborrow())
 			}
 			model = append(model, p...)
 			checkLoad(t, o, g)
 			if random.IntN(4) == 0 {
-				o.settle(g)
+				o.prepareToWait(g)
 				checkLoad(t, o, g)
 			}
 			if random.IntN(2) == 0 {
@@ -330,7 +330,7 @@ func checkLoad(t *testing.T, o *outbox, g *Group) {
 		if s.chunk != nil {
 			chunks += cap(s.chunk.b)
 		}
-		if s.shared != nil && o.first+i < o.settled {
+		if s.shared != nil && o.first+i < o.prepared {
 			referred += s.shared.Cost()
 		}
 	}

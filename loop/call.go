@@ -99,7 +99,7 @@ func (c *Conn) mend(err *PanicError) {
 		h.OnPanic(err)
 	} else {
 		l.logPanic(err, "loop: a callback did not return; its connection is dropped")
-		c.doom(err)
+		c.end(err)
 	}
 	l.call.mended = 0
 	c.leave()

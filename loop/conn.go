@@ -193,7 +193,7 @@ func (c *Conn) Notify() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.flags |= notified
-	c.summonLocked()
+	c.scheduleLocked()
 }
 
 // Do runs fn on the owning loop inside an event of the connection, so what it
@@ -215,7 +215,7 @@ func (c *Conn) Close(mode CloseMode) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asked = max(c.asked, mode)
-	c.summonLocked()
+	c.scheduleLocked()
 }
 
 // PauseRead stops reading: bytes stay in the kernel, and TCP slows the peer

@@ -14,7 +14,7 @@ const (
 	eventAllowance  Cost = 32 << 10
 	iterationBudget Cost = 512 << 10 // of all events, beyond their allowances
 	// eventLimit is where work is put off that is seldom worth it: what was
-	// received is copied, and the poller told.
+	// received is copied, and the poller changed.
 	eventLimit Cost = 256 << 10
 )
 

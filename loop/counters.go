@@ -6,7 +6,7 @@ import "sync/atomic"
 type Counters struct {
 	// BytesIn and BytesOut are what was received, and given to the kernel.
 	BytesIn, BytesOut uint64
-	// MessagesIn and MessagesOut are what handlers told by CountIn and CountOut.
+	// MessagesIn and MessagesOut are what handlers counted with CountIn and CountOut.
 	MessagesIn, MessagesOut uint64
 	// Deferred is how often a connection put work off because its loop had others
 	// to serve.
@@ -43,7 +43,7 @@ type published struct {
 // publish lets others see the counters of the loop. It writes only what changed:
 // a write takes the cache line from those that read.
 func (l *Loop) publish() {
-	l.settleLedger()
+	l.countFresh()
 	set := func(to *atomic.Uint64, n uint64) {
 		if to.Load() != n {
 			to.Store(n)

@@ -74,12 +74,12 @@ func (c *Conn) drain() {
 	if c.uncork() {
 		c.mu.Lock()
 		c.flags |= drainArmed
-		c.summonLocked()
+		c.scheduleLocked()
 		c.mu.Unlock()
 	}
 }
 
-// uncork flushes and settles; drain says that OnDrain is due.
+// uncork flushes and acts on the status; drain says that OnDrain is due.
 func (c *Conn) uncork() (drain bool) {
 	c.mu.Lock()
 	c.flags &^= corked
@@ -88,18 +88,18 @@ func (c *Conn) uncork() (drain bool) {
 	}
 	var over error
 	if c.flags != 0 || c.asked != stayOpen {
-		drain, over = c.settleLocked()
+		drain, over = c.actLocked()
 	}
 	c.mu.Unlock()
 	if over != nil {
-		c.doom(over)
+		c.end(over)
 	}
 	return drain
 }
 
-// settleLocked acts on the status when no event is under way. over is why the
+// actLocked acts on the status when no event is under way. over is why the
 // connection ends now, if it does.
-func (c *Conn) settleLocked() (drain bool, over error) {
+func (c *Conn) actLocked() (drain bool, over error) {
 	if c.phase == ended || c.fd < 0 { // open acts on what was asked for before it
 		return false, nil
 	}
@@ -108,11 +108,11 @@ func (c *Conn) settleLocked() (drain bool, over error) {
 	}
 	if c.flags&emptyArmed != 0 && c.out == nil {
 		c.flags = c.flags&^emptyArmed | notified
-		c.summonLocked()
+		c.scheduleLocked()
 	}
 	if c.flags&lowArmed != 0 && c.QueuedLocked() <= c.policy.Low {
 		c.flags = c.flags&^lowArmed | notified
-		c.summonLocked()
+		c.scheduleLocked()
 	}
 	if c.flags&drainArmed != 0 && c.drainedLocked() && c.asked == stayOpen && !c.openingLocked() {
 		c.flags &^= drainArmed
@@ -129,7 +129,7 @@ func (c *Conn) closeLocked() error {
 	case CloseLinger:
 		return c.lingerLocked()
 	case CloseFlushed:
-		if c.out == nil && c.farewellLocked() {
+		if c.out == nil && c.closeNotifyLocked() {
 			return errLocal
 		}
 	case CloseNow:
@@ -151,7 +151,7 @@ func (c *Conn) lingerLocked() error {
 		return nil
 	case c.openingLocked():
 		return errLocal
-	case !c.farewellLocked():
+	case !c.closeNotifyLocked():
 		return nil
 	}
 	if err := shutdownWrite(int(c.fd)); err != nil {
@@ -161,9 +161,9 @@ func (c *Conn) lingerLocked() error {
 	return nil
 }
 
-// summonLocked gets the loop to attend to c, unless an event of c is under way
+// scheduleLocked gets the loop to attend to c, unless an event of c is under way
 // and leave will see to it.
-func (c *Conn) summonLocked() {
+func (c *Conn) scheduleLocked() {
 	if c.phase == ended || c.flags&posted != 0 || c.flags&corked != 0 && c.flags&notified == 0 {
 		return
 	}
@@ -220,7 +220,7 @@ func (c *Conn) failLocked(errno syscall.Errno) {
 		c.errno = packErrno(errno)
 	}
 	c.loseLocked()
-	c.summonLocked()
+	c.scheduleLocked()
 }
 
 // ready is an event of the descriptor. Loop only.
@@ -257,7 +257,7 @@ func (c *Conn) writeReady() {
 	}
 	c.mu.Unlock()
 	if err != nil {
-		c.doom(os.NewSyscallError("connect", err))
+		c.end(os.NewSyscallError("connect", err))
 		return
 	}
 	c.opened()
@@ -317,9 +317,9 @@ func (c *Conn) readEnded(s status, err error) {
 	switch {
 	case err == syscall.EAGAIN:
 	case err != nil:
-		c.doom(os.NewSyscallError("recv", err))
+		c.end(os.NewSyscallError("recv", err))
 	case s.phase == finSent: // both sides are done
-		c.doom(errLocal)
+		c.end(errLocal)
 	default:
 		c.mu.Lock()
 		c.flags |= eof | readPaused
@@ -342,7 +342,7 @@ func (c *Conn) hungUpWhilePaused(s status, ev interest) {
 		return
 	}
 	if err := socketError(int(c.fd)); err != nil {
-		c.doom(os.NewSyscallError("recv", err))
+		c.end(os.NewSyscallError("recv", err))
 		return
 	}
 	// Both directions ended in order; what arrived is still to be read.

@@ -12,7 +12,7 @@ import "syscall"
 //	WriteSharedLocked   more than is worth a copy
 //	admitLocked         before a write is refused because of what is corked
 //	startTLS, Detach    for what has to leave before the connection changes
-//	farewellLocked      for close_notify
+//	closeNotifyLocked      for close_notify
 //	writeInHandshake    for what crypto/tls has to say in a handshake
 
 // blockedLocked waits for the socket to take more of what is queued.

@@ -44,7 +44,7 @@ type Config struct {
 	// Backend chooses what loops poll with.
 	Backend Backend
 	// BlockedAfter is how long a loop may stay inside one batch of callbacks
-	// before Logger is told which one is under way, and its stack; 0 means 1 s,
+	// before the log says which one is under way, and its stack; 0 means 1 s,
 	// negative never. To find out, all goroutines stand still for a moment.
 	BlockedAfter time.Duration
 	// Budget is how many bytes of memory the connections may hold, see [Use], in
@@ -67,7 +67,7 @@ type Config struct {
 	// Clock tells the time since some moment, never backwards; nil means the
 	// monotonic clock. Tests drive it: a loop looks at it when something happens.
 	Clock func() time.Duration
-	// Logger receives what no caller can be told; nil means slog.Default().
+	// Logger receives what no call can return; nil means slog.Default().
 	Logger *slog.Logger
 }
 

@@ -58,8 +58,8 @@ func (l *Loop) HoldHere(use Use, n int) {
 	}
 }
 
-// settleLedger counts what HoldHere kept back. Loop only.
-func (l *Loop) settleLedger() {
+// countFresh counts what HoldHere kept back. Loop only.
+func (l *Loop) countFresh() {
 	for use, n := range l.ledger.fresh {
 		if n != 0 {
 			l.Hold(Use(use), n)
@@ -211,7 +211,7 @@ func (c *Conn) tallyLocked() {
 	if o == nil || o == c.loop.cork {
 		return
 	}
-	o.settle(c.loop.group)
+	o.prepareToWait(c.loop.group)
 	if now := o.load(); now != o.tallied {
 		c.loop.carry(o.tallied, now)
 		o.tallied = now

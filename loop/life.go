@@ -55,7 +55,7 @@ func (c *Conn) open(fd int, to phase, f flags) {
 	case err != nil:
 		c.fd = -1
 	case c.asked != stayOpen:
-		c.summonLocked()
+		c.scheduleLocked()
 	}
 	c.mu.Unlock()
 	if err != nil {
@@ -93,16 +93,16 @@ func (c *Conn) opened() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.flags&notified != 0 {
-		c.summonLocked()
+		c.scheduleLocked()
 	}
 }
 
 // errLocal stands for "this side closed", which OnClose reports as nil.
 var errLocal = errors.New("closed by this side")
 
-// doom ends c: nothing is read or sent any more. The descriptor stays open,
-// and its number taken, until bury. Loop only.
-func (c *Conn) doom(err error) {
+// end ends c: nothing is read or sent any more. The descriptor stays open,
+// and its number taken, until closeDescriptor. Loop only.
+func (c *Conn) end(err error) {
 	if c.phase == ended {
 		return
 	}
@@ -113,7 +113,7 @@ func (c *Conn) doom(err error) {
 	c.advanceLocked(ended)
 	c.mu.Unlock()
 	c.loop.wheel.disarm(c)
-	c.loop.doomed = append(c.loop.doomed, doomed{c: c, err: err})
+	c.loop.ended = append(c.loop.ended, endedConn{c: c, err: err})
 	c.loop.poller.wakeSelf()
 }
 
@@ -129,8 +129,8 @@ func (c *Conn) depart() {
 	}
 }
 
-// bury closes the descriptor, whose number no one can use afterwards.
-func (c *Conn) bury() {
+// closeDescriptor closes the descriptor, whose number no one can use afterwards.
+func (c *Conn) closeDescriptor() {
 	c.mu.Lock()
 	fd := int(c.fd)
 	c.fd = -1

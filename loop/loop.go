@@ -34,8 +34,8 @@ type Loop struct {
 	slots     []*Conn       // by descriptor
 	listeners map[int]*acceptor
 	wheel     wheel
-	doomed    []doomed      // closed at the end of the iteration
-	buried    int           // of doomed, those that are closed
+	ended     []endedConn   // closed at the end of the iteration
+	closed    int           // of ended, those whose descriptors are closed
 	turnBy    time.Duration // the poller ends its wait by then; 0: inside a turn
 	reserve   int           // a descriptor given up when there are no others
 	stopping  bool
@@ -59,11 +59,11 @@ type gather struct {
 	vectors
 }
 
-// doomed is a connection that ended in this iteration.
-type doomed struct {
-	c    *Conn
-	err  error
-	told bool // OnClose was called, or need not be
+// endedConn is a connection that ended in this iteration.
+type endedConn struct {
+	c        *Conn
+	err      error
+	reported bool // OnClose was called, or need not be
 }
 
 func newLoop(g *Group, index int) (*Loop, error) {
@@ -166,9 +166,9 @@ func (l *Loop) turn() (wait time.Duration, stop bool) {
 		return 0, true
 	}
 	l.takeTurns()
-	l.bury()
+	l.closeEnded()
 	l.publish()
-	if len(l.doomed) > 0 {
+	if len(l.ended) > 0 {
 		l.poller.wakeSelf()
 	}
 	wait = l.wheel.wait(l.now)
@@ -235,28 +235,28 @@ func (l *Loop) read(m mail) {
 	}
 }
 
-// bury closes the descriptors of connections that ended before this turn.
+// closeEnded closes the descriptors of connections that ended before this turn.
 // OnClose may end others; they wait for the next turn.
-func (l *Loop) bury() {
-	n := len(l.doomed)
+func (l *Loop) closeEnded() {
+	n := len(l.ended)
 	if n == 0 {
 		return
 	}
-	for l.buried < n {
-		d := l.doomed[l.buried]
-		if !d.told { // otherwise its OnClose did not return
-			l.doomed[l.buried].told = true
+	for l.closed < n {
+		d := l.ended[l.closed]
+		if !d.reported { // otherwise its OnClose did not return
+			l.ended[l.closed].reported = true
 			d.c.depart()
 			if d.err != errDetached {
 				d.c.over(d.err)
 			}
 		}
-		d.c.bury()
-		l.buried++
+		d.c.closeDescriptor()
+		l.closed++
 	}
-	rest := copy(l.doomed, l.doomed[n:])
-	clear(l.doomed[rest:])
-	l.doomed, l.buried = l.doomed[:rest], 0
+	rest := copy(l.ended, l.ended[n:])
+	clear(l.ended[rest:])
+	l.ended, l.closed = l.ended[:rest], 0
 }
 
 // enlist makes c the owner of the events of fd.
@@ -282,9 +282,9 @@ func (l *Loop) end() {
 	for fd := range l.listeners {
 		l.unlisten(fd)
 	}
-	l.Each(func(c *Conn) { c.doom(ErrStopped) })
-	for len(l.doomed) > 0 {
-		l.bury()
+	l.Each(func(c *Conn) { c.end(ErrStopped) })
+	for len(l.ended) > 0 {
+		l.closeEnded()
 	}
 	l.publish()
 	l.release()

@@ -46,7 +46,7 @@ func (s segment) release() {
 type outbox struct {
 	segs     []segment
 	first    int           // segs before it are sent
-	settled  int           // segs before it have to wait: their Shared count this place
+	prepared int           // segs before it have to wait: their Shared count this place
 	tail     int           // the segment after the last one of a chunk; 0: none
 	sealed   segment       // ciphertext of an encrypted connection: goes first
 	size     int           // bytes queued
@@ -130,7 +130,7 @@ func (o *outbox) push(s segment) {
 		n := copy(o.segs, o.segs[o.first:])
 		clear(o.segs[n:])
 		o.segs = o.segs[:n]
-		o.settled, o.tail = max(o.settled-o.first, 0), max(o.tail-o.first, 0)
+		o.prepared, o.tail = max(o.prepared-o.first, 0), max(o.tail-o.first, 0)
 		o.first = 0
 	}
 	o.segs = append(o.segs, s)
@@ -160,10 +160,10 @@ func (o *outbox) appendRef(s *Shared, at int) {
 	o.push(segment{b: s.b[at:], shared: s})
 }
 
-// settle prepares for a wait what was queued since the last time: small parts of a
+// prepareToWait prepares for a wait what was queued since the last time: small parts of a
 // Shared are copied together, others count this place of g.
-func (o *outbox) settle(g *Group) {
-	from := max(o.settled, o.first)
+func (o *outbox) prepareToWait(g *Group) {
+	from := max(o.prepared, o.first)
 	fresh, tail := o.segs[from:], o.tail-from
 	if len(fresh) == 0 {
 		return
@@ -188,7 +188,7 @@ func (o *outbox) settle(g *Group) {
 		}
 	}
 	clear(fresh[len(o.segs)-from:])
-	o.settled = len(o.segs)
+	o.prepared = len(o.segs)
 }
 
 // load is what o holds.
@@ -216,7 +216,7 @@ func (o *outbox) consume(n int) {
 		o.first++
 	}
 	if o.first == len(o.segs) {
-		o.segs, o.first, o.settled, o.tail = o.segs[:0], 0, 0, 0
+		o.segs, o.first, o.prepared, o.tail = o.segs[:0], 0, 0, 0
 	}
 }
 
@@ -226,7 +226,7 @@ func (o *outbox) drop(i int) {
 		o.chunks -= cap(s.chunk.b)
 		s.release()
 	}
-	if s.shared != nil && i < o.settled {
+	if s.shared != nil && i < o.prepared {
 		o.referred -= s.shared.Cost()
 		s.shared.leave()
 	}
@@ -242,7 +242,7 @@ func (o *outbox) reset() {
 		o.releaseSealed()
 	}
 	Poison(o.cork)
-	o.segs, o.first, o.settled, o.tail = o.segs[:0], 0, 0, 0
+	o.segs, o.first, o.prepared, o.tail = o.segs[:0], 0, 0, 0
 	o.size, o.chunks, o.referred, o.tallied = 0, 0, 0, load{}
 	o.mark, o.cork = 0, o.cork[:0]
 	o.sent, o.looked, o.borrowed = 0, false, false
@@ -271,7 +271,7 @@ func (o *outbox) unborrow() (rest []byte) {
 	rest = o.segs[last].b
 	o.size -= len(rest)
 	o.segs[last] = segment{}
-	o.segs, o.settled = o.segs[:last], min(o.settled, last)
+	o.segs, o.prepared = o.segs[:last], min(o.prepared, last)
 	return rest
 }
 

@@ -28,10 +28,10 @@ type epollPoller struct {
 	asleep atomic.Bool // the loop waits, or is about to
 
 	// Owned by the loop.
-	self   bool // turn again before waiting
-	events [256]unix.EpollEvent
-	ready  int // of events, those of this batch
-	told   int // of them, those that were reported
+	self     bool // turn again before waiting
+	events   [256]unix.EpollEvent
+	ready    int // of events, those of this batch
+	reported int // of them, those that were reported
 
 	// Guarded by mu.
 	mu     sync.Mutex
@@ -107,9 +107,9 @@ func (p *epollPoller) wakeSelf() { p.self = true }
 func (p *epollPoller) run(h pollHandler) error {
 	h.tick()
 	for {
-		for p.told < p.ready { // at first those that a callback left which did not return
-			p.told++
-			p.report(h, &p.events[p.told-1])
+		for p.reported < p.ready { // at first those that a callback left which did not return
+			p.reported++
+			p.report(h, &p.events[p.reported-1])
 		}
 		p.self = false // the turn that follows is what it asked for
 		p.woken.Store(false)
@@ -122,7 +122,7 @@ func (p *epollPoller) run(h pollHandler) error {
 		if err != nil {
 			return err
 		}
-		p.ready, p.told = n, 0
+		p.ready, p.reported = n, 0
 	}
 }
 

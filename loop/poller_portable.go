@@ -25,11 +25,11 @@ type portablePoller struct {
 	bell chan struct{} // holds one: turn before waiting
 
 	// Owned by the loop.
-	self  bool // turn again before waiting
-	batch []entry
-	told  int   // of batch, those that were reported
-	last  entry // of them the last, which may be ready still
-	timer *time.Timer
+	self     bool // turn again before waiting
+	batch    []entry
+	reported int   // of batch, those that were reported
+	last     entry // of them the last, which may be ready still
+	timer    *time.Timer
 
 	// Guarded by mu.
 	mu    sync.Mutex
@@ -100,7 +100,7 @@ func (p *portablePoller) run(h pollHandler) error {
 		}
 		p.wait(wait)
 		h.tick()
-		p.batch, p.told = p.take(), 0
+		p.batch, p.reported = p.take(), 0
 	}
 }
 
@@ -110,11 +110,11 @@ func (p *portablePoller) report(h pollHandler) {
 			p.last.base().again(p.last)
 			p.last = nil
 		}
-		if p.told == len(p.batch) {
+		if p.reported == len(p.batch) {
 			return
 		}
-		e := p.batch[p.told]
-		p.told++
+		e := p.batch[p.reported]
+		p.reported++
 		if fd, ev := e.base().takeEvent(p, e); ev != 0 {
 			p.last = e
 			h.ready(fd, ev)

@@ -17,7 +17,7 @@ type processors struct {
 	own    int // GOMAXPROCS as it was found, and is to be again; 0: it was not raised
 	raised int // what it was raised to: with another value it is somebody else's again
 	theirs int // a value that the program or the environment set; 0: none that is known
-	told   bool
+	logged bool
 }
 
 var procs processors
@@ -93,10 +93,10 @@ func (p *processors) setOnPurposeLocked(now int) bool {
 
 // warningLocked returns what warns of GOMAXPROCS, the first time.
 func (p *processors) warningLocked(log *slog.Logger, now int) func() {
-	if p.told {
+	if p.logged {
 		return func() {}
 	}
-	p.told = true
+	p.logged = true
 	loops := p.loops
 	return func() {
 		write(log, slog.LevelWarn, "loop: GOMAXPROCS leaves no processor to other goroutines, which may wait for milliseconds; "+

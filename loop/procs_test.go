@@ -59,7 +59,7 @@ func TestGOMAXPROCSThatWasSetOnPurposeStays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := set(t, defaultProcs(t))
-			procs.told = false
+			procs.logged = false
 			log := &record{}
 			for range 2 {
 				g := start(t, Config{Loops: want + 1, Logger: slog.New(log)})

@@ -111,7 +111,7 @@ func unacknowledged(fd int) int {
 	return of(fd, func(s *socket) int { return len(s.out) + s.inFlight })
 }
 
-// acknowledged cannot be told here.
+// acknowledged is unknown here.
 func acknowledged(int) int { return 0 }
 
 func peerAddr(fd int) net.Addr {

@@ -47,7 +47,7 @@ func (t *Throttle) Log(log *slog.Logger, level slog.Level, msg string, attrs ...
 	write(log, level, msg, append(attrs, slog.Int("others", others))...)
 }
 
-// write writes a line. A Logger that does not return cannot be told of.
+// write writes a line. A Logger that does not return cannot be reported.
 func write(log *slog.Logger, level slog.Level, msg string, attrs ...slog.Attr) {
 	_ = Isolate(func() { log.LogAttrs(context.Background(), level, msg, attrs...) })
 }

@@ -118,7 +118,7 @@ func (c *Conn) startTLS(first tlsState, received []byte, done func(), conn func(
 		return
 	}
 	if c.tls != nil {
-		c.doom(errors.New("loop: start TLS: the connection is encrypted already"))
+		c.end(errors.New("loop: start TLS: the connection is encrypted already"))
 		return
 	}
 	c.mu.Lock()
@@ -127,7 +127,7 @@ func (c *Conn) startTLS(first tlsState, received []byte, done func(), conn func(
 	}
 	if c.out != nil {
 		c.mu.Unlock()
-		c.doom(errors.New("loop: start TLS: bytes are queued unencrypted; wait until they are sent"))
+		c.end(errors.New("loop: start TLS: bytes are queued unencrypted; wait until they are sent"))
 		return
 	}
 	t := &tlsLayer{c: c, state: first}
@@ -160,9 +160,9 @@ func (t *tlsLayer) handshakeDone(err error) {
 	c.resumeSealed()
 }
 
-// farewellLocked sends close_notify (RFC 8446 section 6.1), for a caller that has
+// closeNotifyLocked sends close_notify (RFC 8446 section 6.1), for a caller that has
 // nothing queued. It returns true when that has left, or cannot be sent.
-func (c *Conn) farewellLocked() (left bool) {
+func (c *Conn) closeNotifyLocked() (left bool) {
 	t := c.tls
 	if t == nil || t.state != tlsOpen {
 		return true
@@ -182,7 +182,7 @@ func (c *Conn) partLocked() {
 		return
 	}
 	c.loseLocked()
-	c.farewellLocked()
+	c.closeNotifyLocked()
 }
 
 // endLocked gives back what a connection that ends held.
@@ -204,7 +204,7 @@ func (t *tlsLayer) sendsLocked(o *outbox) bool {
 // fullLocked says that the handshake takes no more for now, so that reading pauses.
 func (t *tlsLayer) fullLocked() bool {
 	h := t.handshake
-	return h != nil && (h.eof || t.state > tlsHello && len(h.in) >= maxUnshaken)
+	return h != nil && (h.eof || t.state > tlsHello && len(h.in) >= maxAhead)
 }
 
 // initTLS makes what the TLS handshakes of g share.

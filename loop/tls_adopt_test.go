@@ -200,7 +200,7 @@ func TestDetachWaitsForTheHandshake(t *testing.T) {
 	server, client := tlsConfigs(tls.VersionTLS13)
 	g := start(t, Config{})
 	s := newEcho()
-	shaken := secure(s, asServer(server))
+	handshakeOver := secure(s, asServer(server))
 	nc := serveOne(t, g, nil, s)
 	onLoop(t, g.Loops()[0], func() {
 		if _, err := s.Detach(); err == nil {
@@ -209,7 +209,7 @@ func TestDetachWaitsForTheHandshake(t *testing.T) {
 	})
 	peer := tls.Client(nc, client)
 	roundTrip(t, peer, "goes on")
-	receive(t, shaken)
+	receive(t, handshakeOver)
 	s.Close(CloseNow)
 	receive(t, s.closed)
 }

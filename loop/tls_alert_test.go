@@ -94,13 +94,13 @@ func TestDataBehindAWarningIsDeliveredAndNobodyElsesIs(t *testing.T) {
 		attack.KeyLogWriter = &keyLog
 		g := start(t, Config{Loops: 1})
 		a := newEcho()
-		shaken := secure(a, asServer(server))
+		handshakeOver := secure(a, asServer(server))
 		wire := &wiretap{tap: tap{Conn: serveOne(t, g, nil, a)}}
 		peer := tls.Client(wire, attack)
 		if err := peer.Handshake(); err != nil {
 			t.Fatal(err)
 		}
-		receive(t, shaken)
+		receive(t, handshakeOver)
 		w := newRecordWriter(t, keyLog.String(), wire.sent, wire.seen)
 		victim := serveTLS(t, g, nil, newEcho(), server, client)
 

@@ -37,11 +37,11 @@ func TestAPartOfARecordIsSeen(t *testing.T) {
 	server, client := tlsConfigs(tls.VersionTLS13)
 	g := start(t, Config{})
 	s := newEcho()
-	shaken := secure(s, asServer(server))
+	handshakeOver := secure(s, asServer(server))
 	wire := &inPieces{Conn: serveOne(t, g, nil, s), cut: func(n int) int { return n }}
 	peer := tls.Client(wire, client)
 	roundTrip(t, peer, "first")
-	receive(t, shaken)
+	receive(t, handshakeOver)
 	unopened := func() (some bool) {
 		onLoop(t, s.loop, func() { _, some = s.Unopened() })
 		return some

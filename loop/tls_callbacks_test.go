@@ -192,14 +192,14 @@ func TestTheEndComesAfterOnDataThatDoesNotReturn(t *testing.T) {
 			s.onEOF = func(s *scripted) { s.Close(CloseFlushed) }
 			told := make(chan error, 1)
 			h := &panicky{s, func(err *PanicError) { told <- err }}
-			shaken := secure(s, asServer(server))
+			handshakeOver := secure(s, asServer(server))
 			nc := connectTo(t, listen(t, g, nil, func(*Loop) Handler { return h }))
 			wire := &inPieces{Conn: nc, cut: func(n int) int { return n }}
 			peer := tls.Client(wire, client)
 			if err := peer.Handshake(); err != nil {
 				t.Fatal(err)
 			}
-			receive(t, shaken)
+			receive(t, handshakeOver)
 			wire.cut = func(int) int { return 0 }
 			_, _ = peer.Write([]byte("data"))
 			_ = peer.CloseWrite()

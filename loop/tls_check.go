@@ -97,19 +97,19 @@ func newCheckPair(cert tls.Certificate, version uint16, pause error) (*checkPair
 		SessionTicketsDisabled: true, // nobody would read one
 	})
 	p.writer = tls.Client(p.sealed, &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version})
-	shaken := make(chan error, 1)
+	handshakeOver := make(chan error, 1)
 	go func() {
 		err := p.writer.Handshake()
 		if err != nil {
 			_ = b.Close()
 		}
-		shaken <- err
+		handshakeOver <- err
 	}()
 	err := p.reader.Handshake()
 	if err != nil {
 		_ = a.Close()
 	}
-	if err := errors.Join(err, <-shaken); err != nil {
+	if err := errors.Join(err, <-handshakeOver); err != nil {
 		return nil, err
 	}
 	p.in.open, p.sealed.open = true, true

@@ -22,13 +22,13 @@ func TestCloseNotifyIsTheLastRecord(t *testing.T) {
 		for name, end := range closes {
 			g := start(t, Config{})
 			s := newScripted()
-			shaken := secure(s, asServer(server))
+			handshakeOver := secure(s, asServer(server))
 			wire := &tap{Conn: serveOne(t, g, nil, s)}
 			peer := tls.Client(wire, client)
 			if err := peer.Handshake(); err != nil {
 				t.Fatal(err)
 			}
-			receive(t, shaken)
+			receive(t, handshakeOver)
 			if err := s.Write(nil, []byte("last words")); err != nil {
 				t.Fatal(err)
 			}
@@ -141,13 +141,13 @@ func TestABadRecordEndsTheConnectionWithAnAlert(t *testing.T) {
 			got <- string(b)
 			_ = s.Write(nil, []byte("seen"))
 		}
-		shaken := secure(s, asServer(server))
+		handshakeOver := secure(s, asServer(server))
 		pieces := &inPieces{Conn: serveOne(t, g, nil, s), cut: func(n int) int { return n }}
 		peer := tls.Client(pieces, client)
 		if err := peer.Handshake(); err != nil {
 			t.Fatal(err)
 		}
-		receive(t, shaken)
+		receive(t, handshakeOver)
 		pieces.cut = func(int) int { return 0 }
 		_, _ = peer.Write([]byte("good"))
 		bad := len(pieces.buf)
@@ -182,13 +182,13 @@ func TestAnEncryptedEndWaitsWhileReadingIsPaused(t *testing.T) {
 		order := make(chan string, 10)
 		s.onData = func(s *scripted, b []byte) { order <- string(b); s.PauseRead() }
 		s.onEOF = func(s *scripted) { order <- "end"; s.Close(CloseNow) }
-		shaken := secure(s, asServer(server))
+		handshakeOver := secure(s, asServer(server))
 		pieces := &inPieces{Conn: serveOne(t, g, nil, s), cut: func(n int) int { return n }}
 		peer := tls.Client(pieces, client)
 		if err := peer.Handshake(); err != nil {
 			t.Fatal(err)
 		}
-		receive(t, shaken)
+		receive(t, handshakeOver)
 		pieces.cut = func(int) int { return 0 }
 		_, _ = peer.Write([]byte("last"))
 		_ = peer.CloseWrite() // sets a deadline

@@ -14,9 +14,9 @@ import (
 const (
 	// Reading pauses while a handshake has this much before it that it did not
 	// look at. One read of the loop may come on top.
-	maxUnshaken = 16 << 10
+	maxAhead = 16 << 10
 	// maxHandshake is what a handshake may take in altogether.
-	maxHandshake = maxUnshaken + readBufferSize
+	maxHandshake = maxAhead + readBufferSize
 )
 
 var errHandshakeTooLarge = errors.New("the peer's part is larger than 80 KiB")
@@ -97,13 +97,13 @@ func (t *tlsLayer) handshakeFailed(err error) {
 		err = io.ErrUnexpectedEOF
 	case errors.Is(err, ErrHandshakeShed):
 		t.c.loop.group.shed.Add(1)
-		t.c.doom(err)
+		t.c.end(err)
 		return
 	case errors.Is(err, ErrTLSUnusable):
-		t.c.doom(err)
+		t.c.end(err)
 		return
 	}
-	t.c.doom(fmt.Errorf("loop: TLS handshake: %w", err))
+	t.c.end(fmt.Errorf("loop: TLS handshake: %w", err))
 }
 
 // readInHandshake waits for bytes. On the handshake's goroutine.
@@ -230,8 +230,8 @@ func (h *tlsHandshake) left() bool {
 	return h.eof || h.layer.state == tlsAborted
 }
 
-// shakenEnded is readEnded for a connection whose handshake is under way.
-func (c *Conn) shakenEnded(s status, err error) {
+// handshakeReadEnded is readEnded for a connection whose handshake is under way.
+func (c *Conn) handshakeReadEnded(s status, err error) {
 	switch {
 	case err == syscall.EAGAIN:
 	case err != nil:

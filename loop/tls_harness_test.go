@@ -73,8 +73,8 @@ func eachTLS(t *testing.T, test func(t *testing.T, server, client *tls.Config)) 
 	}
 }
 
-// secure makes s begin with TLS. shaken is closed when the handshake is over.
-func secure(s *scripted, start func(*scripted, func())) (shaken <-chan struct{}) {
+// secure makes s begin with TLS. handshakeOver is closed when the handshake is over.
+func secure(s *scripted, start func(*scripted, func())) (handshakeOver <-chan struct{}) {
 	done, before := make(chan struct{}), s.onOpen
 	s.onOpen = func(s *scripted) {
 		start(s, func() {
@@ -98,11 +98,11 @@ func asClient(config *tls.Config) func(*scripted, func()) {
 // serveTLS returns an encrypted connection to s, which the group serves.
 func serveTLS(t *testing.T, g *Group, policy *WritePolicy, s *scripted, server, client *tls.Config) *tls.Conn {
 	t.Helper()
-	shaken := secure(s, asServer(server))
+	handshakeOver := secure(s, asServer(server))
 	peer := tls.Client(serveOne(t, g, policy, s), client)
 	if err := peer.Handshake(); err != nil {
 		t.Fatal(err)
 	}
-	receive(t, shaken)
+	receive(t, handshakeOver)
 	return peer
 }

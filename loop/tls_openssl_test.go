@@ -123,10 +123,10 @@ func TestDetachRightAfterAKeyUpdateOfThePeer(t *testing.T) {
 		}
 		back <- nc
 	}
-	shaken := secure(s, asServer(server))
+	handshakeOver := secure(s, asServer(server))
 	ln := listen(t, g, nil, func(*Loop) Handler { return s })
 	peer := openssl(t, "s_client", "-connect", ln.Addr().String(), "-tls1_3")
-	receive(t, shaken)
+	receive(t, handshakeOver)
 	peer.write(t, "K\n")
 	peer.expect(t, "KEYUPDATE")
 	peer.write(t, "GET\n")
@@ -177,7 +177,7 @@ func TestRenegotiationIsRefused(t *testing.T) {
 		got := make(chan string, 10)
 		s.onData = func(_ *scripted, b []byte) { got <- string(b) }
 		client.Renegotiation = tls.RenegotiateFreelyAsClient
-		shaken := secure(s, asClient(client))
+		handshakeOver := secure(s, asClient(client))
 		nc, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
@@ -185,7 +185,7 @@ func TestRenegotiationIsRefused(t *testing.T) {
 		if err := g.Adopt(nc, s, nil); err != nil {
 			t.Fatal(err)
 		}
-		receive(t, shaken)
+		receive(t, handshakeOver)
 		peer.write(t, "hello\n")
 		if text := receive(t, got); text != "hello\n" {
 			t.Errorf("got %q", text)

@@ -59,8 +59,8 @@ func TestHandshakesBeyondTheLimitQueue(t *testing.T) {
 		_, _ = leaver.Write(hello)
 		waiting, nc := serve(nil)
 		peer := tls.Client(nc, client)
-		shaken := make(chan error, 1)
-		go func() { shaken <- peer.Handshake() }()
+		handshakeOver := make(chan error, 1)
+		go func() { handshakeOver <- peer.Handshake() }()
 		eventually(t, "two wait", func() bool { return handshakesWaiting(g) == 2 })
 		go func() { _, _ = leaver.Write(make([]byte, 8<<20)) }()
 		eventually(t, "reading pauses", func() bool {
@@ -87,7 +87,7 @@ func TestHandshakesBeyondTheLimitQueue(t *testing.T) {
 			}
 			s.checkOrder(t)
 		}
-		if err := receive(t, shaken); err != nil {
+		if err := receive(t, handshakeOver); err != nil {
 			t.Fatal(err)
 		}
 		roundTrip(t, peer, "served")

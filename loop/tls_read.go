@@ -61,7 +61,7 @@ func (c *Conn) readSealed(ev interest) {
 		case c.phase == ended:
 			return
 		case n <= 0 && shaking:
-			c.shakenEnded(s, err)
+			c.handshakeReadEnded(s, err)
 			return
 		case n <= 0:
 			c.readEnded(s, err)
@@ -122,7 +122,7 @@ func (c *Conn) sealedEnded() {
 	t := c.tls
 	if t.end != io.EOF {
 		t.tellPanic(t.end)
-		c.doom(fmt.Errorf("loop: TLS: %w", t.end))
+		c.end(fmt.Errorf("loop: TLS: %w", t.end))
 		return
 	}
 	c.mu.Lock()

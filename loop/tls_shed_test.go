@@ -165,7 +165,7 @@ func TestEveryOtherPlaceGoesToTheNewestUnderOverload(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 4 {
 			s := newEcho()
-			shaken := secure(s, func(s *scripted, done func()) {
+			handshakeOver := secure(s, func(s *scripted, done func()) {
 				s.StartTLSServer(server, nil, func() {
 					mu.Lock()
 					order = append(order, i)
@@ -178,7 +178,7 @@ func TestEveryOtherPlaceGoesToTheNewestUnderOverload(t *testing.T) {
 				if err := tls.Client(nc, client).Handshake(); err != nil {
 					t.Error(err)
 				}
-				<-shaken
+				<-handshakeOver
 				s.Close(CloseNow)
 				<-s.closed
 			})
@@ -220,17 +220,17 @@ func TestAClientThatWaitsForItsServerLendsItsPlace(t *testing.T) {
 	g.places.longWait = time.Millisecond
 	dial := func(addr net.Addr) (*scripted, <-chan struct{}) {
 		s := newScripted()
-		shaken := secure(s, asClient(client))
+		handshakeOver := secure(s, asClient(client))
 		if err := g.Dial(addr, s, DialConfig{}); err != nil {
 			t.Fatal(err)
 		}
-		return s, shaken
+		return s, handshakeOver
 	}
 	waits, late := dial(mute.Addr())
 	eventually(t, "it waits", func() bool { return handshakesHolding(g) == 1 })
 	for range 3 {
-		s, shaken := dial(ln.Addr())
-		receive(t, shaken)
+		s, handshakeOver := dial(ln.Addr())
+		receive(t, handshakeOver)
 		s.Close(CloseNow)
 		receive(t, s.closed)
 	}
@@ -267,8 +267,8 @@ func TestAHandshakeThatComputesKeepsItsPlace(t *testing.T) {
 	s := newEcho()
 	secure(s, asServer(slow))
 	peer := tls.Client(serveOne(t, g, nil, s), client)
-	shaken := make(chan error, 1)
-	go func() { shaken <- peer.Handshake() }()
+	handshakeOver := make(chan error, 1)
+	go func() { handshakeOver <- peer.Handshake() }()
 	receive(t, asked)
 	queued, _ := helloOnly(t, g, server, captureHello(t, client))
 	clock.Store(int64(10 * time.Hour))
@@ -277,7 +277,7 @@ func TestAHandshakeThatComputesKeepsItsPlace(t *testing.T) {
 		t.Errorf("%d queue: the place was taken away", n)
 	}
 	close(answer)
-	if err := receive(t, shaken); err != nil {
+	if err := receive(t, handshakeOver); err != nil {
 		t.Fatal(err)
 	}
 	roundTrip(t, peer, "served")

@@ -50,9 +50,9 @@ func TestATLSConnCanBeReadAgainAfterATemporaryErrorAtEveryByte(t *testing.T) {
 		a, b := net.Pipe()
 		under := &dripping{Conn: a}
 		reader, writer := tls.Server(under, server), tls.Client(b, client)
-		shaken := make(chan error, 1)
-		go func() { shaken <- writer.Handshake() }()
-		if err := errors.Join(reader.Handshake(), receive(t, shaken)); err != nil {
+		handshakeOver := make(chan error, 1)
+		go func() { handshakeOver <- writer.Handshake() }()
+		if err := errors.Join(reader.Handshake(), receive(t, handshakeOver)); err != nil {
 			t.Fatal(err)
 		}
 		var sealed bytes.Buffer
@@ -113,14 +113,14 @@ func TestRecordsSplitAtEveryByteArriveWhole(t *testing.T) {
 	eachTLS(t, func(t *testing.T, server, client *tls.Config) {
 		g := start(t, Config{})
 		s := newEcho()
-		shaken := secure(s, asServer(server))
+		handshakeOver := secure(s, asServer(server))
 		peer := tls.Client(&single{Conn: serveOne(t, g, nil, s), l: g.Loops()[0]}, client)
 		for _, size := range []int{1, 2, 100, 511, 512, 513, 3000} {
 			msg := make([]byte, size)
 			_, _ = rand.Read(msg)
 			roundTrip(t, peer, string(msg))
 		}
-		receive(t, shaken)
+		receive(t, handshakeOver)
 		_ = peer.CloseWrite()
 		if rest := readAll(t, peer); len(rest) > 0 {
 			t.Errorf("%d bytes more came", len(rest))
@@ -196,13 +196,13 @@ func TestNothingIsLostOrDeliveredWhileEncryptedReadingIsPaused(t *testing.T) {
 			close(ended)
 			s.Close(CloseFlushed)
 		}
-		shaken := secure(s, asServer(server))
+		handshakeOver := secure(s, asServer(server))
 		pieces := &inPieces{Conn: serveOne(t, g, nil, s), cut: func(n int) int { return n }}
 		peer := tls.Client(pieces, client)
 		if err := peer.Handshake(); err != nil {
 			t.Fatal(err)
 		}
-		receive(t, shaken)
+		receive(t, handshakeOver)
 		cuts := newRandom(t)
 		pieces.cut = func(n int) int { return cuts.IntN(n + 1) }
 		want, sent := sha256.New(), 0
@@ -236,11 +236,11 @@ func TestAPartOfARecordIsKeptInABufferOfItsSize(t *testing.T) {
 		client.DynamicRecordSizingDisabled = true
 		g := start(t, Config{})
 		s := newEcho()
-		shaken := secure(s, asServer(server))
+		handshakeOver := secure(s, asServer(server))
 		wire := &inPieces{Conn: serveOne(t, g, nil, s), cut: func(n int) int { return n }}
 		peer := tls.Client(wire, client)
 		roundTrip(t, peer, "first")
-		receive(t, shaken)
+		receive(t, handshakeOver)
 		wire.cut = func(int) int { return 0 }
 		for _, size := range []int{10, 500, 6 << 10, 20 << 10, 78 << 10} {
 			msg := make([]byte, size)

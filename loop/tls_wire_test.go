@@ -224,11 +224,11 @@ func TestWhatIsWrittenBeforeARefusedRecordIsLost(t *testing.T) {
 		s := newEcho()
 		was := make(chan bool, 1)
 		s.onClose = func(s *scripted, _ error) { was <- s.Lost() }
-		shaken := secure(s, asServer(server))
+		handshakeOver := secure(s, asServer(server))
 		wire := &inPieces{Conn: serveOne(t, g, nil, s), cut: func(n int) int { return n }}
 		peer := tls.Client(wire, client)
 		roundTrip(t, peer, "first")
-		receive(t, shaken)
+		receive(t, handshakeOver)
 		wire.cut = func(int) int { return 0 }
 		_, _ = peer.Write([]byte("second"))
 		wire.cut = func(n int) int { return n }

@@ -2,8 +2,8 @@
 
 package loop
 
-// unacknowledged cannot be told here: what the kernel took counts as taken.
+// unacknowledged is unknown here: what the kernel took counts as taken.
 func unacknowledged(int) int { return 0 }
 
-// acknowledged cannot be told here either.
+// acknowledged is unknown here, too.
 func acknowledged(int) int { return 0 }

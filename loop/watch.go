@@ -21,11 +21,11 @@ type watch struct {
 // watched is a loop as the watch knows it.
 type watched struct {
 	*Loop
-	sign   func()
-	silent int  // looks in a row that found no sign of life
-	lookAt int  // the silent look at which its stack is looked at
-	told   bool // it was reported
-	ended  bool
+	sign     func()
+	silent   int  // looks in a row that found no sign of life
+	lookAt   int  // the silent look at which its stack is looked at
+	reported bool // in the log
+	ended    bool
 }
 
 func newWatch(g *Group) *watch {
@@ -59,12 +59,12 @@ func (w *watch) check(l *watched) {
 	case l.ended:
 		return
 	case l.alive.Swap(false):
-		l.silent, l.lookAt, l.told = 0, 1, false
+		l.silent, l.lookAt, l.reported = 0, 1, false
 		l.ended = l.Do(l.sign) != nil
 		return
 	}
 	l.silent++
-	if l.told || l.silent < l.lookAt {
+	if l.reported || l.silent < l.lookAt {
 		return
 	}
 	l.lookAt *= 2 // a look stops the world
@@ -72,7 +72,7 @@ func (w *watch) check(l *watched) {
 	if callback == "" {
 		return
 	}
-	l.told = true
+	l.reported = true
 	w.group.log(slog.LevelWarn, "loop: a callback blocks its loop; move slow work off it",
 		slog.Int("loop", l.index), slog.String("callback", callback),
 		slog.Duration("longer_than", w.group.cfg.BlockedAfter), slog.String("stack", stack))

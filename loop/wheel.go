@@ -35,7 +35,7 @@ type wheel struct {
 	slots    [wheelSlots]*Conn
 	occupied [wheelSlots / 64]uint64
 	due      []*Conn // of the sweep that is under way
-	rung     int     // of due, those that were told
+	rung     int     // of due, those whose OnTimer was called
 }
 
 func ticksUp(d time.Duration) int64 { return int64((d + tickLength - 1) / tickLength) }

@@ -89,7 +89,7 @@ func (c *Conn) FlushLocked() {
 		c.flushLocked(nil, nil)
 	}
 	if c.flags&(emptyArmed|lowArmed|drainArmed) != 0 && c.out == nil {
-		c.summonLocked() // no event is under way to act on it
+		c.scheduleLocked() // no event is under way to act on it
 	}
 }
 
@@ -119,7 +119,7 @@ func (c *Conn) SetPolicy(p *WritePolicy) {
 func (c *Conn) NotifyLowLocked() {
 	c.flags |= lowArmed
 	if c.QueuedLocked() <= c.policy.Low {
-		c.summonLocked()
+		c.scheduleLocked()
 	}
 }
 
@@ -128,7 +128,7 @@ func (c *Conn) NotifyLowLocked() {
 func (c *Conn) NotifyEmptyLocked() {
 	c.flags |= emptyArmed
 	if c.out == nil {
-		c.summonLocked()
+		c.scheduleLocked()
 	}
 }
 

@@ -186,8 +186,8 @@ func wantGo(t *testing.T, c goConn, want message) {
 	}
 }
 
-// farewell is a whole closing handshake begun by c.
-func farewell(c goConn, code int, reason string) error {
+// closeInOrder is a whole closing handshake begun by c.
+func closeInOrder(c goConn, code int, reason string) error {
 	defer c.drop()
 	if err := c.close(code, reason); err != nil || c.finishes() {
 		return err
@@ -203,7 +203,7 @@ func farewell(c goConn, code int, reason string) error {
 // leave closes, and compares what the engine was told.
 func (p *goClient) leave(t *testing.T, c goConn, want closeReport) {
 	t.Helper()
-	if err := farewell(c, want.Code, want.Reason); err != nil {
+	if err := closeInOrder(c, want.Code, want.Reason); err != nil {
 		t.Fatal(err)
 	}
 	if got := within(t, "OnClose", p.ends); got != want {
@@ -316,7 +316,7 @@ func countGo(t *testing.T, c goConn, id int) {
 			return
 		}
 	}
-	if err := farewell(c, leaveCode, leaveReason); err != nil {
+	if err := closeInOrder(c, leaveCode, leaveReason); err != nil {
 		t.Error(err)
 	}
 }

@@ -77,7 +77,7 @@ func (f *fan) collect(list []unsent, m *Member, from, to uint64) []unsent {
 // has nothing to catch up with: its policy decided when it was published. One
 // that is closing gets nothing more. Under the fan's lock.
 func (f *fan) catchUp(m *Member) {
-	if len(f.loaded) == 0 || m.slow.Load() != nil || m.gone {
+	if len(f.loaded) == 0 || m.slow.Load() != nil || m.closing {
 		return
 	}
 	c := m.conn
@@ -136,10 +136,10 @@ func (m *Member) catchUpAll() {
 	m.fan.mu.Lock()
 	defer m.fan.mu.Unlock()
 	m.fan.catchUp(m)
-	if w := m.slow.Load(); w != nil && w.frozen == 0 {
+	if w := m.slow.Load(); w != nil && w.reporting == 0 {
 		c := m.conn
 		c.Lock()
 		defer c.Unlock()
-		w.releaseLocked(true)
+		w.writeWaitingLocked(true)
 	}
 }

@@ -11,12 +11,12 @@ func (m *Member) AskClose(askLocked func() (first bool)) (first bool) {
 	f.noticeGaps(m)
 	m.conn.Lock()
 	defer m.conn.Unlock()
-	if w := m.slow.Load(); w != nil && w.frozen == 0 {
-		w.releaseLocked(true)
+	if w := m.slow.Load(); w != nil && w.reporting == 0 {
+		w.writeWaitingLocked(true)
 	}
 	first = askLocked()
 	if first {
-		f.retire(m)
+		f.closeMember(m)
 	}
 	return first
 }
@@ -40,7 +40,7 @@ func (m *Member) Finish() {
 	f := m.fan
 	f.mu.Lock()
 	f.noticeGaps(m)
-	f.retire(m)
+	f.closeMember(m)
 	f.mu.Unlock()
 	m.callOnGap() // which may finish a fragmented message
 	if m.loseBehindFragment() {
@@ -51,7 +51,7 @@ func (m *Member) Finish() {
 	m.conn.Lock()
 	defer m.conn.Unlock()
 	if w := m.slow.Load(); w != nil {
-		w.releaseLocked(true)
+		w.writeWaitingLocked(true)
 		w.discard()
 	}
 }
@@ -71,4 +71,31 @@ func (m *Member) loseBehindFragment() bool {
 	}
 	f.hub.dropped.Add(w.lose())
 	return len(w.gapped) > 0
+}
+
+// Close ends what a connection that is closing has of its topics: it gets
+// nothing more, is not counted, and may not subscribe. What waits for it is
+// discarded. Any goroutine that holds no lock.
+func (m *Member) Close() {
+	m.fan.mu.Lock()
+	defer m.fan.mu.Unlock()
+	m.fan.closeMember(m)
+	m.discard()
+}
+
+// LeaveAll ends every subscription of a connection that is closed. Any goroutine
+// that holds no lock.
+func (m *Member) LeaveAll() {
+	m.Close()
+	for _, name := range m.Topics() {
+		sh := m.fan.hub.shard(name)
+		sh.mu.Lock()
+		m.fan.mu.Lock()
+		if s := m.find(name); s != nil {
+			m.fan.leave(s)
+			sh.prune(s.part)
+		}
+		m.fan.mu.Unlock()
+		sh.mu.Unlock()
+	}
 }

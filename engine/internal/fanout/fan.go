@@ -7,7 +7,6 @@ import (
 	"unsafe"
 
 	"github.com/fanloop-go/fanloop/engine/internal/frames"
-	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -28,12 +27,11 @@ import (
 // The flush holds no lock but that of the connection it writes to.
 type fan struct {
 	// Immutable.
-	hub    *Hub
-	loop   *loop.Loop
-	slow   Slow                 // the server's
-	flush  func()               // doFlush as a value: a post allocates nothing
-	clock  func() time.Duration // what a slice of a flush is measured with
-	stride int                  // subscribers between two looks at it, at most
+	hub   *Hub
+	loop  *loop.Loop
+	slow  Slow   // the server's
+	flush func() // doFlush as a value: a post allocates nothing
+	pace  Pace
 
 	// behind is what the messages weigh that wait for the loop, if it is much.
 	// members and subscriptions are how many there are. Written under mu, read by
@@ -118,70 +116,16 @@ func (m *Message) ownKey() int {
 // about: the message, its frames, and what is unused of their memory.
 const messageOverhead = 100
 
-// Member is a connection that subscribes, or did.
-type Member struct {
-	// Immutable.
-	conn *loop.Conn     // its connection
-	out  *outlet.Outlet // of that
-	fan  *fan
-
-	// seq is the number up to which every message for this connection was written,
-	// or decided on by policy. Guarded by the connection's lock.
-	seq uint64
-
-	// Written under the locks of the fan and the connection, read by anyone.
-	slow atomic.Pointer[waiting] // nil: not slow; otherwise every subscription has a backlog
-
-	// Guarded by the fan's lock.
-	subs  []*subscription
-	index map[string]*subscription // once there are many
-	gone  bool                     // closing: not counted any more
-}
-
-// NewMember makes a member of the connection c, which the loop of that index owns.
-func (h *Hub) NewMember(c *loop.Conn, o *outlet.Outlet, loop int) *Member {
-	return &Member{conn: c, out: o, fan: h.fans[loop]}
-}
-
-// subscription is one connection in one topic.
-type subscription struct {
-	// Immutable.
-	member *Member
-	part   *part
-	since  uint64 // number of the last message before it joined
-
-	// Guarded by the fan's lock.
-	at      int32    // in part.subs
-	own     int32    // in member.subs
-	backlog *backlog // nil: not slow
-	lost    uint64   // of part.refused, those that were reported or not meant for it
-}
-
 // change is a subscriber that joins or leaves during a flush.
 type change struct {
 	s     *subscription
 	leave bool
 }
 
-func newFan(h *Hub, l *loop.Loop, slow Slow) *fan {
-	f := &fan{hub: h, loop: l, slow: slow, clock: l.Clock, stride: lookAhead}
+func newFan(h *Hub, l *loop.Loop, slow Slow, pace Pace) *fan {
+	f := &fan{hub: h, loop: l, slow: slow, pace: pace}
 	f.flush = f.doFlush
 	return f
-}
-
-// indexFrom is the number of topics from which a member keeps an index.
-const indexFrom = 16
-
-func (m *Member) find(topic string) *subscription {
-	if m.index != nil {
-		return m.index[topic]
-	}
-	for _, s := range m.subs {
-		if s.part.topic.name == topic {
-			return s
-		}
-	}
-	return nil
 }
 
 // join adds a subscription. Under the fan's lock, as all that follows.
@@ -225,7 +169,7 @@ func (f *fan) leave(s *subscription) {
 	}
 	delete(m.index, s.part.topic.name)
 	s.removeBacklog()
-	if !m.gone {
+	if !m.closing {
 		s.part.count--
 	}
 	f.apply(change{s: s, leave: true})

@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -21,9 +22,16 @@ type flushState struct {
 	msgs    []*Message                 // scratch
 }
 
-// flushSlice is for how long a flush keeps its loop from other work. The rest
-// follows in the next iteration.
-const flushSlice = 500 * time.Microsecond
+// Pace says how long a flush keeps its loop from other work. The rest follows in the next
+// iteration.
+type Pace struct {
+	Slice  time.Duration // a flush goes on in the next iteration after that; default 500 µs
+	Stride int           // the most subscribers between two looks at the clock; default 16
+}
+
+func (p Pace) withDefaults() Pace {
+	return Pace{Slice: cmp.Or(p.Slice, 500*time.Microsecond), Stride: cmp.Or(p.Stride, lookAhead)}
+}
 
 // doFlush begins a flush of what is due, or continues the one under way. On the
 // loop, outside any event.
@@ -153,9 +161,9 @@ func (f *fan) deliverSlice() (done bool) {
 		step := f.step(p)
 		for f.next < len(p.subs) {
 			if since >= step {
-				now := f.clock()
+				now := f.loop.Clock()
 				if until == 0 {
-					until = now + flushSlice
+					until = now + f.pace.Slice
 				}
 				if now >= until {
 					return false
@@ -180,5 +188,5 @@ func (f *fan) step(p *part) int {
 	for i := range p.inflight {
 		size += p.inflight[i].size()
 	}
-	return min(max(bytesPerLook/size, 1), f.stride)
+	return min(max(bytesPerLook/size, 1), f.pace.Stride)
 }

@@ -27,7 +27,7 @@ func (s *subscription) firstRefusal() refusal {
 	return first
 }
 
-// callOnGap reports what is missing. Until release follows, what waits for m is
+// callOnGap reports what is missing. Until writeWaiting follows, what waits for m is
 // not dropped any more, and nothing is written that was published behind the gap:
 // what OnGap sends goes before it. On the loop, in an event of the connection.
 func (m *Member) callOnGap() {
@@ -61,7 +61,7 @@ func (m *Member) takeGaps() (gaps []Gap) {
 		}
 	}
 	if len(gaps) > 0 {
-		w.gapped, w.frozen = rest, f.number
+		w.gapped, w.reporting = rest, f.number
 	}
 	return gaps
 }
@@ -81,7 +81,7 @@ func (p *part) refuse(sender *subscription, msg *Message) {
 		sender.lost++
 	}
 	for _, s := range p.slow {
-		if s != sender && !s.member.gone {
+		if s != sender && !s.member.closing {
 			s.lost++
 			s.loseRefused(msg)
 		}

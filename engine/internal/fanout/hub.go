@@ -44,6 +44,7 @@ type Config struct {
 	Compressor  *frames.Compressor // of what is published; nil: no compression
 	MaxRetained int                // bytes in one topic; 0: no limit
 	Connections Connections
+	Pace        Pace // the zero value means the defaults
 }
 
 // Connections is what the fan-out asks seldom of a connection, which has a Member. What
@@ -87,7 +88,7 @@ type Topic struct {
 func New(loops []*loop.Loop, c Config) *Hub {
 	h := &Hub{compressor: c.Compressor, seed: maphash.MakeSeed(), maxRetained: c.MaxRetained, conns: c.Connections}
 	for _, l := range loops {
-		h.fans = append(h.fans, newFan(h, l, c.Slow))
+		h.fans = append(h.fans, newFan(h, l, c.Slow, c.Pace.withDefaults()))
 	}
 	return h
 }
@@ -95,86 +96,6 @@ func New(loops []*loop.Loop, c Config) *Hub {
 func (h *Hub) hash(name string) uint64 { return maphash.String(h.seed, name) }
 
 func (h *Hub) shard(name string) *shard { return &h.shards[h.hash(name)%hubShards] }
-
-// Subscribe makes m a subscriber of the topic, which gets what that retains first. It
-// returns loop.ErrClosed after the end, and loop.ErrBackpressure where there is no room
-// for what is retained. Any goroutine that holds no lock.
-func (h *Hub) Subscribe(m *Member, topic string) error {
-	sh := h.shard(topic)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
-	if m.gone {
-		return loop.ErrClosed
-	}
-	if m.find(topic) != nil {
-		return nil
-	}
-	return sh.subscribe(m, topic)
-}
-
-// Resubscribe is Subscribe that gives m what the topic retains again if it subscribes
-// already: behind all that was published before, and before all that follows. Any
-// goroutine that holds no lock.
-func (h *Hub) Resubscribe(m *Member, topic string) error {
-	sh := h.shard(topic)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
-	if m.gone {
-		return loop.ErrClosed
-	}
-	s := m.find(topic)
-	if s == nil {
-		return sh.subscribe(m, topic)
-	}
-	m.fan.noticeGaps(m) // OnGap is called before it gets the rest
-	kept := sh.kept(topic)
-	if err := m.fan.admitRetained(m, kept); err != nil {
-		return err
-	}
-	m.fan.deliverRetained(s, kept)
-	return nil
-}
-
-// subscribe is Subscribe of m, which does not subscribe yet. Under the shard's and the
-// fan's lock.
-func (sh *shard) subscribe(m *Member, topic string) error {
-	kept := sh.kept(topic)
-	if err := m.fan.admitRetained(m, kept); err != nil {
-		return err
-	}
-	m.fan.deliverRetained(m.fan.join(m, sh.part(topic, m.fan)), kept)
-	return nil
-}
-
-// kept returns what the topic retains. Under the shard's lock.
-func (sh *shard) kept(topic string) []*Message {
-	if t := sh.topics[topic]; t != nil && t.retained != nil {
-		return t.retained.list()
-	}
-	return nil
-}
-
-// Unsubscribe undoes Subscribe. What was published before is still delivered. Any
-// goroutine that holds no lock.
-func (h *Hub) Unsubscribe(m *Member, topic string) {
-	sh := h.shard(topic)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
-	if s := m.find(topic); s != nil {
-		m.fan.catchUp(m)
-		if s.missed() > 0 {
-			m.fan.markSlow(m) // OnGap is to be called
-		}
-		m.fan.leave(s)
-		sh.prune(s.part)
-	}
-}
 
 // part returns the part of the topic called name that f owns, made if need be.
 // For a caller that holds the shard's and the fan's lock.
@@ -238,29 +159,10 @@ func (sh *shard) forget(t *Topic) {
 	}
 }
 
-// Retire ends what a connection that is closing has of its topics: it gets
-// nothing more, is not counted, and may not subscribe. What waits for it is
-// discarded. Any goroutine that holds no lock.
-func (m *Member) Retire() {
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
-	m.fan.retire(m)
-	m.discard()
-}
-
-// LeaveAll ends every subscription of a connection that is closed. Any goroutine
-// that holds no lock.
-func (m *Member) LeaveAll() {
-	m.Retire()
-	for _, name := range m.Topics() {
-		sh := m.fan.hub.shard(name)
-		sh.mu.Lock()
-		m.fan.mu.Lock()
-		if s := m.find(name); s != nil {
-			m.fan.leave(s)
-			sh.prune(s.part)
-		}
-		m.fan.mu.Unlock()
-		sh.mu.Unlock()
-	}
+// Find returns the topic called name; nil if there is none.
+func (h *Hub) Find(name string) *Topic {
+	sh := h.shard(name)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return sh.topics[name]
 }

@@ -31,7 +31,7 @@ func TestTopicThatIsLeftDuringAFlushIsForgotten(t *testing.T) {
 				t.Error(err)
 			}
 			h.Unsubscribe(m, "topic")
-			other.Retire()
+			other.Close()
 			other.LeaveAll()
 		},
 	} {

@@ -26,14 +26,6 @@ func publishTo(parts []*part, msg Message, from *atomic.Pointer[Member]) (d Deli
 	return d, err
 }
 
-// Find returns the topic called name; nil if there is none.
-func (h *Hub) Find(name string) *Topic {
-	sh := h.shard(name)
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	return sh.topics[name]
-}
-
 // publish appends msg to p, posts a flush, and counts in d what becomes of msg.
 func (f *fan) publish(p *part, msg Message, from *atomic.Pointer[Member], d *Delivery) error {
 	f.mu.Lock()
@@ -43,7 +35,7 @@ func (f *fan) publish(p *part, msg Message, from *atomic.Pointer[Member], d *Del
 	}
 	queued := p.count
 	sender := f.subscriptionOf(from, p)
-	if sender != nil && !sender.member.gone {
+	if sender != nil && !sender.member.closing {
 		queued--
 	}
 	if f.refuses(p, &msg) {
@@ -61,7 +53,7 @@ func (f *fan) publish(p *part, msg Message, from *atomic.Pointer[Member], d *Del
 		sender.member.skip(msg.number)
 	}
 	for _, s := range p.slow {
-		if s != sender && !s.member.gone {
+		if s != sender && !s.member.closing {
 			queued--
 			f.decide(s, msg, d)
 		}

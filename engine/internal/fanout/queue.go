@@ -6,61 +6,20 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// backlogHeap is the backlogs of a member that have messages, the one with the
-// oldest message first.
-type backlogHeap []*backlog
-
-// add adds b, whose messages are younger than those of all others.
-func (h *backlogHeap) add(b *backlog) {
-	b.place = int32(len(*h))
-	*h = append(*h, b)
-}
-
-// removeFirst removes the first one.
-func (h *backlogHeap) removeFirst() {
-	last := int32(len(*h) - 1)
-	h.swap(0, last)
-	(*h)[last] = nil
-	*h = (*h)[:last]
-	h.down(0)
-}
-
-// down restores the order after the backlog at i has lost its oldest messages.
-func (h backlogHeap) down(i int32) {
-	for n := int32(len(h)); ; {
-		first := i
-		for child := 2*i + 1; child <= 2*i+2 && child < n; child++ {
-			if h[child].head() < h[first].head() {
-				first = child
-			}
-		}
-		if first == i {
-			return
-		}
-		h.swap(i, first)
-		i = first
-	}
-}
-
-func (h backlogHeap) swap(i, j int32) {
-	h[i], h[j] = h[j], h[i]
-	h[i].place, h[j].place = i, j
-}
-
 // waiting is what waits for a slow member. Guarded by the fan's lock, but for what
 // is said.
 type waiting struct {
-	m      *Member      // immutable
-	held   atomic.Int64 // bytes in backlogs; written under the lock, read by anyone
-	weight int          // of what is in backlogs
-	own    int          // memory of backlogs besides their messages
-	queue  backlogHeap  // backlogs with messages, also of subscriptions that ended
-	gapped []*backlog   // backlogs that OnGap is to be called for
-	frozen uint64       // OnGap is being called for what is missing up to this number; 0: it is not
+	m         *Member      // immutable
+	held      atomic.Int64 // bytes in backlogs; written under the lock, read by anyone
+	weight    int          // of what is in backlogs
+	own       int          // memory of backlogs besides their messages
+	queue     backlogHeap  // backlogs with messages, also of subscriptions that ended
+	gapped    []*backlog   // backlogs that OnGap is to be called for
+	reporting uint64       // OnGap is being called for what is missing up to this number; 0: it is not
 }
 
 // nothing says whether nothing waits, neither for the connection nor for OnGap.
-func (w *waiting) nothing() bool { return len(w.queue)+len(w.gapped) == 0 && w.frozen == 0 }
+func (w *waiting) nothing() bool { return len(w.queue)+len(w.gapped) == 0 && w.reporting == 0 }
 
 // push makes msg, the last one published, wait in b.
 func (w *waiting) push(b *backlog, msg Message) {
@@ -138,7 +97,7 @@ func (w *waiting) discard() {
 	for _, b := range w.gapped {
 		b.missed = 0
 	}
-	w.queue, w.gapped, w.frozen = nil, nil, 0
+	w.queue, w.gapped, w.reporting = nil, nil, 0
 }
 
 // lose forgets the messages that wait, of which OnGap is to be told, and returns how
@@ -153,23 +112,6 @@ func (w *waiting) lose() (dropped uint64) {
 	}
 	w.queue = nil
 	return dropped
-}
-
-// releaseLocked writes what waits, in the order in which it was published: all of
-// it, or until the socket takes no more. It ends before a message that OnGap has
-// to be called for first, and writes nothing while a fragmented message is under
-// way (§5.4). Under the locks of the fan and the connection.
-func (w *waiting) releaseLocked(all bool) {
-	m := w.m
-	if m.out.Fragments != 0 {
-		return
-	}
-	for len(w.queue) > 0 && (all || !m.conn.BlockedLocked()) {
-		if b := w.queue[0]; b.gapped() && b.head() > w.frozen {
-			return
-		}
-		m.writeLocked(w.pop())
-	}
 }
 
 // tally counts what changed in b. Under the fan's lock.
@@ -195,50 +137,5 @@ func (w *waiting) tally(b *backlog) {
 func (m *Member) discard() {
 	if w := m.slow.Load(); w != nil {
 		w.discard()
-	}
-}
-
-// Drained calls OnGap for a slow member and releases what waits for it, if its
-// connection has sent everything. On the loop, inside an event of the connection.
-func (m *Member) Drained() {
-	if m.slow.Load() == nil || m.blocked() {
-		return
-	}
-	m.callOnGap()
-	m.release()
-}
-
-// blocked says whether something has to be sent before anything is released.
-// OnNotify follows when it is.
-func (m *Member) blocked() bool {
-	m.conn.Lock()
-	defer m.conn.Unlock()
-	if m.out.Fragments != 0 {
-		return true // its end notifies
-	}
-	if m.conn.QueuedLocked() == 0 {
-		return false
-	}
-	m.conn.NotifyEmptyLocked()
-	return true
-}
-
-// release writes what waits for m until the socket takes no more. When nothing
-// is left, m is no longer slow.
-func (m *Member) release() {
-	f := m.fan
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	c := m.conn
-	c.Lock()
-	defer c.Unlock()
-	w := m.slow.Load()
-	w.releaseLocked(false)
-	w.frozen = 0
-	switch {
-	case w.nothing():
-		m.unmarkSlowLocked()
-	case m.out.Fragments == 0: // otherwise the end of the message notifies
-		c.NotifyEmptyLocked()
 	}
 }

@@ -55,7 +55,7 @@ func (f *fan) decide(s *subscription, msg Message, d *Delivery) {
 	case need <= room:
 		m.writeLocked(msg) // if it is closing, it counts as Queued all the same
 		d.Queued++
-	case rules.Policy == DropOldest && b.load.weight+room >= need && w.frozen == 0:
+	case rules.Policy == DropOldest && b.load.weight+room >= need && w.reporting == 0:
 		f.hub.dropped.Add(w.displace(b, msg, need-room))
 		d.Dropped++
 	case rules.Policy == Close && !f.loop.Over(): // otherwise relief chooses who is closed
@@ -69,7 +69,7 @@ func (f *fan) decide(s *subscription, msg Message, d *Delivery) {
 	}
 	m.conn.Unlock()
 	if end {
-		f.retire(m)
+		f.closeMember(m)
 		m.discard()
 		f.hub.conns.Shed(m.conn)
 	}
@@ -106,7 +106,7 @@ func (s *subscription) roomLocked(rules *Slow) int {
 // decide what its subscriptions get. What it has not got yet is queued, or waits
 // where it can be replaced. Under the fan's lock.
 func (f *fan) markSlow(m *Member) {
-	if m.gone {
+	if m.closing {
 		return
 	}
 	c := m.conn
@@ -188,13 +188,13 @@ func (m *Member) unmarkSlowLocked() {
 	m.slow.Store(nil)
 }
 
-// retire stops counting the subscriptions of m, for which nothing more is
+// closeMember stops counting the subscriptions of m, for which nothing more is
 // published. Under the fan's lock.
-func (f *fan) retire(m *Member) {
-	if m.gone {
+func (f *fan) closeMember(m *Member) {
+	if m.closing {
 		return
 	}
-	m.gone = true
+	m.closing = true
 	for _, s := range m.subs {
 		s.part.count--
 	}

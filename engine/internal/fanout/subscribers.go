@@ -31,7 +31,7 @@ func (p *part) appendSubscribers(all []*loop.Conn) []*loop.Conn {
 	p.fan.mu.Lock()
 	defer p.fan.mu.Unlock()
 	for m := range p.members() {
-		if !m.gone {
+		if !m.closing {
 			all = append(all, m.conn)
 		}
 	}

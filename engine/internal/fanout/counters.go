@@ -1,11 +1,5 @@
 package fanout
 
-import (
-	"time"
-
-	"github.com/fanloop-go/fanloop/loop"
-)
-
 // IsSlow says whether policies decide what m gets. Any goroutine.
 func (m *Member) IsSlow() bool { return m.slow.Load() != nil }
 
@@ -43,7 +37,8 @@ func (h *Hub) Behind(loop int) int { return int(h.fans[loop].behind.Load()) }
 // Size returns the memory that subscriptions of a loop take. Any goroutine.
 func (h *Hub) Size(loop int) int { return h.fans[loop].size() }
 
-// Left counts what the topics consist of. For tests.
+// Left counts what the topics consist of. It walks all of them. Any goroutine that holds no
+// lock.
 func (h *Hub) Left() (topics, parts, subs, slow int) {
 	for i := range h.shards {
 		sh := &h.shards[i]
@@ -61,27 +56,4 @@ func (h *Hub) Left() (topics, parts, subs, slow int) {
 		sh.mu.RUnlock()
 	}
 	return topics, parts, subs, slow
-}
-
-// CutFlushes makes every flush go on in the next iteration when it has reached twice as
-// many subscribers as stride, again and again. For tests, before anything is published.
-func (h *Hub) CutFlushes(stride int) {
-	for _, f := range h.fans {
-		f.stride = stride
-		now := time.Duration(0)
-		f.clock = func() time.Duration { now += flushSlice; return now }
-	}
-}
-
-// FlushLeft returns how many subscribers the flush that is under way on l has still to
-// come to. For tests, on l.
-func (h *Hub) FlushLeft(l *loop.Loop) (n int) {
-	f := h.fans[l.Index()]
-	if !f.flushing {
-		return 0
-	}
-	for _, p := range f.parts[f.part:] {
-		n += len(p.subs)
-	}
-	return n - f.next
 }

@@ -27,7 +27,7 @@ func TestEndsAfterWhichTryingAgainWouldNotHelp(t *testing.T) {
 		200: true, 301: true, 400: true, 401: true, 403: true, 404: true, 408: false, 425: false, 426: true,
 		429: false, 500: false, 501: true, 502: false, 503: false, 504: false, 505: true,
 	} {
-		s := answering(t, func(*http.Request) string { return fmt.Sprintf("HTTP/1.1 %d\r\n\r\n", status) })
+		s := answering(t, func(*http.Request) string { return fmt.Sprintf("HTTP/1.1 %d\r\nContent-Length: 0\r\n\r\n", status) })
 		wantVerdict(t, "ws://"+s.addr, nil, final)
 	}
 	broken := answering(t, func(req *http.Request) string { return switching(req, "Sec-WebSocket-Protocol: x") })

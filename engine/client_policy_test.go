@@ -21,7 +21,7 @@ func TestPrepareMakesURLAndHeadersAnewForEachAttempt(t *testing.T) {
 	for i := range 2 {
 		s := answering(t, func(req *http.Request) string {
 			seen <- fmt.Sprintf("server %d: %s %q %q", i, req.URL.Path, req.Header["X-Token"], req.Header["X-Own"])
-			return "HTTP/1.1 503 No\r\n\r\n"
+			return "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
 		})
 		addrs = append(addrs, s.addr)
 	}

@@ -184,7 +184,7 @@ func TestConnectionWhoseOnUpgradePanicsIsNotStable(t *testing.T) {
 func TestServerSaysWhenToComeBack(t *testing.T) {
 	const ms, s = time.Millisecond, time.Second
 	refusing := func(line string) string {
-		return "ws://" + answering(t, func(*http.Request) string { return "HTTP/1.1 503 No\r\n" + line + "\r\n\r\n" }).addr
+		return "ws://" + answering(t, func(*http.Request) string { return "HTTP/1.1 503 No\r\nContent-Length: 0\r\n" + line + "\r\n\r\n" }).addr
 	}
 	lowest := func(int64) int64 { return 0 }
 	for name, c := range map[string]struct {

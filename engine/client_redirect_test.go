@@ -175,7 +175,7 @@ func TestCookiesOfTheJar(t *testing.T) {
 	s := answering(t, func(req *http.Request) string {
 		switch req.URL.Path {
 		case "/login":
-			return "HTTP/1.1 403 Forbidden\r\nSet-Cookie: refused=1; Path=/\r\nSet-Cookie: second=2; Path=/\r\n\r\n"
+			return "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nSet-Cookie: refused=1; Path=/\r\nSet-Cookie: second=2; Path=/\r\n\r\n"
 		case "/moved":
 			return redirecting("302", "/", "Set-Cookie: moved=3; Path=/")
 		}

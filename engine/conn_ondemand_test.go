@@ -37,6 +37,8 @@ func TestContextEndsWithItsConnection(t *testing.T) {
 				t.Errorf("the context of an open connection: %v", context.Cause(ws.Context()))
 			}
 			c.send(frame(0x83, ""))
+			_, _ = c.readClose()
+			_ = c.Close() // or OnClose waits for Limits.CloseTimeout
 			var broken *engine.ProtocolError
 			if err := within(t, "OnClose", inClose); !errors.As(err, &broken) {
 				t.Errorf("in OnClose its cause is %v", err)
@@ -55,6 +57,8 @@ func TestContextOfACloseHasItsCode(t *testing.T) {
 	c := openRaw(t, listen(t, &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws }}))
 	ctx := within(t, "OnUpgrade", opened).Context()
 	c.send(frame(0x88, closePayload(4001, "enough")))
+	c.wantClose(4001)
+	_ = c.Close() // or the end waits for Limits.CloseTimeout
 	within(t, "the end of the context", ctx.Done())
 	var closed *engine.CloseError
 	if err := context.Cause(ctx); !errors.As(err, &closed) || *closed != (engine.CloseError{Code: 4001, Reason: "enough"}) {

@@ -291,6 +291,9 @@ func TestShutdownWhileConnectionsAreHalfOpen(t *testing.T) {
 	if resp.StatusCode != http.StatusOK || body != "late" {
 		t.Errorf("the request under way got %d %q", resp.StatusCode, body)
 	}
+	for _, c := range []*rawClient{silent, half, asking, web} {
+		_ = c.Close() // or the server lingers
+	}
 	close(release) // Shutdown waits for ShouldUpgrade, too
 	if err := within(t, "the end of Shutdown", ended); err != nil {
 		t.Error("Shutdown:", err)

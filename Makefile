@@ -80,4 +80,4 @@ bench: ## run the standard suite of benchmarks into bench/results; ARGS="..." ad
 	$(GO) run ./cmd/fanloop bench suite --out bench/results $(ARGS)
 
 clean: ## remove what the other targets made
-	rm -rf bin .cache engine/interop/testdata/npm/node_modules
+	rm -rf bin .cache engine/interop/testdata/npm/node_modules cmd/fanloop/chat/client/test/npm/node_modules

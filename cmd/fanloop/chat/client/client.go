@@ -1,0 +1,53 @@
+// Package client has the JavaScript client of the chat: one ES module without
+// dependencies, for browsers and Node. README.md says how to use it.
+package client
+
+import (
+	"bytes"
+	"embed"
+	"regexp"
+	"sync"
+)
+
+//go:embed *.js
+var sources embed.FS
+
+// parts are the sources in the order in which they stand in the module: each
+// imports only from those before it.
+var parts = []string{
+	"base.js", "tokens.js", "transport.js", "session.js", "live.js", "outbox.js", "topic.js", "fanloop.js",
+}
+
+// Module returns the client as one ES module: its sources joined, without
+// comments and indentation. Do not change it.
+var Module = sync.OnceValue(func() []byte {
+	var module bytes.Buffer
+	for i, name := range parts {
+		source, err := sources.ReadFile(name)
+		if err != nil {
+			panic(err) // parts names what is embedded; a test joins them
+		}
+		module.Write(join(source, i == len(parts)-1))
+	}
+	return module.Bytes()
+})
+
+var (
+	docComment = regexp.MustCompile(`(?ms)^\s*/\*\*.*?\*/\s*?(\n|\b)`)
+	comment    = regexp.MustCompile(`(?m)^\s*//.*\n`)
+	imports    = regexp.MustCompile(`(?m)^import .* from "\./.*";\n`)
+	exports    = regexp.MustCompile(`(?m)^export `)
+	indents    = regexp.MustCompile(`(?m)^\s+`)
+)
+
+// join prepares one source: what it takes from another is in the same module
+// now, and only the last one's exports are the module's.
+func join(source []byte, last bool) []byte {
+	for _, pattern := range []*regexp.Regexp{docComment, comment, imports, indents} {
+		source = pattern.ReplaceAll(source, nil)
+	}
+	if !last {
+		source = exports.ReplaceAll(source, nil)
+	}
+	return source
+}

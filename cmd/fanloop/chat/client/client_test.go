@@ -1,0 +1,122 @@
+package client
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// patience is how long a program may take, against hanging only.
+const patience = 5 * time.Minute
+
+// The tests of the client itself are in test/*.test.js.
+func TestClientInNode(t *testing.T) {
+	node := program(t, "node")
+	needNPM(t)
+	files, err := filepath.Glob("test/*.test.js")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("tests: %v, %v", files, err)
+	}
+	output := run(t, "", node, append([]string{"--test", "--test-reporter=tap"}, files...)...)
+	if !strings.Contains(output, "# fail 0\n") || strings.Contains(output, "# pass 0\n") {
+		t.Error(output)
+	}
+}
+
+func TestTypesOfTheClient(t *testing.T) {
+	program(t, "node")
+	needNPM(t)
+	run(t, "", filepath.Join("test", "npm", "node_modules", ".bin", "tsc"), "-p", "tsconfig.json")
+}
+
+// The module exports what its last source does, and its parts do not clash.
+func TestModuleIsOneOfItsParts(t *testing.T) {
+	node := program(t, "node")
+	dir := t.TempDir()
+	module := filepath.Join(dir, "module.mjs")
+	if err := os.WriteFile(module, Module(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const names = `import(process.argv[1]).then((m) => console.log(Object.keys(m).sort().join(), typeof new m.Client({url: "http://localhost"}).connect))`
+	source, err := filepath.Abs("fanloop.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := run(t, "", node, "-e", names, module)
+	if want := run(t, "", node, "-e", names, source); got != want || !strings.Contains(got, "Client") {
+		t.Errorf("the module exports %s, its source %s", got, want)
+	}
+	for _, word := range []string{"import", "@param", "//"} {
+		for line := range bytes.Lines(Module()) {
+			if bytes.HasPrefix(line, []byte(word)) {
+				t.Errorf("a line of the module begins with %s: %s", word, line)
+			}
+		}
+	}
+}
+
+// The client is a part of a page of 60 KB.
+func TestModuleIsSmall(t *testing.T) {
+	var compressed bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&compressed, gzip.BestCompression)
+	if _, err := w.Write(Module()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const limit = 13 << 10
+	t.Logf("%d bytes, %d compressed", len(Module()), compressed.Len())
+	if compressed.Len() > limit {
+		t.Errorf("%d bytes compressed, at most %d are wanted", compressed.Len(), limit)
+	}
+}
+
+// program returns the path of a program. It skips the test where there is
+// none, unless FANLOOP_INTEROP=required.
+func program(t *testing.T, names ...string) string {
+	t.Helper()
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	missing(t, "no "+strings.Join(names, " or ")+" on PATH")
+	return ""
+}
+
+// needNPM skips the test where make interop has not installed the packages.
+func needNPM(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat("test/npm/node_modules/ws/package.json"); err != nil {
+		missing(t, "no packages in test/npm: run make interop")
+	}
+}
+
+func missing(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("FANLOOP_INTEROP") == "required" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+// run returns what a program writes, and fails the test if it fails.
+func run(t *testing.T, dir, path string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	command := exec.CommandContext(ctx, path, args...)
+	command.Dir = dir
+	output, err := command.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", filepath.Base(path), err, output)
+	}
+	return string(output)
+}

@@ -1,0 +1,403 @@
+// What was published and is not known to be stored: sent in order, again with
+// the same id, and never again by itself where that could store it twice.
+
+/** @import {AnswerFrame, ConnectedFrame, Env, Failure, Message, OutgoingState, Page, Position, Storage, Target} from "./types.d.ts" */
+/** @import {Session} from "./session.js" */
+/** @import {Topic} from "./topic.js" */
+import { backoff, byteLength, ChatError, compareOffsets, randomId } from "./base.js";
+
+const most = 100; // entries
+const pagesMost = 50; // to look through for one id
+const unknown = -1;
+const notCarriedOut = new Set(["not_subscribed", "rate_limited", "overloaded", "not_stored"]);
+
+/** One publish, from Enter to stored. */
+export class Outgoing {
+  /** @type {OutgoingState} */
+  state = "sending";
+  /** Why it is refused, or not confirmed yet. @type {Failure | null} */
+  error = null;
+  /** Where it is stored. @type {Position | null} */
+  position = null;
+  /** Nobody can find out whether it is stored: retry may store it twice. */
+  mayRepeat = false;
+  /** Who published it. @internal */
+  user = "";
+  /** When it went first, by Env.wall and Env.now; 0 is never. @internal */
+  first = 0;
+  /** @internal */ firstNow = 0;
+  /** Where the topic was then. @internal @type {Position | null} */
+  from = null;
+  /** @internal @type {object | null} */ lineage = null;
+  /** Not before this, by Env.now. @internal */
+  notBefore = 0;
+  /** @internal */ failures = 0;
+  /** The topic must be subscribed first. @internal */
+  held = false;
+  /** @internal */ busy = false;
+  /** Resolves to the entry when it is stored or refused. @type {Promise<Outgoing>} */
+  settled;
+  #settle = /** @type {(entry: Outgoing) => void} */ (() => {});
+  #outbox;
+
+  /**
+   * @param {Outbox} outbox
+   * @param {string} topic
+   * @param {{kind?: string, target?: Target, data?: unknown}} content
+   * @param {string} id
+   */
+  constructor(outbox, topic, { kind, target, data }, id) {
+    this.#outbox = outbox;
+    this.topic = topic;
+    this.kind = kind;
+    this.target = target;
+    this.data = data;
+    this.id = id;
+    this.settled = new Promise((resolve) => (this.#settle = resolve));
+  }
+
+  /** Sends it now, with its id, although it was refused or may be stored. */
+  retry() {
+    this.#outbox.retry(this);
+  }
+
+  /** Gives it up. What is on its way may be stored all the same. */
+  discard() {
+    this.#outbox.remove(this);
+  }
+
+  /** @internal */
+  get waits() {
+    return (this.state === "sending" || this.state === "unconfirmed") && !this.mayRepeat;
+  }
+
+  /** @internal */
+  settle() {
+    this.#settle(this);
+  }
+}
+
+export class Outbox {
+  /** In the order of their sending, over all topics. @type {Map<string, Outgoing>} */
+  #entries = new Map();
+  #env;
+  #session;
+  #topicOf;
+  #storage;
+  #key;
+  #changed;
+  /** @type {unknown} */
+  #timer;
+  #tokens = 1;
+  #filledAt = 0;
+
+  /**
+   * @param {Env} env
+   * @param {Session} session
+   * @param {(name: string) => Topic | undefined} topicOf
+   * @param {(entry: Outgoing) => void} changed
+   * @param {Storage | undefined} storage
+   * @param {string} key
+   */
+  constructor(env, session, topicOf, changed, storage, key) {
+    this.#env = env;
+    this.#session = session;
+    this.#topicOf = topicOf;
+    this.#changed = changed;
+    this.#storage = storage;
+    this.#key = key;
+    this.#load();
+  }
+
+  get entries() {
+    return [...this.#entries.values()];
+  }
+
+  /** @param {string} topic */
+  of(topic) {
+    return this.entries.filter((entry) => entry.topic === topic);
+  }
+
+  /**
+   * @param {string} topic
+   * @param {{kind?: string, target?: Target, data?: unknown}} content
+   */
+  add(topic, content) {
+    const entry = new Outgoing(this, topic, content, randomId());
+    entry.user = this.#session.user;
+    const size = byteLength(JSON.stringify(content.data) ?? "");
+    const { data } = this.#session.limits;
+    if (size > data) this.#refuse(entry, { code: "too_large", retry: "never", message: `${size} bytes, ${data} are allowed` });
+    else if (this.#entries.size >= most) this.#refuse(entry, { code: "outbox_full", retry: "later" });
+    else {
+      this.#entries.set(entry.id, entry);
+      this.#update(entry, "sending");
+      this.flush();
+    }
+    return entry;
+  }
+
+  /** @param {Outgoing} entry */
+  retry(entry) {
+    if (entry.state === "stored" || entry.busy) return;
+    if (!this.#entries.has(entry.id)) {
+      if (this.#entries.size >= most) return;
+      this.#entries.set(entry.id, entry);
+    }
+    if (entry.mayRepeat) entry.first = 0; // the user has decided
+    entry.mayRepeat = entry.held = false;
+    entry.notBefore = 0;
+    this.#update(entry, entry.first === 0 ? "sending" : "unconfirmed");
+    this.flush();
+  }
+
+  /** @param {Outgoing} entry */
+  remove(entry) {
+    if (this.#entries.delete(entry.id)) this.#save();
+    this.flush();
+  }
+
+  clear() {
+    this.#entries.clear();
+    this.#save();
+  }
+
+  /** What another user left here is nothing for this one. @param {ConnectedFrame} frame */
+  connected({ user, limits }) {
+    this.#tokens = Math.max(1, Math.floor(limits.burst / 2));
+    this.#filledAt = this.#env.now();
+    for (const entry of this.entries) {
+      if (entry.user && entry.user !== user) this.#entries.delete(entry.id);
+      entry.user ||= user;
+    }
+    this.#save();
+    this.flush();
+  }
+
+  /**
+   * A message of a topic has come: it may be one of these.
+   * @param {Topic} topic
+   * @param {Message} message
+   */
+  seen(topic, { id, offset, user }) {
+    const entry = this.#entries.get(id);
+    if (!entry || entry.topic !== topic.name || (entry.user && entry.user !== user)) return;
+    const epoch = topic.position?.epoch;
+    this.#stored(entry, offset && epoch ? { epoch, offset, id } : null);
+  }
+
+  // Sends what can be sent: of each topic the first that waits, so that the
+  // order is kept whatever happens to one.
+  flush() {
+    if (this.#session.state !== "connected") return;
+    /** @type {Set<string>} */
+    const passed = new Set();
+    let next = Infinity;
+    for (const entry of this.entries) {
+      if (passed.has(entry.topic) || !entry.waits) continue;
+      passed.add(entry.topic);
+      if (entry.busy) continue;
+      const due = this.#due(entry);
+      if (due > this.#env.now()) next = Math.min(next, due);
+      else this.#next(entry);
+    }
+    this.#env.clearTimeout(this.#timer);
+    if (next < Infinity) this.#timer = this.#env.setTimeout(() => this.flush(), next - this.#env.now());
+  }
+
+  // When an entry may go: now, later, or when something else happens.
+  /** @param {Outgoing} entry */
+  #due(entry) {
+    const topic = this.#topicOf(entry.topic);
+    const ready = topic?.state === "subscribed" ? !topic.recovering : topic?.state === "failed";
+    if (entry.held && ready && (topic?.state === "failed" || topic?.mode === "live")) entry.held = false;
+    if (entry.held || (topic && topic.state !== "idle" && !ready)) return Infinity;
+    return Math.max(entry.notBefore, this.#paced());
+  }
+
+  // A token bucket, slower than the service's own.
+  #paced() {
+    const { rate, burst } = this.#session.limits;
+    const now = this.#env.now();
+    const pace = (rate * 0.8) / 1000;
+    this.#tokens = Math.min(Math.max(1, burst / 2), this.#tokens + (now - this.#filledAt) * pace);
+    this.#filledAt = now;
+    return this.#tokens >= 1 ? now : now + Math.ceil((1 - this.#tokens) / pace);
+  }
+
+  // Sends an entry, or finds out first whether it is stored.
+  /** @param {Outgoing} entry */
+  #next(entry) {
+    const topic = this.#topicOf(entry.topic);
+    if (entry.first === 0 || this.#inWindow(entry)) return this.#send(entry, topic);
+    // All that came after the first attempt was seen, and it was not there.
+    if (topic?.state === "subscribed" && topic.mode === "live" && entry.from && entry.lineage === topic.lineage) return this.#send(entry, topic, true);
+    if (topic?.state !== "subscribed" && topic?.state !== "failed") return void (entry.held = true);
+    void this.#lookUp(entry, topic);
+  }
+
+  /** @param {Outgoing} entry */
+  #inWindow(entry) {
+    const { duplicates } = this.#session.limits;
+    const wall = this.#env.wall() - entry.first;
+    const elapsed = entry.firstNow ? Math.max(wall, this.#env.now() - entry.firstNow) : wall;
+    return wall >= 0 && elapsed < duplicates - Math.min(5000, duplicates / 5);
+  }
+
+  /**
+   * @param {Outgoing} entry
+   * @param {Topic | undefined} topic
+   * @param {boolean} [anew] no earlier attempt was stored
+   */
+  #send(entry, topic, anew = entry.first === 0) {
+    if (anew) {
+      entry.first = this.#env.wall();
+      entry.firstNow = this.#env.now();
+      entry.from = topic?.position ?? null;
+      entry.lineage = topic?.lineage ?? null;
+    }
+    this.#tokens--;
+    entry.busy = true;
+    this.#update(entry, "sending");
+    const { topic: name, id, kind, target, data } = entry;
+    const subscription = topic?.subscription;
+    this.#session.command({ type: "publish", topic: name, id, kind, target, data }, (answer) => {
+      entry.busy = false;
+      if (anew && answer.type === "error" && notCarriedOut.has(answer.code)) entry.first = 0;
+      if (this.#entries.get(id) === entry && entry.state !== "stored") this.#answered(entry, answer, subscription);
+      this.flush();
+    });
+  }
+
+  /**
+   * @param {Outgoing} entry
+   * @param {AnswerFrame} answer
+   * @param {number | undefined} subscription the one in which it was sent
+   */
+  #answered(entry, answer, subscription) {
+    if (answer.type === "published") return this.#stored(entry, answer.pos ?? null);
+    if (answer.type !== "error") return;
+    const { code, retry, message, delay } = answer;
+    const topic = this.#topicOf(entry.topic);
+    const unsubscribed = code === "not_subscribed";
+    const error = (unsubscribed && topic?.error) || { code, retry, message, delay };
+    // Final is this only of a subscription that lives, or of one that failed.
+    const lives = topic?.state === "subscribed" && topic.mode === "live" && topic.subscription === subscription;
+    const misses = unsubscribed && topic?.state !== "failed" && !lives;
+    if (misses) entry.held = true;
+    else if (retry === "never") return this.#refuse(entry, error);
+    else if (code !== "connection_lost") entry.notBefore = this.#env.now() + Math.max(delay ?? 0, backoff(this.#env, entry.failures++));
+    this.#update(entry, entry.first === 0 ? "sending" : "unconfirmed", error);
+  }
+
+  // Looks for an id in the history, from the end back to where the topic was
+  // at the first attempt.
+  /**
+   * @param {Outgoing} entry
+   * @param {Topic} topic
+   */
+  async #lookUp(entry, topic) {
+    entry.busy = true;
+    try {
+      const found = await this.#find(entry, topic);
+      entry.busy = false;
+      if (this.#entries.get(entry.id) !== entry || entry.state === "stored") return;
+      if (found === unknown) {
+        entry.mayRepeat = true;
+        this.#update(entry, "unconfirmed", { code: "not_found_out", retry: "never" });
+      } else if (found) this.#stored(entry, found);
+      else this.#send(entry, topic, true);
+    } catch (err) {
+      entry.busy = false;
+      const { code, retry } = err instanceof ChatError ? err : { code: "", retry: "never" };
+      if (retry === "never") {
+        entry.mayRepeat = true;
+        this.#update(entry, "unconfirmed", { code, retry: "never" });
+      } else entry.notBefore = this.#env.now() + backoff(this.#env, ++entry.failures);
+    }
+    this.flush();
+  }
+
+  /**
+   * @param {Outgoing} entry
+   * @param {Topic} topic
+   * @returns {Promise<Position | null | typeof unknown>}
+   */
+  async #find({ from, id, user }, topic) {
+    /** @type {Position | undefined} */
+    let before;
+    for (let n = 0; from && n < pagesMost; n++) {
+      /** @type {Page} */
+      const { epoch, messages, back, begin } = await topic.history({ before, limit: this.#session.limits.page });
+      if (epoch !== from.epoch) return unknown;
+      const found = messages.find((message) => message.id === id && message.user === user);
+      if (found?.offset) return { epoch, offset: found.offset, id };
+      const oldest = messages[0];
+      if (!oldest?.offset) return begin && from.offset === "0" ? null : unknown;
+      const reached = compareOffsets(oldest.offset, from.offset) <= 0 || (oldest.prev !== undefined && compareOffsets(oldest.prev, from.offset) <= 0);
+      if (reached) return null;
+      if (begin || !back) return unknown;
+      before = back;
+    }
+    return unknown;
+  }
+
+  /**
+   * @param {Outgoing} entry
+   * @param {Position | null} position
+   */
+  #stored(entry, position) {
+    this.#entries.delete(entry.id);
+    entry.position = position;
+    entry.mayRepeat = false;
+    this.#update(entry, "stored");
+    entry.settle();
+    this.flush();
+  }
+
+  /**
+   * @param {Outgoing} entry
+   * @param {Failure} error
+   */
+  #refuse(entry, error) {
+    this.#update(entry, "refused", error);
+    entry.settle();
+  }
+
+  /**
+   * @param {Outgoing} entry
+   * @param {OutgoingState} state
+   * @param {Failure | null} [error]
+   */
+  #update(entry, state, error = null) {
+    entry.state = state;
+    entry.error = error;
+    this.#save();
+    this.#changed(entry);
+  }
+
+  // Storage.
+
+  #load() {
+    try {
+      for (const { id, topic, state, error, user, first, from, mayRepeat, ...content } of JSON.parse(this.#storage?.getItem(this.#key) ?? "[]")) {
+        const entry = new Outgoing(this, topic, content, id);
+        Object.assign(entry, { state: state === "sending" && first ? "unconfirmed" : state, error, user, first, from, mayRepeat });
+        this.#entries.set(id, entry);
+      }
+    } catch {
+      // Not what this client wrote: there is nothing to send.
+    }
+  }
+
+  #save() {
+    if (!this.#storage) return;
+    const kept = this.entries.map(({ id, topic, kind, target, data, state, error, user, first, from, mayRepeat }) => ({ id, topic, kind, target, data, state, error, user, first, from, mayRepeat }));
+    try {
+      if (kept.length > 0) this.#storage.setItem(this.#key, JSON.stringify(kept));
+      else this.#storage.removeItem(this.#key);
+    } catch {
+      // Full, or forbidden: what is published lives as long as the page.
+    }
+  }
+}

@@ -1,0 +1,98 @@
+// Gets a token when one is needed: one fetch at a time, whoever asks.
+
+/** @import {Env, Failure, GetToken} from "./types.d.ts" */
+import { backoff, Refused } from "./base.js";
+
+const patience = 60_000;
+
+export class Tokens {
+  /** The token, or "" while there is none. */
+  value = "";
+  #env;
+  #get;
+  #topic;
+  #done;
+  #fetching = 0;
+  #fetches = 0;
+  #failures = 0;
+
+  /**
+   * @param {Env} env
+   * @param {GetToken | undefined} get
+   * @param {string | undefined} topic
+   * @param {(failure?: Failure) => void} done called when a fetch has ended
+   */
+  constructor(env, get, topic, done) {
+    this.#env = env;
+    this.#get = get;
+    this.#topic = topic;
+    this.#done = done;
+  }
+
+  get canFetch() {
+    return this.#get !== undefined;
+  }
+
+  /** Gets a new token, unless that is going on. Its end is told by done. */
+  fetch() {
+    if (this.#fetching > 0) return;
+    const fetch = (this.#fetching = ++this.#fetches);
+    const abort = new AbortController();
+    const timer = this.#env.setTimeout(() => {
+      abort.abort();
+      end(new Error("getToken did not answer"));
+    }, patience);
+    /** @param {unknown} err @param {string} [token] */
+    const end = (err, token) => {
+      this.#env.clearTimeout(timer);
+      if (this.#fetching !== fetch) return;
+      this.#fetching = 0;
+      if (token) this.value = token;
+      this.#failures = token ? 0 : this.#failures + 1;
+      this.#done(token ? undefined : this.#failure(err));
+    };
+    // A callback that throws at once is one whose promise is rejected.
+    new Promise((resolve) => resolve(this.#get?.({ topic: this.#topic, signal: abort.signal }))).then(
+      (token) => end(undefined, String(token ?? "")),
+      end,
+    );
+  }
+
+  /** Forgets the token, and ignores what a fetch on its way brings. */
+  clear() {
+    this.value = "";
+    this.#fetching = 0;
+  }
+
+  /**
+   * @param {unknown} err
+   * @returns {Failure}
+   */
+  #failure(err) {
+    const message = err instanceof Error ? err.message : "getToken gave no token";
+    if (err instanceof Refused) return { code: "unauthorized", retry: "never", message };
+    return { code: "no_token", retry: "later", message, delay: backoff(this.#env, this.#failures - 1) };
+  }
+}
+
+/**
+ * Makes a getToken that asks an address of your site by POST, with cookies.
+ * The answer is the token as text. 401 and 403 are a no; anything else that is
+ * not 2xx is asked again later.
+ * @param {string} url
+ * @returns {GetToken}
+ */
+export function tokenFrom(url) {
+  return async ({ topic, signal }) => {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ topic }),
+      credentials: "same-origin",
+      signal,
+    });
+    if (response.status === 401 || response.status === 403) throw new Refused(`HTTP ${response.status}`);
+    if (!response.ok) throw new Error(`HTTP ${response.status}`);
+    return response.text();
+  };
+}

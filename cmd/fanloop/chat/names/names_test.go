@@ -15,7 +15,7 @@ import (
 var allowed = []string{
 	"a.b", ">", "*", "a b", "a.>", "../x", "%2e", "%2E%2E/", "/", "\\", "?", "#", "&", "$JS.API", "$SYS", "_INBOX.x",
 	"__proto__", "constructor", "toString", "null", "0", "-1", "<img onerror>", "'\"`", "{}", "a+b", "~",
-	"room", "Room", "ROOM", "caf\u00e9", "😀", "👩‍💻", "❤️‍🔥", "👩🏽‍🚀", "日本語", "שלום", "ශ්‍රී", "می‌خواهم", "a:b",
+	"room", "Room", "ROOM", "caf\u00e9", "😀", "👩\u200d💻", "❤️\u200d🔥", "👩🏽\u200d🚀", "日本語", "שלום", "ශ්\u200dරී", "می\u200cخواهم", "a:b",
 	strings.Repeat("x", 255), strings.Repeat("é", 127),
 }
 

@@ -28,16 +28,19 @@ func check(c Command, limits *Limits) *Error {
 	if err == nil {
 		return nil
 	}
-	code := BadField
-	var fault Code
+	code, text := BadField, err.Error()
+	var fault *Error
 	if errors.As(err, &fault) {
-		code = fault
+		code, text = fault.Code, fault.Message
 	}
 	var name *names.Error
-	if errors.As(err, &name) && name.What != "id" {
-		code = BadName
+	if errors.As(err, &name) {
+		text = "the " + name.What + " " + name.Reason
+		if name.What != "id" {
+			code = BadName
+		}
 	}
-	e := Fail(c, code, err.Error())
+	e := Fail(c, code, text)
 	if code == BadName || e.ID != "" && names.CheckID(e.ID) != nil {
 		e.Topic, e.ID = "", "" // not repeated: it may be large
 	}
@@ -86,7 +89,7 @@ func first(errs ...error) error {
 
 func checkConnect(c *Connect) error {
 	if c.Version != Version {
-		return fmt.Errorf("%w: this is version %d", UnsupportedVersion, Version)
+		return Fail(nil, UnsupportedVersion, fmt.Sprintf("this is version %d", Version))
 	}
 	err := first(checkLength("token", c.Token, maxToken), checkLength("session", c.Session, maxSession), checkLength("client", c.Client, maxClient))
 	if c.User != "" {
@@ -209,11 +212,11 @@ func checkData(data *Data, limits *Limits) error {
 		return nil
 	}
 	if len(*data) > limits.Data {
-		return fmt.Errorf("%w: data has %d bytes; the limit is %d", TooLarge, len(*data), limits.Data)
+		return Fail(nil, TooLarge, fmt.Sprintf("data has %d bytes; the limit is %d", len(*data), limits.Data))
 	}
 	compact, err := jsontext.AppendFormat(nil, bytes.TrimSpace(*data), jsontext.PreserveRawStrings(true))
 	if err != nil || isDeep(compact) {
-		return fmt.Errorf("%w: data is not JSON", BadFrame)
+		return Fail(nil, BadFrame, "data is not JSON")
 	}
 	*data = compact
 	return nil

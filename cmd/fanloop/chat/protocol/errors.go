@@ -101,11 +101,17 @@ func (c Code) Retry() Retry {
 	return Never
 }
 
-// Close is the status that a connection is closed with for this reason: 1011 if it is
-// none for closing.
+// Close is the status that a connection is closed with for this reason. What has none
+// of its own has one that says as much about what the client does.
 func (c Code) Close() CloseCode {
 	if status := ways[c].close; status != 0 {
 		return status
+	}
+	switch c.Retry() {
+	case Never:
+		return 4499
+	case AfterRefresh:
+		return 4399
 	}
 	return 1011
 }

@@ -216,8 +216,8 @@ func TestThePageHasTheCodes(t *testing.T) {
 		t.Errorf("the page has\n%q\nthe package\n%q", named, known)
 	}
 	for _, code := range known {
-		if code.Close() == 1011 && protocol.Fail(nil, code, "").Fatal() {
-			t.Errorf("%s ends a connection and has no status", code)
+		if code.Close().Retry() != code.Retry() {
+			t.Errorf("%s: closed with %d, after which a client does %s, not %s", code, code.Close(), code.Close().Retry(), code.Retry())
 		}
 	}
 }

@@ -1,0 +1,100 @@
+package session
+
+import (
+	"time"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
+)
+
+// Output is the way to the client.
+type Output interface {
+	// Send sends a frame behind all that were sent before.
+	Send(protocol.Frame)
+	// Close sends a last frame, unless it is nil, and closes. Nothing is sent after it,
+	// and the owner calls Session.End when the connection is closed.
+	Close(protocol.CloseCode, *protocol.Closing)
+}
+
+// Identity is who the client is, as a token or a hook says.
+type Identity struct {
+	User    string
+	Name    string
+	Grants  *rules.Grants
+	Until   time.Time // when it ends, by Config.Now; zero: never
+	Session string    // what the client brings next time
+	State   protocol.State
+	Topics  []string // where the user belongs, if that is known
+}
+
+// Grant is what a topic token or a hook adds to the rights in a topic.
+type Grant struct {
+	Rights rules.Rights
+	Until  time.Time // when it ends, by Config.Now; zero: never
+}
+
+// Delivery is a subscription of the backend. Its methods are called once each, Start
+// perhaps never.
+type Delivery interface {
+	// Start begins to send the topic's frames.
+	Start()
+	// Stop ends that. No frame is sent after it has returned.
+	Stop()
+}
+
+// Opened is a subscription that was opened and delivers nothing yet.
+type Opened struct {
+	// Answer has what the client begins with. Ref, Topic, Attempt and TTL are set later.
+	Answer   protocol.Subscribed
+	Delivery Delivery
+}
+
+// Backend does what takes longer than a moment. Its methods return at once. They call
+// done once, perhaps before they return. Errors are answered as [protocol.Error] if
+// they are one, by their code if they are a [protocol.Code], and as an internal error
+// otherwise. What they are given is not changed afterwards.
+type Backend interface {
+	// Connect checks who the client is.
+	Connect(c *protocol.Connect, done func(Identity, error))
+	// Refresh checks a new token of the connection. The user has to be the same.
+	Refresh(who *Identity, token string, done func(Identity, error))
+	// Authorize says what rights a user has in a topic besides those of who: by a topic
+	// token, which may be empty, or by a hook.
+	Authorize(who *Identity, topic, token string, done func(Grant, error))
+	// Open opens a subscription. Last is 0 and Presence is false where the user has no
+	// right to what they ask for. What ends it later calls Session.Unsubscribe.
+	Open(who *Identity, c *protocol.Subscribe, done func(Opened, error))
+	// Author says who wrote a message that is to be changed.
+	Author(topic string, target protocol.Target, done func(user string, err error))
+	// Publish stores a message.
+	Publish(who *Identity, c *protocol.Publish, done func(*protocol.Published, error))
+	// History reads a page.
+	History(c *protocol.History, done func(*protocol.Page, error))
+	// Members reads a page of users.
+	Members(c *protocol.GetPresence, done func(*protocol.Members, error))
+	// Set sets a keyed value, or takes it away if data is nil.
+	Set(topic, kind, key string, data protocol.Data) error
+	// Read moves the user's marker: forward for a Read, back for an Unread.
+	Read(who *Identity, c protocol.Command, done func(*protocol.MarkerIs, error))
+}
+
+// Config is the same for all sessions of a service.
+type Config struct {
+	Backend Backend
+	// Rules are those of now; they may be replaced.
+	Rules func() *rules.Rules
+	// Now is the time; only differences count.
+	Now func() time.Time
+	// Limits are announced to clients.
+	Limits protocol.Limits
+	// Ping is how often the server looks after the connection.
+	Ping time.Duration
+	// ConnectWithin is how long a client may take for its first command.
+	ConnectWithin time.Duration
+	// Development: nobody is asked for a token.
+	Development bool
+}
+
+// Admit decides whether a command is carried out now, by the rate of the user and the
+// address. It returns nil, or how long to wait: a [protocol.Error] with a delay.
+type Admit func(protocol.Command) error

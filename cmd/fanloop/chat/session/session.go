@@ -1,0 +1,236 @@
+package session
+
+import (
+	"errors"
+	"time"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+)
+
+// state is the life of a session.
+type state byte
+
+const (
+	opened     state = iota // nothing came yet
+	connecting              // the backend is asked who it is
+	connected
+	closed
+)
+
+// maxWaiting is how many commands wait for something at a time: to be connected, or
+// for the backend.
+const maxWaiting = 256
+
+// Session is one connection. Everything is owned by the goroutine that calls it.
+type Session struct {
+	config *Config
+	out    Output
+	admit  Admit
+
+	state      state
+	who        *Identity
+	deadline   time.Time // of the first command, while there was none
+	refreshing bool
+
+	attempt uint32 // the largest of all subscribes
+	topics  []*topic
+	early   []protocol.Command // came while connecting
+	waiting int                // commands that the backend has not answered
+	queue   []*protocol.Publish
+	busy    []string // topics with a publish under way
+	refused int      // commands in a row that were not admitted
+}
+
+// New returns the session of a connection that is open. admit may be nil.
+func New(config *Config, out Output, admit Admit) *Session {
+	if admit == nil {
+		admit = func(protocol.Command) error { return nil }
+	}
+	return &Session{config: config, out: out, admit: admit, deadline: config.Now().Add(config.ConnectWithin)}
+}
+
+// User is who is connected, and empty if nobody is yet.
+func (s *Session) User() string {
+	if s.who == nil {
+		return ""
+	}
+	return s.who.User
+}
+
+// Receive carries out what a client sent.
+func (s *Session) Receive(e protocol.Encoding, message []byte) {
+	for c, err := range protocol.Commands(e, s.config.Limits, message) {
+		switch {
+		case s.state == closed:
+			return
+		case err != nil:
+			s.malformed(err)
+		default:
+			s.Do(c)
+		}
+	}
+}
+
+// malformed answers what could not be read. It costs as much as a command.
+func (s *Session) malformed(err error) {
+	fault := answerOf(nil, err)
+	if !s.admitted(nil) {
+		return
+	}
+	s.out.Send(fault)
+	if fault.Fatal() {
+		s.Close(fault.Code, fault.Message)
+	}
+}
+
+// Do carries out one command.
+func (s *Session) Do(c protocol.Command) {
+	if s.state == closed || !s.admitted(c) {
+		return
+	}
+	connect, isConnect := c.(*protocol.Connect)
+	switch {
+	case isConnect && s.state == opened:
+		s.connect(connect)
+	case isConnect:
+		s.fail(c, protocol.AlreadyConnected)
+	case s.state == opened:
+		s.fail(c, protocol.NotConnected)
+	case s.waiting+len(s.early) >= maxWaiting:
+		s.fail(c, protocol.Overloaded)
+	case s.state == connecting:
+		s.early = append(s.early, c)
+	default:
+		s.dispatch(c)
+	}
+}
+
+// admitted reports whether a command is within the rate. Who goes on regardless is
+// closed.
+func (s *Session) admitted(c protocol.Command) bool {
+	err := s.admit(c)
+	if err == nil {
+		s.refused = 0
+		return true
+	}
+	if s.refused++; s.refused > s.config.Limits.Burst {
+		s.Close(protocol.RateLimited, "")
+		return false
+	}
+	s.answer(c, err)
+	return false
+}
+
+func (s *Session) connect(c *protocol.Connect) {
+	s.state, s.deadline = connecting, time.Time{}
+	s.config.Backend.Connect(c, func(who Identity, err error) {
+		if s.state != connecting {
+			return
+		}
+		if err != nil {
+			fault := answerOf(c, err)
+			s.out.Send(fault)
+			s.CloseWith(fault.Code.Close(), &protocol.Closing{Code: fault.Code, Retry: fault.Retry, Delay: fault.Delay, Message: fault.Message})
+			return
+		}
+		s.connected(c, &who)
+	})
+}
+
+func (s *Session) connected(c *protocol.Connect, who *Identity) {
+	s.state = connected
+	s.who = who
+	s.out.Send(&protocol.Connected{
+		Ref: c.Ref, Version: protocol.Version, State: who.State, Session: who.Session, User: who.User, Name: who.Name,
+		Time: s.config.Now().UnixMilli(), TTL: s.ttl(who.Until), Ping: s.config.Ping.Milliseconds(),
+		Development: s.config.Development, Topics: who.Topics, Limits: s.config.Limits,
+	})
+	early := s.early
+	s.early = nil
+	for _, c := range early {
+		if s.state == connected {
+			s.dispatch(c)
+		}
+	}
+}
+
+// dispatch carries out a command of somebody who is connected.
+func (s *Session) dispatch(c protocol.Command) {
+	switch c := c.(type) {
+	case *protocol.Subscribe:
+		s.subscribe(c)
+	case *protocol.Unsubscribe:
+		s.unsubscribe(c)
+	case *protocol.Publish:
+		s.publish(c)
+	case *protocol.History:
+		s.history(c)
+	case *protocol.GetPresence:
+		s.members(c)
+	case *protocol.Set:
+		s.set(c)
+	case *protocol.Read:
+		s.read(c, c.Topic)
+	case *protocol.Unread:
+		s.read(c, c.Topic)
+	case *protocol.Refresh:
+		s.refresh(c)
+	case *protocol.Ping:
+		s.out.Send(&protocol.Pong{Ref: c.Ref, Time: s.config.Now().UnixMilli()})
+	default:
+		s.fail(c, protocol.UnknownCommand)
+	}
+}
+
+// fail answers a command with a code.
+func (s *Session) fail(c protocol.Command, code protocol.Code) { s.answer(c, code) }
+
+// answer answers a command with an error.
+func (s *Session) answer(c protocol.Command, err error) {
+	if s.state != closed {
+		s.out.Send(answerOf(c, err))
+	}
+}
+
+// answerOf makes an answer of any error.
+func answerOf(c protocol.Command, err error) *protocol.Error {
+	var fault *protocol.Error
+	var code protocol.Code
+	switch {
+	case errors.As(err, &fault):
+		if c == nil {
+			return fault
+		}
+		named := protocol.Fail(c, fault.Code, fault.Message)
+		named.Retry, named.Delay = fault.Retry, fault.Delay
+		return named
+	case errors.As(err, &code):
+		return protocol.Fail(c, code, "")
+	}
+	return protocol.Fail(c, protocol.Internal, "") // the error may say what no client should read
+}
+
+// Close closes the connection for a reason, with what the client does next. message
+// is for developers.
+func (s *Session) Close(code protocol.Code, message string) {
+	s.CloseWith(code.Close(), &protocol.Closing{Code: code, Retry: code.Retry(), Message: message})
+}
+
+// CloseWith is Close with a last frame of the caller's, who knows when and where the
+// client should connect again.
+func (s *Session) CloseWith(status protocol.CloseCode, last *protocol.Closing) {
+	if s.state == closed {
+		return
+	}
+	s.End()
+	s.out.Close(status, last)
+}
+
+// End ends all that the session began. Nothing is sent any more.
+func (s *Session) End() {
+	s.state = closed
+	for _, t := range s.topics {
+		t.stop()
+	}
+	s.topics, s.early, s.queue = nil, nil, nil
+}

@@ -1,0 +1,169 @@
+package session
+
+import (
+	"time"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
+)
+
+// topic is the subscription of one topic, from its subscribe to its end. There is one
+// for each topic, that of the latest attempt.
+type topic struct {
+	name     string
+	attempt  uint32
+	pending  *protocol.Subscribe // until it is answered
+	delivery Delivery            // nil: not open yet
+	rights   rules.Rights        // from a topic token or a hook
+	expires  time.Time           // of those; zero: never
+	ended    bool
+}
+
+// open reports whether the client knows that it is subscribed.
+func (t *topic) open() bool { return t != nil && t.pending == nil && !t.ended }
+
+// stop ends the delivery. What is opened later, for this attempt, is stopped then.
+func (t *topic) stop() {
+	if t.delivery != nil && !t.ended {
+		t.delivery.Stop()
+	}
+	t.ended = true
+}
+
+// find returns the subscription of a topic, nil if there is none.
+func (s *Session) find(name string) *topic {
+	for _, t := range s.topics {
+		if t.name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+// drop ends the subscription of a topic. A subscribe that waits for its answer gets
+// code.
+func (s *Session) drop(t *topic, err error) {
+	t.stop()
+	for i, other := range s.topics {
+		if other == t {
+			s.topics = append(s.topics[:i], s.topics[i+1:]...)
+			break
+		}
+	}
+	if c := t.pending; c != nil {
+		t.pending = nil
+		s.answer(c, err)
+	}
+}
+
+func (s *Session) subscribe(c *protocol.Subscribe) {
+	if c.Attempt <= s.attempt {
+		s.fail(c, protocol.Stale)
+		return
+	}
+	s.attempt = c.Attempt
+	if old := s.find(c.Topic); old != nil {
+		s.drop(old, protocol.Stale)
+	}
+	if len(s.topics) >= s.config.Limits.Topics {
+		s.fail(c, protocol.TooManyTopics)
+		return
+	}
+	t := &topic{name: c.Topic, attempt: c.Attempt, pending: c}
+	s.topics = append(s.topics, t)
+	s.waiting++
+	s.config.Backend.Authorize(s.who, c.Topic, c.Token, func(g Grant, err error) {
+		if err == nil && !t.ended {
+			err = s.mayOpen(t, g)
+		}
+		if err != nil || t.ended {
+			s.waiting--
+			s.failOpen(t, err)
+			return
+		}
+		asked := s.allowed(t, *c)
+		s.config.Backend.Open(s.who, &asked, func(o Opened, err error) {
+			s.waiting--
+			s.openedTopic(t, o, err)
+		})
+	})
+}
+
+// mayOpen notes what was granted, and decides.
+func (s *Session) mayOpen(t *topic, g Grant) error {
+	t.rights, t.expires = g.Rights, g.Until
+	command := rules.DoSubscribe
+	if t.pending.Pos != nil {
+		command = rules.DoResume
+	}
+	return s.may(command, t.name, "")
+}
+
+// allowed is what is left of a subscribe that asks for more than the user may see.
+func (s *Session) allowed(t *topic, c protocol.Subscribe) protocol.Subscribe {
+	c.Token = ""
+	c.Last = min(c.Last, s.config.Limits.Page)
+	if s.mayAs(rules.DoHistory, t, true) != nil {
+		c.Last = 0
+	}
+	if s.mayAs(rules.DoPresence, t, true) != nil {
+		c.Presence = false
+	}
+	return c
+}
+
+func (s *Session) failOpen(t *topic, err error) {
+	if !t.ended {
+		s.drop(t, err)
+	}
+}
+
+// openedTopic answers the subscribe, and begins the delivery behind the answer.
+func (s *Session) openedTopic(t *topic, o Opened, err error) {
+	if err != nil {
+		s.failOpen(t, err)
+		return
+	}
+	// Rights may have ended while it was opened.
+	if !t.ended {
+		err = s.mayAs(rules.DoSubscribe, t, false)
+	}
+	if t.ended || err != nil {
+		o.Delivery.Stop()
+		s.failOpen(t, err)
+		return
+	}
+	answer := o.Answer
+	answer.Ref, answer.Topic, answer.Attempt, answer.TTL = t.pending.Ref, t.name, t.attempt, s.ttl(t.expires)
+	t.pending, t.delivery = nil, o.Delivery
+	s.out.Send(&answer)
+	o.Delivery.Start()
+}
+
+func (s *Session) unsubscribe(c *protocol.Unsubscribe) {
+	if t := s.find(c.Topic); t != nil && t.attempt == c.Attempt {
+		s.drop(t, protocol.Stale)
+	}
+	if c.Ref != 0 {
+		s.out.Send(&protocol.Unsubscribed{Ref: c.Ref, Topic: c.Topic, Attempt: c.Attempt})
+	}
+}
+
+// Unsubscribe ends the subscription of a topic for a reason of the service's: the
+// right was taken away, say. One that is being opened is refused for it. With an
+// attempt other than 0, only that one is ended. It reports whether there was one.
+func (s *Session) Unsubscribe(topic string, attempt uint32, err error) bool {
+	t := s.find(topic)
+	if t == nil || attempt != 0 && attempt != t.attempt {
+		return false
+	}
+	told := t.open()
+	s.drop(t, err)
+	if told {
+		fault := answerOf(nil, err)
+		s.out.Send(&protocol.Unsubscribed{
+			Topic: t.name, Attempt: t.attempt, Code: fault.Code, Retry: fault.Retry, Delay: fault.Delay, Message: fault.Message,
+		})
+	}
+	return true
+}

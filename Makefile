@@ -9,7 +9,7 @@ TIMERS   ?= 1m
 ARGS     ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help build run interop test race timers peers fuzz check bench clean
+.PHONY: help build run interop test race timers long peers fuzz check bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,9 @@ interop: ## install what the interoperability tests drive, where possible
 test: interop ## run all tests; PACKAGES="./codec/..." narrows them
 	$(GO) test $(PACKAGES)
 	$(GO) test -tags poison -run Poison ./engine ./engine/pull
+ifneq ($(filter ./... ./engine/... ./engine/cluster/...,$(PACKAGES)),)
+	FANLOOP_CRASHES=20 $(GO) test -count=1 -run TestNodesAreKilled ./engine/cluster/live
+endif
 ifeq ($(PACKAGES),./...)
 	cd engine/interop && $(GO) test ./...
 endif
@@ -38,6 +41,11 @@ endif
 
 timers: ## play the random models with all timers on for TIMERS (1m) each, under the race detector
 	FANLOOP_MODEL=$(TIMERS) $(GO) test -race -tags netpoll -count=1 -run TestTimeModel ./engine
+
+long: ## kill nodes of a cluster a hundred times, and play its random models for long, under the race detector
+	FANLOOP_CRASHES=100 $(GO) test -count=1 -timeout 30m -v -run TestNodesAreKilled ./engine/cluster/live
+	$(GO) test -race -count=1 -timeout 30m -run TestModel ./engine/cluster -model.runs=200
+	$(GO) test -race -count=1 -timeout 30m -run TestModel ./engine/cluster/live -model.runs=50
 
 portable: ## vet the packages for Windows, and test loop and engine on the portable backend here
 	@GO='$(GO)' .ci/vet windows ./codec ./handshake ./loop ./engine ./engine/internal/... ./engine/pull ./cmd/...

@@ -15,7 +15,8 @@
 // from history. When the message at a position is not there any more, Next says
 // so once with [Batch.Lost] and goes on from the topic's end.
 //
-// [Node.Before] scrolls back, page by page.
+// [Node.Before] scrolls back, page by page. Package live below this one delivers
+// topics to WebSockets, each message encoded once for all that are up to date.
 //
 // What needs no history goes over a [Bus], which may lose messages. Packages below
 // this one are made of it: presence (who is in a topic), keyed (the last value for

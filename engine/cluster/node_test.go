@@ -351,7 +351,7 @@ func TestRecoveryStormReadsOnce(t *testing.T) {
 		publish(t, conn, numbers(1, 100)...)
 		n := startNode(t, store.Connect(), cluster.Config{})
 		var clients sync.WaitGroup
-		for range 1000 {
+		for range 10_000 {
 			clients.Go(func() {
 				s, err := n.Subscribe(t.Context(), topic, at, func() {})
 				if err != nil {

@@ -18,6 +18,7 @@ const (
 	before               // in front of the ring: in the history, if anywhere
 	ahead                // behind the end of the ring
 	foreign              // not in this chain
+	unknown              // the chain has not begun
 )
 
 // reset empties the ring; base is its only position.

@@ -19,6 +19,7 @@ type Subscription struct {
 	at Position
 
 	// Guarded by the feed's mutex.
+	begun  uint64   // rounds of the feed when the position became what it is, if it is ahead
 	idle   bool     // Next has returned everything: notify is to be called
 	seen   Position // the end of the chain then
 	closed bool
@@ -47,6 +48,24 @@ type Batch struct {
 // node is closed; once, until Next is called again. It runs on a goroutine of the
 // broker or the node, and must not block. It may be nil.
 func (n *Node) Subscribe(ctx context.Context, topic string, from Position, notify func()) (*Subscription, error) {
+	s, err := n.Join(topic, from, notify)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.feed.opened(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	s.feed.mu.Lock()
+	defer s.feed.mu.Unlock()
+	s.settle()
+	return s, nil
+}
+
+// Join is Subscribe that does not wait. Until the topic is followed and its end is
+// known, Next waits for that, and Have returns an empty batch with the zero Position;
+// notify is called then.
+func (n *Node) Join(topic string, from Position, notify func()) (*Subscription, error) {
 	if err := CheckTopic(topic); err != nil {
 		return nil, err
 	}
@@ -57,21 +76,25 @@ func (n *Node) Subscribe(ctx context.Context, topic string, from Position, notif
 	if err != nil {
 		return nil, err
 	}
-	if err := f.opened(ctx); err != nil {
-		n.leave(f)
-		return nil, err
-	}
-	s := &Subscription{feed: f, notify: notify, at: from}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
 		return nil, ErrClosed
 	}
-	if from.IsZero() {
-		s.at = f.position()
-	}
+	s := &Subscription{feed: f, notify: notify, at: from, begun: f.begun}
 	f.subs[s] = struct{}{}
+	if !f.open {
+		f.want()
+	}
 	return s, nil
+}
+
+// settle begins at the end of the topic if no position was given, and the end is known.
+// Under the feed's mutex.
+func (s *Subscription) settle() {
+	if s.at.IsZero() && s.feed.open {
+		s.at = s.feed.position()
+	}
 }
 
 // Close ends the subscription. Next returns ErrClosed.
@@ -95,13 +118,16 @@ func (s *Subscription) Position() Position { return s.at }
 // position is not in memory. After an error nothing is lost: call Next again.
 func (s *Subscription) Next(ctx context.Context, max Budget) (Batch, error) {
 	max = max.or(s.feed.node.config.Page)
-	checked := false
 	for {
 		messages, where, err := s.look(max)
 		if err != nil {
 			return Batch{}, err
 		}
 		switch where {
+		case unknown:
+			if err := s.feed.opened(ctx); err != nil {
+				return Batch{}, err
+			}
 		case inside:
 			return s.take(messages, max), nil
 		case before:
@@ -118,19 +144,36 @@ func (s *Subscription) Next(ctx context.Context, max Budget) (Batch, error) {
 			case where == foreign:
 				return s.lose(), nil
 			}
-		case ahead, foreign: // or the node is behind the client
-			if checked {
-				return s.lose(), nil
-			}
+		case ahead: // the node is behind the client
 			if err := s.feed.fresh(ctx); err != nil {
 				return Batch{}, err
 			}
-			checked = true
+		case foreign:
+			return s.lose(), nil
 		}
 	}
 }
 
-// look finds the messages behind the position in memory.
+// Have is Next of what is in memory: it never waits, and returns false where Next
+// would have to ask the broker, or fails.
+func (s *Subscription) Have(max Budget) (Batch, bool) {
+	max = max.or(s.feed.node.config.Page)
+	messages, where, err := s.look(max)
+	switch {
+	case err != nil:
+		return Batch{}, false
+	case where == unknown:
+		return Batch{}, true
+	case where == inside:
+		return s.take(messages, max), true
+	case where == foreign:
+		return s.lose(), true
+	}
+	return Batch{}, false
+}
+
+// look finds the messages behind the position in memory. The place is ahead if the
+// node may be behind the client, and foreign if it is not.
 func (s *Subscription) look(max Budget) ([]Message, place, error) {
 	f := s.feed
 	f.mu.Lock()
@@ -139,7 +182,19 @@ func (s *Subscription) look(max Budget) ([]Message, place, error) {
 	if s.closed || f.closed {
 		return nil, 0, ErrClosed
 	}
+	if !f.open {
+		s.idle, s.seen = true, Position{}
+		return nil, unknown, nil
+	}
+	s.settle()
 	messages, where := f.ring.after(s.at)
+	switch {
+	case where != ahead && where != foreign:
+	case f.done > s.begun: // the node has heard from the broker since
+		where = foreign
+	default:
+		where = ahead
+	}
 	if where == before {
 		if old, w := f.old.after(s.at); w == inside && len(old) > 0 {
 			return old, inside, nil
@@ -160,6 +215,9 @@ func (s *Subscription) take(messages []Message, max Budget) Batch {
 	f := s.feed
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if s.at.Offset > f.ring.end().Offset {
+		s.begun = f.begun // what was read from history may be ahead of the node
+	}
 	return Batch{Messages: taken, Position: s.at, More: !s.idle}
 }
 

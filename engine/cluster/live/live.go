@@ -1,0 +1,441 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/cluster"
+)
+
+// Errors of Subscribe, and what Config.Ended gets.
+var (
+	// ErrSubscribed: the connection subscribes to the topic already.
+	ErrSubscribed = errors.New("live: the connection subscribes to this topic already; unsubscribe it first")
+	// ErrClosed: the Topics are closed.
+	ErrClosed = errors.New("live: closed")
+	// ErrLagging: the connection was not up to date within Config.Within, and is closed.
+	ErrLagging = errors.New("live: the connection reads too slowly to become up to date; it is closed and may resume")
+)
+
+// Encoder makes messages of WebSockets from what subscribers are to get. Its methods
+// are called by several goroutines at the same time. They must neither block nor
+// call a Topics. What they return is text or binary, and they may return prepared
+// messages; Key, Retain and Tag of it are ignored.
+type Encoder interface {
+	// Message encodes a new message. It is called once for the node, or not at all if
+	// nobody is live.
+	Message(m *cluster.Message) engine.Message
+	// Page encodes what one subscriber gets while it catches up.
+	Page(p *Page) engine.Message
+}
+
+// Page is what a subscriber gets that catches up.
+type Page struct {
+	Topic string
+	// WebSocket is the subscriber's; nil: the page is for all that are live.
+	WebSocket *engine.WebSocket
+	// Messages are the next ones, in order. They are shared: do not change them.
+	Messages []cluster.Message
+	// Position is the place behind the page.
+	Position cluster.Position
+	// First: the page is the answer to Subscribe.
+	First bool
+	// Reset: messages may be missing in front of Position that nobody gets. If the page
+	// is the first, the position that was brought is not recovered.
+	Reset bool
+}
+
+// Config is how Topics work. The zero value of each field but Encoder means its
+// default.
+type Config struct {
+	// Encoder makes the frames.
+	Encoder Encoder
+	// Prefix begins the names of the engine's topics ("live:"). Server.MaySubscribe is
+	// asked about these names, each time a connection becomes live; it must not call a
+	// Topics. Publish nothing to them. Several Topics of one server need different prefixes.
+	Prefix string
+	// Page is what a subscriber that catches up gets at a time (128 messages, 64 KiB);
+	// more where a single message fills it.
+	Page cluster.Budget
+	// Within is how long a subscriber may catch up before its connection is closed, with
+	// 1013 (1 min). The time in which the broker does not answer is not counted.
+	Within time.Duration
+	// Workers is how many goroutines encode and send (4), and how many wait for the
+	// broker (4).
+	Workers int
+	// Ended is called when a subscription ends otherwise than by Unsubscribe or with its
+	// connection: by the error of Server.MaySubscribe, ErrLagging, or the end of the node.
+	// It must not block.
+	Ended func(ws *engine.WebSocket, topic string, err error)
+}
+
+func (c Config) withDefaults() Config {
+	if c.Prefix == "" {
+		c.Prefix = "live:"
+	}
+	if c.Page.Messages <= 0 {
+		c.Page.Messages = 128
+	}
+	if c.Page.Bytes <= 0 {
+		c.Page.Bytes = 64 << 10
+	}
+	if c.Within <= 0 {
+		c.Within = time.Minute
+	}
+	if c.Workers <= 0 {
+		c.Workers = 4
+	}
+	return c
+}
+
+// Stats counts what Topics did.
+type Stats struct {
+	Topics     int    // with subscribers
+	Live       int    // subscribers that are up to date
+	CatchingUp int    // the others
+	Encoded    uint64 // new messages, once each
+	Pages      uint64 // sent
+	Slow       uint64 // times that a live subscriber began to catch up
+	Resets     uint64 // pages with Reset
+	Lagging    uint64 // connections closed for ErrLagging
+}
+
+// Topics delivers topics of a node to the WebSockets of a server. Any goroutine may
+// call its methods; none waits for the broker.
+type Topics struct {
+	// Immutable.
+	node   *cluster.Node
+	server *engine.Server
+	config Config
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	limit  int   // bytes that may wait for a live subscriber
+	fast   *crew // encodes and sends
+	slow   *crew // waits for the broker
+
+	encoded, pages, slowed, resets, lagged atomic.Uint64
+
+	// Guarded by counting, which is taken last.
+	counting sync.Mutex
+	live     int
+	lag      map[*subscriber]bool // those that are not live
+
+	// Guarded by mu, which is taken before that of a topic.
+	mu     sync.Mutex
+	topics map[string]*topic
+	subs   map[*engine.WebSocket][]*subscriber
+	closed bool
+	sweeps sync.WaitGroup
+}
+
+// New returns Topics of a node for a server that has the callbacks of
+// [Topics.Callbacks]. Close it before the node.
+func New(node *cluster.Node, server *engine.Server, config Config) *Topics {
+	t := &Topics{
+		node:   node,
+		server: server,
+		config: config.withDefaults(),
+		limit:  server.Limits.WithDefaults().HighWater,
+		topics: make(map[string]*topic),
+		subs:   make(map[*engine.WebSocket][]*subscriber),
+		lag:    make(map[*subscriber]bool),
+	}
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	t.fast, t.slow = newCrew(t.config.Workers), newCrew(t.config.Workers)
+	t.sweeps.Go(t.sweep)
+	return t
+}
+
+// Callbacks returns c with what the Topics have to know of each connection: OnDrain,
+// OnUnsubscribe and OnClose do that first and then call those of c. Make them the
+// callbacks of every connection that subscribes, before the server starts.
+func (t *Topics) Callbacks(c engine.Callbacks) engine.Callbacks {
+	drain, unsubscribe, closed := c.OnDrain, c.OnUnsubscribe, c.OnClose
+	c.OnDrain = func(ws *engine.WebSocket) {
+		t.drained(ws)
+		if drain != nil {
+			drain(ws)
+		}
+	}
+	c.OnUnsubscribe = func(ws *engine.WebSocket, name string, tag any) {
+		if !t.lost(ws, name, tag) && unsubscribe != nil {
+			unsubscribe(ws, name, tag)
+		}
+	}
+	c.OnClose = func(ws *engine.WebSocket, code engine.StatusCode, reason string) {
+		t.forget(ws)
+		if closed != nil {
+			closed(ws, code, reason)
+		}
+	}
+	return c
+}
+
+// Subscribe makes ws a subscriber of a topic, from a position on, or from the end of
+// the topic if from is zero. It does not wait: the answer is the first page. Who may
+// subscribe is for you to decide before.
+func (t *Topics) Subscribe(ws *engine.WebSocket, name string, from cluster.Position) error {
+	if err := cluster.CheckTopic(name); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return ErrClosed
+	}
+	if t.find(ws, name) != nil {
+		return ErrSubscribed
+	}
+	top, err := t.enter(name)
+	if err != nil {
+		return err
+	}
+	s := &subscriber{topic: top, ws: ws, first: true, since: time.Now(), at: from}
+	t.subs[ws] = append(t.subs[ws], s)
+	t.falls(s, false)
+	s.wake()
+	return nil
+}
+
+// Unsubscribe ends a subscription. What was sent before still arrives; without a
+// subscription it does nothing.
+func (t *Topics) Unsubscribe(ws *engine.WebSocket, name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := t.find(ws, name); s != nil {
+		t.remove(s)
+	}
+}
+
+// Stats returns what was counted so far.
+func (t *Topics) Stats() Stats {
+	t.mu.Lock()
+	topics := len(t.topics)
+	t.mu.Unlock()
+	t.counting.Lock()
+	live, others := t.live, len(t.lag)
+	t.counting.Unlock()
+	return Stats{
+		Topics:     topics,
+		Live:       live,
+		CatchingUp: others,
+		Encoded:    t.encoded.Load(),
+		Pages:      t.pages.Load(),
+		Slow:       t.slowed.Load(),
+		Resets:     t.resets.Load(),
+		Lagging:    t.lagged.Load(),
+	}
+}
+
+// Close ends all subscriptions, and returns when nothing is sent any more. The
+// connections stay.
+func (t *Topics) Close() {
+	t.mu.Lock()
+	t.closed = true
+	for _, subs := range t.subs {
+		for _, s := range subs {
+			t.leave(s)
+		}
+	}
+	clear(t.subs)
+	t.mu.Unlock()
+	t.cancel()
+	t.sweeps.Wait()
+	t.fast.close()
+	t.slow.close()
+}
+
+// find returns the subscription of ws to a topic; nil if there is none. Under mu, as
+// what follows.
+func (t *Topics) find(ws *engine.WebSocket, name string) *subscriber {
+	for _, s := range t.subs[ws] {
+		if s.topic.name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// remove ends one subscription, unless it has ended.
+func (t *Topics) remove(s *subscriber) (was bool) {
+	subs := t.subs[s.ws]
+	for i := range subs {
+		if subs[i] != s {
+			continue
+		}
+		subs[i] = subs[len(subs)-1]
+		subs[len(subs)-1] = nil
+		if t.subs[s.ws] = subs[:len(subs)-1]; len(subs) == 1 {
+			delete(t.subs, s.ws)
+		}
+		t.leave(s)
+		return true
+	}
+	return false
+}
+
+// leave takes a subscription from its topic.
+func (t *Topics) leave(s *subscriber) {
+	s.end()
+	top := s.topic
+	if top.users--; top.users == 0 {
+		delete(t.topics, top.name)
+		top.close()
+	}
+}
+
+// enter returns a topic, with one user more.
+func (t *Topics) enter(name string) (*topic, error) {
+	top := t.topics[name]
+	if top == nil {
+		var err error
+		if top, err = newTopic(t, name); err != nil {
+			return nil, err
+		}
+		t.topics[name] = top
+	}
+	top.users++
+	return top, nil
+}
+
+// forget ends the subscriptions of a connection that is closed.
+func (t *Topics) forget(ws *engine.WebSocket) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range t.subs[ws] {
+		t.leave(s)
+	}
+	delete(t.subs, ws)
+}
+
+// drained goes on with what waits for the queue of ws.
+func (t *Topics) drained(ws *engine.WebSocket) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range t.subs[ws] {
+		s.wake()
+	}
+}
+
+// lost has a live subscriber catch up that has read too slowly: the tag is the mark
+// of the first message that it did not get. It reports whether the topic of that name
+// is one of t.
+func (t *Topics) lost(ws *engine.WebSocket, name string, tag any) bool {
+	if len(name) <= len(t.config.Prefix) || name[:len(t.config.Prefix)] != t.config.Prefix {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := t.find(ws, name[len(t.config.Prefix):]); s != nil {
+		first, _ := tag.(*mark)
+		s.fall(first)
+	}
+	return true
+}
+
+// quit ends a subscription for a reason that the application has to know, unless it is
+// the end of the connection.
+func (t *Topics) quit(s *subscriber, err error) {
+	t.mu.Lock()
+	was := t.remove(s)
+	t.mu.Unlock()
+	if was && t.config.Ended != nil && !errors.Is(err, engine.ErrClosed) {
+		t.config.Ended(s.ws, s.topic.name, err)
+	}
+}
+
+// sweep closes connections that are not up to date in time, and looks again at those
+// that wait for their queue: what fills it may not be what OnDrain is called for.
+func (t *Topics) sweep() {
+	tick := time.NewTicker(min(time.Second, t.config.Within/4))
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-t.ctx.Done():
+			return
+		}
+		t.sweepAt(time.Now())
+	}
+}
+
+func (t *Topics) sweepAt(now time.Time) {
+	for _, s := range t.lagging() {
+		if !s.lags(now, t.config.Within) {
+			s.wake()
+			continue
+		}
+		t.lagged.Add(1)
+		t.quit(s, ErrLagging)
+		_ = s.ws.Close(engine.StatusTryAgainLater, "too slow") // closed: all the better
+	}
+}
+
+// lagging returns the subscribers that are not live.
+func (t *Topics) lagging() []*subscriber {
+	t.counting.Lock()
+	defer t.counting.Unlock()
+	return slices.Collect(maps.Keys(t.lag))
+}
+
+// joins counts s among those who are live.
+func (t *Topics) joins(s *subscriber) {
+	t.counting.Lock()
+	defer t.counting.Unlock()
+	t.live++
+	delete(t.lag, s)
+}
+
+// falls counts s among those who catch up; was: it was live.
+func (t *Topics) falls(s *subscriber, was bool) {
+	t.counting.Lock()
+	defer t.counting.Unlock()
+	if was {
+		t.live--
+	}
+	t.lag[s] = true
+}
+
+// leaves counts s no more; was: it was live.
+func (t *Topics) leaves(s *subscriber, was bool) {
+	t.counting.Lock()
+	defer t.counting.Unlock()
+	if was {
+		t.live--
+	}
+	delete(t.lag, s)
+}
+
+// encode encodes a new message.
+func (t *Topics) encode(m *cluster.Message) *engine.Message {
+	t.encoded.Add(1)
+	frame := t.config.Encoder.Message(m)
+	return &frame
+}
+
+// closedNode ends everything if the node is closed, which is what err says of a
+// subscription that has not ended.
+func (t *Topics) closedNode(of *turn, err error) {
+	if errors.Is(err, cluster.ErrClosed) && !of.over() {
+		t.over(err)
+	}
+}
+
+// over ends all subscriptions: the node is closed, or the encoder does not work.
+func (t *Topics) over(err error) {
+	t.mu.Lock()
+	var all []*subscriber
+	for _, subs := range t.subs {
+		all = append(all, subs...)
+	}
+	t.mu.Unlock()
+	for _, s := range all {
+		t.quit(s, err)
+	}
+}

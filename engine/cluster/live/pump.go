@@ -1,0 +1,111 @@
+package live
+
+import (
+	"context"
+
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/cluster"
+)
+
+// pump publishes the messages of one topic to those who are live, in order.
+type pump struct {
+	topic *topic // immutable
+	turn
+}
+
+// batchesPerTurn is how many batches or pages are sent before others have a turn.
+const batchesPerTurn = 4
+
+func (p *pump) wakeUp() { p.wake(p.topic.topics.fast, p) }
+
+// run publishes what is in memory.
+func (p *pump) run() {
+	sub := p.begin()
+	if sub == nil {
+		return
+	}
+	for range batchesPerTurn {
+		b, ok := sub.Have(cluster.Budget{})
+		if !ok {
+			p.topic.ask(p)
+			return
+		}
+		if !p.deliver(b) || !b.More {
+			p.rest(p.topic.topics.fast, p, false)
+			return
+		}
+	}
+	p.rest(p.topic.topics.fast, p, true)
+}
+
+// begin returns the pump's subscription; nil if it has ended.
+func (p *pump) begin() *cluster.Subscription {
+	p.mu.Lock()
+	if p.phase != queued {
+		p.mu.Unlock()
+		return nil
+	}
+	p.phase, p.again = running, false
+	var err error
+	if p.sub == nil {
+		p.sub, err = p.topic.topics.node.Join(p.topic.name, cluster.Position{}, p.wakeUp)
+	}
+	sub := p.sub
+	p.mu.Unlock()
+	if err != nil {
+		p.topic.topics.over(err)
+		return nil
+	}
+	return sub
+}
+
+// deliver publishes a batch, and reports whether the pump goes on.
+func (p *pump) deliver(b cluster.Batch) bool {
+	top := p.topic
+	if b.Position.IsZero() {
+		return true // not open yet
+	}
+	var err error
+	if b.Lost || top.begins() { // there are no messages then
+		err = top.restart(b.Position, b.Lost)
+	}
+	for i := range b.Messages {
+		if err != nil {
+			break
+		}
+		m := &b.Messages[i]
+		var frame *engine.Message
+		if top.wanted() {
+			frame = top.topics.encode(m)
+		}
+		err = top.publish(m, frame)
+	}
+	if err != nil { // what the encoder returned is no message: nobody can get it
+		top.topics.over(err)
+	}
+	return err == nil
+}
+
+func (p *pump) place() uint64 {
+	p.topic.mu.Lock()
+	defer p.topic.mu.Unlock()
+	return p.topic.at.Offset
+}
+
+func (p *pump) ask(ctx context.Context) error {
+	p.mu.Lock()
+	sub := p.sub
+	p.mu.Unlock()
+	if sub == nil {
+		return nil
+	}
+	b, err := sub.Next(ctx, cluster.Budget{})
+	if err == nil {
+		p.deliver(b)
+	}
+	p.topic.topics.closedNode(&p.turn, err)
+	return err
+}
+
+func (p *pump) resumed()            { p.resume(p.topic.topics.fast, p) }
+func (p *pump) phased(x phase) bool { return p.become(x) }

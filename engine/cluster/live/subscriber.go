@@ -1,0 +1,226 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/cluster"
+)
+
+// subscriber is one WebSocket in one topic. While it is live it has nothing but its
+// place in the engine's topic; what it does otherwise, its turn says.
+type subscriber struct {
+	// Immutable.
+	topic *topic
+	ws    *engine.WebSocket
+
+	turn
+
+	// Guarded by the mutex of turn.
+	at     cluster.Position // behind what was sent; zero while live
+	since  time.Time        // it has been catching up
+	joined uint64           // number of the last publish before it became live
+	first  bool             // the first page is owed
+	lost   bool             // it is not known where it was: the next page is a reset
+}
+
+func (s *subscriber) wake() { s.turn.wake(s.topic.topics.fast, s) }
+
+// run sends pages until the queue is full or there are no more.
+func (s *subscriber) run() {
+	sub := s.begin()
+	if sub == nil {
+		return
+	}
+	fast := s.topic.topics.fast
+	for range batchesPerTurn {
+		if s.ws.Buffered() > s.ws.Limits().HighWater { // OnDrain follows
+			s.rest(fast, s, false)
+			return
+		}
+		b, ok := sub.Have(s.topic.topics.config.Page)
+		if !ok {
+			s.topic.ask(s)
+			return
+		}
+		if b.Position.IsZero() { // not open yet
+			s.rest(fast, s, false)
+			return
+		}
+		if !s.send(b) {
+			return
+		}
+		if b.More {
+			continue
+		}
+		switch how, err := s.topic.admit(s); how {
+		case behind:
+		case refused:
+			s.topic.topics.quit(s, err)
+			return
+		case admitted:
+			return
+		}
+	}
+	s.rest(fast, s, true)
+}
+
+// begin returns the subscription to read from; nil if there is nothing to do.
+func (s *subscriber) begin() *cluster.Subscription {
+	s.mu.Lock()
+	if s.phase != queued {
+		s.mu.Unlock()
+		return nil
+	}
+	s.phase, s.again = running, false
+	var err error
+	if s.sub == nil {
+		s.sub, err = s.topic.topics.node.Join(s.topic.name, s.at, s.wake)
+	}
+	sub := s.sub
+	s.mu.Unlock()
+	if err != nil {
+		s.topic.topics.over(err)
+		return nil
+	}
+	return sub
+}
+
+// send sends a batch, and reports whether to go on.
+func (s *subscriber) send(b cluster.Batch) bool {
+	s.mu.Lock()
+	first, reset := s.first, b.Lost || s.lost
+	s.mu.Unlock()
+	t := s.topic.topics
+	if !first && !reset && len(b.Messages) == 0 {
+		return true
+	}
+	frame := t.config.Encoder.Page(&Page{
+		Topic: s.topic.name, WebSocket: s.ws, Messages: b.Messages, Position: b.Position, First: first, Reset: reset,
+	})
+	err, gone := s.write(frame, b.Position)
+	switch {
+	case gone:
+		return false
+	case err == nil:
+		t.pages.Add(1)
+		if reset {
+			t.resets.Add(1)
+		}
+		return true
+	case errors.Is(err, engine.ErrBackpressure), errors.Is(err, engine.ErrFragmentOpen):
+		s.rest(t.fast, s, false) // OnDrain follows, or the sweep
+	default:
+		t.quit(s, err)
+	}
+	return false
+}
+
+// write sends a page that ends at a position, unless the subscription has ended: then
+// nothing of it comes behind what Unsubscribe is followed by.
+func (s *subscriber) write(frame engine.Message, at cluster.Position) (err error, gone bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase == ended {
+		return nil, true
+	}
+	if frame.Prepared != nil {
+		err = s.ws.SendPrepared(frame.Prepared)
+	} else {
+		err = s.ws.Send(frame.Op, frame.Data)
+	}
+	if err == nil {
+		s.at, s.first, s.lost = at, false, false
+		return nil, false
+	}
+	sub := s.sub
+	s.sub = nil // read again from where s is
+	sub.Close()
+	return err, false
+}
+
+// end ends the subscription. Under the mutex of Topics.
+func (s *subscriber) end() {
+	top := s.topic
+	top.mu.Lock()
+	defer top.mu.Unlock()
+	was := s.turn.end() == live
+	if was {
+		top.live--
+		_ = s.ws.Unsubscribe(top.engine.Name()) // a connection of a server has topics
+	}
+	delete(top.abroad, s)
+	top.topics.leaves(s, was)
+}
+
+// fall has s catch up from the message on that first marks; nil: nobody knows which
+// it is.
+func (s *subscriber) fall(first *mark) {
+	top := s.topic
+	top.mu.Lock()
+	defer top.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase != live || first != nil && (first.topic != top || first.number <= s.joined) {
+		return // it is about an earlier subscription
+	}
+	if first != nil {
+		s.at = first.before
+	} else {
+		s.lost = true
+	}
+	top.live--
+	s.since = time.Now()
+	s.phase, s.again = queued, false
+	top.topics.slowed.Add(1)
+	top.topics.falls(s, true)
+	top.topics.fast.push(s)
+}
+
+// release has s run, which was ahead of a pump that will not come there.
+func (s *subscriber) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase == ahead {
+		s.phase = queued
+		s.topic.topics.fast.push(s)
+	}
+}
+
+// lags reports whether s has been catching up for longer than it may. Time without an
+// answer of the broker does not count.
+func (s *subscriber) lags(now time.Time, within time.Duration) bool {
+	unanswered := s.topic.unanswered()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if unanswered || s.first {
+		s.since = now
+	}
+	return s.phase != live && s.phase != ended && now.Sub(s.since) > within
+}
+
+func (s *subscriber) place() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.at.Offset
+}
+
+func (s *subscriber) ask(ctx context.Context) error {
+	s.mu.Lock()
+	sub := s.sub
+	s.mu.Unlock()
+	if sub == nil {
+		return nil
+	}
+	b, err := sub.Next(ctx, s.topic.topics.config.Page)
+	if err == nil {
+		s.send(b)
+	}
+	s.topic.topics.closedNode(&s.turn, err)
+	return err
+}
+
+func (s *subscriber) resumed()            { s.resume(s.topic.topics.fast, s) }
+func (s *subscriber) phased(p phase) bool { return s.become(p) }

@@ -29,6 +29,26 @@ func TestPublishesKeepTheirOrder(t *testing.T) {
 	w.want("published ref=13", "call Publish p4")
 }
 
+// A backend may answer before its methods return.
+func TestBackendsMayAnswerAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.atOnce = true
+	w.s.Receive(protocol.JSON, []byte(`{"type":"connect","ref":1,"version":1}
+{"type":"subscribe","ref":2,"topic":"a","attempt":1}
+{"type":"publish","ref":3,"topic":"a","id":"p1","data":1}
+{"type":"publish","ref":4,"topic":"a","id":"p2","kind":"delete","target":{"offset":"5","id":"x"}}
+{"type":"history","ref":5,"topic":"a"}
+{"type":"presence","ref":6,"topic":"a"}
+{"type":"read","ref":7,"topic":"a","pos":{"epoch":"e","offset":"5","id":"x"}}
+{"type":"refresh","ref":8,"token":"t"}
+{"type":"refresh","ref":9,"token":"t","topic":"a","attempt":1}
+{"type":"subscribe","ref":10,"topic":"a","attempt":2}`))
+	w.want("call Connect", "connected ref=1", "call Authorize", "call Open", "subscribed ref=2 attempt=1", "start 1",
+		"call Publish p1", "published ref=3", "call Author", "call Publish p2", "published ref=4", "call History 100", "page ref=5",
+		"call Members 100", "members ref=6", "call Read", "marker ref=7", "call Refresh", "refreshed ref=8", "call Authorize", "refreshed ref=9",
+		"stop 1", "call Authorize", "call Open", "subscribed ref=10 attempt=2", "start 2")
+}
+
 // What waits is bounded, while connecting and later, and what is over is refused.
 func TestWhatWaitsIsBounded(t *testing.T) {
 	w := newWorld(t)

@@ -127,7 +127,9 @@ func step(w *world, c *client, r *rand.Rand) {
 	case 1:
 		c.unsubscribe()
 	case 2, 3:
+		w.atOnce = r.IntN(4) == 0
 		serve(w, c)
+		w.atOnce = false
 	case 4, 5:
 		answerAny(w, r)
 	case 6:

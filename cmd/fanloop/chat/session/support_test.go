@@ -26,6 +26,7 @@ type world struct {
 	live   []*delivery // started and not stopped
 	opened int
 	sent   func(protocol.Frame)
+	atOnce bool // the backend answers before its methods return
 }
 
 // call is one call of the backend. answer finishes it; with an error, by that.
@@ -125,6 +126,10 @@ func (w *world) Close(status protocol.CloseCode, last *protocol.Closing) {
 
 func (w *world) called(c *call) {
 	w.note("call " + c.name)
+	if w.atOnce {
+		c.answer(nil)
+		return
+	}
 	w.calls = append(w.calls, c)
 }
 

@@ -112,9 +112,13 @@ func (s Slow) check(m *mistakes, l *Limits) {
 }
 
 // validate finds mistakes in a policy that is set later.
-func (s Slow) validate(e *settings) error {
+func (s Slow) validate(e *settings) error { return s.checkWith(e.limits) }
+
+// checkWith finds mistakes in a policy where l bounds the connections.
+func (s Slow) checkWith(l Limits) error {
 	var m mistakes
-	s.check(&m, &e.limits)
+	l = l.WithDefaults()
+	s.check(&m, &l)
 	return m.err()
 }
 
@@ -166,6 +170,7 @@ func (s *Server) checkOptions() error {
 	s.Limits.check(&m)
 	limits := s.Limits.WithDefaults()
 	s.Slow.check(&m, &limits)
+	s.early.check(&m, &limits)
 	s.Compression.check(&m)
 	s.Dispatch.check(&m)
 	s.routes.check(&m, s.Limits)

@@ -147,6 +147,7 @@ type Server struct {
 	start    sync.Once
 	startErr error
 	up       atomic.Bool // the loops were started
+	early    earlySettings
 
 	// Immutable once up.
 	ctx      context.Context // until the server is ending

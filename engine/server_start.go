@@ -59,6 +59,7 @@ func (s *Server) begin() (err error) {
 		Pace:        s.pace,
 	})
 	s.routes.prepare(s)
+	s.early.apply(e)
 	go func() {
 		<-s.group.Done()
 		e.dispatcher.wait() // for callbacks that the loops gave to it

@@ -11,14 +11,23 @@ import (
 // replaces another policy of the server. The setting is kept while the topic has
 // no subscribers. The error is an *OptionError if slow cannot be meant. Any
 // goroutine.
+//
+// You may set it before the server is used: it takes effect when that starts, and Listen
+// returns an *OptionError if it cannot be meant with the fields of the server.
 func (t *Topic) SetSlow(slow Slow) error {
-	if err := t.server.started(); err != nil {
+	s := t.server
+	if !s.up.Load() {
+		if err := slow.checkWith(s.Limits); err != nil {
+			return err
+		}
+		if s.early.keep(t.name, func(set *topicSettings) { set.slow = slow }) {
+			return nil
+		}
+	}
+	if err := slow.validate(s.settings); err != nil {
 		return err
 	}
-	if err := slow.validate(t.server.settings); err != nil {
-		return err
-	}
-	t.change(func(r *fanout.Rules) { r.Slow = slow.override(t.server.settings) })
+	s.settings.hub.Change(t.name, func(r *fanout.Rules) { r.Slow = slow.override(s.settings) })
 	return nil
 }
 
@@ -26,15 +35,11 @@ func (t *Topic) SetSlow(slow Slow) error {
 // fewer writes. A connection gets it sooner where something else is sent to it
 // that was published or sent later. 0 undoes the setting; a change counts for what
 // waits already, from now on. The setting is kept while the topic has no
-// subscribers. Any goroutine.
+// subscribers. You may set it before the server is used. Any goroutine.
 func (t *Topic) FlushEvery(d time.Duration) {
-	t.change(func(r *fanout.Rules) { r.FlushEvery = max(d, 0) })
-}
-
-// change edits the settings of the topic.
-func (t *Topic) change(edit func(*fanout.Rules)) {
-	if t.server.started() == nil {
-		t.server.settings.hub.Change(t.name, edit)
+	s := t.server
+	if s.up.Load() || !s.early.keep(t.name, func(set *topicSettings) { set.flushEvery = max(d, 0) }) {
+		s.settings.hub.Change(t.name, func(r *fanout.Rules) { r.FlushEvery = max(d, 0) })
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/headcount"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
@@ -31,11 +32,17 @@ type Endpoint struct {
 	// HandshakeTimeout, MaxMemory and MaxConnections count before anybody knows whose
 	// connection it is, or for all of them: leave them 0.
 	Limits Limits
+	// MaxConnections is the most connections of this endpoint, from a request that Origin
+	// allows to the end of its connection. Other requests get 503. Default: off. They
+	// count for Limits.MaxConnections of the Server too. Several patterns and servers with
+	// this endpoint share it.
+	MaxConnections int
 	// Slow is the policy of topics that have none. The zero value means that of the
 	// Server.
 	Slow Slow
 
 	service atomic.Pointer[service] // for the server that used it last
+	conns   headcount.Count         // within MaxConnections; unused without
 }
 
 // service is an Endpoint as a Server uses it. Immutable.
@@ -85,6 +92,9 @@ func (s *Server) newService(e *Endpoint) *service {
 	set.bounds, set.callbacks = newBounds(codec.Server, e.Limits.over(base.asked)), e.Callbacks
 	set.compressor = newCompressor(e.Compression, &set, &s.deflated)
 	set.setSlow(cmp.Or(e.Slow, base.slowAsked))
+	if e.MaxConnections > 0 {
+		set.gone = func() { e.leave(); base.gone() }
+	}
 	return &service{Endpoint: e, server: s, settings: &set}
 }
 
@@ -95,6 +105,7 @@ func (e *Endpoint) check(m *mistakes, server Limits) {
 	all = all.WithDefaults()
 	e.Slow.check(m, &all)
 	e.Compression.check(m)
+	canBeOff(m, "Endpoint.MaxConnections", e.MaxConnections)
 	checkSubprotocols(m, "Endpoint.Subprotocols", e.Subprotocols)
 }
 
@@ -116,6 +127,22 @@ func (v *service) judge(req *handshake.Request) error {
 		return handshake.Reject(http.StatusForbidden, "origin not allowed")
 	}
 	return nil
+}
+
+// enter counts a connection of e, until gone of its settings is called or leave is. The
+// error is a *Rejection.
+func (e *Endpoint) enter() error {
+	if e.MaxConnections > 0 && e.conns.Enter(e.MaxConnections, 0) != headcount.Taken {
+		return handshake.Reject(http.StatusServiceUnavailable, "too many connections here")
+	}
+	return nil
+}
+
+// leave ends what enter began.
+func (e *Endpoint) leave() {
+	if e.MaxConnections > 0 {
+		e.conns.Leave()
+	}
 }
 
 // begin makes v what ws, which is not open yet, belongs to. On the loop.

@@ -222,6 +222,7 @@ func TestListenRefusesEndpointsThatCannotBeMeant(t *testing.T) {
 		"limits with those of the server": {Limits: engine.Limits{HighWater: 2000}},
 		"Slow":                            {Slow: engine.Slow{Policy: 99}},
 		"Compression":                     {Compression: &engine.Compression{ServerMaxWindowBits: 3}},
+		"a negative count":                {MaxConnections: -7},
 		"no token":                        {Subprotocols: []string{"a b"}},
 	} {
 		t.Run(name, func(t *testing.T) {

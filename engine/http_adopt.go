@@ -39,11 +39,13 @@ func (a *adoption) lost(_ *WebSocket, err error) {
 	a.req.life.end(cmp.Or(err, ErrAbnormalClosure))
 }
 
-// adopt takes the connection of a request that is to be upgraded.
+// adopt takes the connection of a request that is to be upgraded, which its service has
+// counted.
 func (s *Server) adopt(w http.ResponseWriter, r *http.Request, a *adoption) error {
 	a.extra = withHeadersOf(w, a.extra)
 	nc, buffered, err := hijack(w)
 	if err != nil {
+		a.service.leave()
 		a.req.life.end(err)
 		return s.refuse(w, r, err)
 	}
@@ -51,6 +53,7 @@ func (s *Server) adopt(w http.ResponseWriter, r *http.Request, a *adoption) erro
 	_ = nc.SetDeadline(time.Time{}) // net/http's own
 	ws := newWebSocket(a.service.settings, a)
 	if err := s.enroll(nc, (*handler)(ws)); err != nil {
+		a.service.leave()
 		a.req.life.end(err)
 		s.refusals.add(s.settings.log, err, a.req.Peer)
 		_, _ = nc.Write(handshake.AppendRejection(nil, err, a.req.Method(), httpdate.Now())) // gone: nobody to tell

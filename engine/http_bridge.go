@@ -87,12 +87,24 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, req *Request, v
 	return err
 }
 
-// ask judges a request of net/http and calls ShouldUpgrade.
-func (v *service) ask(req *Request) (http.Header, error) {
+// ask judges a request of net/http and calls ShouldUpgrade. Without an error it is counted
+// by enter.
+func (v *service) ask(req *Request) (extra http.Header, err error) {
 	if err := v.judge(req.Request); err != nil {
 		return nil, err
 	}
-	return v.decide(req)
+	if err := v.enter(); err != nil {
+		return nil, err
+	}
+	accepted := false
+	defer func() {
+		if !accepted { // or ShouldUpgrade has not returned
+			v.leave()
+		}
+	}()
+	extra, err = v.decide(req)
+	accepted = err == nil
+	return extra, err
 }
 
 // refuse answers with err through net/http, as AppendRejection does on a loop, and

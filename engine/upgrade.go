@@ -110,6 +110,9 @@ func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
 	if err == nil {
 		err = v.judge(parsed)
 	}
+	if err == nil {
+		err = v.enter()
+	}
 	if err != nil {
 		u.reject(ws, err)
 		return

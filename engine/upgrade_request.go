@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/tls"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/fanloop-go/fanloop/handshake"
@@ -54,6 +55,13 @@ func (r *Request) PathValue(name string) string {
 		}
 	}
 	return ""
+}
+
+// QueryValue returns the first value of a parameter of the query, decoded; "" if there is
+// none. Query has all of it.
+func (r *Request) QueryValue(name string) string {
+	values, _ := url.ParseQuery(r.Query()) // what is malformed is left out, as net/http does
+	return values.Get(name)
 }
 
 // TLS returns what [WebSocket.TLS] will return. It is nil if the request came

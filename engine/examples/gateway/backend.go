@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
@@ -14,11 +15,12 @@ import (
 // backends are the TCP servers by name.
 type backends map[string]*backend
 
-// backend is one TCP server. Immutable, but for the places.
+// backend is one TCP server. Immutable, but for the count.
 type backend struct {
 	name, addr string
 	limits     engine.Limits // of its endpoint
-	places     chan struct{} // holds one for each open connection
+	maxConns   int           // of that
+	open       atomic.Int32  // tunnels
 }
 
 var nameRule = regexp.MustCompile(`^[a-z0-9-]+$`) // it becomes a part of a pattern
@@ -34,8 +36,7 @@ func (all backends) add(flag string) (err error) {
 	if err != nil {
 		return err
 	}
-	b := &backend{name: name, addr: addr, limits: engine.Limits{MaxQueued: 256 << 10}}
-	conns := 1000
+	b := &backend{name: name, addr: addr, limits: engine.Limits{MaxQueued: 256 << 10}, maxConns: 1000}
 	for option, values := range options {
 		switch option {
 		case "idle":
@@ -43,7 +44,7 @@ func (all backends) add(flag string) (err error) {
 		case "queue":
 			b.limits.MaxQueued, err = strconv.Atoi(values[0])
 		case "conns":
-			conns, err = strconv.Atoi(values[0])
+			b.maxConns, err = strconv.Atoi(values[0])
 		default:
 			err = fmt.Errorf("unknown option %q; use idle, queue or conns", option)
 		}
@@ -51,7 +52,6 @@ func (all backends) add(flag string) (err error) {
 			return err
 		}
 	}
-	b.places = make(chan struct{}, max(conns, 0))
 	all[name] = b
 	return b.limits.Validate()
 }

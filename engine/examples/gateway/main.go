@@ -3,7 +3,7 @@
 //
 //	gateway -backend 'redis=localhost:6379?idle=5m&conns=100' -backend smtp=localhost:25
 //
-// It shows an endpoint with limits of its own for each backend (Server.Handle), pull.Serve
+// It shows an endpoint with limits of its own for each backend (Server.Handle, MaxConnections), pull.Serve
 // and pull.NetConn with io.Copy in both directions, close codes by the error of a handler,
 // and requests and responses with pull.ReadJSON and pull.WriteJSON.
 package main
@@ -38,7 +38,7 @@ func main() {
 func newServer(all backends) *engine.Server {
 	srv := new(engine.Server)
 	for name, b := range all {
-		srv.Handle("/tcp/"+name, &engine.Endpoint{OnUpgrade: pull.Serve(b.tunnel), Limits: b.limits})
+		srv.Handle("/tcp/"+name, &engine.Endpoint{OnUpgrade: pull.Serve(b.tunnel), Limits: b.limits, MaxConnections: b.maxConns})
 	}
 	srv.Handle("/rpc", &engine.Endpoint{
 		OnUpgrade: pull.Serve(newMethods(all).serve),

@@ -46,13 +46,13 @@ type methods map[string]func(ctx context.Context, params json.RawMessage) (resul
 func newMethods(all backends) methods {
 	type status struct {
 		Name string `json:"name"`
-		Open int    `json:"open"`
+		Open int32  `json:"open"`
 	}
 	return methods{
 		"backends": func(context.Context, json.RawMessage) (any, error) {
 			list := []status{}
 			for name, b := range all {
-				list = append(list, status{name, len(b.places)})
+				list = append(list, status{name, b.open.Load()})
 			}
 			slices.SortFunc(list, func(x, y status) int { return cmp.Compare(x.Name, y.Name) })
 			return list, nil

@@ -30,12 +30,8 @@ func (b *backend) dial(ctx context.Context) (*net.TCPConn, error) {
 // client is closed. A WebSocket has no half-close: whoever of the two ends first, what he
 // has sent arrives, and then the other one is closed.
 func (b *backend) tunnel(ctx context.Context, c *pull.Conn, _ *engine.Request) error {
-	select {
-	case b.places <- struct{}{}:
-		defer func() { <-b.places }()
-	default:
-		return &engine.CloseError{Code: engine.StatusTryAgainLater, Reason: b.name + " has no place left"}
-	}
+	b.open.Add(1)
+	defer b.open.Add(-1)
 	tcp, err := b.dial(ctx)
 	if err != nil {
 		log.Printf("%s: %v", b.name, err)

@@ -2,6 +2,7 @@ package pull
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -14,10 +15,14 @@ import (
 // NetConn returns c as a stream of bytes. Each Write sends one message of kind op,
 // Text or Binary, and waits for room as [Conn.Write] does. Read reads the bytes of one
 // message after the other, as they arrive and of any size; a message of the other kind
-// fails the connection with 1003. Read returns io.EOF after a closing handshake with 1000, 1001
-// or without a code. Close sends what was written and begins the closing handshake
-// with 1000; it does not wait. Deadlines work as for a TCP connection, and a deadline
-// that has passed harms nothing.
+// fails the connection with 1003. Close sends what was written and begins the closing
+// handshake with 1000; it does not wait. Deadlines work as for a TCP connection, and a
+// deadline that has passed harms nothing.
+//
+// Read returns io.EOF after a closing handshake with 1000, 1001 or without a code, and
+// after that of the server's Shutdown with any code. It returns net.ErrClosed after Close,
+// Conn.CloseNow and Server.Close, and otherwise why the connection ended. Write returns
+// net.ErrClosed after the end, whoever made it.
 //
 // Several goroutines may read from it, and write to it, at the same time. Do not read
 // from c otherwise. There is no half-close: io.Copy in both directions ends when one
@@ -86,8 +91,12 @@ func (nc *netConn) more(ctx moment) error {
 var errOtherKind = &engine.ProtocolError{Code: engine.StatusUnsupportedData, Reason: "text and binary are not mixed here"}
 
 func (nc *netConn) readError(err error) error {
-	if orderly(err) {
+	var closed *engine.CloseError
+	switch {
+	case orderly(err), errors.As(err, &closed) && nc.c.ws.Cause() == engine.CauseShutdown:
 		return io.EOF
+	case errors.Is(err, engine.ErrClosed), errors.Is(err, engine.ErrServerClosed):
+		return fmt.Errorf("%w: %w", net.ErrClosed, err)
 	}
 	return err
 }
@@ -101,8 +110,12 @@ func (nc *netConn) Write(p []byte) (int, error) {
 		return 0, nil
 	}
 	if err := nc.c.Write(ctx, nc.op, p); err != nil {
-		if errors.Is(err, engine.ErrClosed) && nc.write.context().isClosed() {
+		switch {
+		case !errors.Is(err, engine.ErrClosed):
+		case nc.write.context().isClosed():
 			err = net.ErrClosed
+		default:
+			err = fmt.Errorf("%w: %w", net.ErrClosed, err)
 		}
 		return 0, err
 	}

@@ -64,3 +64,53 @@ func TestNetConnEndsAsTheConnectionDoes(t *testing.T) {
 		})
 	}
 }
+
+// The end that the program itself makes is io.EOF, as the peer's is, if the peer has
+// answered: it has read all, and what it sent is read. Otherwise it is net.ErrClosed.
+func TestNetConnAtTheEndOfItsServer(t *testing.T) {
+	for name, tc := range map[string]struct {
+		end  func(srv *engine.Server) error
+		want error
+	}{
+		"Shutdown": {func(srv *engine.Server) error { return srv.Shutdown(context.Background()) }, io.EOF},
+		"ShutdownWith": {func(srv *engine.Server) error {
+			return srv.ShutdownWith(context.Background(), engine.StatusServiceRestart, "")
+		}, io.EOF},
+		"Close": {func(srv *engine.Server) error { return srv.Close() }, net.ErrClosed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := new(engine.Server)
+			server, client := pair(t, srv, nil)
+			if err := client.Write(soon(t), engine.Binary, []byte("before")); err != nil {
+				t.Fatal(err)
+			}
+			nc := server.NetConn(engine.Binary)
+			buf := make([]byte, 6)
+			if _, err := io.ReadFull(nc, buf); err != nil {
+				t.Fatal(err)
+			}
+			if err := tc.end(srv); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := nc.Read(buf); n != 0 || !errors.Is(err, tc.want) {
+				t.Errorf("%d bytes, %v", n, err)
+			}
+			if _, err := nc.Write(buf); !errors.Is(err, net.ErrClosed) || !errors.Is(err, engine.ErrClosed) {
+				t.Error("a write after it:", err)
+			}
+		})
+	}
+}
+
+// A write after the peer has closed.
+func TestNetConnWriteAfterTheEnd(t *testing.T) {
+	server, client := pair(t, new(engine.Server), nil)
+	nc := client.NetConn(engine.Binary)
+	if err := server.Close(soon(t), engine.StatusNormalClosure, ""); err != nil {
+		t.Fatal(err)
+	}
+	<-client.Context().Done()
+	if _, err := nc.Write([]byte("x")); !errors.Is(err, net.ErrClosed) || !errors.Is(err, engine.ErrClosed) {
+		t.Error(err)
+	}
+}

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 
@@ -25,14 +24,21 @@ import (
 // Errors, none of which shows a user or password:
 //   - *OptionError: a field of opt has a value that cannot be meant
 //   - *URLError: rawURL leads nowhere
-//   - *StatusError: the server answered with something else than 101
-//   - *handshake.ResponseError: its answer breaks the protocol
-//   - *ProxyError: a proxy gives no way to it
+//   - *DialError: all others. Stage says how far Dial got, Timeout whether time ran out,
+//     and the text what to do
+//
+// What a DialError wraps:
+//   - *net.DNSError, *net.OpError: what the network says
+//   - *ProxyError: a proxy gives no way to the server
 //   - *tls.CertificateVerificationError: its certificate is not trusted
+//   - *StatusError: it answered with something else than 101
+//   - *handshake.ResponseError: its answer breaks the protocol
 //   - ErrNoAnswer, ErrNeedsTLS, ErrNotTLS: you may want another URL; the text says which
+//   - ErrTooManyRedirects, ErrInsecureRedirect: it redirects to where Dial does not go
+//   - ErrHandshakeTimeout: Limits.HandshakeTimeout is over
+//   - the cause of ctx, if that has ended
 //   - ErrInCallback: Dial would wait for the loop it is called on; call it on a
 //     goroutine of its own
-//   - others: what TLS, the network or ctx says
 //
 // Dial waits, so it holds up any loop it is called on. It notices, and returns
 // ErrInCallback, on a loop of opt.Group, and without a Group in a callback of
@@ -60,7 +66,7 @@ func Dial(ctx context.Context, rawURL string, opt *DialOptions) (*WebSocket, err
 	d.settings.compressor = newCompressor(opt.Compression, d.settings, new(deflated))
 	ws, err := d.dial(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("engine: dial %s: %w", t, err)
+		return nil, &DialError{URL: t.String(), Stage: d.stage, Err: err}
 	}
 	return ws, nil
 }
@@ -83,6 +89,7 @@ type dialer struct {
 	origin   wsurl.Target // what was asked for
 	settings *settings
 	group    *loop.Group
+	stage    DialStage // of the attempt under way
 }
 
 // dial makes attempts, one for each redirect, until there is a connection or an
@@ -162,14 +169,17 @@ func (h *held) drop() {
 }
 
 func (d *dialer) ask(ctx context.Context, t wsurl.Target, h *held) (*WebSocket, error) {
+	d.stage = StageSetup
 	c, err := d.newConnect(t) // a mistake in opt shows before anything is sent
 	if err != nil {
 		return nil, err
 	}
+	d.stage = StageConnect
 	tr, err := d.connect(ctx, t)
 	if err != nil {
 		return nil, err
 	}
+	d.stage = StageUpgrade
 	h.nc = tr.Conn
 	var first opening = c
 	if t.Secure {
@@ -183,15 +193,12 @@ func (d *dialer) ask(ctx context.Context, t wsurl.Target, h *held) (*WebSocket, 
 		return nil, err
 	}
 	h.ws = ws
-	select {
-	case err = <-c.result:
-	case <-ctx.Done():
-		select {
-		case err = <-c.result: // first
-		default:
-			ws.conn.Close(loop.CloseNow)
-			return nil, context.Cause(ctx)
-		}
+	ended, err := d.await(ctx, c, ws)
+	if t.Secure && !c.asked.Load() {
+		d.stage = StageTLS
+	}
+	if !ended {
+		return nil, err
 	}
 	if c.resp != nil {
 		d.keepCookies(t, c.resp)
@@ -200,6 +207,23 @@ func (d *dialer) ask(ctx context.Context, t wsurl.Target, h *held) (*WebSocket, 
 		return nil, explain(err, t.Secure, c.head)
 	}
 	return ws, nil
+}
+
+// await waits for the end of the opening handshake, and returns its error. If ctx ends
+// first, c still belongs to the loop, and the error is the cause of that.
+func (d *dialer) await(ctx context.Context, c *connect, ws *WebSocket) (ended bool, err error) {
+	select {
+	case err := <-c.result:
+		return true, err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-c.result: // first
+		return true, err
+	default:
+	}
+	ws.conn.Close(loop.CloseNow)
+	return false, context.Cause(ctx)
 }
 
 // connect connects to t, through a proxy if there is one for it.
@@ -213,6 +237,9 @@ func (d *dialer) connect(ctx context.Context, t wsurl.Target) (transport.Transpo
 	}).Dial(ctx, t)
 	if refused, ok := errors.AsType[*transport.ProxyError](err); ok {
 		err = (*ProxyError)(refused)
+	}
+	if err != nil {
+		d.stage = stageOf(err)
 	}
 	return tr, err
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine/internal/wsurl"
@@ -15,6 +16,8 @@ type connect struct {
 	request  []byte
 	received []byte     // what came with the transport
 	result   chan error // told once
+
+	asked atomic.Bool // the request was sent: a TLS handshake is over
 
 	// Owned by the loop until result is told.
 	scanner handshake.ResponseScanner
@@ -45,6 +48,7 @@ func (d *dialer) newConnect(t wsurl.Target) (*connect, error) {
 }
 
 func (c *connect) begin(ws *WebSocket) {
+	c.asked.Store(true)
 	_ = ws.conn.Write(c.request, nil) // gone: lost follows
 	if len(c.received) > 0 {
 		c.data(ws, c.received)

@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"syscall"
 )
 
@@ -17,7 +19,7 @@ func explain(err error, secure bool, answer []byte) error {
 		return nil
 	case secure && isNotTLS(err):
 		return fmt.Errorf("%w: %w", ErrNotTLS, err)
-	case !secure && isTLSAlert(answer):
+	case !secure && (isTLSAlert(answer) || asksForTLS(err)):
 		return fmt.Errorf("%w: %w", ErrNeedsTLS, err)
 	case len(answer) > 0 || !isEnd(err):
 		return err
@@ -38,6 +40,25 @@ func isNotTLS(err error) bool {
 func isTLSAlert(b []byte) bool {
 	const alert, major = 21, 3
 	return len(b) >= 3 && b[0] == alert && b[1] == major && b[2] <= 4
+}
+
+// asksForTLS reports whether a server says that it got plain HTTP on a port for TLS, as
+// net/http, nginx and Apache do.
+func asksForTLS(err error) bool {
+	answer, ok := errors.AsType[*StatusError](err)
+	if !ok || answer.Status != http.StatusBadRequest {
+		return false
+	}
+	for _, text := range []string{
+		"sent an HTTP request to an HTTPS server",
+		"plain HTTP request was sent to HTTPS port",
+		"speaking plain HTTP to an SSL-enabled server port",
+	} {
+		if bytes.Contains(answer.Body, []byte(text)) {
+			return true
+		}
+	}
+	return false
 }
 
 // isEnd reports whether err is that the peer, or somebody between, ended the

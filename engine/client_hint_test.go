@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -23,6 +24,10 @@ func TestDialSaysWhatToTry(t *testing.T) {
 	closes := func(answer string) string {
 		return fake(t, func(nc net.Conn, _ *http.Request) { _, _ = io.WriteString(nc, answer) }).addr
 	}
+	tlsWeb := httptest.NewTLSServer(http.NotFoundHandler())
+	tlsWeb.Config.ErrorLog = log.New(io.Discard, "", 0)
+	t.Cleanup(tlsWeb.Close)
+	const nginx = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>"
 	const alert = "\x15\x03\x01\x00\x02\x02\x0a" // unexpected_message, as OpenSSL answers
 	for name, c := range map[string]struct {
 		url   string
@@ -31,6 +36,8 @@ func TestDialSaysWhatToTry(t *testing.T) {
 	}{
 		"ws to our TLS":              {"ws://" + serve(engine.ListenOptions{TLS: id.server()}), engine.ErrNoAnswer, "wss://"},
 		"ws to TLS with an alert":    {"ws://" + closes(alert), engine.ErrNeedsTLS, "wss://"},
+		"ws to TLS of net/http":      {"ws://" + tlsWeb.Listener.Addr().String(), engine.ErrNeedsTLS, "wss://"},
+		"ws to TLS of nginx":         {"ws://" + closes(nginx), engine.ErrNeedsTLS, "wss://"},
 		"wss to no TLS":              {"wss://" + serve(engine.ListenOptions{}), engine.ErrNotTLS, " ws://"},
 		"wss to no TLS of net/http":  {"wss://" + web.Listener.Addr().String(), engine.ErrNotTLS, " ws://"},
 		"past the proxy":             {"ws://" + serve(fromProxy), engine.ErrNoAnswer, "PROXY header"},

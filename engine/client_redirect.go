@@ -16,6 +16,7 @@ func (d *dialer) redirect(t wsurl.Target, followed int, err error) (wsurl.Target
 	if !errors.As(err, &status) || !d.opt.follows(status) {
 		return t, err
 	}
+	d.stage = StageRedirect
 	if followed >= d.opt.MaxRedirects {
 		return t, fmt.Errorf("%w (%d followed): %w", ErrTooManyRedirects, followed, err)
 	}

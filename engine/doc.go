@@ -23,7 +23,7 @@
 //     [Server.ServeHTTP] and [Server.Upgrade] behind a router.
 //   - Decide who may connect: [Server.ShouldUpgrade], [Request], [Reject],
 //     [Server.Origin], [Server.BlockingUpgrade].
-//   - Dial: [Dial], [DialOptions], [DialReconnecting], [ReconnectPolicy].
+//   - Dial: [Dial], [DialOptions], [DialError], [DialReconnecting], [ReconnectPolicy].
 //   - Receive: [Callbacks], [WebSocket.PauseReading], [Dispatch] for callbacks that block.
 //   - Send: [WebSocket.Send], [Prepare], [WebSocket.SendFragment], [ErrBackpressure],
 //     [Callbacks.OnDrain].

@@ -155,6 +155,13 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 		{&ResponseError{Header: "Upgrade", Reason: "missing"}, "handshake: the server's response is refused: Upgrade: missing"},
 		{&StatusError{Status: 503}, "handshake: the server answered 503 instead of 101"},
 		{&StatusError{Status: 503, Reason: "a\tb"}, `handshake: the server answered 503 instead of 101: "a\tb"`},
+		{&StatusError{Status: 403, Reason: "No", Body: []byte("\n not \"you\" \r\nmore")}, `handshake: the server answered 403 instead of 101: "No": "not \"you\""`},
+		{&StatusError{Status: 403, Reason: "No", Body: []byte("No\n")}, `handshake: the server answered 403 instead of 101: "No"`},
+		{&StatusError{Status: 403, Body: []byte("a\x1b[31mb")}, `handshake: the server answered 403 instead of 101`},
+		{&StatusError{Status: 403, Body: []byte("a\xff")}, `handshake: the server answered 403 instead of 101`},
+		{&StatusError{Status: 403, Body: []byte("<html>")}, `handshake: the server answered 403 instead of 101`},
+		{&StatusError{Status: 403, Body: []byte(strings.Repeat("é", 300))}, `handshake: the server answered 403 instead of 101: "` + strings.Repeat("é", 100) + `..."`},
+		{&StatusError{Status: 403, Body: []byte("x" + strings.Repeat("é", 300))}, `handshake: the server answered 403 instead of 101: "x` + strings.Repeat("é", 99) + `..."`},
 	} {
 		if got := test.err.Error(); got != test.want {
 			t.Errorf("%q, want %q", got, test.want)

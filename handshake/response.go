@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/gobwas/ws/wsflate"
 )
@@ -82,13 +84,39 @@ type StatusError struct {
 	Body []byte
 }
 
+// Error has the reason phrase, and the first line of the body if it is text.
 func (e *StatusError) Error() string {
 	s := "handshake: the server answered " + strconv.Itoa(e.Status) + " instead of 101"
 	if e.Reason != "" {
 		s += ": " + strconv.Quote(e.Reason)
 	}
+	if line := e.firstLine(); line != "" && line != e.Reason {
+		s += ": " + strconv.Quote(line)
+	}
 	return s
 }
+
+// maxLine is how many bytes of the first line of a body Error shows.
+const maxLine = 200
+
+// firstLine is the first line of the body; "" if that is no text, or markup.
+func (e *StatusError) firstLine() string {
+	line, _, _ := bytes.Cut(bytes.TrimSpace(e.Body), []byte("\n"))
+	line = bytes.TrimSpace(line)
+	if len(line) > maxLine {
+		end := maxLine
+		for end > 0 && !utf8.RuneStart(line[end]) {
+			end--
+		}
+		line = append(line[:end:end], "..."...)
+	}
+	if bytes.HasPrefix(line, []byte("<")) || !utf8.Valid(line) || bytes.ContainsFunc(line, isUnprintable) {
+		return ""
+	}
+	return string(line)
+}
+
+func isUnprintable(r rune) bool { return r != '\t' && !unicode.IsPrint(r) }
 
 // Location gives the address a redirect points to, "" when there is none.
 func (e *StatusError) Location() string {

@@ -36,7 +36,7 @@ type Dialer struct {
 	Head handshake.Limits
 }
 
-// Dial connects to t. The error is a *ProxyError if a proxy is used and gives no
+// Dial connects to t. The error is a *ProxyError if a proxy is to be used and gives no
 // way to t, the cause of ctx if that has ended, or what the network says.
 func (d *Dialer) Dial(ctx context.Context, t wsurl.Target) (Transport, error) {
 	via, err := d.proxy(t)
@@ -45,7 +45,7 @@ func (d *Dialer) Dial(ctx context.Context, t wsurl.Target) (Transport, error) {
 		if errors.As(err, &parse) {
 			err = wsurl.WithoutURL(parse.URL, err)
 		}
-		return Transport{}, fmt.Errorf("which proxy to use: %w", err)
+		return Transport{}, &ProxyError{Proxy: "(unknown)", Cause: fmt.Errorf("which one to use: %w", err)}
 	}
 	if via != nil {
 		return d.tunnel(ctx, via, t)

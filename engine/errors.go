@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine/internal/fanout"
@@ -164,6 +166,36 @@ func (e *URLError) Error() string {
 
 // Unwrap returns what is wrong with the URL.
 func (e *URLError) Unwrap() error { return e.Err }
+
+// DialError is why Dial made no connection. Its text says what to do about it, where that
+// can be told.
+type DialError struct {
+	URL   string    // that was asked for, without user and password
+	Stage DialStage // in which it failed
+	Err   error     // what went wrong
+}
+
+// Error says where the dial failed, why, and what to do.
+func (e *DialError) Error() string {
+	s := "engine: dial " + e.URL + ": " + strings.TrimPrefix(e.Err.Error(), "engine: ")
+	if e.Timeout() || errors.Is(e.Err, context.Canceled) { // otherwise Err says in what
+		s += "; it got as far as stage " + e.Stage.String()
+	}
+	if remedy := e.remedy(); remedy != "" {
+		s += "; " + remedy
+	}
+	return s
+}
+
+// Unwrap returns what went wrong.
+func (e *DialError) Unwrap() error { return e.Err }
+
+// Timeout reports whether time ran out: Limits.HandshakeTimeout, the deadline of the
+// context, or that of the network.
+func (e *DialError) Timeout() bool {
+	var timeout interface{ Timeout() bool }
+	return errors.Is(e.Err, ErrHandshakeTimeout) || errors.As(e.Err, &timeout) && timeout.Timeout()
+}
 
 // ProxyError says that a proxy gives no way to the server.
 type ProxyError struct {

@@ -38,6 +38,7 @@ var errorTypes = map[string]error{
 	"CloseError":    &engine.CloseError{Code: engine.StatusNormalClosure},
 	"OptionError":   &engine.OptionError{Field: "Server.Loops", Value: -1, Remedy: "x"},
 	"URLError":      &engine.URLError{URL: "x", Err: fs.ErrInvalid},
+	"DialError":     &engine.DialError{URL: "x", Err: fs.ErrInvalid},
 	"ProxyError":    &engine.ProxyError{Proxy: "x", Cause: fs.ErrInvalid},
 }
 

@@ -93,7 +93,7 @@ func (s *Server) newService(e *Endpoint) *service {
 	set.compressor = newCompressor(e.Compression, &set, &s.deflated)
 	set.setSlow(cmp.Or(e.Slow, base.slowAsked))
 	if e.MaxConnections > 0 {
-		set.gone = func() { e.leave(); base.gone() }
+		set.onEnd = func() { e.leave(); base.onEnd() }
 	}
 	return &service{Endpoint: e, server: s, settings: &set}
 }
@@ -129,7 +129,7 @@ func (v *service) judge(req *handshake.Request) error {
 	return nil
 }
 
-// enter counts a connection of e, until gone of its settings is called or leave is. The
+// enter counts a connection of e, until onEnd of its settings is called or leave is. The
 // error is a *Rejection.
 func (e *Endpoint) enter() error {
 	if e.MaxConnections > 0 && e.conns.Enter(e.MaxConnections, 0) != headcount.Taken {

@@ -139,10 +139,13 @@ func TestFailuresAreNotKept(t *testing.T) {
 			want  error
 		}{
 			"error": {func(context.Context) (idempotency.Response, error) {
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				return idempotency.Response{}, broken
 			}, broken},
-			"panic": {func(context.Context) (idempotency.Response, error) { time.Sleep(1); panic("of a user's text") }, idempotency.ErrPanic},
+			"panic": {func(context.Context) (idempotency.Response, error) {
+				time.Sleep(time.Millisecond)
+				panic("of a user's text")
+			}, idempotency.ErrPanic},
 			"timeout": {func(ctx context.Context) (idempotency.Response, error) {
 				<-ctx.Done()
 				return idempotency.Response{}, ctx.Err()
@@ -185,7 +188,7 @@ func TestKeptForATime(t *testing.T) {
 		if r, again, err := do("a"); r != "1" || !again || err != nil {
 			t.Errorf("%s, %v, %v", r, again, err)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if r, again, err := do("b"); r != "2" || again || err != nil {
 			t.Errorf("%s, %v, %v", r, again, err)
 		}

@@ -205,6 +205,9 @@ func parseSize(s string) (int64, error) {
 	return int64(f), nil
 }
 
+// ParseSize reads a number of bytes as the flags of sizes do.
+func ParseSize(s string) (int64, error) { return parseSize(s) }
+
 // FormatSize writes n with the largest unit of 1024 that leaves no fraction.
 func FormatSize(n int64) string {
 	for _, u := range units[:3] {

@@ -1,0 +1,212 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/limits"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
+	"github.com/fanloop-go/fanloop/engine/cluster/presence"
+)
+
+// keyError is about one key of the file.
+type keyError struct {
+	key string
+	err error
+}
+
+func (e *keyError) Error() string { return e.key + ": " + e.err.Error() }
+func (e *keyError) Unwrap() error { return e.err }
+
+func at(key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &keyError{key, err}
+}
+
+// DefaultNamespace is the name of the rules for topics that have no namespace.
+const DefaultNamespace = "default"
+
+// Rules are those of the namespaces.
+func (c *Config) Rules() (*rules.Rules, error) {
+	all := make(map[string]rules.Namespace, len(c.Namespaces))
+	for name, n := range c.Namespaces {
+		key := "namespaces." + name
+		if name == DefaultNamespace {
+			name = ""
+		}
+		one := rules.Namespace{HistorySize: n.HistorySize, HistoryAge: n.HistoryAge, Presence: presence.Level(n.Presence), Who: n.Who}
+		if _, err := rules.New(map[string]rules.Namespace{name: one}); err != nil {
+			return nil, at(key, err)
+		}
+		all[name] = one
+	}
+	return rules.New(all)
+}
+
+// HasAccounts reports whether users are known by tokens or by a hook. Without, only
+// loopback addresses may be served.
+func (c *Config) HasAccounts() bool {
+	return len(c.Accounts.Keys) > 0 || c.Accounts.JWKS.URL != "" || c.Hooks.Connect != nil
+}
+
+// StaticKeys are the configured keys. It reads their files.
+func (a *Accounts) StaticKeys() (auth.Static, error) {
+	var all []*auth.Key
+	for i, k := range a.Keys {
+		key := fmt.Sprintf("accounts.keys[%d]", i)
+		text, err := k.text()
+		if err != nil {
+			return nil, at(key, err)
+		}
+		one, err := auth.NewKey(k.ID, k.Algorithm, text)
+		if err != nil {
+			return nil, at(key, err)
+		}
+		all = append(all, one)
+	}
+	keys, err := auth.NewStatic(all...)
+	return keys, at("accounts.keys", err)
+}
+
+// text is the key, or what its file has.
+func (k *Key) text() (string, error) {
+	given := 0
+	for _, s := range []string{k.Secret.Reveal(), k.SecretFile, k.PublicFile} {
+		if s != "" {
+			given++
+		}
+	}
+	switch {
+	case given != 1:
+		return "", fmt.Errorf("want one of secret, secret-file and public-file")
+	case k.PublicFile != "":
+		text, err := os.ReadFile(k.PublicFile)
+		return string(text), err
+	}
+	return secretOf(k.Secret, k.SecretFile)
+}
+
+// secretOf is a secret, or the text of its file without a line end.
+func secretOf(s Secret, file string) (string, error) {
+	if file == "" {
+		return s.Reveal(), nil
+	}
+	text, err := os.ReadFile(file)
+	return strings.TrimRight(string(text), "\r\n"), err
+}
+
+// Remote is where keys come from; ok is false if they do not.
+func (a *Accounts) Remote() (c auth.RemoteConfig, ok bool) {
+	j := a.JWKS
+	return auth.RemoteConfig{URL: j.URL, Every: j.Every, AtLeast: j.AtLeast, MaxStale: j.MaxStale}, j.URL != ""
+}
+
+// Verifier is how tokens are checked with keys.
+func (a *Accounts) Verifier(keys auth.Keys) (*auth.Verifier, error) {
+	leeway := a.Leeway
+	if leeway == 0 {
+		leeway = -1 // none
+	}
+	return auth.NewVerifier(auth.Config{Keys: keys, Audience: a.Audience, Issuer: a.Issuer, MaxLifetime: a.MaxLifetime, Leeway: leeway})
+}
+
+// All are the hooks that are configured. It reads the files of their secrets.
+func (h *Hooks) All() (map[hooks.Kind]*hooks.Hook, error) {
+	all := make(map[hooks.Kind]*hooks.Hook)
+	for kind, one := range map[hooks.Kind]*Hook{
+		hooks.Connect: h.Connect, hooks.Subscribe: h.Subscribe, hooks.Publish: h.Publish, hooks.Refresh: h.Refresh,
+	} {
+		if one == nil {
+			continue
+		}
+		c, err := one.config(kind)
+		if err == nil {
+			all[kind], err = hooks.New(c)
+		}
+		if err != nil {
+			return nil, at("hooks."+string(kind), err)
+		}
+	}
+	return all, nil
+}
+
+func (h *Hook) config(kind hooks.Kind) (hooks.Config, error) {
+	c := hooks.Config{
+		Kind: kind, URL: h.URL, Timeout: h.Timeout, Concurrency: h.Concurrency, Waiting: h.Waiting,
+		Otherwise: hooks.Otherwise(h.Otherwise), Failures: h.Failures, Open: h.Open, PublicOnly: h.PublicOnly,
+	}
+	for _, s := range h.Secrets {
+		c.Secrets = append(c.Secrets, s.Reveal())
+	}
+	for _, file := range h.SecretFiles {
+		s, err := secretOf(Secret{}, file)
+		if err != nil {
+			return c, err
+		}
+		c.Secrets = append(c.Secrets, s)
+	}
+	return c, nil
+}
+
+// Limits are those of p.
+func (p *Per) Limits() limits.Limits {
+	return limits.Limits{
+		Connections: p.Connections, Topics: p.Topics,
+		Connects: limits.Rate(p.Connects), Commands: limits.Rate(p.Commands), Bytes: limits.Rate(p.Bytes),
+	}
+}
+
+// minCallerKey is the length of a caller's key at least.
+const minCallerKey = 32
+
+// APICallers are the backends by their keys. It reads the files of the keys.
+func (c *Config) APICallers() (map[string]rules.Caller, error) {
+	all := make(map[string]rules.Caller)
+	var names []string
+	for i, one := range c.Callers {
+		key := fmt.Sprintf("callers[%d]", i)
+		secret, err := secretOf(one.Key, one.KeyFile)
+		switch {
+		case err != nil:
+			return nil, at(key, err)
+		case one.Name == "" || slices.Contains(names, one.Name):
+			return nil, at(key, fmt.Errorf("want a name that no other caller has"))
+		case len(secret) < minCallerKey:
+			return nil, at(key, fmt.Errorf("want a key of at least %d characters", minCallerKey))
+		case all[secret].Name != "":
+			return nil, at(key, fmt.Errorf("the key is that of %q too", all[secret].Name))
+		}
+		names = append(names, one.Name)
+		if all[secret], err = one.caller(); err != nil {
+			return nil, at(key, err)
+		}
+	}
+	return all, nil
+}
+
+func (c *Caller) caller() (rules.Caller, error) {
+	one := rules.Caller{Name: c.Name, Calls: make(map[rules.Call]bool)}
+	for _, name := range c.Calls {
+		call, err := rules.ParseCall(name)
+		if err != nil {
+			return one, err
+		}
+		one.Calls[call] = true
+	}
+	for _, name := range c.Namespaces {
+		if one.Namespaces == nil {
+			one.Namespaces = make(map[string]bool)
+		}
+		if name == DefaultNamespace {
+			name = ""
+		}
+		one.Namespaces[name] = true
+	}
+	return one, nil
+}

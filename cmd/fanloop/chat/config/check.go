@@ -1,0 +1,146 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
+	"github.com/fanloop-go/fanloop/handshake"
+)
+
+// check finds values that cannot be meant. Every error has the key, and its line if a
+// file has it.
+func (c *Config) check(file string, lines map[string]int) error {
+	var all []error
+	for _, err := range c.mistakes() {
+		var k *keyError
+		if !errors.As(err, &k) {
+			if err != nil {
+				all = append(all, &Error{File: file, Msg: err.Error()})
+			}
+			continue
+		}
+		all = append(all, &Error{file, lineOf(lines, k.key), k.key, k.err.Error()})
+	}
+	return errors.Join(all...)
+}
+
+// lineOf is the line of a key, or of the one around it that is in the file.
+func lineOf(lines map[string]int, key string) int {
+	for key != "" {
+		if line, ok := lines[key]; ok {
+			return line
+		}
+		key = key[:max(strings.LastIndexAny(key, ".["), 0)]
+	}
+	return 0
+}
+
+func (c *Config) mistakes() []error {
+	_, errRules := c.Rules()
+	_, errKeys := c.Accounts.StaticKeys()
+	_, errHooks := c.Hooks.All()
+	_, errCallers := c.APICallers()
+	errs := []error{
+		at("listen", checkAddress(c.Listen)), c.checkAdmin(), c.checkOpen(), c.checkNATS(), c.checkOrigins(),
+		errRules, errKeys, errHooks, errCallers, c.Accounts.check(), c.Limits.check(), c.Idempotency.check(),
+	}
+	for i, route := range c.Routes {
+		errs = append(errs, at(fmt.Sprintf("routes[%d]", i), checkAddress(route)))
+	}
+	return errs
+}
+
+func checkAddress(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil || port == "" {
+		return fmt.Errorf("%q is not an address: write it like 127.0.0.1:8000", address)
+	}
+	return nil
+}
+
+func (c *Config) checkAdmin() error {
+	if c.Admin == "" {
+		return nil
+	}
+	return at("admin", checkAddress(c.Admin))
+}
+
+// checkOpen refuses to let everybody in from everywhere.
+func (c *Config) checkOpen() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	ip := net.ParseIP(host)
+	if c.HasAccounts() || err != nil || host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return at("listen", fmt.Errorf("%w: set accounts.keys, accounts.jwks.url or hooks.connect", auth.ErrNotLoopback))
+}
+
+func (c *Config) checkNATS() error {
+	if c.NATS == "" {
+		return nil
+	}
+	u, err := url.Parse(c.NATS)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls" && u.Scheme != "ws" && u.Scheme != "wss":
+		return at("nats", errors.New("want a URL like nats://127.0.0.1:4222"))
+	case len(c.Routes) > 0:
+		return at("nats", errors.New("routes are for nodes that start their own NATS; leave one of them out"))
+	}
+	return nil
+}
+
+func (c *Config) checkOrigins() error {
+	for i, origin := range c.Origins {
+		if _, err := handshake.ParseOrigins(origin); err != nil || origin == "*" || origin == "null" {
+			return at(fmt.Sprintf("origins[%d]", i), fmt.Errorf("%q: want an origin like https://example.com", origin))
+		}
+	}
+	return nil
+}
+
+func (a *Accounts) check() error {
+	j := &a.JWKS
+	switch {
+	case a.MaxLifetime <= 0:
+		return at("accounts.max-lifetime", errors.New("want more than 0"))
+	case a.MaxRevocations <= 0:
+		return at("accounts.max-revocations", errors.New("want more than 0"))
+	case j.URL != "" && (j.Every < time.Second || j.AtLeast < time.Second || j.MaxStale < j.Every):
+		return at("accounts.jwks", errors.New("want every and at-least of 1s or more, and a max-stale that is not less than every"))
+	}
+	return nil
+}
+
+func (l *Limits) check() error {
+	switch {
+	case l.Message < 1<<10:
+		return at("limits.message", errors.New("want 1KiB or more"))
+	case l.Data <= 0 || l.Data > l.Message-512:
+		return at("limits.data", errors.New("want more than 0, and 512 bytes less than limits.message"))
+	case l.Topics <= 0:
+		return at("limits.topics", errors.New("want more than 0"))
+	}
+	for key, p := range map[string]*Per{"limits.user": &l.User, "limits.address": &l.Address} {
+		for name, r := range map[string]Rate{"connects": p.Connects, "commands": p.Commands, "bytes": p.Bytes} {
+			if r.PerSecond > 0 && r.Burst < 1 {
+				return at(key+"."+name, errors.New("want a burst of 1 or more"))
+			}
+		}
+		if r := p.Bytes; r.PerSecond > 0 && r.Burst < float64(l.Message) {
+			return at(key+".bytes", errors.New("want a burst of limits.message or more"))
+		}
+	}
+	return nil
+}
+
+func (i *Idempotency) check() error {
+	if i.Keep <= 0 || i.MaxKeys <= 0 || i.MaxBytes <= 0 {
+		return at("idempotency", errors.New("want more than 0 for each"))
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+package config
+
+import (
+	"time"
+)
+
+// Config are the settings of one node. Default returns the usual ones.
+type Config struct {
+	Listen          string        `yaml:"listen" flag:"serve clients and the page on host:port"`
+	Admin           string        `yaml:"admin" flag:"serve operators and the server API on host:port; empty: not at all"`
+	DataDir         string        `yaml:"data-dir" flag:"keep messages and revocations in this folder; empty: in memory"`
+	Routes          []string      `yaml:"routes" flag:"host:port of the other nodes of the cluster"`
+	NATS            string        `yaml:"nats" flag:"use the NATS servers at this URL, and start none"`
+	Origins         []string      `yaml:"origins" flag:"let pages of these origins connect, besides the own page"`
+	ShutdownTimeout time.Duration `yaml:"shutdown-timeout" flag:"wait this long for connections to close at the end"`
+
+	Accounts    Accounts             `yaml:"accounts"`
+	Namespaces  map[string]Namespace `yaml:"namespaces"`
+	Hooks       Hooks                `yaml:"hooks"`
+	Limits      Limits               `yaml:"limits"`
+	Callers     []Caller             `yaml:"callers"`
+	Idempotency Idempotency          `yaml:"idempotency"`
+}
+
+// Accounts is how users are known. Without keys, JWKS and connect hook there are no
+// accounts, and only loopback addresses are served.
+type Accounts struct {
+	Keys           []Key         `yaml:"keys"`
+	JWKS           JWKS          `yaml:"jwks"`
+	Audience       []string      `yaml:"audience"`
+	Issuer         string        `yaml:"issuer"`
+	MaxLifetime    time.Duration `yaml:"max-lifetime"`
+	Leeway         time.Duration `yaml:"leeway"`
+	MaxRevocations int           `yaml:"max-revocations"`
+}
+
+// Key checks tokens. One of Secret, SecretFile and PublicFile is set.
+type Key struct {
+	ID         string `yaml:"id"`
+	Algorithm  string `yaml:"algorithm"`
+	Secret     Secret `yaml:"secret"`
+	SecretFile string `yaml:"secret-file"`
+	PublicFile string `yaml:"public-file"`
+}
+
+// JWKS is where keys come from.
+type JWKS struct {
+	URL      string        `yaml:"url"`
+	Every    time.Duration `yaml:"every"`
+	AtLeast  time.Duration `yaml:"at-least"`
+	MaxStale time.Duration `yaml:"max-stale"`
+}
+
+// Namespace has the rules of topics.
+type Namespace struct {
+	HistorySize int           `yaml:"history-size"`
+	HistoryAge  time.Duration `yaml:"history-age"`
+	Presence    Level         `yaml:"presence"`
+	Who         Who           `yaml:"who"`
+}
+
+// Hooks are those that are asked; nil: not.
+type Hooks struct {
+	Connect   *Hook `yaml:"connect"`
+	Subscribe *Hook `yaml:"subscribe"`
+	Publish   *Hook `yaml:"publish"`
+	Refresh   *Hook `yaml:"refresh"`
+}
+
+// Hook is one question to the backend.
+type Hook struct {
+	URL         string        `yaml:"url"`
+	Secrets     []Secret      `yaml:"secrets"`
+	SecretFiles []string      `yaml:"secret-files"`
+	Timeout     time.Duration `yaml:"timeout"`
+	Concurrency int           `yaml:"concurrency"`
+	Waiting     int           `yaml:"waiting"`
+	Otherwise   string        `yaml:"otherwise"`
+	Failures    int           `yaml:"failures"`
+	Open        time.Duration `yaml:"open"`
+	PublicOnly  bool          `yaml:"public-only"`
+}
+
+// Limits are those of one connection, one user and one address.
+type Limits struct {
+	Message Size `yaml:"message"`
+	Data    Size `yaml:"data"`
+	Topics  int  `yaml:"topics"`
+	User    Per  `yaml:"user"`
+	Address Per  `yaml:"address"`
+}
+
+// Per is for each user or for each address. 0 is no limit.
+type Per struct {
+	Connections int  `yaml:"connections"`
+	Topics      int  `yaml:"topics"`
+	Connects    Rate `yaml:"connects"`
+	Commands    Rate `yaml:"commands"`
+	Bytes       Rate `yaml:"bytes"`
+}
+
+// Rate is so much in a second, and so much at once.
+type Rate struct {
+	PerSecond float64 `yaml:"per-second"`
+	Burst     float64 `yaml:"burst"`
+}
+
+// Caller is a backend that uses the server API.
+type Caller struct {
+	Name       string   `yaml:"name"`
+	Key        Secret   `yaml:"key"`
+	KeyFile    string   `yaml:"key-file"`
+	Calls      []string `yaml:"calls"`
+	Namespaces []string `yaml:"namespaces"`
+}
+
+// Idempotency is how long, and how many, keys of the server API are kept.
+type Idempotency struct {
+	Keep     time.Duration `yaml:"keep"`
+	MaxKeys  int           `yaml:"max-keys"`
+	MaxBytes Size          `yaml:"max-bytes"`
+}
+
+// Default returns the settings without a file.
+func Default() Config {
+	return Config{
+		Listen:          "127.0.0.1:8000",
+		Admin:           "127.0.0.1:8001",
+		ShutdownTimeout: 10 * time.Second,
+		Accounts: Accounts{
+			JWKS:        JWKS{Every: 5 * time.Minute, AtLeast: 30 * time.Second, MaxStale: 24 * time.Hour},
+			MaxLifetime: 24 * time.Hour, Leeway: 30 * time.Second, MaxRevocations: 200_000,
+		},
+		Namespaces: map[string]Namespace{"default": defaultNamespace()},
+		Limits: Limits{
+			Message: 64 << 10, Data: 16 << 10, Topics: 256,
+			User: Per{Connections: 50, Topics: 1000, Commands: Rate{20, 100}},
+			Address: Per{
+				Connections: 1000, Connects: Rate{50, 500}, Commands: Rate{500, 2000}, Bytes: Rate{4 << 20, 16 << 20},
+			},
+		},
+		Idempotency: Idempotency{Keep: 10 * time.Minute, MaxKeys: 10_000, MaxBytes: 8 << 20},
+	}
+}

@@ -42,6 +42,10 @@ var (
 	// Limits.MaxMemory, or this message alone more than a quarter of a loop's part of
 	// it.
 	ErrRetained = errors.New("engine: no room to retain the message; remove retained messages, or raise Server.MaxRetained or Limits.MaxMemory")
+	// ErrRelay is wrapped by the error of a publish that reached the subscribers of this
+	// server, and not those of others: Server.Relay did not take it. The error has the
+	// reason too.
+	ErrRelay = errors.New("engine: published to the subscribers of this server alone; see the reason why Server.Relay refused it")
 	// ErrInCallback is returned by methods that would wait for the callback they are
 	// called in, for ever: Close, Shutdown, ListenAndServe and Serve of a Server, and
 	// Dial with the Group of the callback's loop. Call them on a goroutine of their

@@ -27,7 +27,7 @@ var errorValues = map[string]error{
 	"ErrHandshakeTimeout": engine.ErrHandshakeTimeout, "ErrTooManyRedirects": engine.ErrTooManyRedirects,
 	"ErrInsecureRedirect": engine.ErrInsecureRedirect, "ErrNotConnected": engine.ErrNotConnected,
 	"ErrGaveUp": engine.ErrGaveUp, "ErrNoAnswer": engine.ErrNoAnswer, "ErrNeedsTLS": engine.ErrNeedsTLS,
-	"ErrNotTLS": engine.ErrNotTLS,
+	"ErrNotTLS": engine.ErrNotTLS, "ErrRelay": engine.ErrRelay,
 }
 
 // errorTypes have an example of each exported error type of package engine.

@@ -95,6 +95,11 @@ type Server struct {
 	// of the loop's part: of MaxMemory divided by Loops.
 	MaxRetained int
 
+	// Relay takes what is published in topics to other servers, and has Deliver called for
+	// what is published there. nil: the subscribers of this server are all there are.
+	// Package engine/cluster/relay makes one: set it by relay.Join.
+	Relay Relay
+
 	// MaySubscribe decides whether a connection may subscribe to a topic. Its error is
 	// what Subscribe returns. nil allows everything.
 	//

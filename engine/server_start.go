@@ -57,6 +57,7 @@ func (s *Server) begin() (err error) {
 		MaxRetained: s.retainedLimit(),
 		Connections: connections{},
 		Pace:        s.pace,
+		Watcher:     s.Relay,
 	})
 	s.routes.prepare(s)
 	s.early.apply(e)

@@ -24,9 +24,9 @@ func (s *Server) Topic(name string) *Topic { return &Topic{server: s, name: name
 func (t *Topic) Name() string { return t.name }
 
 // Publish is Server.Publish to this topic. Where the handle knows the topic, it does
-// without the look-up and its lock.
+// without the look-up and its lock, unless the server has a Relay.
 func (t *Topic) Publish(m Message) (Delivery, error) {
-	if m.Retain || !t.server.up.Load() {
+	if m.Retain || t.server.Relay != nil || !t.server.up.Load() {
 		return t.server.Publish(t.name, m)
 	}
 	if err := m.check(); err != nil {

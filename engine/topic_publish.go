@@ -38,7 +38,22 @@ func (d Delivery) Subscribers() int { return d.Queued + d.Dropped + d.Conflated 
 // until it has flushed the topic, and are counted as Dropped. Subscribers of other
 // loops get it: do not publish it again. ErrNotData if m is neither text nor binary.
 // ErrRetained if m is to be retained and there is no room for it: nobody gets it.
+//
+// With a Server.Relay, subscribers of other servers get m too; Delivery does not count
+// them. ErrRelay: they do not get it.
 func (s *Server) Publish(topic string, m Message) (Delivery, error) {
+	if s.Relay != nil {
+		return s.publishRelayed(topic, m, nil)
+	}
+	return s.Deliver(topic, m)
+}
+
+// Deliver is Publish to the subscribers of this server alone: for what a Relay got from
+// another one. Any goroutine.
+func (s *Server) Deliver(topic string, m Message) (Delivery, error) { return s.deliver(topic, m, nil) }
+
+// deliver is Deliver to all but the one that from holds; from may be nil.
+func (s *Server) deliver(topic string, m Message, from *atomic.Pointer[fanout.Member]) (Delivery, error) {
 	if err := m.check(); err != nil {
 		return Delivery{}, err
 	}
@@ -50,16 +65,20 @@ func (s *Server) Publish(topic string, m Message) (Delivery, error) {
 	if !s.up.Load() {
 		return Delivery{}, nil // there are no subscribers yet
 	}
-	return s.settings.publish(topic, m, nil)
+	return s.settings.publish(topic, m, from)
 }
 
 // Publish is Server.Publish to all but this connection, which need not be
 // subscribed itself. A connection made by Dial returns ErrNoTopics.
 func (ws *WebSocket) Publish(topic string, m Message) (Delivery, error) {
-	if ws.settings().hub == nil {
+	e := ws.settings()
+	switch {
+	case e.hub == nil:
 		return Delivery{}, ErrNoTopics
+	case e.server.Relay != nil:
+		return e.server.publishRelayed(topic, m, &ws.member)
 	}
-	return ws.settings().publish(topic, m, &ws.member)
+	return e.publish(topic, m, &ws.member)
 }
 
 // publish publishes m to all subscribers of the topic but the one that from holds; from may be nil.

@@ -44,7 +44,7 @@ func (f *fan) refuses(p *part, msg *Message) bool {
 		return true
 	case f.waiting <= uncounted || !f.spent(weight):
 		return false
-	case len(p.pending) == 0:
+	case len(p.pending) == 0 && p.nextGap == 0:
 		f.enqueue(p) // for the gap
 	}
 	return true

@@ -14,8 +14,17 @@ type unsent struct {
 // behindGap says whether OnGap has to be called before the message is written.
 // Under the fan's lock.
 func (u *unsent) behindGap() bool {
-	p, last := u.s.part, len(u.s.part.inflight)-1
-	return p.gap && u.s.missed() > 0 && (last < 0 || u.msg.number > p.inflight[last].number)
+	first := u.s.part.gap
+	if first == 0 {
+		first = u.s.part.nextGap
+	}
+	return first > 0 && u.msg.number >= first && u.s.missed() > 0
+}
+
+// reachesGap says whether OnGap has to be called before some of list is written. Under
+// the fan's lock.
+func reachesGap(list []unsent) bool {
+	return slices.ContainsFunc(list, func(u unsent) bool { return u.behindGap() })
 }
 
 // keptUnsent is the room for a list of unsent messages that is kept.
@@ -87,7 +96,7 @@ func (f *fan) catchUp(m *Member) {
 		return
 	}
 	list := f.collect(f.unsent[:0], m, m.seq, f.number)
-	if len(list) > 0 && (m.out.Fragments != 0 || slices.ContainsFunc(list, func(u unsent) bool { return u.behindGap() })) {
+	if len(list) > 0 && (m.out.Fragments != 0 || reachesGap(list)) {
 		f.markSlowLocked(m, list) // §5.4: no other message between fragments
 	} else {
 		for _, u := range list {

@@ -47,7 +47,13 @@ func (f *fan) deliverSeveral(s *subscription) (sent int) {
 	}
 	f.mu.Lock()
 	list := f.collect(f.list[:0], m, 0, f.upTo) // from 0: without the connection's lock m.seq is unknown
+	gap := f.gapped && m.slow.Load() == nil && reachesGap(list)
 	f.mu.Unlock()
+	if gap { // as slow it gets what is in front
+		f.slowed = append(f.slowed, m)
+		f.keepList(list)
+		return 0
+	}
 	v := m.out.Variant
 	for _, u := range list {
 		u.msg.Frames.In(v, f.hub.compressor) // not under the lock

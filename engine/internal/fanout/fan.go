@@ -55,6 +55,7 @@ type fan struct {
 	changes  []change    // of subs, to be made when the flush has ended
 	spare    [][]Message // empty, for pending
 	unsent   []unsent    // scratch of catchUp
+	gaps     int         // parts whose gap the next flush reports
 
 	flushState // owned by the loop
 }
@@ -74,12 +75,13 @@ type part struct {
 	pending  []Message   // published since the last flush
 	inflight []Message   // what the flush delivers; read by the loop without lock while flushing
 	weight   int         // of pending
-	at       int         // in fan.loaded, if there are messages
+	at       int32       // in fan.loaded, if there are messages
+	refusing bool        // publishes were refused since the last flush began: all are, until the next one
 	delay    *time.Timer // runs while what is pending is delayed; nil: it is not
 
-	refused  uint64    // publishes so far that no subscriber gets
-	refusing bool      // some since the last flush began: the gap is behind pending
-	gap      bool      // some before it began: the gap is between inflight and pending
+	refused  uint64    // messages so far that no subscriber gets; unknown for each gap that nobody counted
+	gap      uint64    // number of the first message behind the gap that the flush under way reports; 0: there is none
+	nextGap  uint64    // the same of the next flush
 	refusals []refusal // where what subscriptions missed may begin, unless it is noted in a backlog
 	ofGap    int       // how many of them are those of gap
 	parted   bool      // some subscription misses what is refused from now on

@@ -15,6 +15,7 @@ type flushState struct {
 	next    int     // index in its subs of the next subscriber
 	upTo    uint64  // number of the last message published before the flush began
 	several bool    // subscribers may have to get messages of several parts, or OnGap called
+	gapped  bool    // some of what was published before the flush began may be behind a gap
 	slowed  []*Member
 	batches [frames.Variants]batch     // what is in flight in the part that is delivered
 	others  [frames.Variants]selection // what subscribers get that get something else
@@ -55,13 +56,16 @@ func (f *fan) beginFlush() {
 	f.parts, f.due = f.due, f.parts[:0]
 	f.part, f.next = 0, 0
 	f.upTo = f.number
-	f.several = len(f.loaded) > 1
+	f.several, f.gapped = len(f.loaded) > 1, f.gaps > 0
 	for _, p := range f.parts {
 		p.inflight, p.pending = p.pending, nil
 		p.weight = 0
-		p.gap, p.refusing = p.refusing, false
+		if p.nextGap > 0 {
+			f.gaps--
+			f.several = true
+		}
+		p.gap, p.nextGap, p.refusing = p.nextGap, 0, false
 		p.ofGap = len(p.refusals)
-		f.several = f.several || p.gap
 	}
 	f.flushing = true
 }
@@ -77,7 +81,7 @@ func (f *fan) endFlush() (left []*part) {
 			f.unload(p)
 		}
 		f.recycle(p.inflight)
-		p.inflight, p.gap = nil, false
+		p.inflight, p.gap = nil, 0
 		p.refusals, p.ofGap = slices.Delete(p.refusals, 0, p.ofGap), 0
 		f.parts[i] = nil
 	}

@@ -31,6 +31,7 @@ type Hub struct {
 	seed        maphash.Seed
 	maxRetained int // bytes in one topic; 0: no limit
 	conns       Connections
+	watcher     Watcher // nil: none
 
 	shards [hubShards]shard
 
@@ -44,7 +45,15 @@ type Config struct {
 	Compressor  *frames.Compressor // of what is published; nil: no compression
 	MaxRetained int                // bytes in one topic; 0: no limit
 	Connections Connections
-	Pace        Pace // the zero value means the defaults
+	Pace        Pace    // the zero value means the defaults
+	Watcher     Watcher // nil: none
+}
+
+// Watcher is called when topics get subscribers and lose them, for one topic in the order
+// of the changes. Locks are held: it only notes them.
+type Watcher interface {
+	TopicOpened(topic string) // the first subscriber of all has come
+	TopicClosed(topic string) // the last one has left
 }
 
 // Connections is what the fan-out asks seldom of a connection, which has a Member. What
@@ -86,7 +95,7 @@ type Topic struct {
 
 // New returns a Hub of subscribers on loops.
 func New(loops []*loop.Loop, c Config) *Hub {
-	h := &Hub{compressor: c.Compressor, seed: maphash.MakeSeed(), maxRetained: c.MaxRetained, conns: c.Connections}
+	h := &Hub{compressor: c.Compressor, seed: maphash.MakeSeed(), maxRetained: c.MaxRetained, conns: c.Connections, watcher: c.Watcher}
 	for _, l := range loops {
 		h.fans = append(h.fans, newFan(h, l, c.Slow, c.Pace.withDefaults()))
 	}
@@ -106,6 +115,9 @@ func (sh *shard) part(name string, f *fan) *part {
 		if p.fan == f {
 			return p
 		}
+	}
+	if len(parts) == 0 && f.hub.watcher != nil {
+		f.hub.watcher.TopicOpened(name)
 	}
 	p := &part{fan: f, topic: t, rules: t.rules}
 	parts = append(parts[:len(parts):len(parts)], p)
@@ -147,6 +159,9 @@ func (sh *shard) prune(p *part) {
 		}
 	}
 	t.parts.Store(&parts)
+	if w := p.fan.hub.watcher; w != nil && len(old) > 0 && len(parts) == 0 {
+		w.TopicClosed(t.name)
+	}
 	sh.forget(t)
 }
 

@@ -113,3 +113,29 @@ func TestPublishAndFlushAllocateNothingButTheFrame(t *testing.T) {
 		}
 	}
 }
+
+// counter is a Watcher that counts.
+type counter struct{ opened, closed int }
+
+func (c *counter) TopicOpened(string) { c.opened++ }
+
+func (c *counter) TopicClosed(string) { c.closed++ }
+
+// A topic that its settings keep is closed once, though the end of a flush finds its part
+// empty again.
+func TestTopicIsClosedOnce(t *testing.T) {
+	h, c := bareHub(t)
+	var w counter
+	h.watcher = &w
+	h.Change("topic", func(r *Rules) { r.FlushEvery = 1 })
+	m := c.member(h.fans[0])
+	if err := h.Subscribe(m, "topic"); err != nil {
+		t.Fatal(err)
+	}
+	p := m.subs[0].part
+	h.Unsubscribe(m, "topic")
+	m.fan.prune([]*part{p})
+	if w != (counter{1, 1}) {
+		t.Errorf("%+v, want one of each", w)
+	}
+}

@@ -8,14 +8,14 @@ func (f *fan) append(p *part, msg Message) {
 		p.pending, f.spare = f.spare[last], f.spare[:last]
 	}
 	if len(p.pending)+len(p.inflight) == 0 {
-		p.at = len(f.loaded)
+		p.at = int32(len(f.loaded))
 		f.loaded = append(f.loaded, p)
 	}
 	f.count(&msg)
 	p.pending = append(p.pending, msg)
 	p.weight += msg.weight()
 	f.busy.Store(true)
-	if len(p.pending) == 1 {
+	if len(p.pending) == 1 && p.nextGap == 0 { // with a gap it is due already
 		f.schedule(p)
 	}
 }

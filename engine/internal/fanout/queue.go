@@ -85,7 +85,7 @@ func (w *waiting) miss(b *backlog, n uint64, tag any) {
 		w.gapped = append(w.gapped, b)
 		b.tag = tag
 	}
-	b.missed += n
+	b.missed = min(b.missed+n, unknown)
 }
 
 // discard forgets everything that waits.

@@ -24,9 +24,11 @@ import (
 	"context"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/cluster"
 )
 
 var (
+	bus  cluster.Bus
 	ctx  context.Context
 	srv  *engine.Server
 	ws   *engine.WebSocket
@@ -42,6 +44,7 @@ var importable = map[string]string{
 	"engine":    "github.com/fanloop-go/fanloop/engine",
 	"handshake": "github.com/fanloop-go/fanloop/handshake",
 	"pull":      "github.com/fanloop-go/fanloop/engine/pull",
+	"relay":     "github.com/fanloop-go/fanloop/engine/cluster/relay",
 }
 
 // snippet is a block of Go in README.md, or a program on the page of package engine.

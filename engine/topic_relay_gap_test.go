@@ -152,6 +152,35 @@ func TestGapIsReportedBeforeTheEnd(t *testing.T) {
 	}
 }
 
+// A subscription with SlowUnsubscribe ends at the gap, and nobody knows the first message
+// that is missing.
+func TestGapEndsASubscriptionWhosePolicyIsUnsubscribe(t *testing.T) {
+	over := make(chan any, 2)
+	r := openRoom(t, &engine.Server{Loops: 1, Callbacks: engine.Callbacks{
+		OnUnsubscribe: func(_ *engine.WebSocket, _ string, tag any) { over <- tag },
+	}})
+	if err := r.srv.Topic("room").SetSlow(engine.Slow{Policy: engine.SlowUnsubscribe}); err != nil {
+		t.Fatal(err)
+	}
+	c, ws := r.join()
+	release := sync.OnceFunc(hold(t, ws))
+	t.Cleanup(release)
+	r.publish("before", queued(1))
+	r.srv.Gap("room")
+	if _, err := r.srv.Publish("room", engine.Message{Op: engine.Text, Data: []byte("behind"), Tag: 1}); err != nil {
+		t.Fatal(err)
+	}
+	release()
+	c.wantMessage(engine.Text, "before")
+	if tag := within(t, "OnUnsubscribe", over); tag != nil || len(ws.Topics()) > 0 {
+		t.Errorf("tag %v, topics %v", tag, ws.Topics())
+	}
+	if err := ws.SendText("direct"); err != nil {
+		t.Fatal(err)
+	}
+	c.wantMessage(engine.Text, "direct")
+}
+
 var gapSeed = flag.Uint64("gap.seed", 0, "the seed of TestGapModel; 0: a random one")
 
 // One publisher publishes to topics and calls Gap for them, while connections subscribe,

@@ -70,5 +70,5 @@ type Limits struct {
 
 // DefaultLimits returns the limits of a service that was not told others.
 func DefaultLimits() Limits {
-	return Limits{Message: 64 << 10, Commands: 64, Topics: 256, Data: 16 << 10, Rate: 20, Burst: 100, Page: 100, Unread: 1000, Duplicates: 60_000}
+	return Limits{Message: 64 << 10, Commands: 64, Topics: 256, Data: 16 << 10, Rate: 20, Burst: 300, Page: 100, Unread: 1000, Duplicates: 60_000}
 }

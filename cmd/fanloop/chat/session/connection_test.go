@@ -52,6 +52,7 @@ func TestBackendsMayAnswerAtOnce(t *testing.T) {
 // What waits is bounded, while connecting and later, and what is over is refused.
 func TestWhatWaitsIsBounded(t *testing.T) {
 	w := newWorld(t)
+	w.config.Limits.Burst = 256
 	w.s.Do(&protocol.Connect{Ref: 1, Version: 1})
 	for range 300 {
 		w.s.Do(&protocol.Publish{Ref: 3, Topic: "a", ID: "p", Data: protocol.Data("1")})
@@ -60,6 +61,7 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 		t.Errorf("%d are refused, the last with %s", n-1, w.got[n-1])
 	}
 	w = newWorld(t).connect().subscribe("a", 1)
+	w.config.Limits.Burst = 256
 	for range 300 {
 		w.s.Do(&protocol.Publish{Ref: 3, Topic: "a", ID: "p", Data: protocol.Data("1")})
 	}

@@ -17,10 +17,6 @@ const (
 	closed
 )
 
-// maxWaiting is how many commands wait for something at a time: to be connected, or
-// for the backend.
-const maxWaiting = 256
-
 // Session is one connection. Everything is owned by the goroutine that calls it.
 type Session struct {
 	config *Config
@@ -96,7 +92,7 @@ func (s *Session) Do(c protocol.Command) {
 		s.fail(c, protocol.AlreadyConnected)
 	case s.state == opened:
 		s.fail(c, protocol.NotConnected)
-	case s.waiting+len(s.early) >= maxWaiting:
+	case s.waiting+len(s.early) >= s.config.Limits.Burst: // what may come at once may wait
 		s.fail(c, protocol.Overloaded)
 	case s.state == connecting:
 		s.early = append(s.early, c)

@@ -208,6 +208,16 @@ func TestTopicsAreLimited(t *testing.T) {
 	w.want("stop 1", "unsubscribed ref=5 attempt=1", "call Authorize")
 }
 
+// A topic token that was checked too late is of no use, and its answer says so.
+func TestARefreshOfAnEndedAttemptIsStale(t *testing.T) {
+	w := newWorld(t).connect().subscribe("a", 1)
+	w.s.Do(&protocol.Refresh{Ref: 3, Topic: "a", Attempt: 1, Token: "t"})
+	w.s.Do(unsub(4, 1))
+	w.got = nil
+	w.answer("Authorize", nil)
+	w.want("stale ref=3")
+}
+
 // The end of a connection stops everything, whatever state it is in.
 func TestTheEndStopsEverything(t *testing.T) {
 	w := newWorld(t).connect().subscribe("a", 1).subscribe("b", 2)

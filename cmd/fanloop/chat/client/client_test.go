@@ -17,6 +17,7 @@ const patience = 5 * time.Minute
 
 // The tests of the client itself are in test/*.test.js.
 func TestClientInNode(t *testing.T) {
+	t.Parallel()
 	node := program(t, "node")
 	needNPM(t)
 	files, err := filepath.Glob("test/*.test.js")
@@ -30,6 +31,7 @@ func TestClientInNode(t *testing.T) {
 }
 
 func TestTypesOfTheClient(t *testing.T) {
+	t.Parallel()
 	program(t, "node")
 	needNPM(t)
 	run(t, "", filepath.Join("test", "npm", "node_modules", ".bin", "tsc"), "-p", "tsconfig.json")

@@ -249,16 +249,15 @@ export class Session {
     const now = this.#env.now();
     /** @type {Link} */
     const link = { transport: undefined, openedAt: now, sentAt: undefined, connectedAt: 0, heardAt: now, provedAt: 0, probedAt: 0 };
-    const live = () => this.#link === link;
     this.#link = link;
     this.#enter("connecting");
-    if (!live()) return; // a listener ended it
+    if (this.#link !== link) return; // a listener ended it
     try {
       link.transport = open({
         first: () => this.#first(link),
         heard: () => void (link.heardAt = this.#env.now()),
-        received: (text) => live() && this.#received(link, text),
-        ended: (ending) => live() && this.#lost(ending),
+        received: (text) => this.#received(link, text),
+        ended: (ending) => this.#lost(ending),
       });
     } catch (err) {
       this.#lost({ code: 1006, reason: String(err) });

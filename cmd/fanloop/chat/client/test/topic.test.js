@@ -168,6 +168,7 @@ test("X12: 120 messages in two rooms: a bound, in order, paced, after subscribin
   const types = service.log.map(([type]) => type);
   assert.ok(types.indexOf("publish") > types.lastIndexOf("connect"));
   assert.equal(types.filter((type) => type === "set").length, 0, "typing does not wait");
+  assert.equal(times.length, 100, "each is sent once");
   const reads = service.log.filter(([type]) => type === "read");
   assert.deepEqual(reads.map(([, , { pos }]) => pos.offset), ["119"], "of read positions the last");
   assert.deepEqual(service.topic("room:a").all.map(({ data }) => data), Array.from({ length: 50 }, (_, i) => 2 * i));
@@ -512,6 +513,10 @@ test("events of a stream come whole, however it is cut", () => {
     parser.push(text.slice(i));
     assert.deepEqual(got, want, `cut at ${i}`);
   }
+  const got = [];
+  const parser = new EventParser((data) => got.push(data));
+  for (const piece of ["data: a\r", "\ndata: b\r\n\r", "\n"]) parser.push(piece);
+  assert.deepEqual(got, ["a\nb"], "a CRLF in two pieces is one end of a line");
 });
 
 test("messages are packed up to the limits", () => {

@@ -103,6 +103,22 @@ func TestClientInChromium(t *testing.T) {
 		service.stored(t, "reload", 1)
 		ann.showsTheStream()
 	})
+	t.Run("X07TabsOfOneUser", func(t *testing.T) {
+		one, two := open(t, browser, service, "ann", "tabs", "&tabs=all"), open(t, browser, service, "ann", "tabs", "&tabs=all")
+		service.connectionsOf(t, "ann", 2)
+		service.control(t, map[string]any{"expire": "ann"})
+		for _, p := range []*tab{one, two} { // nobody used the refresh token of the other
+			p.wait(`page.states.filter((state) => state === "connected").length === 2 && page.room.state === "subscribed"`)
+		}
+		service.proxy.set(refuse)
+		two.wait(`page.client.state === "waiting"`)
+		one.do(`page.client.logout()`)
+		two.wait(`page.client.state === "idle"`)
+		service.proxy.set(pass)
+		two.do(`dispatchEvent(new Event("online"))`)
+		two.wait(`page.client.state === "idle" && page.client.user === ""`)
+		service.connectionsOf(t, "ann", 0)
+	})
 	// The clock of the client goes 10 times as fast: it returns after a minute.
 	t.Run("X41WebSocketBlockedThenBack", func(t *testing.T) {
 		service.control(t, map[string]any{"allow": false})

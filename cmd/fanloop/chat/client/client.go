@@ -33,8 +33,8 @@ var Module = sync.OnceValue(func() []byte {
 })
 
 var (
-	docComment = regexp.MustCompile(`(?ms)^\s*/\*\*.*?\*/\s*?(\n|\b)`)
-	comment    = regexp.MustCompile(`(?m)^\s*//.*\n`)
+	docComment = regexp.MustCompile(`(?s)/\*\*.*?\*/ ?`)
+	comment    = regexp.MustCompile(`(?m)(^|\s)// .*$`)
 	imports    = regexp.MustCompile(`(?m)^import .* from "\./.*";\n`)
 	exports    = regexp.MustCompile(`(?m)^export `)
 	indents    = regexp.MustCompile(`(?m)^\s+`)

@@ -1,6 +1,6 @@
 // The client of the fanloop chat, for browsers and Node.
 
-/** @import {ClientOptions, ConnectedFrame, ConnectionState, Env, StateDetail, TopicOptions} from "./types.d.ts" */
+/** @import {ClientOptions, ConnectedFrame, ConnectionState, Env, GetToken, StateDetail, TopicOptions} from "./types.d.ts" */
 import { ChatError, compareOffsets, Emitter, Refused, surroundings } from "./base.js";
 import { Outbox, Outgoing } from "./outbox.js";
 import { Session } from "./session.js";
@@ -14,6 +14,7 @@ export { ChatError, compareOffsets, Outgoing, Refused, tokenFrom, Topic };
  *   state: [state: ConnectionState, detail: StateDetail],
  *   connected: [frame: ConnectedFrame],
  *   outgoing: [entry: Outgoing],
+ *   logout: [],
  * }} ClientEvents
  */
 
@@ -30,12 +31,14 @@ export class Client extends Emitter {
   #attempt = 0;
   /** @type {(() => void) | undefined} */
   #unwatch;
+  /** @type {BroadcastChannel | undefined} */
+  #tabs;
 
   /** @param {ClientOptions} [options] */
   constructor(options = {}) {
     super();
     const env = (this.#env = { ...surroundings(), ...options.env });
-    this.#session = new Session(env, options, {
+    this.#session = new Session(env, { ...options, getToken: oneByOne(options) }, {
       entered: (state, detail) => this.emit("state", state, detail),
       opening: () => this.#each((topic) => topic.opening()),
       lost: () => this.#each((topic) => topic.lost()),
@@ -54,6 +57,10 @@ export class Client extends Emitter {
       },
       options.storage, options.storageKey ?? "fanloop.outbox",
     );
+    if (options.tabs && globalThis.BroadcastChannel) {
+      this.#tabs = new BroadcastChannel(`fanloop.${options.tabs}`);
+      this.#tabs.onmessage = () => this.#forget();
+    }
   }
 
   /** Connects, and stays connected until you disconnect. */
@@ -69,13 +76,22 @@ export class Client extends Emitter {
     this.#session.disconnect();
   }
 
-  /** Disconnects and forgets the user: token, topics, positions and outbox. */
+  /**
+   * Disconnects and forgets the user: token, topics, positions and outbox. The
+   * other tabs of the option tabs do the same.
+   */
   logout() {
+    this.#tabs?.postMessage("logout");
+    this.#forget();
+  }
+
+  #forget() {
     this.disconnect();
     this.#session.forget();
     this.#each((topic) => topic.unsubscribe());
     this.#topics.clear();
     this.#outbox.clear();
+    this.emit("logout");
   }
 
   /**
@@ -145,6 +161,18 @@ export class Client extends Emitter {
   #each(run) {
     for (const topic of [...this.#topics.values()]) run(topic);
   }
+}
+
+/**
+ * Lets the tabs of a user fetch tokens one after the other: what a token is
+ * made from may be good for one use only.
+ * @param {ClientOptions} options
+ * @returns {GetToken | undefined}
+ */
+function oneByOne({ getToken, tabs }) {
+  const locks = globalThis.navigator?.locks;
+  if (!getToken || !tabs || !locks) return getToken;
+  return (need) => locks.request(`fanloop.token.${tabs}`, { signal: need.signal }, () => getToken(need));
 }
 
 /**

@@ -128,7 +128,7 @@ export class Values {
    * @param {string} [key]
    */
   set(kind, data, key) {
-    if (this.#session.state === "connected") this.#session.command({ type: "set", topic: this.#topic, kind, key, data });
+    if (this.#session.ready) this.#session.command({ type: "set", topic: this.#topic, kind, key, data });
   }
 
   /** @param {boolean} on */
@@ -208,7 +208,7 @@ export class Marker {
 
   #send() {
     const wish = this.#wish;
-    if (this.#busy || !wish || this.#session.state !== "connected") return;
+    if (this.#busy || !wish || !this.#session.ready) return;
     this.#wish = undefined;
     this.#sent = wish;
     this.#busy = true;

@@ -189,7 +189,7 @@ export class Outbox {
   // Sends what can be sent: of each topic the first that waits, so that the
   // order is kept whatever happens to one.
   flush() {
-    if (this.#session.state !== "connected") return;
+    if (!this.#session.ready) return;
     /** @type {Set<string>} */
     const passed = new Set();
     let next = Infinity;

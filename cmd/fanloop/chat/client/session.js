@@ -105,6 +105,11 @@ export class Session {
     return this.#link?.sentAt !== undefined;
   }
 
+  /** Whether commands go out now. */
+  get ready() {
+    return this.state === "connected" && this.open;
+  }
+
   get transport() {
     return this.#link?.transport?.name;
   }
@@ -140,7 +145,7 @@ export class Session {
    */
   request(frame, type) {
     return new Promise((resolve, reject) => {
-      if (this.state !== "connected") return reject(new ChatError(connectionLost));
+      if (!this.ready) return reject(new ChatError(connectionLost));
       this.command(frame, (answer) => {
         if (answer.type === type) resolve(/** @type {any} */ (answer));
         else reject(new ChatError(answer.type === "error" ? answer : { code: "bad_answer", retry: "never" }));
@@ -150,7 +155,7 @@ export class Session {
 
   #flush() {
     this.#flushing = false;
-    if (this.state === "connected") this.#link?.transport?.send(this.#queue);
+    if (this.ready) this.#link?.transport?.send(this.#queue);
   }
 
   // The life of a connection.

@@ -177,7 +177,7 @@ export class StreamTransport {
       headers: { "Content-Type": "application/json", ...headers },
       signal: this.#abort.signal,
       cache: "no-store",
-      credentials: "omit",
+      credentials: "same-origin", // the service looks at no cookies, a proxy in front of it may
       redirect: "error",
     });
   }

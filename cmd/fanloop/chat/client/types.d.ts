@@ -113,6 +113,8 @@ export interface ClientOptions {
   transports?: ("websocket" | "sse")[];
   /** Hosts, besides that of url, to which the service may send the client. */
   hosts?: string[];
+  /** A name that the tabs share in which a user signs in and out together. */
+  tabs?: string;
   storage?: Storage;
   storageKey?: string;
   /** What the client takes from its surroundings; tests replace parts of it. */

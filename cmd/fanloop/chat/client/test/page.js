@@ -1,13 +1,25 @@
 // A page that shows a room as a list of [offset, id, data], for the tests.
-// Its address says who and where: /?user=ann&room=a&fast=10
+// Its address says who and where: /?user=ann&room=a&fast=10&tabs=all
 
-import { Client } from "/fanloop.js";
+import { Client, Refused } from "/fanloop.js";
 
 const query = new URLSearchParams(location.search);
 const fast = Number(query.get("fast") ?? 1); // how much faster the client's clock goes
 
+// A refresh token that is good for one use, as of a site that signs users in.
+async function getToken() {
+  const refresh = localStorage.getItem("refresh") ?? "0";
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  if ((localStorage.getItem("refresh") ?? "0") !== refresh) throw new Refused("used before");
+  localStorage.setItem("refresh", `${refresh}+`);
+  return `${query.get("user")}#${refresh}`;
+}
+
+const tabs = query.get("tabs") ?? undefined;
 const client = new Client({
   user: query.get("user"),
+  tabs,
+  getToken: tabs && getToken,
   storage: sessionStorage,
   env: {
     now: () => performance.now() * fast,

@@ -80,7 +80,8 @@ http.on("upgrade", (request, socket, head) => {
 });
 
 // What a test asks for.
-function control({ say, room, count = 1, stored, swallow, allow }) {
+function control({ say, room, count = 1, stored, swallow, allow, expire }) {
+  if (expire) for (const connection of [...service.connections]) if (connection.user === expire) connection.close(4300);
   if (say) for (let i = 0; i < count; i++) service.say(room, "bob", `${say} ${i}`);
   if (swallow !== undefined) swallowing = swallow;
   if (allow !== undefined) webSockets = allow;

@@ -555,3 +555,15 @@ test("what is no frame ends the connection, and the next one goes on", async () 
   assert.equal(oracle.texts.length, 4);
   oracle.check();
 });
+
+test("the end of a connection changes the state of a publish once", async () => {
+  const { topic, network, pass } = await room();
+  dropAnswers(network);
+  const states = [];
+  topic.on("outgoing", ({ state }) => states.push(state));
+  topic.publish("x");
+  await pass(50);
+  network.mode = "refuse";
+  network.cut();
+  assert.deepEqual(states, ["sending", "sending", "unconfirmed"]);
+});

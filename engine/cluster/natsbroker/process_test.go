@@ -151,7 +151,7 @@ func TestServerStops(t *testing.T) {
 	n := cluster.NewNode(b, cluster.Config{Timeout: 2 * time.Second})
 	t.Cleanup(n.Close)
 	r := follow(t, n, cluster.Position{})
-	publish(t, b, "m1")
+	publishAgain(t, b, "m1") // a slow machine is silent, too
 	until(t, "m1", r.has("m1"))
 	server.signal(syscall.SIGSTOP)
 	until(t, "the silence is found", func() bool { return silent.Load() > 0 })

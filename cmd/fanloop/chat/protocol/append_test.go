@@ -90,6 +90,15 @@ func TestBatchesAreReadInOrder(t *testing.T) {
 	}
 }
 
+// Data that is no JSON is not sent.
+func TestDataThatIsNoJSONIsRefused(t *testing.T) {
+	before := []byte("x")
+	after, err := protocol.JSON.Append(before, &protocol.Values{Topic: "a", Kind: "k", Values: []protocol.Value{{Key: "b", Data: protocol.Data("{")}}})
+	if err == nil || string(after) != "x" {
+		t.Errorf("%q, %v", after, err)
+	}
+}
+
 // What a backend said in an answer may be no UTF-8; the answer is.
 func TestWhatBackendsSayIsWritten(t *testing.T) {
 	message, err := protocol.JSON.Append(nil, protocol.Fail(nil, protocol.Forbidden, "no\xff\n\u2028"))
@@ -106,6 +115,9 @@ func TestEncodingsAreChosenBySubprotocol(t *testing.T) {
 		if got, known := protocol.EncodingOf(e.Subprotocol()); got != e || !known {
 			t.Errorf("%q: %v, %v", e.Subprotocol(), got, known)
 		}
+	}
+	if all := protocol.Subprotocols(); len(all) != 2 || all[0] != protocol.JSON.Subprotocol() {
+		t.Errorf("%q", all)
 	}
 	if e, known := protocol.EncodingOf(""); e != protocol.JSON || !known {
 		t.Error("none is not JSON")

@@ -181,6 +181,41 @@ func TestUnknownMembersAreIgnored(t *testing.T) {
 	}
 }
 
+// A mode that is written out is the default all the same.
+func TestLiveIsTheDefaultMode(t *testing.T) {
+	got, err := read("client", protocol.JSON, []byte(`{"type":"subscribe","topic":"a","attempt":1,"mode":"live"}`))
+	if err != nil || got.(*protocol.Subscribe).Mode != protocol.Live {
+		t.Errorf("%#v, %v", got, err)
+	}
+}
+
+// A client reads a message up to what is malformed.
+func TestFramesEndAtWhatIsMalformed(t *testing.T) {
+	for name, message := range map[string]string{
+		"no JSON":    `{"type":"pong","time":1}` + "\n" + `{"type":"pong"` + "\n" + `{"type":"pong","time":2}`,
+		"wrong type": `{"type":"pong","time":1}` + "\n" + `{"type":"pong","time":"x"}` + "\n" + `{"type":"pong","time":2}`,
+		"cut off":    "\xa2\x00\x10\x07\x01" + "\xa2\x00\x10\x07",
+		"no number":  "\xa2\x00\x10\x07\x01" + "\xa2\x00\x10\x07\x61x" + "\xa2\x00\x10\x07\x02",
+	} {
+		e := protocol.JSON
+		if message[0] != '{' {
+			e = protocol.CBOR
+		}
+		var times []int64
+		var errs []error
+		for f, err := range protocol.Frames(e, []byte(message)) {
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			times = append(times, f.(*protocol.Pong).Time)
+		}
+		if len(errs) != 1 || !reflect.DeepEqual(times, []int64{1}) {
+			t.Errorf("%s: %v, %v", name, times, errs)
+		}
+	}
+}
+
 // X51: offsets pass 2^53 unharmed, in both encodings.
 func TestOffsetsPassTwoToThe53(t *testing.T) {
 	for _, offset := range []uint64{0, 1, 1<<53 - 1, 1 << 53, 1<<53 + 1, 1<<64 - 1} {
@@ -222,7 +257,17 @@ func TestTooLargeMessagesAreAnsweredUnread(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkTooLarge(t, protocol.CBOR, limits, message, 70000)
-	checkTooLarge(t, protocol.CBOR, limits, []byte(text), 0)
+	for head, ref := range map[string]protocol.Ref{
+		"":                              0, // text
+		"\xa3\x00\x04\x02\x61a\x01\x07": 7, // behind a topic
+		"\xa3\x00\x04\x0d\xa0\x01\x07":  0, // behind a map
+		"\xa3\x00\x04\x02\x78\xff":      0, // behind a text that is cut off
+		"\xa3\x00\x04\x01\x1b\x00\x00\x00\x01\x00\x00\x00\x00": 0, // too large a number
+		"\xa3\x00\x04\x01\x1c":                                 0, // no number
+		"\xa3\x00\x04\x01\x61x":                                0, // a text
+	} {
+		checkTooLarge(t, protocol.CBOR, limits, []byte(head+text), ref)
+	}
 }
 
 func checkTooLarge(t *testing.T, e protocol.Encoding, limits protocol.Limits, message []byte, ref protocol.Ref) {

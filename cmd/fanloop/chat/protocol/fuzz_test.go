@@ -57,6 +57,37 @@ func FuzzCommands(f *testing.F) {
 	})
 }
 
+// FuzzFrames reads any bytes as what the service sent.
+func FuzzFrames(f *testing.F) {
+	for _, example := range examples(f, "server") {
+		f.Add(byte(protocol.JSON), []byte(example))
+		frame, err := read("server", protocol.JSON, []byte(example))
+		if err != nil {
+			f.Fatal(err)
+		}
+		binary, _ := write(protocol.CBOR, frame)
+		f.Add(byte(protocol.CBOR), binary)
+	}
+	f.Fuzz(func(t *testing.T, encoding byte, message []byte) {
+		e := protocol.Encoding(encoding & 1)
+		for frame, err := range protocol.Frames(e, message) {
+			if err != nil {
+				if frame != nil {
+					t.Fatal("a frame and an error")
+				}
+				continue
+			}
+			again, err := e.Append(nil, frame)
+			if err != nil {
+				continue // data in CBOR that is no JSON, and is not looked at here
+			}
+			if _, err := read("server", e, again); err != nil {
+				t.Fatalf("%q: %v", again, err)
+			}
+		}
+	})
+}
+
 // checkFault checks an answer, and reports whether the message ends with it.
 func checkFault(t *testing.T, err error) bool {
 	var fault *protocol.Error

@@ -35,7 +35,8 @@ func playAnswers(t *testing.T, r *rand.Rand) {
 		}
 		c := anyCommand(r, ref)
 		open[ref]++
-		w.atOnce = r.IntN(5) == 0
+		_, subscribes := c.(*protocol.Subscribe)
+		w.atOnce = r.IntN(5) == 0 || subscribes && r.IntN(2) == 0
 		w.s.Do(c)
 		w.atOnce = false
 		disturb(w, r)
@@ -64,7 +65,7 @@ func anyCommand(r *rand.Rand, ref protocol.Ref) protocol.Command {
 
 // disturb does what happens beside the commands.
 func disturb(w *world, r *rand.Rand) {
-	switch r.IntN(8) {
+	switch r.IntN(20) {
 	case 0:
 		w.s.Unsubscribe("a", 0, protocol.Forbidden)
 	case 1:
@@ -75,7 +76,7 @@ func disturb(w *world, r *rand.Rand) {
 	case 3:
 		w.now = w.now.Add(time.Second)
 		w.s.Expire()
-	case 4, 5:
+	case 4, 5, 6, 7, 8, 9:
 		if len(w.calls) > 0 {
 			c := w.calls[len(w.calls)-1]
 			c.grant.Rights, c.grant.Until = rules.AllRights, w.now.Add(time.Duration(r.IntN(5))*time.Second)

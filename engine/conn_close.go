@@ -121,24 +121,12 @@ func (ws *WebSocket) askedClose() closeFrame {
 // beginClose begins the closing handshake. cause is nil if the application asked
 // for it. Loop only.
 func (ws *WebSocket) beginClose(f closeFrame, cause error) {
-	ws.writeClose(f)
-	if ws.paused.Swap(0) != 0 { // or the answer would never be read
-		ws.conn.Notify() // OnNotify resumes reading, whatever event this is
-	}
-	ws.become(outlet.Closing)
+	ws.becomeSaying(outlet.Closing, f)
+	ws.endPauses() // or the answer would never be read
 	if cause != nil {
 		ws.note(f)
 		ws.report(cause)
 	}
-}
-
-// writeClose queues the one close frame of this side. Loop only.
-func (ws *WebSocket) writeClose(f closeFrame) {
-	var buf [maxControl]byte
-	ws.conn.Lock()
-	defer ws.conn.Unlock()
-	ws.out.NoteLocked(outlet.SaidClose)
-	_ = ws.writeControlLocked(codec.Close, codec.AppendClosePayload(buf[:0], f.code, f.reason)) // closed: OnClose follows
 }
 
 // note keeps what OnClose will be given.
@@ -179,14 +167,15 @@ func (ws *WebSocket) peerClosed(payload []byte) {
 	if ws.out.State().Asked(outlet.AskDrop | outlet.AskRelief) {
 		return
 	}
-	if ws.phase() == outlet.Open {
-		ws.writeClose(closeFrame{code, ""}) // section 5.5.1: the answer echoes the code
-	}
 	ws.note(closeFrame{code, reason})
+	if ws.phase() == outlet.Open {
+		ws.becomeSaying(outlet.Answering, closeFrame{code, ""}) // section 5.5.1: the answer echoes the code
+	} else {
+		ws.become(outlet.Answering)
+	}
 	if ws.settings().role == codec.Server {
 		ws.conn.Close(loop.CloseLinger) // section 7.1.1: the server ends the transport first
 	}
-	ws.become(outlet.Answering)
 }
 
 // peerEnded is the end of what the peer sends, without a close frame. What is

@@ -27,16 +27,15 @@ func (ws *WebSocket) fail(code StatusCode, reason string, err error) {
 	first := ws.blame(err) // before anybody can see that it ends, and end it otherwise
 	switch ws.phase() {
 	case outlet.Open:
-		ws.writeClose(closeFrame{code, reason})
 		ws.note(closeFrame{code, reason})
+		ws.becomeSaying(outlet.Failing, closeFrame{code, reason})
 		ws.conn.Close(loop.CloseLinger)
-		ws.paused.Store(0)
-		ws.conn.ResumeRead() // or a peer that writes first would never read why
+		ws.endPauses() // or a peer that writes first would never read why
 	case outlet.Opening, outlet.Closing, outlet.Leaving: // there is nothing to say, or it is said already
 		ws.conn.Close(loop.CloseNow)
+		ws.become(outlet.Failing)
 	case outlet.Failing, outlet.Answering, outlet.Closed: // as above
 	}
-	ws.become(outlet.Failing)
 	ws.tell(first, err)
 }
 

@@ -35,6 +35,14 @@ func (ws *WebSocket) unpause(by uint32) {
 	}
 }
 
+// endPauses ends all pauses of a connection that is closing. OnNotify goes on with reading,
+// whatever event this is. Loop only.
+func (ws *WebSocket) endPauses() {
+	if ws.paused.Swap(0) != 0 {
+		ws.conn.Notify()
+	}
+}
+
 // hold stops reading and keeps what arrived before.
 func (ws *WebSocket) hold(b []byte) {
 	ws.conn.PauseRead()

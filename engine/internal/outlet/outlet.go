@@ -34,11 +34,11 @@ func (o *Outlet) State() State { return State(o.state.Load()) }
 // IsOpen says whether messages are sent and delivered. Any goroutine.
 func (o *Outlet) IsOpen() bool { return o.state.Load() == uint32(Open) }
 
-// MayWrite says whether data frames may still be written: no close frame was, and
+// MayWrite reports whether data frames may still be written: the close frame was not, and
 // the connection is not dropped. Any goroutine.
 func (o *Outlet) MayWrite() bool {
 	s := o.State()
-	return s.Phase() == Open && !s.Asked(AskShed|AskDrop|AskRelief|SaidClose)
+	return s.Phase() == Open && !s.Asked(AskShed|AskDrop|AskRelief)
 }
 
 // NoteLocked notes r.

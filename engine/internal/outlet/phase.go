@@ -30,7 +30,6 @@ const (
 	AskShed                             // the policy for slow subscribers is SlowClose
 	AskDrop                             // CloseNow
 	AskRelief                           // Limits.MaxMemory is reached
-	SaidClose                           // no request: the close frame is written, nothing follows it, and the phase is about to
 	AskMute                             // message callbacks of the worker pool are over
 )
 

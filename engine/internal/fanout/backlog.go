@@ -64,7 +64,7 @@ func (b *backlog) push(msg Message) {
 		b.room = cap(b.msgs)
 	}
 	b.live++
-	b.load.bytes += msg.size()
+	b.load.bytes += msg.Frames.Size()
 	b.load.weight += msg.weight()
 	b.keyBytes += msg.ownKey()
 	b.ledger().Refer(msg.Frames.Plain())
@@ -73,7 +73,7 @@ func (b *backlog) push(msg Message) {
 // drop takes msg out of what b counts.
 func (b *backlog) drop(msg *Message) {
 	b.live--
-	b.load.bytes -= msg.size()
+	b.load.bytes -= msg.Frames.Size()
 	b.load.weight -= msg.weight()
 	b.keyBytes -= msg.ownKey()
 	b.ledger().Forget(msg.Frames.Plain())

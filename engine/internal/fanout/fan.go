@@ -98,13 +98,9 @@ type Message struct {
 	number  uint64 // in the order of the fan
 }
 
-// size is what counts for queues and limits before the message is written:
-// that of the plain frame, which is in memory whatever a subscriber gets.
-func (m *Message) size() int { return m.Frames.Size() }
-
 // weight is what counts for limits while a message waits: its frame, its key, and
 // what keeping it takes.
-func (m *Message) weight() int { return m.size() + len(m.Key) + messageOverhead }
+func (m *Message) weight() int { return m.Frames.Size() + len(m.Key) + messageOverhead }
 
 // ownKey is what the key takes if it is not counted with the frames.
 func (m *Message) ownKey() int {

@@ -190,7 +190,7 @@ func (f *fan) deliverSlice() (done bool) {
 func (f *fan) step(p *part) int {
 	size := 1
 	for i := range p.inflight {
-		size += p.inflight[i].size()
+		size += p.inflight[i].Frames.Size()
 	}
 	return min(max(bytesPerLook/size, 1), f.pace.Stride)
 }

@@ -102,9 +102,7 @@ func New(loops []*loop.Loop, c Config) *Hub {
 	return h
 }
 
-func (h *Hub) hash(name string) uint64 { return maphash.String(h.seed, name) }
-
-func (h *Hub) shard(name string) *shard { return &h.shards[h.hash(name)%hubShards] }
+func (h *Hub) shard(name string) *shard { return &h.shards[maphash.String(h.seed, name)%hubShards] }
 
 // part returns the part of the topic called name that f owns, made if need be.
 // For a caller that holds the shard's and the fan's lock.

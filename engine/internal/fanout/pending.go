@@ -31,12 +31,11 @@ func (f *fan) unload(p *part) {
 
 // schedule makes p due, at once or after the delay of its topic.
 func (f *fan) schedule(p *part) {
-	d := p.flushEvery()
-	if d == 0 {
+	if p.rules == nil || p.rules.FlushEvery == 0 {
 		f.enqueue(p)
 		return
 	}
-	p.delay = time.AfterFunc(d, func() {
+	p.delay = time.AfterFunc(p.rules.FlushEvery, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		p.delay = nil

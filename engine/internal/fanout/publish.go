@@ -11,14 +11,9 @@ type Delivery struct{ Queued, Dropped, Conflated, Closed int }
 
 // PublishTo publishes msg, which t does not keep, to all subscribers of t but the Member
 // that from holds. from may be nil, and its Member may be made meanwhile.
-func (h *Hub) PublishTo(t *Topic, msg Message, from *atomic.Pointer[Member]) (Delivery, error) {
+func (h *Hub) PublishTo(t *Topic, msg Message, from *atomic.Pointer[Member]) (d Delivery, err error) {
 	msg.Frames.PackAhead(h.compressor)
-	return publishTo(*t.parts.Load(), msg, from)
-}
-
-// publishTo publishes msg to all parts.
-func publishTo(parts []*part, msg Message, from *atomic.Pointer[Member]) (d Delivery, err error) {
-	for _, p := range parts {
+	for _, p := range *t.parts.Load() {
 		if perr := p.fan.publish(p, msg, from, &d); perr != nil {
 			err = perr
 		}

@@ -27,7 +27,7 @@ func (h *Hub) PublishRetained(name string, msg Message, empty bool, from *atomic
 	} else if err := h.retain(t, msg); err != nil {
 		return d, err
 	}
-	return publishTo(*t.parts.Load(), msg, from)
+	return h.PublishTo(t, msg, from)
 }
 
 // retain makes msg a last value of t, if there is room for it. Under the shard's

@@ -42,7 +42,7 @@ func (f *fan) admitRetained(m *Member, list []*Message) error {
 	}
 	size := 0
 	for _, msg := range list {
-		size += msg.size()
+		size += msg.Frames.Size()
 	}
 	limit := f.hub.conns.MaxQueued(m.conn)
 	if queued > 0 && (limit > 0 && queued+size > limit || f.loop.Over()) {

@@ -50,11 +50,3 @@ func (p *part) slowRules() *Slow {
 	}
 	return &p.fan.slow
 }
-
-// flushEvery is the delay of the topic. Under the fan's lock.
-func (p *part) flushEvery() time.Duration {
-	if p.rules == nil {
-		return 0
-	}
-	return p.rules.FlushEvery
-}

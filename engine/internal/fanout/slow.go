@@ -35,7 +35,7 @@ func (f *fan) decide(s *subscription, msg Message, d *Delivery) {
 	m.conn.Lock()
 	rules := s.rulesLocked()
 	room, waits := s.roomLocked(rules), rules.keeps() || !w.nothing() || m.out.Fragments != 0
-	need := msg.size()
+	need := msg.Frames.Size()
 	if waits {
 		need = msg.weight()
 	}

@@ -152,7 +152,7 @@ func (ws *WebSocket) finishTopics() {
 	}
 }
 
-// peerClosed is the arrival of a close frame (section 7.1.5). Loop only.
+// peerClosed handles the close frame of the peer (RFC 6455 section 5.5.1). Loop only.
 func (ws *WebSocket) peerClosed(payload []byte) {
 	code, reason, err := codec.ParseClosePayload(payload)
 	if err != nil {

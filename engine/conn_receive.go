@@ -47,7 +47,7 @@ func (ws *WebSocket) deliver(ev *codec.Event) (done bool) {
 	switch {
 	case ev.OpCode.IsControl():
 		ws.deliverControl(ev)
-	case !ws.out.IsOpen(): // section 1.4: data after a close frame is discarded
+	case !ws.out.IsOpen(): // this side is closing: Close discards what the peer still sends
 		ws.discard(len(ev.Payload))
 	case ev.Compressed:
 		return ws.deliverCompressed(ev)

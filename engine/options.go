@@ -14,34 +14,34 @@ import (
 // default. Other negative values are refused.
 const NoLimit = -1
 
-// mistakes collects what is wrong with options.
+// mistakes collects the errors of options.
 type mistakes []error
 
 func (m *mistakes) add(field string, value any, remedy string, args ...any) {
 	*m = append(*m, &OptionError{Field: field, Value: value, Remedy: fmt.Sprintf(remedy, args...)})
 }
 
-// err is nil if there is no mistake.
+// err returns all mistakes as one error; nil if there are none.
 func (m mistakes) err() error { return errors.Join(m...) }
 
 type number interface{ int | int64 | time.Duration }
 
-// canBeOff checks a field that NoLimit turns off.
+// canBeOff refuses a negative v, except NoLimit.
 func canBeOff[T number](m *mistakes, field string, v T) {
 	if v < NoLimit {
 		m.add(field, v, "set a positive value, 0 for the default, or NoLimit")
 	}
 }
 
-// staysOn checks a field that cannot be off, for a reason.
+// staysOn refuses any negative v. reason says why the field cannot be off.
 func staysOn[T number](m *mistakes, field string, v T, reason string) {
 	if v < 0 {
 		m.add(field, v, "%s; set a positive value, or 0 for the default", reason)
 	}
 }
 
-// Validate returns what is wrong with l, each mistake an *OptionError. Listen, Serve and
-// Dial return the same.
+// Validate returns the mistakes in l, each as an *OptionError, or nil. Listen, Serve and Dial
+// return the same error.
 func (l Limits) Validate() error {
 	var m mistakes
 	l.check(&m)
@@ -73,7 +73,7 @@ func (l Limits) check(m *mistakes) {
 	}
 }
 
-// checkTogether finds limits that contradict each other.
+// checkTogether refuses limits that contradict each other.
 func (l Limits) checkTogether(m *mistakes) {
 	d := l.WithDefaults()
 	if l.MaxHead > maxHead {
@@ -96,10 +96,10 @@ func (l Limits) checkTogether(m *mistakes) {
 	}
 }
 
-// maxHead is what package handshake takes at most.
+// maxHead is the largest head that package handshake accepts.
 const maxHead = 1 << 30
 
-// check finds mistakes in s. l has its defaults.
+// check adds the mistakes in s to m. l has its defaults.
 func (s Slow) check(m *mistakes, l *Limits) {
 	if s.Policy > SlowUnsubscribe {
 		m.add("Slow.Policy", s.Policy, "set SlowClose, SlowDropNewest, SlowDropOldest, SlowConflate or SlowUnsubscribe")
@@ -111,10 +111,10 @@ func (s Slow) check(m *mistakes, l *Limits) {
 	}
 }
 
-// validate finds mistakes in a policy that is set later.
+// validate returns the mistakes in a policy that is set on a running server.
 func (s Slow) validate(e *settings) error { return s.checkWith(e.limits) }
 
-// checkWith finds mistakes in a policy where l bounds the connections.
+// checkWith returns the mistakes in a policy where l bounds the connections.
 func (s Slow) checkWith(l Limits) error {
 	var m mistakes
 	l = l.WithDefaults()
@@ -147,7 +147,7 @@ func (d *Dispatch) check(m *mistakes) {
 	staysOn(m, "Dispatch.MaxWaitingBytes", d.MaxWaitingBytes, "what waits would fill the memory")
 }
 
-// checkOptions finds mistakes in p and in the options of its connections.
+// checkOptions returns the mistakes in p and in opt, with which it connects.
 func (p *ReconnectPolicy) checkOptions(opt *DialOptions) error {
 	var m mistakes
 	staysOn(&m, "ReconnectPolicy.BaseDelay", p.BaseDelay, "a wait cannot be negative")
@@ -164,7 +164,7 @@ func (p *ReconnectPolicy) checkOptions(opt *DialOptions) error {
 	return m.err()
 }
 
-// checkOptions finds mistakes in the fields of s.
+// checkOptions returns the mistakes in the fields of s.
 func (s *Server) checkOptions() error {
 	var m mistakes
 	s.Limits.check(&m)
@@ -178,11 +178,11 @@ func (s *Server) checkOptions() error {
 	staysOn(&m, "Server.Loops", s.Loops, "a server needs a loop")
 	staysOn(&m, "Server.MaxHandshakes", s.MaxHandshakes, "no client could finish its TLS handshake without one")
 	canBeOff(&m, "Server.MaxRetained", s.MaxRetained)
-	staysOn(&m, "Server.UpgradeWorkers", s.UpgradeWorkers, "nobody would ask ShouldUpgrade")
+	staysOn(&m, "Server.UpgradeWorkers", s.UpgradeWorkers, "ShouldUpgrade would never be called")
 	return m.err()
 }
 
-// check finds mistakes in opt for a listener with a file of its own, or without.
+// check returns the mistakes in opt. file reports whether the listener makes a socket file.
 func (opt *ListenOptions) check(file bool) error {
 	var m mistakes
 	switch mode := opt.SocketMode; {
@@ -194,7 +194,7 @@ func (opt *ListenOptions) check(file bool) error {
 	return m.err()
 }
 
-// checkOptions finds mistakes in the fields of opt.
+// checkOptions returns the mistakes in the fields of opt.
 func (opt *DialOptions) checkOptions() error {
 	var m mistakes
 	opt.check(&m)

@@ -17,132 +17,128 @@ import (
 
 // Server accepts WebSocket connections on event loops. The zero value works and discards
 // what it receives. Set the fields before you call the first method, and do not change
-// them afterwards. Any goroutine may call the methods. Those that would wait for the
-// callback they are called in return ErrInCallback.
+// them afterwards. Any goroutine may call the methods. A method that would wait for the
+// callback that calls it returns ErrInCallback instead.
 type Server struct {
-	// Addr is where ListenAndServe and Run listen, host:port or unix:path. Default:
+	// Addr is where ListenAndServe and Run listen: host:port or unix:path. Default:
 	// ":8080".
 	Addr string
 
-	// TLS, if set, encrypts the connections of ListenAndServe, Run, Listen and Serve (wss).
-	// With [ListenOptions] listeners may differ.
+	// TLS encrypts the connections of ListenAndServe, Run, Listen and Serve (wss). nil
+	// leaves them plain. Use [ListenOptions] where listeners differ.
 	TLS *tls.Config
 
-	// ShouldUpgrade decides whether a request becomes a WebSocket. It returns
-	// headers to add to the answer (nil for none), or an error that refuses:
-	// one made by Reject is sent as it is, any other is logged and sent as 500
-	// without its text.
-	// nil accepts everything that Origin allows.
+	// ShouldUpgrade decides whether a request becomes a WebSocket. It returns headers to
+	// add to the answer, or nil. To refuse the request, return an error: one made by
+	// Reject is sent as it is; any other is logged, and the peer gets 500 without its
+	// text. nil accepts every request that Origin allows.
 	//
-	// It runs on the loop that owns the connection, so on any loop, and on
-	// several at the same time: variables it shares with others need a lock or
-	// an atomic, or there is a data race. It must not block; if it has to, set
+	// It runs on the loop that owns the connection, so it runs on several loops at the
+	// same time: guard what it shares. It must not block. If it has to, set
 	// BlockingUpgrade.
 	ShouldUpgrade func(req *Request) (http.Header, error)
 
-	// OnUpgrade receives the open WebSocket before its first message is
-	// delivered; what it sends follows the answer in the same write. It runs on
-	// the loop that owns the connection, so on any loop: the warning of
-	// ShouldUpgrade holds here too. req may be kept.
+	// OnUpgrade is called with the open WebSocket before its first message is delivered.
+	// What it sends follows the answer in the same write. It runs on the loop that owns
+	// the connection: guard what it shares. You may keep req.
 	OnUpgrade func(ws *WebSocket, req *Request)
 
-	// Callbacks serve every connection that sets none of its own.
+	// Callbacks are those of every connection that sets none of its own.
 	Callbacks Callbacks
 
-	// BlockingUpgrade runs ShouldUpgrade on a pool of goroutines while the loop goes
-	// on, for those that ask a database or a token service; give them
-	// [Request.Context]. OnUpgrade stays on the
-	// loop. Requests wait for a goroutine until Limits.HandshakeTimeout; those whose
-	// peer has left are not asked about, and when more wait than can be asked, the
-	// newest is first. One address gets half of the goroutines at most.
+	// BlockingUpgrade runs ShouldUpgrade on a pool of goroutines while the loop serves
+	// others. Set it if ShouldUpgrade asks a database or a token service, and give those
+	// calls [Request.Context]. OnUpgrade stays on the loop.
+	//
+	// A request waits for a goroutine until Limits.HandshakeTimeout. ShouldUpgrade is not
+	// called for a peer that has left. When more requests wait than there are goroutines,
+	// the newest is served first. One address gets at most half of the goroutines.
 	BlockingUpgrade bool
 
-	// UpgradeWorkers is the number of goroutines of BlockingUpgrade at most.
-	// Default: 128.
+	// UpgradeWorkers bounds the goroutines of BlockingUpgrade. Default: 128.
 	UpgradeWorkers int
 
-	// Origin decides by the Origin header which web pages may connect. nil
-	// means handshake.SameHost. Browsers send cookies along with requests from
-	// any page.
+	// Origin decides by the Origin header which web pages may connect. nil means
+	// handshake.SameHost. A browser sends its cookies with the request of any page, so do
+	// not allow every origin if you authenticate by cookie.
 	Origin handshake.OriginPolicy
 
-	// Subprotocols are those the server speaks, the preferred one first. The
-	// first that the client offers too is agreed.
+	// Subprotocols lists the subprotocols of the server, the preferred one first. The
+	// first one that the client offers is agreed.
 	Subprotocols []string
 
-	// Compression agrees on permessage-deflate (RFC 7692) with clients that offer
-	// it. nil declines all offers.
+	// Compression agrees on permessage-deflate (RFC 7692) with clients that offer it. nil
+	// declines all offers.
 	Compression *Compression
 
 	// Limits bounds what a peer may cost. The zero value means the defaults.
 	Limits Limits
 
-	// MaxHandshakes is how many TLS handshakes run at a time, about 20 KiB each;
-	// they begin when a client has sent its ClientHello whole. Default: 1024. More
-	// handshakes queue: when one that runs has waited half a second for its
-	// client, the client is dropped and the next takes its place.
+	// MaxHandshakes bounds the TLS handshakes that run at the same time. Each takes about
+	// 20 KiB, and begins when the whole ClientHello has arrived. Further handshakes queue:
+	// when one that runs has waited half a second for its client, that client is dropped
+	// and the next handshake begins. Default: 1024.
 	MaxHandshakes int
 
-	// Slow says what happens to what is published to subscribers that read too
-	// slowly. The zero value closes them.
+	// Slow is the policy for subscribers that read more slowly than is published. The
+	// zero value closes them.
 	Slow Slow
 
-	// MaxRetained is how many bytes the retained messages of one topic may take: their
-	// frames and keys, and 100 bytes for each. Default: 1 MiB; NoLimit turns it off.
+	// MaxRetained bounds the retained messages of one topic, in bytes: their frames, their
+	// keys, and 100 bytes for each. Default: 1 MiB; NoLimit turns it off.
 	//
-	// All topics together get a quarter of Limits.MaxMemory at most, of memory as Memory
-	// counts it. A message that is retained is held by one loop and may take a quarter
-	// of the loop's part: of MaxMemory divided by Loops.
+	// All topics together get at most a quarter of Limits.MaxMemory, as Memory counts it.
+	// One retained message is held by one loop, and may take a quarter of the loop's part,
+	// which is MaxMemory divided by Loops.
 	MaxRetained int
 
-	// Relay takes what is published in topics to other servers, and has Deliver called for
-	// what is published there. nil: the subscribers of this server are all there are.
-	// Package engine/cluster/relay makes one: set it by relay.Join.
+	// Relay carries what is published in topics to other servers, and has Deliver called
+	// for what is published there. nil reaches the subscribers of this server only. Package
+	// engine/cluster/relay makes one: set it by relay.Join.
 	Relay Relay
 
-	// MaySubscribe decides whether a connection may subscribe to a topic. Its error is
-	// what Subscribe returns. nil allows everything.
+	// MaySubscribe decides whether a connection may subscribe to a topic. Subscribe
+	// returns its error. nil allows every topic.
 	//
-	// Subscribe calls it first, each time, on its own goroutine and with no lock held:
-	// in a callback that is the loop, and MaySubscribe must not block there. It runs on
-	// several goroutines at the same time. A subscription that exists is not asked about
-	// again: Unsubscribe those whose permission ends.
+	// Subscribe calls it each time, on its own goroutine and without a lock. In a callback
+	// that goroutine is the loop, so MaySubscribe must not block there. It runs on several
+	// goroutines at the same time: guard what it shares. It is not called again for a
+	// subscription that exists: call Unsubscribe when a permission ends.
 	MaySubscribe func(ws *WebSocket, topic string) error
 
-	// Dispatch runs message callbacks on a pool of goroutines. nil runs them on
-	// the loops, which is much cheaper.
+	// Dispatch runs message callbacks on a pool of goroutines. nil runs them on the loops,
+	// which is much cheaper: set it only if callbacks block.
 	Dispatch *Dispatch
 
-	// HTTP serves requests that ask for no WebSocket, on the same port, through
+	// HTTP serves the requests that do not ask for a WebSocket, on the same port, through
 	// a net/http server. nil answers them with 426.
 	//
-	// Every request of a connection passes the parser of this package first, with
-	// the same limits, and any of them may be the one that becomes a WebSocket.
-	// The body of a request has to arrive within Limits.ReadTimeout, of which the
-	// handler gets ErrReadTimeout, and the peer has to take the answer within
-	// Limits.WriteTimeout; a handler may set deadlines of its own
-	// (http.ResponseController). Connections count for Limits.MaxConnections until
-	// they are closed, also those that a handler hijacked.
+	// Each request of a connection is parsed by the loops first, with the same limits, and
+	// any of them may ask for a WebSocket. The body of a request must make progress within
+	// Limits.ReadTimeout; otherwise the handler reads ErrReadTimeout. The peer must take
+	// the answer within Limits.WriteTimeout. A handler may set deadlines of its own
+	// (http.ResponseController). A connection counts for Limits.MaxConnections until it is
+	// closed, also after a handler hijacked it.
 	HTTP http.Handler
 
-	// ConfigureHTTP is called once, before that net/http server serves HTTP, and may
-	// set its fields: timeouts, BaseContext, ConnContext, ConnState, ErrorLog,
-	// RegisterOnShutdown. As it comes, MaxHeaderBytes is Limits.MaxHead, a connection
-	// goes back to its loop after a second without a request (IdleTimeout), and
-	// ErrorLog leads to Logger. It speaks HTTP/1.1 only, and this Server begins and
-	// ends it: do not call its methods. nil: as it comes.
+	// ConfigureHTTP is called once with the net/http server behind HTTP, before that
+	// serves. Set its timeouts, BaseContext, ConnContext, ConnState, ErrorLog or
+	// RegisterOnShutdown there. MaxHeaderBytes is Limits.MaxHead before the call, ErrorLog
+	// writes to Logger, and IdleTimeout is one second: then the connection goes back to its
+	// loop. The server speaks HTTP/1.1 only. This Server starts and ends it: do not call
+	// its methods. nil changes nothing.
 	ConfigureHTTP func(srv *http.Server)
 
 	// Logger receives what no method can return to you. Default: slog.Default().
 	Logger *slog.Logger
 
-	// Loops is the number of event loops. Default: GOMAXPROCS, as it was before
+	// Loops is the number of event loops. Default: the value that GOMAXPROCS had before
 	// loops raised it.
 	Loops int
 
-	// KeepGOMAXPROCS leaves GOMAXPROCS alone. By default it is at least one more
-	// than all loops of the process, unless the program or the environment sets
-	// it: see loop.Config.
+	// KeepGOMAXPROCS leaves GOMAXPROCS unchanged. By default the server raises it to at
+	// least one more than all loops of the process, unless the program or the environment
+	// set it: see loop.Config.
 	KeepGOMAXPROCS bool
 
 	clock  func() time.Duration // of the loops; tests drive it; nil: the monotonic clock

@@ -12,12 +12,13 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // Who dials with the wrong scheme, or past the proxy that a server expects, is
 // told what to try.
 func TestDialSaysWhatToTry(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	serve := func(opt engine.ListenOptions) string { return listenWith(t, &engine.Server{}, "127.0.0.1:0", opt) }
 	web := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(web.Close)
@@ -34,19 +35,19 @@ func TestDialSaysWhatToTry(t *testing.T) {
 		want  error
 		tells string
 	}{
-		"ws to our TLS":              {"ws://" + serve(engine.ListenOptions{TLS: id.server()}), engine.ErrNoAnswer, "wss://"},
+		"ws to our TLS":              {"ws://" + serve(engine.ListenOptions{TLS: id.Server()}), engine.ErrNoAnswer, "wss://"},
 		"ws to TLS with an alert":    {"ws://" + closes(alert), engine.ErrNeedsTLS, "wss://"},
 		"ws to TLS of net/http":      {"ws://" + tlsWeb.Listener.Addr().String(), engine.ErrNeedsTLS, "wss://"},
 		"ws to TLS of nginx":         {"ws://" + closes(nginx), engine.ErrNeedsTLS, "wss://"},
 		"wss to no TLS":              {"wss://" + serve(engine.ListenOptions{}), engine.ErrNotTLS, " ws://"},
 		"wss to no TLS of net/http":  {"wss://" + web.Listener.Addr().String(), engine.ErrNotTLS, " ws://"},
 		"past the proxy":             {"ws://" + serve(fromProxy), engine.ErrNoAnswer, "PROXY header"},
-		"past the proxy, TLS behind": {"wss://" + serve(engine.ListenOptions{TLS: id.server(), ProxyProtocol: fromProxy.ProxyProtocol}), engine.ErrNoAnswer, "PROXY header"},
+		"past the proxy, TLS behind": {"wss://" + serve(engine.ListenOptions{TLS: id.Server(), ProxyProtocol: fromProxy.ProxyProtocol}), engine.ErrNoAnswer, "PROXY header"},
 		"nothing comes":              {"ws://" + closes(""), engine.ErrNoAnswer, "PROXY header"},
 		"half an answer":             {"ws://" + closes("HTTP/1.1 1"), engine.ErrAbnormalClosure, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := engine.Dial(context.Background(), c.url, &engine.DialOptions{TLS: id.client()})
+			_, err := engine.Dial(context.Background(), c.url, &engine.DialOptions{TLS: id.Client()})
 			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.tells) {
 				t.Errorf("Dial returned %v, want %v that says %q", err, c.want, c.tells)
 			}

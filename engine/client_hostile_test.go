@@ -15,6 +15,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
@@ -382,7 +383,7 @@ func TestClientFailsServersThatBreakFraming(t *testing.T) {
 		frame string
 		code  engine.StatusCode
 	}{
-		"masked":          {masked(engine.Text, "hi"), engine.StatusProtocolError},
+		"masked":          {testkit.Masked(engine.Text, "hi"), engine.StatusProtocolError},
 		"RSV1":            {"\xc1\x00", engine.StatusProtocolError},
 		"reserved opcode": {"\x83\x00", engine.StatusProtocolError},
 		"bad UTF-8":       {"\x81\x01\xff", engine.StatusInvalidFramePayloadData},

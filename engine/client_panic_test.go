@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
@@ -211,10 +212,10 @@ func TestLoggerThatDoesNotReturnHurtsNobody(t *testing.T) {
 				other := openRaw(t, addr)
 				for range 2 {
 					c := dialRaw(t, addr)
-					c.send(upgradeHead(addr, "X-Bad: 1"))
+					c.send(testkit.UpgradeHead(addr, "X-Bad: 1"))
 					c.wantRefused(http.StatusInternalServerError)
 					victim := openRaw(t, addr)
-					victim.send(masked(engine.Text, "end"))
+					victim.send(testkit.Masked(engine.Text, "end"))
 					victim.wantClose(engine.StatusInternalError)
 					other.exchange("unmoved")
 				}

@@ -13,19 +13,20 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
 // fakeTLS is fake over TLS.
-func fakeTLS(t *testing.T, id *identity, script func(nc net.Conn, req *http.Request)) *fakeServer {
+func fakeTLS(t *testing.T, id *testkit.Identity, script func(nc net.Conn, req *http.Request)) *fakeServer {
 	t.Helper()
-	return serveFake(t, func(nc net.Conn) net.Conn { return tls.Server(nc, id.server()) }, script)
+	return serveFake(t, func(nc net.Conn) net.Conn { return tls.Server(nc, id.Server()) }, script)
 }
 
 // H12
 func TestHostileServersOverTLS(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	wait := func(nc net.Conn) { _, _ = io.Copy(io.Discard, nc) }
 	endless := func(nc net.Conn) {
 		for line := []byte(strings.Repeat("X: abcdefghijklmnop\r\n", 200)); ; {
@@ -52,7 +53,7 @@ func TestHostileServersOverTLS(t *testing.T) {
 				_, _ = io.WriteString(nc, c.answer(req))
 				c.then(nc)
 			})
-			opt := &engine.DialOptions{TLS: id.client()}
+			opt := &engine.DialOptions{TLS: id.Client()}
 			if c.is == engine.ErrHandshakeTimeout {
 				opt.Limits.HandshakeTimeout = 200 * time.Millisecond
 			}
@@ -156,7 +157,7 @@ func TestTLSHandshakeEndsWithContextAndGroup(t *testing.T) {
 
 // F04, F10: what a client answers over TLS to a server that breaks rules.
 func TestClientFailsServersThatBreakFramingOverTLS(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	for frame, code := range map[string]engine.StatusCode{
 		"\xc1\x00":         engine.StatusProtocolError,
 		"\x82\x7e\x04\x01": engine.StatusMessageTooBig,
@@ -177,7 +178,7 @@ func TestClientFailsServersThatBreakFramingOverTLS(t *testing.T) {
 			got, _, _ := codec.ParseClosePayload(raw[n:])
 			closes <- got
 		})
-		ws := dialTLS(t, "wss://"+s.addr, &engine.DialOptions{TLS: id.client(), Limits: engine.Limits{MaxMessage: 1024}})
+		ws := dialTLS(t, "wss://"+s.addr, &engine.DialOptions{TLS: id.Client(), Limits: engine.Limits{MaxMessage: 1024}})
 		if got := within(t, "the close frame of the client", closes); got != code {
 			t.Errorf("the client closed with %d, want %d", got, code)
 		}

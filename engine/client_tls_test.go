@@ -19,6 +19,7 @@ import (
 	"github.com/gobwas/ws/wsutil"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
@@ -88,7 +89,7 @@ func dialTLS(t *testing.T, url string, opt *engine.DialOptions) *engine.WebSocke
 
 func TestDialOverTLSToGobwas(t *testing.T) {
 	srv := startForeign(t)
-	for name, version := range tlsVersions {
+	for name, version := range testkit.TLSVersions {
 		t.Run(name, func(t *testing.T) {
 			config := trusting(srv)
 			config.MaxVersion = version
@@ -110,10 +111,10 @@ func TestDialOverTLSToGobwas(t *testing.T) {
 }
 
 func TestDialOverTLSToOurServer(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	addr := listenTLS(t, &engine.Server{Callbacks: echo}, id)
 	got := make(chan []byte, 1)
-	ws := dialTLS(t, "wss://"+addr+"/", &engine.DialOptions{TLS: id.client(), Callbacks: binaryTo(got)})
+	ws := dialTLS(t, "wss://"+addr+"/", &engine.DialOptions{TLS: id.Client(), Callbacks: binaryTo(got)})
 	echoed(t, ws, got, pattern(100_000))
 	plain := dialEngine(t, listen(t, &engine.Server{}), nil)
 	if ws.TLS() == nil || plain.TLS() != nil {
@@ -149,27 +150,27 @@ func TestCertificateErrorsComeOutOfDial(t *testing.T) {
 }
 
 func TestClientCertificateIsSent(t *testing.T) {
-	id, me := newIdentity(t, "server"), newIdentity(t, "me")
-	config := id.server()
-	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, me.pool
+	id, me := testkit.NewIdentity(t, "server"), testkit.NewIdentity(t, "me")
+	config := id.Server()
+	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, me.Pool
 	names := make(chan string, 1)
 	addr := listenWith(t, &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 		names <- ws.TLS().PeerCertificates[0].Subject.CommonName
 	}}, "127.0.0.1:0", engine.ListenOptions{TLS: config})
-	mine := id.client()
-	mine.Certificates = []tls.Certificate{me.cert}
+	mine := id.Client()
+	mine.Certificates = []tls.Certificate{me.Cert}
 	dialTLS(t, "wss://"+addr, &engine.DialOptions{TLS: mine})
 	if name := within(t, "the connection", names); name != "me" {
 		t.Errorf("the server saw the certificate of %q", name)
 	}
-	if _, err := engine.Dial(context.Background(), "wss://"+addr, &engine.DialOptions{TLS: id.client()}); err == nil {
+	if _, err := engine.Dial(context.Background(), "wss://"+addr, &engine.DialOptions{TLS: id.Client()}); err == nil {
 		t.Error("Dial without a certificate succeeded")
 	}
 }
 
 func TestSecondDialResumesTheTLSSession(t *testing.T) {
 	srv := startForeign(t)
-	for name, version := range tlsVersions {
+	for name, version := range testkit.TLSVersions {
 		t.Run(name, func(t *testing.T) {
 			config := trusting(srv)
 			config.MaxVersion = version
@@ -220,7 +221,7 @@ func TestAlertBehindTheAnswerOfAProxyIsHeard(t *testing.T) {
 }
 
 func TestRedirectsBetweenPlainAndTLS(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	secured := listenTLS(t, &engine.Server{ShouldUpgrade: func(req *engine.Request) (http.Header, error) {
 		if req.Path() == "/down" {
 			return nil, &handshake.Rejection{Status: 302, Header: map[string][]string{"Location": {"ws://127.0.0.1:1/"}}}
@@ -228,7 +229,7 @@ func TestRedirectsBetweenPlainAndTLS(t *testing.T) {
 		return nil, nil
 	}}, id)
 	up := answering(t, func(*http.Request) string { return redirecting("308", "https://"+secured) })
-	opt := &engine.DialOptions{TLS: id.client(), MaxRedirects: 1}
+	opt := &engine.DialOptions{TLS: id.Client(), MaxRedirects: 1}
 	if err := dialPath(t, "ws://"+up.addr, opt); err != nil {
 		t.Errorf("from ws to wss: %v", err)
 	}

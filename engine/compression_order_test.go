@@ -9,6 +9,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // F-i: while a goroutine compresses a message for a connection, the loop of that
@@ -46,7 +47,7 @@ func answersMeanwhile(t *testing.T, srv *engine.Server, p *deflateClient, other 
 		sent := make(chan error, 1)
 		go func() { sent <- send() }()
 		eventually(t, "the compression", func() bool { return srv.Stats().Compressions > before })
-		p.send(masked(codec.Ping, "still there?") + frame(0x81, "echo"))
+		p.send(testkit.Masked(codec.Ping, "still there?") + frame(0x81, "echo"))
 		if _, err := srv.Publish("elsewhere", engine.TextMessage("published")); err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
@@ -225,7 +226,7 @@ func TestWhatCompressionDoesNotHelpGoesOutPlain(t *testing.T) {
 			t.Errorf("%d bytes came back with RSV1 %v, %v", len(tt.text), h.Rsv1, err)
 		}
 	}
-	c.send(masked(codec.Ping, strings.Repeat("p", 125)))
+	c.send(testkit.Masked(codec.Ping, strings.Repeat("p", 125)))
 	if h, _, err := c.readFrame(); err != nil || h.Rsv1 {
 		t.Errorf("a pong of 125 bytes came with RSV1 %v, %v", h.Rsv1, err)
 	}
@@ -290,7 +291,7 @@ func TestTakeoverFallsBackWithinItsBudget(t *testing.T) {
 		ShouldUpgrade: func(*engine.Request) (http.Header, error) { return http.Header{"Upgrade": {"h2c"}}, nil },
 	}
 	c := dialRaw(t, listen(t, srv2))
-	c.send(upgradeHead("x", offering(offer)))
+	c.send(testkit.UpgradeHead("x", offering(offer)))
 	c.wantRefused(http.StatusInternalServerError)
 	_ = c.Close()
 	eventually(t, "the end of the refused one", func() bool {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // skipCosts skips what counts allocations in builds that add some.
@@ -136,7 +137,7 @@ func openBare(t *testing.T, addr string) int {
 	if err := unix.Connect(fd, sa); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := unix.Write(fd, []byte(upgradeHead(addr))); err != nil {
+	if _, err := unix.Write(fd, []byte(testkit.UpgradeHead(addr))); err != nil {
 		t.Fatal(err)
 	}
 	n, err := unix.Read(fd, head)

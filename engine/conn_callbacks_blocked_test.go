@@ -8,6 +8,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // R18
@@ -36,7 +37,7 @@ func TestBlockingCallbackIsReportedAndHoldsUpNoOtherLoop(t *testing.T) {
 	for within(t, "OnUpgrade", names) == name {
 		other = openRaw(t, addr)
 	}
-	first.send(masked(engine.Text, "block"))
+	first.send(testkit.Masked(engine.Text, "block"))
 	within(t, "the callback", entered)
 	eventually(t, "it is reported", func() bool {
 		other.exchange("meanwhile")
@@ -80,10 +81,10 @@ func TestLoopThatWasHeldUpDropsNobody(t *testing.T) {
 		sockets[i] = within(t, "OnUpgrade", opened)
 	}
 	everyone <- sockets
-	conns[0].send(masked(engine.Text, "block"))
+	conns[0].send(testkit.Masked(engine.Text, "block"))
 	within(t, "the callback", entered)
 	for i, c := range conns {
-		c.send(masked(codec.Pong, "") + masked(engine.Text, fmt.Sprint("from ", i)))
+		c.send(testkit.Masked(codec.Pong, "") + testkit.Masked(engine.Text, fmt.Sprint("from ", i)))
 	}
 	time.Sleep(2 * pongTimeout) // the clock of a loop cannot be driven
 	release()

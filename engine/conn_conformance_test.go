@@ -9,6 +9,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // conformance is what a client sends after the opening handshake and the exact
@@ -36,15 +37,15 @@ func TestConformance(t *testing.T) {
 // R16: TLS in between changes nothing either, where a record holds an octet and
 // where it holds a part of a message.
 func TestConformanceOverTLS(t *testing.T) {
-	id := newIdentity(t, "server")
-	addr := listenWith(t, &engine.Server{Callbacks: echo}, "127.0.0.1:0", engine.ListenOptions{TLS: id.server()})
-	for name, version := range tlsVersions {
+	id := testkit.NewIdentity(t, "server")
+	addr := listenWith(t, &engine.Server{Callbacks: echo}, "127.0.0.1:0", engine.ListenOptions{TLS: id.Server()})
+	for name, version := range testkit.TLSVersions {
 		t.Run(name, func(t *testing.T) {
-			config := id.client()
+			config := id.Client()
 			config.MaxVersion = version
 			eachConformance(t, func(t *testing.T) *rawClient {
 				c := dialRaw(t, addr).secured(config)
-				c.send(upgradeHead(addr))
+				c.send(testkit.UpgradeHead(addr))
 				c.wantUpgraded()
 				return c
 			})

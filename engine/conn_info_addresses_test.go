@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // OnClose may ask who it was, however the connection ended, and OnError too.
 func TestAddressesAreKnownInOnClose(t *testing.T) {
 	ends := map[string]func(c *rawClient, ws *engine.WebSocket){
 		"close": func(c *rawClient, _ *engine.WebSocket) {
-			c.send(masked(8, ""))
+			c.send(testkit.Masked(8, ""))
 			_, _ = io.Copy(io.Discard, c)
 			_ = c.Close()
 		},

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
@@ -365,7 +366,7 @@ func TestDecisionOnARequestThatDoesNotReturnIs500(t *testing.T) {
 					addr := serve(t, srv)
 					other := openRaw(t, addr)
 					c := dialRaw(t, addr)
-					c.send(upgradeHead(addr, "X-End: 1"))
+					c.send(testkit.UpgradeHead(addr, "X-End: 1"))
 					status, body := c.readStatus()
 					if status != http.StatusInternalServerError || strings.Contains(body, "secret") {
 						t.Errorf("the peer is told %d %q", status, body)
@@ -405,7 +406,7 @@ func TestPanicsOfCallbacksAreLoggedOnceASecond(t *testing.T) {
 			began := time.Now()
 			for range panics {
 				c := openRaw(t, addr)
-				c.send(masked(engine.Text, "x"))
+				c.send(testkit.Masked(engine.Text, "x"))
 				c.wantClose(engine.StatusInternalError)
 				_ = c.Close()
 			}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // A peer whose pongs are not read is not a peer that does not answer.
@@ -29,7 +30,7 @@ func TestPausedReadingIsNoPongOrIdleTimeout(t *testing.T) {
 	}
 	addr := listen(t, srv)
 	paused := openRaw(t, addr)
-	paused.send(masked(engine.Text, "held"))
+	paused.send(testkit.Masked(engine.Text, "held"))
 	ws := within(t, "the paused connection", opened)
 
 	// A dialed connection counts the time: its own timeouts come again and again.
@@ -75,7 +76,7 @@ func TestPauseAfterCloseDoesNotHoldTheClosingHandshake(t *testing.T) {
 	if code, _ := c.readClose(); code != engine.StatusNormalClosure {
 		t.Errorf("close code %d", uint16(code))
 	}
-	c.send(masked(codec.Close, ""))
+	c.send(testkit.Masked(codec.Close, ""))
 	c.wantEOF()
 	_ = c.Close()
 	if err := within(t, "the end", closed); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // gate hands over how many bytes were received and waits for leave to go on.
@@ -239,7 +240,7 @@ func TestOnFragmentBoundsWhatIsAssembled(t *testing.T) {
 	addr := listen(t, srv)
 	dial := func() *rawClient {
 		c := dialRaw(t, addr)
-		c.send(upgradeHead(addr, "Sec-WebSocket-Extensions: permessage-deflate"))
+		c.send(testkit.UpgradeHead(addr, "Sec-WebSocket-Extensions: permessage-deflate"))
 		c.wantUpgraded()
 		return c
 	}

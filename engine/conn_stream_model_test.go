@@ -11,6 +11,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // streamPeer is a connection of streamModel, both sides.
@@ -94,7 +95,7 @@ func (p *streamPeer) read(m *streamModel) {
 		}
 		switch {
 		case h.OpCode == codec.Close:
-			_, _ = p.c.Write([]byte(masked(codec.Close, string(payload))))
+			_, _ = p.c.Write([]byte(testkit.Masked(codec.Close, string(payload))))
 			_, _, _ = p.c.readFrame()
 			return
 		case h.OpCode.IsControl():

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // rush is a server with one loop on which some connections have much to do, and
@@ -165,10 +166,10 @@ func TestEndWhileMessagesWait(t *testing.T) {
 		delivered int // messages at most, besides those before the end
 		code      engine.StatusCode
 	}{
-		"the peer's close frame": {func(c *rawClient, _ *engine.WebSocket) { c.send(masked(codec.Close, "\x03\xe8")) }, 29, engine.StatusNormalClosure},
+		"the peer's close frame": {func(c *rawClient, _ *engine.WebSocket) { c.send(testkit.Masked(codec.Close, "\x03\xe8")) }, 29, engine.StatusNormalClosure},
 		"Close": {func(c *rawClient, ws *engine.WebSocket) {
 			_ = ws.Close(engine.StatusGoingAway, "")
-			c.send(masked(codec.Close, "\x03\xe9"))
+			c.send(testkit.Masked(codec.Close, "\x03\xe9"))
 		}, 1, engine.StatusGoingAway},
 		"CloseNow": {func(_ *rawClient, ws *engine.WebSocket) { ws.CloseNow() }, 1, engine.StatusAbnormalClosure},
 		"a reset": {func(c *rawClient, _ *engine.WebSocket) {
@@ -312,9 +313,9 @@ func TestCallbackThatDoesNotReturnInItsTurn(t *testing.T) {
 // side: nothing is lost, in whatever order the loops serve their connections.
 func TestMessagesThatWaitOverTLS(t *testing.T) {
 	const connections, each = 4, 60
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	srv := &engine.Server{
-		Loops: 1, TLS: id.server(), Compression: &engine.Compression{ServerContextTakeover: true, ClientContextTakeover: true},
+		Loops: 1, TLS: id.Server(), Compression: &engine.Compression{ServerContextTakeover: true, ClientContextTakeover: true},
 		Callbacks: echo, Limits: engine.Limits{MaxQueued: engine.NoLimit},
 	}
 	engine.SetIterationBudget(srv, 1)
@@ -324,7 +325,7 @@ func TestMessagesThatWaitOverTLS(t *testing.T) {
 	for range connections {
 		got := make(chan string, each)
 		ws, err := engine.Dial(t.Context(), "wss://"+addr+"/", &engine.DialOptions{
-			TLS: id.client(), Compression: &engine.Compression{ServerContextTakeover: true, ClientContextTakeover: true},
+			TLS: id.Client(), Compression: &engine.Compression{ServerContextTakeover: true, ClientContextTakeover: true},
 			Callbacks: engine.Callbacks{OnText: func(_ *engine.WebSocket, text []byte) { got <- string(text) }},
 		})
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // blocking are callbacks that block when they get "block", until leave is called.
@@ -33,7 +34,7 @@ func TestDispatchServesOthersWhileCallbacksBlock(t *testing.T) {
 	addr := listen(t, srv)
 	t.Cleanup(leave) // before the server waits for them
 	for range blocked {
-		openRaw(t, addr).send(masked(engine.Text, "block"))
+		openRaw(t, addr).send(testkit.Masked(engine.Text, "block"))
 	}
 	other := openRaw(t, addr)
 	other.exchange("served")
@@ -51,11 +52,11 @@ func TestDispatchSaysThatAllWorkersBlock(t *testing.T) {
 	addr := listen(t, srv)
 	t.Cleanup(leave)
 	for range workers {
-		openRaw(t, addr).send(masked(engine.Text, "block"))
+		openRaw(t, addr).send(testkit.Masked(engine.Text, "block"))
 	}
 	eventually(t, "all workers block", func() bool { return inside.Load() == workers })
 	other := openRaw(t, addr)
-	other.send(masked(engine.Text, "block"))
+	other.send(testkit.Masked(engine.Text, "block"))
 	eventually(t, "it is logged", func() bool { return book.count("all workers of Dispatch") > 0 })
 	if n := inside.Load(); n != workers {
 		t.Errorf("%d callbacks run, want %d", n, workers)
@@ -76,7 +77,7 @@ func TestDispatchPausesReadingBeyondMaxWaitingBytes(t *testing.T) {
 	addr := listen(t, srv)
 	t.Cleanup(leave)
 	c := openRaw(t, addr)
-	c.send(masked(engine.Text, "block"))
+	c.send(testkit.Masked(engine.Text, "block"))
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
@@ -87,7 +88,7 @@ func TestDispatchPausesReadingBeyondMaxWaitingBytes(t *testing.T) {
 	eventually(t, "reading pauses", func() bool { return srv.Stats().MessagesIn > limit/size })
 	witness := openRaw(t, addr)
 	for range 20 { // iterations of the loop
-		witness.send(masked(codec.Ping, "still there?"))
+		witness.send(testkit.Masked(codec.Ping, "still there?"))
 		witness.wantFrame(codec.Pong, true, "still there?")
 	}
 	if n := srv.Stats().MessagesIn; n > 1+limit/size+1 {
@@ -118,19 +119,19 @@ func TestDispatchSkipsMessagesOfManyThatHaveEnded(t *testing.T) {
 	addr := listen(t, srv)
 	t.Cleanup(leave)
 	stayer := openRaw(t, addr)
-	stayer.send(masked(engine.Text, "block"))
+	stayer.send(testkit.Masked(engine.Text, "block"))
 	eventually(t, "the worker blocks", func() bool { return inside.Load() == 1 })
 	for range leavers {
 		c := openRaw(t, addr)
 		for range each {
-			c.send(masked(engine.Text, "left behind"))
+			c.send(testkit.Masked(engine.Text, "left behind"))
 		}
-		c.send(masked(8, "\x03\xe8"))
+		c.send(testkit.Masked(8, "\x03\xe8"))
 		c.wantClose(engine.StatusNormalClosure)
 		_ = c.Close()
 	}
 	eventually(t, "all have left", func() bool { return srv.Conns() == 1 })
-	stayer.send(masked(engine.Text, "waits"))
+	stayer.send(testkit.Masked(engine.Text, "waits"))
 	if n := srv.Stats().Skipped; n != (leavers-bound)*each {
 		t.Errorf("%d messages are skipped, want %d", n, (leavers-bound)*each)
 	}
@@ -142,7 +143,7 @@ func TestDispatchSkipsMessagesOfManyThatHaveEnded(t *testing.T) {
 		t.Errorf("%d messages of those that left are delivered, want %d", n, bound*each)
 	}
 	late := openRaw(t, addr) // the places of those that left are free again
-	late.send(masked(engine.Text, "left behind") + masked(8, "\x03\xe8"))
+	late.send(testkit.Masked(engine.Text, "left behind") + testkit.Masked(8, "\x03\xe8"))
 	late.wantClose(engine.StatusNormalClosure)
 	_ = late.Close()
 	eventually(t, "the late one", func() bool { return delivered.Load() == bound*each+1 && closed.Load() == leavers+1 })
@@ -158,7 +159,7 @@ func TestDispatchEndsIdleWorkers(t *testing.T) {
 	conns := make([]*rawClient, clients)
 	for i := range conns {
 		conns[i] = openRaw(t, addr)
-		conns[i].send(masked(engine.Text, "block"))
+		conns[i].send(testkit.Masked(engine.Text, "block"))
 	}
 	eventually(t, "all callbacks are under way", func() bool { return inside.Load() == clients })
 	if n := engine.Workers(srv); n < clients {
@@ -180,7 +181,7 @@ func TestDispatchKeepsNothingOfAConnectionWithoutCallbacks(t *testing.T) {
 	srv.OnUpgrade = func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws }
 	addr := listen(t, srv)
 	t.Cleanup(leave)
-	openRaw(t, addr).send(masked(engine.Text, "block"))
+	openRaw(t, addr).send(testkit.Masked(engine.Text, "block"))
 	within(t, "OnUpgrade", opened)
 	eventually(t, "the worker blocks", func() bool { return inside.Load() == 1 })
 	c := openRaw(t, addr)

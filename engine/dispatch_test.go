@@ -13,6 +13,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 func TestDispatchKeepsTheOrderOfEachConnection(t *testing.T) {
@@ -88,9 +89,9 @@ func TestDispatchedCallbackMayBlock(t *testing.T) {
 	}
 	addr := listen(t, srv)
 	blocked, other := openRaw(t, addr), openRaw(t, addr)
-	blocked.send(masked(engine.Text, "block") + masked(engine.Text, "behind") + masked(codec.Ping, "alive"))
+	blocked.send(testkit.Masked(engine.Text, "block") + testkit.Masked(engine.Text, "behind") + testkit.Masked(codec.Ping, "alive"))
 	within(t, "the callback", inside)
-	other.send(masked(engine.Text, "hello"))
+	other.send(testkit.Masked(engine.Text, "hello"))
 	other.wantMessage(engine.Text, "hello")
 	blocked.wantFrame(codec.Pong, true, "alive")
 	leave <- struct{}{}
@@ -152,7 +153,7 @@ func TestDispatchPausesReadingBeyondMaxWaiting(t *testing.T) {
 // what came before Close of this side.
 func TestDispatchDeliversWhatCameBeforeTheEnd(t *testing.T) {
 	for name, end := range map[string]func(*rawClient, *engine.WebSocket){
-		"close frame": func(c *rawClient, _ *engine.WebSocket) { c.send(masked(codec.Close, "\x03\xe8")) },
+		"close frame": func(c *rawClient, _ *engine.WebSocket) { c.send(testkit.Masked(codec.Close, "\x03\xe8")) },
 		"end of file": func(c *rawClient, _ *engine.WebSocket) { _ = c.Close() },
 		"violation":   func(c *rawClient, _ *engine.WebSocket) { c.send("\x81\x00") },
 		"Close":       func(_ *rawClient, ws *engine.WebSocket) { _ = ws.Close(engine.StatusNormalClosure, "") },
@@ -181,7 +182,7 @@ func TestDispatchDeliversWhatCameBeforeTheEnd(t *testing.T) {
 			c := openRaw(t, listen(t, srv))
 			t.Cleanup(func() { close(leave) }) // also if the test fails before
 			ws := within(t, "OnUpgrade", opened)
-			c.send(masked(engine.Text, "1") + masked(engine.Text, "2") + masked(engine.Text, "3"))
+			c.send(testkit.Masked(engine.Text, "1") + testkit.Masked(engine.Text, "2") + testkit.Masked(engine.Text, "3"))
 			within(t, "the first callback", inside)
 			eventually(t, "three messages", func() bool { return srv.Stats().MessagesIn == 3 })
 			end(c, ws)
@@ -230,7 +231,7 @@ func TestPanicInAWorkerClosesWith1011(t *testing.T) {
 	}
 	addr := listen(t, srv)
 	c, other := openRaw(t, addr), openRaw(t, addr)
-	c.send(masked(engine.Text, "boom") + masked(engine.Text, "behind"))
+	c.send(testkit.Masked(engine.Text, "boom") + testkit.Masked(engine.Text, "behind"))
 	c.wantClose(engine.StatusInternalError)
 	_ = c.Close()
 	var p *engine.PanicError
@@ -241,7 +242,7 @@ func TestPanicInAWorkerClosesWith1011(t *testing.T) {
 	if book.count("panicked") == 0 {
 		t.Error("nothing is logged")
 	}
-	other.send(masked(engine.Text, "the worker lives"))
+	other.send(testkit.Masked(engine.Text, "the worker lives"))
 	other.wantMessage(engine.Text, "the worker lives")
 }
 
@@ -262,7 +263,7 @@ func TestServerEndsAfterDispatchedCallbacks(t *testing.T) {
 	}
 	c := openRaw(t, listen(t, srv))
 	t.Cleanup(func() { close(leave) }) // also if the test fails before
-	c.send(masked(engine.Text, "x") + masked(engine.Text, "not any more"))
+	c.send(testkit.Masked(engine.Text, "x") + testkit.Masked(engine.Text, "not any more"))
 	within(t, "the callback", inside)
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Close() }()
@@ -308,7 +309,7 @@ func TestDispatchRunsNoMoreThanItsWorkers(t *testing.T) {
 	conns := make([]*rawClient, clients)
 	for i := range conns {
 		conns[i] = openRaw(t, addr)
-		conns[i].send(masked(engine.Text, "first"))
+		conns[i].send(testkit.Masked(engine.Text, "first"))
 	}
 	eventually(t, "all messages", func() bool { return srv.Stats().MessagesIn == clients })
 	eventually(t, "all workers are at work", func() bool { return now.Load() >= workers })

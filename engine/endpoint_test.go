@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
@@ -29,7 +30,7 @@ func routed(t *testing.T, test func(t *testing.T, serve entranceFunc)) {
 
 // headFor is the head of a request for a WebSocket at a path.
 func headFor(addr, path string, lines ...string) string {
-	return strings.Replace(upgradeHead(addr, lines...), "/chat", path, 1)
+	return strings.Replace(testkit.UpgradeHead(addr, lines...), "/chat", path, 1)
 }
 
 func TestPatternsLeadToEndpoints(t *testing.T) {
@@ -106,7 +107,7 @@ func TestEndpointsAreSetOneByOne(t *testing.T) {
 		c.wantRefused(http.StatusForbidden)
 
 		c = dialRaw(t, addr)
-		c.send(headFor(addr, "/plain", offers[:2:2]...) + masked(engine.Text, strings.Repeat("x", 20)) + masked(engine.Text, strings.Repeat("x", 21)))
+		c.send(headFor(addr, "/plain", offers[:2:2]...) + testkit.Masked(engine.Text, strings.Repeat("x", 20)) + testkit.Masked(engine.Text, strings.Repeat("x", 21)))
 		h := c.wantUpgraded().Header
 		if h.Get("Sec-WebSocket-Protocol") != "" || c.extensions != "" || h.Get("X-All") != "" {
 			t.Errorf("/plain agreed on %v", h)
@@ -115,7 +116,7 @@ func TestEndpointsAreSetOneByOne(t *testing.T) {
 		c.wantClose(engine.StatusMessageTooBig)
 
 		c = dialRaw(t, addr)
-		c.send(headFor(addr, "/all", offers...) + masked(engine.Text, "hello") + masked(engine.Text, "0123456789a"))
+		c.send(headFor(addr, "/all", offers...) + testkit.Masked(engine.Text, "hello") + testkit.Masked(engine.Text, "0123456789a"))
 		h = c.wantUpgraded().Header
 		if h.Get("Sec-WebSocket-Protocol") != "all" || c.extensions == "" || h.Get("X-All") != "1" {
 			t.Errorf("/all agreed on %v", h)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // fanSpan is a subscription, from the call and return of Subscribe to those of
@@ -107,7 +108,7 @@ func (p *fanPeer) dialSlow(t *testing.T, addr, offer string) {
 	c.br.Reset(c.Conn)
 	done := make(chan struct{})
 	p.drop, p.done, p.gate = func() { _ = c.Close() }, done, make(chan bool, 1)
-	p.leave = func() { _, _ = c.Write([]byte(masked(codec.Close, "\x03\xe8"))) }
+	p.leave = func() { _, _ = c.Write([]byte(testkit.Masked(codec.Close, "\x03\xe8"))) }
 	go func() {
 		defer close(done)
 		defer c.Close()
@@ -133,10 +134,10 @@ func (p *fanPeer) readOne(t *testing.T, c *deflateClient) bool {
 	case err != nil:
 		return false
 	case h.OpCode == codec.Ping:
-		_, _ = c.Write([]byte(masked(codec.Pong, string(payload))))
+		_, _ = c.Write([]byte(testkit.Masked(codec.Pong, string(payload))))
 	case h.OpCode == codec.Close:
-		_, _ = c.Write([]byte(masked(codec.Close, string(payload)))) // a second one, if it left first
-		_, _, _ = c.readFrame()                                      // the server ends first
+		_, _ = c.Write([]byte(testkit.Masked(codec.Close, string(payload)))) // a second one, if it left first
+		_, _, _ = c.readFrame()                                              // the server ends first
 		return false
 	default:
 		p.receive(t, string(payload))

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // mount serves srv behind a net/http server, under /chat of a router, and
@@ -47,14 +48,14 @@ func TestServeHTTPRunsBothClosures(t *testing.T) {
 		},
 	})
 	c := dialRaw(t, addr)
-	c.send(upgradeHead(addr, "Sec-WebSocket-Protocol: chat"))
+	c.send(testkit.UpgradeHead(addr, "Sec-WebSocket-Protocol: chat"))
 	if got := c.wantUpgraded().Header.Get("X-Peer"); got != c.LocalAddr().String() {
 		t.Errorf("ShouldUpgrade saw the peer %q, want %q", got, c.LocalAddr())
 	}
 	c.wantMessage(engine.Text, "/chat chat "+c.LocalAddr().String())
 
 	c = dialRaw(t, addr)
-	c.send(upgradeHead(addr, "X-Deny: 1"))
+	c.send(testkit.UpgradeHead(addr, "X-Deny: 1"))
 	if _, body := c.wantRefused(http.StatusForbidden); !strings.Contains(body, "not here") {
 		t.Errorf("body %q", body)
 	}
@@ -71,7 +72,7 @@ func TestServeHTTPRefusesWhatTheListenerRefuses(t *testing.T) {
 		"two keys":          {request(addr, sampleKey, sampleKey+sampleKey), 400},
 		"version 99":        {request(addr, "Version: 13", "Version: 99"), 426},
 		"no version":        {request(addr, "Sec-WebSocket-Version: 13\r\n", ""), 400},
-		"foreign origin":    {upgradeHead(addr, "Origin: https://evil.example"), 403},
+		"foreign origin":    {testkit.UpgradeHead(addr, "Origin: https://evil.example"), 403},
 		"no WebSocket":      {"GET /chat HTTP/1.1\r\nHost: " + addr + "\r\n\r\n", 426},
 		"POST":              {request(addr, "GET", "POST"), 405},
 		"HTTP/1.0":          {request(addr, "HTTP/1.1", "HTTP/1.0"), 505},
@@ -97,7 +98,7 @@ func TestServeHTTPRefusesHeaderThatWouldSplitTheAnswer(t *testing.T) {
 		},
 	})
 	c := dialRaw(t, addr)
-	c.send(upgradeHead(addr))
+	c.send(testkit.UpgradeHead(addr))
 	if resp, _ := c.wantRefused(http.StatusInternalServerError); resp.Header.Get("Set-Cookie") != "" {
 		t.Error("the header got through")
 	}
@@ -109,9 +110,9 @@ func TestServeHTTPKeepsTheConnectionLimit(t *testing.T) {
 	addr := mount(t, srv)
 	first := openRaw(t, addr)
 	c := dialRaw(t, addr)
-	c.send(upgradeHead(addr))
+	c.send(testkit.UpgradeHead(addr))
 	c.wantRefused(http.StatusServiceUnavailable)
-	first.send(masked(engine.Text, "unmoved"))
+	first.send(testkit.Masked(engine.Text, "unmoved"))
 	first.wantMessage(engine.Text, "unmoved")
 	_ = first.Close()
 	eventually(t, "the place of the closed connection", func() bool { return srv.Conns() == 0 })
@@ -136,6 +137,6 @@ func TestServeHTTPBehindOpaqueMiddlewareIs501(t *testing.T) {
 	})
 	addr := strings.TrimPrefix(web.URL, "http://")
 	c := dialRaw(t, addr)
-	c.send(upgradeHead(addr))
+	c.send(testkit.UpgradeHead(addr))
 	c.wantRefused(http.StatusNotImplemented)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // What the program sets counts, and connections still go back to their loops.
@@ -41,7 +42,7 @@ func TestHTTPServerCanBeConfigured(t *testing.T) {
 		}
 		eventually(t, "it is on a loop", func() bool { return srv.Stats().HTTP == 0 && srv.Stats().Connections == 1 })
 	}
-	c.send(upgradeHead(addr))
+	c.send(testkit.UpgradeHead(addr))
 	c.wantUpgraded()
 	c.exchange("as the third request")
 	states := make(map[net.Conn][]http.ConnState) // a connection is lent to net/http anew for each request

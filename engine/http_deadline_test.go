@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // U08: bodies that stand still are bounded in time, also where nobody reads them.
@@ -85,8 +86,8 @@ func TestHandlersSetDeadlines(t *testing.T) {
 
 // U08: a peer that takes nothing of an answer is bounded in time too.
 func TestAnswersThatNobodyTakesEnd(t *testing.T) {
-	id := newIdentity(t, "server")
-	for name, g := range map[string]entrance{"plain": {}, "TLS": {server: id.server(), client: id.client()}} {
+	id := testkit.NewIdentity(t, "server")
+	for name, g := range map[string]entrance{"plain": {}, "TLS": {server: id.Server(), client: id.Client()}} {
 		t.Run(name, func(t *testing.T) {
 			written := make(chan error, 1)
 			srv := &engine.Server{
@@ -117,11 +118,11 @@ func TestFilesAreServedWhole(t *testing.T) {
 	if err := os.WriteFile(file, pattern(size), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	for name, serve := range map[string]func(*testing.T, *engine.Server) func() *rawClient{
 		"tcp":  entrance{}.listener("127.0.0.1:0", ""),
 		"unix": entrance{}.listener("unix:", ""),
-		"TLS":  entrance{server: id.server(), client: id.client()}.listener("127.0.0.1:0", ""),
+		"TLS":  entrance{server: id.Server(), client: id.Client()}.listener("127.0.0.1:0", ""),
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := serve(t, &engine.Server{HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -205,7 +206,7 @@ func TestKeptAliveConnectionsWaitOnLoops(t *testing.T) {
 			c.send(firstRequest)
 			c.wantPage()
 		} else {
-			c.send(upgradeHead(addr))
+			c.send(testkit.UpgradeHead(addr))
 			c.wantUpgraded()
 			c.exchange("as the second request")
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // judged are requests and what becomes of each: the statuses of the answers, what
@@ -30,10 +31,10 @@ var judged = map[string]struct{ request, verdict string }{
 	"HTTP/1.0 keep-alive":     {"GET /page HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", `200 GET /page "", stays`},
 	"close":                   {"GET /page HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", `200 GET /page "", ends`},
 	"OPTIONS *":               {"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "200 , stays"},
-	"upgrade":                 {upgradeHead("a"), "101"},
-	"upgrade of 100 headers":  {upgradeHead("a", many("X: y", 95)...), "101"},
+	"upgrade":                 {testkit.UpgradeHead("a"), "101"},
+	"upgrade of 100 headers":  {testkit.UpgradeHead("a", many("X: y", 95)...), "101"},
 	"other upgrade":           {request("a", "websocket", "h2c"), `200 GET /chat "", stays`},
-	"400 headers":             {upgradeHead("a", many("X: y", 395)...), "431 , ends"},
+	"400 headers":             {testkit.UpgradeHead("a", many("X: y", 395)...), "431 , ends"},
 	"400 headers for a page":  {"GET /page HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("X: y\r\n", 399) + "\r\n", "431 , ends"},
 	"head over 8 KiB":         {"GET /page HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("a", 9<<10) + "\r\n\r\n", "431 , ends"},
 	"start line over 8 KiB":   {"GET /" + strings.Repeat("a", 9<<10) + " HTTP/1.1\r\nHost: a\r\n\r\n", "414 , ends"},
@@ -48,7 +49,7 @@ var judged = map[string]struct{ request, verdict string }{
 	"NUL":                     {"GET /page HTTP/1.1\r\nHost: a\r\nX: a\x00b\r\n\r\n", "400 , ends"},
 	"fold":                    {"GET /page HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n", "400 , ends"},
 	"space before the colon":  {"GET /page HTTP/1.1\r\nHost : a\r\n\r\n", "400 , ends"},
-	"another host's URI":      {strings.Replace(upgradeHead("a"), "/chat", "http://b/chat", 1), "400 , ends"},
+	"another host's URI":      {strings.Replace(testkit.UpgradeHead("a"), "/chat", "http://b/chat", 1), "400 , ends"},
 	"another host's page":     {"GET http://b/page HTTP/1.1\r\nHost: a\r\n\r\n", "400 , ends"},
 	"no Host":                 {"GET /page HTTP/1.1\r\n\r\n", "400 , ends"},
 	"two Hosts":               {"GET /page HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "400 , ends"},
@@ -58,7 +59,7 @@ var judged = map[string]struct{ request, verdict string }{
 	"version 99":              {request("a", "Version: 13", "Version: 99"), "426 , ends"},
 	"upgrade by POST":         {request("a", "GET", "POST"), "405 , ends"},
 	"upgrade with a body":     {request("a", "Host:", "Content-Length: 5\r\nHost:") + "hello", "400 , ends"},
-	"foreign origin":          {upgradeHead("a", "Origin: https://evil.example"), "403 , ends"},
+	"foreign origin":          {testkit.UpgradeHead("a", "Origin: https://evil.example"), "403 , ends"},
 	"malformed HEAD":          {"HEAD /page HTTP/1.1\r\nHost : a\r\n\r\n", "400 , ends"},
 	"bare LF behind the size": {"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n", "400 body, ends"},
 	"bare LF behind a chunk":  {"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\n0\r\n\r\n", "400 body, ends"},
@@ -160,8 +161,8 @@ func TestEveryRequestIsJudgedLikeTheFirst(t *testing.T) {
 			c.send(request)
 		},
 	}
-	id := newIdentity(t, "server")
-	for name, g := range map[string]entrance{"plain": {}, "TLS": {server: id.server(), client: id.client()}} {
+	id := testkit.NewIdentity(t, "server")
+	for name, g := range map[string]entrance{"plain": {}, "TLS": {server: id.Server(), client: id.Client()}} {
 		srv := &engine.Server{Callbacks: echo, HTTP: http.HandlerFunc(judge)}
 		connect := g.listener("127.0.0.1:0", "")(t, srv)
 		for place, send := range places {

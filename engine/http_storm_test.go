@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // R-g: large bodies arrive whole, in any coding, with the next request behind them.
@@ -25,8 +26,8 @@ func TestLargeBodiesArriveWhole(t *testing.T) {
 	}
 	body := pattern(size)
 	want := fmt.Sprintf("%d %x %v", size, sha256.Sum256(body), nil)
-	id := newIdentity(t, "server")
-	for name, g := range map[string]entrance{"plain": {}, "TLS": {server: id.server(), client: id.client()}} {
+	id := testkit.NewIdentity(t, "server")
+	for name, g := range map[string]entrance{"plain": {}, "TLS": {server: id.Server(), client: id.Client()}} {
 		t.Run(name, func(t *testing.T) {
 			c := g.listener("127.0.0.1:0", "")(t, &engine.Server{HTTP: http.HandlerFunc(sum)})()
 			rng := rand.New(rand.NewPCG(1, 2))

@@ -92,6 +92,9 @@ func TestEveryWingHasARule(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range dirs {
+		if dir.Name() == "testkit" { // for tests alone: mayImport refuses it
+			continue
+		}
 		if _, known := wings[dir.Name()]; !known {
 			t.Errorf("engine/internal/%s: say in wings what it may import", dir.Name())
 		}

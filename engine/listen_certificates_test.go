@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // certificateFiles are two files, a clock, and the Certificates over them.
@@ -20,11 +21,11 @@ type certificateFiles struct {
 	clock     atomic.Int64 // of nanoseconds
 }
 
-func newCertificateFiles(t *testing.T, id *identity) *certificateFiles {
+func newCertificateFiles(t *testing.T, id *testkit.Identity) *certificateFiles {
 	t.Helper()
 	dir := t.TempDir()
 	f := &certificateFiles{t: t, cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem")}
-	f.write(id.certPEM, id.keyPEM)
+	f.write(id.CertPEM, id.KeyPEM)
 	var err error
 	if f.Certificates, err = engine.CertificateFiles(f.cert, f.key); err != nil {
 		t.Fatal(err)
@@ -67,18 +68,18 @@ func (f *certificateFiles) wantName(name string) {
 }
 
 func TestChangedCertificateIsUsedWithoutARestart(t *testing.T) {
-	first, second := newIdentity(t, "first"), newIdentity(t, "second")
+	first, second := testkit.NewIdentity(t, "first"), testkit.NewIdentity(t, "second")
 	f := newCertificateFiles(t, first)
 	addr := listenWith(t, &engine.Server{Callbacks: echo}, "127.0.0.1:0",
 		engine.ListenOptions{TLS: &tls.Config{GetCertificate: f.GetCertificate}})
-	old := dialRaw(t, addr).secured(first.client())
-	old.send(upgradeHead(addr))
+	old := dialRaw(t, addr).secured(first.Client())
+	old.send(testkit.UpgradeHead(addr))
 	old.wantUpgraded()
 
-	f.write(second.certPEM, second.keyPEM)
+	f.write(second.CertPEM, second.KeyPEM)
 	f.pass(time.Second)
-	c := dialRaw(t, addr).secured(second.client())
-	c.send(upgradeHead(addr))
+	c := dialRaw(t, addr).secured(second.Client())
+	c.send(testkit.UpgradeHead(addr))
 	c.wantUpgraded()
 	c.exchange("by the new certificate")
 	old.exchange("still here")
@@ -88,10 +89,10 @@ func TestChangedCertificateIsUsedWithoutARestart(t *testing.T) {
 }
 
 func TestBrokenCertificateLeavesTheOldOneAndIsLoggedOnce(t *testing.T) {
-	first, second := newIdentity(t, "first"), newIdentity(t, "second")
+	first, second := testkit.NewIdentity(t, "first"), testkit.NewIdentity(t, "second")
 	cases := map[string]func(f *certificateFiles){
 		"no PEM":       func(f *certificateFiles) { f.write([]byte("junk"), nil) },
-		"another key":  func(f *certificateFiles) { f.write(nil, second.keyPEM) },
+		"another key":  func(f *certificateFiles) { f.write(nil, second.KeyPEM) },
 		"file is gone": func(f *certificateFiles) { _ = os.Remove(f.cert) },
 	}
 	for name, breakIt := range cases {
@@ -105,7 +106,7 @@ func TestBrokenCertificateLeavesTheOldOneAndIsLoggedOnce(t *testing.T) {
 			if n := f.log.count("cannot be used"); n != 1 {
 				t.Errorf("%d lines are logged, want 1", n)
 			}
-			f.write(second.certPEM, second.keyPEM)
+			f.write(second.CertPEM, second.KeyPEM)
 			f.pass(time.Second)
 			f.wantName("second")
 		})
@@ -113,12 +114,12 @@ func TestBrokenCertificateLeavesTheOldOneAndIsLoggedOnce(t *testing.T) {
 }
 
 func TestUnusableCertificateFilesAreAnErrorAtOnce(t *testing.T) {
-	id, dir := newIdentity(t, "server"), t.TempDir()
+	id, dir := testkit.NewIdentity(t, "server"), t.TempDir()
 	cert := filepath.Join(dir, "cert.pem")
 	if _, err := engine.CertificateFiles(cert, cert); err == nil {
 		t.Error("missing files are no error")
 	}
-	if err := os.WriteFile(cert, id.certPEM, 0o600); err != nil {
+	if err := os.WriteFile(cert, id.CertPEM, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := engine.CertificateFiles(cert, cert); err == nil {

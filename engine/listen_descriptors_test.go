@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // exchange sends a text and wants it back.
 func (c *rawClient) exchange(text string) {
 	c.t.Helper()
-	c.send(masked(engine.Text, text))
+	c.send(testkit.Masked(engine.Text, text))
 	c.wantMessage(engine.Text, text)
 }
 
@@ -25,7 +26,7 @@ func reopen(t *testing.T, addr string) (c *rawClient) {
 	t.Helper()
 	eventually(t, "a connection is accepted", func() bool {
 		c = dialRaw(t, addr)
-		if _, err := io.WriteString(c.Conn, upgradeHead(addr)); err != nil {
+		if _, err := io.WriteString(c.Conn, testkit.UpgradeHead(addr)); err != nil {
 			return false
 		}
 		resp, err := http.ReadResponse(c.br, nil)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // front is a way by which a connection becomes a WebSocket.
@@ -42,12 +43,12 @@ func (f *front) wantBefore(c *rawClient) {
 
 // fronts are all ways, without TLS and with it.
 func fronts(t *testing.T) map[string]*front {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	all := map[string]*front{}
 	for name, version := range map[string]uint16{"": 0, " over TLS 1.2": tls.VersionTLS12, " over TLS 1.3": tls.VersionTLS13} {
 		g := entrance{}
 		if version != 0 {
-			g.server, g.client = id.server(), id.client()
+			g.server, g.client = id.Server(), id.Client()
 			g.client.MaxVersion = version
 		}
 		add := func(what string, second bool, serve func(t *testing.T, srv *engine.Server) func() *rawClient) {
@@ -158,17 +159,17 @@ func TestFrameBehindTheHeadIsDeliveredOnce(t *testing.T) {
 	for name, front := range fronts(t) {
 		t.Run(name, func(t *testing.T) {
 			connect := front.serve(t, &engine.Server{Callbacks: echo})
-			early := masked(engine.Text, "first") + masked(engine.Binary, "second")
+			early := testkit.Masked(engine.Text, "first") + testkit.Masked(engine.Binary, "second")
 			for cut := range map[int]bool{len(early): true, 0: true, 1: true, 7: true, len(early) - 1: true} {
 				c := connect()
-				c.send(front.before() + upgradeHead("a") + early[:cut])
+				c.send(front.before() + testkit.UpgradeHead("a") + early[:cut])
 				front.wantBefore(c)
 				c.wantUpgraded()
-				c.send(early[cut:] + masked(engine.Text, "third"))
+				c.send(early[cut:] + testkit.Masked(engine.Text, "third"))
 				c.wantMessage(engine.Text, "first")
 				c.wantMessage(engine.Binary, "second")
 				c.wantMessage(engine.Text, "third")
-				c.send(masked(8, ""))
+				c.send(testkit.Masked(8, ""))
 				c.wantClose(engine.StatusNoStatusRcvd)
 			}
 		})
@@ -182,10 +183,10 @@ func TestLargeFrameBehindTheHeadIsDeliveredOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := front.serve(t, &engine.Server{Callbacks: echo})()
 			large := string(pattern(40 << 10))
-			c.send(front.before() + upgradeHead("a") + masked(engine.Text, "first") + masked(engine.Binary, large))
+			c.send(front.before() + testkit.UpgradeHead("a") + testkit.Masked(engine.Text, "first") + testkit.Masked(engine.Binary, large))
 			front.wantBefore(c)
 			c.wantUpgraded()
-			c.send(masked(engine.Text, "third"))
+			c.send(testkit.Masked(engine.Text, "third"))
 			c.wantMessage(engine.Text, "first")
 			c.wantMessage(engine.Binary, large)
 			c.wantMessage(engine.Text, "third")
@@ -199,7 +200,7 @@ func TestNoOctetIsLostWhereTheyAreCut(t *testing.T) {
 	for name, front := range fronts(t) {
 		t.Run(name, func(t *testing.T) {
 			connect := front.serve(t, &engine.Server{Callbacks: echo})
-			all := front.before() + upgradeHead("a") + masked(engine.Text, "first") + masked(engine.Binary, "second")
+			all := front.before() + testkit.UpgradeHead("a") + testkit.Masked(engine.Text, "first") + testkit.Masked(engine.Binary, "second")
 			step := 1
 			if !longTests && (front.secure || raceEnabled) {
 				step = 13 // a TLS handshake for every octet takes its time
@@ -241,7 +242,7 @@ func TestUpgradeBehindPipelinedRequests(t *testing.T) {
 			for i := range 20 {
 				fmt.Fprintf(&all, "POST /page HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n%02d", i)
 			}
-			c.send(all.String() + upgradeHead("a") + masked(engine.Text, "first"))
+			c.send(all.String() + testkit.UpgradeHead("a") + testkit.Masked(engine.Text, "first"))
 			for i := range 20 {
 				if _, body := c.readResponse(); body != fmt.Sprintf(`POST /page "%02d"`, i) {
 					t.Fatalf("answer %d: %q", i, body)
@@ -255,7 +256,7 @@ func TestUpgradeBehindPipelinedRequests(t *testing.T) {
 }
 
 func TestServeHTTPOverForeignTLSIs501(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	srv := &engine.Server{Logger: slog.New(slog.DiscardHandler)}
 	nl, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -263,14 +264,14 @@ func TestServeHTTPOverForeignTLSIs501(t *testing.T) {
 	}
 	web := &http.Server{Handler: srv}
 	served := make(chan error, 1)
-	go func() { served <- web.Serve(tls.NewListener(nl, id.server())) }()
+	go func() { served <- web.Serve(tls.NewListener(nl, id.Server())) }()
 	t.Cleanup(func() {
 		_ = web.Close()
 		_ = srv.Close()
 		within(t, "the end of net/http", served)
 	})
-	c := dialRaw(t, nl.Addr().String()).secured(id.client())
-	c.send(upgradeHead("a"))
+	c := dialRaw(t, nl.Addr().String()).secured(id.Client())
+	c.send(testkit.UpgradeHead("a"))
 	if _, body := c.wantRefused(http.StatusNotImplemented); !strings.Contains(body, "NewTLSListener") {
 		t.Errorf("body %q does not say what to do", body)
 	}

@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // Descriptors that systemd opened are served like any other, and clients that
@@ -29,7 +31,7 @@ func TestInheritedListenersAreServed(t *testing.T) {
 	}
 	_, _ = tcp.Close(), local.Close()
 	early := dialRaw(t, tcp.Addr().String())
-	early.send(upgradeHead("a"))
+	early.send(testkit.UpgradeHead("a"))
 
 	srv := startChildWith(t, childConfig{Loops: 2, Inherited: true}, func(cmd *exec.Cmd) {
 		// systemd knows the number of the process before it runs; a shell knows
@@ -47,7 +49,7 @@ func TestInheritedListenersAreServed(t *testing.T) {
 	}
 	early.wantUpgraded()
 	for name, c := range map[string]*rawClient{"tcp": dialRaw(t, tcp.Addr().String()), "unix": dialUnix(t, path)} {
-		c.send(upgradeHead("a"))
+		c.send(testkit.UpgradeHead("a"))
 		c.wantUpgraded()
 		c.exchange(name)
 		_ = c.Close()

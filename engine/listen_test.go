@@ -15,6 +15,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // socketPath is a path that is short enough for a unix socket.
@@ -46,10 +47,10 @@ func TestUnixSocketIsServedAndItsFileRemoved(t *testing.T) {
 				t.Errorf("the file has mode %v (%v), want that of the options whatever the umask", info.Mode(), err)
 			}
 			c := dialUnix(t, path)
-			c.send(upgradeHead("local") + masked(engine.Text, "first"))
+			c.send(testkit.UpgradeHead("local") + testkit.Masked(engine.Text, "first"))
 			c.wantUpgraded()
 			c.wantMessage(engine.Text, "first")
-			c.send(masked(codec.Close, ""))
+			c.send(testkit.Masked(codec.Close, ""))
 			c.wantClose(engine.StatusNoStatusRcvd)
 			_ = c.Close()
 			if err := end(srv); err != nil {
@@ -85,7 +86,7 @@ func TestStaleSocketFileIsReplacedAndALiveOneIsNot(t *testing.T) {
 		t.Errorf("beside a server that lives: %v, want EADDRINUSE", err)
 	}
 	c := dialUnix(t, path)
-	c.send(upgradeHead("local"))
+	c.send(testkit.UpgradeHead("local"))
 	c.wantUpgraded()
 	c.exchange("unmoved")
 }
@@ -132,7 +133,7 @@ func TestAbstractUnixSocketNeedsNoFile(t *testing.T) {
 	srv := &engine.Server{Callbacks: echo}
 	listenWith(t, srv, "unix:"+name, engine.ListenOptions{})
 	c := dialUnix(t, name)
-	c.send(upgradeHead("local"))
+	c.send(testkit.UpgradeHead("local"))
 	c.wantUpgraded()
 	c.exchange("hello")
 }
@@ -147,7 +148,7 @@ func TestServedUnixListenerKeepsItsFile(t *testing.T) {
 	serving := make(chan error, 1)
 	go func() { serving <- srv.Serve(nl) }()
 	c := dialUnix(t, path)
-	c.send(upgradeHead("local"))
+	c.send(testkit.UpgradeHead("local"))
 	c.wantUpgraded()
 	c.exchange("hello")
 	if err := srv.Close(); err != nil {
@@ -162,22 +163,22 @@ func TestServedUnixListenerKeepsItsFile(t *testing.T) {
 }
 
 func TestListenersDifferInTheirOptions(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	secure := make(chan bool, 1)
 	srv := &engine.Server{Callbacks: echo, OnUpgrade: func(ws *engine.WebSocket, req *engine.Request) {
 		secure <- ws.TLS() != nil && req.TLS() != nil
 	}}
 	plain := listen(t, srv)
-	wss := listenWith(t, srv, "127.0.0.1:0", engine.ListenOptions{TLS: id.server()})
+	wss := listenWith(t, srv, "127.0.0.1:0", engine.ListenOptions{TLS: id.Server()})
 	path := socketPath(t)
-	listenWith(t, srv, "unix:"+path, engine.ListenOptions{TLS: id.server()})
+	listenWith(t, srv, "unix:"+path, engine.ListenOptions{TLS: id.Server()})
 	clients := map[string]*rawClient{
 		"plain":          dialRaw(t, plain),
-		"TLS":            dialRaw(t, wss).secured(id.client()),
-		"TLS over unix:": dialUnix(t, path).secured(id.client()),
+		"TLS":            dialRaw(t, wss).secured(id.Client()),
+		"TLS over unix:": dialUnix(t, path).secured(id.Client()),
 	}
 	for name, c := range clients {
-		c.send(upgradeHead(plain))
+		c.send(testkit.UpgradeHead(plain))
 		c.wantUpgraded()
 		c.exchange(name)
 		if got := within(t, "OnUpgrade", secure); got != (name != "plain") {
@@ -193,8 +194,8 @@ func TestListenersDifferInTheirOptions(t *testing.T) {
 }
 
 func TestServerTLSIsSpokenByListenAndServe(t *testing.T) {
-	id := newIdentity(t, "server")
-	srv := &engine.Server{TLS: id.server(), Callbacks: echo}
+	id := testkit.NewIdentity(t, "server")
+	srv := &engine.Server{TLS: id.Server(), Callbacks: echo}
 	tcp := listen(t, srv)
 	path := socketPath(t)
 	serving := make(chan error, 1)
@@ -204,8 +205,8 @@ func TestServerTLSIsSpokenByListenAndServe(t *testing.T) {
 	}
 	go func() { serving <- srv.Serve(nl) }()
 	for name, c := range map[string]*rawClient{"Listen": dialRaw(t, tcp), "Serve": dialUnix(t, path)} {
-		c = c.secured(id.client())
-		c.send(upgradeHead(tcp))
+		c = c.secured(id.Client())
+		c.send(testkit.UpgradeHead(tcp))
 		c.wantUpgraded()
 		c.exchange(name)
 	}
@@ -225,13 +226,13 @@ func TestTLSWithoutACertificateIsAnErrorAtOnce(t *testing.T) {
 
 // The engine does not speak HTTP/2, so it must not agree to.
 func TestHTTP2IsNeverAgreed(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	for name, protos := range map[string][]string{"no list": nil, "with h2": {"h2", "http/1.1", "acme-tls/1"}, "only h2": {"h2"}} {
 		t.Run(name, func(t *testing.T) {
-			config := id.server()
+			config := id.Server()
 			config.NextProtos = protos
 			addr := listenWith(t, new(engine.Server), "127.0.0.1:0", engine.ListenOptions{TLS: config})
-			client := id.client()
+			client := id.Client()
 			client.NextProtos = []string{"h2", "http/1.1"}
 			c := dialRaw(t, addr).secured(client)
 			if got := c.Conn.(*tls.Conn).ConnectionState().NegotiatedProtocol; got != "http/1.1" {
@@ -246,13 +247,13 @@ func TestHTTP2IsNeverAgreed(t *testing.T) {
 
 // Behind a TLS listener net/http speaks HTTP/2 if the configuration says so.
 func TestTLSListenerAgreesOnTheProtocolsOfItsConfiguration(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	for want, protos := range map[string][]string{"HTTP/1.1": nil, "HTTP/2.0": {"h2", "http/1.1"}} {
 		t.Run(want, func(t *testing.T) {
-			config := id.server()
+			config := id.Server()
 			config.NextProtos = protos
 			addr := mountWith(t, &engine.Server{Callbacks: echo}, config)
-			transport := &http.Transport{TLSClientConfig: id.client(), ForceAttemptHTTP2: true}
+			transport := &http.Transport{TLSClientConfig: id.Client(), ForceAttemptHTTP2: true}
 			defer transport.CloseIdleConnections()
 			resp, err := (&http.Client{Transport: transport}).Get("https://" + addr + "/page")
 			if err != nil {
@@ -262,10 +263,10 @@ func TestTLSListenerAgreesOnTheProtocolsOfItsConfiguration(t *testing.T) {
 			if resp.Proto != want {
 				t.Errorf("a page came by %s, want %s", resp.Proto, want)
 			}
-			client := id.client()
+			client := id.Client()
 			client.NextProtos = []string{"http/1.1"}
 			c := dialRaw(t, addr).secured(client)
-			c.send(upgradeHead(addr))
+			c.send(testkit.UpgradeHead(addr))
 			c.wantUpgraded()
 			c.exchange("moved")
 			if len(config.NextProtos) != len(protos) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // sources are ways in which GetConfigForClient can come by what it returns.
@@ -23,20 +24,20 @@ func sources(config *tls.Config) map[string]func(*tls.ClientHelloInfo) (*tls.Con
 // HTTP/2, whatever the configuration it is given for them, and packs records the
 // way it does with its own.
 func TestAListenerAgreesOnHTTP1WithEveryConfig(t *testing.T) {
-	id := newIdentity(t, "server")
-	theirs := id.server()
+	id := testkit.NewIdentity(t, "server")
+	theirs := id.Server()
 	theirs.NextProtos = []string{"h2", "http/1.1"}
 	for name, source := range sources(theirs) {
 		t.Run(name, func(t *testing.T) {
-			base := id.server()
+			base := id.Server()
 			base.NextProtos, base.GetConfigForClient = theirs.NextProtos, source
 			addr := listenWith(t, &engine.Server{Callbacks: echo}, "127.0.0.1:0", engine.ListenOptions{TLS: base})
-			client := id.client()
+			client := id.Client()
 			client.NextProtos = []string{"h2", "http/1.1"}
 			records := &recordReader{Conn: dialRaw(t, addr)}
 			tc := tls.Client(records, client)
 			c := newRawClient(t, tc)
-			c.send(upgradeHead(addr))
+			c.send(testkit.UpgradeHead(addr))
 			c.wantUpgraded()
 			if got := tc.ConnectionState().NegotiatedProtocol; got != "http/1.1" {
 				t.Errorf("ALPN agreed on %q", got)
@@ -56,10 +57,10 @@ func TestAListenerAgreesOnHTTP1WithEveryConfig(t *testing.T) {
 
 // net/http may speak HTTP/2 behind NewTLSListener.
 func TestConfigsOfATLSListenerForNetHTTPKeepTheirProtocols(t *testing.T) {
-	id := newIdentity(t, "server")
-	theirs := id.server()
+	id := testkit.NewIdentity(t, "server")
+	theirs := id.Server()
 	theirs.NextProtos = []string{"h2", "http/1.1"}
-	base := id.server()
+	base := id.Server()
 	base.GetConfigForClient = sources(theirs)["the same"]
 	nl, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -67,7 +68,7 @@ func TestConfigsOfATLSListenerForNetHTTPKeepTheirProtocols(t *testing.T) {
 	}
 	ln := engine.NewTLSListener(nl, base)
 	defer ln.Close()
-	client := id.client()
+	client := id.Client()
 	client.NextProtos = []string{"h2", "http/1.1"}
 	done := make(chan error, 1)
 	go func() {
@@ -90,19 +91,19 @@ func TestConfigsOfATLSListenerForNetHTTPKeepTheirProtocols(t *testing.T) {
 // Sessions are resumed whoever made the keys of their tickets: crypto/tls for the
 // listener, or the program for what GetConfigForClient returns.
 func TestSessionsAreResumedWithConfigsForClients(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	for _, ownKeys := range []bool{false, true} {
-		theirs := id.server()
+		theirs := id.Server()
 		theirs.NextProtos = []string{"h2", "http/1.1"}
 		if ownKeys {
 			theirs.SetSessionTicketKeys([][32]byte{{1}})
 		}
 		for name, source := range sources(theirs) {
-			for version, max := range tlsVersions {
-				base := id.server()
+			for version, max := range testkit.TLSVersions {
+				base := id.Server()
 				base.GetConfigForClient = source
 				addr := listenWith(t, &engine.Server{Callbacks: echo}, "127.0.0.1:0", engine.ListenOptions{TLS: base})
-				client := id.client()
+				client := id.Client()
 				client.MaxVersion, client.ClientSessionCache = max, tls.NewLRUClientSessionCache(1)
 				for _, resumed := range []bool{false, true} {
 					c := openTLS(t, addr, client)
@@ -118,8 +119,8 @@ func TestSessionsAreResumedWithConfigsForClients(t *testing.T) {
 
 // What GetConfigForClient fails with ends its connection only.
 func TestAnErrorOfGetConfigForClientEndsTheHandshake(t *testing.T) {
-	id := newIdentity(t, "server")
-	base := id.server()
+	id := testkit.NewIdentity(t, "server")
+	base := id.Server()
 	base.GetConfigForClient = func(info *tls.ClientHelloInfo) (*tls.Config, error) {
 		if slices.Contains(info.SupportedProtos, "bad") {
 			return nil, errors.New("not for you")
@@ -127,10 +128,10 @@ func TestAnErrorOfGetConfigForClientEndsTheHandshake(t *testing.T) {
 		return nil, nil
 	}
 	addr := listenWith(t, &engine.Server{Callbacks: echo}, "127.0.0.1:0", engine.ListenOptions{TLS: base})
-	client := id.client()
+	client := id.Client()
 	client.NextProtos = []string{"bad"}
 	if err := tls.Client(dialRaw(t, addr), client).Handshake(); err == nil {
 		t.Error("the handshake went through")
 	}
-	openTLS(t, addr, id.client()).exchange("hello")
+	openTLS(t, addr, id.Client()).exchange("hello")
 }

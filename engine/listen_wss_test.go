@@ -14,20 +14,21 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // listenTLS serves srv over TLS as id.
-func listenTLS(t testing.TB, srv *engine.Server, id *identity) string {
+func listenTLS(t testing.TB, srv *engine.Server, id *testkit.Identity) string {
 	t.Helper()
-	return listenWith(t, srv, "127.0.0.1:0", engine.ListenOptions{TLS: id.server()})
+	return listenWith(t, srv, "127.0.0.1:0", engine.ListenOptions{TLS: id.Server()})
 }
 
 // openTLS opens a WebSocket over TLS.
 func openTLS(t testing.TB, addr string, config *tls.Config, lines ...string) *rawClient {
 	t.Helper()
 	c := dialRaw(t, addr).secured(config)
-	c.send(upgradeHead(addr, lines...))
+	c.send(testkit.UpgradeHead(addr, lines...))
 	c.wantUpgraded()
 	return c
 }
@@ -35,10 +36,10 @@ func openTLS(t testing.TB, addr string, config *tls.Config, lines ...string) *ra
 // The certificate of a client is known before the upgrade is decided, by both
 // ways.
 func TestShouldUpgradeSeesTheCertificateOfTheClient(t *testing.T) {
-	server, alice, mallory := newIdentity(t, "server"), newIdentity(t, "alice"), newIdentity(t, "mallory")
-	config := server.server()
-	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, alice.pool.Clone()
-	config.ClientCAs.AddCert(mallory.cert.Leaf)
+	server, alice, mallory := testkit.NewIdentity(t, "server"), testkit.NewIdentity(t, "alice"), testkit.NewIdentity(t, "mallory")
+	config := server.Server()
+	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, alice.Pool.Clone()
+	config.ClientCAs.AddCert(mallory.Cert.Leaf)
 	newServer := func() *engine.Server {
 		return &engine.Server{
 			ShouldUpgrade: func(req *engine.Request) (http.Header, error) {
@@ -57,11 +58,11 @@ func TestShouldUpgradeSeesTheCertificateOfTheClient(t *testing.T) {
 		"net/http": mountWith(t, newServer(), config),
 	} {
 		t.Run(name, func(t *testing.T) {
-			as := func(id *identity) *rawClient {
-				client := server.client()
-				client.Certificates = []tls.Certificate{id.cert}
+			as := func(id *testkit.Identity) *rawClient {
+				client := server.Client()
+				client.Certificates = []tls.Certificate{id.Cert}
 				c := dialRaw(t, addr).secured(client)
-				c.send(upgradeHead(addr))
+				c.send(testkit.UpgradeHead(addr))
 				return c
 			}
 			c := as(alice)
@@ -94,7 +95,7 @@ func (r *recordReader) Read(p []byte) (int, error) {
 }
 
 func TestWhatACallbackSendsIsOneRecord(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	const messages, size = 20, 500
 	srv := &engine.Server{OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 		for range messages {
@@ -104,8 +105,8 @@ func TestWhatACallbackSendsIsOneRecord(t *testing.T) {
 	c := dialRaw(t, listenTLS(t, srv, id))
 	wire := &recordReader{Conn: c.Conn}
 	c.Conn = wire
-	c = c.secured(id.client())
-	c.send(upgradeHead("127.0.0.1"))
+	c = c.secured(id.Client())
+	c.send(testkit.UpgradeHead("127.0.0.1"))
 	c.wantUpgraded()
 	for range messages {
 		if _, payload, err := c.readFrame(); err != nil || len(payload) != size {
@@ -161,7 +162,7 @@ func wantNotified(t *testing.T, c *rawClient, under *endConn) {
 // What Shutdown says arrives whole: the close frame, and that nothing follows.
 func TestShutdownOverTLSSendsCloseFrameAndCloseNotify(t *testing.T) {
 	const clients = 20
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	var closed atomic.Int32
 	srv := &engine.Server{Loops: 2, Callbacks: echo, Limits: engine.Limits{CloseTimeout: patience}} // one answers after the other
 	srv.Callbacks.OnClose = func(_ *engine.WebSocket, code engine.StatusCode, _ string) {
@@ -174,10 +175,10 @@ func TestShutdownOverTLSSendsCloseFrameAndCloseNotify(t *testing.T) {
 	conns, under := make([]*rawClient, clients), make([]*endConn, clients)
 	for i := range conns {
 		under[i] = &endConn{Conn: dialRaw(t, addr).Conn}
-		config := id.client()
+		config := id.Client()
 		config.MaxVersion = []uint16{tls.VersionTLS12, tls.VersionTLS13}[i%2]
 		conns[i] = newRawClient(t, under[i]).secured(config)
-		conns[i].send(upgradeHead(addr))
+		conns[i].send(testkit.UpgradeHead(addr))
 		conns[i].wantUpgraded()
 		conns[i].exchange("open")
 	}
@@ -187,7 +188,7 @@ func TestShutdownOverTLSSendsCloseFrameAndCloseNotify(t *testing.T) {
 		if code, _ := c.readClose(); code != engine.StatusGoingAway {
 			t.Errorf("close code %d, want 1001", uint16(code))
 		}
-		c.send(masked(codec.Close, "\x03\xe8"))
+		c.send(testkit.Masked(codec.Close, "\x03\xe8"))
 		wantNotified(t, c, under[i])
 		_ = c.Close()
 	}
@@ -201,11 +202,11 @@ func TestShutdownOverTLSSendsCloseFrameAndCloseNotify(t *testing.T) {
 
 // A refusal arrives whole, too.
 func TestRefusalOverTLSEndsWithCloseNotify(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	addr := listenTLS(t, new(engine.Server), id)
 	under := &endConn{Conn: dialRaw(t, addr).Conn}
-	c := newRawClient(t, under).secured(id.client())
-	c.send(upgradeHead(addr, "Origin: https://evil.example"))
+	c := newRawClient(t, under).secured(id.Client())
+	c.send(testkit.UpgradeHead(addr, "Origin: https://evil.example"))
 	if resp, _ := c.readResponse(); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("status %d, want 403", resp.StatusCode)
 	}
@@ -214,26 +215,26 @@ func TestRefusalOverTLSEndsWithCloseNotify(t *testing.T) {
 
 // R07
 func TestConnectionOverTheLimitIsToldSoOverTLS(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	srv := &engine.Server{Callbacks: echo, Limits: engine.Limits{MaxConnections: 1}}
 	addr := listenTLS(t, srv, id)
-	first := openTLS(t, addr, id.client())
-	c := dialRaw(t, addr).secured(id.client())
+	first := openTLS(t, addr, id.Client())
+	c := dialRaw(t, addr).secured(id.Client())
 	c.wantRefused(http.StatusServiceUnavailable)
 	first.exchange("unmoved")
 	_ = first.Close()
 	_ = c.Close()
 	eventually(t, "the place of the closed connection", func() bool { return srv.Conns() == 0 })
-	openTLS(t, addr, id.client())
+	openTLS(t, addr, id.Client())
 }
 
 // H03, R15: one deadline holds for all that comes before the upgrade. Where TLS
 // or a PROXY header is missing, the end comes without a word; where both stand,
 // with 408.
 func TestSilenceInEveryStageEndsAtTheDeadline(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	srv := &engine.Server{Limits: engine.Limits{HandshakeTimeout: 200 * time.Millisecond}}
-	opt := engine.ListenOptions{TLS: id.server()}
+	opt := engine.ListenOptions{TLS: id.Server()}
 	tlsAddr := listenWith(t, srv, "127.0.0.1:0", opt)
 	opt.ProxyProtocol = fromProxy.ProxyProtocol
 	proxiedAddr := listenWith(t, srv, "127.0.0.1:0", opt)
@@ -255,7 +256,7 @@ func TestSilenceInEveryStageEndsAtTheDeadline(t *testing.T) {
 			}
 		})
 	}
-	config := id.client()
+	config := id.Client()
 	config.MaxVersion = tls.VersionTLS12 // where the server is first to have both
 	eventually(t, "a TLS handshake within the timeout", func() bool {
 		tc := tls.Client(dialRaw(t, tlsAddr).Conn, config)
@@ -270,10 +271,10 @@ func TestSilenceInEveryStageEndsAtTheDeadline(t *testing.T) {
 }
 
 // clientHello is what a client of id sends first.
-func clientHello(t *testing.T, id *identity) string {
+func clientHello(t *testing.T, id *testkit.Identity) string {
 	t.Helper()
 	var hello bytes.Buffer
-	err := tls.Client(recorder{&hello}, id.client()).Handshake()
+	err := tls.Client(recorder{&hello}, id.Client()).Handshake()
 	if err == nil || hello.Len() == 0 {
 		t.Fatalf("%d octets were sent, %v", hello.Len(), err)
 	}
@@ -292,7 +293,7 @@ func (recorder) SetReadDeadline(time.Time) error  { return nil }
 func (recorder) SetWriteDeadline(time.Time) error { return nil }
 
 func TestFailedTLSHandshakesAreLoggedButNotEach(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	logger, book := newLog()
 	srv := &engine.Server{Logger: logger}
 	addr := listenTLS(t, srv, id)
@@ -302,7 +303,7 @@ func TestFailedTLSHandshakesAreLoggedButNotEach(t *testing.T) {
 		c.send(said)
 		_ = c.Close()
 	}
-	openTLS(t, addr, id.client())
+	openTLS(t, addr, id.Client())
 	eventually(t, "those who looked are gone", func() bool { return srv.Conns() == 1 })
 	if n := book.count("") - book.count(loopIsHeldUp); n > 0 {
 		t.Errorf("%d lines are logged for those who only looked", n)
@@ -310,7 +311,7 @@ func TestFailedTLSHandshakesAreLoggedButNotEach(t *testing.T) {
 	start := time.Now()
 	for range 20 {
 		c := dialRaw(t, addr)
-		c.send(upgradeHead(addr)) // ws:// instead of wss://
+		c.send(testkit.UpgradeHead(addr)) // ws:// instead of wss://
 		c.wantGone()
 	}
 	eventually(t, "all are gone", func() bool { return srv.Conns() == 1 })
@@ -322,12 +323,12 @@ func TestFailedTLSHandshakesAreLoggedButNotEach(t *testing.T) {
 
 // The ledger counts what TLS holds, and forgets it with the connections.
 func TestMemoryOfTLSIsToldByItself(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	srv := &engine.Server{Loops: 2, Callbacks: echo}
 	addr := listenTLS(t, srv, id)
 	var peers []*rawClient
 	for range 5 {
-		peers = append(peers, openTLS(t, addr, id.client()))
+		peers = append(peers, openTLS(t, addr, id.Client()))
 	}
 	eventually(t, "5 idle connections hold 2000 to 6000 bytes each for TLS", func() bool { // what they sent last is forgotten
 		m := srv.Memory()

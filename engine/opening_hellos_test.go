@@ -9,16 +9,17 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // R15: thousands of clients that begin a TLS handshake and say no more are
 // closed at the deadline, and memory is bounded.
 func TestSilentClientHellosEndAtTheDeadline(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	srv := startChild(t, childConfig{
-		Loops: 1, Flood: true, CertPEM: id.certPEM, KeyPEM: id.keyPEM, HandshakeTimeout: 5 * time.Second,
+		Loops: 1, Flood: true, CertPEM: id.CertPEM, KeyPEM: id.KeyPEM, HandshakeTimeout: 5 * time.Second,
 	})
-	friend := openTLS(t, srv.addr, id.client())
+	friend := openTLS(t, srv.addr, id.Client())
 	idle, before := srv.memory(t, friend), srv.descriptors(t)
 	silent := sendHellos(t, srv.addr, id)
 	answered := 0
@@ -42,7 +43,7 @@ func TestSilentClientHellosEndAtTheDeadline(t *testing.T) {
 		t.Errorf("the process grew by %d bytes, want at most 64 KiB for each", peak-idle)
 	}
 	eventually(t, "the descriptors are back", func() bool { return srv.descriptors(t) <= before })
-	late := openTLS(t, srv.addr, id.client())
+	late := openTLS(t, srv.addr, id.Client())
 	late.exchange("after it")
 	if lines := srv.logLines(); lines > 10 {
 		t.Errorf("%d lines were logged:\n%.2000s", lines, srv.log)
@@ -52,12 +53,12 @@ func TestSilentClientHellosEndAtTheDeadline(t *testing.T) {
 // R15: others are served while handshakes wait, not only when they have ended:
 // those that have upgraded, and those that come now.
 func TestSilentClientHellosHoldNobodyUp(t *testing.T) {
-	id := newIdentity(t, "server")
-	srv := startChild(t, childConfig{Loops: 1, CertPEM: id.certPEM, KeyPEM: id.keyPEM, MaxHandshakes: 200})
-	friend := openTLS(t, srv.addr, id.client())
+	id := testkit.NewIdentity(t, "server")
+	srv := startChild(t, childConfig{Loops: 1, CertPEM: id.CertPEM, KeyPEM: id.KeyPEM, MaxHandshakes: 200})
+	friend := openTLS(t, srv.addr, id.Client())
 	sendHellos(t, srv.addr, id)
 	for i := range 20 {
-		openTLS(t, srv.addr, id.client()).exchange(fmt.Sprint("here now ", i))
+		openTLS(t, srv.addr, id.Client()).exchange(fmt.Sprint("here now ", i))
 		friend.exchange(fmt.Sprint("still here ", i))
 	}
 }
@@ -65,8 +66,8 @@ func TestSilentClientHellosHoldNobodyUp(t *testing.T) {
 // F-b, U02: thousands of clients that send a part of their ClientHello hold no
 // handshake up, and are not closed for others.
 func TestHalfClientHellosHoldNobodyUp(t *testing.T) {
-	id := newIdentity(t, "server")
-	srv := startChild(t, childConfig{Loops: 1, CertPEM: id.certPEM, KeyPEM: id.keyPEM})
+	id := testkit.NewIdentity(t, "server")
+	srv := startChild(t, childConfig{Loops: 1, CertPEM: id.CertPEM, KeyPEM: id.KeyPEM})
 	before, hello := srv.descriptors(t), clientHello(t, id)
 	half := make([]*rawClient, 1100) // more than handshakes may run at a time
 	if longTests {
@@ -78,7 +79,7 @@ func TestHalfClientHellosHoldNobodyUp(t *testing.T) {
 	}
 	eventually(t, "all are connected", func() bool { return srv.descriptors(t) >= before+len(half) })
 	for i := range 20 {
-		openTLS(t, srv.addr, id.client()).exchange(fmt.Sprint("here now ", i))
+		openTLS(t, srv.addr, id.Client()).exchange(fmt.Sprint("here now ", i))
 	}
 	if n := srv.descriptors(t); n < before+len(half)+20 {
 		t.Errorf("%d descriptors are open, want %d", n, before+len(half)+20)
@@ -86,7 +87,7 @@ func TestHalfClientHellosHoldNobodyUp(t *testing.T) {
 }
 
 // sendHellos begins many TLS handshakes that do not go on.
-func sendHellos(t *testing.T, addr string, id *identity) []*rawClient {
+func sendHellos(t *testing.T, addr string, id *testkit.Identity) []*rawClient {
 	t.Helper()
 	silent := make([]*rawClient, 1000)
 	if longTests {
@@ -103,7 +104,7 @@ func sendHellos(t *testing.T, addr string, id *identity) []*rawClient {
 // memory is the most that the process of c, which floods, ever had resident.
 func (c *child) memory(t *testing.T, over *rawClient) (peak uint64) {
 	t.Helper()
-	over.send(masked(engine.Text, "memory?"))
+	over.send(testkit.Masked(engine.Text, "memory?"))
 	_, report, err := over.readFrame()
 	if err != nil {
 		t.Fatal(err)
@@ -118,17 +119,17 @@ func (c *child) memory(t *testing.T, over *rawClient) (peak uint64) {
 // R15: clients that say nothing at all cost no handshake, so they cannot keep
 // those out who do.
 func TestSilentConnectionsTakeNoPlaceOfAHandshake(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	addr := listenTLS(t, &engine.Server{Callbacks: echo, Limits: engine.Limits{HandshakeTimeout: time.Hour}}, id)
 	for range 1100 { // more than handshakes may run at a time
 		dialRaw(t, addr)
 	}
-	openTLS(t, addr, id.client()).exchange("hello")
+	openTLS(t, addr, id.Client()).exchange("hello")
 }
 
 // F-b: the number of places is an option, and who loses one is counted.
 func TestClientsDroppedInTheTLSHandshakeAreCounted(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	srv := &engine.Server{Callbacks: echo, MaxHandshakes: 1, Limits: engine.Limits{HandshakeTimeout: time.Hour}}
 	addr := listenTLS(t, srv, id)
 	silent := dialRaw(t, addr)
@@ -136,7 +137,7 @@ func TestClientsDroppedInTheTLSHandshakeAreCounted(t *testing.T) {
 	if _, err := silent.br.ReadByte(); err != nil { // it has the place
 		t.Fatal(err)
 	}
-	openTLS(t, addr, id.client()).exchange("hello")
+	openTLS(t, addr, id.Client()).exchange("hello")
 	_, _ = io.Copy(io.Discard, silent.br)
 	if n := srv.Stats().ClosedTLS; n != 1 {
 		t.Errorf("%d are counted", n)

@@ -14,6 +14,7 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // toldByProxy is a server that answers every WebSocket with its addresses, and
@@ -78,7 +79,7 @@ func TestProxyHeaderTellsTheAddressHoweverItIsCut(t *testing.T) {
 	addr := listenWith(t, toldByProxy(), "127.0.0.1:0", fromProxy)
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			all := c.header + upgradeHead(addr) + masked(engine.Text, "first")
+			all := c.header + testkit.UpgradeHead(addr) + testkit.Masked(engine.Text, "first")
 			for cut := 0; cut <= len(all); cut += 1 + cut/200*50 {
 				client := dialRaw(t, addr)
 				client.send(all[:cut])
@@ -89,7 +90,7 @@ func TestProxyHeaderTellsTheAddressHoweverItIsCut(t *testing.T) {
 				_ = client.Close()
 			}
 			client := dialRaw(t, addr)
-			for _, octet := range octets(c.header + upgradeHead(addr)) {
+			for _, octet := range octets(c.header + testkit.UpgradeHead(addr)) {
 				client.send(octet)
 			}
 			client.wantUpgraded()
@@ -112,7 +113,7 @@ func TestHeaderOfTheProxyItselfKeepsItsAddress(t *testing.T) {
 		"UNKNOWN with addresses": "PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n",
 	} {
 		c := dialRaw(t, addr)
-		c.send(header + upgradeHead(addr))
+		c.send(header + testkit.UpgradeHead(addr))
 		c.wantUpgraded()
 		want := fmt.Sprint(c.LocalAddr(), " to ", addr, " ", c.LocalAddr())
 		if _, got, err := c.readFrame(); err != nil || string(got) != want {
@@ -130,7 +131,7 @@ func TestHeaderOfAPeerThatIsNotTrustedIsABadRequest(t *testing.T) {
 		addr := listenWith(t, toldByProxy(), "127.0.0.1:0", opt)
 		for _, header := range []string{v1Header, headerV2(t, clientV4, frontV4)} {
 			c := dialRaw(t, addr)
-			c.send(header + upgradeHead(addr))
+			c.send(header + testkit.UpgradeHead(addr))
 			resp, _ := c.readResponse()
 			if resp.StatusCode != http.StatusBadRequest {
 				t.Errorf("%s: status %d, want 400", name, resp.StatusCode)
@@ -145,16 +146,16 @@ func TestBrokenProxyHeaderDropsTheConnection(t *testing.T) {
 	v2 := headerV2(t, clientV4, frontV4)
 	long := headerV2(t, clientV4, frontV4, proxyproto.TLV{Type: 0xE0, Value: pattern(5000)})
 	cases := map[string]string{
-		"missing":                     upgradeHead("a"),
+		"missing":                     testkit.UpgradeHead("a"),
 		"version 1 without an end":    "PROXY TCP4 " + strings.Repeat("1", 200),
-		"version 1 with a bare LF":    strings.Replace(v1Header, "\r\n", "\n", 1) + upgradeHead("a"),
-		"version 1 with a bad port":   strings.Replace(v1Header, "51000", "70000", 1) + upgradeHead("a"),
-		"version 1 with a bad family": strings.Replace(v1Header, "TCP4", "TCP6", 1) + upgradeHead("a"),
-		"version 1 of another word":   "PROXYJUNK" + v1Header[5:] + upgradeHead("a"),
-		"version 2 with a bad end":    v2[:11] + "X" + v2[12:] + upgradeHead("a"),
-		"version 3":                   v2[:12] + "\x31" + v2[13:] + upgradeHead("a"),
-		"version 2 cut short":         v2[:15] + "\x04" + v2[16:] + upgradeHead("a"),
-		"version 2 over 4 KiB":        long + upgradeHead("a"),
+		"version 1 with a bare LF":    strings.Replace(v1Header, "\r\n", "\n", 1) + testkit.UpgradeHead("a"),
+		"version 1 with a bad port":   strings.Replace(v1Header, "51000", "70000", 1) + testkit.UpgradeHead("a"),
+		"version 1 with a bad family": strings.Replace(v1Header, "TCP4", "TCP6", 1) + testkit.UpgradeHead("a"),
+		"version 1 of another word":   "PROXYJUNK" + v1Header[5:] + testkit.UpgradeHead("a"),
+		"version 2 with a bad end":    v2[:11] + "X" + v2[12:] + testkit.UpgradeHead("a"),
+		"version 3":                   v2[:12] + "\x31" + v2[13:] + testkit.UpgradeHead("a"),
+		"version 2 cut short":         v2[:15] + "\x04" + v2[16:] + testkit.UpgradeHead("a"),
+		"version 2 over 4 KiB":        long + testkit.UpgradeHead("a"),
 		"version 2 that claims it":    v2[:14] + "\xff\xff",
 	}
 	logger, book := newLog()
@@ -199,7 +200,7 @@ func TestProxyThatOnlyConnectsIsNotLogged(t *testing.T) {
 func openProxied(t *testing.T, addr string) *rawClient {
 	t.Helper()
 	c := dialRaw(t, addr)
-	c.send(v1Header + upgradeHead(addr))
+	c.send(v1Header + testkit.UpgradeHead(addr))
 	c.wantUpgraded()
 	c.wantMessage(engine.Text, toldV4)
 	return c
@@ -210,7 +211,7 @@ func TestProxyOverAUnixSocketHasToBeTrusted(t *testing.T) {
 		path := socketPath(t)
 		listenWith(t, toldByProxy(), "unix:"+path, engine.ListenOptions{ProxyProtocol: &engine.ProxyProtocol{TrustUnix: trust}})
 		c := dialUnix(t, path)
-		c.send(v1Header + upgradeHead("local"))
+		c.send(v1Header + testkit.UpgradeHead("local"))
 		if !trust {
 			if resp, _ := c.readResponse(); resp.StatusCode != http.StatusBadRequest {
 				t.Errorf("status %d, want 400", resp.StatusCode)
@@ -235,7 +236,7 @@ func TestTrustedNetworkMayBeWrittenAsIPv6(t *testing.T) {
 		Trusted: []netip.Prefix{netip.MustParsePrefix("::ffff:127.0.0.2/127")},
 	}})
 	c := dialRaw(t, addr)
-	c.send(v1Header + upgradeHead(addr))
+	c.send(v1Header + testkit.UpgradeHead(addr))
 	if resp, _ := c.readResponse(); resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("status %d for a neighbour of those trusted, want 400", resp.StatusCode)
 	}
@@ -255,7 +256,7 @@ func TestTrustedNetworkThatMatchesNothingIsAnErrorAtOnce(t *testing.T) {
 func TestAddressOfTheProxyHeaderReachesHTTPAndComesBack(t *testing.T) {
 	addr := listenWith(t, toldByProxy(), "127.0.0.1:0", fromProxy)
 	c := dialRaw(t, addr)
-	c.send(v1Header + "GET /page HTTP/1.1\r\nHost: a\r\n\r\n" + upgradeHead(addr))
+	c.send(v1Header + "GET /page HTTP/1.1\r\nHost: a\r\n\r\n" + testkit.UpgradeHead(addr))
 	if _, body := c.readResponse(); body != "203.0.113.7:51000 to 198.51.100.1:443 TLS false" {
 		t.Errorf("net/http says %q", body)
 	}
@@ -268,9 +269,9 @@ func TestAddressOfTheProxyHeaderReachesHTTPAndComesBack(t *testing.T) {
 
 // The header comes before TLS.
 func TestProxyHeaderBeforeTLS(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	opt := fromProxy
-	opt.TLS = id.server()
+	opt.TLS = id.Server()
 	addr := listenWith(t, toldByProxy(), "127.0.0.1:0", opt)
 	for name, header := range map[string]string{"version 1": v1Header, "version 2": headerV2(t, clientV4, frontV4)} {
 		t.Run(name, func(t *testing.T) {
@@ -278,8 +279,8 @@ func TestProxyHeaderBeforeTLS(t *testing.T) {
 				c := dialRaw(t, addr)
 				c.send(header[:cut])
 				c.send(header[cut:])
-				c = c.secured(id.client())
-				c.send("GET /page HTTP/1.1\r\nHost: a\r\n\r\n" + upgradeHead(addr) + masked(engine.Text, "first"))
+				c = c.secured(id.Client())
+				c.send("GET /page HTTP/1.1\r\nHost: a\r\n\r\n" + testkit.UpgradeHead(addr) + testkit.Masked(engine.Text, "first"))
 				if _, body := c.readResponse(); body != "203.0.113.7:51000 to 198.51.100.1:443 TLS true" {
 					t.Fatalf("net/http says %q", body)
 				}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit/leaks"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -70,9 +72,9 @@ func TestServeSpreadsConnectionsOverAllLoops(t *testing.T) {
 				}
 				defer nc.Close()
 				c := newRawClient(t, nc)
-				c.send(upgradeHead("localhost"))
+				c.send(testkit.UpgradeHead("localhost"))
 				c.wantUpgraded()
-				c.send(masked(engine.Text, fmt.Sprint("hello ", i)))
+				c.send(testkit.Masked(engine.Text, fmt.Sprint("hello ", i)))
 				c.wantMessage(engine.Text, fmt.Sprint("hello ", i))
 			}
 			if n := loops.count(); n != 3 {
@@ -126,7 +128,7 @@ func TestListenTwiceServesBothPorts(t *testing.T) {
 	}
 	for _, addr := range []string{first, second} {
 		c := openRaw(t, addr)
-		c.send(masked(engine.Text, addr))
+		c.send(testkit.Masked(engine.Text, addr))
 		c.wantMessage(engine.Text, addr)
 	}
 }
@@ -156,7 +158,7 @@ func TestListenOnAUsedPortIsAnError(t *testing.T) {
 			t.Error(err)
 		}
 		c := openRaw(t, mine) // and the failures broke nothing
-		c.send(masked(engine.Text, "still here") + masked(codec.Close, ""))
+		c.send(testkit.Masked(engine.Text, "still here") + testkit.Masked(codec.Close, ""))
 		c.wantClose(engine.StatusNoStatusRcvd)
 	}
 }
@@ -191,7 +193,7 @@ func TestStartAndStopLeaveNothingBehind(t *testing.T) {
 		within(t, "the end of the client", ws.Done())
 	}
 	cycle(0) // what is made once for all
-	settle := func() (goroutines, descriptors int) { return runtime.NumGoroutine(), openDescriptors() }
+	settle := func() (goroutines, descriptors int) { return runtime.NumGoroutine(), leaks.OpenDescriptors() }
 	var goroutines, descriptors int
 	eventually(t, "a baseline", func() bool {
 		g, d := settle()
@@ -359,7 +361,7 @@ func TestBlockingUpgradeOfClientsThatLeave(t *testing.T) {
 	conns := make([]*rawClient, running)
 	for i := range conns {
 		conns[i] = dialRaw(t, addr)
-		conns[i].send(upgradeHead(addr))
+		conns[i].send(testkit.UpgradeHead(addr))
 	}
 	for range running {
 		within(t, "ShouldUpgrade", entered)
@@ -368,10 +370,10 @@ func TestBlockingUpgradeOfClientsThatLeave(t *testing.T) {
 	for i := range waiting {
 		c := dialRaw(t, addr)
 		if i%2 == 0 || runtime.GOOS != "linux" {
-			c.send(upgradeHead(addr))
+			c.send(testkit.UpgradeHead(addr))
 			resets = append(resets, c)
 		} else {
-			c.send(upgradeHead(addr) + masked(engine.Binary, string(pattern(4<<10))))
+			c.send(testkit.UpgradeHead(addr) + testkit.Masked(engine.Binary, string(pattern(4<<10))))
 			ends = append(ends, c)
 		}
 	}
@@ -385,7 +387,7 @@ func TestBlockingUpgradeOfClientsThatLeave(t *testing.T) {
 		_ = c.Close()
 	}
 	late := dialRaw(t, addr)
-	late.send(upgradeHead(addr))
+	late.send(testkit.UpgradeHead(addr))
 	eventually(t, "the last one waits", func() bool { return engine.UpgradesWaiting(srv) == len(ends)+1 })
 	close(release)
 	for _, c := range []*rawClient{conns[0], late} {
@@ -412,7 +414,7 @@ func TestWaitForShouldUpgradeEndsAtTheDeadline(t *testing.T) {
 	addr := listen(t, srv)
 	release := engine.HoldUpgrades(srv)
 	c := dialRaw(t, addr)
-	c.send(upgradeHead(addr))
+	c.send(testkit.UpgradeHead(addr))
 	eventually(t, "it waits", func() bool { return engine.UpgradesWaiting(srv) == 1 })
 	clock.step(handshakeTimeout)
 	c.wantRefused(http.StatusRequestTimeout)

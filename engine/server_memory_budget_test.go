@@ -12,6 +12,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // budgetCase watches a server that is not to hold more than its budget.
@@ -280,7 +281,7 @@ func dispatched(t *testing.T, budget int) (b *budgetCase, addr string, going cha
 		c := openRaw(t, addr)
 		before := b.srv.Stats().MessagesIn
 		for sent := 0; sent < n; sent += 10_000 {
-			_, _ = io.WriteString(c.Conn, masked(engine.Binary, string(pattern(10_000)))) // it may have been dropped
+			_, _ = io.WriteString(c.Conn, testkit.Masked(engine.Binary, string(pattern(10_000)))) // it may have been dropped
 		}
 		eventually(t, "they are received", func() bool { return b.srv.Stats().MessagesIn-before >= uint64(n/10_000) || b.shed.Load() > 0 })
 		return c
@@ -308,13 +309,13 @@ func TestWhatEndedConnectionsLeftDropsNobodyElse(t *testing.T) {
 	defer release()
 	for range 4 {
 		c := leave(450_000)
-		c.send(masked(codec.Close, "\x03\xe8"))
+		c.send(testkit.Masked(codec.Close, "\x03\xe8"))
 		_, _ = c.readClose()
 		_ = c.Close()
 	}
 	eventually(t, "they have ended", func() bool { return b.srv.Stats().Connections == 0 })
 	c := openRaw(t, addr)
-	message := masked(engine.Binary, string(pattern(600_000)))
+	message := testkit.Masked(engine.Binary, string(pattern(600_000)))
 	c.send(message[:500_000])
 	eventually(t, "the budget is spent", func() bool { st := b.srv.Stats(); return st.HeldBytes > st.Budget })
 	relieved := make(chan struct{})

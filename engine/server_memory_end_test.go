@@ -6,6 +6,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // After the end of a server, what it held for handshakes under way, for messages in
@@ -22,7 +23,7 @@ func TestNothingIsHeldAfterTheEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := openRoom(t, &engine.Server{Loops: 1})
 			r.retain("room", "key", "value")
-			head, part := upgradeHead(r.addr), string(codec.AppendMaskedFrame(nil, engine.Text, false, pattern(1000)))
+			head, part := testkit.UpgradeHead(r.addr), string(codec.AppendMaskedFrame(nil, engine.Text, false, pattern(1000)))
 			for range 10 {
 				dialRaw(t, r.addr).send(head[:60])
 				c, _ := r.join()

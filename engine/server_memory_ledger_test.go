@@ -11,6 +11,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // heldBy is what the ledger of srv has for what waits.
@@ -217,7 +218,7 @@ func TestLedgerKnowsWhatWaitsForLoops(t *testing.T) {
 func TestLedgerKnowsWhatIsNotDelivered(t *testing.T) {
 	skipCosts(t)
 	const clients = 200
-	large, small := masked(engine.Text, strings.Repeat("*", 1000)), masked(engine.Text, "*")
+	large, small := testkit.Masked(engine.Text, strings.Repeat("*", 1000)), testkit.Masked(engine.Text, "*")
 	fragment := func(op engine.OpCode) string { return string(codec.AppendMaskedFrame(nil, op, false, pattern(1000))) }
 	dispatch := &engine.Dispatch{Workers: 1, MaxWaiting: 1000}
 	pausing := engine.Callbacks{OnText: func(ws *engine.WebSocket, _ []byte) { ws.PauseReading() }}
@@ -270,7 +271,7 @@ func TestLedgerKnowsWhatIsNotDelivered(t *testing.T) {
 func TestLedgerKnowsHandshakes(t *testing.T) {
 	skipCosts(t)
 	const clients = 300
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	going := make(chan struct{})
 	long := "X-Long: " + strings.Repeat("*", 6000) + "\r\n"
 	for name, c := range map[string]struct {
@@ -280,7 +281,7 @@ func TestLedgerKnowsHandshakes(t *testing.T) {
 	}{
 		"heads in part": {
 			&engine.Server{},
-			func(addr string) string { return strings.TrimSuffix(upgradeHead(addr), "\r\n") + long },
+			func(addr string) string { return strings.TrimSuffix(testkit.UpgradeHead(addr), "\r\n") + long },
 			func(held int) bool { return held >= clients*6000 },
 		},
 		"questions": {
@@ -289,12 +290,12 @@ func TestLedgerKnowsHandshakes(t *testing.T) {
 				return nil, nil
 			}},
 			func(addr string) string {
-				return strings.TrimSuffix(upgradeHead(addr), "\r\n") + long + "\r\n" + masked(engine.Text, strings.Repeat("*", 3000))
+				return strings.TrimSuffix(testkit.UpgradeHead(addr), "\r\n") + long + "\r\n" + testkit.Masked(engine.Text, strings.Repeat("*", 3000))
 			},
 			func(held int) bool { return held >= clients*7000 },
 		},
 		"ClientHellos in part": {
-			&engine.Server{TLS: id.server()},
+			&engine.Server{TLS: id.Server()},
 			func(string) string { return "\x16\x03\x01\x3f\xff\x01\x00\x7f\xff" + string(pattern(7000)) },
 			func(held int) bool { return held >= clients*7000 },
 		},

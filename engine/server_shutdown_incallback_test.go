@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -92,12 +93,12 @@ func TestEndingAServerInItsCallbackIsAnError(t *testing.T) {
 			})
 			addr := listen(t, srv)
 			if where == "Logger, dispatched" {
-				openRaw(t, addr).send(masked(engine.Text, "panic"))
+				openRaw(t, addr).send(testkit.Masked(engine.Text, "panic"))
 			}
 			if where == "after a panic" || where == "Logger" {
 				for range 8 {
 					c := dialRaw(t, addr)
-					c.send("GET /panic" + upgradeHead(addr)[len("GET /chat"):])
+					c.send("GET /panic" + testkit.UpgradeHead(addr)[len("GET /chat"):])
 					c.wantRefused(http.StatusInternalServerError)
 				}
 			}
@@ -119,7 +120,7 @@ func TestServerEndsWhenACallbackAsksForItElsewhere(t *testing.T) {
 			srv := &engine.Server{Loops: 1, Dispatch: dispatch}
 			ended := make(chan error, 1)
 			srv.Callbacks.OnText = func(*engine.WebSocket, []byte) { go func() { ended <- srv.Close() }() }
-			openRaw(t, listen(t, srv)).send(masked(engine.Text, "x"))
+			openRaw(t, listen(t, srv)).send(testkit.Masked(engine.Text, "x"))
 			if err := within(t, "the end", ended); err != nil {
 				t.Error(err)
 			}
@@ -134,7 +135,7 @@ func TestServerEndsInACallbackThatItDoesNotWaitFor(t *testing.T) {
 	listen(t, srv)
 	ended := make(chan error, 1)
 	other.Callbacks.OnText = func(*engine.WebSocket, []byte) { ended <- srv.Close() }
-	openRaw(t, listen(t, other)).send(masked(engine.Text, "x"))
+	openRaw(t, listen(t, other)).send(testkit.Masked(engine.Text, "x"))
 	if err := within(t, "the end", ended); err != nil {
 		t.Error(err)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // shutdown ends srv in order within patience.
@@ -30,7 +31,7 @@ func shutdown(srv *engine.Server) error {
 // finishClosing answers a close frame and ends the transport.
 func (c *rawClient) finishClosing() {
 	c.t.Helper()
-	c.send(masked(codec.Close, ""))
+	c.send(testkit.Masked(codec.Close, ""))
 	c.wantEOF()
 	_ = c.Close()
 }
@@ -50,7 +51,7 @@ func TestListenAndServeReturnsErrServerClosed(t *testing.T) {
 			}
 			go func() { taken <- srv.Serve(nl) }()
 			c := openRaw(t, nl.Addr().String()) // so Serve is at work
-			c.send(masked(codec.Close, ""))
+			c.send(testkit.Masked(codec.Close, ""))
 			c.wantClose(engine.StatusNoStatusRcvd)
 			_ = c.Close()
 			if err := end(srv); err != nil {
@@ -167,7 +168,7 @@ func TestShutdownIsNotHeldByACallback(t *testing.T) {
 	}
 	addr := listen(t, srv)
 	c := openRaw(t, addr)
-	c.send(masked(engine.Text, "block"))
+	c.send(testkit.Masked(engine.Text, "block"))
 	within(t, "the callback", entered)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -274,7 +275,7 @@ func TestShutdownWhileConnectionsAreHalfOpen(t *testing.T) {
 	}
 	addr := listen(t, srv)
 	silent, half, asking, web := dialRaw(t, addr), dialRaw(t, addr), dialRaw(t, addr), dialRaw(t, addr)
-	head := upgradeHead(addr)
+	head := testkit.UpgradeHead(addr)
 	half.send(head[:len(head)/2])
 	asking.send(head)
 	web.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -363,7 +364,7 @@ func TestShutdownClosesWhatNetHTTPHandsOver(t *testing.T) {
 	}))
 	defer front.Close()
 	direct, late := openRaw(t, addr), dialRaw(t, strings.TrimPrefix(front.URL, "http://"))
-	late.send(upgradeHead(late.RemoteAddr().String()))
+	late.send(testkit.UpgradeHead(late.RemoteAddr().String()))
 	within(t, "the hand-over", slow.asked)
 	ended := make(chan error, 1)
 	go func() { ended <- shutdown(srv) }()
@@ -418,7 +419,7 @@ func TestServeHTTPAfterCloseAnswers503(t *testing.T) {
 	}
 	addr := strings.TrimPrefix(front.URL, "http://")
 	c := dialRaw(t, addr)
-	c.send(upgradeHead(addr))
+	c.send(testkit.UpgradeHead(addr))
 	c.wantRefused(http.StatusServiceUnavailable)
 	if n := srv.Conns(); n != 0 {
 		t.Errorf("%d connections are counted", n)

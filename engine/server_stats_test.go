@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 func TestStatisticsAddUp(t *testing.T) {
@@ -182,7 +183,7 @@ func TestMemoryKnowsWhatIsNotDelivered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := openRaw(t, listen(t, srv))
-			c.send(strings.Repeat(masked(engine.Text, strings.Repeat("*", size)), 1+waiting)) // one segment, one read
+			c.send(strings.Repeat(testkit.Masked(engine.Text, strings.Repeat("*", size)), 1+waiting)) // one segment, one read
 			eventually(t, "what waits is told", func() bool { return srv.Memory().Assembly >= waiting*size })
 			if name == "for a worker" {
 				close(going)

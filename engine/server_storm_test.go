@@ -17,6 +17,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // storm is many clients that connect, exchange marked messages, and go in every
@@ -72,7 +73,7 @@ func (s *storm) connection(t *testing.T, rng *rand.Rand) error {
 	}
 	defer nc.Close()
 	c := newRawClient(t, nc)
-	head := upgradeHead(s.addr)
+	head := testkit.UpgradeHead(s.addr)
 	if rng.IntN(2) == 0 {
 		head = strings.Replace(head, "/chat", "/late", 1)
 	}
@@ -92,7 +93,7 @@ func (s *storm) connection(t *testing.T, rng *rand.Rand) error {
 		}
 	}
 	for seq := range rng.IntN(4) { // answers on their way when it leaves
-		_, _ = nc.Write([]byte(masked(engine.Text, marked(id, 1000+seq, 20000))))
+		_, _ = nc.Write([]byte(testkit.Masked(engine.Text, marked(id, 1000+seq, 20000))))
 	}
 	return s.leave(c, rng)
 }
@@ -124,7 +125,7 @@ func marked(id uint64, seq, size int) string {
 }
 
 func (s *storm) exchange(c *rawClient, text string) error {
-	if _, err := c.Conn.Write([]byte(masked(engine.Text, text))); err != nil {
+	if _, err := c.Conn.Write([]byte(testkit.Masked(engine.Text, text))); err != nil {
 		return err
 	}
 	h, got, err := c.readFrame()
@@ -147,7 +148,7 @@ func (s *storm) leave(c *rawClient, rng *rand.Rand) error {
 	case 1:
 		_ = tcp.CloseWrite()
 	case 2:
-		_, _ = tcp.Write([]byte(masked(codec.Close, "")))
+		_, _ = tcp.Write([]byte(testkit.Masked(codec.Close, "")))
 	}
 	return tcp.Close()
 }

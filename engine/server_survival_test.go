@@ -20,6 +20,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // R01: the stalled ones are closed at their limit, the others get everything,
@@ -150,7 +151,7 @@ func readerMain(addr string) int {
 		return 1
 	}
 	c := &rawClient{Conn: nc, br: bufio.NewReader(nc)}
-	if _, err := io.WriteString(nc, upgradeHead(addr)); err != nil {
+	if _, err := io.WriteString(nc, testkit.UpgradeHead(addr)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -172,7 +173,7 @@ func readerMain(addr string) int {
 			fmt.Println(n, ordered, string(payload))
 			return 0
 		case h.OpCode == codec.Ping:
-			_, _ = io.WriteString(nc, masked(codec.Pong, string(payload))) // gone: the next read tells
+			_, _ = io.WriteString(nc, testkit.Masked(codec.Pong, string(payload))) // gone: the next read tells
 		case h.OpCode == engine.Binary:
 			ordered = ordered && binary.BigEndian.Uint32(payload) >= n
 			n++
@@ -259,18 +260,18 @@ func TestServerShedsLoadUnderAMemoryLimit(t *testing.T) {
 	}
 	for range stalled {
 		sc := openNarrow(t, c.addr)
-		sc.send(masked(engine.Text, "flood me"))
+		sc.send(testkit.Masked(engine.Text, "flood me"))
 	}
 	friend := openRaw(t, c.addr)
 	for i := range 200 {
 		text := fmt.Sprint("still there? ", i)
-		friend.send(masked(engine.Text, text))
+		friend.send(testkit.Masked(engine.Text, text))
 		friend.wantMessage(engine.Text, text)
 	}
 	var shed, heap, total uint64
 	var gc float64
 	eventually(t, "nearly all are shed", func() bool { // some fit in the budget
-		friend.send(masked(engine.Text, "memory?"))
+		friend.send(testkit.Masked(engine.Text, "memory?"))
 		h, report, err := friend.readFrame()
 		if err != nil {
 			t.Fatal(h, err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // rawClient is a client that writes and reads octets as it is told.
@@ -58,22 +59,11 @@ func (r patientReader) Read(p []byte) (int, error) {
 	return r.Conn.Read(p)
 }
 
-// upgradeHead is the head of a valid opening handshake for addr, with further
-// header lines.
-func upgradeHead(addr string, lines ...string) string {
-	return "GET /chat HTTP/1.1\r\nHost: " + addr + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n" +
-		strings.Join(append(lines, ""), "\r\n") + "\r\n"
-}
-
-// acceptKey answers the key of upgradeHead (RFC 6455 section 1.3).
-const acceptKey = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-
 // openRaw connects to addr and finishes the opening handshake.
 func openRaw(t testing.TB, addr string, lines ...string) *rawClient {
 	t.Helper()
 	c := dialRaw(t, addr)
-	c.send(upgradeHead(addr, lines...))
+	c.send(testkit.UpgradeHead(addr, lines...))
 	c.wantUpgraded()
 	return c
 }
@@ -91,11 +81,6 @@ func (c *rawClient) send(octets string) {
 func (c *rawClient) sendFrame(op engine.OpCode, fin bool, payload []byte) {
 	c.t.Helper()
 	c.send(string(codec.AppendMaskedFrame(nil, op, fin, payload)))
-}
-
-// masked is one masked frame of a whole message or control frame.
-func masked(op engine.OpCode, payload string) string {
-	return string(codec.AppendMaskedFrame(nil, op, true, []byte(payload)))
 }
 
 // readResponse reads the head and body of an HTTP answer.
@@ -122,8 +107,8 @@ func (c *rawClient) wantUpgraded() *http.Response {
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		c.t.Fatalf("status %d (%q), want 101", resp.StatusCode, body)
 	}
-	if got := resp.Header.Get("Sec-WebSocket-Accept"); got != acceptKey {
-		c.t.Fatalf("Sec-WebSocket-Accept %q, want %q", got, acceptKey)
+	if got := resp.Header.Get("Sec-WebSocket-Accept"); got != testkit.AcceptKey {
+		c.t.Fatalf("Sec-WebSocket-Accept %q, want %q", got, testkit.AcceptKey)
 	}
 	c.extensions = strings.Join(resp.Header.Values("Sec-WebSocket-Extensions"), " | ")
 	return resp

@@ -1,21 +1,20 @@
 package engine_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
 	"testing"
-	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // patience bounds every wait of a test, so that what never comes is a failure
 // and not a hang. No test depends on how long it is.
-const patience = 30 * time.Second
+const patience = testkit.Patience
 
 // listen starts srv on a free port of 127.0.0.1, ends it with the test, and
 // returns host:port. Without a Logger, srv logs to nowhere.
@@ -61,26 +60,16 @@ var echo = engine.Callbacks{
 	OnBinary: func(ws *engine.WebSocket, data []byte) { _ = ws.Send(engine.Binary, data) },
 }
 
-// within returns what comes from ch, and fails the test if nothing does.
+// within is testkit.Within.
 func within[T any](t testing.TB, what string, ch <-chan T) T {
 	t.Helper()
-	select {
-	case v := <-ch:
-		return v
-	case <-time.After(patience):
-		t.Fatalf("%s did not come", what)
-		panic("unreachable")
-	}
+	return testkit.Within(t, what, ch)
 }
 
-// eventually waits until cond holds, for states that no channel announces.
+// eventually is testkit.Eventually.
 func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !cond(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not reached", what)
-		}
-	}
+	testkit.Eventually(t, what, cond)
 }
 
 // dialEngine opens a WebSocket with Dial and drops it with the test.
@@ -116,10 +105,8 @@ func allocated() (size, objects uint64) {
 	return m.TotalAlloc, m.Mallocs
 }
 
-// pattern is n bytes that do not repeat with a power of two.
-func pattern(n int) []byte {
-	return bytes.Repeat([]byte("0123456789abcdefghijklmnopqrstuvwxy"), n/35+1)[:n]
-}
+// pattern is testkit.Pattern.
+func pattern(n int) []byte { return testkit.Pattern(n) }
 
 // message is one that arrived.
 type message struct {

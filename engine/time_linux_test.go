@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // allRead waits until the server has read what c has sent: the kernel may be late.
@@ -32,7 +33,7 @@ func allRead(t *testing.T, r *room, c *rawClient, ws *engine.WebSocket) {
 func TestProgressOfAnEarlierMessageIsNotExpected(t *testing.T) {
 	r, clock, ended := timedRoom(t, engine.Callbacks{})
 	c, ws := r.join()
-	long, half := masked(engine.Binary, string(pattern(400<<10))), 200<<10
+	long, half := testkit.Masked(engine.Binary, string(pattern(400<<10))), 200<<10
 	for range 3 {
 		c.send(long[:half])
 		allRead(t, r, c, ws)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // How a peer of the model reads, and what it sends, in each moment.
@@ -127,13 +128,13 @@ func (s *subject) connect() error {
 		return err
 	}
 	if s.kind.secure {
-		tc := tls.Client(c.Conn, w.id.client())
+		tc := tls.Client(c.Conn, w.id.Client())
 		if err := tc.Handshake(); err != nil {
 			return err
 		}
 		c = newRawClient(w.t, tc)
 	}
-	if _, err := io.WriteString(c.Conn, upgradeHead(addr, lines...)); err != nil {
+	if _, err := io.WriteString(c.Conn, testkit.UpgradeHead(addr, lines...)); err != nil {
 		return err
 	}
 	resp, err := http.ReadResponse(c.br, nil)

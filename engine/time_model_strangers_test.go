@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // stranger is a client that connects and never finishes its opening handshake.
@@ -22,7 +23,7 @@ func (w *world) joinStranger() {
 	addr, rest := w.plain, ""
 	switch w.rng.IntN(4) {
 	case 0:
-		rest = upgradeHead(w.plain)
+		rest = testkit.UpgradeHead(w.plain)
 		rest = rest[:len(rest)-2] + "X: " + string(pattern(4000))
 	case 1:
 		addr = w.secure

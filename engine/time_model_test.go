@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit/leaks"
 )
 
 // timeVariable is for how long the models with time run, such as 2m.
@@ -77,7 +78,7 @@ func playWorld(t *testing.T, seed uint64, set func(*world), total *played) {
 				t.Logf("replay with %s=%d", seedVariable, seed)
 			}
 		}()
-		before := openDescriptors()
+		before := leaks.OpenDescriptors()
 		w := newWorld(t, seed)
 		set(w)
 		w.open()

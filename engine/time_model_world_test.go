@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit/leaks"
 )
 
 // world is a server, its peers, and what happens to them in turn: in each moment
@@ -26,7 +28,7 @@ type world struct {
 	began time.Time
 
 	limits        engine.Limits // with defaults, once it is open
-	id            *identity
+	id            *testkit.Identity
 	plain, secure string // addresses
 	counts        bool   // every publish and its outcome is known
 	buf           []byte // peers read into it
@@ -48,7 +50,7 @@ type world struct {
 
 func newWorld(t *testing.T, seed uint64) *world {
 	rng := rand.New(rand.NewPCG(seed, 0))
-	w := &world{t: t, seed: seed, rng: rng, counts: true, id: newIdentity(t, "server"), buf: make([]byte, 64<<10),
+	w := &world{t: t, seed: seed, rng: rng, counts: true, id: testkit.NewIdentity(t, "server"), buf: make([]byte, 64<<10),
 		began: time.Now(), joined: make(chan *engine.WebSocket, 1), numbers: make(map[string]int)}
 	w.srv = &engine.Server{
 		Loops: 1 + rng.IntN(2), Callbacks: subjectCallbacks(), OnUpgrade: w.onUpgrade,
@@ -90,7 +92,7 @@ func (w *world) open() {
 	w.limits = w.limits.WithDefaults()
 	listen(w.t, w.srv) // for the end of it
 	small := sockoptInt(syscall.SO_SNDBUF, []int{4096, 16 << 10, 64 << 10}[w.rng.IntN(3)])
-	for _, opt := range []engine.ListenOptions{{}, {TLS: w.id.server()}} {
+	for _, opt := range []engine.ListenOptions{{}, {TLS: w.id.Server()}} {
 		lc := net.ListenConfig{Control: small}
 		ln, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
 		if err != nil {
@@ -310,5 +312,5 @@ func (w *world) nothingLeft(descriptors int) {
 	if err := w.srv.Close(); err != nil {
 		w.t.Error(err)
 	}
-	eventually(w.t, "[leaks] descriptors", func() bool { return openDescriptors() <= descriptors })
+	eventually(w.t, "[leaks] descriptors", func() bool { return leaks.OpenDescriptors() <= descriptors })
 }

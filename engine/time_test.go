@@ -12,6 +12,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // The limits of the tests in this file, on a clock that they drive: no peer is as
@@ -134,13 +135,13 @@ func TestPeerThatReadsSlowlyOverTLSStays(t *testing.T) {
 	const total = 1 << 20
 	cb, ended := record(engine.Callbacks{})
 	opened := make(chan *engine.WebSocket, 1)
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	srv := &engine.Server{Loops: 1, Limits: timed, Callbacks: cb,
 		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) { opened <- ws }}
 	clock := drive(t, srv)
 	addr := listenTLS(t, srv, id)
-	c := newRawClient(t, dialNarrow(t, addr)).secured(id.client())
-	c.send(upgradeHead(addr))
+	c := newRawClient(t, dialNarrow(t, addr)).secured(id.Client())
+	c.send(testkit.UpgradeHead(addr))
 	c.wantUpgraded()
 	ws := within(t, "OnUpgrade", opened)
 	if err := ws.SendBinary(pattern(total)); err != nil {
@@ -380,7 +381,7 @@ func TestResetWithAQueueIsReportedAfterTheCloseFrame(t *testing.T) {
 func TestMessagesBehindTheOneUnderWayAtCloseMayEnd(t *testing.T) {
 	r, clock, ended := timedRoom(t, engine.Callbacks{})
 	c, ws := r.join()
-	message := masked(engine.Binary, string(pattern(200<<10)))
+	message := testkit.Masked(engine.Binary, string(pattern(200<<10)))
 	c.send(message[:100<<10])
 	engine.Turn(r.srv)
 	_ = ws.Close(4000, "")
@@ -410,7 +411,7 @@ func TestMessagesWithoutEndDoNotPutOffTheClose(t *testing.T) {
 	r, clock, ended := timedRoom(t, engine.Callbacks{})
 	c, ws := r.join()
 	_ = ws.Close(4000, "")
-	message := masked(engine.Binary, string(pattern(50<<10)))
+	message := testkit.Masked(engine.Binary, string(pattern(50<<10)))
 	half := len(message) / 2
 	c.send(message[:half])
 	e := stepToTheEnd(t, clock, ended, func() {
@@ -436,7 +437,7 @@ func TestArrivingMessageIsNotIdle(t *testing.T) {
 			srv := &engine.Server{Loops: 1, Limits: limits, Callbacks: cb}
 			clock := drive(t, srv)
 			c := openRaw(t, listen(t, srv))
-			msg := masked(engine.Binary, string(pattern(200<<10)))
+			msg := testkit.Masked(engine.Binary, string(pattern(200<<10)))
 			send := func() {
 				c.send(msg[:tt.chunk])
 				msg = msg[tt.chunk:]
@@ -463,7 +464,7 @@ func TestUnfinishedMessageEndsWithReadTimeout(t *testing.T) {
 	srv := &engine.Server{Loops: 1, Limits: timed, Callbacks: cb}
 	clock := drive(t, srv)
 	c := openRaw(t, listen(t, srv))
-	c.send(masked(engine.Text, "a whole one") + "\x02\x85\x00\x00\x00\x00hello") // fin is missing
+	c.send(testkit.Masked(engine.Text, "a whole one") + "\x02\x85\x00\x00\x00\x00hello") // fin is missing
 	e := stepToTheEnd(t, clock, ended, func() { c.send(frame(0x8a, "")); engine.Turn(srv) })
 	if e.code != engine.StatusPolicyViolation || !errors.Is(e.err, engine.ErrReadTimeout) {
 		t.Errorf("ended with %v", e)
@@ -475,7 +476,7 @@ func TestUnfinishedMessageEndsWithReadTimeout(t *testing.T) {
 func TestCloseTimeoutCountsFromTheClose(t *testing.T) {
 	r, clock, ended := timedRoom(t, engine.Callbacks{})
 	c, ws := r.join()
-	c.send(masked(engine.Text, "a whole one") + "\x02\x85\x00\x00\x00\x00hello") // fin is missing
+	c.send(testkit.Masked(engine.Text, "a whole one") + "\x02\x85\x00\x00\x00\x00hello") // fin is missing
 	eventually(t, "it is received", func() bool { return r.srv.Memory().Assembly > 0 })
 	_ = ws.Close(4000, "")
 	c.wantFrame(codec.Close, true, closePayload(4000, ""))
@@ -542,12 +543,12 @@ func TestFailedConnectionIsReadThoughItWasPaused(t *testing.T) {
 	c, ws := r.joinNarrow()
 	fillTo(t, ws, 256<<10)
 	ws.PauseReading()
-	c.send(masked(engine.Binary, string(pattern(1000)))) // held, or left in the kernel
+	c.send(testkit.Masked(engine.Binary, string(pattern(1000)))) // held, or left in the kernel
 	engine.Turn(r.srv)
 	if err := ws.Do(func() { panic("oops") }); err != nil {
 		t.Fatal(err)
 	}
-	c.send(masked(engine.Binary, string(pattern(16<<20)))) // more than the kernel takes
+	c.send(testkit.Masked(engine.Binary, string(pattern(16<<20)))) // more than the kernel takes
 	if code, _ := c.readClose(); code != engine.StatusInternalError {
 		t.Errorf("code %d", code)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // trickle is a net.Conn that keeps what is written to it, once it is dammed.
@@ -43,16 +44,16 @@ func trickling(t *testing.T, cb engine.Callbacks, limits engine.Limits) (w *tric
 	cb, ended = record(cb)
 	srv := &engine.Server{Loops: 1, Limits: limits, Callbacks: cb}
 	clock = drive(t, srv)
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	addr := listenTLS(t, srv, id)
 	w = &trickle{Conn: dialRaw(t, addr).Conn}
-	config := id.client()
+	config := id.Client()
 	config.DynamicRecordSizingDisabled = true
 	c = newRawClient(t, w).secured(config)
-	c.send(upgradeHead(addr))
+	c.send(testkit.UpgradeHead(addr))
 	c.wantUpgraded()
 	w.dammed = true
-	c.send(masked(engine.Binary, string(pattern(16<<10-8)))) // with its head as much as a record takes
+	c.send(testkit.Masked(engine.Binary, string(pattern(16<<10-8)))) // with its head as much as a record takes
 	return w, c, clock, ended
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // longFlush is a server with one loop and many subscribers of "room", whose flushes
@@ -242,7 +243,7 @@ func TestServerEndsInTheMiddleOfAFlush(t *testing.T) {
 							return
 						}
 						if h.OpCode == codec.Close {
-							_, _ = c.Write([]byte(masked(codec.Close, string(payload))))
+							_, _ = c.Write([]byte(testkit.Masked(codec.Close, string(payload))))
 						}
 					}
 				})

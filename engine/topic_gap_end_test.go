@@ -10,6 +10,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // gapCase is a slow subscriber of "room" that has lost messages 1 to 3 of 13, and
@@ -76,7 +77,7 @@ func (g *gapCase) wantEnd(code engine.StatusCode, texts ...string) {
 	if got, _ := g.c.readClose(); got != code {
 		g.t.Errorf("close code %d, want %d", got, code)
 	}
-	g.c.send(masked(codec.Close, string(codec.AppendClosePayload(nil, code, ""))))
+	g.c.send(testkit.Masked(codec.Close, string(codec.AppendClosePayload(nil, code, ""))))
 	g.c.wantEOF()
 	_ = g.c.Close()
 	if got := within(g.t, "OnClose", g.closed); got != code {
@@ -164,13 +165,13 @@ func TestOnGapIsCalledBeforeWhatIsBehindTheGapWhateverEndsIt(t *testing.T) {
 	})
 	t.Run("the peer's close frame", func(t *testing.T) {
 		g := openGapCase(t)
-		g.c.send(masked(codec.Close, "\x03\xe8"))
+		g.c.send(testkit.Masked(codec.Close, "\x03\xe8"))
 		g.wantEnd(engine.StatusNormalClosure, behindGaps...)
 	})
 	t.Run("Unsubscribe and the peer's close frame in one read", func(t *testing.T) {
 		g := openGapCase(t)
 		g.runs <- unsubscribe
-		g.c.send(masked(engine.Text, "") + masked(codec.Close, "\x03\xe8"))
+		g.c.send(testkit.Masked(engine.Text, "") + testkit.Masked(codec.Close, "\x03\xe8"))
 		g.wantEnd(engine.StatusNormalClosure, behindGaps...)
 	})
 }

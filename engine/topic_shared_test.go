@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // sockoptInt is a Control function that sets an option of SOL_SOCKET.
@@ -58,7 +59,7 @@ func dialNarrow(t *testing.T, addr string) net.Conn {
 func openNarrow(t *testing.T, addr string, lines ...string) *rawClient {
 	t.Helper()
 	c := newRawClient(t, dialNarrow(t, addr))
-	c.send(upgradeHead(addr, lines...))
+	c.send(testkit.UpgradeHead(addr, lines...))
 	c.wantUpgraded()
 	return c
 }

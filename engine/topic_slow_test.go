@@ -9,6 +9,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // R01: at the limit in bytes.
@@ -27,7 +28,7 @@ func TestSlowCloseClosesWith1013AtItsLimit(t *testing.T) {
 		if code != engine.StatusTryAgainLater || reason == "" {
 			t.Errorf("closed with %d %q", code, reason)
 		}
-		s.c.send(masked(codec.Close, "\x03\xf5"))
+		s.c.send(testkit.Masked(codec.Close, "\x03\xf5"))
 		s.c.wantEOF()
 		_ = s.c.Close()
 		if err := within(t, "OnError", s.errs); !errors.Is(err, engine.ErrSlow) {

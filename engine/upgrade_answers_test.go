@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
@@ -56,10 +57,10 @@ func TestRefusalsHaveTheHeadersOfHTTP(t *testing.T) {
 			}{
 				plain:                                    {http.StatusUpgradeRequired, "websocket"},
 				strings.Replace(plain, "GET", "HEAD", 1): {http.StatusUpgradeRequired, "websocket"},
-				request(addr, "Version: 13", "Version: 99"):       {http.StatusUpgradeRequired, "websocket"},
-				request(addr, "GET", "HEAD"):                      {http.StatusMethodNotAllowed, ""},
-				request(addr, sampleKey, ""):                      {http.StatusBadRequest, ""},
-				upgradeHead(addr, "Origin: https://evil.example"): {http.StatusForbidden, ""},
+				request(addr, "Version: 13", "Version: 99"):               {http.StatusUpgradeRequired, "websocket"},
+				request(addr, "GET", "HEAD"):                              {http.StatusMethodNotAllowed, ""},
+				request(addr, sampleKey, ""):                              {http.StatusBadRequest, ""},
+				testkit.UpgradeHead(addr, "Origin: https://evil.example"): {http.StatusForbidden, ""},
 			} {
 				c := dialRaw(t, addr)
 				c.send(request)
@@ -117,9 +118,9 @@ func TestRefusedHeadRequestsGetNoBody(t *testing.T) {
 func TestUpgradeIsAnsweredByTheHeadAlone(t *testing.T) {
 	addr := listen(t, &engine.Server{})
 	c := dialRaw(t, addr)
-	c.send(upgradeHead(addr))
+	c.send(testkit.UpgradeHead(addr))
 	_, head := c.readHead()
-	want := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + acceptKey + "\r\n\r\n"
+	want := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + testkit.AcceptKey + "\r\n\r\n"
 	if head != want {
 		t.Errorf("got %q, want %q", head, want)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // choosing is a server whose ShouldUpgrade makes a choice for /chat.
@@ -43,13 +44,13 @@ func TestChosenSubprotocol(t *testing.T) {
 		offers := "Sec-WebSocket-Protocol: second, first, token.abc"
 		for choice, want := range map[string]string{"": "first", "second": "second", "token.abc": "token.abc"} {
 			c := dialRaw(t, addr)
-			c.send(upgradeHead(addr, offers, "X-Choose: "+choice))
+			c.send(testkit.UpgradeHead(addr, offers, "X-Choose: "+choice))
 			if got := c.wantUpgraded().Header.Get("Sec-WebSocket-Protocol"); got != want {
 				t.Errorf("choosing %q agreed on %q, want %q", choice, got, want)
 			}
 		}
 		c := dialRaw(t, addr)
-		c.send(upgradeHead(addr, offers, "X-Choose: third"))
+		c.send(testkit.UpgradeHead(addr, offers, "X-Choose: third"))
 		c.wantRefused(http.StatusInternalServerError)
 		if book.count("ShouldUpgrade") != 1 {
 			t.Error("the log does not say why")
@@ -84,8 +85,8 @@ func TestChosenLimitsHoldFromTheFirstFrame(t *testing.T) {
 		for name, offer := range map[string]string{"plain": "X-A: b", "compressed": "Sec-WebSocket-Extensions: permessage-deflate"} {
 			t.Run(name, func(t *testing.T) {
 				c, other := dialRaw(t, addr), dialRaw(t, addr)
-				c.send(upgradeHead(addr, "X-Small: 1", offer) + masked(engine.Text, "0123456789") + masked(engine.Text, "0123456789a"))
-				other.send(upgradeHead(addr, offer) + masked(engine.Text, "0123456789a"))
+				c.send(testkit.UpgradeHead(addr, "X-Small: 1", offer) + testkit.Masked(engine.Text, "0123456789") + testkit.Masked(engine.Text, "0123456789a"))
+				other.send(testkit.UpgradeHead(addr, offer) + testkit.Masked(engine.Text, "0123456789a"))
 				c.wantUpgraded()
 				c.wantMessage(engine.Text, "0123456789")
 				c.wantClose(engine.StatusMessageTooBig)
@@ -110,12 +111,12 @@ func TestChosenCallbacks(t *testing.T) {
 		addr := serve(t, srv)
 		for header, want := range map[string]string{"X-Quiet: 1": "-", "X-Other: 1": "HELLO"} {
 			c := dialRaw(t, addr)
-			c.send(upgradeHead(addr, header) + masked(engine.Text, "hello"))
+			c.send(testkit.UpgradeHead(addr, header) + testkit.Masked(engine.Text, "hello"))
 			c.wantUpgraded()
 			c.wantMessage(engine.Text, want)
 		}
 		if c := openRaw(t, addr); true {
-			c.send(masked(engine.Text, "hello"))
+			c.send(testkit.Masked(engine.Text, "hello"))
 			c.wantMessage(engine.Text, "HELLO")
 		}
 	})
@@ -135,7 +136,7 @@ func TestChoicesThatCannotBeMeant(t *testing.T) {
 				srv.Logger = log
 				addr := serve(t, srv)
 				c := dialRaw(t, addr)
-				c.send(upgradeHead(addr))
+				c.send(testkit.UpgradeHead(addr))
 				c.wantRefused(http.StatusInternalServerError)
 				if book.count("ShouldUpgrade failed") != 1 {
 					t.Error("the log does not say why")
@@ -163,8 +164,8 @@ func TestSetLimitsWhileOpen(t *testing.T) {
 	addr := listen(t, srv)
 	for _, offer := range []string{"X-A: b", "Sec-WebSocket-Extensions: permessage-deflate"} {
 		c, other := dialRaw(t, addr), dialRaw(t, addr)
-		c.send(upgradeHead(addr, offer) + masked(engine.Text, login) + masked(engine.Text, text))
-		other.send(upgradeHead(addr, offer) + masked(engine.Text, text))
+		c.send(testkit.UpgradeHead(addr, offer) + testkit.Masked(engine.Text, login) + testkit.Masked(engine.Text, text))
+		other.send(testkit.UpgradeHead(addr, offer) + testkit.Masked(engine.Text, text))
 		c.wantUpgraded()
 		c.wantMessage(engine.Text, login)
 		c.wantMessage(engine.Text, text)

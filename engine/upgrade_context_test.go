@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // askedServer has a ShouldUpgrade that waits for the end of its context.
@@ -40,7 +41,7 @@ func TestRequestContextEndsWhenTheClientGoes(t *testing.T) {
 				srv, asked, causes := askedServer(engine.Limits{})
 				addr := serve(t, srv)
 				c := dialRaw(t, addr)
-				c.send(upgradeHead(addr))
+				c.send(testkit.UpgradeHead(addr))
 				within(t, "ShouldUpgrade", asked)
 				leave(c)
 				if cause := within(t, "the end of the context", causes); cause == nil {
@@ -57,9 +58,9 @@ func TestRequestContextEndsWhenTheClientGoesAfterAMessage(t *testing.T) {
 	srv, asked, causes := askedServer(engine.Limits{})
 	addr := listen(t, srv)
 	c := dialRaw(t, addr)
-	c.send(upgradeHead(addr))
+	c.send(testkit.UpgradeHead(addr))
 	within(t, "ShouldUpgrade", asked)
-	c.send(masked(engine.Text, "early"))
+	c.send(testkit.Masked(engine.Text, "early"))
 	_ = c.Close()
 	if cause := within(t, "the end of the context", causes); cause == nil {
 		t.Error("the context goes on")
@@ -72,9 +73,9 @@ func TestRequestContextEndsWhenTheClientGoesAfterMuch(t *testing.T) {
 	srv, asked, causes := askedServer(engine.Limits{HandshakeTimeout: time.Hour})
 	addr := listen(t, srv)
 	c := dialRaw(t, addr)
-	c.send(upgradeHead(addr) + masked(engine.Binary, string(pattern(16<<10))))
+	c.send(testkit.UpgradeHead(addr) + testkit.Masked(engine.Binary, string(pattern(16<<10))))
 	within(t, "ShouldUpgrade", asked)
-	c.send(masked(engine.Binary, string(pattern(16<<10))))
+	c.send(testkit.Masked(engine.Binary, string(pattern(16<<10))))
 	_ = c.Close()
 	if cause := within(t, "the end of the context", causes); cause != engine.ErrAbnormalClosure {
 		t.Errorf("the cause is %v, want ErrAbnormalClosure", cause)
@@ -88,7 +89,7 @@ func TestPausedRequestEndsAtTheDeadline(t *testing.T) {
 	clock := drive(t, srv)
 	addr := listen(t, srv)
 	c := dialRaw(t, addr)
-	c.send(upgradeHead(addr) + masked(engine.Binary, string(pattern(16<<10))))
+	c.send(testkit.UpgradeHead(addr) + testkit.Masked(engine.Binary, string(pattern(16<<10))))
 	within(t, "ShouldUpgrade", asked)
 	for range 19 {
 		clock.step(500 * time.Millisecond)
@@ -109,7 +110,7 @@ func TestRequestContextEndsAtTheDeadline(t *testing.T) {
 		srv, _, causes := askedServer(engine.Limits{HandshakeTimeout: 20 * time.Millisecond})
 		addr := serve(t, srv)
 		c := dialRaw(t, addr)
-		c.send(upgradeHead(addr))
+		c.send(testkit.UpgradeHead(addr))
 		if cause := within(t, "the end of the context", causes); !errors.Is(cause, engine.ErrHandshakeTimeout) {
 			t.Errorf("the cause is %v, want ErrHandshakeTimeout", cause)
 		}
@@ -122,7 +123,7 @@ func TestShutdownAnswersRequestsThatWait(t *testing.T) {
 		srv, asked, causes := askedServer(engine.Limits{HandshakeTimeout: time.Hour})
 		addr := serve(t, srv)
 		c := dialRaw(t, addr)
-		c.send(upgradeHead(addr))
+		c.send(testkit.UpgradeHead(addr))
 		within(t, "ShouldUpgrade", asked)
 		ended := make(chan error, 1)
 		go func() { ended <- shutdown(srv) }()
@@ -146,7 +147,7 @@ func TestRequestContextEndsWithTheServer(t *testing.T) {
 					srv.BlockingUpgrade = blocking
 					addr := serve(t, srv)
 					c := dialRaw(t, addr)
-					c.send(upgradeHead(addr))
+					c.send(testkit.UpgradeHead(addr))
 					within(t, "ShouldUpgrade", asked)
 					ended := make(chan error, 1)
 					go func() { ended <- end(srv) }()
@@ -215,7 +216,7 @@ func TestClientOfAWaitingRequestIsReadWithinBounds(t *testing.T) {
 	}
 	addr := listen(t, srv)
 	c := dialRaw(t, addr)
-	c.send(upgradeHead(addr))
+	c.send(testkit.UpgradeHead(addr))
 	within(t, "ShouldUpgrade", asked)
 	const messages, size = 256, 64 << 10
 	sent := make(chan struct{})

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // What middleware set is in the answer, and so is what ShouldUpgrade returned; what
@@ -29,12 +30,12 @@ func TestHeadersOfMiddlewareAreInTheAnswer(t *testing.T) {
 		srv.ServeHTTP(w, r)
 	}))
 	c := dialRaw(t, addr)
-	c.send(upgradeHead(addr))
+	c.send(testkit.UpgradeHead(addr))
 	got := c.wantUpgraded().Header
 	for name, want := range map[string]string{
 		"Set-Cookie": "[a=1 b=2]", "X-Request-Id": "[17]", "X-Own": "[1]", "Content-Security-Policy": "[default-src 'self']",
 		"Content-Type": "[]", "Content-Length": "[]", "Content-Encoding": "[]", "Connection": "[Upgrade]",
-		"Sec-Websocket-Accept": "[" + acceptKey + "]", "Sec-Websocket-Protocol": "[]", "Transfer-Encoding": "[]",
+		"Sec-Websocket-Accept": "[" + testkit.AcceptKey + "]", "Sec-Websocket-Protocol": "[]", "Transfer-Encoding": "[]",
 	} {
 		if values := fmt.Sprint(got.Values(name)); values != want {
 			t.Errorf("%s is %s, want %s", name, values, want)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // H01
@@ -21,11 +22,11 @@ func TestHeadOverTheLimitIsRefused(t *testing.T) {
 		head   string
 		status int
 	}{
-		"head over 8 KiB":      {upgradeHead(addr, "X-Long: "+strings.Repeat("a", 8<<10)), 431},
+		"head over 8 KiB":      {testkit.UpgradeHead(addr, "X-Long: "+strings.Repeat("a", 8<<10)), 431},
 		"endless header line":  {"GET / HTTP/1.1\r\nX: " + strings.Repeat("a", 9<<10), 431},
 		"endless header lines": {"GET / HTTP/1.1\r\n" + strings.Repeat("X: abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz\r\n", 99), 431},
 		"endless start line":   {"GET /" + strings.Repeat("a", 9<<10), 414},
-		"more than 100 lines":  {upgradeHead(addr, many("X-Line: 1", 97)...), 431}, // H02
+		"more than 100 lines":  {testkit.UpgradeHead(addr, many("X-Line: 1", 97)...), 431}, // H02
 	}
 	for name, c := range cases {
 		t.Run(name+", at once", func(t *testing.T) {
@@ -196,7 +197,7 @@ func TestHeadSplitAtEveryByte(t *testing.T) {
 	addr := listen(t, &engine.Server{Callbacks: engine.Callbacks{
 		OnText: func(ws *engine.WebSocket, p []byte) { text.Add(1); _ = ws.Send(engine.Text, p) },
 	}})
-	head := upgradeHead(addr) + masked(engine.Text, "first")
+	head := testkit.UpgradeHead(addr) + testkit.Masked(engine.Text, "first")
 	for cut := 1; cut < len(head); cut++ {
 		c := dialRaw(t, addr)
 		c.send(head[:cut])
@@ -214,7 +215,7 @@ func TestHeadSplitAtEveryByte(t *testing.T) {
 func TestHeadByteByByte(t *testing.T) {
 	addr := listen(t, &engine.Server{Callbacks: echo})
 	c := dialRaw(t, addr)
-	octets := upgradeHead(addr) + masked(engine.Text, "first")
+	octets := testkit.UpgradeHead(addr) + testkit.Masked(engine.Text, "first")
 	for i := range len(octets) {
 		c.send(octets[i : i+1])
 	}

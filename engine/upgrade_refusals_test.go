@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // eachWayToAsk runs a test with each way by which ShouldUpgrade is asked.
@@ -42,10 +43,10 @@ func TestErrorsOfShouldUpgradeAreLogged(t *testing.T) {
 		}}
 		addr := serve(srv)
 		c := dialRaw(t, addr)
-		c.send(upgradeHead(addr, "X-Reject: 1"))
+		c.send(testkit.UpgradeHead(addr, "X-Reject: 1"))
 		c.wantRefused(http.StatusForbidden)
 		c = dialRaw(t, addr)
-		c.send(upgradeHead(addr))
+		c.send(testkit.UpgradeHead(addr))
 		c.wantRefused(http.StatusInternalServerError)
 		eventually(t, "the error is logged", func() bool {
 			return book.count("ShouldUpgrade") == 1 && book.level("ShouldUpgrade") == slog.LevelError &&
@@ -69,7 +70,7 @@ func TestRejectWithAStatusThatIsNoneIs500(t *testing.T) {
 			}}
 			addr := serve(srv)
 			c := dialRaw(t, addr)
-			c.send(upgradeHead(addr))
+			c.send(testkit.UpgradeHead(addr))
 			if _, body := c.wantRefused(http.StatusInternalServerError); strings.Contains(body, "secret") {
 				t.Errorf("%d: the peer is told %q", status, body)
 			}
@@ -91,10 +92,10 @@ func TestRefusalsAreCountedAndTold(t *testing.T) {
 		}{
 			{request(addr, sampleKey, ""), http.StatusBadRequest},
 			{request(addr, sampleKey, sampleKey+sampleKey), http.StatusBadRequest},
-			{upgradeHead(addr, "Origin: https://evil.example"), http.StatusForbidden},
+			{testkit.UpgradeHead(addr, "Origin: https://evil.example"), http.StatusForbidden},
 			{request(addr, "GET", "POST"), http.StatusMethodNotAllowed},
 			{request(addr, "Version: 13", "Version: 99"), http.StatusUpgradeRequired},
-			{strings.Replace(upgradeHead(addr), "Upgrade: websocket\r\n", "", 1), http.StatusUpgradeRequired},
+			{strings.Replace(testkit.UpgradeHead(addr), "Upgrade: websocket\r\n", "", 1), http.StatusUpgradeRequired},
 		} {
 			c := dialRaw(t, addr)
 			c.send(refused.request)
@@ -151,7 +152,7 @@ func TestHiddenHijackerIsTold(t *testing.T) {
 	})
 	addr := strings.TrimPrefix(web.URL, "http://")
 	c := dialRaw(t, addr)
-	c.send(upgradeHead(addr))
+	c.send(testkit.UpgradeHead(addr))
 	c.wantRefused(http.StatusNotImplemented)
 	eventually(t, "the refusal is told", func() bool {
 		return book.attr("refused a request", "status") == "501" &&
@@ -174,7 +175,7 @@ func TestRefusalsAreLoggedWithALimit(t *testing.T) {
 		from := time.Now()
 		for range clients {
 			c := dialRaw(t, addr)
-			c.send(upgradeHead(addr))
+			c.send(testkit.UpgradeHead(addr))
 			c.wantRefused(http.StatusInternalServerError)
 			_ = c.Close()
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
@@ -29,7 +30,7 @@ func TestShouldUpgradeAddsHeaders(t *testing.T) {
 			},
 		})
 		c := dialRaw(t, addr)
-		c.send(upgradeHead(addr))
+		c.send(testkit.UpgradeHead(addr))
 		h := c.wantUpgraded().Header
 		if h.Get("X-Path") != "/chat" || len(h.Values("Set-Cookie")) != 2 || h.Get("X-Peer") != c.LocalAddr().String() {
 			t.Errorf("headers %v", h)
@@ -57,7 +58,7 @@ func TestShouldUpgradeRefuses(t *testing.T) {
 				OnUpgrade:       func(*engine.WebSocket, *engine.Request) { t.Error("upgraded") },
 			})
 			client := dialRaw(t, addr)
-			client.send(upgradeHead(addr))
+			client.send(testkit.UpgradeHead(addr))
 			resp, body := client.wantRefused(c.status)
 			if !strings.Contains(body, c.body) || strings.Contains(body, "secret") {
 				t.Errorf("%s: body %q, want %q", name, body, c.body)
@@ -86,14 +87,14 @@ func TestPanicInShouldUpgradeIs500(t *testing.T) {
 		})
 		other := openRaw(t, addr)
 		c := dialRaw(t, addr)
-		c.send(upgradeHead(addr, "X-Panic: 1"))
+		c.send(testkit.UpgradeHead(addr, "X-Panic: 1"))
 		if _, body := c.wantRefused(http.StatusInternalServerError); strings.Contains(body, "secret") {
 			t.Errorf("the peer is told %q", body)
 		}
 		if n := book.count("panicked"); n != 1 {
 			t.Errorf("logged %d times, want once", n)
 		}
-		other.send(masked(engine.Text, "unmoved"))
+		other.send(testkit.Masked(engine.Text, "unmoved"))
 		other.wantMessage(engine.Text, "unmoved")
 	})
 }
@@ -114,10 +115,10 @@ func TestBlockingUpgradeDoesNotHoldTheLoop(t *testing.T) {
 	})
 	other := openRaw(t, addr)
 	waiting := dialRaw(t, addr)
-	waiting.send(upgradeHead(addr, "X-Wait: 1") + masked(engine.Text, "early"))
+	waiting.send(testkit.UpgradeHead(addr, "X-Wait: 1") + testkit.Masked(engine.Text, "early"))
 	within(t, "ShouldUpgrade", asked)
-	waiting.send(masked(engine.Text, "later")) // not read before the answer
-	other.send(masked(engine.Text, "unmoved"))
+	waiting.send(testkit.Masked(engine.Text, "later")) // not read before the answer
+	other.send(testkit.Masked(engine.Text, "unmoved"))
 	other.wantMessage(engine.Text, "unmoved")
 	answer <- nil
 	waiting.wantUpgraded()
@@ -143,7 +144,7 @@ func TestBlockingUpgradeMayOutliveItsConnection(t *testing.T) {
 	addr := listen(t, srv)
 	eventually(t, "ShouldUpgrade within the timeout", func() bool {
 		c := dialRaw(t, addr)
-		c.send(upgradeHead(addr))
+		c.send(testkit.UpgradeHead(addr))
 		c.wantRefused(http.StatusRequestTimeout)
 		_ = c.Close()
 		return len(asked) > 0
@@ -163,7 +164,7 @@ func TestOnUpgradeComesBeforeTheFirstMessage(t *testing.T) {
 			},
 		})
 		c := dialRaw(t, addr)
-		c.send(upgradeHead(addr) + masked(engine.Text, "first"))
+		c.send(testkit.UpgradeHead(addr) + testkit.Masked(engine.Text, "first"))
 		c.wantUpgraded()
 		c.wantMessage(engine.Text, "welcome to /chat")
 		c.wantMessage(engine.Text, "first")
@@ -189,7 +190,7 @@ func TestEndOfTheServerWaitsForShouldUpgrade(t *testing.T) {
 				}}
 				addr := serve(t, srv)
 				c := dialRaw(t, addr)
-				c.send(upgradeHead(addr))
+				c.send(testkit.UpgradeHead(addr))
 				within(t, "ShouldUpgrade", asked)
 				ended := make(chan error, 1)
 				go func() { ended <- end(srv) }()
@@ -226,7 +227,7 @@ func TestShutdownIsNotHeldByShouldUpgrade(t *testing.T) {
 			return nil, nil
 		}}
 		addr := serve(t, srv)
-		dialRaw(t, addr).send(upgradeHead(addr))
+		dialRaw(t, addr).send(testkit.UpgradeHead(addr))
 		within(t, "ShouldUpgrade", asked)
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
@@ -13,7 +14,7 @@ const sampleKey = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
 // request is an opening handshake with one part replaced.
 func request(addr, old, new string) string {
-	head := upgradeHead(addr)
+	head := testkit.UpgradeHead(addr)
 	if !strings.Contains(head, old) {
 		panic("not in the head: " + old)
 	}
@@ -81,12 +82,12 @@ func TestSecondRequestAfterRefusalIsIgnored(t *testing.T) {
 		OnUpgrade: func(*engine.WebSocket, *engine.Request) { opened <- struct{}{} },
 	})
 	c := dialRaw(t, addr)
-	c.send(request(addr, "Version: 13", "Version: 99") + upgradeHead(addr))
+	c.send(request(addr, "Version: 13", "Version: 99") + testkit.UpgradeHead(addr))
 	resp, _ := c.readResponse()
 	if resp.StatusCode != http.StatusUpgradeRequired {
 		t.Fatalf("status %d, want 426", resp.StatusCode)
 	}
-	c.send(upgradeHead(addr)) // and once more, in a read of its own
+	c.send(testkit.UpgradeHead(addr)) // and once more, in a read of its own
 	c.wantEOF()
 	select {
 	case <-opened:
@@ -129,11 +130,11 @@ func TestOriginPolicy(t *testing.T) {
 			client := dialRaw(t, addr)
 			switch c.origin {
 			case "":
-				client.send(upgradeHead(addr))
+				client.send(testkit.UpgradeHead(addr))
 			case "OWN":
-				client.send(upgradeHead(addr, "Origin: http://"+addr))
+				client.send(testkit.UpgradeHead(addr, "Origin: http://"+addr))
 			default:
-				client.send(upgradeHead(addr, "Origin: "+c.origin))
+				client.send(testkit.UpgradeHead(addr, "Origin: "+c.origin))
 			}
 			if c.status == 101 {
 				client.wantUpgraded()
@@ -163,12 +164,12 @@ func TestDeflateOfferIsDeclined(t *testing.T) {
 	} {
 		t.Run(offer, func(t *testing.T) {
 			c := dialRaw(t, addr)
-			c.send(upgradeHead(addr, "Sec-WebSocket-Extensions: "+offer))
+			c.send(testkit.UpgradeHead(addr, "Sec-WebSocket-Extensions: "+offer))
 			resp := c.wantUpgraded()
 			if got := resp.Header.Values("Sec-WebSocket-Extensions"); len(got) > 0 {
 				t.Errorf("the offer was answered with %q", got)
 			}
-			c.send(masked(engine.Text, "plain"))
+			c.send(testkit.Masked(engine.Text, "plain"))
 			c.wantMessage(engine.Text, "plain")
 		})
 	}
@@ -191,7 +192,7 @@ func TestHeaderThatWouldSplitTheAnswerIsRefused(t *testing.T) {
 				ShouldUpgrade: func(*engine.Request) (http.Header, error) { return header, nil },
 			})
 			c := dialRaw(t, addr)
-			c.send(upgradeHead(addr))
+			c.send(testkit.UpgradeHead(addr))
 			resp, body := c.wantRefused(http.StatusInternalServerError)
 			if resp.Header.Get("Set-Cookie") != "" || strings.Contains(body, "stolen") {
 				t.Errorf("the header got through: %v %q", resp.Header, body)
@@ -216,7 +217,7 @@ func TestSubprotocolIsTheServersFirstChoice(t *testing.T) {
 		"X-None: 1":                                "",
 	} {
 		c := dialRaw(t, addr)
-		c.send(upgradeHead(addr, offer))
+		c.send(testkit.UpgradeHead(addr, offer))
 		resp := c.wantUpgraded()
 		if got := resp.Header.Get("Sec-WebSocket-Protocol"); got != want {
 			t.Errorf("%s: answered %q, want %q", offer, got, want)
@@ -234,11 +235,11 @@ func TestConnectionsOverTheLimitGet503(t *testing.T) {
 	first, second := openRaw(t, addr), openRaw(t, addr)
 	for range 3 {
 		c := dialRaw(t, addr)
-		c.send(upgradeHead(addr))
+		c.send(testkit.UpgradeHead(addr))
 		c.wantRefused(http.StatusServiceUnavailable)
 		_ = c.Close()
 	}
-	first.send(masked(engine.Text, "unmoved"))
+	first.send(testkit.Masked(engine.Text, "unmoved"))
 	first.wantMessage(engine.Text, "unmoved")
 	_ = second.Close()
 	eventually(t, "the place of the closed connection", func() bool { return srv.Conns() == 1 })

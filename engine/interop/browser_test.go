@@ -22,8 +22,8 @@ func TestInteropServeBrowser(t *testing.T) {
 		id := c.identity(t)
 		addr, ends := interopServer(t, c.compression, agreed, id)
 		reports := &closeReports{arriving: ends}
-		b.show(id.scheme("http") + addr + "/browser.html")
-		config := scriptConfig(t, id.scheme("ws")+addr, agreed, id)
+		b.show(schemeOf(id, "http") + addr + "/browser.html")
+		config := scriptConfig(t, schemeOf(id, "ws")+addr, agreed, id)
 		for _, name := range []string{
 			"echo", "fragments in", "pong", "subprotocol", "server closes", "server drops", "many",
 		} {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // The interoperability tests let engine.Server and engine.Dial speak with other
@@ -49,7 +50,7 @@ var lengthBorders = []int{0, 1, 125, 126, 127, 65535, 65536, 1 << 20}
 // interopServer starts the engine's side of the contract. agreed says whether its
 // clients agree on compression. id is who it is, nil for no TLS. ends has room
 // for every connection of a test.
-func interopServer(t *testing.T, compression *engine.Compression, agreed bool, id *identity) (addr string, ends chan closeReport) {
+func interopServer(t *testing.T, compression *engine.Compression, agreed bool, id *testkit.Identity) (addr string, ends chan closeReport) {
 	ends = make(chan closeReport, 256)
 	srv := &engine.Server{
 		HTTP:         pages,
@@ -136,7 +137,7 @@ type foreignServer struct {
 	ends        <-chan closeReport
 	compression *engine.Compression // to offer
 	agreed      bool                // whether it agrees
-	id          *identity           // who it has to be; nil: no TLS
+	id          *testkit.Identity   // who it has to be; nil: no TLS
 }
 
 // dialed is an engine.WebSocket and what it received.
@@ -154,7 +155,7 @@ func (s *foreignServer) dial(t *testing.T, path string) *dialed {
 	defer cancel()
 	url, config := "ws://"+s.addr+path, (*tls.Config)(nil)
 	if s.id != nil {
-		url, config = "wss://"+s.addr+path, s.id.client()
+		url, config = "wss://"+s.addr+path, s.id.Client()
 	}
 	ws, err := engine.Dial(ctx, url, &engine.DialOptions{
 		TLS:          config,

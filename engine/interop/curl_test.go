@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 const curlInstall = "apt-get install curl"
@@ -68,7 +69,7 @@ func TestInteropCurlUpgradesByHand(t *testing.T) {
 // Over TLS, over a unix socket and as a proxy, curl gets the page and the
 // upgrade.
 func TestInteropCurlByEveryWay(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	srv := &engine.Server{
 		HTTP: http.HandlerFunc(page),
 		OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
@@ -80,7 +81,7 @@ func TestInteropCurlByEveryWay(t *testing.T) {
 	wss := listenTLS(t, srv, id)
 	proxies := &engine.ProxyProtocol{Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	behind := listenWith(t, srv, "127.0.0.1:0", engine.ListenOptions{ProxyProtocol: proxies})
-	wssBehind := listenWith(t, srv, "127.0.0.1:0", engine.ListenOptions{ProxyProtocol: proxies, TLS: id.server()})
+	wssBehind := listenWith(t, srv, "127.0.0.1:0", engine.ListenOptions{ProxyProtocol: proxies, TLS: id.Server()})
 	for name, args := range map[string][]string{
 		"TLS":         {"-k", "https://" + wss + "/page"},
 		"TLS 1.2":     {"-k", "--tls-max", "1.2", "https://" + wss + "/page"},

@@ -11,14 +11,15 @@ import (
 	gorilla "github.com/gorilla/websocket"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 func TestGorillaEchoesOverTLS(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	addr := listenTLS(t, &engine.Server{Callbacks: echo}, id)
-	for name, version := range tlsVersions {
+	for name, version := range testkit.TLSVersions {
 		t.Run(name, func(t *testing.T) {
-			config := id.client()
+			config := id.Client()
 			config.MaxVersion = version
 			conn, resp, err := (&gorilla.Dialer{TLSClientConfig: config}).Dial("wss://"+addr+"/chat", nil)
 			if err != nil {
@@ -41,11 +42,11 @@ func TestGorillaEchoesOverTLS(t *testing.T) {
 }
 
 func TestCoderEchoesOverTLS(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	addr := listenTLS(t, &engine.Server{Callbacks: echo}, id)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	transport := &http.Transport{TLSClientConfig: id.client()}
+	transport := &http.Transport{TLSClientConfig: id.Client()}
 	defer transport.CloseIdleConnections()
 	conn, _, err := websocket.Dial(ctx, "wss://"+addr+"/chat", &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
 	if err != nil {

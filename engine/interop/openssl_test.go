@@ -12,6 +12,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 const opensslInstall = "apt-get install openssl"
@@ -31,8 +32,8 @@ func startSClient(t *testing.T, addr, ca string, args ...string) *sclient {
 	path := program(t, opensslInstall, "openssl")
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, path, append([]string{"s_client", "-connect", addr, "-servername", testName,
-		"-verify_hostname", testName, "-CAfile", ca, "-verify_return_error"}, args...)...)
+	cmd := exec.CommandContext(ctx, path, append([]string{"s_client", "-connect", addr, "-servername", testkit.Host,
+		"-verify_hostname", testkit.Host, "-CAfile", ca, "-verify_return_error"}, args...)...)
 	s := &sclient{t: t, out: new(lockedBuffer), ended: make(chan error, 1)}
 	cmd.Stdout, cmd.Stderr = s.out, s.out
 	stdin, err := cmd.StdinPipe()
@@ -73,22 +74,22 @@ func (s *sclient) want(octets string) {
 // open finishes the opening handshake.
 func (s *sclient) open() {
 	s.t.Helper()
-	s.send(upgradeHead("a"))
-	s.want("Sec-WebSocket-Accept: " + acceptKey)
+	s.send(testkit.UpgradeHead("a"))
+	s.want("Sec-WebSocket-Accept: " + testkit.AcceptKey)
 	s.want("\r\n\r\n")
 }
 
 // exchange sends a text and wants it back.
 func (s *sclient) exchange(text string) {
 	s.t.Helper()
-	s.send(masked(engine.Text, text))
+	s.send(testkit.Masked(engine.Text, text))
 	s.want(fromServer(engine.Text, text))
 }
 
 // close ends the connection in order; openssl, too, is content with its end.
 func (s *sclient) close() {
 	s.t.Helper()
-	s.send(masked(codec.Close, "\x03\xe8"))
+	s.send(testkit.Masked(codec.Close, "\x03\xe8"))
 	s.want(fromServer(codec.Close, "\x03\xe8"))
 	if err := within(s.t, "the end of openssl", s.ended); err != nil {
 		s.t.Errorf("openssl: %v; it said %q", err, s.out)
@@ -101,10 +102,10 @@ func (s *sclient) said(pattern string) bool {
 
 // openssl checks the certificate, closes and resumes by both versions.
 func TestInteropOpenSSLResumes(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	addr := listenTLS(t, &engine.Server{Callbacks: echo}, id)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, id.certPEM, 0o600); err != nil {
+	if err := os.WriteFile(ca, id.CertPEM, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, version := range []string{"1.2", "1.3"} {
@@ -132,10 +133,10 @@ func TestInteropOpenSSLResumes(t *testing.T) {
 // New keys (RFC 8446 section 4.6.3) come in the middle of the conversation, by
 // one side and by both.
 func TestInteropOpenSSLUpdatesKeys(t *testing.T) {
-	id := newIdentity(t, "server")
+	id := testkit.NewIdentity(t, "server")
 	addr := listenTLS(t, &engine.Server{Callbacks: echo}, id)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, id.certPEM, 0o600); err != nil {
+	if err := os.WriteFile(ca, id.CertPEM, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s := startSClient(t, addr, ca, "-tls1_3")

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // How engine.Server and engine.Dial get on with Node's ws.
@@ -19,7 +21,7 @@ func TestInteropServePythonWebsockets(t *testing.T)  { pythonWebsockets(t).testC
 
 // scriptConfig is what the scripts have to know of the contract. agreed says
 // whether compression is agreed. id is who serves, nil without TLS.
-func scriptConfig(t *testing.T, url string, agreed bool, id *identity) map[string]any {
+func scriptConfig(t *testing.T, url string, agreed bool, id *testkit.Identity) map[string]any {
 	config := map[string]any{
 		"url": url, "largest": largest, "subprotocol": subprotocol, "lengths": lengthBorders,
 		"unicode": unicodeText, "payload": pingedPayload, "byeCode": byeCode, "byeReason": byeReason,
@@ -28,8 +30,8 @@ func scriptConfig(t *testing.T, url string, agreed bool, id *identity) map[strin
 	if id == nil {
 		return config
 	}
-	config["serverName"] = testName
-	for name, content := range map[string][]byte{"certFile": id.certPEM, "keyFile": id.keyPEM} {
+	config["serverName"] = testkit.Host
+	for name, content := range map[string][]byte{"certFile": id.CertPEM, "keyFile": id.KeyPEM} {
 		file := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(file, content, 0o600); err != nil {
 			t.Fatal(err)
@@ -40,15 +42,15 @@ func scriptConfig(t *testing.T, url string, agreed bool, id *identity) map[strin
 }
 
 // identity is who serves in this case, nil without TLS.
-func (c *deflateCase) identity(t *testing.T) *identity {
+func (c *deflateCase) identity(t *testing.T) *testkit.Identity {
 	if !c.secure {
 		return nil
 	}
-	return newIdentity(t, "server")
+	return testkit.NewIdentity(t, "server")
 }
 
-// scheme is how addresses of id are written.
-func (id *identity) scheme(web string) string {
+// schemeOf is how addresses of id are written.
+func schemeOf(id *testkit.Identity, web string) string {
 	if id != nil {
 		web += "s"
 	}
@@ -82,7 +84,7 @@ func (s script) testClient(t *testing.T, cases []deflateCase) {
 		id := c.identity(t)
 		addr, ends := interopServer(t, c.compression, agreed, id)
 		reports := &closeReports{arriving: ends}
-		lines := s.start(t, "dial", scriptConfig(t, id.scheme("ws")+addr, agreed, id))
+		lines := s.start(t, "dial", scriptConfig(t, schemeOf(id, "ws")+addr, agreed, id))
 		for _, name := range []string{
 			"echo", "fragments in", "fragments out", "ping", "pong", "large", "subprotocol",
 			"server closes", "server drops", "client drops", "many",

@@ -4,15 +4,15 @@ import (
 	"context"
 	"log/slog"
 	"testing"
-	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 	"github.com/fanloop-go/fanloop/engine/pull"
 )
 
 // patience bounds every wait of a test, so that what never comes is a failure and
 // not a hang. No test depends on how long it is.
-const patience = 30 * time.Second
+const patience = testkit.Patience
 
 // handler is what Serve takes.
 type handler = func(ctx context.Context, c *pull.Conn, req *engine.Request) error
@@ -76,26 +76,16 @@ func pair(t testing.TB, srv *engine.Server, opt *engine.DialOptions) (server, cl
 	return within(t, "the handler", opened), client
 }
 
-// within returns what comes from ch, and fails the test if nothing does.
+// within is testkit.Within.
 func within[T any](t testing.TB, what string, ch <-chan T) T {
 	t.Helper()
-	select {
-	case v := <-ch:
-		return v
-	case <-time.After(patience):
-		t.Fatalf("%s did not come", what)
-		panic("unreachable")
-	}
+	return testkit.Within(t, what, ch)
 }
 
-// eventually waits until cond holds, for states that no channel announces.
+// eventually is testkit.Eventually.
 func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !cond(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not reached", what)
-		}
-	}
+	testkit.Eventually(t, what, cond)
 }
 
 // wantText reads a message and compares it.

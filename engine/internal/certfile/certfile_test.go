@@ -2,45 +2,15 @@ package certfile
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
-
-// identity is a certificate in PEM.
-type identity struct{ certPEM, keyPEM []byte }
-
-// newIdentity makes a certificate whose subject has this name.
-func newIdentity(t *testing.T, name string) *identity {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &identity{
-		certPEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
-		keyPEM:  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
-	}
-}
 
 // files are two files, a clock, and the Pair over them.
 type files struct {
@@ -52,11 +22,11 @@ type files struct {
 	unusable  atomic.Int64
 }
 
-func newFiles(t *testing.T, id *identity) *files {
+func newFiles(t *testing.T, id *testkit.Identity) *files {
 	t.Helper()
 	dir := t.TempDir()
 	f := &files{t: t, cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem")}
-	f.write(id.certPEM, id.keyPEM)
+	f.write(id.CertPEM, id.KeyPEM)
 	var err error
 	if f.Pair, err = Open(f.cert, f.key); err != nil {
 		t.Fatal(err)
@@ -105,9 +75,9 @@ func (f *files) wantName(want string) {
 }
 
 func TestFilesAreLookedAtOnceASecond(t *testing.T) {
-	f := newFiles(t, newIdentity(t, "first"))
-	second := newIdentity(t, "second")
-	f.write(second.certPEM, second.keyPEM)
+	f := newFiles(t, testkit.NewIdentity(t, "first"))
+	second := testkit.NewIdentity(t, "second")
+	f.write(second.CertPEM, second.KeyPEM)
 	f.pass(time.Second - 1)
 	f.wantName("first")
 	f.pass(1)
@@ -119,12 +89,12 @@ func TestFilesAreLookedAtOnceASecond(t *testing.T) {
 
 // A pair that is written in two steps is not whole in between.
 func TestCertificateWrittenBeforeItsKeyIsTakenWithIt(t *testing.T) {
-	first, second := newIdentity(t, "first"), newIdentity(t, "second")
+	first, second := testkit.NewIdentity(t, "first"), testkit.NewIdentity(t, "second")
 	f := newFiles(t, first)
-	f.write(second.certPEM, nil)
+	f.write(second.CertPEM, nil)
 	f.pass(time.Second)
 	f.wantName("first")
-	f.write(nil, second.keyPEM)
+	f.write(nil, second.KeyPEM)
 	f.pass(time.Second)
 	f.wantName("second")
 }
@@ -132,9 +102,9 @@ func TestCertificateWrittenBeforeItsKeyIsTakenWithIt(t *testing.T) {
 // A read may fail for want of a descriptor or of a permission, which no change of
 // the files announces the end of.
 func TestCertificateThatCouldNotBeReadIsTriedAgain(t *testing.T) {
-	first, second := newIdentity(t, "first"), newIdentity(t, "second")
+	first, second := testkit.NewIdentity(t, "first"), testkit.NewIdentity(t, "second")
 	f := newFiles(t, first)
-	f.write(bytes.Repeat([]byte("x"), len(second.certPEM)), second.keyPEM)
+	f.write(bytes.Repeat([]byte("x"), len(second.CertPEM)), second.KeyPEM)
 	before, err := os.Stat(f.cert)
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +117,7 @@ func TestCertificateThatCouldNotBeReadIsTriedAgain(t *testing.T) {
 		t.Errorf("%d calls report it, want 1", n)
 	}
 	// The same file, size and time: to stat it has not changed.
-	if err := errors.Join(os.WriteFile(f.cert, second.certPEM, 0o600), os.Chtimes(f.cert, before.ModTime(), before.ModTime())); err != nil {
+	if err := errors.Join(os.WriteFile(f.cert, second.CertPEM, 0o600), os.Chtimes(f.cert, before.ModTime(), before.ModTime())); err != nil {
 		t.Fatal(err)
 	}
 	f.pass(2 * time.Second)

@@ -9,14 +9,16 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // Files that cannot be read for now, as on a network disk that does not answer,
 // hold up the handshake that reads them and no other.
 func TestCertificateFilesThatDoNotAnswerHoldUpOneHandshake(t *testing.T) {
-	first, second := newIdentity(t, "first"), newIdentity(t, "second")
+	first, second := testkit.NewIdentity(t, "first"), testkit.NewIdentity(t, "second")
 	f := newFiles(t, first)
-	f.write(nil, second.keyPEM)
+	f.write(nil, second.KeyPEM)
 	if err := errors.Join(os.Remove(f.cert), unix.Mkfifo(f.cert, 0o600)); err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +30,7 @@ func TestCertificateFilesThatDoNotAnswerHoldUpOneHandshake(t *testing.T) {
 		f.pass(time.Second)
 		f.wantName("first")
 	}
-	_, _ = disk.Write(second.certPEM)
+	_, _ = disk.Write(second.CertPEM)
 	_ = disk.Close()
 	select {
 	case name := <-read:

@@ -44,6 +44,9 @@ func TestNothingThatKeepsTimeUsesTheWallClock(t *testing.T) {
 	}
 	dirs := []string{"loop", "engine", "codec", "handshake"}
 	for _, wing := range wings {
+		if filepath.Base(wing) == "testkit" { // only tests import it
+			continue
+		}
 		dirs = append(dirs, "engine/"+wing)
 	}
 	for _, dir := range dirs {

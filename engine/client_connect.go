@@ -15,11 +15,11 @@ type connect struct {
 	req      handshake.ClientRequest
 	request  []byte
 	received []byte     // what came with the transport
-	result   chan error // told once
+	result   chan error // gets one value
 
 	asked atomic.Bool // the request was sent: a TLS handshake is over
 
-	// Owned by the loop until result is told.
+	// Owned by the loop until result has its value.
 	scanner handshake.ResponseScanner
 	head    []byte
 	resp    *handshake.Response // nil: no final one came

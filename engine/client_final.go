@@ -51,7 +51,7 @@ func is[E error](err error) bool {
 	return ok
 }
 
-// isFinalCode goes by RFC 6455 section 7.4.1.
+// isFinalCode decides by RFC 6455 section 7.4.1.
 func isFinalCode(code StatusCode) bool {
 	switch code {
 	case StatusNormalClosure, StatusProtocolError, StatusUnsupportedData,
@@ -62,7 +62,7 @@ func isFinalCode(code StatusCode) bool {
 	return false
 }
 
-// isFinalStatus goes by RFC 9110 section 15, RFC 6585 and RFC 8470.
+// isFinalStatus decides by RFC 9110 section 15, RFC 6585 and RFC 8470.
 func isFinalStatus(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:

@@ -173,7 +173,7 @@ func (r *ReconnectingClient) prepare(ctx context.Context, a *Attempt) error {
 	return nil
 }
 
-// howItEnded is the error that stands for the end of ws.
+// howItEnded returns the end of ws as an error.
 func howItEnded(ws *WebSocket) error {
 	if err := ws.Err(); err != nil {
 		return err

@@ -30,7 +30,7 @@ func (d *dialer) redirect(t wsurl.Target, followed int, err error) (wsurl.Target
 	return next, nil
 }
 
-// follows says whether an answer is a redirect that may be followed.
+// follows reports whether an answer is a redirect that may be followed.
 func (opt *DialOptions) follows(status *StatusError) bool {
 	return opt.MaxRedirects > 0 && isRedirect(status.Status) && status.Location() != ""
 }

@@ -77,7 +77,7 @@ func (c *compressor) answer(ws *WebSocket, req *handshake.Request) string {
 // offer returns the value of Sec-WebSocket-Extensions for a request. A server that
 // forbids itself takeover says so in its answer (RFC 7692 section 7.1.1.1). Where it
 // cannot, as Tornado 6.2, which drops parameters without a value, the second offer
-// stands: the client keeps a window for what it receives.
+// is taken: the client keeps a window for what it receives.
 func (c *compressor) offer() string {
 	if c == nil {
 		return ""

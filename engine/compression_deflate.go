@@ -5,7 +5,7 @@ import (
 	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 )
 
-// compresses says whether a message of n bytes goes out compressed.
+// compresses reports whether a message of n bytes goes out compressed.
 func (ws *WebSocket) compresses(n int) bool {
 	return ws.out.Variant != frames.Plain && n >= ws.settings().compressor.options.Threshold
 }

@@ -33,7 +33,7 @@ func (x *takeover) tallySent(c *compressor) {
 	}
 }
 
-// leave counts the window to send no more, also if somebody uses it yet.
+// leave stops counting the window to send, also while it is in use.
 func (x *takeover) leave(c *compressor) {
 	x.order.Lock()
 	defer x.order.Unlock()

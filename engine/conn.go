@@ -11,12 +11,12 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// WebSocket is one connection. A Server gives it to OnUpgrade, and Dial returns it; it
-// is the same on both sides. The comment of a method says who may call it: "any
-// goroutine", or "owning loop", which means OnUpgrade, a callback of this connection
-// that runs on the loop, or Do.
+// WebSocket is one connection, the same on both sides. A Server gives it to OnUpgrade, and
+// Dial returns it. The comment of each method says who may call it. "Any goroutine" means
+// that. "Owning loop" means OnUpgrade, a callback of this connection that runs on the loop, or
+// Do.
 type WebSocket struct {
-	// What a message touches stands together, in few cache lines.
+	// What each message uses comes first, in few cache lines.
 
 	conn loop.Conn
 
@@ -26,7 +26,7 @@ type WebSocket struct {
 	acked  uint32        // bytes, as Conn.Acknowledged had them when ws.takes last saw progress; owned by the loop
 
 	timer        deadline                // what the timer of conn was set for; owned by the loop
-	ownCallbacks bool                    // nobody else has callbacks; owned by the loop
+	ownCallbacks bool                    // callbacks is not shared; owned by the loop
 	waits        bool                    // the last ping has not left this process yet; owned by the loop
 	params       handshake.DeflateParams // that were agreed on; immutable once the connection is open
 
@@ -55,9 +55,9 @@ func newWebSocket(e *settings, o opening) *WebSocket {
 	return ws
 }
 
-// Do runs fn on the owning loop, like a callback of this connection, and does not wait
-// for it. What fn sends leaves in one write. fn does not run if the connection has
-// ended by then; Do returns ErrClosed if it has ended already. Any goroutine.
+// Do runs fn on the owning loop, like a callback of this connection. It does not wait. What fn
+// sends leaves in one write. fn does not run if the connection has ended by then; Do returns
+// ErrClosed if it has ended already. Any goroutine.
 func (ws *WebSocket) Do(fn func()) error {
 	return fromLoop(ws.conn.Do(func() {
 		callDo(fn)
@@ -65,8 +65,8 @@ func (ws *WebSocket) Do(fn func()) error {
 	}))
 }
 
-// Buffered returns how many bytes of messages wait for the peer to read, published ones
-// included. Any goroutine.
+// Buffered returns how many bytes of messages wait for the peer, published ones included. Any
+// goroutine.
 func (ws *WebSocket) Buffered() int {
 	n := ws.conn.Queued()
 	if m := ws.member.Load(); m != nil {
@@ -75,7 +75,7 @@ func (ws *WebSocket) Buffered() int {
 	return n
 }
 
-// settings are what ws goes by. Any goroutine.
+// settings returns the settings of ws. Any goroutine.
 func (ws *WebSocket) settings() *settings { return ws.terms.Load() }
 
 // goBy makes e the settings of ws. On the loop.

@@ -8,8 +8,8 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// CloseCause is why a connection ended, as a label for metrics: every end has
-// exactly one. Err says the same as an error, with details.
+// CloseCause is why a connection ended. Use it as a label for metrics: every end has exactly
+// one. Err returns the same as an error, with details.
 type CloseCause uint8
 
 const (
@@ -80,8 +80,8 @@ func (c CloseCause) String() string {
 	return causeNames[c]
 }
 
-// Cause returns why the connection ended or is about to; CauseNone while that is
-// open. OnError and OnClose see it. Any goroutine.
+// Cause returns why the connection has ended or is about to; CauseNone while it is open. Call
+// it in OnError or OnClose. Any goroutine.
 func (ws *WebSocket) Cause() CloseCause {
 	if err := ws.Err(); err != nil {
 		return closeCauseOf(err)

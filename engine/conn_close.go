@@ -12,14 +12,15 @@ type closeFrame struct {
 	reason string
 }
 
-// Close begins the closing handshake (RFC 6455 section 7.1.2): what is queued or
-// was published before, and then a close frame are sent, and OnClose follows when
-// the peer has answered, or when it has neither answered nor read anything for
-// Limits.CloseTimeout. From now on sends return ErrClosed, but for those from
-// OnGap, which is still called if messages are missing. code 0 sends none;
-// reason is cut to 123 bytes. Messages of the peer that arrive after Close are
-// discarded: wait for the answers that you want first. Closing twice is no error; the
-// first one counts. Any goroutine; ErrInvalidStatus if code may not be sent.
+// Close begins the closing handshake (RFC 6455 section 7.1.2). It sends what is queued or was
+// published before, and then a close frame with code and reason; code 0 sends no code, and
+// reason is cut to 123 bytes. OnClose is called when the peer has answered, or when it has neither
+// answered nor read anything for Limits.CloseTimeout.
+//
+// From now on sends return ErrClosed, except those in OnGap, which is still called if messages
+// are missing. Messages of the peer that arrive from now on are discarded: wait for the answers
+// that you want first. The first Close counts; another one is no error. It returns
+// ErrInvalidStatus if code may not be sent. Any goroutine.
 func (ws *WebSocket) Close(code StatusCode, reason string) error {
 	if !mayClose(code) {
 		return ErrInvalidStatus
@@ -35,7 +36,7 @@ func (ws *WebSocket) closeFor(why CloseCause, f closeFrame) {
 	}
 }
 
-// askClose asks for a Close and says whether it is the first to ask for the end.
+// askClose asks for a Close and reports whether nobody has asked for the end before.
 // Nothing that is published from now on is for ws.
 func (ws *WebSocket) askClose(why CloseCause, f closeFrame) (first bool) {
 	if m := ws.member.Load(); m != nil {
@@ -59,14 +60,13 @@ func (ws *WebSocket) askCloseLocked(why CloseCause, f closeFrame) (first bool) {
 	return first
 }
 
-// mayClose says whether Close takes code.
+// mayClose reports whether Close accepts code.
 func mayClose(code StatusCode) bool {
 	return code == 0 || code == StatusNoStatusRcvd || code.ValidOnWire()
 }
 
-// CloseNow drops the connection and what is queued, without a close frame: both
-// sides see 1006, and Err is ErrClosed unless something ended the connection before.
-// Any goroutine.
+// CloseNow drops the connection and what is queued, without a close frame. Both sides get 1006.
+// Err returns ErrClosed, unless something ended the connection before. Any goroutine.
 func (ws *WebSocket) CloseNow() {
 	ws.conn.Lock()
 	ws.out.NoteLocked(outlet.AskDrop | outlet.AskMute) // whoever asked for less
@@ -92,10 +92,10 @@ func (ws *WebSocket) shed() {
 	}
 }
 
-// tooSlow is what the peer of a shed connection is told.
+// tooSlow is the close frame for a slow subscriber.
 var tooSlow = closeFrame{StatusTryAgainLater, "too slow for what is published"}
 
-// carryOut does what other goroutines, or callbacks of this event, asked for. Loop
+// carryOut does what other goroutines, or callbacks of this event, have requested. Loop
 // only, inside an event of the connection.
 func (ws *WebSocket) carryOut() {
 	s := ws.out.State()
@@ -129,7 +129,7 @@ func (ws *WebSocket) beginClose(f closeFrame, cause error) {
 	}
 }
 
-// note keeps what OnClose will be given.
+// note keeps the code and reason for OnClose.
 func (ws *WebSocket) note(f closeFrame) {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()

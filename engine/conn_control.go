@@ -2,9 +2,8 @@ package engine
 
 import "github.com/fanloop-go/fanloop/codec"
 
-// Ping sends a ping with at most 125 bytes of p; the peer answers with a pong of
-// the same bytes, for OnPong. It is not refused for backpressure. Any
-// goroutine.
+// Ping sends a ping with p, of at most 125 bytes. The peer answers with a pong of the same
+// bytes, for which OnPong is called. It is never refused with ErrBackpressure. Any goroutine.
 func (ws *WebSocket) Ping(p []byte) error {
 	if len(p) > maxControl {
 		return ErrControlTooLong
@@ -40,7 +39,7 @@ func (ws *WebSocket) pong(p []byte) {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	if !ws.conn.BlockedLocked() {
-		_ = ws.writeControlLocked(codec.Pong, p) // closed meanwhile: nobody waits
+		_ = ws.writeControlLocked(codec.Pong, p) // closed meanwhile: no pong is needed
 		return
 	}
 	in := ws.inputLocked()
@@ -59,7 +58,7 @@ func (ws *WebSocket) sendDuePong() {
 		ws.conn.NotifyLowLocked()
 	default:
 		x.pongDue = false
-		_ = ws.writeControlLocked(codec.Pong, x.input.pong) // closed meanwhile: nobody waits
+		_ = ws.writeControlLocked(codec.Pong, x.input.pong) // closed meanwhile: no pong is needed
 	}
 }
 

@@ -8,8 +8,7 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// ended is the end of a connection that was open; cause is what the transport
-// reported.
+// ended handles the end of a connection that was open. cause is the error of the transport.
 func (ws *WebSocket) ended(cause error) {
 	prev := ws.phase()
 	ws.become(outlet.Closed)
@@ -39,7 +38,7 @@ func (ws *WebSocket) ended(cause error) {
 	ws.over()
 }
 
-// dropInputLocked gives back what came and waits.
+// dropInputLocked drops the input that waits.
 func (ws *WebSocket) dropInputLocked() {
 	in := ws.knownInputLocked()
 	if in == nil {
@@ -52,7 +51,7 @@ func (ws *WebSocket) dropInputLocked() {
 	ws.extras.input = nil
 }
 
-// over is the rest of the end, after OnError. Loop only.
+// over does what follows OnError at the end. Loop only.
 func (ws *WebSocket) over() {
 	ws.conn.Lock()
 	e := ws.endingLocked()
@@ -85,7 +84,7 @@ func (ws *WebSocket) keepAddresses() {
 	ws.endingLocked().kept = kept
 }
 
-// finish is the last callback, and what follows it.
+// finish calls OnClose, and ends the use of ws.
 func (ws *WebSocket) finish(f closeFrame) {
 	defer ws.finished()
 	ws.callClose(f.code, f.reason)
@@ -116,8 +115,8 @@ func (ws *WebSocket) abnormal(cause error) error {
 	return &abnormalError{cause}
 }
 
-// abnormalError is ErrAbnormalClosure with what the network said. It is put into
-// words only when somebody asks: in a storm of resets nobody does.
+// abnormalError is ErrAbnormalClosure with the error of the network. Its text is made when
+// it is asked for: in a storm of resets that would cost much.
 type abnormalError struct{ cause error }
 
 func (e *abnormalError) Error() string { return ErrAbnormalClosure.Error() + ": " + e.cause.Error() }

@@ -10,7 +10,7 @@ type extras struct {
 	slow        *fanout.Slow // nil: that of the server or the topic
 	proxied     *addrs       // of the PROXY header; nil: there was none
 	value       any          // see Set
-	onDemand    *onDemand    // nil: nobody asked for any of it
+	onDemand    *onDemand    // nil: none of it was asked for
 	ending      *ending      // nil: nothing has ended it, or is about to
 	input       *input       // nil: nothing waits
 	pongDue     bool         // input.pong is to be sent
@@ -28,7 +28,7 @@ type input struct {
 // ending is the end of a connection.
 type ending struct {
 	asked  closeFrame // what Close asked for
-	why    CloseCause // on whose behalf; CauseNone: nobody has asked
+	why    CloseCause // who asked for the end; CauseNone: neither has
 	status closeFrame // what the peer sent, or what it was failed with; code 0: neither
 	err    error      // why it ended
 	kept   *addrs     // for an OnClose that runs when the kernel knows no addresses any more

@@ -39,8 +39,8 @@ func (ws *WebSocket) fail(code StatusCode, reason string, err error) {
 	ws.tell(first, err)
 }
 
-// report keeps the first cause of the end and calls OnError with it. Nothing may
-// follow it but what is deferred: OnError may not return.
+// report keeps the first cause of the end and calls OnError with it. Defer what follows it:
+// OnError may not return.
 func (ws *WebSocket) report(err error) { ws.tell(ws.blame(err), err) }
 
 // tell calls OnError with err if it is the first cause of the end.
@@ -50,7 +50,7 @@ func (ws *WebSocket) tell(first bool, err error) {
 	}
 }
 
-// blame keeps err if it is the first cause of the end, and says whether it is.
+// blame keeps err if it is the first cause of the end, and reports whether it is.
 func (ws *WebSocket) blame(err error) bool {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()

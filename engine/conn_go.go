@@ -6,10 +6,10 @@ import (
 	"sync"
 )
 
-// Go runs fn on a goroutine of its own, for work of this connection that blocks. If
-// fn panics or calls runtime.Goexit, the connection is closed with 1011, as after a
-// callback. Shutdown waits until fn has returned; Close of a Server does not. fn
-// should return soon after the connection has ended. Any goroutine.
+// Go runs fn on a goroutine of its own: use it for work of this connection that blocks. If fn
+// panics or calls runtime.Goexit, the connection is closed with 1011, as after a callback.
+// Shutdown waits until fn has returned; Close of a Server does not. Return soon after the
+// connection has ended. Any goroutine.
 func (ws *WebSocket) Go(fn func()) {
 	e := ws.settings()
 	all := ws.goroutines()
@@ -38,7 +38,7 @@ func (ws *WebSocket) goroutines() *goroutines {
 type goroutines struct {
 	mu   sync.Mutex
 	n    int           // guarded by mu
-	none chan struct{} // guarded by mu; somebody waits until n is 0; nil: nobody does
+	none chan struct{} // guarded by mu; closed when n is 0; nil: nothing waits for that
 }
 
 func (g *goroutines) begin() {

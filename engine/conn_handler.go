@@ -78,7 +78,7 @@ func (h *handler) OnPanic(err *loop.PanicError) {
 	}
 	ws.settings().logPanic(err, panicEnds)
 	ws.fail(StatusInternalError, "internal error", err)
-	ws.conn.Notify() // it may have been called by resume, which goes on
+	ws.conn.Notify() // the callback may have been called by resume, which did not finish
 	if e := ws.peekEnding(); e != nil && e.overdue {
 		ws.over()
 	}

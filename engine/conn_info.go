@@ -8,9 +8,9 @@ import (
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
-// RemoteAddr returns the peer's address: that of the PROXY header of a trusted proxy, or
-// else the kernel's. The kernel's is nil once OnClose has returned, and after a reset
-// in OnClose too, except on Linux. Any goroutine.
+// RemoteAddr returns the address of the peer: that of the PROXY header if a trusted proxy sent
+// one, otherwise the kernel's. The kernel's is nil after OnClose has returned; except on Linux,
+// after a reset it is nil in OnClose too. Any goroutine.
 func (ws *WebSocket) RemoteAddr() net.Addr {
 	if known, ended := ws.addresses(); known != nil {
 		return known.remote
@@ -20,8 +20,8 @@ func (ws *WebSocket) RemoteAddr() net.Addr {
 	return ws.conn.RemoteAddr()
 }
 
-// LocalAddr is RemoteAddr for this side: the address the client connected to, which is
-// the proxy's if there is a PROXY header.
+// LocalAddr returns the address that the client connected to, as RemoteAddr does for the peer.
+// With a PROXY header it is an address of the proxy. Any goroutine.
 func (ws *WebSocket) LocalAddr() net.Addr {
 	if known, ended := ws.addresses(); known != nil {
 		return known.local
@@ -57,8 +57,8 @@ func (ws *WebSocket) proxiedAddrs() *addrs {
 	return ws.extras.proxied
 }
 
-// Limits returns what bounds the connection, with the defaults in place of zeros.
-// Any goroutine.
+// Limits returns the limits of the connection, with the defaults in place of zeros. Any
+// goroutine.
 func (ws *WebSocket) Limits() Limits { return ws.settings().limits }
 
 // Subprotocol returns the subprotocol agreed in the opening handshake (RFC 6455 section
@@ -72,8 +72,8 @@ func (ws *WebSocket) Subprotocol() string {
 	return ws.extras.subprotocol
 }
 
-// Extensions returns the value of Sec-WebSocket-Extensions agreed in the
-// opening handshake; "" for none (RFC 6455 section 9.1). Any goroutine.
+// Extensions returns the Sec-WebSocket-Extensions that the opening handshake agreed on (RFC
+// 6455 section 9.1); "" if there are none. Any goroutine.
 func (ws *WebSocket) Extensions() string {
 	if ws.out.Variant == frames.Plain {
 		return ""
@@ -81,8 +81,8 @@ func (ws *WebSocket) Extensions() string {
 	return handshake.FormatDeflate(ws.params)
 }
 
-// CloseStatus returns the code and reason that OnClose gets; 0 before the connection has
-// ended. Any goroutine.
+// CloseStatus returns the code and reason that OnClose gets; 0 until the connection has ended.
+// Any goroutine.
 func (ws *WebSocket) CloseStatus() (StatusCode, string) {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
@@ -93,11 +93,10 @@ func (ws *WebSocket) CloseStatus() (StatusCode, string) {
 	return e.status.code, e.status.reason
 }
 
-// Err returns why the connection ended or is about to. It is nil while the connection is
-// open, and after a closing handshake. Otherwise it is a *ProtocolError if the peer
-// broke the protocol or a limit, a *PanicError, or one of the errors of this package;
-// ErrAbnormalClosure wraps what the network reported. Any goroutine. For metrics there
-// is Cause.
+// Err returns why the connection has ended or is about to. It is nil while the connection is
+// open, and after a closing handshake. Otherwise it is a *ProtocolError if the peer broke the
+// protocol or a limit, a *PanicError, or an error of this package; ErrAbnormalClosure wraps
+// what the network reported. Use Cause for metrics. Any goroutine.
 func (ws *WebSocket) Err() error {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()

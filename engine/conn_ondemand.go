@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// onDemand is what a connection has once somebody asked for it. Guarded by the lock
-// of conn.
+// onDemand is made when the program first asks for one of its fields. Guarded by the lock of
+// conn.
 type onDemand struct {
 	done   chan struct{}
 	ctx    context.Context
@@ -45,10 +45,9 @@ func (ws *WebSocket) Done() <-chan struct{} {
 	return d.done
 }
 
-// Context returns a context that is cancelled when the connection has ended, right
-// before OnClose is called. context.Cause of it is what Err returns, or after a
-// closing handshake a *CloseError. The first call makes it; a connection that is not
-// asked pays nothing. Any goroutine.
+// Context returns a context that is cancelled when the connection has ended, right before
+// OnClose is called. Its cause is what Err returns, or a *CloseError after a closing handshake.
+// The first call makes it. Any goroutine.
 func (ws *WebSocket) Context() context.Context {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
@@ -83,8 +82,8 @@ func (ws *WebSocket) cancelContext() {
 
 var lastID atomic.Uint64
 
-// ID returns a number that no other connection of this process has, for logs. The
-// first call gives it. Any goroutine.
+// ID returns a number that no other connection of this process has. Use it in logs. Any
+// goroutine.
 func (ws *WebSocket) ID() uint64 {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()

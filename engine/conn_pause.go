@@ -2,15 +2,14 @@ package engine
 
 import "github.com/fanloop-go/fanloop/loop"
 
-// PauseReading stops reading until ResumeReading. No message callback is called
-// meanwhile, not even for what was received already. TCP slows the peer down: it can
-// send what fits the kernel's buffers and one read of the loop. The peer's close is not
-// noticed, and PongTimeout and IdleTimeout rest. After Close it does nothing, since the
-// peer's answer has to be read. Any goroutine; if it is not the loop's, a callback may be
-// running as it returns.
+// PauseReading stops reading until ResumeReading. No message callback is called meanwhile,
+// not even for bytes that have arrived. TCP slows the peer down: it can send what the buffers
+// of the kernel and one read of the loop hold. Its close is not noticed, and PongTimeout and
+// IdleTimeout do not count. After Close it does nothing, since the peer's answer must be read.
+// Any goroutine; on another than the loop's, a callback may be running when it returns.
 func (ws *WebSocket) PauseReading() { ws.pause(pausedByUser) }
 
-// ResumeReading ends PauseReading: callbacks follow for what was received meanwhile. Any
+// ResumeReading ends PauseReading. Callbacks follow for what arrived meanwhile. Any
 // goroutine.
 func (ws *WebSocket) ResumeReading() { ws.unpause(pausedByUser) }
 
@@ -57,8 +56,8 @@ func (ws *WebSocket) hold(b []byte) {
 	ws.conn.Loop().HoldHere(loop.UseReceived, cap(in.held)-before)
 }
 
-// resume goes on after a pause: first a message that was put off, then what is held,
-// then the socket.
+// resume ends a pause: it delivers first the message that was put off, then the bytes that
+// are held, and then reads the socket.
 func (ws *WebSocket) resume() {
 	if ws.opening != nil {
 		return

@@ -7,12 +7,12 @@ import (
 	"github.com/fanloop-go/fanloop/engine/internal/frames"
 )
 
-// Send sends p as one message, Text or Binary. p is free when it returns; text
-// should be valid UTF-8, which is not checked. It never blocks. Any goroutine.
+// Send sends p as one message, Text or Binary. It never blocks. You may reuse p when it
+// returns. Text should be valid UTF-8, which is not checked. Any goroutine.
 //
-// nil: the message was given to the kernel or queued. ErrBackpressure: the
-// peer reads too slowly and Limits.MaxQueued is reached. ErrClosed: the
-// connection is closed or closing.
+// nil means that the kernel took the message or that it is queued. ErrBackpressure means that
+// the peer reads too slowly and Limits.MaxQueued is reached: send again in OnDrain.
+// ErrClosed means that the connection is closed or closing: stop sending.
 func (ws *WebSocket) Send(op OpCode, p []byte) error {
 	if !op.IsData() {
 		return ErrNotData
@@ -31,12 +31,12 @@ func (ws *WebSocket) SendText(s string) error {
 // SendBinary is Send of a binary message.
 func (ws *WebSocket) SendBinary(p []byte) error { return ws.Send(Binary, p) }
 
-// SendFragment sends p as one frame of a message in several (RFC 6455 section
-// 5.4). op is Text or Binary, the same for every frame of the message; fin
-// marks the last. No other message can be sent in between: ErrFragmentOpen. It
-// is not compressed. What is published meanwhile waits for the last frame; if the
-// connection closes before that, it counts as dropped, and OnGap is told. Otherwise
-// it is Send.
+// SendFragment sends p as one frame of a fragmented message (RFC 6455 section 5.4). op is Text
+// or Binary, the same for every frame of the message. fin marks the last frame. Other messages
+// are refused with ErrFragmentOpen until then. The message is not compressed.
+//
+// Published messages wait for the last frame. If the connection closes before it, they count
+// as dropped, and OnGap is called. Errors are those of Send. Any goroutine.
 func (ws *WebSocket) SendFragment(op OpCode, p []byte, fin bool) error {
 	if !op.IsData() {
 		return ErrNotData
@@ -76,7 +76,7 @@ func (ws *WebSocket) lockSend() {
 	ws.conn.Lock()
 }
 
-// catchUp sends what is published to the connection and waits for its loop.
+// catchUp sends the published messages that wait for the loop of the connection.
 func (ws *WebSocket) catchUp() {
 	if m := ws.member.Load(); m != nil {
 		m.CatchUp()
@@ -107,8 +107,8 @@ func (ws *WebSocket) nextFrameLocked(op, as OpCode) (OpCode, error) {
 	return Continuation, nil
 }
 
-// sendsLocked says whether the user may send: the connection is open and to stay
-// so, or Close was called and OnGap is.
+// sendsLocked reports whether the program may send: the connection is open and nobody has
+// asked for its end, or Close was called and OnGap is being called.
 func (ws *WebSocket) sendsLocked() bool {
 	x := ws.extras
 	return ws.out.IsOpen() || ws.out.MayWrite() && x != nil && x.inOnGap
@@ -117,12 +117,12 @@ func (ws *WebSocket) sendsLocked() bool {
 // sentFrameLocked notes whether a message of fragments is under way.
 func (ws *WebSocket) sentFrameLocked(op OpCode, fin bool, err error) {
 	switch {
-	case err == ErrClosed: // what is under way will not be finished
+	case err == ErrClosed: // the fragmented message will not be finished
 		ws.out.Fragments = 0
 	case err != nil:
 	case fin:
 		if m := ws.member.Load(); ws.out.Fragments != 0 && m != nil && m.IsSlow() {
-			ws.conn.NotifyEmptyLocked() // what is published had to wait for the end
+			ws.conn.NotifyEmptyLocked() // published messages waited for it
 		}
 		ws.out.Fragments = 0
 		ws.conn.Loop().CountOut(1)

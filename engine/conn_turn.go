@@ -2,9 +2,9 @@ package engine
 
 import "github.com/fanloop-go/fanloop/loop"
 
-// A connection with much to do waits for its turn, so that the others of its loop
-// get theirs (see loop.Cost). Meanwhile it is paused as by PauseReading: what was
-// received and not looked at is held, the rest is left to TCP.
+// A connection with much input waits for its turn, so that the others of its loop get theirs
+// (see loop.Cost). Meanwhile it is paused as by PauseReading: bytes that were received and
+// not parsed are held, the rest is left to TCP.
 
 // postpone puts m off, and what was received behind it. It keeps its progress if
 // no other connection does: those of all together would take much memory.
@@ -42,12 +42,12 @@ func (ws *WebSocket) waitForTurn(m *inflation) bool {
 	return true
 }
 
-// takeTurn goes on where postpone or yield stopped, as an event of c.
+// takeTurn continues where postpone or yield stopped, as an event of c.
 func takeTurn(c *loop.Conn) {
 	ws := (*WebSocket)(c.Handler().(*handler))
 	ws.paused.And(^pausedForTurn)
 	ws.carryOut()
-	if ws.paused.Load() != 0 { // by somebody else meanwhile: the turn is lost
+	if ws.paused.Load() != 0 { // paused again meanwhile: the turn is lost
 		ws.loseProgress()
 		return
 	}
@@ -55,7 +55,7 @@ func takeTurn(c *loop.Conn) {
 	ws.carryOut()
 }
 
-// takeWaiting returns the message that was put off; nil: none.
+// takeWaiting returns the message that was put off; nil if there is none.
 func (ws *WebSocket) takeWaiting() *inflation {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
@@ -80,7 +80,7 @@ func (ws *WebSocket) loseProgress() {
 	}
 }
 
-// goOn goes on with a message that was put off.
+// goOn inflates on where postpone stopped.
 func (ws *WebSocket) goOn(m *inflation) {
 	switch {
 	case !ws.out.IsOpen(): // data after Close is discarded

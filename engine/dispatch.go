@@ -5,30 +5,28 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// Dispatch runs OnText, OnBinary, OnMessage, OnFragment and OnClose on a pool of
-// goroutines, for callbacks that block. Those of one connection run one after
-// the other, in order, so a connection never occupies more than one goroutine, and
-// connections with messages get their turn in order. Bytes given to the callbacks
-// are copies. The other callbacks stay on the loop, so they may run at the same
-// time as these; a connection's own callbacks can be set in OnUpgrade only.
+// Dispatch runs OnText, OnBinary, OnMessage, OnFragment and OnClose on a pool of goroutines, for
+// callbacks that block. Those of one connection run one after the other, in order, so one
+// connection never occupies more than one goroutine. Connections with messages take turns. The
+// bytes that callbacks get are copies. The other callbacks run on the loop, maybe at the same
+// time as these. Set a connection's own callbacks in OnUpgrade only.
 //
-// A callback that blocks holds up no other connection, as long as fewer than
-// Workers block at the same time. While all do, messages wait, up to MaxWaiting
-// and MaxWaitingBytes for each connection, and the log says so.
+// A callback that blocks holds up no other connection while fewer than Workers block. While all
+// block, messages wait, up to MaxWaiting and MaxWaitingBytes for each connection, and the log
+// says so.
 //
-// Messages that came before the end of the connection are delivered, unless Close
-// or CloseNow ended it, ErrOverload, or a callback that did not return. If 64 connections that
-// have ended have messages waiting, those of further ones are skipped
-// (Stats.Skipped). OnClose is always called.
+// Messages that arrived before the end of the connection are delivered, unless it ended by
+// Close, CloseNow, ErrOverload, or a callback that did not return. While 64 connections that
+// have ended have messages waiting, those of further ones are skipped (Stats.Skipped). OnClose
+// is always called.
 type Dispatch struct {
-	// Workers is the most goroutines. Default: 1024. 64 of them run at first; more
-	// are started while others wait for callbacks that have run for 100 ms.
+	// Workers bounds the goroutines. 64 of them run at first; more are started while messages
+	// wait for callbacks that have run for 100 ms. Default: 1024.
 	Workers int
-	// MaxWaiting is how many messages of one connection may wait before its
-	// reading pauses. Default: 16.
+	// MaxWaiting bounds the messages of one connection that wait. Beyond it its reading
+	// pauses. Default: 16.
 	MaxWaiting int
-	// MaxWaitingBytes is how many bytes the messages of one connection may have
-	// that wait before its reading pauses. Default: 1 MiB.
+	// MaxWaitingBytes bounds their bytes in the same way. Default: 1 MiB.
 	MaxWaitingBytes int
 }
 
@@ -166,7 +164,7 @@ func (d *dispatcher) run(l *lane, j job) {
 	})
 }
 
-// skip counts n messages that nobody gets.
+// skip counts n messages that are not delivered.
 func (d *dispatcher) skip(n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -186,7 +184,7 @@ func (l *lane) waiting(d *dispatcher) int {
 	return l.bytes + len(l.jobs)*jobSize
 }
 
-// inCallback says whether the caller is a worker, in a job.
+// inCallback reports whether the caller is a worker, in a job.
 func (d *dispatcher) inCallback() bool {
 	if d == nil {
 		return false

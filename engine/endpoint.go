@@ -10,11 +10,10 @@ import (
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
-// Endpoint is what becomes of some requests of a [Server]: of those that match a
-// pattern ([Server.Handle]), or that a handler passes on ([Server.Upgrade]). Its fields
-// mean what the fields of Server mean that have the same names. It takes nothing from
-// the Server but Limits and Slow; its connections are on the same loops, in the same
-// topics, and count for the same MaxConnections and MaxMemory.
+// Endpoint serves some requests of a [Server]: those that match a pattern ([Server.Handle]), or
+// that a handler passes on ([Server.Upgrade]). Its fields mean what the fields of Server with the
+// same names mean. It inherits only Limits and Slow from the Server. Its connections are on the
+// same loops, in the same topics, and count for the same MaxConnections and MaxMemory.
 //
 // Do not change or copy it once it is in use.
 type Endpoint struct {
@@ -24,21 +23,22 @@ type Endpoint struct {
 	Callbacks       Callbacks
 	Origin          handshake.OriginPolicy
 	Subprotocols    []string
-	// Compression: what is published is compressed from the smallest Threshold on
-	// that the Server and the endpoints of Handle have.
+	// Compression agrees on permessage-deflate with clients that offer it. Published messages
+	// are compressed from the smallest Threshold that the Server and the endpoints of Handle
+	// have.
 	Compression *Compression
-	// Limits that are 0 are those of the Server; its HighWater, LowWater and
-	// PongTimeout give way as in [WebSocket.SetLimits]. MaxHead, MaxHeaders,
-	// HandshakeTimeout, MaxMemory and MaxConnections count before anybody knows whose
-	// connection it is, or for all of them: leave them 0.
+	// Limits overrides those limits of the Server whose fields are not 0. HighWater, LowWater
+	// and PongTimeout of the Server give way as in [WebSocket.SetLimits]. Leave MaxHead,
+	// MaxHeaders, HandshakeTimeout, MaxMemory and MaxConnections 0: they apply before the
+	// endpoint is known, or to the whole server.
 	Limits Limits
-	// MaxConnections is the most connections of this endpoint, from a request that Origin
-	// allows to the end of its connection. Other requests get 503. Default: off. They
-	// count for Limits.MaxConnections of the Server too. Several patterns and servers with
-	// this endpoint share it.
+	// MaxConnections bounds the connections of this endpoint, from a request that Origin
+	// allows to the end of its connection. Beyond it a request gets 503. Default: off. The
+	// connections count for Limits.MaxConnections of the Server too. Several patterns and
+	// servers with this endpoint share it.
 	MaxConnections int
-	// Slow is the policy of topics that have none. The zero value means that of the
-	// Server.
+	// Slow is the policy for topics that have none of their own. The zero value means that of
+	// the Server.
 	Slow Slow
 
 	service atomic.Pointer[service] // for the server that used it last
@@ -118,7 +118,7 @@ func checkSubprotocols(m *mistakes, field string, names []string) {
 	}
 }
 
-// judge says whether a request may become a WebSocket of v, whoever parsed it.
+// judge returns why a request may not become a WebSocket of v; nil if it may.
 func (v *service) judge(req *handshake.Request) error {
 	if err := req.CheckUpgrade(); err != nil {
 		return err

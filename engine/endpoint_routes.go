@@ -25,18 +25,17 @@ type route struct {
 	service  *service
 }
 
-// Handle makes e the endpoint of requests that match pattern, in the language of
-// [http.ServeMux]: "/chat", "/room/{id}", "example.com/feed/". What wildcards match is
-// in [Request.PathValue]. It is for listeners of s and for [Server.ServeHTTP].
+// Handle makes e the endpoint of requests that match pattern, in the syntax of
+// [http.ServeMux]: "/chat", "/room/{id}", "example.com/feed/". [Request.PathValue] returns what
+// a wildcard matched. It applies to the listeners of s and to [Server.ServeHTTP].
 //
-// Requests that match no pattern are those of the fields of s if ShouldUpgrade,
-// OnUpgrade or a callback is set there, and get 404 otherwise. As with ServeMux there
-// are answers 405 and redirects. With Server.HTTP, requests for no WebSocket go there
-// whatever their path.
+// Requests that match no pattern are served by the fields of s if ShouldUpgrade, OnUpgrade or a
+// callback is set there, and get 404 otherwise. As with ServeMux there are answers 405 and
+// redirects. With Server.HTTP, requests that ask for no WebSocket go there whatever their path.
 //
-// Call it before the server is used. It panics if pattern is malformed or conflicts with
-// another one, as [http.ServeMux.Handle] does, or if the server has started. Listen
-// returns an *OptionError if e cannot be meant.
+// Call it before you use the server. It panics if pattern is malformed or conflicts with
+// another one, as [http.ServeMux.Handle] does, or if the server has started. Listen returns an
+// *OptionError if e makes no sense.
 func (s *Server) Handle(pattern string, e *Endpoint) {
 	if e == nil {
 		panic("engine: nil Endpoint for the pattern " + pattern)

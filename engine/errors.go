@@ -19,9 +19,10 @@ var (
 	// ErrClosed is returned by sends after either side has begun to close the
 	// connection. Do not send again. Err returns it after CloseNow.
 	ErrClosed = errors.New("engine: the connection is closed or closing; stop sending")
-	// ErrBackpressure is returned by sends that would queue more than
-	// Limits.MaxQueued: wait for OnDrain, or drop the message. A publish returns it if
-	// a loop is behind: the subscribers of other loops get the message.
+	// ErrBackpressure is returned by sends that would queue more than Limits.MaxQueued. Send
+	// again in OnDrain, or drop the message. A publish returns it if a loop is behind: its
+	// subscribers miss the message, subscribers of other loops get it. Do not publish it
+	// again.
 	ErrBackpressure = errors.New("engine: the queue is full, because the peer or its loop is behind; wait for OnDrain or drop the message")
 	// ErrFragmentOpen is returned by Send while a message begun by SendFragment is
 	// unfinished, and by SendFragment for a fragment that fits no message.
@@ -37,19 +38,17 @@ var (
 	// ErrNoTopics is returned by the topic methods of a connection made by Dial:
 	// topics belong to a Server.
 	ErrNoTopics = errors.New("engine: a dialed connection has no topics; subscribe on the server's side")
-	// ErrRetained is returned by a publish with Retain whose topic would keep more
-	// than Server.MaxRetained, or if all topics would keep more than a quarter of
-	// Limits.MaxMemory, or this message alone more than a quarter of a loop's part of
-	// it.
+	// ErrRetained is returned by a publish with Retain if its topic would keep more than
+	// Server.MaxRetained, all topics more than a quarter of Limits.MaxMemory, or this message
+	// alone more than a quarter of a loop's part of it. No subscriber gets the message.
 	ErrRetained = errors.New("engine: no room to retain the message; remove retained messages, or raise Server.MaxRetained or Limits.MaxMemory")
 	// ErrRelay is wrapped by the error of a publish that reached the subscribers of this
-	// server, and not those of others: Server.Relay did not take it. The error has the
-	// reason too.
+	// server only, because Server.Relay refused it. The error also wraps the reason.
 	ErrRelay = errors.New("engine: published to the subscribers of this server alone; see the reason why Server.Relay refused it")
-	// ErrInCallback is returned by methods that would wait for the callback they are
-	// called in, for ever: Close, Shutdown, ListenAndServe and Serve of a Server, and
-	// Dial with the Group of the callback's loop. Call them on a goroutine of their
-	// own: go srv.Shutdown(ctx).
+	// ErrInCallback is returned by methods that would wait for ever, because they wait for the
+	// callback that calls them: Close, Shutdown, ListenAndServe and Serve of a Server, and Dial
+	// with the Group of the callback's loop. Call them on a goroutine of their own: go
+	// srv.Shutdown(ctx).
 	ErrInCallback = errors.New("engine: called in a callback that it would wait for; call it on a goroutine of its own")
 	// ErrServerClosed is returned by ListenAndServe and Serve after Shutdown or
 	// Close. It is that of net/http.
@@ -115,16 +114,15 @@ var (
 // errControlFlood is the limit Limits.MaxControlRate.
 var errControlFlood = &codec.ProtocolError{Code: codec.StatusPolicyViolation, Reason: "too many control frames"}
 
-// ProtocolError is a rule of RFC 6455 that the peer broke, or a limit it
-// exceeded, with the status code that was sent to it.
+// ProtocolError is a rule of RFC 6455 that the peer broke, or a limit that it exceeded, with the
+// status code that was sent to it.
 type ProtocolError = codec.ProtocolError
 
 // StatusError is the answer of a server that refuses the opening handshake.
 type StatusError = handshake.StatusError
 
-// PanicError is a callback that did not return: it panicked, or it called
-// runtime.Goexit, as FailNow of a testing.T does. Only its connection is closed,
-// with 1011, or its request refused with 500.
+// PanicError is a callback that panicked or called runtime.Goexit, as FailNow of a testing.T
+// does. Only its connection is closed, with 1011, or its request refused with 500.
 type PanicError = loop.PanicError
 
 // CloseError is a connection that ended by a closing handshake, with the code and
@@ -142,9 +140,8 @@ func (e *CloseError) Error() string {
 	return s
 }
 
-// OptionError is a field whose value cannot be meant. Listen, Serve, Dial and
-// DialReconnecting return it, joined with others if there are several: find each
-// with errors.As.
+// OptionError is a field whose value makes no sense. Listen, Serve, Dial and DialReconnecting
+// return it, joined with others if there are several. Find each with errors.As.
 type OptionError struct {
 	Field  string // such as Limits.LowWater
 	Value  any    // of the field

@@ -56,14 +56,14 @@ func (s *Server) adopt(w http.ResponseWriter, r *http.Request, a *adoption) erro
 		a.service.leave()
 		a.req.life.end(err)
 		s.refusals.add(s.settings.log, err, a.req.Peer)
-		_, _ = nc.Write(handshake.AppendRejection(nil, err, a.req.Method(), httpdate.Now())) // gone: nobody to tell
+		_, _ = nc.Write(handshake.AppendRejection(nil, err, a.req.Method(), httpdate.Now())) // closed meanwhile: no answer is needed
 		_ = nc.Close()
 		return err
 	}
 	return nil
 }
 
-// withHeadersOf returns what is to be added to the answer 101: extra, and what
+// withHeadersOf returns the headers to add to the answer 101: extra, and what
 // middleware has set on w. What describes a body is left out, since there is none.
 func withHeadersOf(w http.ResponseWriter, extra http.Header) http.Header {
 	if len(w.Header()) == 0 {

@@ -30,14 +30,13 @@ func (s *Server) fromHTTP(r *http.Request) (*Request, error) {
 	return &Request{Request: req, server: s, web: r, arrived: time.Now()}, nil
 }
 
-// ServeHTTP implements http.Handler: it makes a WebSocket of a request that
-// net/http or a router received, and moves the connection to a loop.
-// ShouldUpgrade runs on the goroutine of the request, OnUpgrade on the loop. An
-// encrypted connection can move if its listener is that of [NewTLSListener];
-// otherwise it gets 501.
+// ServeHTTP implements http.Handler. It makes a WebSocket of a request that net/http or a router
+// received, and moves the connection to a loop. ShouldUpgrade runs on the goroutine of the
+// request, OnUpgrade on the loop. An encrypted connection gets 501 unless its listener is that
+// of [NewTLSListener].
 //
-// Routers that take an http.Handler take a Server (http.ServeMux, chi); gin does
-// so by gin.WrapH, echo by echo.WrapHandler.
+// Mount a Server where a router takes an http.Handler (http.ServeMux, chi). For gin use
+// gin.WrapH, for echo echo.WrapHandler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.ready(w) != nil {
 		return
@@ -128,16 +127,15 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) error
 	return err
 }
 
-// Upgrade makes a WebSocket of a request inside of a handler of net/http, as
-// [Server.ServeHTTP] does, by the rules of e; nil means the fields of s. It does not
-// look at the patterns of Handle. Make e once and not for each request.
+// Upgrade makes a WebSocket of a request in a handler of net/http, as [Server.ServeHTTP] does, by
+// the rules of e; nil means the fields of s. It does not use the patterns of Handle. Make e once
+// and not for each request.
 //
-// It answers the request in any case: nil says that the connection is going to a loop,
-// where OnUpgrade follows; otherwise the error says why the request was refused. Do not
-// use w after it, and return.
+// It always answers the request. nil means that the connection moves to a loop, where OnUpgrade
+// is called; an error says why the request was refused. Do not use w afterwards: return.
 //
-// A request for a WebSocket that comes to a listener of s itself is not given to
-// Server.HTTP: use Handle for those.
+// A request for a WebSocket that arrives at a listener of s itself does not go to Server.HTTP:
+// use Handle for those.
 func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request, e *Endpoint) error {
 	if err := s.ready(w); err != nil {
 		return err

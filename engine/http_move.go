@@ -14,7 +14,7 @@ import (
 func (s *Server) handToHTTP(ws *WebSocket, u *upgrade, req *handshake.Request, head, rest []byte) {
 	nc, err := ws.conn.Detach()
 	switch {
-	case errors.Is(err, loop.ErrClosed): // meanwhile, by somebody else
+	case errors.Is(err, loop.ErrClosed): // by another goroutine
 		return
 	case err != nil:
 		s.web.logTrouble("hand a connection to net/http", err)
@@ -31,7 +31,7 @@ func (s *Server) handToHTTP(ws *WebSocket, u *upgrade, req *handshake.Request, h
 }
 
 // takeBack gives a connection of net/http to the loops again, with what was received
-// of a next request. It says whether it did.
+// of a next request. It reports whether it did.
 func (s *Server) takeBack(c *webConn) bool {
 	var err error
 	defer func() { s.web.logTrouble("take back a connection of net/http", err) }() // not under the lock

@@ -30,7 +30,7 @@ func (c *webConn) next() bool {
 	return true
 }
 
-// Read hands on what has been accepted.
+// Read hands on the bytes that have been accepted.
 func (c *webConn) Read(p []byte) (int, error) {
 	c.mu.Lock()
 	phase := c.phase
@@ -117,7 +117,7 @@ func (c *webConn) readNext(p []byte) (int, error) {
 }
 
 // readBody reads from the peer what may be of a body, which has to make progress
-// while somebody waits for it.
+// while a handler reads it.
 func (c *webConn) readBody(p []byte) (int, error) {
 	limit := c.server.settings.limits.ReadTimeout
 	if limit < 0 {

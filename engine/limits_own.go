@@ -1,20 +1,19 @@
 package engine
 
-// SetLimits replaces the limits of this connection, for instance 1 KiB before a login
-// and 1 MiB after it. Fields that are 0 are those of the server's endpoint, or of
-// DialOptions: SetLimits(Limits{}) undoes what it did before, and what
-// [Request].Limits asked for. Of those, HighWater, LowWater and PongTimeout have their
-// defaults where l leaves them no meaning: {MaxQueued: 64 << 10} needs no HighWater
-// with it, and {PingInterval: NoLimit} no PongTimeout.
+// SetLimits overrides limits of this connection: for instance 1 KiB before a login and 1 MiB
+// after it. Fields that are 0 mean the limits of the endpoint or of DialOptions:
+// SetLimits(Limits{}) undoes earlier calls and [Request].Limits. Of the inherited limits,
+// HighWater, LowWater and PongTimeout return to their defaults where l gives them no meaning:
+// {MaxQueued: 64 << 10} needs no HighWater, and {PingInterval: NoLimit} no PongTimeout.
 //
-// MaxMessage and MaxFragments count from the next frame on, MaxQueued, HighWater and
-// LowWater from the next send on, and the timeouts at once. What Slow.Limit defaults
-// to follows MaxQueued. MaxHead, MaxHeaders, HandshakeTimeout, MaxMemory and
-// MaxConnections are not limits of an open connection: leave them 0.
+// MaxMessage and MaxFragments apply from the next frame on, MaxQueued, HighWater and LowWater
+// from the next send on, and timeouts at once. The default of Slow.Limit follows MaxQueued.
+// Leave MaxHead, MaxHeaders, HandshakeTimeout, MaxMemory and MaxConnections 0: they are no
+// limits of an open connection.
 //
-// Connections of one endpoint that ask for the same limits one after the other share
-// them; otherwise they take about 1 KiB. It returns ErrClosed if the connection is not
-// open any more, and an *OptionError if l cannot be meant. Owning loop only.
+// Connections of one endpoint that ask for the same limits one after the other share them;
+// otherwise each takes about 1 KiB. It returns ErrClosed if the connection is not open any more,
+// and an *OptionError if l makes no sense. Owning loop only.
 func (ws *WebSocket) SetLimits(l Limits) error {
 	e, err := ws.settings().with(l)
 	switch {

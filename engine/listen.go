@@ -17,8 +17,8 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// ListenOptions says how a server takes connections in at one of its
-// addresses. The zero value is plain: ws, and the peer is who connects.
+// ListenOptions configures one listener of a server. The zero value listens for ws, and takes
+// who connects as the peer.
 type ListenOptions struct {
 	// TLS, if set, encrypts the connections (wss). It needs certificates, for
 	// instance by [Certificates.GetCertificate]; what TLSConfig of
@@ -38,7 +38,7 @@ type ListenOptions struct {
 	SocketMode fs.FileMode
 }
 
-// Listener is one of the places where a server takes connections in. Any goroutine.
+// Listener is one address at which a server accepts connections. Any goroutine.
 type Listener struct {
 	// Immutable once it listens.
 	on     *loop.Listener
@@ -57,10 +57,10 @@ func (ln *Listener) Addr() net.Addr { return ln.on.Addr() }
 // String returns Addr as text.
 func (ln *Listener) String() string { return ln.Addr().String() }
 
-// Close stops listening here; the server, and what was accepted here, go on. It
-// returns when no connection is accepted any more, and removes the file of a unix
-// socket that the server made. Serve of this listener returns. In a callback of the
-// server it does nothing and returns ErrInCallback.
+// Close stops listening at this address. The server goes on, and so do connections that were
+// accepted here. It returns when no connection is accepted any more, and removes the file of a
+// unix socket that the server made. Serve of this listener returns. In a callback of the server
+// it returns ErrInCallback and does nothing.
 func (ln *Listener) Close() error {
 	s := ln.server
 	if s.inCallback() {
@@ -73,7 +73,7 @@ func (ln *Listener) Close() error {
 	return nil
 }
 
-// Listeners returns where the server listens at the moment. Any goroutine.
+// Listeners returns the listeners of the server. Any goroutine.
 func (s *Server) Listeners() []*Listener {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,7 +221,7 @@ func listenerTLS(config *tls.Config) (*tls.Config, error) {
 // close ends the listening. Any goroutine but a loop's own.
 func (ln *Listener) close() {
 	ln.once.Do(func() {
-		ln.file.Remove() // first: what stands there later is another's
+		ln.file.Remove() // first: a later file is another server's
 		_ = ln.on.Close()
 		close(ln.closed)
 	})

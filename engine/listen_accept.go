@@ -5,7 +5,7 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// maxRefusals is how many connections over the limit are told so at the same
+// maxRefusals bounds the connections over the limit that are answered 503 at the same
 // time. More are reset: a flood must not hold descriptors.
 const maxRefusals = 256
 

@@ -5,18 +5,17 @@ import "github.com/fanloop-go/fanloop/engine/internal/outlet"
 // opening is a stage of the opening handshake: PROXY header and TLS may come
 // before that of RFC 6455. Each leads to the next by advance. Owned by the loop.
 type opening interface {
-	// begin: the transport stands, and the stages before this one are over.
+	// begin is called when the transport is connected and the stages before are over.
 	begin(ws *WebSocket)
-	// data: bytes arrived.
+	// data is called with bytes that arrived.
 	data(ws *WebSocket, b []byte)
-	// timeout: it took too long, with the stages before it.
+	// timeout is called when all stages so far took too long.
 	timeout(ws *WebSocket)
-	// lost: the transport ended before the connection was open.
+	// lost is called when the transport ended before the connection was open.
 	lost(ws *WebSocket, err error)
 }
 
-// open makes ws an open connection: after the answer is queued, before the
-// first frame is looked at.
+// open makes ws an open connection. The answer is queued, and no frame has been parsed.
 func (ws *WebSocket) open(subprotocol string, onUpgrade func()) {
 	ws.opening = nil
 	ws.heard = ws.conn.Loop().Now()

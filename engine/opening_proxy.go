@@ -22,7 +22,7 @@ import (
 // the addresses is skipped. From a peer that is not trusted, a header is a
 // malformed request.
 type ProxyProtocol struct {
-	// Trusted are the addresses of the proxies. Empty: nobody by address. IPv4 may
+	// Trusted are the addresses of the proxies. Empty: no address. IPv4 may
 	// be written as IPv6 (::ffff:10.0.0.0/104); a network that is not valid, or
 	// ends between the two, is an error of Listen and Serve.
 	Trusted []netip.Prefix

@@ -166,17 +166,17 @@ type Server struct {
 
 	upgradeCalls upgradeCalls // on goroutines that are no loops
 
-	badTLS   loop.Throttle // of the log, by peers that are nobody yet
+	badTLS   loop.Throttle // of the log, for connections before their request
 	badProxy loop.Throttle
 	refusals refusals
 
 	endings causeCounts // of connections that were open
 
-	overloads loop.Throttle // of what the log hears of that
+	overloads loop.Throttle // of its lines in the log
 
 	mu        sync.Mutex
 	listeners []*Listener
 	closing   bool
 	drained   chan struct{} // closed when conns falls to 0 while closing
-	done      chan struct{} // closed when the loops have ended; nil: nobody asked yet
+	done      chan struct{} // closed when the loops have ended; nil: not asked for yet
 }

@@ -2,14 +2,14 @@ package engine
 
 import "github.com/fanloop-go/fanloop/loop"
 
-// Each runs fn for every open WebSocket of the server, as WebSocket.Do does, so
-// on any loop. It does not wait. Any goroutine.
+// Each runs fn for every open WebSocket of the server, on the loop of each, as WebSocket.Do
+// does. It does not wait. Any goroutine.
 func (s *Server) Each(fn func(ws *WebSocket)) {
 	if !s.up.Load() {
 		return
 	}
 	for _, l := range s.group.Loops() {
-		_ = l.Do(func() { // ended: nobody is left
+		_ = l.Do(func() { // ended: no connection is left
 			eachOpen(l, func(ws *WebSocket) {
 				_ = ws.conn.Do(func() { // ended meanwhile: not open any more
 					if ws.out.IsOpen() {
@@ -30,6 +30,6 @@ func eachOpen(l *loop.Loop, fn func(ws *WebSocket)) {
 	})
 }
 
-// Conns returns how many connections there are, those in the opening handshake and those
-// of Server.HTTP included.
+// Conns returns the number of connections, including those in the opening handshake and those
+// that Server.HTTP serves.
 func (s *Server) Conns() int { return s.conns.All() }

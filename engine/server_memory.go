@@ -8,8 +8,8 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// Memory is the bytes a server holds for its connections, by class. The runtime's
-// own overhead is not in it.
+// Memory is the memory that a server holds for its connections, in bytes, by class. It leaves
+// out the overhead of the Go runtime.
 type Memory struct {
 	// What waits. Limits.MaxMemory bounds these together.
 
@@ -27,17 +27,17 @@ type Memory struct {
 	Compression int // what context takeover keeps
 }
 
-// Waiting is the sum of what waits, which Limits.MaxMemory bounds.
+// Waiting returns the sum of the classes that Limits.MaxMemory bounds.
 func (m Memory) Waiting() int {
 	return m.Outboxes + m.SharedFrames + m.Messages + m.Assembly + m.Handshakes
 }
 
-// Total is the sum of all classes.
+// Total returns the sum of all classes.
 func (m Memory) Total() int {
 	return m.Waiting() + m.Connections + m.Topics + m.TLS + m.Compression
 }
 
-// Memory returns what the server holds as of the last iteration of each loop. It
+// Memory returns the memory that the server holds, as of the last iteration of each loop. It
 // does not wait. Any goroutine.
 func (s *Server) Memory() (m Memory) {
 	if !s.up.Load() {

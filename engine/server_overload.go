@@ -17,7 +17,7 @@ type relief struct {
 	server *Server
 	loop   *loop.Loop
 	atOnce int // connections that are looked at in one iteration
-	next   int // where the look goes on
+	next   int // where the look continues
 
 	sums   [sizeClasses]int // what the connections of each size hold
 	total  int              // what all of them hold
@@ -33,7 +33,7 @@ const (
 	// classBits tell sizes apart between a power of two and the next: by an eighth.
 	classBits   = 3
 	sizeClasses = 64 << classBits
-	// reliefPause is how long a loop that has nobody to drop waits before it looks
+	// reliefPause is how long a loop that has no connection to drop waits before it looks
 	// again: what is held then waits for topics with a delay, or for workers.
 	reliefPause = 50 * time.Millisecond
 )
@@ -68,7 +68,7 @@ func (r *relief) goal() int { return r.loop.Budget() / 10 * 9 }
 func (r *relief) enough() bool { return r.loop.Held() <= r.goal() }
 
 // then runs fn in the next iteration.
-func (r *relief) then(fn func()) { _ = r.loop.Do(fn) } // ended: there is nobody left
+func (r *relief) then(fn func()) { _ = r.loop.Do(fn) } // ended: no connection is left
 
 // weigh looks at some connections, to know what those of each size hold.
 func (r *relief) weigh() {
@@ -83,7 +83,7 @@ func (r *relief) weigh() {
 		r.then(r.weigh)
 		return
 	}
-	// Nobody is dropped for what ended connections left to workers.
+	// No connection is dropped for what ended ones left to workers.
 	pending := r.server.settings.hub.Behind(r.loop.Index())
 	r.setMark(r.total + pending - r.goal())
 	r.drop()
@@ -139,7 +139,7 @@ func (ws *WebSocket) giveUp() {
 	ws.conn.Close(loop.CloseReset)
 }
 
-// end allows writes again, or goes on if that was not enough.
+// end allows writes again, or begins anew if that was not enough.
 func (r *relief) end() {
 	if r.shed > 0 {
 		s := r.server

@@ -14,17 +14,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return s.ShutdownWith(ctx, StatusGoingAway, "server is shutting down")
 }
 
-// ShutdownWith ends the server in order. It stops listening, closes every connection
-// with code and reason, waits until the peers have answered and what [WebSocket.Go]
-// runs has returned, and ends the loops. StatusServiceRestart tells clients to come
-// back soon. Requests that HTTP serves are finished; a connection that a handler
-// hijacked is the handler's to close.
+// ShutdownWith ends the server in order. It stops listening, closes every connection with code
+// and reason, waits until the peers have answered and what [WebSocket.Go] runs has returned,
+// and ends the loops. Use StatusServiceRestart to have clients come back soon. Requests that
+// HTTP serves are finished. A connection that a handler hijacked is the handler's to close.
 //
-// When ctx is done it drops what is left and returns why. A callback that still runs a
-// second later is left behind, and Done waits for it. ErrInvalidStatus: code may not
-// be sent, and nothing was done. ErrInCallback: call it on a goroutine of its own. A
-// handler of HTTP that calls it would wait for itself, as with net/http, and so would
-// what WebSocket.Go runs: there, too, use another goroutine.
+// When ctx is done it drops the connections that are left, and returns why. It waits one second
+// more for callbacks that run; then it leaves them behind, and Done waits for them.
+//
+// ErrInvalidStatus means that code may not be sent; nothing was done. ErrInCallback means that
+// it would wait for its caller: call it on a goroutine of its own. Do so too in a handler of
+// HTTP and in what WebSocket.Go runs, where it is not noticed.
 func (s *Server) ShutdownWith(ctx context.Context, code StatusCode, reason string) error {
 	if !mayClose(code) {
 		return ErrInvalidStatus
@@ -98,8 +98,8 @@ func graceAfter(ctx context.Context) (context.Context, context.CancelFunc) {
 
 var errCallbackRuns = errors.New("a callback still runs; move slow work off the loops, and end that of ShouldUpgrade with Request.Context")
 
-// Close ends the server at once: it drops all connections. It waits for callbacks that are
-// running, ShouldUpgrade among them. In one it does nothing and returns ErrInCallback.
+// Close drops all connections and ends the server. It waits for callbacks that run, including
+// ShouldUpgrade. In a callback it returns ErrInCallback and does nothing.
 func (s *Server) Close() error {
 	if s.inCallback() {
 		return ErrInCallback
@@ -151,7 +151,7 @@ func (s *Server) stopListening(ctx context.Context) bool {
 	return true
 }
 
-// inCallback says whether the caller is in a callback that the end of the server
+// inCallback reports whether the caller is in a callback that the end of the server
 // waits for: on a loop, on a worker of Dispatch, or in ShouldUpgrade elsewhere.
 func (s *Server) inCallback() bool {
 	return s.up.Load() && (s.group.InCallback() || s.settings.dispatcher.inCallback() || s.upgradeCalls.inCallback())
@@ -203,7 +203,7 @@ func (s *Server) ended() {
 	}
 }
 
-// isClosing says whether Shutdown or Close was called.
+// isClosing reports whether Shutdown or Close was called.
 func (s *Server) isClosing() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

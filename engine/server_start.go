@@ -8,8 +8,8 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// started starts the loops at the first call. Methods that only look return
-// before it while s is not up: a look must change nothing in the process.
+// started starts the loops at the first call. Methods that only read do not call it: reading
+// changes nothing in the process.
 func (s *Server) started() error {
 	s.start.Do(func() {
 		if s.startErr = s.begin(); s.startErr != nil {

@@ -2,7 +2,7 @@ package engine
 
 import "github.com/fanloop-go/fanloop/loop"
 
-// Stats is what a server has done and holds.
+// Stats counts what a server has done and holds.
 type Stats struct {
 	LoopStats             // of all loops together
 	Loops     []LoopStats // each loop
@@ -10,15 +10,15 @@ type Stats struct {
 	Dropped   uint64 // messages lost to subscribers: by SlowDropNewest, SlowDropOldest, or because a loop was behind
 	Conflated uint64 // messages replaced by a later one of the same key for slow subscribers
 
-	// Ended is how many connections have ended, by cause. Those that ended in the
-	// opening handshake are not in it.
+	// Ended counts connections that have ended, by cause. It leaves out those that ended in the
+	// opening handshake.
 	Ended map[CloseCause]uint64
 
 	ClosedTLS uint64 // connections dropped in the TLS handshake because others queued for it; see Server.MaxHandshakes
 
-	// Refused is how many requests were answered with a refusal, by HTTP status. 0
-	// stands for connections over MaxConnections that were reset, because too many
-	// were being told. At level Debug the log has some, with their causes.
+	// Refused counts requests that were refused, by HTTP status. 0 stands for connections over
+	// MaxConnections that were reset, because too many others were being answered. The log has
+	// some of them with their causes, at level Debug.
 	Refused map[int]uint64
 
 	HTTP    int    // connections that Server.HTTP serves at the moment, besides those of the loops
@@ -30,7 +30,7 @@ type Stats struct {
 	Compressions    uint64 // messages compressed; a publish counts once for each window size
 }
 
-// LoopStats is what one loop has done and holds.
+// LoopStats counts what one loop has done and holds.
 type LoopStats struct {
 	Connections int // open, handshakes and what waits for its next HTTP request included
 	Encrypted   int // of them, those that speak TLS, its handshake included
@@ -46,8 +46,8 @@ type LoopStats struct {
 	Deferred                uint64 // times that a connection waited for its turn, as it had more to do than others
 }
 
-// Stats returns the counters of the server as of the last iteration of each
-// loop. It does not wait. Any goroutine.
+// Stats returns the counters of the server, as of the last iteration of each loop. It does not
+// wait. Any goroutine.
 func (s *Server) Stats() (st Stats) {
 	if !s.up.Load() {
 		return st

@@ -10,8 +10,8 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// settings are what the connections of one Server, or of one Dial, go by and
-// share. A connection whose limits differ has settings of its own. Immutable.
+// settings are shared by the connections of one endpoint, or of one Dial. A connection whose
+// limits differ has settings of its own. Immutable.
 type settings struct {
 	role       codec.Role
 	bounds     // by Limits
@@ -26,7 +26,7 @@ type settings struct {
 	panics     *loop.Throttle // of the group
 	onEnd      func()         // is called when a connection has ended; may be nil
 
-	base   *settings                 // those that Limits{} stands for; nil: these
+	base   *settings                 // the settings for Limits{}; nil: these
 	latest *atomic.Pointer[settings] // the last ones that with made of these
 }
 
@@ -69,7 +69,7 @@ func (e *settings) with(l Limits) (*settings, error) {
 	return &own, nil
 }
 
-// setSlow sets the policy for what is published. Its limit follows MaxQueued.
+// setSlow sets the policy for slow subscribers. Its limit follows MaxQueued.
 func (e *settings) setSlow(asked Slow) { e.slowAsked, e.slow = asked, asked.withDefaults(e) }
 
 // readerConfig is that of a connection that has agreed on compression, or not.

@@ -25,7 +25,7 @@ var deadlineNames = [...]string{"none", "handshake", "ping", "pong", "idle", "pr
 
 func (d deadline) String() string { return deadlineNames[d] }
 
-// in says whether d is a deadline of phase p. A timer of another phase is ignored.
+// in reports whether d is a deadline of phase p. A timer of another phase is ignored.
 func (d deadline) in(p outlet.Phase) bool {
 	switch p {
 	case outlet.Opening:
@@ -78,7 +78,7 @@ func (ws *WebSocket) rest(now time.Duration) {
 	}
 }
 
-// alive acts on a deadline of an open connection. It says whether the connection
+// alive acts on a deadline of an open connection. It reports whether the connection
 // stays open.
 func (ws *WebSocket) alive(what deadline, now time.Duration) bool {
 	if at, ok := ws.conn.Heard(); ok {

@@ -6,20 +6,19 @@ import (
 	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 )
 
-// expiry is the end that CloseAt set for a connection. Guarded by the lock of conn.
+// expiry is when CloseAt closes a connection. Guarded by the lock of conn.
 type expiry struct {
 	at    time.Duration // on the loop's clock; 0: never
 	frame closeFrame
 }
 
-// CloseAt closes the connection at t as Close does, with code and reason: when its
-// token expires, for instance. A later call replaces t, code and reason, and the
-// zero time takes them back. Pauses and traffic do not move t.
+// CloseAt closes the connection at t, as Close does with code and reason: for instance when its
+// token expires. A later call replaces t, code and reason; the zero time cancels it. Pauses and
+// traffic do not move t. If t has passed, it closes at once.
 //
-// The wall clock is read once, by the call; from then on the loop's monotonic clock
-// counts, so a step of the wall clock moves nothing. It closes up to 16 ms late. If t
-// has passed, it closes at once. Any goroutine; ErrInvalidStatus if code may not be
-// sent, ErrClosed if the connection is closed or closing.
+// The call reads the wall clock once; then the loop's monotonic clock counts, so a step of the
+// wall clock changes nothing. It closes up to 16 ms late. It returns ErrInvalidStatus if code
+// may not be sent, and ErrClosed if the connection is closed or closing. Any goroutine.
 func (ws *WebSocket) CloseAt(t time.Time, code StatusCode, reason string) error {
 	if !mayClose(code) {
 		return ErrInvalidStatus
@@ -67,7 +66,7 @@ func (ws *WebSocket) expires() (at time.Duration, on bool) {
 	return at, at > 0
 }
 
-// checkExpiry closes a connection whose time is over, and says whether it goes on.
+// checkExpiry closes a connection whose time is over, and reports whether it goes on.
 // Loop only.
 func (ws *WebSocket) checkExpiry(now time.Duration) bool {
 	at, on := ws.expires()

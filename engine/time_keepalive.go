@@ -15,7 +15,7 @@ type controlMeter time.Duration
 
 const meterMemory = 60 * time.Second
 
-// admit counts one more at the time now and says whether it is within limit: no more
+// admit counts one more at the time now and reports whether it is within limit: no more
 // than a second of it is to be drained.
 func (m *controlMeter) admit(now time.Duration, limit int) bool {
 	if limit < 0 {
@@ -31,7 +31,7 @@ type progress struct {
 	at time.Duration // when
 }
 
-// moved notes that n bytes are through now, and says whether they are
+// moved notes that n bytes are through now, and reports whether they are
 // loop.MinProgress more than before.
 func (p *progress) moved(n int, now time.Duration) bool {
 	if n-p.n < loop.MinProgress {
@@ -120,14 +120,14 @@ func (ws *WebSocket) checkProgress(now time.Duration) bool {
 	return true
 }
 
-// blocked says whether something is queued because the socket takes no more.
+// blocked reports whether something is queued because the socket takes no more.
 func (ws *WebSocket) blocked() bool {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	return ws.conn.BlockedLocked()
 }
 
-// takes says whether the peer has taken loop.MinProgress of what this side sent
+// takes reports whether the peer has taken loop.MinProgress of what this side sent
 // within limit, or since the last call: of the queue or, when that is empty, of what
 // the kernel had.
 func (ws *WebSocket) takes(limit time.Duration) bool {
@@ -143,12 +143,12 @@ func (ws *WebSocket) takes(limit time.Duration) bool {
 	return true
 }
 
-// assembles says whether a message has begun that is kept until it is whole.
+// assembles reports whether a message has begun that is kept until it is whole.
 func (ws *WebSocket) assembles() bool {
 	return ws.reader.Pending() && (ws.callbacks.OnFragment == nil || ws.reader.Buffered() > 0)
 }
 
-// arrives says whether a message, or a record of TLS, is arriving on an open connection
+// arrives reports whether a message, or a record of TLS, is arriving on an open connection
 // and made progress within limit.
 func (ws *WebSocket) arrives(now, limit time.Duration) bool {
 	_, record := ws.conn.Unopened()
@@ -158,7 +158,7 @@ func (ws *WebSocket) arrives(now, limit time.Duration) bool {
 // maxLate bounds what arrivesLate counts where MaxMessage is off.
 const maxLate = 16 << 20
 
-// arrivesLate says whether the peer of a closing connection gets on with a message: it
+// arrivesLate reports whether the peer of a closing connection gets on with a message: it
 // may have begun several before it learned of the close, and cannot answer inside of a
 // frame. After the first CloseTimeout, MaxMessage bytes count.
 func (ws *WebSocket) arrivesLate(limit time.Duration) bool {

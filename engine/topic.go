@@ -6,9 +6,8 @@ import (
 	"github.com/fanloop-go/fanloop/engine/internal/fanout"
 )
 
-// Topic is a handle to the topic called name, whether it has subscribers or not. It
-// looks the topic up once while that lives, so keep the handle of a topic that you
-// publish to often. Any goroutine.
+// Topic is a handle to a topic, whether that has subscribers or not. It looks the topic up
+// once: keep the handle of a topic that you publish to often. Any goroutine.
 type Topic struct {
 	// Immutable.
 	server *Server
@@ -62,9 +61,9 @@ func (t *Topic) known() *fanout.Topic {
 	return t.find()
 }
 
-// Each runs fn for every open subscriber of the topic, as Server.Each does: on the loop
-// of each, as WebSocket.Do. It does not wait. A connection that subscribes or leaves
-// meanwhile may be seen or not. Any goroutine.
+// Each runs fn for every open subscriber of the topic, on the loop of each, as WebSocket.Do
+// does. It does not wait. A connection that subscribes or leaves meanwhile may be missed. Any
+// goroutine.
 func (t *Topic) Each(fn func(ws *WebSocket)) {
 	top := t.known()
 	if top == nil {

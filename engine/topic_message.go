@@ -53,7 +53,7 @@ func (m *Message) check() error {
 	return nil
 }
 
-// empty says whether m has no data.
+// empty reports whether m has no data.
 func (m *Message) empty() bool {
 	if m.Prepared != nil {
 		return len(m.Prepared.payload) == 0

@@ -6,23 +6,23 @@ import (
 	"github.com/fanloop-go/fanloop/engine/internal/fanout"
 )
 
-// Delivery says what became of one publish. The counts are those of the moment
-// of the publish, when every subscriber falls under exactly one of them.
+// Delivery counts what a publish did. Every subscriber of that moment falls under exactly one
+// of the counts.
 type Delivery struct {
-	// Queued: the message is written or queued, and no other was dropped for it.
+	// Queued counts subscribers for whom the message was written or queued and nothing was
+	// dropped.
 	Queued int
-	// Dropped: the subscriber loses a message by this publish: this one, or, with
-	// SlowDropOldest, the oldest ones that wait, whose place this one takes. OnGap
-	// reports the loss to it.
+	// Dropped counts subscribers that lose a message by this publish: this one or, with
+	// SlowDropOldest, the oldest ones that wait. OnGap reports the loss to them.
 	Dropped int
-	// Conflated: the message replaces an older one of the same key, which this
-	// subscriber will not get.
+	// Conflated counts subscribers for whom the message replaced an older one of the same
+	// key.
 	Conflated int
-	// Closed: the subscriber is slow, and its connection is closed for it.
+	// Closed counts slow subscribers whose connections are closed instead.
 	Closed int
 }
 
-// Subscribers is the number of subscribers the message was meant for.
+// Subscribers returns the number of subscribers that the message was for.
 func (d Delivery) Subscribers() int { return d.Queued + d.Dropped + d.Conflated + d.Closed }
 
 // Publish sends m to every subscriber of topic. It never blocks, and encodes the
@@ -37,10 +37,10 @@ func (d Delivery) Subscribers() int { return d.Queued + d.Dropped + d.Conflated 
 // this topic undelivered. Its subscribers miss this message and those that follow,
 // until it has flushed the topic, and are counted as Dropped. Subscribers of other
 // loops get it: do not publish it again. ErrNotData if m is neither text nor binary.
-// ErrRetained if m is to be retained and there is no room for it: nobody gets it.
+// ErrRetained if m is to be retained and there is no room for it: no subscriber gets it.
 //
-// With a Server.Relay, subscribers of other servers get m too; Delivery does not count
-// them. ErrRelay: they do not get it.
+// With a Server.Relay, subscribers of other servers get m too. Delivery does not count them.
+// ErrRelay means that they do not get it.
 func (s *Server) Publish(topic string, m Message) (Delivery, error) {
 	if s.Relay != nil {
 		return s.publishRelayed(topic, m, nil)

@@ -6,14 +6,13 @@ import (
 	"github.com/fanloop-go/fanloop/engine/internal/fanout"
 )
 
-// SetSlow replaces the server's policy for subscribers of this topic, from the
-// next publish on. The zero Slow undoes that; set Limit too where SlowClose
-// replaces another policy of the server. The setting is kept while the topic has
-// no subscribers. The error is an *OptionError if slow cannot be meant. Any
-// goroutine.
+// SetSlow replaces the server's policy for subscribers of this topic, from the next publish
+// on. The zero Slow undoes that. To replace another policy of the server by SlowClose, set
+// Limit too. The setting is kept while the topic has no subscribers. It returns an
+// *OptionError if slow makes no sense. Any goroutine.
 //
-// You may set it before the server is used: it takes effect when that starts, and Listen
-// returns an *OptionError if it cannot be meant with the fields of the server.
+// You may set it before the server is used. Then it takes effect when the server starts, and
+// Listen returns an *OptionError if slow contradicts the fields of the server.
 func (t *Topic) SetSlow(slow Slow) error {
 	s := t.server
 	if !s.up.Load() {
@@ -31,11 +30,11 @@ func (t *Topic) SetSlow(slow Slow) error {
 	return nil
 }
 
-// FlushEvery delays what is published to this topic by up to d, to send more in
-// fewer writes. A connection gets it sooner where something else is sent to it
-// that was published or sent later. 0 undoes the setting; a change counts for what
-// waits already, from now on. The setting is kept while the topic has no
-// subscribers. You may set it before the server is used. Any goroutine.
+// FlushEvery delays what is published to this topic by up to d, to send more in fewer writes.
+// A connection gets it sooner if something that was published or sent later goes to it. A
+// change also applies to messages that wait already, from now on; 0 undoes the setting. It is
+// kept while the topic has no subscribers. You may set it before the server is used. Any
+// goroutine.
 func (t *Topic) FlushEvery(d time.Duration) {
 	s := t.server
 	if s.up.Load() || !s.early.keep(t.name, func(set *topicSettings) { set.flushEvery = max(d, 0) }) {
@@ -43,9 +42,8 @@ func (t *Topic) FlushEvery(d time.Duration) {
 	}
 }
 
-// SetSlow replaces, for this connection, the policy of the server and of the
-// topics it subscribes to. The zero Slow undoes that. The error is an
-// *OptionError if slow cannot be meant. Any goroutine.
+// SetSlow replaces the policies of the server and of the topics for this connection. The zero
+// Slow undoes that. It returns an *OptionError if slow makes no sense. Any goroutine.
 func (ws *WebSocket) SetSlow(slow Slow) error {
 	if err := slow.validate(ws.settings()); err != nil {
 		return err

@@ -6,8 +6,7 @@ import (
 	"github.com/fanloop-go/fanloop/engine/internal/fanout"
 )
 
-// SlowPolicy says what happens to a message for a subscriber whose queue is
-// full.
+// SlowPolicy is what a publish does for a subscriber whose queue is full.
 type SlowPolicy uint8
 
 const (
@@ -17,36 +16,34 @@ const (
 	SlowDropNewest
 	// SlowDropOldest drops the oldest messages of the topic that wait.
 	SlowDropOldest
-	// SlowConflate keeps, of messages published with a key, the latest of each,
-	// at its place in the order; others are treated as by SlowDropNewest.
+	// SlowConflate keeps the latest message of each Key, in place of the one that waits.
+	// Messages without a Key are treated as by SlowDropNewest.
 	SlowConflate
-	// SlowUnsubscribe ends the subscription at the message, and OnUnsubscribe is called
-	// once everything in front of it is sent. As the policy of a topic, it counts for
-	// connections that have one of their own too.
+	// SlowUnsubscribe ends the subscription in front of the message. OnUnsubscribe is called
+	// once everything before it is sent. As the policy of a topic it also replaces the
+	// policies that connections have of their own.
 	SlowUnsubscribe
 )
 
-// Slow is a policy for subscribers that read more slowly than is published. It
-// applies from when a subscriber's connection takes no more, or a fragmented
-// message is under way on it, until everything is sent. What was published before
-// the loop noticed that, at the end of its iteration, is sent whatever the policy.
+// Slow is the policy for subscribers that read more slowly than is published. A subscriber
+// is slow from when its connection takes no more, or has a fragmented message under way,
+// until everything is sent. Its loop notices that at the end of an iteration: what was
+// published before is sent whatever the policy.
 //
-// A direct send commits what waits for its connection: it keeps its place in the
-// order, and cannot be dropped or replaced any more. So do Close, Unsubscribe and
-// the close frame of the peer. Where messages are missing, nothing behind the gap
-// is committed before OnGap was called: a direct send goes before it, and Close
-// has the loop call OnGap first.
+// A direct send commits the messages that wait for its connection: they keep their order but
+// can no longer be dropped or replaced. So do Close, Unsubscribe and the close frame of the
+// peer. Where messages are missing, nothing behind the gap is committed before OnGap has been
+// called: a direct send goes before it, and Close has the loop call OnGap first.
 type Slow struct {
 	Policy SlowPolicy
-	// Limit is the most bytes that wait for one subscriber. Default:
-	// Limits.MaxQueued of the server; NoLimit turns it off. A message that is queued
-	// counts as the subscriber gets it, compressed or not; one that may still be
-	// dropped or replaced, as it was published, with its key and 100 bytes more,
-	// which is what keeping it takes.
+	// Limit bounds the bytes that wait for one subscriber. A message that is queued counts as
+	// the subscriber gets it, compressed or not. One that can still be dropped or replaced
+	// counts as it was published, with its key and 100 bytes. Default: Limits.MaxQueued of
+	// the server; NoLimit turns it off.
 	Limit int
-	// Timeout is for how long a subscriber may take less than 1 KiB while
-	// messages wait; after that its queue counts as full. Default: off, so that
-	// only Limits.WriteTimeout applies, which drops the connection.
+	// Timeout bounds the time in which a subscriber takes less than 1 KiB while messages
+	// wait. Beyond it its queue counts as full. Default: off; then only Limits.WriteTimeout
+	// applies, which drops the connection.
 	Timeout time.Duration
 }
 

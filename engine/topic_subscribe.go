@@ -46,9 +46,9 @@ func (ws *WebSocket) subscribe(topic string, do func(*fanout.Hub, *fanout.Member
 	return fromLoop(do(h, m, topic))
 }
 
-// Unsubscribe undoes Subscribe. What was published before is still delivered, and
-// OnGap called for what was dropped, before what is behind it. Without a
-// subscription it does nothing. Any goroutine.
+// Unsubscribe ends the subscription to topic. What was published before is still delivered.
+// OnGap is called for what was dropped, before what is behind it. Without a subscription it
+// does nothing. Any goroutine.
 func (ws *WebSocket) Unsubscribe(topic string) error {
 	h := ws.settings().hub
 	if h == nil {
@@ -75,8 +75,8 @@ func (ws *WebSocket) memberOf(h *fanout.Hub) *fanout.Member {
 	return m
 }
 
-// Topics returns the names of the topics that the connection subscribes to, in no
-// special order. Any goroutine.
+// Topics returns the names of the topics that the connection subscribes to, in no order. Any
+// goroutine.
 func (ws *WebSocket) Topics() []string {
 	m := ws.member.Load()
 	if m == nil {

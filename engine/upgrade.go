@@ -28,7 +28,7 @@ type upgrade struct {
 	paused   bool          // reading is: enough came
 	until    time.Duration // the deadline, once paused
 
-	overLimit bool // told so
+	overLimit bool // the answer is 503
 	held      int  // memory that the ledger has
 }
 
@@ -60,7 +60,7 @@ func (u *upgrade) begin(ws *WebSocket) {
 	}
 }
 
-// data looks for the end of the head and decides.
+// data looks for the end of the head, and then decides.
 func (u *upgrade) data(ws *WebSocket, b []byte) {
 	if u.refused {
 		return
@@ -155,7 +155,7 @@ func (u *upgrade) answer(ws *WebSocket, req *Request, extra http.Header, err err
 		return
 	}
 	if ws.conn.Write(response, nil) != nil {
-		return // gone; OnClose follows
+		return // closed meanwhile; OnClose follows
 	}
 	v := u.service
 	ws.open(subprotocol, func() {
@@ -172,7 +172,7 @@ func (u *upgrade) reject(ws *WebSocket, err error) {
 	u.endContext(err)
 	u.refused = true
 	u.server.refusals.add(ws.settings().log, err, (*peer)(ws))
-	_ = ws.conn.Write(handshake.AppendRejection(nil, err, u.method, httpdate.Now()), nil) // gone: nobody to tell
+	_ = ws.conn.Write(handshake.AppendRejection(nil, err, u.method, httpdate.Now()), nil) // closed meanwhile: no answer is needed
 	ws.conn.Close(loop.CloseLinger)
 	ws.arm(deadlineHandshake, ws.settings().limits.CloseTimeout)
 }

@@ -7,13 +7,13 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// ask gives ShouldUpgrade to the pool. Reading goes on, or nobody would notice that
-// the client has gone.
+// ask gives ShouldUpgrade to the pool. The loop reads on, to notice that the client has
+// left.
 func (u *upgrade) ask(ws *WebSocket, req *Request, headSize int, rest []byte) {
 	v := u.service // if the connection ends meanwhile, u becomes another's
 	q := &question{from: shareOf(ws.RemoteAddr()), left: ws.peerLeft}
 	answered := func(extra http.Header, err error) {
-		_ = ws.conn.Do(func() { // gone meanwhile: nobody waits for the answer
+		_ = ws.conn.Do(func() { // closed meanwhile: no answer is needed
 			if ws.opening != u || u.question != q {
 				return
 			}
@@ -70,8 +70,8 @@ const maxEarly = 4 << 10
 // says.
 const questionSize = 1 << 10
 
-// lookAgain lets the timer come sooner than the deadline, to see whether the peer has
-// left while reading is paused. It says whether there is time for that.
+// lookAgain sets the timer before the deadline, to check whether the peer has left while
+// reading is paused. It reports whether there is time for that.
 func (u *upgrade) lookAgain(ws *WebSocket) bool {
 	left := u.until - ws.conn.Loop().Now()
 	if u.question == nil || !u.paused || left <= 0 {
@@ -85,8 +85,8 @@ func (u *upgrade) lookAgain(ws *WebSocket) bool {
 // is paused.
 const lookEvery = time.Second
 
-// peerLeft says whether the peer has gone while reading was paused, of which nobody has
-// heard yet. Any goroutine.
+// peerLeft reports whether the peer has left while reading was paused, and closes the
+// connection then. Any goroutine.
 func (ws *WebSocket) peerLeft() bool {
 	if !ws.conn.PeerGone() {
 		return false
@@ -95,7 +95,7 @@ func (ws *WebSocket) peerLeft() bool {
 	return true
 }
 
-// dropQuestion takes back what was asked.
+// dropQuestion takes the question out of the pool.
 func (u *upgrade) dropQuestion() {
 	if u.question != nil {
 		u.server.upgrades.remove(u.question)

@@ -61,7 +61,7 @@ func (c *upgradeCalls) wait() {
 	c.working.Wait()
 }
 
-// inCallback says whether the caller is in a call.
+// inCallback reports whether the caller is in a call.
 func (c *upgradeCalls) inCallback() bool {
 	return loop.OnBehalf(func(goroutine uint64) bool {
 		c.mu.Lock()

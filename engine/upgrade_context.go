@@ -30,7 +30,7 @@ func (r *Request) Context() context.Context {
 }
 
 // late is what a request is refused with whose context has ended while ShouldUpgrade
-// ran, whatever that returned; nil: it has not, or nobody asked for it.
+// ran, whatever that returned; nil: it has not, or Context was not called.
 func (r *Request) late() error {
 	switch r.life.cause() {
 	case ErrHandshakeTimeout:
@@ -45,9 +45,9 @@ func (r *Request) late() error {
 // the opening handshake.
 type lifetime struct {
 	mu     sync.Mutex
-	ctx    context.Context // nil: nobody has asked for it
+	ctx    context.Context // nil: it was not asked for
 	cancel context.CancelCauseFunc
-	ended  error // why; nil: it goes on
+	ended  error // why; nil: it has not ended
 }
 
 // context returns the context. It has a deadline unless that is zero, and ends with

@@ -32,12 +32,12 @@ type line struct {
 	from    netip.Addr
 	waiting list.List // of *question, the oldest first
 	running int
-	turn    *list.Element // in turns; nil: nobody waits, or its share is used up
+	turn    *list.Element // in turns; nil: nothing waits, or its share is used up
 }
 
 // question is a request that waits for ShouldUpgrade.
 type question struct {
-	from   netip.Addr  // whose share it uses; the zero Addr is nobody's
+	from   netip.Addr  // whose share it uses; the zero Addr: none
 	left   func() bool // reports whether the peer has left
 	ask    func()      // runs ShouldUpgrade
 	refuse func(error) // is called instead if there is no room
@@ -93,7 +93,7 @@ func (p *upgradePool) add(q *question) {
 	}
 }
 
-// remove takes out q, if it still waits: nobody wants the answer. Any goroutine.
+// remove takes q out, if it still waits: its answer is not needed. Any goroutine.
 func (p *upgradePool) remove(q *question) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -145,7 +145,7 @@ func (p *upgradePool) startLocked() {
 	}
 }
 
-// run answers q, if somebody waits for it.
+// run answers q, unless its peer has left.
 func (p *upgradePool) run(q *question) {
 	defer p.done(q)
 	if !q.left() {

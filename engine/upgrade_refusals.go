@@ -13,7 +13,7 @@ import (
 // refusals counts and logs the requests that a server refuses. Any goroutine.
 type refusals struct {
 	byStatus [handshake.MaxRejection - handshake.MinRejection + 1]atomic.Uint64
-	reset    atomic.Uint64 // connections that were not even told
+	reset    atomic.Uint64 // connections that were reset without an answer
 
 	failed, refused loop.Throttle
 }
@@ -30,7 +30,7 @@ func (r *refusals) add(log *slog.Logger, err error, from fmt.Stringer) {
 }
 
 // failureOf says what an application did wrong if err cannot be sent, in which case
-// the peer is told no more than 500; "" otherwise. A panic is logged with its stack.
+// the peer gets no more than 500; "" otherwise. A panic is logged with its stack.
 func failureOf(err error) string {
 	var rejection *handshake.Rejection
 	switch {
@@ -47,7 +47,7 @@ func failureOf(err error) string {
 }
 
 // counts are the refusals so far by status; nil if there were none. 0 stands for
-// those that were not told.
+// connections that were reset.
 func (r *refusals) counts() map[int]uint64 {
 	var all map[int]uint64
 	count := func(status int, n uint64) {

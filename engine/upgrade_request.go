@@ -9,30 +9,28 @@ import (
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
-// Request is the request of a WebSocket, as ShouldUpgrade and OnUpgrade get it. It has
-// what the parser found, such as Path, Query, Header and Cookie, and how it came.
-// ShouldUpgrade may set the other fields, for this connection alone. It may be kept.
+// Request is the request for a WebSocket, as ShouldUpgrade and OnUpgrade get it. Path, Query,
+// Header, Cookie and others return what the parser found. ShouldUpgrade may set the other
+// fields, for this connection alone. You may keep it.
 type Request struct {
 	*handshake.Request // never changes
 
-	// Value is attached to the WebSocket, as [Set] does: the user, or what a token
-	// claims.
+	// Value is attached to the WebSocket, as [Set] does: the user, or the claims of a token.
 	Value any
-	// Subprotocol is agreed instead of the one that Subprotocols of the endpoint
-	// lead to. It has to be one that the client offers; otherwise the request is
-	// refused with 500, and the log says so. Empty: as the endpoint has it.
+	// Subprotocol is agreed instead of the one that Subprotocols of the endpoint select. The
+	// client must offer it; otherwise the request is refused with 500, and the log says so.
+	// Empty means what the endpoint selects.
 	Subprotocol string
 	// NoCompression declines the client's offers of compression.
 	NoCompression bool
-	// Limits replaces those limits of the endpoint whose fields are not 0, from the
-	// first frame on, as [WebSocket.SetLimits] does later. nil: none.
+	// Limits overrides those limits of the endpoint whose fields are not 0, from the first
+	// frame on, as [WebSocket.SetLimits] does later. nil overrides none.
 	Limits *Limits
-	// Callbacks replaces all callbacks of the endpoint. It is shared and not
-	// copied: connections may have the same, and nobody may change it. nil: the
-	// endpoint's.
+	// Callbacks replaces all callbacks of the endpoint. It is not copied: connections may share
+	// it, and you may not change it. nil means the endpoint's.
 	Callbacks *Callbacks
-	// Slow replaces the policy for what is published, as [WebSocket.SetSlow] does
-	// later. nil: that of the topic or the endpoint.
+	// Slow replaces the policy for slow subscribers, as [WebSocket.SetSlow] does later. nil
+	// means that of the topic or the endpoint.
 	Slow *Slow
 
 	server  *Server
@@ -46,8 +44,8 @@ type Request struct {
 // [Server.ServeHTTP] or [Server.Upgrade].
 func (r *Request) HTTP() *http.Request { return r.web }
 
-// PathValue returns what the named wildcard of the pattern matched that led to this
-// request, as [http.Request.PathValue] does; "" if there is none.
+// PathValue returns what the named wildcard of the pattern matched, as [http.Request.PathValue]
+// does; "" if there is none.
 func (r *Request) PathValue(name string) string {
 	for _, by := range []*http.Request{r.matched, r.web} {
 		if by != nil {

@@ -181,7 +181,7 @@ func appendFields(dst []byte, header map[string][]string) ([]byte, error) {
 	return dst, nil
 }
 
-// MayAdd says whether AppendResponse takes headers of this name from the application.
+// MayAdd reports whether AppendResponse takes headers of this name from the application.
 func MayAdd(name string) bool { return isToken(name) && !reserved(name) }
 
 // reserved names the headers that belong to the handshake or would describe a

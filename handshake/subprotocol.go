@@ -4,7 +4,7 @@ import "slices"
 
 const subprotocolHeader = "Sec-WebSocket-Protocol"
 
-// ValidSubprotocol says whether name may be sent as a subprotocol: it is a token (RFC
+// ValidSubprotocol reports whether name may be sent as a subprotocol: it is a token (RFC
 // 6455 §4.1 item 10).
 func ValidSubprotocol(name string) bool { return isToken(name) }
 

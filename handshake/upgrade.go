@@ -1,7 +1,7 @@
 package handshake
 
 // IsUpgrade reports whether the request asks for a WebSocket: its Upgrade header
-// names websocket. CheckUpgrade then says whether it asks in the right way. Any
+// names websocket. CheckUpgrade then reports whether it asks in the right way. Any
 // other request belongs to an HTTP handler.
 func (r *Request) IsUpgrade() bool { return r.hasElement("Upgrade", "websocket") }
 

@@ -84,5 +84,5 @@ func putChunk(c *chunk) {
 	chunks.Put(c, cap(c.b))
 }
 
-// roomyFor says whether a smaller chunk does for n bytes that stay for a while.
+// roomyFor reports whether a smaller chunk does for n bytes that stay for a while.
 func (c *chunk) roomyFor(n int) bool { return cap(c.b) > minChunk && 2*n <= cap(c.b) }

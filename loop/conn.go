@@ -107,7 +107,7 @@ type status struct {
 	flags flags
 }
 
-// listens says whether the handler still gets what the peer sends.
+// listens reports whether the handler still gets what the peer sends.
 func (s status) listens() bool { return s.asked == stayOpen && s.phase != ended }
 
 // Conn is one connection: bytes over a descriptor. Embed it in a Handler. Its
@@ -171,7 +171,7 @@ func (c *Conn) TimerLeft() time.Duration {
 	return max(0, time.Duration(ticks)*tickLength-c.loop.now%tickLength)
 }
 
-// HastenTimer is SetTimer(d), unless OnTimer comes sooner anyway. It says whether it
+// HastenTimer is SetTimer(d), unless OnTimer comes sooner anyway. It reports whether it
 // set the timer. d is above 0.
 func (c *Conn) HastenTimer(d time.Duration) bool {
 	switch c.timed {
@@ -238,7 +238,7 @@ func (c *Conn) setPaused(paused bool) {
 	}
 }
 
-// Unread says whether something waits to be read, be it the end: what the peer
+// Unread reports whether something waits to be read, be it the end: what the peer
 // sent while the loop was busy. Loop only.
 func (c *Conn) Unread() bool {
 	if c.phase == ended {
@@ -250,7 +250,7 @@ func (c *Conn) Unread() bool {
 	return inputWaits(int(c.fd))
 }
 
-// Lost says whether bytes that a write had taken were given up before the kernel
+// Lost reports whether bytes that a write had taken were given up before the kernel
 // had them. Any goroutine; it is final in OnClose.
 func (c *Conn) Lost() bool {
 	c.mu.Lock()

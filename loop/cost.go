@@ -63,7 +63,7 @@ func (l *Loop) overspend(cost Cost) bool {
 // any event. Loop only.
 func (l *Loop) EndTurn() { l.meter.taken = false }
 
-// KeepsTurns says whether KeepTurn would do so for the event under way. Loop only.
+// KeepsTurns reports whether KeepTurn would do so for the event under way. Loop only.
 func (l *Loop) KeepsTurns() bool { return l.first() }
 
 // first says that nobody waits for a turn before the event under way.

@@ -12,7 +12,7 @@ import (
 // of its own.
 var ErrInCallback = errors.New("loop: called in a callback, whose loop it would wait for; call it on a goroutine of its own")
 
-// InCallback says whether the caller is on a loop of the group, in a callback, or
+// InCallback reports whether the caller is on a loop of the group, in a callback, or
 // such a loop waits for it in Isolate. It takes about a microsecond.
 func (g *Group) InCallback() bool {
 	return OnBehalf(func(goroutine uint64) bool {
@@ -25,7 +25,7 @@ func (g *Group) InCallback() bool {
 	})
 }
 
-// OnBehalf says whether is holds for the number of the calling goroutine, or of one
+// OnBehalf reports whether is holds for the number of the calling goroutine, or of one
 // that waits for it in Isolate.
 func OnBehalf(is func(goroutine uint64) bool) bool {
 	for id := GoroutineID(); ; {

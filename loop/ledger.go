@@ -117,7 +117,7 @@ func (l *Loop) own() (n int) {
 // Budget returns the loop's part of Config.Budget; 0 means none.
 func (l *Loop) Budget() int { return int(l.ledger.budget) }
 
-// Spent says whether n more bytes would exceed the budget of the loop, in which
+// Spent reports whether n more bytes would exceed the budget of the loop, in which
 // case OnOverBudget is called on it. Any goroutine.
 func (l *Loop) Spent(n int) bool {
 	budget := l.Budget()
@@ -147,7 +147,7 @@ func (l *Loop) overBudget() {
 	returned = true
 }
 
-// Over says whether the budget of the loop is spent and Relieved was not called
+// Over reports whether the budget of the loop is spent and Relieved was not called
 // yet. Writes to connections that have bytes waiting return ErrBackpressure. Any
 // goroutine.
 func (l *Loop) Over() bool { return l.ledger.over.Load() }

@@ -86,7 +86,7 @@ func (o *outbox) copy(p []byte) {
 	}
 }
 
-// hasRoom says whether the last chunk has room for n bytes. It makes the rest of it
+// hasRoom reports whether the last chunk has room for n bytes. It makes the rest of it
 // the last segment, if something else was queued since.
 func (o *outbox) hasRoom(n int) bool {
 	if o.tail <= o.first {

@@ -1,6 +1,6 @@
 package loop
 
-// PeerGone says whether the peer has ended its side or the connection is broken, of
+// PeerGone reports whether the peer has ended its side or the connection is broken, of
 // which a connection whose reading is paused hears nothing, or not yet. It is what
 // to ask before work is done for a peer that may have left meanwhile. Any goroutine.
 func (c *Conn) PeerGone() bool {

@@ -9,7 +9,7 @@ import "github.com/panjf2000/gnet/v2/pkg/netpoll"
 // stops before the descriptor is drained has to mod it to hear of it again.
 const edgeTriggered = true
 
-// netpollBuilt says whether BackendNetpoll is there.
+// netpollBuilt reports whether BackendNetpoll is there.
 const netpollBuilt = true
 
 // newPoller opens kqueue through netpoll, the one backend there is here.

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// netpollBuilt says whether BackendNetpoll is there.
+// netpollBuilt reports whether BackendNetpoll is there.
 const netpollBuilt = true
 
 func (p *netpollPoller) mod(fd int, had, want interest) error {

@@ -4,7 +4,7 @@ package loop
 
 import "errors"
 
-// netpollBuilt says whether BackendNetpoll is there: it brings a logger and what
+// netpollBuilt reports whether BackendNetpoll is there: it brings a logger and what
 // that needs into every program, and Linux has no use for it but to be compared.
 const netpollBuilt = false
 

@@ -10,7 +10,7 @@ import (
 // edgeTriggered: what is still ready after its event is reported again.
 const edgeTriggered = false
 
-// netpollBuilt says whether BackendNetpoll is there.
+// netpollBuilt reports whether BackendNetpoll is there.
 const netpollBuilt = false
 
 // newPoller returns the one backend there is here.

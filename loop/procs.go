@@ -67,7 +67,7 @@ func (p *processors) remove(n int) {
 	}
 }
 
-// raisedLocked says whether GOMAXPROCS is what add raised it to.
+// raisedLocked reports whether GOMAXPROCS is what add raised it to.
 func (p *processors) raisedLocked() bool {
 	if p.own != 0 && runtime.GOMAXPROCS(0) != p.raised {
 		p.own = 0 // set by the program meanwhile
@@ -75,7 +75,7 @@ func (p *processors) raisedLocked() bool {
 	return p.own != 0
 }
 
-// setOnPurposeLocked says whether now, the value of GOMAXPROCS, comes from the
+// setOnPurposeLocked reports whether now, the value of GOMAXPROCS, comes from the
 // environment or a call of the program. Only by setting the runtime's default can
 // it be compared with that, which costs nothing where it is the value already.
 func (p *processors) setOnPurposeLocked(now int) bool {

@@ -77,7 +77,7 @@ func socketError(fd int) error {
 	})
 }
 
-// connected says whether fd has a peer.
+// connected reports whether fd has a peer.
 func connected(fd int) bool { return of(fd, func(s *socket) bool { return s.nc != nil }) }
 
 // resetOnClose makes closing fd drop what is unsent and reset the connection.
@@ -93,7 +93,7 @@ func shutdownWrite(fd int) error {
 	return errBadDescriptor
 }
 
-// inputWaits says whether a recv from fd would return something, be it the end. What
+// inputWaits reports whether a recv from fd would return something, be it the end. What
 // the system has and this package has not read yet is not seen.
 func inputWaits(fd int) bool { return of(fd, (*socket).inputLocked) }
 
@@ -101,7 +101,7 @@ func inputWaits(fd int) bool { return of(fd, (*socket).inputLocked) }
 // before it.
 const hangups = 1
 
-// hungUp says whether the peer of fd has ended its side, or the connection broke.
+// hungUp reports whether the peer of fd has ended its side, or the connection broke.
 func hungUp(fd int) bool {
 	return of(fd, func(s *socket) bool { return s.eof || s.readErr != nil || s.writeErr != nil })
 }

@@ -26,7 +26,7 @@ func socketError(fd int) error {
 	return nil
 }
 
-// connected says whether fd has a peer.
+// connected reports whether fd has a peer.
 func connected(fd int) bool {
 	_, err := unix.Getpeername(fd)
 	return err == nil
@@ -40,14 +40,14 @@ func resetOnClose(fd int) {
 // shutdownWrite ends what fd sends.
 func shutdownWrite(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) }
 
-// inputWaits says whether a recv from fd would return something, be it the end.
+// inputWaits reports whether a recv from fd would return something, be it the end.
 func inputWaits(fd int) bool {
 	var b [1]byte
 	_, _, err := unix.Recvfrom(fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 	return err == nil
 }
 
-// hungUp says whether the peer of fd has ended its side, or the connection broke.
+// hungUp reports whether the peer of fd has ended its side, or the connection broke.
 func hungUp(fd int) bool {
 	polled := []unix.PollFd{{Fd: int32(fd), Events: hangups}}
 	n, err := unix.Poll(polled, 0)

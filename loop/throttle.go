@@ -23,7 +23,7 @@ func (t *Throttle) Count() uint64 {
 	return t.count
 }
 
-// Pass says whether a line may be written now, and how many were not since the
+// Pass reports whether a line may be written now, and how many were not since the
 // last one.
 func (t *Throttle) Pass() (others int, ok bool) {
 	t.mu.Lock()

@@ -195,7 +195,7 @@ func (t *tlsLayer) endLocked() {
 	t.countLocked(tlsLoad{})
 }
 
-// sendsLocked says whether o holds something that may be sent now: before the
+// sendsLocked reports whether o holds something that may be sent now: before the
 // handshake is over only what belongs to it.
 func (t *tlsLayer) sendsLocked(o *outbox) bool {
 	return !t.shaking() || len(o.sealed.b) > 0

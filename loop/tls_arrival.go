@@ -27,7 +27,7 @@ func (c *Conn) Heard() (at time.Duration, ok bool) {
 	return c.tls.arrival.heard, true
 }
 
-// Unopened says whether a part of a TLS record waits for its rest, and for how
+// Unopened reports whether a part of a TLS record waits for its rest, and for how
 // long less than MinProgress of it has come. Where this package cannot look behind
 // the API of crypto/tls, it always says no. Loop only.
 func (c *Conn) Unopened() (stalled time.Duration, some bool) {

@@ -149,7 +149,7 @@ func (p *checkPair) checkResume() error {
 	return nil
 }
 
-// lends says whether what is lent to the reader is what it reads.
+// lends reports whether what is lent to the reader is what it reads.
 func (p *checkPair) lends() bool {
 	record, err := p.seal()
 	if err != nil {

@@ -57,7 +57,7 @@ func (s *helloScanner) scan(b []byte) (whole bool, err error) {
 	return true, nil
 }
 
-// done says whether the message ends in what was scanned, or is too long.
+// done reports whether the message ends in what was scanned, or is too long.
 func (s *helloScanner) done() bool {
 	if s.size < handshakeHeader {
 		return false

@@ -50,7 +50,7 @@ func (t *tlsLayer) lender() *bytes.Buffer {
 	return raw
 }
 
-// holdsPlaintext says whether t.conn has decrypted more than it gave out.
+// holdsPlaintext reports whether t.conn has decrypted more than it gave out.
 func (t *tlsLayer) holdsPlaintext() bool {
 	return (*bytes.Reader)(unsafe.Add(unsafe.Pointer(t.conn), inputAt)).Len() > 0
 }

@@ -55,7 +55,7 @@ type place struct {
 	waited time.Duration // for its peer, until it last answered
 }
 
-// admit says whether there is a place for h, with which run is to be called.
+// admit reports whether there is a place for h, with which run is to be called.
 // Otherwise h queues for one.
 func (ps *places) admit(h *tlsHandshake) bool {
 	ps.mu.Lock()

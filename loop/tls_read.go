@@ -288,7 +288,7 @@ func recordSize(b []byte) int {
 	return min(len(b), recordHeader+int(b[3])<<8+int(b[4]))
 }
 
-// wholeRecord says whether b begins with a record that is all there, or one that
+// wholeRecord reports whether b begins with a record that is all there, or one that
 // is refused for its length.
 func wholeRecord(b []byte) bool {
 	if len(b) < recordHeader {

@@ -122,7 +122,7 @@ func packageOf(name string) (pkg, rest string) {
 	return pkg, rest
 }
 
-// ours says whether a function belongs to a package that the program does not write.
+// ours reports whether a function belongs to a package that the program does not write.
 func ours(name string) bool {
 	pkg, _ := packageOf(name)
 	switch pkg {
@@ -132,14 +132,14 @@ func ours(name string) bool {
 	return strings.HasPrefix(pkg, "engine/internal/")
 }
 
-// calls says whether caller, a function, calls what belongs to the program: its name
+// calls reports whether caller, a function, calls what belongs to the program: its name
 // begins with call, or it is of this package and called is an event of a Handler.
 func calls(caller, called string) bool {
 	pkg, rest := packageOf(caller)
 	return (pkg == "loop" || pkg == "engine") && namedCall(rest) || pkg == "loop" && isEvent(called)
 }
 
-// namedCall says whether a part of name, between dots, begins with call and a capital.
+// namedCall reports whether a part of name, between dots, begins with call and a capital.
 func namedCall(name string) bool {
 	for part := range strings.SplitSeq(name, ".") {
 		what, ok := strings.CutPrefix(part, "call")
@@ -150,7 +150,7 @@ func namedCall(name string) bool {
 	return false
 }
 
-// isEvent says whether name is that of a method of [Handler] or [PanicHandler].
+// isEvent reports whether name is that of a method of [Handler] or [PanicHandler].
 func isEvent(name string) bool {
 	switch name[strings.LastIndexByte(name, '.')+1:] {
 	case "OnOpen", "OnData", "OnEOF", "OnNotify", "OnTimer", "OnDrain", "OnClose", "OnPanic":

@@ -102,7 +102,7 @@ func (c *Conn) Lock() { c.mu.Lock() }
 // Unlock gives the mutex back.
 func (c *Conn) Unlock() { c.mu.Unlock() }
 
-// BlockedLocked says whether the socket takes no more for now, so that writes
+// BlockedLocked reports whether the socket takes no more for now, so that writes
 // are queued. For a caller that holds Lock.
 func (c *Conn) BlockedLocked() bool { return c.want&writable != 0 }
 
@@ -177,7 +177,7 @@ func (c *Conn) admitLocked(n int, urgent bool) error {
 	return nil
 }
 
-// joinsLocked says whether n more bytes join the queue. Otherwise the socket
+// joinsLocked reports whether n more bytes join the queue. Otherwise the socket
 // may take them: nothing waits for it to become writable, and either no event
 // is under way, or they are too many to be worth a copy and what is queued
 // before them can go along.
@@ -254,5 +254,5 @@ func (c *Conn) armDrainLocked(room int) {
 	c.flags |= drainArmed
 }
 
-// drainedLocked says whether the queue fell to the mark of armDrainLocked.
+// drainedLocked reports whether the queue fell to the mark of armDrainLocked.
 func (c *Conn) drainedLocked() bool { return c.out == nil || c.out.size <= c.out.mark }

@@ -60,7 +60,7 @@ func (p *patience) start() <-chan time.Time {
 	return p.timer.C
 }
 
-// moved says whether enough has come since the clock was started, and then starts it
+// moved reports whether enough has come since the clock was started, and then starts it
 // again.
 func (p *patience) moved(n int) bool {
 	if n-p.seen < minProgress {

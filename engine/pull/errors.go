@@ -33,7 +33,7 @@ func closedError(cause error) error {
 	return fmt.Errorf("%w: %w", engine.ErrClosed, cause)
 }
 
-// orderly says whether the peer ended the connection because it was done.
+// orderly reports whether the peer ended the connection because it was done.
 func orderly(err error) bool {
 	var closed *engine.CloseError
 	if !errors.As(err, &closed) {

@@ -44,7 +44,7 @@ const (
 	keySize     = 48 // what a map takes for a key, about
 )
 
-// gapped says whether OnGap is to be called before what waits in b is written, unless it
+// gapped reports whether OnGap is to be called before what waits in b is written, unless it
 // is being called: messages of the topic are missing before them.
 func (b *backlog) gapped() bool {
 	return b.missed > 0 && !b.over || b.after != nil && b.after.missed > 0

@@ -34,7 +34,7 @@ func (f *fan) discount(msgs []Message) {
 	}
 }
 
-// refuses says whether the loop is so far behind that msg is not to wait for it.
+// refuses reports whether the loop is so far behind that msg is not to wait for it.
 func (f *fan) refuses(p *part, msg *Message) bool {
 	limit, weight := p.slowRules().Limit, msg.weight()
 	switch {
@@ -50,7 +50,7 @@ func (f *fan) refuses(p *part, msg *Message) bool {
 	return true
 }
 
-// spent says whether the budget has no weight more for what waits for the loop, which
+// spent reports whether the budget has no weight more for what waits for the loop, which
 // may have half of it: the loop cannot give up the rest while it is held up.
 func (f *fan) spent(weight int) bool {
 	budget := f.loop.Budget()

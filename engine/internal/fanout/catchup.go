@@ -11,7 +11,7 @@ type unsent struct {
 	msg *Message // in part.inflight or part.pending
 }
 
-// behindGap says whether OnGap has to be called before the message is written.
+// behindGap reports whether OnGap has to be called before the message is written.
 // Under the fan's lock.
 func (u *unsent) behindGap() bool {
 	first := u.s.part.gap

@@ -1,6 +1,6 @@
 package fanout
 
-// IsSlow says whether policies decide what m gets. Any goroutine.
+// IsSlow reports whether policies decide what m gets. Any goroutine.
 func (m *Member) IsSlow() bool { return m.slow.Load() != nil }
 
 // Waiting returns how many bytes of messages wait for m besides what is queued for its

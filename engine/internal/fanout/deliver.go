@@ -72,7 +72,7 @@ func (f *fan) deliverSeveral(s *subscription) (sent int) {
 	return sent
 }
 
-// served says whether m has everything that the flush delivers.
+// served reports whether m has everything that the flush delivers.
 func (f *fan) served(m *Member) bool {
 	m.conn.Lock()
 	defer m.conn.Unlock()
@@ -88,7 +88,7 @@ func (f *fan) keepList(list []unsent) {
 	}
 }
 
-// readyLocked says whether m is to be written to now. One that is not because it
+// readyLocked reports whether m is to be written to now. One that is not because it
 // takes no more becomes slow.
 func (f *fan) readyLocked(m *Member) bool {
 	if m.seq >= f.upTo || !m.out.IsOpen() {

@@ -10,7 +10,7 @@ func (m *Member) Drained() {
 	m.writeWaiting()
 }
 
-// blocked says whether something has to be sent before anything else is written.
+// blocked reports whether something has to be sent before anything else is written.
 // OnNotify follows when it is.
 func (m *Member) blocked() bool {
 	m.conn.Lock()

@@ -26,7 +26,7 @@ type flushState struct {
 // Pace says how long a flush keeps its loop from other work. The rest follows in the next
 // iteration.
 type Pace struct {
-	Slice  time.Duration // a flush goes on in the next iteration after that; default 500 µs
+	Slice  time.Duration // after it, a flush continues in the next iteration; default 500 µs
 	Stride int           // the most subscribers between two looks at the clock; default 16
 }
 
@@ -156,7 +156,7 @@ const lookAhead = 16
 const bytesPerLook = 512 << 10
 
 // deliverSlice writes what is in flight to the next subscribers, until all have it
-// or the slice is over. It says whether all have it.
+// or the slice is over. It reports whether all have it.
 func (f *fan) deliverSlice() (done bool) {
 	defer f.markSlowed()
 	var until time.Duration

@@ -151,7 +151,7 @@ func (f *fan) noticeGap(s *subscription) {
 	}
 }
 
-// endsWithGap says whether the policy for s ends it where something is missing. Under the
+// endsWithGap reports whether the policy for s ends it where something is missing. Under the
 // fan's lock.
 func (s *subscription) endsWithGap() bool {
 	s.member.conn.Lock()

@@ -39,7 +39,7 @@ type Hub struct {
 	retained  int        // what the retained messages of all topics take; guarded by retaining
 }
 
-// Config is what a Hub goes by.
+// Config configures a Hub.
 type Config struct {
 	Slow        Slow               // the server's policy, where topics and connections have none
 	Compressor  *frames.Compressor // of what is published; nil: no compression
@@ -64,7 +64,7 @@ type Connections interface {
 	SlowLocked(c *loop.Conn, topic *Slow) *Slow
 	// MaxQueued returns how many bytes may wait for c; 0: no limit.
 	MaxQueued(c *loop.Conn) int
-	// HasOnGap says whether CallOnGap would call anything. On the loop.
+	// HasOnGap reports whether CallOnGap would call anything. On the loop.
 	HasOnGap(c *loop.Conn) bool
 	// CallOnGap reports what is missing. On the loop, in an event of c.
 	CallOnGap(c *loop.Conn, gaps []Gap)

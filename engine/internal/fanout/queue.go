@@ -18,7 +18,7 @@ type waiting struct {
 	reporting uint64       // OnGap is being called for what is missing up to this number; 0: it is not
 }
 
-// nothing says whether nothing waits, neither for the connection nor for OnGap.
+// nothing reports whether nothing waits, neither for the connection nor for OnGap.
 func (w *waiting) nothing() bool { return len(w.queue)+len(w.gapped) == 0 && w.reporting == 0 }
 
 // push makes msg, the last one published, wait in b.
@@ -100,7 +100,7 @@ func (w *waiting) discard() {
 	w.queue, w.gapped, w.reporting = nil, nil, 0
 }
 
-// lose forgets the messages that wait, of which OnGap is to be told, and returns how
+// lose drops the messages that wait, for which OnGap is to be called, and returns how
 // many.
 func (w *waiting) lose() (dropped uint64) {
 	for _, b := range w.queue {

@@ -14,7 +14,7 @@ var ErrNoRoom = errors.New("fanout: no room to retain the message")
 
 // PublishRetained is PublishTo of a message that the topic called name keeps, or, if it is
 // empty, that removes one. No subscription begins meanwhile: it finds the message either
-// kept or to come. ErrNoRoom: nobody gets it.
+// kept or to come. ErrNoRoom: no subscriber gets it.
 func (h *Hub) PublishRetained(name string, msg Message, empty bool, from *atomic.Pointer[Member]) (d Delivery, err error) {
 	msg.Frames.PackAhead(h.compressor)
 	sh := h.shard(name)
@@ -50,7 +50,7 @@ func (h *Hub) retain(t *Topic, msg Message) error {
 	return nil
 }
 
-// hasRoom says whether t may retain k in the place of old, which may be none: by its own
+// hasRoom reports whether t may retain k in the place of old, which may be none: by its own
 // limit, and by the budget. There is always room for less than before.
 func (h *Hub) hasRoom(t *Topic, k, old *kept) bool {
 	weight := k.weight()

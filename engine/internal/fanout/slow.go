@@ -24,7 +24,7 @@ type Slow struct {
 	Timeout time.Duration
 }
 
-// keeps says whether what waits may be dropped or replaced later.
+// keeps reports whether what waits may be dropped or replaced later.
 func (s *Slow) keeps() bool { return s.Policy == DropOldest || s.Policy == Conflate }
 
 // decide does with msg, the last message published, what the policy of a slow

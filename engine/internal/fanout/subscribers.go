@@ -2,10 +2,10 @@ package fanout
 
 import "github.com/fanloop-go/fanloop/loop"
 
-// HasSubscribers says whether anybody subscribes to t. Any goroutine.
+// HasSubscribers reports whether t has subscribers. Any goroutine.
 func (t *Topic) HasSubscribers() bool { return len(*t.parts.Load()) > 0 }
 
-// Forgotten says whether t exists no more: find it anew. Any goroutine.
+// Forgotten reports whether t exists no more: find it anew. Any goroutine.
 func (t *Topic) Forgotten() bool { return t.forgotten.Load() }
 
 // Count returns the number of subscribers. Any goroutine.

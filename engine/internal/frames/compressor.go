@@ -24,7 +24,7 @@ func (v Variant) WindowBits() int { return int(v) + codec.MinWindowBits - 1 }
 
 // MaxInContext is the size in bytes up to which a message refers to those before
 // it. A longer one would gain a few per cent at most, as the context is 4 KiB, and
-// is compressed before its turn comes: it makes nobody wait.
+// is compressed before its turn comes: no loop waits for it.
 const MaxInContext = 16 << 10
 
 // Compressor compresses messages, and counts them.

@@ -1,5 +1,5 @@
 // Package frames encodes a message once for many connections of servers: plain, and
-// compressed once for each window size that somebody has agreed on.
+// compressed once for each window size in use.
 package frames
 
 import (
@@ -12,7 +12,7 @@ import (
 )
 
 // Frames are one message for many connections of servers: plain, and compressed
-// in each variant that somebody asks for. Immutable but for what is made when it
+// in each variant that is asked for. Immutable but for what is made when it
 // is first asked for; any goroutine may ask.
 type Frames struct {
 	plain  loop.Shared
@@ -22,7 +22,7 @@ type Frames struct {
 // packed is one variant of a message.
 type packed struct {
 	making sync.Mutex
-	frame  atomic.Pointer[loop.Shared] // nil: nobody asked yet
+	frame  atomic.Pointer[loop.Shared] // nil: not asked for yet
 }
 
 // New encodes payload. extra bytes besides live as long as the frames do.
@@ -41,7 +41,7 @@ func (m *Frames) Plain() *loop.Shared { return &m.plain }
 func (m *Frames) Size() int { return m.plain.Len() }
 
 // In returns m as v has it: the plain frame for messages below the threshold of
-// c, which is nil for nobody but plain ones, and for those that do not shrink.
+// c, which is nil for plain connections only, and for those that do not shrink.
 func (m *Frames) In(v Variant, c *Compressor) *loop.Shared {
 	if v == Plain || m.plain.Len() < c.MinFrame {
 		return &m.plain

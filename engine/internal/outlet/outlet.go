@@ -31,7 +31,7 @@ const (
 // State returns the phase and the requests. Any goroutine.
 func (o *Outlet) State() State { return State(o.state.Load()) }
 
-// IsOpen says whether messages are sent and delivered. Any goroutine.
+// IsOpen reports whether messages are sent and delivered. Any goroutine.
 func (o *Outlet) IsOpen() bool { return o.state.Load() == uint32(Open) }
 
 // MayWrite reports whether data frames may still be written: the close frame was not, and
@@ -44,8 +44,8 @@ func (o *Outlet) MayWrite() bool {
 // NoteLocked notes r.
 func (o *Outlet) NoteLocked(r Request) { o.state.Or(uint32(r)) }
 
-// AskLocked notes r if the connection is open and nobody has asked for its end yet,
-// and says whether that is so.
+// AskLocked notes r if the connection is open and its end was not asked for yet, and
+// reports whether that is so.
 func (o *Outlet) AskLocked(r Request) (first bool) {
 	if !o.IsOpen() {
 		return false

@@ -18,7 +18,7 @@ var phaseNames = [...]string{"opening", "open", "closing", "leaving", "failing",
 
 func (p Phase) String() string { return phaseNames[p] }
 
-// Hears says whether what the peer sends is still looked at.
+// Hears reports whether what the peer sends is still looked at.
 func (p Phase) Hears() bool { return p <= Closing }
 
 // Request is what goroutines ask of a connection. Sends are refused from the
@@ -40,5 +40,5 @@ type State uint32
 // Phase returns the phase.
 func (s State) Phase() Phase { return Phase(s & 0xff) }
 
-// Asked says whether one of r was noted.
+// Asked reports whether one of r was noted.
 func (s State) Asked(r Request) bool { return Request(s)&r != 0 }

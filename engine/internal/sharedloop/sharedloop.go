@@ -1,4 +1,4 @@
-// Package sharedloop keeps one loop that runs while somebody uses it.
+// Package sharedloop keeps one loop that runs while it is in use.
 package sharedloop
 
 import (
@@ -16,7 +16,7 @@ type Loop struct {
 	users int
 }
 
-// Acquire returns the group, started if nobody uses it. Give it back by Release.
+// Acquire returns the group, started if it is not in use. Give it back by Release.
 // log is that of a group which is started.
 func (l *Loop) Acquire(log *slog.Logger) (*loop.Group, error) {
 	l.mu.Lock()

@@ -12,14 +12,14 @@ import (
 // chmod does nothing: the mode of the file is set by name afterwards.
 func chmod(uintptr, fs.FileMode) error { return nil }
 
-// lockedByOther says that nobody has the lock: servers that start at the same time
+// lockedByOther reports that no other process has the lock: servers that start at the same time
 // on one path may disturb each other here.
 func lockedByOther(*os.File) bool { return false }
 
-// wsaConnRefused is what Windows returns where nobody listens.
+// wsaConnRefused is what Windows returns where no process listens.
 const wsaConnRefused = syscall.Errno(10061)
 
-// refused says that nobody listens on a socket file.
+// refused reports whether err means that no process listens on a socket file.
 func refused(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, wsaConnRefused)
 }

@@ -20,5 +20,5 @@ func lockedByOther(dir *os.File) bool {
 	return err == syscall.EWOULDBLOCK || err == syscall.EINTR
 }
 
-// refused says that nobody listens on a socket file.
+// refused reports whether err means that no process listens on a socket file.
 func refused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }

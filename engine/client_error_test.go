@@ -14,14 +14,15 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // Each way to fail has its stage, an error of a type of its own, and a text that says what
 // to do.
 func TestDialErrorSaysWhichStageFailed(t *testing.T) {
-	id, other := newIdentity(t, "server"), newIdentity(t, "other")
-	secure := listenWith(t, &engine.Server{}, "127.0.0.1:0", engine.ListenOptions{TLS: id.server()})
+	id, other := testkit.NewIdentity(t, "server"), testkit.NewIdentity(t, "other")
+	secure := listenWith(t, &engine.Server{}, "127.0.0.1:0", engine.ListenOptions{TLS: id.Server()})
 	answers := func(answer string) string {
 		return "ws://" + fake(t, func(nc net.Conn, _ *http.Request) { _, _ = io.WriteString(nc, answer) }).addr
 	}
@@ -29,7 +30,7 @@ func TestDialErrorSaysWhichStageFailed(t *testing.T) {
 	fails := func(err error) *engine.DialOptions {
 		return &engine.DialOptions{NetDial: func(context.Context, string, string) (net.Conn, error) { return nil, err }}
 	}
-	named := id.client()
+	named := id.Client()
 	named.ServerName = "another.test"
 	proxy := func(u *url.URL, err error) *engine.DialOptions {
 		return &engine.DialOptions{Proxy: func(*url.URL) (*url.URL, error) { return u, err }}
@@ -47,7 +48,7 @@ func TestDialErrorSaysWhichStageFailed(t *testing.T) {
 		"timeout":     {"ws://a.test", fails(os.ErrDeadlineExceeded), engine.StageConnect, is(os.ErrDeadlineExceeded), "stage connect"},
 		"no proxy":    {"ws://a.test", proxy(&url.URL{Scheme: "http", Host: "127.0.0.1:1"}, nil), engine.StageProxy, as[*engine.ProxyError], "127.0.0.1:1"},
 		"which proxy": {"ws://a.test", proxy(nil, errors.New("no idea")), engine.StageProxy, as[*engine.ProxyError], "which one to use: no idea"},
-		"authority":   {"wss://" + secure, &engine.DialOptions{TLS: other.client()}, engine.StageTLS, as[x509.UnknownAuthorityError], "RootCAs"},
+		"authority":   {"wss://" + secure, &engine.DialOptions{TLS: other.Client()}, engine.StageTLS, as[x509.UnknownAuthorityError], "RootCAs"},
 		"name":        {"wss://" + secure, &engine.DialOptions{TLS: named}, engine.StageTLS, as[*tls.CertificateVerificationError], "ServerName"},
 		"no TLS":      {"wss://" + listen(t, new(engine.Server)), nil, engine.StageTLS, is(engine.ErrNotTLS), "dial ws://"},
 		"TLS":         {"ws://" + secure, nil, engine.StageUpgrade, is(engine.ErrNoAnswer), "wss://"},

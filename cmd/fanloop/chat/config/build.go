@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"slices"
@@ -165,13 +166,25 @@ func (p *Per) Limits() limits.Limits {
 // minCallerKey is the length of a caller's key at least.
 const minCallerKey = 32
 
-// APICallers are the backends by their keys. It reads the files of the keys.
-func (c *Config) APICallers() (map[string]rules.Caller, error) {
-	all := make(map[string]rules.Caller)
+// Callers are backends by the hashes of their keys: how long a look-up takes says
+// nothing of a key.
+type Callers map[[32]byte]rules.Caller
+
+// Find returns the caller who has a key.
+func (c Callers) Find(key string) (rules.Caller, bool) {
+	caller, ok := c[sha256.Sum256([]byte(key))]
+	return caller, ok
+}
+
+// APICallers are the backends that may use the server API. It reads the files of their
+// keys.
+func (c *Config) APICallers() (Callers, error) {
+	all := make(Callers)
 	var names []string
 	for i, one := range c.Callers {
 		key := fmt.Sprintf("callers[%d]", i)
 		secret, err := secretOf(one.Key, one.KeyFile)
+		other, taken := all.Find(secret)
 		switch {
 		case err != nil:
 			return nil, at(key, err)
@@ -179,13 +192,15 @@ func (c *Config) APICallers() (map[string]rules.Caller, error) {
 			return nil, at(key, fmt.Errorf("want a name that no other caller has"))
 		case len(secret) < minCallerKey:
 			return nil, at(key, fmt.Errorf("want a key of at least %d characters", minCallerKey))
-		case all[secret].Name != "":
-			return nil, at(key, fmt.Errorf("the key is that of %q too", all[secret].Name))
+		case taken:
+			return nil, at(key, fmt.Errorf("the key is that of %q too", other.Name))
 		}
 		names = append(names, one.Name)
-		if all[secret], err = one.caller(); err != nil {
+		caller, err := one.caller()
+		if err != nil {
 			return nil, at(key, err)
 		}
+		all[sha256.Sum256([]byte(secret))] = caller
 	}
 	return all, nil
 }

@@ -135,8 +135,11 @@ callers:
 		t.Errorf("%v, %v", all, err)
 	}
 	callers, err := c.APICallers()
-	if shop := callers[secret]; err != nil || shop.Name != "shop" || !shop.Calls[rules.CallHistory] || shop.Calls[rules.CallRevoke] || !shop.Namespaces[""] {
+	if shop, ok := callers.Find(secret); err != nil || !ok || shop.Name != "shop" || !shop.Calls[rules.CallHistory] || shop.Calls[rules.CallRevoke] || !shop.Namespaces[""] {
 		t.Errorf("%+v, %v", callers, err)
+	}
+	if _, ok := callers.Find(secret[1:]); ok || strings.Contains(fmt.Sprint(callers), secret) {
+		t.Error("another key is taken, or the key is kept")
 	}
 	if l := c.Limits.User.Limits(); l.Commands.PerSecond != 0.5 || l.Connections != 50 || c.Limits.Message != 1<<20 {
 		t.Errorf("%+v", l)

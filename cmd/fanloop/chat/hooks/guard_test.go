@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // X38: which addresses a hook may connect to.
@@ -49,7 +50,7 @@ func TestGuardIsInForce(t *testing.T) {
 	for _, url := range []string{backend.URL, strings.Replace(backend.URL, "127.0.0.1", "localhost", 1)} {
 		for _, publicOnly := range []bool{true, false} {
 			before := asked.Load()
-			h, err := New(Config{Kind: Subscribe, URL: url, Secrets: []string{strings.Repeat("s", 32)}, PublicOnly: publicOnly})
+			h, err := New(Config{Kind: Subscribe, URL: url, Timeout: time.Minute, Secrets: []string{strings.Repeat("s", 32)}, PublicOnly: publicOnly})
 			if err != nil {
 				t.Fatal(err)
 			}

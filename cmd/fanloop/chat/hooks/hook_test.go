@@ -96,14 +96,14 @@ func TestBackendsWithFaults(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	b := &backend{answer: says(200, `{"allow":true,"user":"ann","session":"s1","name":"Ann","info":{"a":1},"expires":1800000000,
 		"topics":{"lobby":["moderate"]},"namespaces":{"team":["subscribe","publish"]},"rights":["history"],"data":null,"more":1}`)}
-	a, err := newHook(t, hooks.Config{Kind: hooks.Connect, Transport: b}).Ask(context.Background(), hooks.Question{})
+	a, err := newHook(t, hooks.Config{Kind: hooks.Connect, Timeout: time.Minute, Transport: b}).Ask(context.Background(), hooks.Question{})
 	if err != nil || !a.Allow || a.User != "ann" || a.Session != "s1" || a.Name != "Ann" || string(a.Info) != `{"a":1}` ||
 		a.Expires.Unix() != 1800000000 || a.Grants.In("team:x") != rules.RightsOf(rules.Subscribe, rules.Publish) ||
 		a.Grants.In("lobby") != rules.RightsOf(rules.Moderate) || a.Rights != rules.RightsOf(rules.History) || string(a.Data) != "null" {
 		t.Errorf("%+v, %v", a, err)
 	}
 	b.set(says(200, `{"allow":false,"reason":"members only","user":"root","rights":["moderate"]}`))
-	a, err = newHook(t, hooks.Config{Transport: b}).Ask(context.Background(), hooks.Question{})
+	a, err = newHook(t, hooks.Config{Timeout: time.Minute, Transport: b}).Ask(context.Background(), hooks.Question{})
 	if err != nil || a.Allow || a.Reason != "members only" || a.User != "" || a.Rights != 0 {
 		t.Errorf("%+v, %v", a, err)
 	}
@@ -124,7 +124,7 @@ func TestQuestion(t *testing.T) {
 		return response(r, 200, `{"allow":false}`)
 	}}
 	q := hooks.Question{Address: "192.0.2.1", Token: auth.NewToken("TOKEN")}
-	if _, err := newHook(t, hooks.Config{Kind: hooks.Connect, Transport: b}).Ask(context.Background(), q); err != nil {
+	if _, err := newHook(t, hooks.Config{Kind: hooks.Connect, Timeout: time.Minute, Transport: b}).Ask(context.Background(), q); err != nil {
 		t.Error(err)
 	}
 	if shown := fmt.Sprintf("%+v", q); strings.Contains(shown, "TOKEN") {
@@ -379,14 +379,14 @@ func TestGoNeverBlocks(t *testing.T) {
 // one.
 func TestOtherwise(t *testing.T) {
 	b := &backend{answer: says(500, "")}
-	h := newHook(t, hooks.Config{Kind: hooks.Publish, Otherwise: hooks.Allow, Transport: b})
+	h := newHook(t, hooks.Config{Kind: hooks.Publish, Otherwise: hooks.Allow, Timeout: time.Minute, Transport: b})
 	for n := range 10 { // the circuit opens meanwhile
 		if a, err := h.Ask(context.Background(), hooks.Question{ID: fmt.Sprint(n)}); err != nil || !a.Allow || !a.Otherwise {
 			t.Errorf("%+v, %v", a, err)
 		}
 	}
 	b.set(says(200, `{"allow":false}`))
-	h = newHook(t, hooks.Config{Kind: hooks.Publish, Otherwise: hooks.Allow, Transport: b})
+	h = newHook(t, hooks.Config{Kind: hooks.Publish, Otherwise: hooks.Allow, Timeout: time.Minute, Transport: b})
 	if a, err := h.Ask(context.Background(), hooks.Question{}); err != nil || a.Allow || a.Otherwise {
 		t.Errorf("%+v, %v", a, err)
 	}
@@ -429,7 +429,8 @@ func Example() {
 		return response(r, http.StatusOK, `{"allow":true,"rights":["moderate"]}`)
 	})
 	hook, err := hooks.New(hooks.Config{
-		Kind: hooks.Subscribe, URL: "https://backend.example/hooks/subscribe", Secrets: []string{secret}, Transport: backend,
+		Kind: hooks.Subscribe, URL: "https://backend.example/hooks/subscribe", Secrets: []string{secret},
+		Timeout: 10 * time.Second, Transport: backend,
 	})
 	if err != nil {
 		fmt.Println(err)

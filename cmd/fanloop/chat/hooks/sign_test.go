@@ -20,7 +20,7 @@ func TestSignatures(t *testing.T) {
 		header, body = r.Header.Clone(), text
 		return response(r, 200, `{"allow":true}`)
 	}}
-	h, err := hooks.New(hooks.Config{Kind: hooks.Publish, URL: "http://backend.example/", Secrets: []string{secret, next}, Transport: b})
+	h, err := hooks.New(hooks.Config{Kind: hooks.Publish, URL: "http://backend.example/", Timeout: time.Minute, Secrets: []string{secret, next}, Transport: b})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,7 +63,8 @@ type Revocation struct {
 	Kind Kind
 	Name string
 	// Before is for a User: tokens issued at this second or earlier are revoked, so who
-	// signs in anew waits for the next second. The zero time is now.
+	// signs in anew waits for the next second. The zero time is now, by the clock of
+	// this node: give the time of who makes the tokens if his clock may be ahead.
 	Before time.Time
 }
 

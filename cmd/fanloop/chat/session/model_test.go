@@ -87,7 +87,7 @@ func (c *client) answered(ref protocol.Ref) {
 // each command has one answer, and no frame of an attempt is taken for another's.
 // FANLOOP_SEED plays one seed.
 func TestAttemptsByChance(t *testing.T) {
-	first, last := uint64(1), uint64(400)
+	first, last := uint64(1), uint64(200)
 	if seed, err := strconv.ParseUint(os.Getenv("FANLOOP_SEED"), 10, 64); err == nil {
 		first, last = seed, seed
 	}

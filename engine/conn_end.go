@@ -44,7 +44,7 @@ func (ws *WebSocket) dropInputLocked() {
 	if in == nil {
 		return
 	}
-	ws.conn.Loop().HoldHere(loop.UseReceived, -cap(in.held))
+	ws.conn.Loop().HoldHere(loop.UseReceived, -cap(in.held)-in.kept)
 	if in.waiting != nil {
 		in.waiting.release(ws.conn.Loop())
 	}

@@ -21,6 +21,7 @@ type extras struct {
 type input struct {
 	held    []byte     // received and not yet looked at, because reading is paused
 	waiting *inflation // received before that, and put off; owned by the loop
+	kept    int        // bytes that Hold counted
 	pong    []byte     // the answer to the last ping, when the queue has room
 	arrival progress   // of the message that is arriving; while closing, of all of them; owned by the loop
 }

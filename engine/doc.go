@@ -34,7 +34,8 @@
 //     [WebSocket.Go], [WebSocket.Do].
 //   - End: [WebSocket.Close], [WebSocket.CloseAt], [Callbacks.OnClose],
 //     [Server.Shutdown], [Server.ShutdownWith].
-//   - Bound what a peer may cost: [Limits], [NoLimit], [WebSocket.SetLimits].
+//   - Bound what a peer may cost: [Limits], [NoLimit], [WebSocket.SetLimits],
+//     [WebSocket.Hold].
 //   - Encrypt and compress: [Server.TLS], [CertificateFiles], [NewTLSListener],
 //     [Compression].
 //   - Listen: [Server.Listen], [Server.ServeWith], [ListenOptions], [ProxyProtocol].

@@ -16,7 +16,7 @@ type Memory struct {
 	Outboxes     int // buffers and lists of what is queued for one connection
 	SharedFrames int // messages that connections share, each counted once
 	Messages     int // lists of messages that wait for a loop or for a slow subscriber, or are retained
-	Assembly     int // received and not delivered: in part, encrypted, while reading is paused, or for a worker
+	Assembly     int // received and not delivered: in part, encrypted, while reading is paused, for a worker, or counted by Hold
 	Handshakes   int // opening handshakes under way, about
 
 	// What connections take while nothing waits.

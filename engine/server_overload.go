@@ -168,7 +168,7 @@ func (ws *WebSocket) holds(part float64) int {
 	var l *lane
 	if x := ws.extras; x != nil {
 		if in := x.input; in != nil {
-			own += cap(in.held)
+			own += cap(in.held) + in.kept
 			if in.waiting != nil {
 				own += in.waiting.counted
 			}

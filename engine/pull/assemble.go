@@ -19,6 +19,12 @@ func (c *Conn) assemble(ctx context.Context, whole piece) (piece, error) {
 	limits := c.ws.Limits()
 	clock := patience{limit: limits.ReadTimeout, seen: len(whole.data)}
 	defer clock.stop()
+	held := 0 // bytes that Hold has counted
+	defer func() {
+		if held > 0 {
+			c.ws.Hold(-held)
+		}
+	}()
 	for {
 		if limits.MaxMessage >= 0 && int64(len(whole.data)) > limits.MaxMessage {
 			c.fail(engine.StatusMessageTooBig, errTooBig, "message is over the size limit")
@@ -32,6 +38,10 @@ func (c *Conn) assemble(ctx context.Context, whole piece) (piece, error) {
 		case err == nil:
 			whole.data = append(whole.data, p.data...)
 			whole.fin = p.fin
+			if more := cap(whole.data) - held; more >= holdStep {
+				held += more
+				c.ws.Hold(more)
+			}
 		case err != errExpired:
 			c.putBack(whole)
 			return piece{}, err

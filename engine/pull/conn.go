@@ -20,6 +20,7 @@ type Conn struct {
 
 	// The reading side. Guarded by mu.
 	inbox   inbox
+	held    int    // bytes of it that Hold has counted
 	paused  bool   // reading is paused until the inbox is half empty
 	waiting bool   // the reader sleeps: send to arrived
 	reading bool   // a goroutine reads
@@ -149,6 +150,7 @@ func (c *Conn) fail(code engine.StatusCode, err error, reason string) {
 	c.mu.Lock()
 	if c.end == nil {
 		c.inbox = inbox{}
+		c.holdLocked()
 		c.end = err
 	}
 	c.mu.Unlock()

@@ -34,8 +34,8 @@
 // KiB, or a compressed message, which is up to Limits.MaxMessage. Then the Conn pauses
 // reading: the loop keeps what it has read, up to 64 KiB, and TCP slows the peer down.
 // Reading goes on when half of it has been read. A Read puts together a message of up
-// to Limits.MaxMessage, and keeps what it has of one when its context ends. None of
-// this counts for Limits.MaxMemory.
+// to Limits.MaxMessage, and keeps what it has of one when its context ends. What waits
+// counts for Limits.MaxMemory, from 4 KiB on and until the connection has ended.
 //
 // A Write waits while the queue of the WebSocket is full (Limits.MaxQueued). So two
 // programs that both write without reading get as far as both queues, the buffers of

@@ -6,6 +6,9 @@ import "github.com/fanloop-go/fanloop/engine"
 // Each piece of a message counts 64 more.
 const MaxWaiting = 64 << 10
 
+// holdStep is from how many bytes on a difference is counted by Hold.
+const holdStep = 4 << 10
+
 // pieceCost is what a piece takes besides its bytes.
 const pieceCost = 64
 

@@ -87,7 +87,18 @@ func (c *Conn) onPiece(_ *engine.WebSocket, op engine.OpCode, p []byte, fin bool
 	}
 	c.inbox.push(piece{data: own, op: op, fin: fin})
 	c.pauseLocked()
+	c.holdLocked()
 	c.wakeReaderLocked()
+}
+
+// holdLocked counts what waits in the ledger of the server, in steps: small messages that
+// do not wait long cost nothing.
+func (c *Conn) holdLocked() {
+	more := c.inbox.size - c.held
+	if more >= holdStep || more <= -holdStep || c.inbox.empty() && more != 0 {
+		c.held += more
+		c.ws.Hold(more)
+	}
 }
 
 func (c *Conn) pauseLocked() {
@@ -146,6 +157,7 @@ func (c *Conn) takeNow(ctx context.Context) (p piece, ok bool, err error) {
 	}
 	p = c.inbox.pop()
 	c.inside = !p.fin
+	c.holdLocked()
 	c.resumeLocked()
 	return p, true, nil
 }
@@ -176,5 +188,6 @@ func (c *Conn) putBack(p piece) {
 	}
 	c.inbox.unpop(p)
 	c.inside = false
+	c.holdLocked()
 	c.pauseLocked()
 }

@@ -1,0 +1,23 @@
+package engine
+
+import (
+	"github.com/fanloop-go/fanloop/engine/internal/outlet"
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// Hold counts n more bytes of memory that your program keeps because of this connection,
+// such as messages that wait for a goroutine; a negative n takes bytes back. They are part
+// of Memory.Assembly and count for Limits.MaxMemory: when that is spent, the connections
+// that hold most are dropped. When the connection has ended, its bytes are not counted any
+// more, and Hold does nothing. Any goroutine.
+func (ws *WebSocket) Hold(n int) {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	if ws.phase() == outlet.Closed {
+		return
+	}
+	in := ws.inputLocked()
+	n = max(n, -in.kept)
+	in.kept += n
+	ws.conn.Loop().Hold(loop.UseReceived, n)
+}

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 )
 
 // patience is how long a program may take, against hanging only.
@@ -24,9 +27,44 @@ func TestClientInNode(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("tests: %v, %v", files, err)
 	}
-	output := run(t, "", node, append([]string{"--test", "--test-reporter=tap"}, files...)...)
+	frames := filepath.Join(t.TempDir(), "frames")
+	if err := os.WriteFile(frames, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	output := run(t, []string{"FANLOOP_FRAMES=" + frames}, node, append([]string{"--test", "--test-reporter=tap"}, files...)...)
 	if !strings.Contains(output, "# fail 0\n") || strings.Contains(output, "# pass 0\n") {
 		t.Error(output)
+	}
+	readStrictly(t, frames)
+}
+
+// readStrictly reads what client and service said in the tests as the chat
+// does: both sides speak the protocol, not one of their own.
+func readStrictly(t *testing.T, path string) {
+	t.Helper()
+	lines, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := map[string]bool{}
+	for line := range bytes.Lines(lines) {
+		side, frame, _ := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
+		var err error
+		if string(side) == "client" {
+			for command, e := range protocol.Commands(protocol.JSON, protocol.DefaultLimits(), frame) {
+				types[fmt.Sprintf("%T", command)], err = true, e
+			}
+		} else {
+			for frame, e := range protocol.Frames(protocol.JSON, frame) {
+				types[fmt.Sprintf("%T", frame)], err = true, e
+			}
+		}
+		if err != nil {
+			t.Errorf("%s sent %s: %v", side, frame, err)
+		}
+	}
+	if len(types) < 20 {
+		t.Errorf("only these were seen: %v", types)
 	}
 }
 
@@ -34,7 +72,7 @@ func TestTypesOfTheClient(t *testing.T) {
 	t.Parallel()
 	program(t, "node")
 	needNPM(t)
-	run(t, "", filepath.Join("test", "npm", "node_modules", ".bin", "tsc"), "-p", "tsconfig.json")
+	run(t, nil, filepath.Join("test", "npm", "node_modules", ".bin", "tsc"), "-p", "tsconfig.json")
 }
 
 // The module exports what its last source does, and its parts do not clash.
@@ -50,8 +88,8 @@ func TestModuleIsOneOfItsParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := run(t, "", node, "-e", names, module)
-	if want := run(t, "", node, "-e", names, source); got != want || !strings.Contains(got, "Client") {
+	got := run(t, nil, node, "-e", names, module)
+	if want := run(t, nil, node, "-e", names, source); got != want || !strings.Contains(got, "Client") {
 		t.Errorf("the module exports %s, its source %s", got, want)
 	}
 	for _, word := range []string{"import", "@param", "//"} {
@@ -110,12 +148,12 @@ func missing(t *testing.T, why string) {
 }
 
 // run returns what a program writes, and fails the test if it fails.
-func run(t *testing.T, dir, path string, args ...string) string {
+func run(t *testing.T, env []string, path string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	command := exec.CommandContext(ctx, path, args...)
-	command.Dir = dir
+	command.Env = append(os.Environ(), env...)
 	output, err := command.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", filepath.Base(path), err, output)

@@ -5,6 +5,16 @@ import { compareOffsets } from "../base.js";
 
 let sessions = 0;
 
+// One frame of each form that was sent, for a test that reads them strictly:
+// "client" or "server" -> type and members -> line.
+export const forms = { client: new Map(), server: new Map() };
+
+function note(side, line) {
+  const frame = JSON.parse(line);
+  const form = [frame.type, frame.state, frame.kind, ...Object.keys(frame)].join();
+  if (!forms[side].has(form)) forms[side].set(form, line);
+}
+
 export class Service {
   /** Frames that a test changes or swallows before they are carried out. */
   intercept = (_connection, frame) => frame;
@@ -134,6 +144,7 @@ class Connection {
   receive(text) {
     for (const line of text.split("\n")) {
       if (!this.open || line === "") continue;
+      note("client", line);
       const frame = this.service.intercept(this, JSON.parse(line));
       if (!frame) continue;
       this.service.log.push([frame.type, frame.topic, frame]);
@@ -158,7 +169,9 @@ class Connection {
   // Frames of one turn go in one message, separated by line feeds.
   send(frame) {
     if (!this.open) return;
-    this.out.push(JSON.stringify(frame));
+    const line = JSON.stringify(frame);
+    if (!frame.unheard) note("server", line);
+    this.out.push(line);
     if (this.out.length === 1) {
       queueMicrotask(() => {
         const text = this.out.splice(0).join("\n");

@@ -1,8 +1,16 @@
 // A world whose time, chance and network a test owns: nothing in it waits.
 
 import { setMaxListeners } from "node:events";
+import { appendFileSync } from "node:fs";
 import { Client } from "../fanloop.js";
-import { Service } from "./service.js";
+import { forms, Service } from "./service.js";
+
+if (process.env.FANLOOP_FRAMES) {
+  process.on("exit", () => {
+    const lines = Object.entries(forms).flatMap(([side, map]) => [...map.values()].map((line) => `${side} ${line}\n`));
+    appendFileSync(process.env.FANLOOP_FRAMES, lines.join(""));
+  });
+}
 
 /** A clock that moves when a test says so, and the timers on it. */
 export class Clock {

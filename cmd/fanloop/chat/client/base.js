@@ -130,6 +130,12 @@ function report(err) {
   });
 }
 
+function tabsShareConnections() {
+  if (typeof document !== "object") return false;
+  const [entry] = performance.getEntriesByType("navigation");
+  return /** @type {PerformanceResourceTiming | undefined} */ (entry)?.nextHopProtocol === "http/1.1";
+}
+
 /** @returns {Env} */
 export function surroundings() {
   return {
@@ -142,5 +148,6 @@ export function surroundings() {
     WebSocket: globalThis.WebSocket,
     window: typeof window === "object" ? window : undefined,
     document: typeof document === "object" ? document : undefined,
+    locks: tabsShareConnections() ? navigator.locks : undefined,
   };
 }

@@ -119,6 +119,17 @@ func TestClientInChromium(t *testing.T) {
 		two.wait(`page.client.state === "idle" && page.client.user === ""`)
 		service.connectionsOf(t, "ann", 0)
 	})
+	t.Run("X41SevenTabsWithStreamsLoadAndSend", func(t *testing.T) {
+		const tabs = 7 // a browser has six connections over HTTP/1.1
+		for range tabs {
+			ann := open(t, browser, service, "ann", "many", "&sse=only")
+			ann.do(`page.sent = page.room.publish("sent")`)
+			ann.wait(`page.sent.state === "stored"`)
+			ann.do(`Object.defineProperty(document, "visibilityState", { value: "hidden" })`) // behind the next one
+			service.until(t, "4 streams at most", func() bool { return len(service.control(t, map[string]any{}).([]any)) <= 4 })
+		}
+		service.stored(t, "many", tabs)
+	})
 	// The clock of the client goes 10 times as fast: it returns after a minute.
 	t.Run("X41WebSocketBlockedThenBack", func(t *testing.T) {
 		service.control(t, map[string]any{"allow": false})
@@ -153,6 +164,7 @@ func open(t *testing.T, browser context.Context, s *service, user, room, more st
 		t.Fatal(err)
 	}
 	p.run(chromedp.Navigate(fmt.Sprintf("%s/?user=%s&room=%s%s", s.address, user, room, more)))
+	p.wait("true") // its script has run
 	return p
 }
 

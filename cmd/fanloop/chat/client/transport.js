@@ -4,6 +4,8 @@
 /** @import {Ending, Env, Limits, Receiver, Transport} from "./types.d.ts" */
 import { backoff, defaultLimits, pack } from "./base.js";
 
+const streamsMost = 4;
+
 /** @implements {Transport} */
 export class SocketTransport {
   /** @readonly */ name = "websocket";
@@ -116,6 +118,7 @@ export class StreamTransport {
   /** @param {string} body */
   async #read(body) {
     try {
+      if (!(await this.#claim())) return this.#end({ code: 1006, reason: "other tabs have the connections" });
       const response = await this.#request("/v1/stream", body, { Accept: "text/event-stream" });
       if (!response.ok || !response.body) return this.#end(ending(response));
       const events = new EventParser((data) => this.#abort.signal.aborted || this.receiver.received(data));
@@ -131,6 +134,28 @@ export class StreamTransport {
       // The stream broke, which its end says as well.
     }
     this.#end({ code: 1006 });
+  }
+
+  // Takes one of the places for streams, which all tabs share: a browser opens
+  // six connections to a server of HTTP/1.1, and without any left no page loads.
+  // A page that is seen takes the place of another one.
+  async #claim() {
+    const { locks, document } = this.#env;
+    if (!locks) return true;
+    const ended = new Promise((resolve) => this.#abort.signal.addEventListener("abort", resolve));
+    /** @param {number} place @param {LockOptions} options */
+    const take = (place, options) => new Promise((resolve) => {
+      const held = locks.request(`fanloop.stream.${place}`, options, (lock) => {
+        resolve(lock !== null);
+        return lock && ended;
+      });
+      held.catch(() => this.#end({ code: 1006, reason: "another tab took the connection" }));
+    });
+    for (let place = 0; place < streamsMost; place++) {
+      if (await take(place, { ifAvailable: true })) return true;
+    }
+    if (document?.visibilityState === "hidden") return false;
+    return take(Math.floor(this.#env.random() * streamsMost), { steal: true });
   }
 
   // Posts what is queued, one POST at a time.

@@ -140,6 +140,8 @@ export interface Env {
   random(): number;
   fetch(url: string, init: RequestInit): Promise<Response>;
   WebSocket?: new (url: string, protocols?: string[]) => WebSocket;
+  /** Where tabs share six connections: over HTTP/1.1. */
+  locks?: LockManager;
   window?: EventTarget;
   document?: EventTarget & { visibilityState: string };
 }

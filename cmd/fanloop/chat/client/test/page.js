@@ -1,5 +1,5 @@
 // A page that shows a room as a list of [offset, id, data], for the tests.
-// Its address says who and where: /?user=ann&room=a&fast=10&tabs=all
+// Its address says who and where: /?user=ann&room=a&fast=10&tabs=all&sse=only
 
 import { Client, Refused } from "/fanloop.js";
 
@@ -19,6 +19,7 @@ const tabs = query.get("tabs") ?? undefined;
 const client = new Client({
   user: query.get("user"),
   tabs,
+  transports: query.has("sse") ? ["sse"] : undefined,
   getToken: tabs && getToken,
   storage: sessionStorage,
   env: {

@@ -266,3 +266,22 @@ func TestBenchComparesTwoBuilds(t *testing.T) {
 		t.Errorf("%d rounds, ratios %+v", len(ours.Rounds), ours.Ratios)
 	}
 }
+
+// Topics with a history are measured by commands of their own.
+func TestBenchHistoryAndRoom(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.json")
+	r := runBench(t, "history", "--topics", "20", "--conns", "2", "--rate", "100", "--time", "100ms", "--shards", "1", "--json", path)
+	if r.code != exitOK || r.err != "" || !strings.Contains(r.out, "delivery  ") {
+		t.Errorf("%+v", r)
+	}
+	if text, err := os.ReadFile(path); err != nil || !bytes.Contains(text, []byte("\"Delivered\":10")) {
+		t.Errorf("%s, %v", text, err)
+	}
+	r = runBench(t, "room", "--conns", "20", "--per-process", "12", "--messages", "3", "--every", "0")
+	if r.code != exitOK || r.err != "" || !strings.Contains(r.out, "60 of 60") || !strings.Contains(r.out, "20 on 2 nodes") {
+		t.Errorf("%+v", r)
+	}
+	if r := runBench(t, "room", "--conns", "0"); r.code == exitOK {
+		t.Errorf("%+v", r)
+	}
+}

@@ -33,6 +33,7 @@ type feed struct {
 	ring    ring      // the end of the chain
 	through uint64    // no message of the topic is between the end and this offset
 	old     ring      // the messages that were last read from in front of the ring
+	gone    span      // where a read found nothing kept
 	early   []Message // live ones that wait for the round
 	waiting int       // bytes of early
 	excess  bool      // some that wait were dropped
@@ -41,6 +42,11 @@ type feed struct {
 
 	rounds // guarded by mu too
 }
+
+// span is offsets from one on, up to another.
+type span struct{ from, to uint64 }
+
+func (s span) has(offset uint64) bool { return s.from <= offset && offset < s.to }
 
 func newFeed(n *Node, topic string) *feed {
 	f := &feed{node: n, topic: topic, subs: make(map[*Subscription]struct{}), reading: make(chan struct{}, 1)}
@@ -149,6 +155,7 @@ func (f *feed) reset(head Head) {
 	f.open = true
 	f.ring.reset(head.Position)
 	f.old.reset(Position{})
+	f.gone = span{}
 	f.through = head.Through
 }
 

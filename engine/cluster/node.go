@@ -139,6 +139,21 @@ func (n *Node) Stats() Stats {
 	}
 }
 
+// Kept returns what is in memory of all topics that are followed: messages, and their
+// bytes as a [Budget] counts them. It visits each topic.
+func (n *Node) Kept() (all Budget) {
+	n.mu.Lock()
+	feeds := n.list()
+	n.mu.Unlock()
+	for _, f := range feeds {
+		f.mu.Lock()
+		all.Messages += len(f.ring.messages)
+		all.Bytes += f.ring.bytes
+		f.mu.Unlock()
+	}
+	return all
+}
+
 // list returns the feeds. Under mu.
 func (n *Node) list() []*feed {
 	feeds := make([]*feed, 0, len(n.feeds))

@@ -369,6 +369,31 @@ func TestRecoveryStormReadsOnce(t *testing.T) {
 	})
 }
 
+// Many come back too late, and history is read once for all who are not further
+// behind than the first (C11).
+func TestStormOfLostPositionsReadsOnce(t *testing.T) {
+	bubble(t, clustertest.Options{MaxPerTopic: 10}, func(t *testing.T, store *clustertest.Store) {
+		conn := store.Connect()
+		var old []cluster.Position
+		for _, id := range numbers(1, 30) {
+			old = append(old, publish(t, conn, id))
+		}
+		n := startNode(t, store.Connect(), cluster.Config{Ring: cluster.Budget{Messages: 5}})
+		for range 50 {
+			for _, at := range old[:20] {
+				s := subscribe(t, n, at)
+				expect(t, rest(t, s), "LOST")
+				s.Close()
+			}
+		}
+		kept := subscribe(t, n, old[20])
+		expect(t, rest(t, kept), numbers(22, 30)...)
+		if got := n.Stats().Reads; got > 2 {
+			t.Errorf("%d reads of history, want one for those who are lost, and one", got)
+		}
+	})
+}
+
 // After a gap every topic is compared with the broker, by a few goroutines.
 func TestManyTopicsShareGoroutines(t *testing.T) {
 	bubble(t, clustertest.Options{}, func(t *testing.T, store *clustertest.Store) {

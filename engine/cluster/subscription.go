@@ -195,6 +195,9 @@ func (s *Subscription) look(max Budget) ([]Message, place, error) {
 	default:
 		where = ahead
 	}
+	if where == before && s.at.ID != "" && f.gone.has(s.at.Offset) {
+		return nil, foreign, nil
+	}
 	if where == before {
 		if old, w := f.old.after(s.at); w == inside && len(old) > 0 {
 			return old, inside, nil
@@ -256,6 +259,9 @@ func (s *Subscription) fetch(ctx context.Context) ([]Message, place, error) {
 	}
 	messages, where, err := s.connect(ctx, page)
 	if err != nil || where != inside {
+		if where == foreign && len(page) > 0 {
+			f.miss(s.at, page[0].Offset)
+		}
 		return nil, where, err
 	}
 	return f.keep(s.at, messages)
@@ -281,6 +287,16 @@ func (s *Subscription) connect(ctx context.Context, page []Message) ([]Message, 
 		return nil, foreign, err
 	}
 	return page, inside, nil
+}
+
+// miss notes that nothing is kept from a position on up to the offset first, so that
+// others with a position there are not looked for.
+func (f *feed) miss(at Position, first uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if at.Epoch == f.ring.base.Epoch && at.Offset < first {
+		f.gone = span{at.Offset, first}
+	}
 }
 
 // keep puts messages that were read behind a position where they help others: in

@@ -65,7 +65,8 @@ Exit code: 0 if all was measured, 1 if a run failed, 2 for wrong usage.`,
 		scenario.Slow, scenario.Storm, scenario.Soak} {
 		cmd.AddCommand(newBenchKind(std, kind))
 	}
-	cmd.AddCommand(newBenchSuite(std), newBenchCompare(std), newBenchServe(std), newBenchLoad(std))
+	cmd.AddCommand(newBenchSuite(std), newBenchCompare(std), newBenchServe(std), newBenchLoad(std),
+		newBenchHistory(std), newBenchRoom(std), newBenchMember(std))
 	return cmd
 }
 

@@ -71,7 +71,7 @@ type Config struct {
 	Workers int
 	// Ended is called when a subscription ends otherwise than by Unsubscribe or with its
 	// connection: by the error of Server.MaySubscribe, ErrLagging, or the end of the node.
-	// It must not block.
+	// It must neither block nor close the Topics.
 	Ended func(ws *engine.WebSocket, topic string, err error)
 }
 

@@ -405,3 +405,29 @@ func TestMaySubscribeIsAskedBeforeLive(t *testing.T) {
 	}
 	until(t, "nothing is left", func() bool { st := s.topics.Stats(); return st.Topics+st.Live+st.CatchingUp == 0 })
 }
+
+// A node that is cut off from the broker (C05) keeps its clients. What is published
+// meanwhile reaches them when it is back, with nothing published after it.
+func TestNodeIsCutOff(t *testing.T) {
+	store := clustertest.NewStore(clustertest.Options{})
+	conn := store.Connect()
+	at := put(t, conn, "room", "m0")
+	s := openSite(t, store.Connect(), options{cluster: cluster.Config{CheckEvery: time.Hour}})
+	p, late := s.dial(), s.dial()
+	s.join(p, "room", cluster.Position{})
+	until(t, "it is live", func() bool { return s.topics.Stats().Live == 1 })
+	s.conn.Cut()
+	put(t, conn, "room", numbers(1, 9)...)
+	if err := late.ask(command{Topic: "room", From: at}); err != nil {
+		t.Fatal(err)
+	}
+	if f := s.must(late); !f.First || f.Reset || len(f.Messages) > 0 { // as far as the node knows
+		t.Errorf("%+v", f)
+	}
+	s.conn.Heal()
+	s.wants(p, nil, numbers(1, 9)...)
+	s.wants(late, nil, numbers(1, 9)...)
+	if st := s.topics.Stats(); st.Resets > 0 {
+		t.Errorf("%+v", st)
+	}
+}

@@ -46,7 +46,7 @@ type room struct {
 // Room measures one message to many sockets, which node processes share.
 func Room(ctx context.Context, c RoomConfig) (r *RoomResult, err error) {
 	if c.Sockets < 1 || c.PerProcess < 1 || c.Messages < 1 || c.Size < stampSize {
-		return nil, fmt.Errorf("history: sockets and messages are positive, and a message has %d bytes at least", stampSize)
+		return nil, fmt.Errorf("%w: sockets and messages are positive, and a message has %d bytes at least", ErrConfig, stampSize)
 	}
 	dir, err := os.MkdirTemp("", "fanloop-room-")
 	if err != nil {

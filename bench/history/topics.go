@@ -21,6 +21,9 @@ import (
 	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
 )
 
+// ErrConfig is wrapped by the error for settings that cannot be measured.
+var ErrConfig = errors.New("history")
+
 // TopicsConfig says what Topics measures.
 type TopicsConfig struct {
 	Topics int           // each with one subscriber
@@ -65,7 +68,7 @@ type bench struct {
 // Topics measures publishes over many topics in this process.
 func Topics(ctx context.Context, c TopicsConfig) (*TopicsResult, error) {
 	if c.Topics < 1 || c.Conns < 1 || c.Rate <= 0 || c.Size < stampSize || c.Time <= 0 {
-		return nil, fmt.Errorf("history: topics, connections, rate and time are positive, and a message has %d bytes at least", stampSize)
+		return nil, fmt.Errorf("%w: topics, connections, rate and time are positive, and a message has %d bytes at least", ErrConfig, stampSize)
 	}
 	if c.Dir == "" {
 		dir, err := os.MkdirTemp("", "fanloop-history-")

@@ -281,7 +281,7 @@ func TestBenchHistoryAndRoom(t *testing.T) {
 	if r.code != exitOK || r.err != "" || !strings.Contains(r.out, "60 of 60") || !strings.Contains(r.out, "20 on 2 nodes") {
 		t.Errorf("%+v", r)
 	}
-	if r := runBench(t, "room", "--conns", "0"); r.code == exitOK {
+	if r := runBench(t, "room", "--conns", "0"); r.code != exitUsage {
 		t.Errorf("%+v", r)
 	}
 }

@@ -53,7 +53,7 @@ var wrongByName = map[string][][]string{
 // takesAnything are the flags whose values only the file system can refuse, which
 // is a failure and no wrong usage, and the two that cobra gives to every command.
 var takesAnything = []string{
-	"tls-cert", "tls-key", "tls-ca", "tls-client-ca", "peers-dir", "json", "html", "md", "out", "help", "version",
+	"tls-cert", "tls-key", "tls-ca", "tls-client-ca", "peers-dir", "dir", "json", "html", "md", "out", "help", "version",
 }
 
 // Every flag of every command refuses what it cannot mean, at once, in one line

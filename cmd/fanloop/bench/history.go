@@ -2,6 +2,7 @@ package bench
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -133,6 +134,9 @@ func (o *historyOptions) show(std cli.Stdio) func(string) {
 
 // report writes what was measured, also of a run that failed.
 func (o *historyOptions) report(std cli.Stdio, result any, measured bool, failed error, table func(io.Writer)) error {
+	if errors.Is(failed, history.ErrConfig) {
+		return cli.Usagef("%s", failed)
+	}
 	if !measured {
 		return failed
 	}

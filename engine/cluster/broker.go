@@ -84,7 +84,9 @@ type Broker interface {
 
 	// Follow delivers new messages of a topic to l until the returned function is
 	// called. Every message that is stored after a later call of Head is delivered,
-	// as far as none are lost. Messages may be lost, repeated and reordered.
+	// as far as none are lost. Messages may be lost, repeated and reordered. But none is
+	// delivered that a store of the same epoch had before it was replaced by an older
+	// copy, once that one has answered.
 	Follow(topic string, l Listener) (stop func(), err error)
 }
 

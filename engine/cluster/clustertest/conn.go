@@ -128,16 +128,17 @@ func (c *Conn) deliver(m cluster.Message) {
 	}
 }
 
-// after delivers m to f after a delay, in no order if there is one. Under the
-// store's mutex.
+// after delivers m to f after a delay, in no order if there is one, unless the store
+// is replaced before that. Under the store's mutex.
 func (c *Conn) after(f *follower, m cluster.Message) {
 	delay := time.Duration(0)
 	if limit := c.store.options.Faults.Delay; limit > 0 {
 		delay = time.Duration(c.store.random.Int64N(int64(limit)))
 	}
+	stores := c.store.stores
 	time.AfterFunc(delay, func() {
 		c.store.mu.Lock()
-		follows := !c.cut && slices.Contains(c.followers[m.Topic], f)
+		follows := !c.cut && c.store.stores == stores && slices.Contains(c.followers[m.Topic], f)
 		c.store.mu.Unlock()
 		if follows {
 			f.listener.Live(m)

@@ -42,6 +42,7 @@ type Store struct {
 	random *rand.Rand
 	down   bool
 	lives  int // of the store so far
+	stores int // times that what is stored was replaced
 	life   life
 	conns  []*Conn
 	before map[cluster.Position][]cluster.Position
@@ -71,6 +72,7 @@ func (s *Store) Wipe() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lives++
+	s.stores++
 	s.life = life{
 		epoch:  "epoch-" + strconv.Itoa(s.lives),
 		first:  1,
@@ -94,6 +96,7 @@ func (s *Store) Snapshot() Snapshot {
 func (s *Store) Restore(old Snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.stores++
 	s.life = old.life.clone()
 }
 

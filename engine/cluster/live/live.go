@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -177,6 +178,10 @@ func (t *Topics) Callbacks(c engine.Callbacks) engine.Callbacks {
 	return c
 }
 
+// Owns reports whether a topic of the engine is one of these Topics, by Config.Prefix. It
+// is what a Relay needs to know (relay.Config.Local), if the server has one.
+func (t *Topics) Owns(topic string) bool { return strings.HasPrefix(topic, t.config.Prefix) }
+
 // Subscribe makes ws a subscriber of a topic, from a position on, or from the end of
 // the topic if from is zero. It does not wait: the answer is the first page. Who may
 // subscribe is for you to decide before.
@@ -327,7 +332,7 @@ func (t *Topics) drained(ws *engine.WebSocket) {
 // of the first message that it did not get. It reports whether the topic of that name
 // is one of t.
 func (t *Topics) lost(ws *engine.WebSocket, name string, tag any) bool {
-	if len(name) <= len(t.config.Prefix) || name[:len(t.config.Prefix)] != t.config.Prefix {
+	if !t.Owns(name) {
 		return false
 	}
 	t.mu.Lock()

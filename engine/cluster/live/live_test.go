@@ -10,6 +10,7 @@ import (
 	"github.com/fanloop-go/fanloop/engine/cluster"
 	"github.com/fanloop-go/fanloop/engine/cluster/clustertest"
 	"github.com/fanloop-go/fanloop/engine/cluster/live"
+	"github.com/fanloop-go/fanloop/engine/cluster/relay"
 )
 
 // Whoever subscribes without a position gets what comes from then on, on all nodes,
@@ -430,4 +431,69 @@ func TestNodeIsCutOff(t *testing.T) {
 	if st := s.topics.Stats(); st.Resets > 0 {
 		t.Errorf("%+v", st)
 	}
+}
+
+// A Relay carries plain topics between the servers, and leaves those of the history
+// alone: their messages come once, and a gap of the bus is none of theirs.
+func TestRelayLeavesHistoryAlone(t *testing.T) {
+	store := clustertest.NewStore(clustertest.Options{})
+	var relays []*relay.Relay
+	prepare := func(s *site) {
+		r, err := relay.Join(s.server, s.conn, relay.Config{Local: s.topics.Owns})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(r.Close)
+		relays = append(relays, r)
+	}
+	sites := []*site{openSite(t, store.Connect(), options{prepare: prepare}), openSite(t, store.Connect(), options{prepare: prepare})}
+	var peers []*peer
+	for _, s := range sites {
+		p := s.dial()
+		s.join(p, "room", cluster.Position{})
+		if err := (<-s.opened).Subscribe("plain"); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "it is live", func() bool { return s.topics.Stats().Live == 1 })
+		peers = append(peers, p)
+	}
+	until(t, "both listen", func() bool { return relays[0].Stats().Topics+relays[1].Stats().Topics == 2 })
+	put(t, sites[0].conn, "room", numbers(1, 5)...)
+	for i, s := range sites {
+		s.wants(peers[i], nil, numbers(1, 5)...)
+	}
+	if _, err := sites[0].server.Publish("plain", encode(frame{Topic: "plain"})); err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range sites {
+		if f := s.must(peers[i]); f.Topic != "plain" {
+			t.Errorf("%+v", f)
+		}
+		s.conn.Cut()
+		s.conn.Heal()
+	}
+	put(t, sites[0].conn, "room", "m6")
+	for i, s := range sites {
+		s.wants(peers[i], nil, "m6")
+		if st := s.topics.Stats(); st.Resets+st.Slow > 0 {
+			t.Errorf("%+v", st)
+		}
+	}
+}
+
+// Where nobody knows what a live subscriber has missed, it gets a reset and goes on.
+func TestUnknownPlaceIsReset(t *testing.T) {
+	store := clustertest.NewStore(clustertest.Options{})
+	s := openSite(t, store.Connect(), options{})
+	p := s.dial()
+	s.join(p, "room", cluster.Position{})
+	until(t, "it is live", func() bool { return s.topics.Stats().Live == 1 })
+	end := put(t, s.conn, "room", "m1")
+	s.wants(p, nil, "m1")
+	s.server.Gap("live:room")
+	if f := s.must(p); !f.Reset || f.First || f.At != end {
+		t.Errorf("%+v", f)
+	}
+	put(t, s.conn, "room", "m2")
+	s.wants(p, nil, "m2")
 }

@@ -88,6 +88,7 @@ type options struct {
 	sendBuffer int
 
 	maySubscribe func(*engine.WebSocket, string) error
+	prepare      func(*site) // before the server starts
 }
 
 // openSite starts a node of a broker, with a server, which end with the test.
@@ -100,6 +101,9 @@ func openSite(t testing.TB, broker cluster.Broker, o options) *site {
 	o.live.Encoder = encoder{}
 	o.live.Ended = func(_ *engine.WebSocket, _ string, err error) { s.ended <- err }
 	s.topics = live.New(s.node, s.server, o.live)
+	if o.prepare != nil {
+		o.prepare(s)
+	}
 	s.server.OnUpgrade = func(ws *engine.WebSocket, _ *engine.Request) { s.opened <- ws }
 	s.server.Callbacks = s.topics.Callbacks(engine.Callbacks{OnText: s.obey})
 	lc := net.ListenConfig{Control: sockopt(syscall.SO_SNDBUF, o.sendBuffer)}

@@ -26,6 +26,10 @@ type Config struct {
 	// (5 s), so that whoever lost that one finds it out. It says so a second time after
 	// twelve times as long, and forgets the topic then.
 	Tail time.Duration
+	// Local says which topics stay on this server: those of package live, whose messages
+	// each node has from the history (live.Topics.Owns). nil: none. It is called with locks
+	// held: neither block nor call the server.
+	Local func(topic string) bool
 }
 
 // tails are the times after the last message at which its number is sent, in Config.Tail.
@@ -144,12 +148,18 @@ func (r *Relay) TopicOpened(topic string) { r.note(topic, true) }
 func (r *Relay) TopicClosed(topic string) { r.note(topic, false) }
 
 func (r *Relay) note(topic string, open bool) {
+	if r.local(topic) {
+		return
+	}
 	n := note{open, time.Now()}
 	r.mu.Lock()
 	r.notes[topic] = n
 	r.mu.Unlock()
 	r.rouse()
 }
+
+// local says whether a topic stays on this server.
+func (r *Relay) local(topic string) bool { return r.config.Local != nil && r.config.Local(topic) }
 
 // takeNotes returns the changes since the last call.
 func (r *Relay) takeNotes() map[string]note {
@@ -166,6 +176,9 @@ func (r *Relay) takeNotes() map[string]note {
 // Publish implements engine.Relay. The error is cluster.ErrTopic, ErrTooLarge,
 // ErrUnavailable or ErrClosed.
 func (r *Relay) Publish(topic string, m engine.Message) error {
+	if r.local(topic) {
+		return nil
+	}
 	f := frame{key: m.Key, data: m.Data}
 	if m.Op == engine.Binary {
 		f.flags |= flagBinary

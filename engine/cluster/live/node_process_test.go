@@ -155,7 +155,7 @@ func startNodes(t *testing.T) (nodes []*nodeProcess) {
 // system takes ports for connections.
 func freeAddrs(t *testing.T, n int) (addrs []string) {
 	t.Helper()
-	for port := 20_000 + os.Getpid()%10_000; len(addrs) < n; port++ {
+	for port := 20_000 + os.Getpid()%1300*9; len(addrs) < n; port++ { // apart from those of other processes
 		if port > 32_000 {
 			t.Fatal("no free ports")
 		}

@@ -12,16 +12,15 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// DialOptions configures Dial. The zero value works. Dial only reads it, so calls
-// may share one at the same time.
+// DialOptions configures Dial. The zero value works. Dial only reads it: several calls may share
+// one.
 type DialOptions struct {
-	// OnUpgrade is called with the open WebSocket before its first message is
-	// delivered: set callbacks here. It runs on the loop that owns the connection,
-	// so on any loop: guard variables that it shares with others.
+	// OnUpgrade is called with the open WebSocket before its first message is delivered. Set
+	// callbacks here. It runs on the loop that owns the connection: guard what it shares.
 	OnUpgrade func(ws *WebSocket)
-	// OnResponse is called with the answer of the server, before OnUpgrade and on
-	// the same loop: also with refusals and redirects, not with interim answers (1xx
-	// except 101). You may keep the answer.
+	// OnResponse is called with the answer of the server, before OnUpgrade and on the same loop. It
+	// also gets refusals and redirects, and no interim answers (1xx except 101). You may keep the
+	// answer.
 	OnResponse func(resp *handshake.Response)
 	// Callbacks are those of the connection from the start.
 	Callbacks Callbacks
@@ -75,9 +74,9 @@ type DialOptions struct {
 	// so that connections to different servers share ports. nil lets the kernel
 	// choose. NetDial does not see it.
 	LocalAddr net.Addr
-	// Group is the loops that own the connection. nil means one loop that is
-	// shared by all such connections and ends with the last of them.
+	// Group owns the connection. nil means one loop that all such connections share; it ends with
+	// the last of them.
 	Group *loop.Group
-	// Logger gets what no caller can be returned. Default: slog.Default().
+	// Logger receives what no call can return to you. Default: slog.Default().
 	Logger *slog.Logger
 }

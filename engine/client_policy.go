@@ -46,9 +46,9 @@ type ReconnectPolicy struct {
 	// subscribe again here. n is 1 for the first connection, 2 for the next. It runs
 	// on the loop that owns the connection.
 	OnConnect func(ws *WebSocket, n int)
-	// OnRetry is called before each wait, with the error that ended the last
-	// connection or attempt. It runs on a goroutine of its own, for which the next
-	// attempt waits. If it panics, or calls runtime.Goexit, that is logged.
+	// OnRetry is called before each wait, with the error that ended the last connection or attempt.
+	// It runs on a goroutine of its own; the next attempt waits for it. If it panics or calls
+	// runtime.Goexit, that is logged.
 	OnRetry func(err error, delay time.Duration)
 	// ShouldRetry decides whether another attempt follows err, within MaxAttempts and
 	// MaxElapsed. retry is what happens without ShouldRetry, by the list above:
@@ -73,8 +73,7 @@ type ReconnectPolicy struct {
 	clock *backoff.Clock // nil: the real one
 }
 
-// Attempt is what ReconnectPolicy.Prepare may change about the next attempt. It is
-// made anew for each one. Do not keep it.
+// Attempt is one attempt to connect. ReconnectPolicy.Prepare may change it. Do not keep it.
 type Attempt struct {
 	// N is 1 for the first attempt of the client, and one more for each that follows.
 	N int

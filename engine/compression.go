@@ -8,50 +8,47 @@ import (
 	"github.com/fanloop-go/fanloop/engine/internal/frames"
 )
 
-// Compression turns on permessage-deflate (RFC 7692) where the other side
-// agrees. The zero value compresses each message by itself: no memory is held
-// between messages, and what is published is compressed once for all
-// subscribers.
+// Compression turns on permessage-deflate (RFC 7692) where the other side agrees. The zero value
+// compresses each message by itself: no memory is held between messages, and a published message
+// is compressed once for all subscribers.
 //
-// It is off unless it is asked for: it costs many times the CPU of a plain
-// message, gains little on the short ones of a chat, and where secrets and text
-// of an attacker are compressed together, the length tells of the secrets.
+// nil turns it off, which is the default. Compression costs many times the CPU of a plain message
+// and gains little on the short messages of a chat. Do not compress secrets together with text of
+// an attacker: the length reveals them.
 type Compression struct {
-	// ServerContextTakeover lets the server refer back to the messages it sent
-	// before, and ClientContextTakeover the client (section 7.1.1), unless the
-	// other side forbids it. Similar messages become much smaller, up to 16 KiB
-	// each: what this package sends beyond that refers to nothing. Each direction
-	// takes memory for as long as the connection lives: see Memory.
+	// ServerContextTakeover lets the server refer back to the messages it sent before, and
+	// ClientContextTakeover the client (section 7.1.1), unless the other side forbids it. Similar
+	// messages of up to 16 KiB become much smaller; longer ones that this package sends refer to
+	// nothing. Each direction takes memory while the connection lives: see Memory.
 	//
-	// What is published refers to nothing, so that it is compressed once. The
-	// next message sent to this connection alone begins anew.
+	// Published messages refer to nothing, so that they are compressed once. The next message sent
+	// to this connection alone begins anew.
 	//
-	// Dial asks the server to forgo takeover where ServerContextTakeover is false,
-	// and takes a server that does not agree all the same.
+	// Dial asks the server to forgo takeover where ServerContextTakeover is false. A server that
+	// does not agree is accepted.
 	ServerContextTakeover bool
 	ClientContextTakeover bool
 
-	// ServerMaxWindowBits and ClientMaxWindowBits bound how far back each side
-	// refers: 8 to 15 for 256 bytes to 32 KiB (section 7.1.2). Default: 15. A
-	// server with ClientMaxWindowBits below 15 declines clients that cannot
-	// bound theirs. What is published is compressed once for each size in use.
+	// ServerMaxWindowBits and ClientMaxWindowBits bound how far back each side refers: 8 to 15 for
+	// 256 bytes to 32 KiB (section 7.1.2). A server with ClientMaxWindowBits below 15 declines
+	// clients that cannot bound theirs. Published messages are compressed once for each size in
+	// use. Default: 15.
 	ServerMaxWindowBits int
 	ClientMaxWindowBits int
 
-	// Threshold is the size in bytes from which messages are compressed.
-	// Default: 256, where the JSON of a chat begins to shrink by a third without
-	// takeover; half of that shrinks by a tenth, less than that grows. 1 for all.
+	// Threshold is the size in bytes from which messages are compressed; 1 compresses all. Default:
+	// 256, where the JSON of a chat shrinks by a third without takeover. Half of that shrinks by a
+	// tenth, and less than that grows.
 	Threshold int
 
-	// Memory is the most bytes that a server sets aside for context takeover of
-	// all connections together, those of other endpoints included. Connections beyond it are compressed without.
+	// Memory bounds the bytes that a server sets aside for context takeover of all connections,
+	// those of other endpoints included. Connections beyond it are compressed without takeover.
 	// Default: 64 MiB; NoLimit turns it off. Dial ignores it.
 	Memory int
 
-	// MaxRatio is how many times its compressed size a received message of more
-	// than 64 KiB may have, looked at while it inflates. Default: off, as
-	// Limits.MaxMessage bounds what inflates; set it where you turn that off. The
-	// refusal is 1009.
+	// MaxRatio bounds how many times its compressed size a received message of more than 64 KiB may
+	// have. Beyond it the connection is closed with 1009. Set it if you turn off
+	// Limits.MaxMessage, which bounds what inflates otherwise. Default: off.
 	MaxRatio int
 }
 

@@ -223,7 +223,8 @@ func startChildWith(t *testing.T, cfg childConfig, prepare func(*exec.Cmd)) *chi
 		t.Fatal(err)
 	}
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childVariable+"="+string(config))
+	inherited := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "GOMAXPROCS=") }) // it would be warned of
+	cmd.Env = append(inherited, childVariable+"="+string(config))
 	c := &child{log: new(lockedBuffer), ended: make(chan error, 1)}
 	cmd.Stderr = c.log
 	if c.stdin, err = cmd.StdinPipe(); err != nil {

@@ -24,7 +24,7 @@ interop: ## install what the interoperability tests drive, where possible
 	@.ci/interop
 
 test: interop ## run all tests; PACKAGES="./codec/..." narrows them
-	$(GO) test $(PACKAGES)
+	$(GO) test -timeout 20m $(PACKAGES)
 	$(GO) test -tags poison -run Poison ./engine ./engine/pull
 ifneq ($(filter ./... ./engine/... ./engine/cluster/...,$(PACKAGES)),)
 	FANLOOP_CRASHES=20 $(GO) test -count=1 -run TestNodesAreKilled ./engine/cluster/live
@@ -34,7 +34,7 @@ ifeq ($(PACKAGES),./...)
 endif
 
 race: ## run the tests under the race detector, those of loop with netpoll too
-	$(GO) test -race -tags netpoll $(PACKAGES)
+	$(GO) test -race -tags netpoll -timeout 20m $(PACKAGES)
 ifneq ($(filter ./... ./engine/...,$(PACKAGES)),)
 	cd engine/interop && $(GO) test -race -run 'Go|Gorilla|Coder|Peers|Example' ./...
 endif

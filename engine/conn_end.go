@@ -23,7 +23,8 @@ func (ws *WebSocket) ended(cause error) {
 	if m := ws.member.Load(); m != nil {
 		m.LeaveAll()
 	}
-	switch s := ws.out.State(); {
+	s := ws.out.State()
+	switch {
 	case known:
 	case s.Asked(outlet.AskRelief):
 		cause = ErrOverload
@@ -32,7 +33,9 @@ func (ws *WebSocket) ended(cause error) {
 		cause = ErrSlow
 	}
 	e.overdue = true
-	if !known && (prev != outlet.Answering || ws.conn.Lost()) {
+	// Relief resets the connection, and with it what the kernel had not sent yet.
+	inOrder := prev == outlet.Answering && !ws.conn.Lost() && !s.Asked(outlet.AskRelief)
+	if !known && !inOrder {
 		ws.report(ws.abnormal(cause))
 	}
 	ws.over()

@@ -25,6 +25,7 @@ type phaseCase struct {
 	ws        *engine.WebSocket
 	ended     <-chan ending
 	delivered atomic.Int32
+	told      atomic.Int32 // calls of OnError
 }
 
 // inPhase opens a connection and brings it to a phase from open on, in which it
@@ -32,7 +33,10 @@ type phaseCase struct {
 func inPhase(t *testing.T, phase string) *phaseCase {
 	p := &phaseCase{t: t}
 	opened := make(chan *engine.WebSocket, 1)
-	cb, ended := record(engine.Callbacks{OnText: func(*engine.WebSocket, []byte) { p.delivered.Add(1) }})
+	cb, ended := record(engine.Callbacks{
+		OnText:  func(*engine.WebSocket, []byte) { p.delivered.Add(1) },
+		OnError: func(*engine.WebSocket, error) { p.told.Add(1) },
+	})
 	p.ended = ended
 	p.srv = &engine.Server{Loops: 1, Limits: timed, Callbacks: cb, OnUpgrade: func(ws *engine.WebSocket, _ *engine.Request) {
 		_ = ws.Subscribe("room")
@@ -77,6 +81,7 @@ var phaseEvents = map[string]func(p *phaseCase){
 	"CloseNow":   func(p *phaseCase) { p.ws.CloseNow() },
 	"peer close": func(p *phaseCase) { _, _ = p.c.Conn.Write([]byte(frame(0x88, closePayload(4003, "you too")))) },
 	"shed":       func(p *phaseCase) { engine.Shed(p.ws) },
+	"relief":     func(p *phaseCase) { engine.GiveUp(p.ws) },
 	"bad frame":  func(p *phaseCase) { _, _ = p.c.Conn.Write([]byte(frame(0x83, ""))) },
 	"panic":      func(p *phaseCase) { _ = p.ws.Do(func() { panic("oops") }) },
 	"Goexit":     func(p *phaseCase) { _ = p.ws.Do(runtime.Goexit) },
@@ -91,6 +96,7 @@ var phaseEvents = map[string]func(p *phaseCase){
 var endings = map[string]error{
 	"abnormal": engine.ErrAbnormalClosure, "pong": engine.ErrPongTimeout, "idle": engine.ErrIdleTimeout,
 	"timeout": engine.ErrCloseTimeout, "slow": engine.ErrSlow, "closed": engine.ErrClosed,
+	"overload": engine.ErrOverload,
 }
 
 func (e ending) cause() string {
@@ -124,6 +130,7 @@ open: data -> open, 1006 pong, delivered
 open: Goexit -> failing, 1011 panic
 open: panic -> failing, 1011 panic
 open: peer close -> answering, 4003 -
+open: relief -> closed, 1006 overload
 open: reset -> closed, 1006 abnormal
 open: shed -> closing, 1013 slow
 open: timer close -> open, 1006 pong
@@ -142,6 +149,7 @@ closing: data -> closing, 1006 timeout
 closing: Goexit -> closed, 1006 panic
 closing: panic -> closed, 1006 panic
 closing: peer close -> answering, 4003 -
+closing: relief -> closed, 1006 overload
 closing: reset -> closed, 1006 abnormal
 closing: shed -> closing, 1006 timeout
 closing: timer close -> closed, 1006 timeout
@@ -160,6 +168,7 @@ leaving: data -> leaving, 1006 timeout
 leaving: Goexit -> closed, 1006 panic
 leaving: panic -> closed, 1006 panic
 leaving: peer close -> leaving, 1006 timeout
+leaving: relief -> closed, 1006 overload
 leaving: reset -> closed, 1006 abnormal
 leaving: shed -> leaving, 1006 timeout
 leaving: timer close -> leaving, 1006 timeout
@@ -178,6 +187,7 @@ failing: data -> failing, 1002 protocol
 failing: Goexit -> failing, 1002 protocol
 failing: panic -> failing, 1002 protocol
 failing: peer close -> failing, 1002 protocol
+failing: relief -> closed, 1002 protocol
 failing: reset -> closed, 1002 protocol
 failing: shed -> failing, 1002 protocol
 failing: timer close -> closed, 1002 protocol
@@ -196,6 +206,7 @@ answering: data -> answering, 4001 -
 answering: Goexit -> answering, 4001 -
 answering: panic -> answering, 4001 -
 answering: peer close -> answering, 4001 -
+answering: relief -> closed, 4001 overload
 answering: reset -> closed, 4001 -
 answering: shed -> answering, 4001 -
 answering: timer close -> closed, 4001 -
@@ -238,6 +249,9 @@ func TestEveryEventInEveryPhase(t *testing.T) {
 				got := fmt.Sprintf("%s, %d %s", next, e.code, e.cause())
 				if st := p.srv.Stats(); len(st.Ended) != 1 || st.Ended[p.ws.Cause()] != 1 {
 					t.Errorf("it ended with %q and counts in %v", p.ws.Cause(), st.Ended)
+				}
+				if told, want := p.told.Load(), e.err != nil && !errors.Is(e.err, engine.ErrClosed); told > 1 || (told == 1) != want {
+					t.Errorf("Err is %v, and OnError was called %d times", e.err, told)
 				}
 				if p.delivered.Load() > 0 {
 					got += ", delivered"

@@ -36,7 +36,7 @@ type world struct {
 	mu    sync.RWMutex
 	sites []*site // replaced while the model runs
 
-	arrived, pages, resets, fallen, early atomic.Int64
+	arrived, pages, resets, fallen atomic.Int64
 }
 
 // Every client gets every message behind its position once and in order, or a reset:

@@ -36,8 +36,8 @@ func (c Channel) Check() error {
 // A node has one Bus, and closes it after everything that uses it.
 type Bus interface {
 	// Send delivers data to every other node that listens to the channel. Receivers
-	// of the same Bus do not get it. It does not wait for delivery; ErrUnavailable
-	// says that there is no connection. data may be changed afterwards.
+	// of the same Bus do not get it. It neither waits for delivery nor blocks;
+	// ErrUnavailable says that there is no connection, or that it takes no more. data may be changed afterwards.
 	Send(c Channel, data []byte) error
 
 	// Listen delivers what other nodes send on the channel to r, until stop is called.

@@ -22,15 +22,19 @@ type Broker struct {
 	nc       *nats.Conn
 	js       jetstream.JetStream
 	shards   []*shard
-	sender   uint64           // names this Broker on the bus
+	name     sender           // of this Broker on the bus
+	out      *outbox          // what is sent over core NATS
 	lanes    []chan *nats.Msg // live messages, of many topics each
 	busLanes []chan *nats.Msg // messages on the bus, of many channels each
 	ended    chan struct{}    // closed by Close
 	work     sync.WaitGroup
+	sending  sync.WaitGroup // of out
 
 	// Read by anyone.
-	heard   atomic.Int64 // when the last probe came back, as UnixNano
-	lastGap atomic.Int64 // when the last gap was reported, as UnixNano
+	connected  atomic.Bool  // as far as the client knows; asking it would wait for a write of its
+	maxPayload atomic.Int64 // of the server
+	heard      atomic.Int64 // when the last probe came back, as UnixNano
+	lastGap    atomic.Int64 // when the last gap was reported, as UnixNano
 
 	// up is a context that ends when the connection is lost, with what it waits for.
 	up atomic.Pointer[connection]
@@ -74,24 +78,44 @@ func Connect(ctx context.Context, config Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{config: config, sender: newSender(), ended: make(chan struct{}), subscribers: make(map[*nats.Subscription]subscriber)}
+	b := &Broker{config: config, name: newSender(), out: newOutbox(), ended: make(chan struct{}), subscribers: make(map[*nats.Subscription]subscriber)}
 	b.begin()
 	options := append([]nats.Option{nats.Name("fanloop"), nats.ReconnectWait(250 * time.Millisecond)}, config.Options...)
 	b.nc, err = nats.Connect(config.URL, append(options,
 		nats.MaxReconnects(-1),
-		nats.ReconnectBufSize(-1), // a publish without a connection fails at once
-		nats.ReconnectHandler(func(*nats.Conn) { b.noticeReconnect() }),
-		nats.DisconnectErrHandler(func(*nats.Conn, error) { b.begin() }),
+		nats.ReconnectBufSize(-1),              // a publish without a connection fails at once
+		nats.FlusherTimeout(config.ProbeEvery), // a write that waits longer is the end of the connection
+		nats.ReconnectOnFlusherError(),
+		nats.ReconnectHandler(func(nc *nats.Conn) { b.connect(nc); b.noticeReconnect() }),
+		nats.DisconnectErrHandler(func(*nats.Conn, error) { b.connected.Store(false); b.begin() }),
 		nats.ErrorHandler(b.onError),
 	)...)
 	if err != nil {
 		return nil, unavailable(err)
 	}
+	b.connect(b.nc)
 	if err := b.open(ctx); err != nil {
 		b.nc.Close()
 		return nil, err
 	}
 	return b, nil
+}
+
+// connect notes that there is a connection, whose silence begins now.
+func (b *Broker) connect(nc *nats.Conn) {
+	b.heard.Store(time.Now().UnixNano())
+	b.maxPayload.Store(nc.MaxPayload())
+	b.connected.Store(true)
+}
+
+// over says whether Close was called.
+func (b *Broker) over() bool {
+	select {
+	case <-b.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // open finds the streams and starts what delivers.
@@ -103,8 +127,10 @@ func (b *Broker) open(ctx context.Context) (err error) {
 		return err
 	}
 	b.lanes, b.busLanes = b.openLanes(lanes), b.openLanes(busLanes)
+	b.sending.Go(b.send)
 	if err := b.startProbe(); err != nil {
 		close(b.ended)
+		b.sending.Wait()
 		b.work.Wait()
 		return unavailable(err)
 	}
@@ -129,6 +155,7 @@ func (b *Broker) Close() {
 	b.mu.Unlock()
 	if !closed {
 		close(b.ended)
+		b.sending.Wait() // what was sent goes out
 		b.nc.Close()
 		b.up.Load().lost()
 	}

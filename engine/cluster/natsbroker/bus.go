@@ -1,11 +1,8 @@
 package natsbroker
 
 import (
-	"encoding/binary"
-	"errors"
+	"crypto/rand"
 	"fmt"
-	"math/rand/v2"
-	"sync"
 
 	"github.com/nats-io/nats.go"
 
@@ -16,10 +13,13 @@ import (
 // the Broker that sent it, who is the only one not to deliver it.
 const senderSize = 8
 
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
+// sender names a Broker.
+type sender [senderSize]byte
 
-// newSender names a Broker.
-func newSender() uint64 { return rand.Uint64() }
+func newSender() (s sender) {
+	_, _ = rand.Read(s[:]) // never fails
+	return s
+}
 
 // busSubject is the subject of a channel, below PREFIX.bus.
 func (b *Broker) busSubject(c cluster.Channel) string {
@@ -27,24 +27,24 @@ func (b *Broker) busSubject(c cluster.Channel) string {
 }
 
 // Send implements cluster.Bus, by core NATS. The server returns the message to
-// this Broker too if it listens to the channel.
+// this Broker too if it listens to the channel. Where the server reads more slowly than
+// is sent, ErrUnavailable is returned once 8 MiB wait.
 func (b *Broker) Send(c cluster.Channel, data []byte) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
-	buffer := buffers.Get().(*[]byte)
-	defer buffers.Put(buffer)
-	*buffer = append(binary.BigEndian.AppendUint64((*buffer)[:0], b.sender), data...)
-	err := b.nc.Publish(b.busSubject(c), *buffer) // copies
 	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, nats.ErrMaxPayload):
-		return fmt.Errorf("natsbroker: %d bytes: %w: %w", len(data), cluster.ErrTooLarge, err)
-	case errors.Is(err, nats.ErrConnectionClosed):
+	case int64(senderSize+len(data)) > b.maxPayload.Load():
+		return fmt.Errorf("natsbroker: %d bytes: %w: %w", len(data), cluster.ErrTooLarge, nats.ErrMaxPayload)
+	case b.over():
 		return cluster.ErrClosed
+	case !b.connected.Load():
+		return unavailable(nats.ErrConnectionReconnecting)
 	}
-	return unavailable(err)
+	if err := b.out.add(b.busSubject(c), b.name[:], data); err != nil {
+		return unavailable(err)
+	}
+	return nil
 }
 
 // Listen implements cluster.Bus, by one subscription of core NATS for each call;
@@ -53,17 +53,17 @@ func (b *Broker) Listen(c cluster.Channel, r cluster.Receiver) (func(), error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	return b.subscribe(b.busSubject(c), b.busLanes, &receiver{b.sender, r})
+	return b.subscribe(b.busSubject(c), b.busLanes, &receiver{b.name, r})
 }
 
 // receiver is one who listens to a channel.
 type receiver struct {
-	self     uint64 // the sender of what is not for it
+	self     sender // the one of what is not for it
 	receiver cluster.Receiver
 }
 
 func (r *receiver) deliver(m *nats.Msg) {
-	if len(m.Data) < senderSize || binary.BigEndian.Uint64(m.Data) == r.self {
+	if len(m.Data) < senderSize || sender(m.Data[:senderSize]) == r.self {
 		return
 	}
 	r.receiver.Receive(m.Data[senderSize:])

@@ -16,7 +16,8 @@ import (
 var (
 	// ErrReconnected: the connection to NATS was lost and made anew.
 	ErrReconnected = errors.New("natsbroker: the connection was lost and made anew")
-	// ErrSilent: the connection was up and delivered nothing.
+	// ErrSilent: nothing was delivered for a while. The connection was up, or is being made
+	// anew.
 	ErrSilent = errors.New("natsbroker: the connection delivers nothing; it is made anew")
 )
 

@@ -23,23 +23,23 @@ func (b *Broker) startProbe() error {
 func (b *Broker) probe(subject string) {
 	tick := time.NewTicker(b.config.ProbeEvery)
 	defer tick.Stop()
+	told := false
 	for {
 		select {
 		case <-tick.C:
 		case <-b.ended:
 			return
 		}
-		if !b.nc.IsConnected() {
-			b.heard.Store(time.Now().UnixNano()) // found already; the reconnect is a gap
-			continue
-		}
-		if time.Since(time.Unix(0, b.heard.Load())) > 2*b.config.ProbeEvery {
-			b.heard.Store(time.Now().UnixNano())
+		silent := time.Since(time.Unix(0, b.heard.Load())) > 2*b.config.ProbeEvery
+		if silent && !told { // once: the reconnect is a gap too
 			b.gapping.Lock()
 			b.gap(ErrSilent)
 			b.gapping.Unlock()
-			_ = b.nc.ForceReconnect() // closed: the end
+			if b.connected.Load() {
+				_ = b.nc.ForceReconnect() // closed: the end
+			}
 		}
-		_ = b.nc.Publish(subject, nil) // what fails does not come back
+		told = silent
+		_ = b.out.add(subject) // what is not sent does not come back
 	}
 }

@@ -161,3 +161,28 @@ func TestServerStops(t *testing.T) {
 	until(t, "m3", r.has("m3"))
 	r.expect(0, "m1", "m2", "m3")
 }
+
+// A server that stops with its connections up, while much is sent on the bus (C13): no
+// Send waits, the silence is found and reported though the client's own writes wait, and
+// the bus is heard again afterwards.
+func TestServerStopsUnderLoadOfTheBus(t *testing.T) {
+	addr := freeAddr(t)
+	server := startChild(t, addr, t.TempDir())
+	config := natsbroker.Config{URL: "nats://" + addr, Shards: 1, ProbeEvery: 300 * time.Millisecond}
+	a, b := connectTo(t, config), connectTo(t, config)
+	h, own := listen(t, b), listen(t, a)
+	heard(t, a, h, "one")
+	server.signal(syscall.SIGSTOP)
+	large := make([]byte, 100<<10)
+	until(t, "the bus takes no more", func() bool {
+		err := a.Send(talk, large)
+		if err != nil && !errors.Is(err, cluster.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		return err != nil
+	})
+	until(t, "the silence is a gap", own.missed(natsbroker.ErrSilent))
+	server.signal(syscall.SIGCONT)
+	heard(t, a, h, "two")
+	heard(t, b, own, "three")
+}

@@ -25,8 +25,17 @@ func (t *Topic) Name() string { return t.name }
 // Publish is Server.Publish to this topic. Where the handle knows the topic, it does
 // without the look-up and its lock, unless the server has a Relay.
 func (t *Topic) Publish(m Message) (Delivery, error) {
-	if m.Retain || t.server.Relay != nil || !t.server.up.Load() {
+	if t.server.Relay != nil {
 		return t.server.Publish(t.name, m)
+	}
+	return t.Deliver(m)
+}
+
+// Deliver is Server.Deliver to this topic, without the look-up and its lock where the
+// handle knows the topic. Any goroutine.
+func (t *Topic) Deliver(m Message) (Delivery, error) {
+	if m.Retain || !t.server.up.Load() {
+		return t.server.Deliver(t.name, m)
 	}
 	if err := m.check(); err != nil {
 		return Delivery{}, err

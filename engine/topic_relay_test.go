@@ -108,6 +108,10 @@ func TestRelayGetsWhatIsPublished(t *testing.T) {
 		t.Errorf("Deliver: %+v, %v", d, err)
 	}
 	c.wantMessage(engine.Text, "from elsewhere")
+	if d, err := handle.Deliver(engine.TextMessage("by a handle")); err != nil || d != queued(1) {
+		t.Errorf("Topic.Deliver: %+v, %v", d, err)
+	}
+	c.wantMessage(engine.Text, "by a handle")
 	if _, err := r.srv.Publish("room", engine.Message{Op: codec.Ping}); !errors.Is(err, engine.ErrNotData) {
 		t.Errorf("a ping: %v", err)
 	}

@@ -166,8 +166,8 @@ func (top *topic) publish(m *cluster.Message, frame *engine.Message) error {
 func (top *topic) sendLocked(frame engine.Message, before cluster.Position) error {
 	frame.Key, frame.Retain = "", false
 	frame.Tag = &mark{top, top.number, before}
-	_, err := top.topics.server.Deliver(top.engine.Name(), frame) // every node does so
-	if errors.Is(err, engine.ErrBackpressure) {                   // those who did not get it catch up
+	_, err := top.engine.Deliver(frame)         // every node does so
+	if errors.Is(err, engine.ErrBackpressure) { // those who did not get it catch up
 		return nil
 	}
 	return err

@@ -68,6 +68,20 @@ func listens(t *testing.T, n *node, topics int) {
 	until(t, "the node listens", func() bool { return n.Stats().Topics == topics })
 }
 
+// Topics that Local names stay on their server.
+func TestLocalTopicsStay(t *testing.T) {
+	store := clustertest.NewStore(clustertest.Options{})
+	config := relay.Config{Tail: never, Local: func(topic string) bool { return topic == "own" }}
+	one := startNode(t, store.Connect(), config, nil)
+	two := startNode(t, store.Connect(), config, nil)
+	a, b := one.join("room", "own"), two.join("room", "own")
+	listens(t, two, 1)
+	one.publish("own", "for one")
+	one.publish("room", "for all")
+	a.want("for one", "for all")
+	b.want("for all")
+}
+
 // A message with a key replaces the one that waits, and a retained one is there for who
 // subscribes later, on each server that listened.
 func TestKeysAndRetainReachOtherServers(t *testing.T) {

@@ -84,15 +84,15 @@ func compression(kind load.Compression) (*engine.Compression, error) {
 }
 
 func topicOf(req *engine.Request) string {
-	if req.Query() == "" {
-		return ""
-	}
 	values, err := url.ParseQuery(req.Query())
-	if err != nil {
-		return ""
+	if err != nil || values.Get("topic") == "" {
+		return Everybody
 	}
 	return values.Get("topic")
 }
+
+// Everybody is the topic of clients that ask for none.
+const Everybody = "everybody"
 
 // member is a client of a topic.
 type member struct {

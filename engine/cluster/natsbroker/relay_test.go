@@ -10,11 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/engine/cluster/natsbroker"
-	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
 	"github.com/fanloop-go/fanloop/engine/cluster/relay"
 )
 
@@ -79,37 +76,11 @@ func (n *relayed) count(text string) int {
 // ends and comes back: its node has a gap, publishes fail clearly meanwhile and come
 // through afterwards, and nothing comes twice (C03, C05, C18).
 func TestPlainTopicsOverThreeServers(t *testing.T) {
-	if testing.Short() {
-		t.Skip("three servers")
-	}
 	const topic = "a.b *>\x00 é"
-	options := clusterOfThree(t)
-	var servers [3]*natsserver.Server
-	var starting sync.WaitGroup
-	for i := range servers {
-		starting.Go(func() {
-			var err error
-			if servers[i], err = natsserver.Start(options[i]); err != nil {
-				t.Errorf("server %d: %v", i, err)
-			}
-		})
-	}
-	starting.Wait()
-	if t.Failed() {
-		return
-	}
-	t.Cleanup(func() {
-		for _, s := range servers {
-			s.Close()
-		}
-	})
+	servers := startThree(t)
 	var nodes []*relayed
-	for _, o := range options {
-		b := connectWhenFormed(t, natsbroker.Config{
-			URL: "nats://" + o.Addr, Shards: 1, ProbeEvery: time.Second,
-			Options: []nats.Option{nats.DontRandomize(), nats.IgnoreDiscoveredServers()},
-		})
-		nodes = append(nodes, startRelayed(t, b, topic))
+	for i := range servers.options {
+		nodes = append(nodes, startRelayed(t, servers.connect(i), topic))
 	}
 	// everywhere publishes until a message of each node came to the clients of all nodes.
 	everywhere := func(what string) {
@@ -135,7 +106,7 @@ func TestPlainTopicsOverThreeServers(t *testing.T) {
 	}
 	everywhere("first")
 	before := nodes[1].count("gap")
-	servers[1].Close()
+	servers.stop(1)
 	until(t, "a publish fails", func() bool {
 		_, err := nodes[1].Publish(topic, engine.TextMessage("lost"))
 		return errors.Is(err, engine.ErrRelay)
@@ -144,11 +115,7 @@ func TestPlainTopicsOverThreeServers(t *testing.T) {
 		t.Errorf("a publish of another node: %v", err)
 	}
 	until(t, "others get it", func() bool { return nodes[2].count("missed by node 1") == 1 })
-	again, err := natsserver.Start(options[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	servers[1] = again
+	servers.start(1)
 	until(t, "the gap", func() bool { return nodes[1].count("gap") > before })
 	everywhere("second")
 	for i, n := range nodes {

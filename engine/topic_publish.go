@@ -45,7 +45,7 @@ func (s *Server) Publish(topic string, m Message) (Delivery, error) {
 	if s.Relay != nil {
 		return s.publishRelayed(topic, m, nil)
 	}
-	return s.Deliver(topic, m)
+	return s.deliver(topic, m, nil)
 }
 
 // Deliver is Publish to the subscribers of this server alone: for what a Relay got from
@@ -61,11 +61,13 @@ func (s *Server) deliver(topic string, m Message, from *atomic.Pointer[fanout.Me
 		if err := s.started(); err != nil {
 			return Delivery{}, err
 		}
+		d, err := s.settings.hub.PublishRetained(topic, m.encode(), m.empty(), from)
+		return Delivery(d), fromLoop(err)
 	}
 	if !s.up.Load() {
 		return Delivery{}, nil // there are no subscribers yet
 	}
-	return s.settings.publish(topic, m, from)
+	return s.settings.publishTo(s.settings.hub.Find(topic), m, from)
 }
 
 // Publish is Server.Publish to all but this connection, which need not be
@@ -78,23 +80,11 @@ func (ws *WebSocket) Publish(topic string, m Message) (Delivery, error) {
 	case e.server.Relay != nil:
 		return e.server.publishRelayed(topic, m, &ws.member)
 	}
-	return e.publish(topic, m, &ws.member)
+	return e.server.deliver(topic, m, &ws.member)
 }
 
-// publish publishes m to all subscribers of the topic but the one that from holds; from may be nil.
-func (e *settings) publish(topic string, m Message, from *atomic.Pointer[fanout.Member]) (Delivery, error) {
-	if err := m.check(); err != nil {
-		return Delivery{}, err
-	}
-	if m.Retain {
-		d, err := e.hub.PublishRetained(topic, m.encode(), m.empty(), from)
-		return Delivery(d), fromLoop(err)
-	}
-	return e.publishTo(e.hub.Find(topic), m, from)
-}
-
-// publishTo is publish to t, which is nil where there is no such topic, of a message that
-// it does not keep.
+// publishTo publishes m, which is not retained, to all subscribers of t but the one that from
+// holds. t and from may be nil.
 func (e *settings) publishTo(t *fanout.Topic, m Message, from *atomic.Pointer[fanout.Member]) (Delivery, error) {
 	if t == nil || !t.HasSubscribers() {
 		return Delivery{}, nil

@@ -50,7 +50,7 @@ long: ## kill nodes of a cluster a hundred times, and play its random models for
 portable: ## vet the packages for Windows, and test loop and engine on the portable backend here
 	@GO='$(GO)' .ci/vet windows ./codec ./handshake ./loop ./engine ./engine/internal/... ./engine/pull ./cmd/...
 	$(GO) vet -tags portable ./loop ./engine
-	$(GO) test -tags portable -timeout 240s ./loop ./engine
+	$(GO) test -tags portable -timeout 8m ./loop ./engine
 
 peers: ## build and test the servers that bench compares with (a module of their own)
 	cd bench/peers && $(GO) vet ./... && $(GO) test ./...

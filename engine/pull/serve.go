@@ -12,14 +12,24 @@ import (
 //
 // When handler returns, the connection is closed, if it is not yet, with the code of
 // its error: 1000 for nil, that of a *engine.CloseError or *engine.ProtocolError, and
-// 1011 for any other, whose text stays here: log it in handler. A panic is logged,
-// closes its connection with 1011 and harms no other. Shutdown of the server closes
-// the connections and waits until the handlers have returned.
+// 1011 for any other. The peer does not see the text of that one: Server.Logger gets it,
+// at most one line a second, unless the connection ended before handler returned. A
+// panic is logged, closes its connection with 1011 and affects no other. Shutdown of the
+// server closes the connections and waits until the handlers have returned.
+//
+// The Conn replaces callbacks of the server or endpoint, see [New]: OnText, OnBinary,
+// OnMessage, OnFragment, OnPong, OnDrain and OnClose of its Callbacks are not called for
+// these connections. Clean up by defer in handler.
 func Serve(handler func(ctx context.Context, c *Conn, req *engine.Request) error) func(*engine.WebSocket, *engine.Request) {
+	failed := new(failures)
 	return func(ws *engine.WebSocket, req *engine.Request) {
 		c := New(ws)
 		ws.Go(func() {
-			code, reason := statusOf(handler(c.ctx, c, req))
+			err := handler(c.ctx, c, req)
+			code, reason := statusOf(err)
+			if code == engine.StatusInternalError && !c.over() {
+				failed.log(ws, err)
+			}
 			if c.beginClose(code, reason) != nil { // the handler's code may not be sent
 				_ = c.beginClose(engine.StatusInternalError, "internal error") // one that may
 			}

@@ -58,6 +58,45 @@ func (l *lines) String() string {
 	return l.buf.String()
 }
 
+// The peer is told 1011 and no more, so the text is in the log: one line a second at most, however many
+// handlers fail at the same time. What the peer did is not logged.
+func TestErrorOfAHandlerIsLogged(t *testing.T) {
+	var log lines
+	const n = 3
+	returned := make(chan bool, n)
+	srv := &engine.Server{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	srv.OnUpgrade = pull.Serve(func(ctx context.Context, c *pull.Conn, _ *engine.Request) error {
+		m, _, err := c.Read(ctx)
+		if err == nil {
+			err = fmt.Errorf("no such table (%v)", m)
+		}
+		returned <- true
+		return err
+	})
+	url := listen(t, srv)
+	gone := dial(t, url, nil)
+	gone.CloseNow()
+	within(t, "the handler whose peer left", returned)
+	for range n {
+		c := dial(t, url, nil)
+		send(t, c, "go")
+		var closed *engine.CloseError
+		if _, _, err := c.Read(soon(t)); !errors.As(err, &closed) || *closed != (engine.CloseError{Code: 1011, Reason: "internal error"}) {
+			t.Error("closed with", err)
+		}
+	}
+	if err := srv.Shutdown(soon(t)); err != nil { // all handlers have returned
+		t.Error(err)
+	}
+	text := log.String()
+	if lines := strings.Count(text, "a handler returned an error"); lines == 0 || lines > n || !strings.Contains(text, "no such table") || !strings.Contains(text, "peer=127.0.0.1:") {
+		t.Errorf("the log has %q", text)
+	}
+	if strings.Contains(text, engine.ErrAbnormalClosure.Error()) {
+		t.Errorf("a peer that left is in the log: %q", text)
+	}
+}
+
 func TestPanicOfAHandlerCostsItsConnectionOnly(t *testing.T) {
 	for name, leave := range map[string]func(){"panic": func() { panic("a mistake") }, "Goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {

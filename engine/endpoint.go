@@ -12,8 +12,12 @@ import (
 
 // Endpoint serves some requests of a [Server]: those that match a pattern ([Server.Handle]), or
 // that a handler passes on ([Server.Upgrade]). Its fields mean what the fields of Server with the
-// same names mean. It inherits only Limits and Slow from the Server. Its connections are on the
-// same loops, in the same topics, and count for the same MaxConnections and MaxMemory.
+// same names mean. Its connections are on the same loops, in the same topics, and count for the
+// same MaxConnections and MaxMemory.
+//
+// It inherits only Limits and Slow from the Server. Without a ShouldUpgrade of its own it accepts
+// every request that its Origin allows, whatever the ShouldUpgrade of the Server does; without
+// an Origin of its own that is handshake.SameHost.
 //
 // Do not change or copy it once it is in use.
 type Endpoint struct {

@@ -29,6 +29,9 @@ type route struct {
 // [http.ServeMux]: "/chat", "/room/{id}", "example.com/feed/". [Request.PathValue] returns what
 // a wildcard matched. It applies to the listeners of s and to [Server.ServeHTTP].
 //
+// e inherits only Limits and Slow from s: set ShouldUpgrade and Origin in each Endpoint, or it
+// lets everybody in whom those of s would refuse.
+//
 // Requests that match no pattern are served by the fields of s if ShouldUpgrade, OnUpgrade or a
 // callback is set there, and get 404 otherwise. As with ServeMux there are answers 405 and
 // redirects. With Server.HTTP, requests that ask for no WebSocket go there whatever their path.

@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
 )
@@ -119,15 +120,27 @@ func ExampleProxyProtocol() {
 // Behind http.ServeMux.
 func ExampleServer_ServeHTTP() {
 	srv := echoServer()
-	defer srv.Close()
 	mux := http.NewServeMux()
 	mux.Handle("GET /ws", srv)
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "the page") })
-	web := httptest.NewServer(mux)
-	defer web.Close()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	web := &http.Server{Handler: mux}
+	go func() { _ = web.Serve(ln) }() // http.ErrServerClosed
 
-	ask("ws"+web.URL[len("http"):]+"/ws", "by way of net/http", engine.DialOptions{})
-	// Output: by way of net/http
+	ask("ws://"+ln.Addr().String()+"/ws", "by way of net/http", engine.DialOptions{})
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	fmt.Println(web.Shutdown(ctx)) // no new request; WebSockets stay open
+	fmt.Println(srv.Shutdown(ctx)) // closes the WebSockets
+	// Output:
+	// by way of net/http
+	// <nil>
+	// <nil>
 }
 
 // wss behind a router of net/http.

@@ -33,7 +33,10 @@ func (s *Server) fromHTTP(r *http.Request) (*Request, error) {
 // ServeHTTP implements http.Handler. It makes a WebSocket of a request that net/http or a router
 // received, and moves the connection to a loop. ShouldUpgrade runs on the goroutine of the
 // request, OnUpgrade on the loop. An encrypted connection gets 501 unless its listener is that
-// of [NewTLSListener].
+// of [NewTLSListener]. A request that does not ask for a WebSocket gets 426, or
+// 404 if it matches no pattern of Handle: Server.HTTP is not used here.
+//
+// The Shutdown of the net/http server does not close the WebSockets: call [Server.Shutdown] after it.
 //
 // Mount a Server where a router takes an http.Handler (http.ServeMux, chi). For gin use
 // gin.WrapH, for echo echo.WrapHandler.

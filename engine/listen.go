@@ -96,13 +96,14 @@ func (s *Server) ListenAndServe() error {
 // addr is Addr with its default.
 func (s *Server) addr() string { return cmp.Or(s.Addr, ":8080") }
 
-// Listen is ListenWith with the server's own TLS and no other option.
+// Listen is ListenWith with the server's own TLS and no other option: it begins to serve on addr
+// and returns. Wait for Done, or call Run.
 func (s *Server) Listen(addr string) (*Listener, error) {
 	return s.ListenWith(addr, ListenOptions{TLS: s.TLS})
 }
 
 // ListenWith begins to serve on addr besides what the server listens on
-// already. It does not wait.
+// already, and returns. Serve and ListenAndServe wait for the end of the server instead.
 //
 // addr is host:port, with port 0 for any, or unix:path, on Linux also
 // unix:@name, which makes no file. The file of a unix socket whose server is

@@ -22,17 +22,17 @@ const given = `package %s
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/fanloop-go/fanloop/engine"
-	"github.com/fanloop-go/fanloop/engine/cluster"
 )
 
 var (
-	bus  cluster.Bus
-	ctx  context.Context
-	srv  *engine.Server
-	ws   *engine.WebSocket
-	text []byte
+	ctx   context.Context
+	srv   *engine.Server
+	ws    *engine.WebSocket
+	text  []byte
+	login func(*engine.Request) (http.Header, error) // a fragment before defines it
 )
 `
 
@@ -41,10 +41,11 @@ var importable = map[string]string{
 	"bytes": "bytes", "context": "context", "errors": "errors", "fmt": "fmt", "http": "net/http",
 	"log": "log", "netip": "net/netip", "os": "os", "signal": "os/signal", "syscall": "syscall",
 	"time": "time", "tls": "crypto/tls",
-	"engine":    "github.com/fanloop-go/fanloop/engine",
-	"handshake": "github.com/fanloop-go/fanloop/handshake",
-	"pull":      "github.com/fanloop-go/fanloop/engine/pull",
-	"relay":     "github.com/fanloop-go/fanloop/engine/cluster/relay",
+	"engine":     "github.com/fanloop-go/fanloop/engine",
+	"handshake":  "github.com/fanloop-go/fanloop/handshake",
+	"pull":       "github.com/fanloop-go/fanloop/engine/pull",
+	"relay":      "github.com/fanloop-go/fanloop/engine/cluster/relay",
+	"natsbroker": "github.com/fanloop-go/fanloop/engine/cluster/natsbroker",
 }
 
 // snippet is a block of Go in README.md, or a program on the page of package engine.

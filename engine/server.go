@@ -33,6 +33,8 @@ type Server struct {
 	// Reject is sent as it is; any other is logged, and the peer gets 500 without its
 	// text. nil accepts every request that Origin allows.
 	//
+	// It does not apply to the endpoints of Handle: set ShouldUpgrade of each [Endpoint].
+	//
 	// It runs on the loop that owns the connection, so it runs on several loops at the
 	// same time: guard what it shares. It must not block. If it has to, set
 	// BlockingUpgrade.
@@ -59,8 +61,10 @@ type Server struct {
 	UpgradeWorkers int
 
 	// Origin decides by the Origin header which web pages may connect. nil means
-	// handshake.SameHost. A browser sends its cookies with the request of any page, so do
-	// not allow every origin if you authenticate by cookie.
+	// handshake.SameHost. Another policy replaces that: handshake.AllowOrigins allows only the
+	// origins it lists, so list that of your own pages too. It does not apply to the endpoints
+	// of Handle: set Origin of each [Endpoint]. A browser sends its cookies with the request of
+	// any page, so do not allow every origin if you authenticate by cookie.
 	Origin handshake.OriginPolicy
 
 	// Subprotocols lists the subprotocols of the server, the preferred one first. The
@@ -111,7 +115,8 @@ type Server struct {
 	Dispatch *Dispatch
 
 	// HTTP serves the requests that do not ask for a WebSocket, on the same port, through
-	// a net/http server. nil answers them with 426.
+	// a net/http server. nil answers them with 426. ServeHTTP and Upgrade do not use it:
+	// there, the router serves the pages.
 	//
 	// Each request of a connection is parsed by the loops first, with the same limits, and
 	// any of them may ask for a WebSocket. The body of a request must make progress within

@@ -27,16 +27,21 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := newServer(*addr).Run(ctx, 10*time.Second); err != nil {
+	srv := newServer()
+	ln, err := srv.Listen(*addr)
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Printf("open http://%v/", ln)
+	if err := srv.Run(ctx, 10*time.Second); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func newServer(addr string) *engine.Server {
+func newServer() *engine.Server {
 	pages := http.NewServeMux()
 	serve := pull.Serve(listen)
 	srv := &engine.Server{
-		Addr: addr,
 		HTTP: pages,
 		Slow: engine.Slow{Limit: 128 << 10}, // who has more waiting is closed
 		ShouldUpgrade: func(req *engine.Request) (http.Header, error) {

@@ -1,13 +1,16 @@
-// Command fromgorilla is a chat in a browser: what one says, everybody hears. It does
+// Command fromgorilla is a chat in a browser: every line goes to everybody. It does
 // what the chat example of gorilla/websocket does; README.md compares them.
 package main
 
 import (
 	"bytes"
+	"context"
 	_ "embed"
 	"flag"
 	"log"
 	"net/http"
+	"os"
+	"os/signal"
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
@@ -19,14 +22,23 @@ var page []byte
 func main() {
 	addr := flag.String("addr", ":8080", "where to listen")
 	flag.Parse()
-	log.Fatal(newServer(*addr).ListenAndServe())
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	srv := newServer()
+	ln, err := srv.Listen(*addr)
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Printf("open http://%v/", ln)
+	if err := srv.Run(ctx, 10*time.Second); err != nil {
+		log.Fatal(err)
+	}
 }
 
-func newServer(addr string) *engine.Server {
+func newServer() *engine.Server {
 	pages := http.NewServeMux()
 	pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(page) })
 	srv := &engine.Server{
-		Addr: addr,
 		HTTP: pages,
 		Limits: engine.Limits{
 			MaxMessage:   512,

@@ -17,7 +17,7 @@ import (
 // what hangs.
 func start(t *testing.T) (addr string, ctx context.Context) {
 	t.Helper()
-	srv := newServer("")
+	srv := newServer()
 	a, err := srv.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

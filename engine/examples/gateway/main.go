@@ -27,9 +27,13 @@ func main() {
 	flag.Func("backend", "`NAME=HOST:PORT`, with ?idle=DURATION&queue=BYTES&conns=NUMBER; may be repeated", all.add)
 	flag.Parse()
 	srv := newServer(all)
-	srv.Addr = *addr
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	ln, err := srv.Listen(*addr)
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Printf("serving ws://%v/", ln)
 	if err := srv.Run(ctx, 10*time.Second); err != nil {
 		log.Fatal(err)
 	}

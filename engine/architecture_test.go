@@ -41,13 +41,14 @@ func TestArchitectureNamesWhatExists(t *testing.T) {
 	}
 }
 
-// The rows of "The house" are the files of this package, all of them, and its wings.
+// The rows of "Package engine and its internal packages" are the files of this package,
+// all of them, and its internal packages.
 func TestTheHouseNamesWhatExists(t *testing.T) {
 	text, err := os.ReadFile("../ARCHITECTURE.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, house, _ := strings.Cut(string(text), "\n## The house\n")
+	_, house, _ := strings.Cut(string(text), "\n## Package engine and its internal packages\n")
 	house, _, _ = strings.Cut(house, "\n## ")
 	names := regexp.MustCompile("(?m)^\\| `[^|]*").FindAllString(house, -1)
 	if len(names) < 30 {
@@ -60,7 +61,7 @@ func TestTheHouseNamesWhatExists(t *testing.T) {
 				path = filepath.Join("internal", path)
 			}
 			if _, err := os.Stat(path); err != nil {
-				t.Errorf("The house names %s: %v", name[1], err)
+				t.Errorf("ARCHITECTURE.md names %s: %v", name[1], err)
 			}
 		}
 	}
@@ -70,7 +71,7 @@ func TestTheHouseNamesWhatExists(t *testing.T) {
 	}
 	for _, file := range files {
 		if !strings.HasSuffix(file, "_test.go") && !strings.Contains(house, "`"+file+"`") {
-			t.Errorf("The house does not name %s", file)
+			t.Errorf("ARCHITECTURE.md does not name %s", file)
 		}
 	}
 }

@@ -22,8 +22,8 @@ import (
 // by side, as net.Dialer does (RFC 6555).
 //
 // Errors, none of which shows a user or password:
-//   - *OptionError: a field of opt has a value that cannot be meant
-//   - *URLError: rawURL leads nowhere
+//   - *OptionError: a field of opt has an invalid value
+//   - *URLError: rawURL is not a valid URL for a WebSocket
 //   - *DialError: all others. Stage says how far Dial got, Timeout whether time ran out,
 //     and the text what to do
 //

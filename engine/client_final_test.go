@@ -55,7 +55,7 @@ func TestEndsAfterWhichTryingAgainWouldNotHelp(t *testing.T) {
 		wantVerdict(t, "ws://a.test/", nobody(err), final)
 	}
 	if _, err := engine.DialReconnecting(context.Background(), "ws://", nil, engine.ReconnectPolicy{}); err == nil {
-		t.Error("a URL that leads nowhere is no error")
+		t.Error("an invalid URL is no error")
 	}
 }
 

@@ -70,7 +70,7 @@ func TestPrepareMayGiveTheOnlyURL(t *testing.T) {
 	_ = r.Close(engine.StatusNormalClosure, "")
 }
 
-// A URL that leads nowhere may be another one at the next attempt; an error of
+// An invalid URL may be another one at the next attempt; an error of
 // Prepare says nothing about the server, whatever it wraps.
 func TestErrorOfPrepareIsAFailedAttempt(t *testing.T) {
 	why := fmt.Errorf("the token server: %w", x509.UnknownAuthorityError{})

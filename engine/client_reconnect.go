@@ -33,9 +33,10 @@ type ReconnectingClient struct {
 // DialReconnecting opens a WebSocket as Dial does, and opens it again whenever it
 // ends, until ctx is done, Close is called, or policy gives up. It does not wait
 // for the first connection: policy.OnConnect is called when it is open. opt may be
-// nil; its callbacks are those of every connection. The error is that of a URL that
-// leads nowhere, or of options that cannot be meant. With policy.Prepare, rawURL
-// may be empty.
+// nil; its callbacks are those of every connection. The error is that of an
+// invalid URL, or of invalid options. With policy.Prepare, rawURL may be empty.
+//
+// When ctx is done, the connection is closed with 1001 (going away).
 func DialReconnecting(ctx context.Context, rawURL string, opt *DialOptions, policy ReconnectPolicy) (*ReconnectingClient, error) {
 	if err := policy.checkOptions(opt); err != nil {
 		return nil, err

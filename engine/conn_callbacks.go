@@ -52,7 +52,9 @@ type Callbacks struct {
 	OnError func(ws *WebSocket, err error)
 	// OnClose is called once, as the last callback. code is that of the peer's close
 	// frame, 1005 if that was empty. If this side failed the connection, it is the code
-	// that this side sent. Otherwise it is 1006. Err and Cause say why it ended.
+	// that this side sent. Otherwise it is 1006. reason is that of the same frame, so after
+	// Close it is what the peer answered and not what Close was given. Err and Cause say why
+	// it ended.
 	OnClose func(ws *WebSocket, code StatusCode, reason string)
 }
 

@@ -1,5 +1,5 @@
 // Package engine is a WebSocket server and client on event loops. This is a chat:
-// what one client says, all clients hear.
+// every message goes to every client.
 //
 //	package main
 //
@@ -41,8 +41,8 @@
 //   - Listen: [Server.Listen], [Server.ServeWith], [ListenOptions], [ProxyProtocol].
 //   - Measure: [Server.Stats], [Server.Memory], [CloseCause].
 //
-// Package [github.com/fanloop-go/fanloop/engine/pull] is for programs that are written
-// as loops: it reads and writes a WebSocket on goroutines of yours.
+// Package [github.com/fanloop-go/fanloop/engine/pull] has blocking reads and
+// writes, on goroutines of yours.
 //
 // # Threads
 //
@@ -52,6 +52,13 @@
 //
 // A callback that blocks holds up every connection of its loop. Give slow work to a
 // goroutine and send from there: sends are safe from any goroutine and never block.
+//
+// No method of a WebSocket and no publish calls a callback of a connection before it
+// returns, or waits for one: after Send, Subscribe, Close or CloseNow the loop calls
+// OnDrain, OnGap, OnError or OnClose by itself. So you may hold a lock that callbacks
+// take. Two functions are called on your goroutine: Server.MaySubscribe by Subscribe and
+// Resubscribe, and Server.Relay by a publish. Hold no such lock in Shutdown and Close of
+// a Server, which wait for callbacks.
 //
 // A callback that panics, or calls runtime.Goexit, ends its connection with 1011, and
 // nothing else.
@@ -65,9 +72,9 @@
 // # Topics
 //
 // Two rules. ErrBackpressure of a publish is partial: subscribers of the loops that
-// are behind miss the message, the others get it, so do not publish it again. A direct
-// send commits what waits: what was published to a slow subscriber before it can no
-// longer be dropped or replaced.
+// are behind miss the message, the others get it, so do not publish it again. After a
+// direct send, messages already waiting for a slow subscriber are no longer dropped or
+// replaced.
 //
 // # The path of a message
 //

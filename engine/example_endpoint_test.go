@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 
 	"github.com/fanloop-go/fanloop/engine"
 )
@@ -31,25 +32,25 @@ func talk(url string, header http.Header) {
 	}
 }
 
-// account is who a session belongs to.
+// account is who a token belongs to.
 type account struct{ name string }
 
-// findUser asks the database whose session this is. It gives up when ctx ends.
-func findUser(ctx context.Context, session string) (*account, error) {
-	if session != "s3cret" {
+// findUser asks the database whose token this is. It gives up when ctx ends.
+func findUser(ctx context.Context, token string) (*account, error) {
+	if token != "s3cret" {
 		return nil, ctx.Err()
 	}
 	return &account{name: "alice"}, ctx.Err()
 }
 
-// Authentication by a session cookie. The question to the database ends with the
+// Authentication by a bearer token. The question to the database ends with the
 // request; the answer is attached to the WebSocket.
 func ExampleRequest() {
 	srv := &engine.Server{
 		BlockingUpgrade: true, // the database may take its time
 		ShouldUpgrade: func(req *engine.Request) (http.Header, error) {
-			session, _ := req.Cookie("session")
-			u, err := findUser(req.Context(), session)
+			token, _ := strings.CutPrefix(req.Header("Authorization"), "Bearer ")
+			u, err := findUser(req.Context(), token)
 			if err != nil {
 				return nil, err // 500; the log says why
 			}
@@ -72,7 +73,7 @@ func ExampleRequest() {
 	defer srv.Close()
 
 	talk("ws://"+addr.String()+"/", nil)
-	talk("ws://"+addr.String()+"/", http.Header{"Cookie": {"session=s3cret"}})
+	talk("ws://"+addr.String()+"/", http.Header{"Authorization": {"Bearer s3cret"}})
 	// Output:
 	// 401, WWW-Authenticate: [Bearer realm="chat"], log in first
 	// hello alice

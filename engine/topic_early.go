@@ -37,7 +37,7 @@ func (e *earlySettings) keep(name string, edit func(*topicSettings)) bool {
 	return true
 }
 
-// check finds policies that cannot be meant with these limits.
+// check finds policies that are invalid with these limits.
 func (e *earlySettings) check(m *mistakes, limits *Limits) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -47,7 +47,7 @@ func TestTopicSettingsBeforeListenTakeEffect(t *testing.T) {
 	c.wantMessage(engine.Text, "delayed")
 }
 
-// What cannot be meant is refused at once, or by Listen where it depends on the fields.
+// An invalid value is refused at once, or by Listen where it depends on the fields.
 func TestTopicSettingsBeforeListenAreChecked(t *testing.T) {
 	srv := new(engine.Server)
 	var mistake *engine.OptionError

@@ -122,7 +122,7 @@ func TestChosenCallbacks(t *testing.T) {
 	})
 }
 
-// What cannot be meant refuses the request, and the log says why.
+// An invalid choice refuses the request, and the log says why.
 func TestChoicesThatCannotBeMeant(t *testing.T) {
 	for name, choose := range map[string]func(req *engine.Request){
 		"negative":           func(req *engine.Request) { req.Limits = &engine.Limits{MaxMessage: -2} },

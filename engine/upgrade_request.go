@@ -9,9 +9,22 @@ import (
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
-// Request is the request for a WebSocket, as ShouldUpgrade and OnUpgrade get it. Path, Query,
-// Header, Cookie and others return what the parser found. ShouldUpgrade may set the other
-// fields, for this connection alone. You may keep it.
+// Request is the request for a WebSocket, as ShouldUpgrade and OnUpgrade get it. ShouldUpgrade may
+// set its fields, except the first, for this connection alone. You may keep it.
+//
+// What the parser found is returned by methods of [handshake.Request]. Header and Cookie are
+// not like those of net/http:
+//
+//	Path() string                            // decoded, without the query
+//	Query() string                           // not decoded; see QueryValue
+//	Header(name string) string               // the first value; "" if there is none
+//	Cookie(name string) (value string, ok bool)
+//	Host() string
+//	Origin() string
+//	Method() string
+//	RequestURI() string
+//	RemoteAddr() string
+//	Subprotocols() []string                  // that the client offers
 type Request struct {
 	*handshake.Request // never changes
 

@@ -1,5 +1,5 @@
-// Package pull is a WebSocket for programs that are written as loops: a [Conn] is
-// read and written by goroutines of yours, over the event loops of package engine.
+// Package pull has blocking reads and writes of a WebSocket: a [Conn] is read and
+// written by goroutines of yours, over the event loops of package engine.
 //
 //	srv := &engine.Server{
 //		OnUpgrade: pull.Serve(func(ctx context.Context, c *pull.Conn, _ *engine.Request) error {

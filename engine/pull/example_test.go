@@ -49,6 +49,56 @@ func Example() {
 	// <nil>
 }
 
+// A client that reads in a loop and reconnects: each connection gets a Conn and a goroutine
+// of its own.
+func ExampleNew_reconnecting() {
+	srv := &engine.Server{
+		OnUpgrade: pull.Serve(func(ctx context.Context, c *pull.Conn, _ *engine.Request) error {
+			if err := c.Write(ctx, engine.Text, []byte("news")); err != nil {
+				return err
+			}
+			return &engine.CloseError{Code: engine.StatusGoingAway} // the client comes again
+		}),
+	}
+	addr, err := srv.Listen("127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer srv.Close()
+
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	received := make(chan string)
+	client, err := engine.DialReconnecting(ctx, "ws://"+addr.String()+"/", nil, engine.ReconnectPolicy{
+		OnConnect: func(ws *engine.WebSocket, _ int) {
+			c := pull.New(ws)
+			ws.Go(func() {
+				for m, err := range c.Messages(ctx) {
+					if err != nil {
+						return // OnConnect is called for the next connection
+					}
+					select {
+					case received <- string(m.Data):
+					case <-ctx.Done():
+					}
+				}
+			})
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(<-received)
+	fmt.Println(<-received) // from the second connection
+	cancel()                // closes with 1001; no connection follows
+	<-client.Done()
+	// Output:
+	// news
+	// news
+}
+
 // A server that counts down; the client ranges over what comes.
 func ExampleConn_Messages() {
 	srv := &engine.Server{

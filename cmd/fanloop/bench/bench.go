@@ -49,7 +49,8 @@ The cost of a message is measured with all servers up and connected at once, in 
 that take turns. Each ratio to another server has its 95 % interval. Every message is
 checked: one that is missing, duplicated, out of order or damaged fails the run.
 
-The floor and the peers are built from source: run bench in fanloop's checkout.
+The floor is compiled by the C compiler. Peers are built from source: to measure them,
+run bench in fanloop's checkout.
 bench/README.md there says how to read the figures.
 
 Exit code: 0 if all was measured, 1 if a run failed, 2 for wrong usage.`,

@@ -12,7 +12,7 @@ import (
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
-// check finds values that cannot be meant. Every error has the key, and its line if a
+// check finds invalid values. Every error has the key, and its line if a
 // file has it.
 func (c *Config) check(file string, lines map[string]int) error {
 	var all []error

@@ -110,7 +110,7 @@ func orDefault[T time.Duration | int | int64](v, otherwise T) T {
 	return v
 }
 
-// checkURL refuses what cannot be meant. Errors do not show a password.
+// checkURL refuses an invalid URL. Errors do not show a password.
 func checkURL(text string) error {
 	u, err := url.Parse(text)
 	switch {

@@ -45,7 +45,7 @@ var (
 	// ErrRevoked: the token, its session or its user is revoked. The client is not to try
 	// again.
 	ErrRevoked = errors.New("revoke: the token was revoked; sign in again")
-	// ErrRevocation: the revocation cannot be meant.
+	// ErrRevocation: the revocation is invalid.
 	ErrRevocation = errors.New("revoke: want a user, a session or a token by a name of 1 to 128 bytes, and no time in the future")
 	// ErrFull: the list has Config.Max revocations.
 	ErrFull = errors.New("revoke: the list is full; let tokens live shorter, or raise the limit")

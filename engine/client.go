@@ -16,7 +16,7 @@ import (
 )
 
 // Dial opens a WebSocket to rawURL: wss://user:password@host:port/path?query, or
-// ws. It returns when the opening handshake is over, ctx is done, or
+// ws; http and https count as ws and wss. It returns when the opening handshake is over, ctx is done, or
 // Limits.HandshakeTimeout has passed, which bounds everything from the lookup of the
 // name to the last redirect. opt may be nil. The addresses of a name are tried side
 // by side, as net.Dialer does (RFC 6555).

@@ -339,11 +339,22 @@ func TestDialRefusesHeaderThatWouldSplitTheRequest(t *testing.T) {
 }
 
 func TestDialRefusesURLsItCannotServe(t *testing.T) {
-	for _, url := range []string{"http://a/", "a", "ws://", "ws:///path", "ws://a/#part", "ws://a:b/", "\x7f"} {
+	for _, url := range []string{"ftp://a/", "a", "ws://", "ws:///path", "ws://a/#part", "ws://a:b/", "\x7f"} {
 		if _, err := engine.Dial(context.Background(), url, nil); err == nil {
 			t.Errorf("Dial(%q) did not fail", url)
 		}
 	}
+}
+
+// http:// is what httptest.Server and browsers have.
+func TestDialTakesAWebURL(t *testing.T) {
+	srv := &engine.Server{Callbacks: echo}
+	ws, err := engine.Dial(context.Background(), "http://"+listen(t, srv)+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ws.CloseNow()
+	within(t, "the end", ws.Done())
 }
 
 // H04, H09: on the client's side.

@@ -79,7 +79,7 @@ func TestErrorOfPrepareIsAFailedAttempt(t *testing.T) {
 		wraps   func(err error) bool
 	}{
 		"an error": {func(*engine.Attempt) error { return why }, func(err error) bool { return errors.Is(err, why) }},
-		"no URL": {func(a *engine.Attempt) error { a.URL = "http://a.test/"; return nil }, func(err error) bool {
+		"no URL": {func(a *engine.Attempt) error { a.URL = "ftp://a.test/"; return nil }, func(err error) bool {
 			var url *engine.URLError
 			return errors.As(err, &url)
 		}},

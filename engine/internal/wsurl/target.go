@@ -25,14 +25,38 @@ type Target struct {
 	shown string // the URL as errors show it
 }
 
-// Parse reads a ws or wss URL. With an error, String of the Target is the URL as
-// far as it can be shown, "" if it cannot be told from a password.
+// Parse reads a ws or wss URL; http and https count as these. With an error, String of
+// the Target is the URL as far as it can be shown, "" if it cannot be told from a
+// password.
 func Parse(rawURL string) (Target, error) {
 	u, err := url.Parse(rawURL)
-	if err != nil {
+	switch {
+	case err != nil && schemeless(rawURL):
+		return Target{}, errNoScheme
+	case err != nil:
 		return Target{}, WithoutURL(rawURL, err)
 	}
+	fromWeb(u)
 	return newTarget(u)
+}
+
+// errNoScheme is about a URL such as localhost:9001, whose scheme would be localhost.
+var errNoScheme = errors.New("the URL has no scheme: write ws://HOST:PORT/ or wss://HOST:PORT/")
+
+// schemeless reports whether rawURL, which url.Parse refuses, is a port or an address
+// without a scheme.
+func schemeless(rawURL string) bool {
+	return !strings.Contains(rawURL, "://") && !strings.Contains(rawURL, "@")
+}
+
+// fromWeb gives u the scheme of a WebSocket for that of the web.
+func fromWeb(u *url.URL) {
+	switch u.Scheme {
+	case "http":
+		u.Scheme = "ws"
+	case "https":
+		u.Scheme = "wss"
+	}
 }
 
 // Follow returns the place that the Location of a redirect of t names. http and
@@ -42,12 +66,7 @@ func (t Target) Follow(location string) (Target, error) {
 	if err != nil {
 		return t, fmt.Errorf("where it points to: %w", WithoutURL(location, err))
 	}
-	switch u.Scheme {
-	case "http":
-		u.Scheme = "ws"
-	case "https":
-		u.Scheme = "wss"
-	}
+	fromWeb(u)
 	u.Fragment, u.RawFragment = "", ""
 	next, err := newTarget(u)
 	if err != nil {
@@ -61,6 +80,8 @@ func newTarget(u *url.URL) (Target, error) {
 	*t.URL = *u
 	t.URL.User = nil
 	switch {
+	case u.Scheme == "", u.Opaque != "" && u.Opaque[0] >= '0' && u.Opaque[0] <= '9': // localhost:9001
+		return t, errNoScheme
 	case u.Scheme != "ws" && u.Scheme != "wss":
 		return t, errors.New("the scheme must be ws or wss")
 	case u.Hostname() == "":

@@ -15,6 +15,29 @@ func TestPortThatCannotBeIsNamed(t *testing.T) {
 	}
 }
 
+// http and https are what a browser or httptest.Server has.
+func TestWebURLCountsAsWebSocketURL(t *testing.T) {
+	for url, want := range map[string]string{
+		"http://u:p@a.test:81/x?y": "ws://a.test:81/x?y", "https://a.test/": "wss://a.test/", "HTTPS://a.test": "wss://a.test",
+	} {
+		if got, err := Parse(url); err != nil || got.String() != want || got.URL.String() != want || got.Secure != strings.HasPrefix(want, "wss") {
+			t.Errorf("%s: %s (%v), want %s", url, got, err, want)
+		}
+	}
+}
+
+// What has no scheme may look as if it had: localhost:9 has the scheme localhost.
+func TestMissingSchemeIsSaid(t *testing.T) {
+	for url, missing := range map[string]bool{
+		"localhost:9": true, "a.test:9001/x": true, ":9001": true, "127.0.0.1:9001": true, "a.test": true, "//a.test/": true, "[::1]:80": true,
+		"ftp://a.test": false, "mailto:a": false, "user:secret@a.test": false, "ws:9001": true,
+	} {
+		if _, err := Parse(url); err == nil || strings.Contains(err.Error(), "no scheme") != missing {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
 // F-s: the same place spelt in another way is dialed, and asked for, as itself.
 func TestPlaceIsSpeltInOneWay(t *testing.T) {
 	for url, want := range map[string]struct{ dialed, authority, host string }{

@@ -80,7 +80,7 @@ func statusRemedy(answer *StatusError) string {
 	case isRedirect(status) && answer.Location() != "":
 		return "dial the address in its Location, or set DialOptions.MaxRedirects"
 	case status == http.StatusUnauthorized:
-		return "send credentials by DialOptions.Header, or user and password in the URL"
+		return "send credentials by DialOptions.Header, cookies by DialOptions.Jar, or user and password in the URL"
 	case status == http.StatusForbidden:
 		return "check the credentials and DialOptions.Origin"
 	case status == http.StatusNotFound:

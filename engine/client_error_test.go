@@ -52,7 +52,7 @@ func TestDialErrorSaysWhichStageFailed(t *testing.T) {
 		"name":        {"wss://" + secure, &engine.DialOptions{TLS: named}, engine.StageTLS, as[*tls.CertificateVerificationError], "ServerName"},
 		"no TLS":      {"wss://" + listen(t, new(engine.Server)), nil, engine.StageTLS, is(engine.ErrNotTLS), "dial ws://"},
 		"TLS":         {"ws://" + secure, nil, engine.StageUpgrade, is(engine.ErrNoAnswer), "wss://"},
-		"status":      {answers("HTTP/1.1 401 No\r\nContent-Length: 9\r\n\r\nlog in!\nx"), nil, engine.StageUpgrade, as[*engine.StatusError], `"log in!"; send credentials`},
+		"status":      {answers("HTTP/1.1 401 No\r\nContent-Length: 9\r\n\r\nlog in!\nx"), nil, engine.StageUpgrade, as[*engine.StatusError], `"log in!"; send credentials by DialOptions.Header, cookies by DialOptions.Jar`},
 		"moved":       {answers(redirect), nil, engine.StageUpgrade, as[*engine.StatusError], "MaxRedirects"},
 		"no HTTP":     {answers("SSH-2.0-OpenSSH_9.9\r\n"), nil, engine.StageUpgrade, is(handshake.ErrMalformedHead), ""},
 		"bad":         {answers("HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"), nil, engine.StageUpgrade, as[*handshake.ResponseError], "Accept"},

@@ -130,15 +130,27 @@ func (r *retrier) next(stood time.Duration, err error) (time.Duration, error) {
 		return 0, fmt.Errorf("engine: trying again would not help: %w", err)
 	}
 	if misses, spent := r.backoff.Misses(); spent {
-		return 0, fmt.Errorf("%w after %s: %w", ErrGaveUp, counted(misses, "attempt"), err)
+		return 0, &gaveUpError{"after " + counted(misses, "attempt"), err}
 	}
 	delay, ok := r.backoff.Next(r.hint(err))
 	if !ok {
-		return 0, fmt.Errorf("%w, the next attempt would be after more than %v: %w", ErrGaveUp, r.policy.MaxElapsed, err)
+		return 0, &gaveUpError{"because the next attempt would be after more than " + r.policy.MaxElapsed.String(), err}
 	}
 	r.callRetry(err, delay)
 	return delay, nil
 }
+
+// gaveUpError is ErrGaveUp with the last error.
+type gaveUpError struct {
+	when string // and why
+	last error
+}
+
+func (e *gaveUpError) Error() string {
+	return "engine: gave up reconnecting " + e.when + "; the last error: " + e.last.Error()
+}
+
+func (e *gaveUpError) Unwrap() []error { return []error{ErrGaveUp, e.last} }
 
 // hint returns what err says about when to come back.
 func (r *retrier) hint(err error) (h backoff.Hint) {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -100,6 +101,8 @@ func TestWaitsGrowUpToTheirBound(t *testing.T) {
 	seen.want(t, 100*ms, 200*ms, 400*ms, 800*ms, 1600*ms, 3200*ms, 6400*ms, 12800*ms, 25600*ms, 30000*ms, 30000*ms)
 	if err := r.Err(); !errors.Is(err, engine.ErrGaveUp) || !errors.Is(err, why) || !errors.Is(seen.errs[0], why) {
 		t.Errorf("Err is %v, OnRetry got %v; want ErrGaveUp and what the dialer said", err, seen.errs[0])
+	} else if !strings.HasPrefix(err.Error(), "engine: gave up reconnecting after 12 attempts; the last error: ") {
+		t.Errorf("Err says %q", err)
 	}
 }
 
@@ -126,7 +129,7 @@ func TestMaxElapsedEndsTheAttempts(t *testing.T) {
 	within(t, "the end", r.Done())
 	const ms = time.Millisecond
 	seen.want(t, 100*ms, 200*ms, 400*ms) // another 800 would be too late
-	if err := r.Err(); !errors.Is(err, engine.ErrGaveUp) {
+	if err := r.Err(); !errors.Is(err, engine.ErrGaveUp) || !strings.Contains(err.Error(), "reconnecting because the next attempt would be after more than ") {
 		t.Errorf("Err is %v, want ErrGaveUp", err)
 	}
 }

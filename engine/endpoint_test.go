@@ -244,7 +244,8 @@ func TestListenRefusesEndpointsThatCannotBeMeant(t *testing.T) {
 }
 
 func TestUpgradeInsideAHandler(t *testing.T) {
-	srv, results := &engine.Server{Callbacks: echo}, make(chan error, 1)
+	log, book := newLog()
+	srv, results := &engine.Server{Callbacks: echo, Logger: log}, make(chan error, 1)
 	e := saying("room ")
 	e.ShouldUpgrade = func(req *engine.Request) (http.Header, error) {
 		if req.Header("X-Deny") != "" {
@@ -284,6 +285,9 @@ func TestUpgradeInsideAHandler(t *testing.T) {
 	c.wantRefused(http.StatusInternalServerError)
 	if err := within(t, "Upgrade", results); !errors.As(err, &mistake) {
 		t.Errorf("Upgrade returned %v, want an OptionError", err)
+	}
+	if book.count("the Endpoint given to Upgrade cannot be used") != 1 || book.count("ShouldUpgrade") != 0 {
+		t.Error("the log does not say what is wrong")
 	}
 }
 

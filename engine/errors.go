@@ -108,7 +108,7 @@ var (
 	ErrNotConnected = errors.New("engine: not connected at the moment; send again from OnConnect")
 	// ErrGaveUp is wrapped by Err of a ReconnectingClient when ReconnectPolicy.MaxAttempts or
 	// MaxElapsed is used up, with the last error.
-	ErrGaveUp = errors.New("engine: gave up reconnecting; see the last error, and dial again when it is mended")
+	ErrGaveUp = errors.New("engine: gave up reconnecting; see the last error, and dial again when its cause is gone")
 )
 
 // errControlFlood is the limit Limits.MaxControlRate.

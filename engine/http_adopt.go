@@ -122,7 +122,7 @@ func hijack(w http.ResponseWriter) (nc net.Conn, buffered []byte, err error) {
 	if err != nil {
 		return nil, nil, &handshake.Rejection{
 			Status: http.StatusNotImplemented,
-			Reason: "this connection cannot become a WebSocket: HTTP/1.1 without middleware that hides it is needed",
+			Reason: "a WebSocket needs HTTP/1.1 and a ResponseWriter that can be hijacked; a middleware may wrap it without Unwrap, as http.TimeoutHandler does",
 			Cause:  err,
 		}
 	}

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"crypto/tls"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -149,7 +148,7 @@ func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request, e *Endpoint) er
 	}
 	v, err := s.serviceOf(e)
 	if err != nil {
-		return s.refuse(w, r, fmt.Errorf("engine: endpoint: %w", err))
+		return s.refuse(w, r, &unusableEndpoint{err})
 	}
 	return s.upgrade(w, r, req, v)
 }

@@ -138,5 +138,7 @@ func TestServeHTTPBehindOpaqueMiddlewareIs501(t *testing.T) {
 	addr := strings.TrimPrefix(web.URL, "http://")
 	c := dialRaw(t, addr)
 	c.send(testkit.UpgradeHead(addr))
-	c.wantRefused(http.StatusNotImplemented)
+	if _, body := c.wantRefused(http.StatusNotImplemented); !strings.Contains(body, "http.TimeoutHandler") {
+		t.Errorf("the answer is %q", body)
+	}
 }

@@ -24,7 +24,7 @@ func (r *refusals) add(log *slog.Logger, err error, from fmt.Stringer) {
 	r.byStatus[status-handshake.MinRejection].Add(1)
 	peer := slog.Any("peer", lazily{from})
 	if failure := failureOf(err); failure != "" {
-		r.failed.Log(log, slog.LevelError, "engine: ShouldUpgrade "+failure+"; the request is refused with 500", slog.Any("err", err), peer)
+		r.failed.Log(log, slog.LevelError, "engine: "+failure+"; the request is refused with 500", slog.Any("err", err), peer)
 	}
 	r.refused.Log(log, slog.LevelDebug, "engine: refused a request", slog.Int("status", status), slog.Any("err", err), peer)
 }
@@ -37,14 +37,23 @@ func failureOf(err error) string {
 	case is[*PanicError](err):
 		return ""
 	case is[*handshake.HeaderError](err):
-		return "returned a header that may not be sent"
+		return "ShouldUpgrade returned a header that may not be sent"
+	case is[*unusableEndpoint](err):
+		return "the Endpoint given to Upgrade cannot be used"
 	case !errors.As(err, &rejection):
-		return "failed"
+		return "ShouldUpgrade failed"
 	case handshake.RejectionOf(err) != rejection:
-		return "refused with a status that is no refusal"
+		return "ShouldUpgrade refused with a status that is no refusal"
 	}
 	return ""
 }
+
+// unusableEndpoint is an Endpoint that makes no sense.
+type unusableEndpoint struct{ err error }
+
+func (e *unusableEndpoint) Error() string { return "engine: endpoint: " + e.err.Error() }
+
+func (e *unusableEndpoint) Unwrap() error { return e.err }
 
 // counts are the refusals so far by status; nil if there were none. 0 stands for
 // connections that were reset.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/fanloop-go/fanloop/engine/internal/proxyheader"
 	"github.com/fanloop-go/fanloop/engine/internal/socketfile"
@@ -159,6 +160,9 @@ func (s *Server) ServeWith(nl net.Listener, opt ListenOptions) error {
 	var ln *Listener
 	if err == nil {
 		ln, err = s.listen(&Listener{}, opt, func(cfg loop.ListenConfig) (*loop.Listener, error) {
+			if _, ok := nl.(syscall.Conn); !ok {
+				return nil, fmt.Errorf("engine: serve %T: it gives no access to a descriptor; pass the TCP or unix listener below it, and for TLS set Server.TLS or ListenOptions.TLS", nl)
+			}
 			return s.group.Serve(nl, cfg)
 		})
 	}

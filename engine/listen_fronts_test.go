@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -252,6 +253,22 @@ func TestUpgradeBehindPipelinedRequests(t *testing.T) {
 			c.wantMessage(engine.Text, "first")
 			c.exchange("and on")
 		})
+	}
+}
+
+// A listener of package tls hides its descriptor; the error says what does its work.
+func TestServeOfATLSListenerSaysWhatToSet(t *testing.T) {
+	nl, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &engine.Server{Logger: slog.New(slog.DiscardHandler)}
+	t.Cleanup(func() { _ = srv.Close() })
+	if err := srv.Serve(tls.NewListener(nl, testkit.NewIdentity(t, "server").Server())); err == nil || !strings.Contains(err.Error(), "ListenOptions.TLS") {
+		t.Errorf("Serve returned %v", err)
+	}
+	if _, err := nl.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the listener is not closed: %v", err)
 	}
 }
 

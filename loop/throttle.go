@@ -7,13 +7,14 @@ import (
 	"time"
 )
 
-// Throttle lets one line of a kind into a log each second, and counts the others.
+// Throttle lets one line of a kind into a log each second, and counts those
+// that it suppresses.
 // Its zero value is ready to use. Any goroutine.
 type Throttle struct {
-	mu     sync.Mutex
-	last   time.Time
-	others int
-	count  uint64
+	mu         sync.Mutex
+	last       time.Time
+	suppressed int // since last
+	count      uint64
 }
 
 // Count returns how many lines there were, written or not.
@@ -25,26 +26,29 @@ func (t *Throttle) Count() uint64 {
 
 // Pass reports whether a line may be written now, and how many were not since the
 // last one.
-func (t *Throttle) Pass() (others int, ok bool) {
+func (t *Throttle) Pass() (suppressed int, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.count++
 	if !t.last.IsZero() && time.Since(t.last) < time.Second {
-		t.others++
+		t.suppressed++
 		return 0, false
 	}
-	others, t.last, t.others = t.others, time.Now(), 0
-	return others, true
+	suppressed, t.last, t.suppressed = t.suppressed, time.Now(), 0
+	return suppressed, true
 }
 
-// Log writes a line if t lets it pass, with the number of the others. It survives
+// Log writes a line if t lets it pass, with the number of those suppressed. It survives
 // a Logger that does not return.
 func (t *Throttle) Log(log *slog.Logger, level slog.Level, msg string, attrs ...slog.Attr) {
-	others, ok := t.Pass()
+	suppressed, ok := t.Pass()
 	if !ok {
 		return
 	}
-	write(log, level, msg, append(attrs, slog.Int("others", others))...)
+	if suppressed > 0 {
+		attrs = append(attrs, slog.Int("suppressed", suppressed))
+	}
+	write(log, level, msg, attrs...)
 }
 
 // write writes a line. A Logger that does not return cannot be reported.

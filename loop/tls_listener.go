@@ -40,7 +40,7 @@ func layerOf(nc net.Conn) (*tlsLayer, error) {
 	t, ok := conn.NetConn().(*tlsLayer)
 	switch {
 	case !ok:
-		return nil, errors.New("its TLS is not of this package: use NewTLSListener")
+		return nil, errors.New("its TLS is foreign: use the listener of engine.NewTLSListener or loop.NewTLSListener")
 	case t.nc == nil:
 		return nil, errors.New("a loop owns it already")
 	case !conn.ConnectionState().HandshakeComplete:

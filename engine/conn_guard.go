@@ -10,6 +10,8 @@ import (
 const (
 	panicEnds    = "its connection is closed with 1011"
 	panicRefuses = "the request is refused with 500"
+
+	panicEndsServer = "the server does not start"
 )
 
 // guard calls fn, which calls a callback, and then done with its error: a

@@ -1,9 +1,14 @@
 package engine
 
 import (
+	"math"
+
 	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 	"github.com/fanloop-go/fanloop/loop"
 )
+
+// mostHeld is how much one connection may count, so that sums of them do not overflow.
+const mostHeld = int(min(uint64(math.MaxInt)/2, 1<<46))
 
 // Hold counts n more bytes of memory that your program keeps because of this connection,
 // such as messages that wait for a goroutine; a negative n takes bytes back. They are part
@@ -17,7 +22,7 @@ func (ws *WebSocket) Hold(n int) {
 		return
 	}
 	in := ws.inputLocked()
-	n = max(n, -in.kept)
+	n = min(max(n, -in.kept), mostHeld-in.kept)
 	in.kept += n
 	ws.conn.Loop().Hold(loop.UseReceived, n)
 }

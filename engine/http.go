@@ -41,7 +41,7 @@ const (
 	webKeepAlive = 2 * time.Minute
 )
 
-func newWebSide(s *Server) *webSide {
+func newWebSide(s *Server) (*webSide, error) {
 	w := &webSide{log: s.settings.log, hijacked: make(map[*webConn]struct{})}
 	w.arrived = sync.NewCond(&w.mu)
 	w.srv = &http.Server{
@@ -51,12 +51,37 @@ func newWebSide(s *Server) *webSide {
 		ErrorLog:       log.New(&webLog{to: s.settings.log}, "", 0),
 	}
 	if s.ConfigureHTTP != nil {
-		s.callConfigureHTTP(w.srv)
+		if err := s.configureHTTP(w.srv); err != nil {
+			return nil, err
+		}
 	}
 	w.srv.ConnState = followed(w.srv.ConnState)
 	w.srv.Protocols = new(http.Protocols)
 	w.srv.Protocols.SetHTTP1(true) // the only one that the loops can take back
-	return w
+	return w, nil
+}
+
+// configureHTTP calls ConfigureHTTP, on a goroutine of its own: it may not return, and
+// others would wait for the start of the server for ever.
+func (s *Server) configureHTTP(srv *http.Server) error {
+	done := make(chan error, 1)
+	go func() {
+		s.configuring.Store(loop.GoroutineID())
+		s.settings.guard(panicEndsServer, func() error {
+			s.callConfigureHTTP(srv)
+			return nil
+		}, func(err error) {
+			s.configuring.Store(0)
+			done <- err
+		})
+	}()
+	return <-done
+}
+
+// inConfigureHTTP reports whether the caller is in ConfigureHTTP.
+func (s *Server) inConfigureHTTP() bool {
+	id := s.configuring.Load()
+	return id != 0 && id == loop.GoroutineID()
 }
 
 // followed is the ConnState of the net/http server: the program's, and ours before it.

@@ -2,9 +2,11 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -55,5 +57,56 @@ func TestHTTPServerCanBeConfigured(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("the states are %v, want %v", got, want)
 		}
+	}
+}
+
+// F-p, G02: nothing that starts or ends the server waits for ConfigureHTTP inside of it.
+func TestMethodsInsideOfConfigureHTTP(t *testing.T) {
+	for name, call := range map[string]func(*engine.Server) error{
+		"Listen":   func(s *engine.Server) error { _, err := s.Listen("127.0.0.1:0"); return err },
+		"Close":    func(s *engine.Server) error { return s.Close() },
+		"Shutdown": func(s *engine.Server) error { return s.Shutdown(t.Context()) },
+		"Run":      func(s *engine.Server) error { return s.Run(t.Context(), time.Second) },
+		"Retain": func(s *engine.Server) error {
+			_, err := s.Publish("t", engine.Message{Op: engine.Text, Data: []byte("x"), Retain: true})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := make(chan error, 1)
+			srv := &engine.Server{HTTP: http.NotFoundHandler(), Callbacks: echo}
+			srv.ConfigureHTTP = func(*http.Server) { got <- call(srv) }
+			addr := listen(t, srv)
+			if err := within(t, "the method", got); !errors.Is(err, engine.ErrInCallback) {
+				t.Errorf("%v, want ErrInCallback", err)
+			}
+			c := dialRaw(t, addr)
+			c.send(testkit.UpgradeHead(addr))
+			c.wantUpgraded()
+			c.exchange("and the server works")
+		})
+	}
+}
+
+// F-f, G01: a ConfigureHTTP that does not return ends the server, and nothing waits or panics.
+func TestConfigureHTTPThatDoesNotReturn(t *testing.T) {
+	for name, end := range map[string]func(){"panic": func() { panic("oops") }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			srv := &engine.Server{HTTP: http.NotFoundHandler(), ConfigureHTTP: func(*http.Server) { end() }}
+			for range 2 {
+				_, err := srv.Listen("127.0.0.1:0")
+				if e := new(engine.PanicError); !errors.As(err, &e) {
+					t.Errorf("Listen: %v, want a *PanicError", err)
+				}
+			}
+			srv.Stats()
+			if _, err := srv.Publish("t", engine.Message{Op: engine.Text, Data: []byte("x"), Retain: true}); err == nil {
+				t.Error("Publish returns no error")
+			}
+			if err := srv.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+			within(t, "Done", srv.Done())
+		})
 	}
 }

@@ -131,7 +131,9 @@ type Server struct {
 	// RegisterOnShutdown there. MaxHeaderBytes is Limits.MaxHead before the call, ErrorLog
 	// writes to Logger, and IdleTimeout is one second: then the connection goes back to its
 	// loop. The server speaks HTTP/1.1 only. This Server starts and ends it: do not call
-	// its methods. nil changes nothing.
+	// its methods. It runs on a goroutine of its own, while Listen, or what else starts this
+	// Server, waits: methods that start or end it return ErrInCallback here. If it panics or
+	// calls runtime.Goexit, Listen returns a *PanicError. nil changes nothing.
 	ConfigureHTTP func(srv *http.Server)
 
 	// Logger receives what no method can return to you. Default: slog.Default().
@@ -153,7 +155,9 @@ type Server struct {
 	start    sync.Once
 	startErr error
 	up       atomic.Bool // the loops were started
-	early    earlySettings
+
+	configuring atomic.Uint64 // the goroutine that runs ConfigureHTTP; 0: none
+	early       earlySettings
 
 	// Immutable once up.
 	ctx      context.Context // until the server is ending

@@ -154,7 +154,7 @@ func (s *Server) stopListening(ctx context.Context) bool {
 // inCallback reports whether the caller is in a callback that the end of the server
 // waits for: on a loop, on a worker of Dispatch, or in ShouldUpgrade elsewhere.
 func (s *Server) inCallback() bool {
-	return s.up.Load() && (s.group.InCallback() || s.settings.dispatcher.inCallback() || s.upgradeCalls.inCallback())
+	return s.inConfigureHTTP() || s.up.Load() && (s.group.InCallback() || s.settings.dispatcher.inCallback() || s.upgradeCalls.inCallback())
 }
 
 // forget counts a connection that ended or went elsewhere.

@@ -11,6 +11,9 @@ import (
 // started starts the loops at the first call. Methods that only read do not call it: reading
 // changes nothing in the process.
 func (s *Server) started() error {
+	if s.inConfigureHTTP() {
+		return ErrInCallback
+	}
 	s.start.Do(func() {
 		if s.startErr = s.begin(); s.startErr != nil {
 			s.ended()
@@ -30,12 +33,15 @@ func (s *Server) begin() (err error) {
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	e := newSettings(codec.Server, s.Limits, s.Callbacks, s.Logger)
 	s.settings, e.server = e, s
+	e.panics = new(loop.Throttle) // until there are loops
 	e.compressor = newCompressor(s.Compression, e, &s.deflated)
 	e.onEnd = s.forget
 	e.dispatcher = newDispatcher(s.Dispatch, e.log)
 	s.service = &service{Endpoint: s.own(), server: s, settings: e}
 	s.upgrades = newUpgradePool(s.UpgradeWorkers)
-	s.web = newWebSide(s)
+	if s.web, err = newWebSide(s); err != nil {
+		return err
+	}
 	s.group, err = loop.Start(loop.Config{
 		Loops:           s.Loops,
 		KeepGOMAXPROCS:  s.KeepGOMAXPROCS,

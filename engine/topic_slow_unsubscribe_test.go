@@ -81,6 +81,41 @@ func TestSlowUnsubscribeEndsInFrontOfTheFirstLoss(t *testing.T) {
 	})
 }
 
+// Resubscribe begins a new subscription where the old one has ended and OnUnsubscribe was
+// not called yet: what is retained comes behind it.
+func TestResubscribeBehindTheEndOfASubscription(t *testing.T) {
+	eachScope(t, engine.SlowUnsubscribe, func(t *testing.T, s *slowCase) {
+		if err := s.ws.Do(func() {
+			s.ws.OnUnsubscribe(func(ws *engine.WebSocket, _ string, tag any) { _ = ws.SendText(s.text(fmt.Sprint("ended at ", tag))) })
+		}); err != nil {
+			t.Fatal(err)
+		}
+		offer := func(words string, want engine.Delivery) {
+			t.Helper()
+			m := engine.Message{Op: engine.Text, Data: []byte(s.text(words)), Tag: words, Retain: true}
+			if d, err := s.srv.Publish("room", m); err != nil || d != want {
+				t.Fatalf("publishing %q: %+v, %v; want %+v", words, d, err, want)
+			}
+			flushed(t, s.ws)
+		}
+		for _, words := range numbers("m", 1, 10) {
+			offer(words, queued(1))
+		}
+		for _, words := range numbers("lost", 1, 3) {
+			offer(words, engine.Delivery{Dropped: 1})
+		}
+		if err := s.ws.Resubscribe("room"); err != nil {
+			t.Fatal(err)
+		}
+		s.wantTexts(append(numbers("m", 1, 10), "ended at lost1", "lost3")...)
+		offer("next", queued(1))
+		s.wantTexts("next")
+		if got := s.ws.Topics(); !slices.Contains(got, "room") {
+			t.Errorf("it subscribes to %v", got)
+		}
+	})
+}
+
 // A publish that is refused, because the loop is too far behind, ends the
 // subscriptions in front of it. Each has the tag of the first message that it does
 // not get: of what was refused after it began.

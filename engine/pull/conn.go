@@ -81,6 +81,14 @@ func (c *Conn) finish(cause error) error {
 	return c.end
 }
 
+// cause returns why the connection ends; nil if it does not. Reads know it a moment before
+// the context is done.
+func (c *Conn) cause() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.end
+}
+
 // ended returns why the connection ended; nil if it has not.
 func (c *Conn) ended() error {
 	select {

@@ -2,6 +2,7 @@ package pull_test
 
 import (
 	"context"
+	"math"
 	"runtime"
 	"testing"
 
@@ -96,4 +97,21 @@ func TestHoldCountsWhatTheProgramKeeps(t *testing.T) {
 	eventually(t, "nothing is counted", func() bool { return srv.Memory().Assembly == 0 })
 	ws.Hold(700)
 	want(0)
+}
+
+// What a program holds for one connection is bounded, so that no sum of them overflows.
+func TestHoldDoesNotOverflow(t *testing.T) {
+	srv := &engine.Server{Limits: engine.Limits{MaxMemory: engine.NoLimit}}
+	server, _ := pair(t, srv, nil)
+	ws := server.WebSocket()
+	for range 2 {
+		ws.Hold(math.MaxInt)
+	}
+	if n := srv.Memory().Assembly; n <= 0 {
+		t.Errorf("%d bytes are counted", n)
+	}
+	ws.Hold(math.MinInt)
+	if n := srv.Memory().Assembly; n != 0 {
+		t.Errorf("%d bytes are counted after all were taken back", n)
+	}
 }

@@ -377,3 +377,24 @@ func TestCompressedMessagesAreRead(t *testing.T) {
 		wantText(t, server, long)
 	}
 }
+
+// A Reader knows why a message is not whole before the context of the connection is done.
+func TestReaderAtTheEndOfTheConnection(t *testing.T) {
+	server, client := pair(t, new(engine.Server), nil)
+	ws := server.WebSocket()
+	if err := ws.SendFragment(engine.Text, []byte("half"), false); err != nil {
+		t.Fatal(err)
+	}
+	r, err := client.Reader(soon(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(r, make([]byte, 4)); err != nil {
+		t.Fatal(err)
+	}
+	why := errors.New("why")
+	pull.Finish(client, why)
+	if _, err := r.Read(make([]byte, 1)); !errors.Is(err, io.ErrUnexpectedEOF) || !errors.Is(err, why) {
+		t.Errorf("%v, want io.ErrUnexpectedEOF and why", err)
+	}
+}

@@ -80,7 +80,7 @@ func (r *Reader) more(ctx context.Context) error {
 	}
 	p, err := r.c.take(ctx, nil)
 	if err != nil {
-		if end := r.c.ended(); end != nil {
+		if end := r.c.cause(); end != nil {
 			return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, end)
 		}
 		return err

@@ -41,6 +41,10 @@ func (h *Hub) Resubscribe(m *Member, topic string) error {
 	if err := m.fan.admitRetained(m, kept); err != nil {
 		return err
 	}
+	if s.backlog != nil && s.backlog.over { // its end only waits to be reported
+		sh.unsubscribe(s)
+		return sh.subscribe(m, topic)
+	}
 	m.fan.deliverRetained(s, kept)
 	return nil
 }
@@ -73,11 +77,17 @@ func (h *Hub) Unsubscribe(m *Member, topic string) {
 	m.fan.mu.Lock()
 	defer m.fan.mu.Unlock()
 	if s := m.find(topic); s != nil {
-		m.fan.catchUp(m)
-		if s.missed() > 0 {
-			m.fan.markSlow(m) // OnGap is to be called
-		}
-		m.fan.leave(s)
-		sh.prune(s.part)
+		sh.unsubscribe(s)
 	}
+}
+
+// unsubscribe ends s. Under the shard's and the fan's lock.
+func (sh *shard) unsubscribe(s *subscription) {
+	f := s.part.fan
+	f.catchUp(s.member)
+	if s.missed() > 0 {
+		f.markSlow(s.member) // OnGap is to be called
+	}
+	f.leave(s)
+	sh.prune(s.part)
 }

@@ -14,8 +14,9 @@ type closeFrame struct {
 
 // Close begins the closing handshake (RFC 6455 section 7.1.2). It sends what is queued or was
 // published before, and then a close frame with code and reason; code 0 sends no code, and
-// reason is cut to 123 bytes. OnClose is called when the peer has answered, or when it has neither
-// answered nor read anything for Limits.CloseTimeout.
+// reason is cut to 123 bytes. OnClose is called when the peer has answered and closed its side, or
+// when it has done neither nor read anything for Limits.CloseTimeout. A peer that answers and keeps
+// its connection open sees the end at once, and OnClose is called CloseTimeout later.
 //
 // From now on sends return ErrClosed, except those in OnGap, which is still called if messages
 // are missing. Messages of the peer that arrive from now on are discarded: wait for the answers

@@ -19,13 +19,6 @@ type unsubscribed struct {
 	tag   any
 }
 
-// noting makes srv send what OnUnsubscribe gets to the returned channel.
-func noting(srv *engine.Server) <-chan unsubscribed {
-	ended := make(chan unsubscribed, 100)
-	srv.Callbacks.OnUnsubscribe = func(_ *engine.WebSocket, topic string, tag any) { ended <- unsubscribed{topic, tag} }
-	return ended
-}
-
 // tagged publishes words to "room" with words as the tag.
 func (r *room) tagged(words, text string) (engine.Delivery, error) {
 	return r.srv.Publish("room", engine.Message{Op: engine.Text, Data: []byte(text), Tag: words})

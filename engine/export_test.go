@@ -120,6 +120,10 @@ func Shed(ws *WebSocket) { ws.shed() }
 // GiveUp makes ws one that is dropped for what is queued for it.
 func GiveUp(ws *WebSocket) { ws.giveUp() }
 
+// ReadsLater says whether ws holds what has arrived until Dispatch or its turn on the loop
+// lets it go on.
+func ReadsLater(ws *WebSocket) bool { return ws.paused.Load()&(pausedByDispatch|pausedForTurn) != 0 }
+
 // Dispatched says whether all that was given to the workers of s is done.
 func Dispatched(s *Server) bool {
 	d := s.settings.dispatcher

@@ -86,14 +86,16 @@ func (w *world) standStill(most time.Duration) {
 func (w *world) settle() {
 	before := uint64(0)
 	w.wait("the connections are quiet", func() bool {
+		done := engine.Dispatched(w.srv) // before the turn, which reads on where a worker ended a pause
 		engine.Turn(w.srv)
 		if w.clock == nil {
 			return true
 		}
 		n, quiet := w.traffic()
+		n += w.srv.Stats().MessagesIn // those of the turn went to workers
 		same := n == before
 		before = n
-		return quiet && same && engine.Dispatched(w.srv)
+		return done && quiet && same && engine.Dispatched(w.srv)
 	})
 }
 
@@ -142,6 +144,9 @@ func (s *subject) traffic() (n uint64, quiet bool) {
 		return 0, true
 	}
 	n = here.sent + here.received
+	if engine.ReadsLater(s.ws) {
+		return n, false
+	}
 	if there == nil {
 		return n, s.isPaused() || here.sawEnd()
 	}

@@ -189,9 +189,10 @@ func (s *subject) judgeInTime(phase string) {
 		}
 		return
 	}
+	closedAt := time.Duration(s.closedAt.Load())
 	switch {
-	case s.closedAt.Load() != 0:
-		s.violates("close at once", "it is open, though it was closed at %v", time.Duration(s.closedAt.Load()))
+	case closedAt != 0 && closedAt < now: // a worker may be in the call
+		s.violates("close at once", "it is open, though it was closed at %v", closedAt)
 	case !s.isPaused() && f.endAt != 0 && f.endAt < now && len(p.socket.out) == 0:
 		s.violates("close at once", "it is open, though the peer ended it at %v", f.endAt)
 	}

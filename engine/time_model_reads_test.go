@@ -164,5 +164,5 @@ func (p *timePeer) sample() {
 	f.taken.add(p.s.w.now(), int(here.acked)-f.had)
 	f.had = int(here.acked)
 	f.clear = there != nil && p.owes == 0 && there.unread == 0 && len(p.socket.out) == 0 && p.broken == nil && !p.sentEnd &&
-		p.s.ws.Buffered() == 0 && there.arrived(&here)
+		p.s.ws.Buffered() == 0 && there.arrived(&here, false)
 }

@@ -145,7 +145,9 @@ func (k *kernel) sawEnd() bool {
 
 // arrived says whether all that the other end sent is here, or waits until this end
 // reads: where a segment does not fit what is left of a window, it may take the
-// kernel a fifth of a second to find out that the window is open again.
-func (k *kernel) arrived(other *kernel) bool {
-	return k.received >= other.sent && (other.unsent == 0 || k.unread > 0)
+// kernel a fifth of a second to find out that the window is open again. late says that
+// long has been waited: what has not come by then, for an end that has not read
+// everything, was dropped for want of memory, and comes again after the end has read.
+func (k *kernel) arrived(other *kernel, late bool) bool {
+	return (k.received >= other.sent || late && k.unread > 0) && (other.unsent == 0 || k.unread > 0)
 }

@@ -20,10 +20,11 @@ const timeVariable = "FANLOOP_MODEL"
 // T01-T08, T10, T11: with all timers on, default, short and odd, and peers that do
 // anything at any moment: who reads and answers is never dropped, who does not is
 // dropped in time, and what was accepted is delivered or reported. The test drives
-// the clock.
+// the clock. Beside other tests it plays for a moment, since it has to know what the
+// kernel and other goroutines are about; make timers plays it alone, for minutes.
 func TestTimeModel(t *testing.T) {
 	needs(t, systemDescriptors)
-	playWorlds(t, 8*time.Second, func(w *world) {
+	playWorlds(t, time.Second, func(w *world) {
 		w.limits = randomLimits(w.rng, 100*time.Millisecond, 4*time.Second)
 		w.clock = drive(w.t, w.srv)
 	})

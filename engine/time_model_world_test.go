@@ -45,6 +45,7 @@ type world struct {
 	moments               int
 	steps                 flow // how long they were, and when they ended
 	longest               time.Duration
+	late                  bool          // what wait waits for has not come for long
 	shutdownAt, droppedAt time.Duration // the server's end
 }
 

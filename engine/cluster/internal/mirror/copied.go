@@ -60,6 +60,15 @@ func (t *Topic) compare(c *copied, m *message, now time.Time) {
 	}
 }
 
+// nextAsk returns when to ask the owner of a copy: soon if the copy is another than the
+// owner's, later if the owner says nothing about values that the copy has.
+func (c *copied) nextAsk() time.Time {
+	if c.askAt.IsZero() && c.n > 0 {
+		return c.heard.Add(quietFor)
+	}
+	return c.askAt
+}
+
 // ask asks the owner of a copy for what is different.
 func (t *Topic) ask(owner ID, c *copied, now time.Time) {
 	m := message{kind: kindAsk, topic: t.Name, buckets: bucketsFor(max(c.n, c.theirs))}
@@ -67,6 +76,7 @@ func (t *Topic) ask(owner ID, c *copied, now time.Time) {
 		m.sums = c.sums(m.buckets)
 	}
 	t.g.send(t.g.inbox(owner), m)
+	c.askPace = max(c.askPace, firstAsk)
 	c.askAt = now.Add(jitter(c.askPace))
 	c.askPace = min(2*c.askPace, lastAsk)
 }

@@ -76,6 +76,36 @@ func TestNodesEnd(t *testing.T) {
 	})
 }
 
+// An owner that gives up its last value forgets the topic after a while, and says
+// nothing of it any more. A watcher that was cut off meanwhile asks.
+func TestOwnerForgetsWhileWatcherIsCutOff(t *testing.T) {
+	bubble(t, clustertest.Options{}, func(t *testing.T, store *clustertest.Store) {
+		a, b := startNode(t, store), startNode(t, store)
+		defer a.stop()
+		defer b.stop()
+		a.watch("room")
+		b.put("room", "b", "1")
+		time.Sleep(2 * time.Second)
+		a.conn.Cut()
+		b.put("room", "b", "")
+		time.Sleep(linger + time.Second)
+		a.conn.Heal()
+		time.Sleep(time.Second)
+		if got := a.sees("room"); got != 1 {
+			t.Fatalf("sees %d values; the test wants the end of one to be missed", got)
+		}
+		time.Sleep(quietFor)
+		if got := a.sees("room"); got != 0 {
+			t.Errorf("sees %d values of a node that has none, want none", got)
+		}
+		before := store.Traffic().Messages
+		time.Sleep(20 * time.Second)
+		if got := store.Traffic().Messages - before; got > 30 { // beats and wants
+			t.Errorf("%d messages in 20 s about nothing", got)
+		}
+	})
+}
+
 // A delta that comes twice, or is overtaken by a later one, changes nothing.
 func TestOvertakenDeltas(t *testing.T) {
 	bubble(t, clustertest.Options{}, func(t *testing.T, store *clustertest.Store) {

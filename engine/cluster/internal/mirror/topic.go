@@ -15,6 +15,10 @@ const (
 	// wantedFor is how long an owner sends after the last want, and how long a copy
 	// stays of which nothing is heard: three times what is usual.
 	wantedFor = 100 * time.Second
+	// quietFor is the silence after which a watcher asks the owner of a copy. An owner
+	// that has values sends a digest sooner, but one that gave up its last value and
+	// could not say so, because it was cut off, sends nothing any more.
+	quietFor = 45 * time.Second
 	// linger is how long a topic stays that has neither values nor watchers.
 	linger = 30 * time.Second
 	// partSize is the size of a message, about.
@@ -169,7 +173,7 @@ func (t *Topic) work(now time.Time) {
 		t.want(now)
 	}
 	for id, c := range t.copies {
-		if due(c.askAt, now) {
+		if due(c.nextAsk(), now) {
 			t.ask(id, c, now)
 		}
 		if now.Sub(c.heard) > wantedFor {
@@ -192,7 +196,7 @@ func (t *Topic) plan() {
 	next := sooner(sooner(t.flushAt, t.digestAt), sooner(t.endAt, t.wantAt))
 	next = sooner(next, t.leaveAt)
 	for _, c := range t.copies {
-		next = sooner(sooner(next, c.askAt), c.heard.Add(wantedFor+time.Second))
+		next = sooner(sooner(next, c.nextAsk()), c.heard.Add(wantedFor+time.Second))
 	}
 	t.g.At(&t.task, next)
 }

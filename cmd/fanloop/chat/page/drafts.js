@@ -1,0 +1,48 @@
+// Drafts, one for each user and room, as people type.
+
+const prefix = "fanloop.draft ";
+
+export class Drafts {
+  #storage;
+  #user;
+  #written = new Map(); // room -> what this tab wrote last
+
+  constructor(storage, user) {
+    this.#storage = storage;
+    this.#user = user;
+  }
+
+  #key(room) {
+    return prefix + JSON.stringify([this.#user, room]);
+  }
+
+  get(room) {
+    try {
+      return this.#storage.getItem(this.#key(room)) ?? "";
+    } catch {
+      return this.#written.get(room) ?? "";
+    }
+  }
+
+  /** Keeps a text, or forgets it where it is empty. */
+  set(room, text) {
+    this.#written.set(room, text);
+    try {
+      if (text === "") this.#storage.removeItem(this.#key(room));
+      else this.#storage.setItem(this.#key(room), text);
+    } catch {
+      // The storage is full or forbidden: the draft lives as long as the page.
+    }
+  }
+
+  /** What another tab wrote for a room, from an event of the storage, or undefined. */
+  foreign({ key, newValue }, room) {
+    if (key !== this.#key(room)) return undefined;
+    return (newValue ?? "") === (this.#written.get(room) ?? "") ? undefined : (newValue ?? "");
+  }
+
+  /** Whether any draft of a room is kept. */
+  has(room) {
+    return this.get(room) !== "";
+  }
+}

@@ -1,0 +1,230 @@
+// The page: who the user is, and how its parts work together.
+
+import { Client, compareOffsets, tokenFrom } from "./fanloop.js";
+import { Actions } from "./actions.js";
+import { Announcer } from "./announce.js";
+import { Composer } from "./composer.js";
+import { watchConnection } from "./connection.js";
+import { $, el } from "./dom.js";
+import { Drafts } from "./drafts.js";
+import { clean, plural, roomName, typingText } from "./format.js";
+import { List } from "./list.js";
+import { avatar, renderer } from "./render.js";
+import { Room } from "./room.js";
+import { Rooms } from "./rooms.js";
+import { rows } from "./rows.js";
+import { signIn } from "./signin.js";
+
+const identity = await signIn();
+const client = new Client({ storage: sessionStorage, tabs: "chat", ...(identity.tokens ? { getToken: tokenFrom(identity.tokens) } : { user: identity.user }) });
+const me = () => client.user || identity.user;
+const rooms = new Map(); // topic -> Room
+let room = null; // the one on the screen
+let missed = 0; // lines that came while the reader was further up
+
+const page = {
+  me,
+  limit: () => client.limits.data,
+  typing: (on) => room?.topic.typing(on),
+  send(text) {
+    list.following = true;
+    room.topic.publish({ text });
+    draw();
+  },
+  change: (message, text) => room.topic.edit(message, { text }),
+  edit: (message) => composer.edit(message),
+  remove: (message) => room.topic.delete(message),
+  react: (message, emoji) => room.topic[message.reactions.get(emoji)?.has(me()) ? "unreact" : "react"](message, emoji),
+  retry: (entry) => entry.retry(),
+  discard: (entry) => (entry.discard(), draw()),
+  rework(entry) {
+    composer.restore(entry.data?.text ?? "");
+    entry.discard();
+    draw();
+  },
+  lastOwn: () => room?.timeline.messages.findLast(({ user, deleted }) => user === me() && !deleted),
+};
+
+const drafts = new Drafts(localStorage, identity.user || "token");
+const announcer = new Announcer($("polite"));
+const list = new List($("list"), renderer(page));
+const composer = new Composer(drafts, page);
+const sidebar = new Rooms((name) => (location.hash = encodeURIComponent(name)));
+new Actions(list, page);
+
+// Drawing: once a frame, whatever has changed.
+
+let due = 0;
+
+function draw() {
+  due ||= requestAnimationFrame(() => {
+    due = 0;
+    drawNow(false);
+  });
+}
+
+function drawNow(other) {
+  if (!room) return;
+  const { timeline, divider, begin, topic } = room;
+  const content = rows({ messages: timeline.messages, outgoing: topic.outgoing, divider, me: me(), begin: begin && timeline.messages.length > 0, compare: compareOffsets });
+  if (other) list.replace(content);
+  else list.update(content);
+  $("empty").hidden = content.length > 0 || topic.state !== "subscribed";
+  seen();
+  drawRooms();
+}
+
+function drawRooms() {
+  sidebar.show([...rooms.values()].map((r) => ({
+    topic: r.name, current: r === room, draft: drafts.has(r.name), unread: r === room && attentive() ? 0 : r.unread,
+  })));
+}
+
+// Reading needs eyes: the page is seen and shows the last line.
+
+const attentive = () => document.visibilityState === "visible" && document.hasFocus() && list.following;
+
+function seen() {
+  if (list.following) missed = 0;
+  $("jump").hidden = list.following;
+  $("jump").textContent = missed > 0 ? `↓ ${plural(missed, "new message")}` : "↓ Latest messages";
+  if (room && attentive() && room.topic.state === "subscribed" && room.topic.mode === "live") room.topic.read();
+}
+
+function changed(of, lines, source) {
+  if (of !== room) return drawRooms();
+  const others = lines.filter(({ user }) => user !== me());
+  if (source === "live") {
+    if (!list.following) missed += others.length;
+    announcer.add(others);
+    if (!attentive() && room.divider === null && others.length > 0) room.divider = before(others[0]);
+  }
+  draw();
+}
+
+// The offset of the line in front of another, for the divider.
+function before(line) {
+  const { messages } = room.timeline;
+  return messages[messages.indexOf(line) - 1]?.offset ?? "0";
+}
+
+// Rooms.
+
+function join(name) {
+  let joined = rooms.get(name);
+  if (joined) return joined;
+  const topic = client.topic(name, { last: 50, presence: true, kinds: ["typing"], mode: "passive" });
+  joined = new Room(topic, changed);
+  rooms.set(name, joined);
+  const here = () => joined === room;
+  topic.on("presence", () => here() && people());
+  topic.on("values", () => here() && typing());
+  topic.on("marker", drawRooms);
+  topic.on("note", drawRooms);
+  topic.on("outgoing", () => here() && draw());
+  topic.on("state", (state, error) => here() && problem(state, error));
+  topic.subscribe();
+  remember();
+  return joined;
+}
+
+function enter(name) {
+  if (room?.name === name) return;
+  room?.topic.typing(false);
+  room?.leave();
+  room = join(name);
+  room.enter();
+  missed = 0;
+  announcer.clear();
+  $("title").textContent = roomName(name);
+  $("app").classList.remove("open");
+  $("menu").ariaExpanded = "false";
+  composer.enter(name, roomName(name));
+  people();
+  typing();
+  problem(room.topic.state, room.topic.error);
+  drawNow(true);
+  if (matchMedia("(hover: hover)").matches) composer.focus();
+}
+
+function problem(state, error) {
+  const text = { forbidden: "You may not see this room.", bad_name: "This is not a name for a room.", unknown_topic: "There is no such room." };
+  $("problem").textContent = state === "failed" ? (text[error?.code] ?? "This room cannot be shown.") : "";
+  draw();
+}
+
+function people() {
+  const presence = room?.topic.presence;
+  $("people").hidden = !presence || presence.level === "off";
+  if (!presence) return;
+  const users = [...(presence.users ?? presence.sample ?? [])];
+  $("count").textContent = plural(presence.count ?? users.length, "person", "people");
+  $("stack").replaceChildren(...users.slice(0, 3).map((user) => avatar(user)));
+  $("members").replaceChildren(...users.slice(0, 100).map((user) => el("li", {}, avatar(user), el("span", { dir: "auto" }, clean(user) + (user === me() ? " (you)" : "")))));
+}
+
+function typing() {
+  const names = room ? [...room.topic.values("typing").keys()].filter((user) => user !== me()) : [];
+  $("typing").textContent = typingText(names.map(clean));
+}
+
+function remember() {
+  try {
+    localStorage.setItem(`fanloop.rooms ${me()}`, JSON.stringify([...rooms.keys()]));
+  } catch {} // without a storage, the rooms last as long as the page
+}
+
+function remembered() {
+  try {
+    return JSON.parse(localStorage.getItem(`fanloop.rooms ${me()}`)) ?? [];
+  } catch {
+    return [];
+  }
+}
+
+function follow() {
+  let name = "";
+  try {
+    name = decodeURIComponent(location.hash.slice(1));
+  } catch {} // no name at all
+  enter(name || rooms.keys().next().value || "room:lobby");
+}
+
+// What happens.
+
+list.onTop = () => room?.more();
+list.onScroll = () => (seen(), drawRooms());
+$("jump").addEventListener("click", () => (list.toEnd(), seen()));
+$("menu").addEventListener("click", () => {
+  $("menu").ariaExpanded = String($("app").classList.toggle("open"));
+});
+$("app").addEventListener("click", (event) => {
+  if (event.target === $("app")) $("app").classList.remove("open");
+  if (!event.target.closest?.("#people")) $("people").open = false;
+});
+$("logout").addEventListener("click", () => client.logout());
+$("skip").addEventListener("click", (event) => (event.preventDefault(), composer.focus()));
+addEventListener("hashchange", follow);
+addEventListener("focus", seen);
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" ? seen() : drawRooms());
+
+client.on("connected", (frame) => {
+  $("my-name").textContent = clean(frame.name ?? me());
+  $("my-avatar").replaceWith(Object.assign(avatar(me()), { id: "my-avatar" }));
+  $("development").hidden = !frame.development;
+  for (const topic of frame.topics ?? []) join(topic);
+  draw();
+});
+client.on("logout", () => {
+  identity.forget();
+  location.replace(location.pathname);
+});
+watchConnection(client);
+
+$("my-name").textContent = clean(identity.user);
+$("my-avatar").replaceWith(Object.assign(avatar(identity.user || "?"), { id: "my-avatar" }));
+$("app").hidden = false;
+for (const name of remembered()) join(name);
+for (const { topic } of client.outgoing) join(topic);
+follow();
+client.connect();

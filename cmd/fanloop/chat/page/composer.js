@@ -1,0 +1,125 @@
+// The composer: a message of several lines, its draft, and the edit of a
+// message that was sent.
+
+import { $ } from "./dom.js";
+
+const encoder = new TextEncoder();
+const huge = 50_000; // characters that the field does not grow for
+
+/** Whether a key belongs to an input method that is composing. */
+export function composing(event, sinceComposition = Infinity) {
+  // Safari ends the composition before the keydown of the Enter that did it.
+  return event.isComposing || event.keyCode === 229 || (event.key === "Enter" && sinceComposition < 20);
+}
+
+export class Composer {
+  #text = $("text");
+  #drafts;
+  #page;
+  #room = "";
+  #editing = null; // the message
+  #composed = -Infinity; // when the last composition ended
+
+  constructor(drafts, page) {
+    this.#drafts = drafts;
+    this.#page = page;
+    const text = this.#text;
+    text.addEventListener("input", () => this.#input());
+    text.addEventListener("compositionend", ({ timeStamp }) => (this.#composed = timeStamp));
+    text.addEventListener("keydown", (event) => this.#key(event));
+    $("composer").addEventListener("submit", (event) => (event.preventDefault(), this.#send()));
+    $("cancel").addEventListener("click", () => this.#leaveEdit());
+    addEventListener("storage", (event) => {
+      const draft = drafts.foreign(event, this.#room);
+      if (draft !== undefined && !this.#editing && document.activeElement !== text) this.#put(draft);
+    });
+  }
+
+  /** Goes to another room: its draft comes with it. */
+  enter(room, name) {
+    this.#room = room;
+    this.#editing = null;
+    $("editing").hidden = true;
+    this.#text.placeholder = `Message ${name}`;
+    this.#put(this.#drafts.get(room));
+  }
+
+  edit(message) {
+    this.#editing = message;
+    $("editing").hidden = false;
+    this.#put(message.text);
+    this.#text.focus();
+  }
+
+  /** Puts back a text that was not sent, if nothing else is being written. */
+  restore(text) {
+    const written = this.#text.value;
+    this.#put(written === "" ? text : `${written}\n${text}`);
+    if (!this.#editing) this.#drafts.set(this.#room, this.#text.value);
+    this.#text.focus();
+  }
+
+  focus() {
+    this.#text.focus();
+  }
+
+  #put(value) {
+    this.#text.value = value;
+    this.#check();
+  }
+
+  #input() {
+    const over = this.#check();
+    if (this.#editing) return;
+    const value = this.#text.value;
+    if (over <= 0) this.#drafts.set(this.#room, value);
+    this.#page.typing(value.trim() !== "");
+  }
+
+  // How many bytes are over the limit.
+  #check() {
+    const value = this.#text.value;
+    const size = encoder.encode(JSON.stringify({ text: value })).length;
+    const over = size - this.#page.limit();
+    this.#text.classList.toggle("huge", value.length > huge);
+    $("problem").textContent = over > 0 ? `Too long by ${over.toLocaleString()} bytes` : "";
+    $("send").disabled = value.trim() === "" || over > 0;
+    return over;
+  }
+
+  #key(event) {
+    if (composing(event, event.timeStamp - this.#composed)) return;
+    if (event.key === "Enter" && !event.shiftKey && !event.altKey) {
+      event.preventDefault();
+      this.#composed = -Infinity;
+      this.#send();
+    } else if (event.key === "Escape" && this.#editing) this.#leaveEdit();
+    else if (event.key === "ArrowUp" && this.#text.value === "" && !this.#editing) {
+      const last = this.#page.lastOwn();
+      if (last) (event.preventDefault(), this.edit(last));
+    }
+  }
+
+  #send() {
+    const text = this.#text.value.trim();
+    if (text === "" || this.#check() > 0) return;
+    const edited = this.#editing;
+    if (edited) {
+      this.#leaveEdit();
+      if (text !== edited.text) this.#page.change(edited, text);
+      return;
+    }
+    // The client keeps the text from here on, until it is stored.
+    this.#page.send(text);
+    this.#drafts.set(this.#room, "");
+    this.#page.typing(false);
+    this.#put("");
+  }
+
+  #leaveEdit() {
+    this.#editing = null;
+    $("editing").hidden = true;
+    this.#put(this.#drafts.get(this.#room));
+    this.#text.focus();
+  }
+}

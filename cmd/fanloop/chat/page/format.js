@@ -1,0 +1,51 @@
+// Names, times and numbers as people read them.
+
+const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
+const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+const dayOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+
+export const clock = (at) => time.format(at);
+export const moment = (at) => full.format(at);
+
+/** "today", "yesterday", or the date. */
+export function dayName(at, now = Date.now()) {
+  const start = (when) => new Date(when).setHours(0, 0, 0, 0);
+  const days = Math.round((start(at) - start(now)) / 86_400_000);
+  if (days === 0 || days === -1) return capital(relative.format(days, "day"));
+  return new Date(at).getFullYear() === new Date(now).getFullYear() ? day.format(at) : dayOfYear.format(at);
+}
+
+const capital = (text) => text.charAt(0).toLocaleUpperCase() + text.slice(1);
+
+/** A name as people write it: without what could reorder or hide its neighbours. */
+export function clean(name) {
+  return name.replace(/[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g, "").slice(0, 80);
+}
+
+/** What a room is called: its topic without the namespace of rooms. */
+export const roomName = (topic) => clean(topic.replace(/^room:/, ""));
+
+export function initials(name) {
+  const words = clean(name).split(/[\s._-]+/u).filter(Boolean);
+  const letters = words.length > 1 ? [words[0], words.at(-1)] : words;
+  return letters.map((word) => [...word][0]).join("").toLocaleUpperCase() || "?";
+}
+
+/** One of eight colours, the same for a user everywhere. */
+export function hue(user) {
+  let hash = 2166136261;
+  for (let i = 0; i < user.length; i++) hash = Math.imul(hash ^ user.charCodeAt(i), 16777619);
+  return (hash >>> 8) % 8;
+}
+
+/** "Ann is typing", "Ann and Bob are typing", "Several people are typing". */
+export function typingText(names) {
+  if (names.length === 0) return "";
+  if (names.length === 1) return `${names[0]} is typing`;
+  if (names.length === 2) return `${names[0]} and ${names[1]} are typing`;
+  return "Several people are typing";
+}
+
+export const plural = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;

@@ -1,0 +1,110 @@
+// Rows of the list as elements.
+
+import { el } from "./dom.js";
+import { clean, clock, dayName, hue, initials, moment, plural } from "./format.js";
+import { onlyEmoji, parse } from "./text.js";
+
+const longText = 4000;
+
+export function avatar(user, name = user) {
+  return el(`span.avatar.h${hue(user)}`, { ariaHidden: "true" }, initials(name));
+}
+
+/** @param {{me: () => string, react: Function, retry: Function, discard: Function, rework: Function}} page */
+export function renderer(page) {
+  const make = {
+    begin: () => el("div.row.begin", {}, "This is the beginning of the room."),
+    day: ({ time }) => el("div.row.day", {}, el("span", {}, dayName(time))),
+    new: ({ count }) => el("div.row.new", {}, plural(count, "new message")),
+    message: (row) => message(row, page),
+    outgoing: (row) => outgoing(row, page),
+  };
+  return (row, old) => {
+    const element = make[row.type](row);
+    element.dataset.key = row.key;
+    if (!old) return element;
+    // Only what is in the row changes: focus and listeners stay.
+    old.className = element.className;
+    old.ariaLabel = element.ariaLabel;
+    old.replaceChildren(...element.childNodes);
+    return old;
+  };
+}
+
+function message({ message: m, first }, page) {
+  const body = el("div.body", {}, first ? head(m.user, m.name, m.time) : null, text(m), reactions(m, page));
+  return el(
+    `article.row.message${first ? ".first" : ""}`,
+    { tabIndex: -1, ariaLabel: `${clean(m.name)}, ${clock(m.time)}: ${m.deleted ? "deleted" : m.text.slice(0, 300)}` },
+    first ? avatar(m.user, m.name) : el("span.time.side-time", { ariaHidden: "true" }, clock(m.time)),
+    body,
+  );
+}
+
+function head(user, name, time) {
+  return el("div.head", {}, el("span.author", { dir: "auto" }, clean(name)), time ? el("time.time", { title: moment(time), dateTime: new Date(time).toISOString() }, clock(time)) : null);
+}
+
+function text({ text, edited, deleted }) {
+  if (deleted) return el("div.gone", {}, "This message was deleted.");
+  const box = el(`div.text${onlyEmoji(text) ? ".big" : ""}`, { dir: "auto" }, ...content(text));
+  if (text.length <= longText && text.split("\n", 40).length < 40) {
+    if (edited) box.append(el("span.edited", {}, "(edited)"));
+    return box;
+  }
+  box.classList.add("clip");
+  const more = el("button.plain.more", { type: "button" }, "Show all");
+  more.addEventListener("click", () => (more.remove(), box.classList.remove("clip")));
+  return el("div", {}, box, more);
+}
+
+function content(text) {
+  return parse(text).map(({ kind, text, href }) => {
+    switch (kind) {
+      case "link": return el("a", { href, target: "_blank", rel: "noopener noreferrer" }, text);
+      case "code": return el("code", {}, text);
+      case "block": return el("pre", {}, text);
+      default: return text;
+    }
+  });
+}
+
+function reactions(m, page) {
+  if (m.reactions.size === 0) return null;
+  const buttons = [...m.reactions].map(([emoji, users]) => {
+    const mine = users.has(page.me());
+    const names = [...users].slice(0, 10).map(clean).join(", ");
+    const button = el("button.reaction", { type: "button", title: names, ariaLabel: `${emoji} by ${names}`, ariaPressed: String(mine) }, emoji, el("span", {}, String(users.size)));
+    button.addEventListener("click", () => page.react(m, emoji));
+    return button;
+  });
+  return el("div.reactions", {}, ...buttons);
+}
+
+const actions = { edit: "Your edit", delete: "Your deletion", react: "Your reaction", unreact: "Your reaction" };
+
+function outgoing({ entry, first }, page) {
+  const said = entry.kind ? null : el("div.text", { dir: "auto" }, ...content(entry.data?.text ?? ""));
+  const body = el("div.body", {}, first ? head(page.me(), page.me()) : null, said, delivery(entry, page));
+  return el(`article.row.message.pending${first ? ".first" : ""}`, { tabIndex: -1 }, first ? avatar(page.me()) : el("span"), body);
+}
+
+const states = { sending: "Sending…", unconfirmed: "Not confirmed yet, trying again…", stored: "Stored" };
+const reasons = {
+  too_large: "it is too long", outbox_full: "too many messages are waiting", forbidden: "you may not write here", rate_limited: "too fast",
+};
+
+function delivery(entry, page) {
+  const button = (label, action) => {
+    const b = el("button.plain", { type: "button" }, label);
+    b.addEventListener("click", () => action(entry));
+    return b;
+  };
+  if (entry.mayRepeat) {
+    return el("div.delivery.bad", {}, "It may have been sent. Sending again could show it twice. ", button("Send again", page.retry), button("Discard", page.discard));
+  }
+  if (entry.state !== "refused") return el("div.delivery", {}, states[entry.state]);
+  const what = actions[entry.kind] ?? "Not sent";
+  const why = reasons[entry.error?.code];
+  return el("div.delivery.bad", {}, `${what}${entry.kind ? " was not saved" : ""}${why ? `: ${why}` : ""}. `, button("Try again", page.retry), entry.kind ? null : button("Edit", page.rework), button("Discard", page.discard));
+}

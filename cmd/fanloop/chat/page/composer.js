@@ -4,7 +4,7 @@
 import { $ } from "./dom.js";
 
 const encoder = new TextEncoder();
-const huge = 50_000; // characters that the field does not grow for
+const huge = 5_000; // characters that the field does not grow for
 
 /** Whether a key belongs to an input method that is composing. */
 export function composing(event, sinceComposition = Infinity) {
@@ -25,6 +25,9 @@ export class Composer {
     this.#page = page;
     const text = this.#text;
     text.addEventListener("input", () => this.#input());
+    text.addEventListener("beforeinput", (event) => this.#refuse(event, event.data));
+    text.addEventListener("paste", (event) => this.#refuse(event, event.clipboardData?.getData("text")));
+    text.addEventListener("drop", (event) => this.#refuse(event, event.dataTransfer?.getData("text")));
     text.addEventListener("compositionend", ({ timeStamp }) => (this.#composed = timeStamp));
     text.addEventListener("keydown", (event) => this.#key(event));
     $("composer").addEventListener("submit", (event) => (event.preventDefault(), this.#send()));
@@ -76,13 +79,27 @@ export class Composer {
     this.#page.typing(value.trim() !== "");
   }
 
+  // What is far over the limit does not come in: a browser takes seconds to lay
+  // out a megabyte.
+  #refuse(event, text) {
+    const size = text?.length ?? 0;
+    const over = this.#text.value.length + size - this.#page.limit();
+    if (size < huge || over < this.#page.limit()) return;
+    event.preventDefault();
+    this.#complain(over);
+  }
+
+  #complain(over) {
+    $("problem").textContent = over > 0 ? `Too long by ${over.toLocaleString()} bytes` : "";
+  }
+
   // How many bytes are over the limit.
   #check() {
     const value = this.#text.value;
     const size = encoder.encode(JSON.stringify({ text: value })).length;
     const over = size - this.#page.limit();
     this.#text.classList.toggle("huge", value.length > huge);
-    $("problem").textContent = over > 0 ? `Too long by ${over.toLocaleString()} bytes` : "";
+    this.#complain(over);
     $("send").disabled = value.trim() === "" || over > 0;
     return over;
   }

@@ -7,6 +7,8 @@ const dayOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "l
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 
 export const clock = (at) => time.format(at);
+/** The time in the margin, where there is no room for AM and PM. */
+export const shortClock = (at) => time.formatToParts(at).filter(({ type }) => type !== "dayPeriod").map(({ value }) => value).join("").trim();
 export const moment = (at) => full.format(at);
 
 /** "today", "yesterday", or the date. */
@@ -37,7 +39,7 @@ export function initials(name) {
 export function hue(user) {
   let hash = 2166136261;
   for (let i = 0; i < user.length; i++) hash = Math.imul(hash ^ user.charCodeAt(i), 16777619);
-  return (hash >>> 8) % 8;
+  return (hash >>> 13) % 8;
 }
 
 /** "Ann is typing", "Ann and Bob are typing", "Several people are typing". */

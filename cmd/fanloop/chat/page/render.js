@@ -1,7 +1,7 @@
 // Rows of the list as elements.
 
 import { el } from "./dom.js";
-import { clean, clock, dayName, hue, initials, moment, plural } from "./format.js";
+import { clean, clock, dayName, hue, initials, moment, plural, shortClock } from "./format.js";
 import { onlyEmoji, parse } from "./text.js";
 
 const longText = 4000;
@@ -36,7 +36,7 @@ function message({ message: m, first }, page) {
   return el(
     `article.row.message${first ? ".first" : ""}`,
     { tabIndex: -1, ariaLabel: `${clean(m.name)}, ${clock(m.time)}: ${m.deleted ? "deleted" : m.text.slice(0, 300)}` },
-    first ? avatar(m.user, m.name) : el("span.time.side-time", { ariaHidden: "true" }, clock(m.time)),
+    first ? avatar(m.user, m.name) : el("span.time.side-time", { ariaHidden: "true" }, shortClock(m.time)),
     body,
   );
 }

@@ -88,7 +88,10 @@ function seen() {
   if (list.following) missed = 0;
   $("jump").hidden = list.following;
   $("jump").textContent = missed > 0 ? `↓ ${plural(missed, "new message")}` : "↓ Latest messages";
-  if (room && attentive() && room.topic.state === "subscribed" && room.topic.mode === "live") room.topic.read();
+  if (room && attentive() && room.topic.state === "subscribed" && room.topic.mode === "live") {
+    room.topic.read();
+    room.caughtUp = true;
+  }
 }
 
 function changed(of, lines, source) {
@@ -97,7 +100,10 @@ function changed(of, lines, source) {
   if (source === "live") {
     if (!list.following) missed += others.length;
     announcer.add(others);
-    if (!attentive() && room.divider === null && others.length > 0) room.divider = before(others[0]);
+    if (others.length > 0 && !attentive() && (room.divider === null || room.caughtUp)) {
+      room.divider = before(others[0]); // all before it was read
+      room.caughtUp = false;
+    }
   }
   draw();
 }

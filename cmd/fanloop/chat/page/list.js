@@ -17,6 +17,7 @@ export class List {
   #rows = [];
   #index = new Map();
   #heights = new Map(); // key -> measured height
+  #sizes = new Float64Array(0); // of the rows: measured, or estimated
   #tops = new Float64Array(1);
   #shown = new Map(); // key -> {element, row}
   #frame = 0;
@@ -45,9 +46,13 @@ export class List {
   /** Shows other rows. Row: {key, type, version}. */
   update(rows) {
     const anchor = this.#anchor();
+    const old = this.#rows;
+    let same = 0; // rows at the front that have not changed
+    while (same < rows.length && rows[same] === old[same]) same++;
+    for (let i = same; i < old.length; i++) this.#index.delete(old[i].key);
+    for (let i = same; i < rows.length; i++) this.#index.set(rows[i].key, i);
     this.#rows = rows;
-    this.#index = new Map(rows.map(({ key }, i) => [key, i]));
-    this.#measure();
+    this.#measure(same);
     this.#draw(anchor);
   }
 
@@ -104,15 +109,21 @@ export class List {
     return (row.first ? 46 : 24) + 22 * Math.floor(text.length / 90) + (reactions.size ? 30 : 0);
   }
 
-  #measure() {
-    const tops = this.#tops.length > this.#rows.length ? this.#tops : new Float64Array(this.#rows.length * 2 + 16);
-    let y = 0;
-    this.#rows.forEach((row, i) => {
-      tops[i] = y;
-      y += this.#heights.get(row.key) ?? this.#estimate(row);
-    });
-    tops[this.#rows.length] = y;
-    this.#tops = tops;
+  // Takes the heights of rows: measured ones, and estimates of the others.
+  #measure(from) {
+    const n = this.#rows.length;
+    if (this.#sizes.length < n) {
+      this.#sizes = new Float64Array(n * 2 + 16);
+      this.#tops = new Float64Array(n * 2 + 17);
+      from = 0;
+    }
+    for (let i = from; i < n; i++) this.#sizes[i] = this.#heights.get(this.#rows[i].key) ?? this.#estimate(this.#rows[i]);
+    this.#sum(from);
+  }
+
+  #sum(from) {
+    const n = this.#rows.length;
+    for (let i = from; i < n; i++) this.#tops[i + 1] = this.#tops[i] + this.#sizes[i];
   }
 
   // Draws until the rows on the screen are where they belong: rows that are
@@ -130,8 +141,7 @@ export class List {
       this.#show(from, to);
       this.#above.style.height = `${this.#tops[from]}px`;
       this.#below.style.height = `${total - this.#tops[to]}px`;
-      const changed = this.#heightsOf(from, to);
-      if (changed) this.#measure();
+      const changed = this.#remeasure();
       this.#place(anchor);
       if (!changed) break;
     }
@@ -170,7 +180,7 @@ export class List {
         known = { element, row };
       }
       known.row = row;
-      known.element.ariaPosInSet = String(i + 1);
+      if (known.place !== i + 1) known.element.ariaPosInSet = String((known.place = i + 1));
       shown.set(row.key, known);
       if (known.element === next) next = next.nextSibling;
       else this.#content.insertBefore(known.element, next);
@@ -184,15 +194,19 @@ export class List {
     element.remove();
   }
 
-  #heightsOf() {
-    let changed = false;
+  // Takes the heights of the rows that are shown. Says whether one changed.
+  #remeasure() {
+    let first = Infinity;
     for (const [key, { element }] of this.#shown) {
       const height = element.getBoundingClientRect().height;
       if (Math.abs((this.#heights.get(key) ?? -1) - height) < 0.25) continue;
+      const i = this.#index.get(key);
       this.#heights.set(key, height);
-      changed = true;
+      this.#sizes[i] = height;
+      first = Math.min(first, i);
     }
-    return changed;
+    if (first < Infinity) this.#sum(first);
+    return first < Infinity;
   }
 
   // The row at a height.
@@ -210,9 +224,8 @@ export class List {
   // A row or the viewport changed its size: what was at the top stays there.
   #settle() {
     const height = this.#view.clientHeight;
-    if (!this.#heightsOf() && height === this.#height) return;
+    if (!this.#remeasure() && height === this.#height) return;
     this.#height = height;
-    this.#measure();
     this.#draw(this.#last);
   }
 

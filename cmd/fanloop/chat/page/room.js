@@ -10,6 +10,8 @@ export class Room {
   begin = false;
   /** The offset behind which messages are new, since the room was entered. */
   divider = null;
+  /** The user has seen the last line. */
+  caughtUp = false;
   #back = null;
   #loading = false;
   #entered = false; // the divider is not decided yet
@@ -38,6 +40,7 @@ export class Room {
   /** The user comes in: what is behind the marker is new, until they leave. */
   enter() {
     this.#entered = true;
+    this.caughtUp = false;
     const marker = this.topic.marker;
     if (marker.pos && (marker.unread ?? 0) > 0) this.divider = marker.pos.offset;
     this.topic.configure({ mode: "live" });

@@ -2,7 +2,26 @@
 // what is new, and what the user sent and is not stored.
 
 const groupGap = 5 * 60_000;
-const dayOf = (time) => new Date(time).setHours(0, 0, 0, 0);
+const beginRow = { key: "begin", type: "begin", version: 0 };
+const dayRows = new WeakMap(); // message -> row of its day
+const messageRows = new WeakMap(); // message -> its row, as it was shown last
+
+// A row that has not changed is the same object, so that the list sees at once
+// what is new among thousands.
+function dayRow(message) {
+  let row = dayRows.get(message);
+  if (!row) dayRows.set(message, (row = { key: `day ${message.offset}`, type: "day", time: message.time, version: 0 }));
+  return row;
+}
+
+function messageRow(message, first) {
+  let row = messageRows.get(message);
+  if (row?.first === first && row.changes === message.version) return row;
+  const { version, id, offset } = message;
+  row = { key: `${id} ${offset}`, type: "message", message, first, changes: version, version: `${version} ${first}` };
+  messageRows.set(message, row);
+  return row;
+}
 
 /**
  * @param {{messages: object[], outgoing: object[], divider: string | null, me: string, begin: boolean, compare: (a: string, b: string) => number}} view
@@ -11,12 +30,16 @@ const dayOf = (time) => new Date(time).setHours(0, 0, 0, 0);
 export function rows({ messages, outgoing = [], divider, me, begin, compare }) {
   const list = [];
   const shown = new Set();
-  if (begin) list.push({ key: "begin", type: "begin" });
+  if (begin) list.push(beginRow);
   let before = null;
+  let day = 0; // where the day of the last message begins, and where it ends
+  let night = 0;
   let mark = null;
   for (const message of messages) {
-    if (dayOf(message.time) !== (before ? dayOf(before.time) : null)) {
-      list.push({ key: `day ${message.offset}`, type: "day", time: message.time, version: 0 });
+    if (!(message.time >= day && message.time < night)) {
+      day = new Date(message.time).setHours(0, 0, 0, 0);
+      night = new Date(message.time).setHours(24, 0, 0, 0);
+      list.push(dayRow(message));
       before = null;
     }
     const fresh = divider !== null && message.user !== me && compare(message.offset, divider) > 0;
@@ -26,7 +49,7 @@ export function rows({ messages, outgoing = [], divider, me, begin, compare }) {
     }
     if (fresh) mark.version = ++mark.count;
     const first = before === null || before.user !== message.user || message.time - before.time > groupGap;
-    list.push({ key: message.id + message.offset, type: "message", message, first, version: `${message.version} ${first}` });
+    list.push(messageRow(message, first));
     shown.add(message.id);
     before = message;
   }

@@ -10,7 +10,8 @@ const words = {
 export function watchConnection(client) {
   let timer;
   let until = 0;
-  let was = false;
+  let was = false; // connected, at some time
+  let lost = null; // when the connection was lost; null while there is one
 
   const show = (state, error) => {
     const { latency, transport } = client;
@@ -28,13 +29,16 @@ export function watchConnection(client) {
     until = Date.now() + (delay ?? 0);
     if (state === "connected") {
       was = true;
+      lost = null;
       show(state);
       setTimeout(() => client.state === "connected" && client.probe(), 500);
       timer = setInterval(() => show("connected"), 2000);
     } else if (state === "failed") show(state, error);
     else {
-      const begin = Date.now();
-      timer = setInterval(() => (Date.now() - begin >= (was ? patience : 0)) && show(state, error), 250);
+      lost ??= performance.now();
+      const tick = () => (!was || performance.now() - lost >= patience) && show(state, error);
+      tick();
+      timer = setInterval(tick, 250);
     }
   });
   setInterval(() => document.visibilityState === "visible" && client.state === "connected" && client.probe(), 15_000);

@@ -24,6 +24,7 @@ let missed = 0; // lines that came while the reader was further up
 
 const page = {
   me,
+  connected: () => client.state === "connected",
   limit: () => client.limits.data,
   typing: (on) => room?.topic.typing(on),
   send(text) {
@@ -66,9 +67,10 @@ function draw() {
 function drawNow(other) {
   if (!room) return;
   const { timeline, divider, begin, topic } = room;
-  const content = rows({ messages: timeline.messages, outgoing: topic.outgoing, divider, me: me(), begin: begin && timeline.messages.length > 0, compare: compareOffsets });
+  const content = rows({ messages: timeline.messages, outgoing: topic.outgoing, divider, me: me(), begin: begin && timeline.messages.length > 0, connected: page.connected(), compare: compareOffsets });
   if (other) list.replace(content);
   else list.update(content);
+  if ($("list").scrollTop < 600) room.more(); // also where a page does not fill the list
   $("empty").hidden = content.length > 0 || topic.state !== "subscribed";
   seen();
   drawRooms();
@@ -225,6 +227,7 @@ client.on("logout", () => {
   identity.forget();
   location.replace(location.pathname);
 });
+client.on("state", draw);
 watchConnection(client);
 
 $("my-name").textContent = clean(identity.user);

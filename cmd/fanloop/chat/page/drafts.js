@@ -5,7 +5,7 @@ const prefix = "fanloop.draft ";
 export class Drafts {
   #storage;
   #user;
-  #written = new Map(); // room -> what this tab wrote last
+  #written = new Map(); // room -> what this tab wrote or saw last
 
   constructor(storage, user) {
     this.#storage = storage;
@@ -43,6 +43,7 @@ export class Drafts {
 
   /** Whether any draft of a room is kept. */
   has(room) {
-    return this.get(room) !== "";
+    if (!this.#written.has(room)) this.#written.set(room, this.get(room));
+    return this.#written.get(room) !== "";
   }
 }

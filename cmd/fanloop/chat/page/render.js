@@ -10,7 +10,7 @@ export function avatar(user, name = user) {
   return el(`span.avatar.h${hue(user)}`, { ariaHidden: "true" }, initials(name));
 }
 
-/** @param {{me: () => string, react: Function, retry: Function, discard: Function, rework: Function}} page */
+/** @param {{me: () => string, connected: () => boolean, react: Function, retry: Function, discard: Function, rework: Function}} page */
 export function renderer(page) {
   const make = {
     begin: () => el("div.row.begin", {}, "This is the beginning of the room."),
@@ -103,7 +103,7 @@ function delivery(entry, page) {
   if (entry.mayRepeat) {
     return el("div.delivery.bad", {}, "It may have been sent. Sending again could show it twice. ", button("Send again", page.retry), button("Discard", page.discard));
   }
-  if (entry.state !== "refused") return el("div.delivery", {}, states[entry.state]);
+  if (entry.state !== "refused") return el("div.delivery", {}, page.connected() ? states[entry.state] : "Waiting for the connection");
   const what = actions[entry.kind] ?? "Not sent";
   const why = reasons[entry.error?.code];
   return el("div.delivery.bad", {}, `${what}${entry.kind ? " was not saved" : ""}${why ? `: ${why}` : ""}. `, button("Try again", page.retry), entry.kind ? null : button("Edit", page.rework), button("Discard", page.discard));

@@ -24,10 +24,10 @@ function messageRow(message, first) {
 }
 
 /**
- * @param {{messages: object[], outgoing: object[], divider: string | null, me: string, begin: boolean, compare: (a: string, b: string) => number}} view
+ * @param {{messages: object[], outgoing: object[], divider: string | null, me: string, begin: boolean, connected?: boolean, compare: (a: string, b: string) => number}} view
  * divider: the offset behind which messages are new
  */
-export function rows({ messages, outgoing = [], divider, me, begin, compare }) {
+export function rows({ messages, outgoing = [], divider, me, begin, connected = true, compare }) {
   const list = [];
   const shown = new Set();
   if (begin) list.push(beginRow);
@@ -58,7 +58,7 @@ export function rows({ messages, outgoing = [], divider, me, begin, compare }) {
     const failed = entry.state === "refused" || entry.mayRepeat;
     if (entry.kind && !failed) continue;
     const first = before?.user !== me;
-    list.push({ key: `out ${entry.id}`, type: "outgoing", entry, first, version: `${entry.state} ${entry.mayRepeat} ${first}` });
+    list.push({ key: `out ${entry.id}`, type: "outgoing", entry, first, version: `${entry.state} ${entry.mayRepeat} ${first} ${connected}` });
     before = { user: me };
   }
   return list;

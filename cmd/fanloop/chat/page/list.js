@@ -79,7 +79,7 @@ export class List {
     const bottom = this.#tops[i + 1] - this.#view.scrollTop;
     if (at === "start" || top < 0 || bottom > height) {
       this.following = false;
-      const y = at === "start" ? height / 4 : top < 0 ? 8 : height - (bottom - top) - 8;
+      const y = at === "start" ? height / 4 : top < 0 ? 8 + bottom - top : height - 8;
       this.#draw({ key, y });
     }
     return this.#shown.get(key)?.element ?? null;
@@ -93,14 +93,19 @@ export class List {
     return this.#view.scrollHeight - this.#view.clientHeight - this.#view.scrollTop;
   }
 
-  // The row at the top of the viewport, and where it is in it.
+  // The first message in the viewport, and where it ends. Its end, since a page
+  // in front may take its author's name away; a message, since days and dividers
+  // come and go.
   #anchor() {
     const top = this.#view.getBoundingClientRect().top;
-    for (const [key, { element }] of this.#shown) {
-      const rect = element.getBoundingClientRect();
-      if (rect.bottom > top + 1) return { key, y: rect.top - top };
+    let other = null;
+    for (const [key, { element, row }] of this.#shown) {
+      const { bottom } = element.getBoundingClientRect();
+      if (bottom <= top + 1) continue;
+      if (row.type === "message") return { key, y: bottom - top };
+      other ??= { key, y: bottom - top };
     }
-    return null;
+    return other;
   }
 
   #estimate(row) {
@@ -135,7 +140,7 @@ export class List {
       const total = this.#tops[n];
       let top = this.#view.scrollTop;
       if (this.following) top = Math.max(0, total - height);
-      else if (anchor && this.#index.has(anchor.key)) top = this.#tops[this.#index.get(anchor.key)] - anchor.y;
+      else if (anchor && this.#index.has(anchor.key)) top = this.#tops[this.#index.get(anchor.key) + 1] - anchor.y;
       const from = this.#at(top - overscan);
       const to = Math.min(n, this.#at(top + height + overscan) + 1);
       this.#show(from, to);
@@ -153,7 +158,7 @@ export class List {
     else if (anchor) {
       const element = this.#shown.get(anchor.key)?.element;
       if (element) {
-        const off = element.getBoundingClientRect().top - view.getBoundingClientRect().top - anchor.y;
+        const off = element.getBoundingClientRect().bottom - view.getBoundingClientRect().top - anchor.y;
         if (Math.abs(off) >= 0.5) view.scrollTop += off;
       }
     }

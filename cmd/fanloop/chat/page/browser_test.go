@@ -29,9 +29,11 @@ func TestPageInChromium(t *testing.T) {
 	t.Run("X22 the line that is read stays where it is while pages come in front and lines behind", func(t *testing.T) {
 		p := open(t, browser, service, "room:lobby")
 		p.wait(count(5))
-		p.do(`const list = document.getElementById("list"); list.scrollTop = 900; list.scrollTop = 100`)
 		p.do(`globalThis.seen = () => { const top = document.getElementById("list").getBoundingClientRect().top;
 			return [...document.querySelectorAll(".message")].find((m) => m.getBoundingClientRect().top > top + 40) }`)
+		p.do(`document.getElementById("list").scrollTop = 700`) // too far down for a page
+		p.wait(`seen()?.getBoundingClientRect().top < innerHeight`)
+		p.do(`document.getElementById("list").scrollTop = 300`)
 		p.do(`const list = document.getElementById("list"), before = list.scrollHeight, line = seen(), y = line.getBoundingClientRect().bottom;
 			globalThis.moved = () => Math.abs(line.getBoundingClientRect().bottom - y);
 			globalThis.grown = () => list.scrollHeight > before + 500`)

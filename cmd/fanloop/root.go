@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/bench"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/dial"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/echo"
@@ -66,7 +67,7 @@ wins over its variable. fanloop completion writes a script for your shell.`,
 	root.SetFlagErrorFunc(cli.FlagError)
 	root.SetHelpCommand(newHelp(root))
 	root.SetUsageTemplate(cli.UsageTemplate)
-	root.AddCommand(echo.New(std), dial.New(std), newVersion(std), bench.New(std))
+	root.AddCommand(echo.New(std), dial.New(std), newVersion(std), bench.New(std), chat.New(std))
 	addVersionFlag(root)
 	addCompletion(root)
 	cli.ShowVariables(root)

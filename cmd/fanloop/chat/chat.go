@@ -1,0 +1,69 @@
+// Package chat is the command fanloop chat: a chat service with its page, on one node
+// or several. PROTOCOL.md is what clients speak, BACKEND.md what a company's backend
+// needs to know. Package service below it is the node.
+package chat
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
+)
+
+// New is the command fanloop chat.
+func New(std cli.Stdio) *cobra.Command {
+	var log cli.LogOptions
+	cmd := &cobra.Command{
+		Use:   "chat [flags]",
+		Short: "Run a chat service",
+		Long: `chat serves clients of the chat protocol at /v1/socket and the JavaScript client at
+/fanloop.js.
+
+Messages are kept by a NATS server in this process, in --data-dir, or in memory without
+one; --nats uses one that runs elsewhere. Without accounts, whoever comes has the name
+that they say, and only loopback addresses are served.
+
+Ctrl-C or SIGTERM has every client come back later and waits for connections to close
+(--shutdown-timeout); a second one ends at once.
+
+Exit code: 0 after a shutdown, 1 if it cannot serve, 2 for wrong usage.`,
+		Example: `  fanloop chat
+  fanloop chat --data-dir /var/lib/fanloop --config chat.yaml
+  FANLOOP_CHAT_LISTEN=127.0.0.1:9000 fanloop chat`,
+		Args: cli.NoArguments,
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	settings := config.AddFlags(flags)
+	cli.LevelFlag(flags, &log.Level, "log-level", "log from this level on: debug, info, warn or error")
+	flags.BoolVarP(&log.Quiet, "quiet", "q", false, "print errors only")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := settings.Load()
+		if err != nil {
+			return cli.Usagef("%v", err)
+		}
+		return run(cmd.Context(), c, log, std)
+	}
+	return cmd
+}
+
+// run serves until ctx is done.
+func run(ctx context.Context, c config.Config, o cli.LogOptions, std cli.Stdio) error {
+	log := o.Logger(std.Err)
+	s, err := service.Start(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	if !o.Quiet {
+		fmt.Fprintf(std.Out, "listening on http://%s/  ws://%[1]s/v1/socket\n", s.Addr())
+	}
+	<-ctx.Done()
+	log.Info("shutting down; a second signal ends at once")
+	ending, cancel := context.WithTimeout(context.Background(), c.ShutdownTimeout)
+	defer cancel()
+	return s.Shutdown(ending)
+}

@@ -1,0 +1,188 @@
+package service
+
+import (
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/session"
+	"github.com/fanloop-go/fanloop/engine"
+)
+
+// maxHeld is what a connection may be owed, in bytes, that the engine does not take.
+const maxHeld = 256 << 10
+
+// conn is a WebSocket with its session.
+type conn struct {
+	// Immutable.
+	service  *Service
+	ws       *engine.WebSocket
+	encoding protocol.Encoding
+	remote   net.Addr
+	host     string
+	header   http.Header
+
+	// Owned by the loop.
+	session *session.Session
+	batch   []byte // frames that were not sent yet
+	held    bool   // the engine did not take the batch; reading is paused
+	timer   *time.Timer
+	due     time.Time // when timer fires; zero: not armed
+
+	// Guarded by registry.mu.
+	user, name string
+
+	mu       sync.Mutex
+	attempts map[string]uint32 // guarded by mu: of the deliveries, by topic
+}
+
+// opened begins the session of a WebSocket.
+func (s *Service) opened(ws *engine.WebSocket, req *engine.Request) {
+	encoding, _ := protocol.EncodingOf(ws.Subprotocol())
+	header := http.Header{}
+	for _, name := range proxyHeaders {
+		if value := req.Header(name); value != "" {
+			header.Set(name, value)
+		}
+	}
+	c := &conn{
+		service: s, ws: ws, encoding: encoding, remote: ws.RemoteAddr(), host: req.Host(), header: header,
+		attempts: make(map[string]uint32),
+	}
+	config := s.session
+	config.Backend = &backend{service: s, conn: c}
+	c.session = session.New(&config, c, c.admit)
+	engine.Set(ws, c)
+	c.arm()
+}
+
+// received carries out what the client sent.
+func received(ws *engine.WebSocket, message []byte) {
+	if c := engine.Get[*conn](ws); c != nil {
+		c.turn(func() { c.session.Receive(c.encoding, message) })
+	}
+}
+
+// turn runs fn on the loop, sends what it made, and arms the timer.
+func (c *conn) turn(fn func()) {
+	fn()
+	c.flush()
+	c.arm()
+}
+
+// do has fn run as a turn, unless the connection has ended by then. Any goroutine.
+func (c *conn) do(fn func()) {
+	_ = c.ws.Do(func() { c.turn(fn) }) // ErrClosed: nobody waits for it
+}
+
+// Send implements session.Output.
+func (c *conn) Send(f protocol.Frame) {
+	batch, err := c.encoding.Append(c.batch, f)
+	if err != nil {
+		c.service.log.Error("a frame cannot be encoded", "err", err)
+		return
+	}
+	c.batch = batch
+}
+
+// Close implements session.Output.
+func (c *conn) Close(code protocol.CloseCode, last *protocol.Closing) {
+	if last != nil {
+		c.Send(last)
+	}
+	c.flush()
+	_ = c.ws.Close(engine.StatusCode(code), "") // it is closing already otherwise
+}
+
+// flush sends the batch. A client that reads nothing is not read from either.
+func (c *conn) flush() {
+	if len(c.batch) == 0 {
+		return
+	}
+	if c.ws.Send(opOf(c.encoding), c.batch) != engine.ErrBackpressure {
+		c.batch = nil // kept by nobody: an idle connection has none
+		if c.held {
+			c.held = false
+			c.ws.ResumeReading()
+		}
+		return
+	}
+	if !c.held {
+		c.held = true
+		c.ws.PauseReading()
+	}
+	if len(c.batch) > maxHeld {
+		c.batch = nil
+		c.session.CloseWith(protocol.Slow.Close(), nil)
+	}
+}
+
+// drained sends what the engine did not take before.
+func drained(ws *engine.WebSocket) {
+	if c := engine.Get[*conn](ws); c != nil {
+		c.turn(func() {})
+	}
+}
+
+// closed ends what the session began.
+func closed(ws *engine.WebSocket, _ engine.StatusCode, _ string) {
+	c := engine.Get[*conn](ws)
+	if c == nil {
+		return
+	}
+	c.session.End()
+	c.service.registry.leave(c)
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+}
+
+// arm has Expire called at the deadline of the session, which moves.
+func (c *conn) arm() {
+	at := c.session.Deadline()
+	switch {
+	case at.Equal(c.due):
+		return
+	case at.IsZero():
+		c.timer.Stop()
+	case c.timer == nil:
+		c.timer = time.AfterFunc(time.Until(at), c.expire)
+	default:
+		c.timer.Reset(time.Until(at))
+	}
+	c.due = at
+}
+
+// expire runs when the timer fires; one that was moved meanwhile does nothing.
+func (c *conn) expire() {
+	c.do(func() {
+		c.due = time.Time{}
+		c.session.Expire()
+	})
+}
+
+// admit decides by the rates of the user and the address.
+func (c *conn) admit(protocol.Command) error { return nil }
+
+// attempt is that of the delivery of a topic. Any goroutine.
+func (c *conn) attempt(topic string) uint32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.attempts[topic]
+}
+
+// begin notes the attempt of a delivery; 0: it has ended.
+func (c *conn) begin(topic string, attempt uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if attempt == 0 {
+		delete(c.attempts, topic)
+		return
+	}
+	c.attempts[topic] = attempt
+}
+
+// proxyHeaders are those by which a proxy shows itself.
+var proxyHeaders = [...]string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"}

@@ -1,0 +1,34 @@
+// Package service is one node of the chat: it joins the sessions of clients with the
+// topics of the cluster.
+//
+//	service.go  Service: what a node is made of, its start and its end
+//	store.go    opens NATS, in this process or elsewhere
+//	http.go     what the port serves besides WebSockets
+//	conn.go     conn: a WebSocket with its session; turns, the batch of a turn, the timer
+//	registry.go who is connected, by session
+//	backend.go  backend: session.Backend for one connection
+//	open.go     how a subscription is opened; delivery: session.Delivery
+//	history.go  pages, and the authors of messages
+//	keyed.go    keyed values, members, read positions
+//	feed.go     feeds: what a node watches for all subscribers of a topic, once
+//	shared.go   frames that go to many: encoded once for each encoding
+//	encoder.go  live.Encoder; how messages are stored
+//	work.go     crew: a bounded number of goroutines for what waits
+//
+// # Turns
+//
+// A session belongs to the loop of its WebSocket. Everything that moves it is a turn on
+// that loop: a message of the client, the answer to a question (conn.do), a timer. What
+// a session sends during a turn is one message at its end.
+//
+// Nothing waits in a turn. What asks the store, a key or a backend runs on the crew, of
+// a fixed size, and comes back as a turn. When the crew has too much to do, the command
+// is answered with overloaded.
+//
+// # Frames for many
+//
+// Messages come from package live, once for each encoding. Presence, keyed values and
+// notes are published to topics of the engine, to which a connection is subscribed in
+// the turn that takes the state they follow: a publish reaches it behind that turn, so
+// nothing is missing between the two.
+package service

@@ -1,0 +1,57 @@
+package service
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/limits"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/engine/cluster"
+	"github.com/fanloop-go/fanloop/engine/cluster/keyed"
+	"github.com/fanloop-go/fanloop/engine/cluster/presence"
+)
+
+// answer is what a client gets to know of an error: a protocol.Error, or an error that
+// the session answers as internal.
+func answer(err error) error {
+	var limit *limits.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &limit):
+		e := protocol.Fail(nil, protocol.RateLimited, "")
+		e.Delay = max(1, limit.Retry.Milliseconds())
+		return e
+	case errors.Is(err, cluster.ErrUnavailable), errors.Is(err, cluster.ErrBehind), errors.Is(err, cluster.ErrClosed):
+		return later(protocol.Unavailable)
+	case errors.Is(err, names.ErrName), errors.Is(err, cluster.ErrTopic), errors.Is(err, keyed.ErrKey):
+		return protocol.Fail(nil, protocol.BadName, "")
+	case errors.Is(err, keyed.ErrTooLarge):
+		return protocol.TooLarge
+	case errors.Is(err, keyed.ErrFull):
+		return later(protocol.Overloaded)
+	case errors.Is(err, presence.ErrLevel):
+		return protocol.Off
+	case errors.Is(err, auth.ErrNotLoopback):
+		return protocol.Fail(nil, protocol.Unauthorized, "without accounts only this machine is served")
+	}
+	return err
+}
+
+// later is a code to be tried again after a delay that differs between clients.
+func later(code protocol.Code) *protocol.Error {
+	e := protocol.Fail(nil, code, "")
+	e.Retry, e.Delay = protocol.Later, delay()
+	return e
+}
+
+// closing is the last frame of a connection that is to be made again.
+func closing(code protocol.Code) *protocol.Closing {
+	return &protocol.Closing{Code: code, Retry: protocol.Later, Delay: delay()}
+}
+
+// delay is from half a second to two, in milliseconds.
+func delay() int64 { return (500*time.Millisecond + rand.N(1500*time.Millisecond)).Milliseconds() }

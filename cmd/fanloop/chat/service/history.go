@@ -1,0 +1,81 @@
+package service
+
+import (
+	"context"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/engine/cluster"
+)
+
+// pageBytes bounds a page, as a Budget counts them.
+const pageBytes = 256 << 10
+
+// History implements session.Backend.
+func (b *backend) History(c *protocol.History, done func(*protocol.Page, error)) {
+	ask(b, func(ctx context.Context) (*protocol.Page, error) {
+		if c.After != nil {
+			return b.service.after(ctx, c)
+		}
+		return b.service.before(ctx, c)
+	}, done)
+}
+
+// before reads the page in front of a position, or the last one.
+func (s *Service) before(ctx context.Context, c *protocol.History) (*protocol.Page, error) {
+	var at cluster.Position
+	if c.Before != nil {
+		at = cluster.Position(*c.Before)
+	}
+	page, err := s.node.Before(ctx, c.Topic, at, cluster.Budget{Messages: c.Limit, Bytes: pageBytes})
+	switch {
+	case err != nil:
+		return nil, err
+	case page.Lost:
+		return nil, protocol.PositionLost
+	}
+	return pageOf(page.Position.Epoch, page.Messages, page.Begin, c.Before == nil), nil
+}
+
+// after reads the page behind a position.
+func (s *Service) after(ctx context.Context, c *protocol.History) (*protocol.Page, error) {
+	sub, err := s.node.Subscribe(ctx, c.Topic, cluster.Position(*c.After), nil)
+	if err != nil {
+		return nil, err
+	}
+	defer sub.Close()
+	batch, err := sub.Next(ctx, cluster.Budget{Messages: c.Limit, Bytes: pageBytes})
+	switch {
+	case err != nil:
+		return nil, err
+	case batch.Lost:
+		return nil, protocol.PositionLost
+	}
+	return pageOf(batch.Position.Epoch, batch.Messages, false, !batch.More), nil
+}
+
+func pageOf(epoch string, messages []cluster.Message, begin, end bool) *protocol.Page {
+	p := &protocol.Page{Epoch: epoch, Messages: messagesOf(messages), Begin: begin, End: end}
+	if n := len(messages); n > 0 {
+		back, forward := protocol.Position(messages[0].Position()), protocol.Position(messages[n-1].Position())
+		p.Back, p.Forward = &back, &forward
+	}
+	return p
+}
+
+// Author implements session.Backend.
+func (b *backend) Author(topic string, target protocol.Target, done func(string, error)) {
+	ask(b, func(ctx context.Context) (string, error) {
+		found, err := b.service.store.broker.Read(ctx, topic, target.Offset, cluster.Budget{Messages: 1, Bytes: 1})
+		switch {
+		case err != nil:
+			return "", err
+		case len(found) == 0 || found[0].Offset != target.Offset || found[0].ID != target.ID:
+			return "", protocol.BadTarget
+		}
+		body, err := bodyOf(found[0].Data)
+		if err == nil && body.Kind != protocol.KindMessage {
+			err = protocol.BadTarget // events are not changed
+		}
+		return body.User, err
+	}, done)
+}

@@ -1,0 +1,101 @@
+package service
+
+import (
+	"time"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/session"
+	"github.com/fanloop-go/fanloop/engine/cluster/keyed"
+)
+
+// lifetimes are those of the kinds of keyed values that there are.
+var lifetimes = map[string]time.Duration{
+	protocol.KindTyping: 6 * time.Second,
+	"cursor":            30 * time.Second,
+}
+
+// kind is one kind of keyed values. It is immutable.
+type kind struct {
+	name     string
+	lifetime time.Duration
+	values   *keyed.Keyed
+	feeds    *feeds[*keyed.Subscription]
+}
+
+func (s *Service) newKind(name string, lifetime time.Duration, values *keyed.Keyed) *kind {
+	k := &kind{name: name, lifetime: lifetime, values: values}
+	k.feeds = newFeeds(func(topic string) (*keyed.Subscription, error) { return k.watch(s, topic) })
+	return k
+}
+
+// watch shares what changes in a topic.
+func (k *kind) watch(s *Service, topic string) (sub *keyed.Subscription, err error) {
+	ready := make(chan struct{})
+	defer close(ready)
+	return k.values.Subscribe(topic, func() {
+		<-ready
+		batch, err := sub.Next(0)
+		if err == nil && (batch.Reset || len(batch.Values) > 0) {
+			share(s.server, k.name, topic, &protocol.Values{Topic: topic, Kind: k.name, Reset: batch.Reset, Values: valuesOf(batch.Values)})
+		}
+	})
+}
+
+// state has all values that there are now.
+func (k *kind) state(topic string) (set protocol.KeyedSet, err error) {
+	sub, err := k.values.Subscribe(topic, nil)
+	if err != nil {
+		return set, err
+	}
+	defer sub.Close()
+	batch, err := sub.Next(0)
+	return protocol.KeyedSet{Kind: k.name, Lifetime: k.lifetime.Milliseconds(), Values: valuesOf(batch.Values)}, err
+}
+
+func valuesOf(all []keyed.Value) []protocol.Value {
+	list := make([]protocol.Value, len(all))
+	for i, v := range all {
+		list[i].Key = v.Key
+		if !v.Gone {
+			list[i].Data = protocol.Data(v.Data)
+		}
+	}
+	return list
+}
+
+// Set implements session.Backend.
+func (b *backend) Set(topic, name, key string, data protocol.Data) error {
+	k := b.service.kinds[name]
+	switch {
+	case k == nil:
+		return protocol.UnknownKind
+	case data == nil:
+		return answer(k.values.Delete(topic, key))
+	}
+	return answer(k.values.Set(topic, key, data))
+}
+
+// Members implements session.Backend.
+func (b *backend) Members(c *protocol.GetPresence, done func(*protocol.Members, error)) {
+	watch, release, err := b.service.members.take(c.Topic)
+	if err != nil {
+		done(nil, answer(err))
+		return
+	}
+	defer release()
+	page, err := watch.Page(c.After, c.Limit+1)
+	if err != nil {
+		done(nil, answer(err))
+		return
+	}
+	m := &protocol.Members{Count: watch.Count(), End: len(page) <= c.Limit}
+	for _, one := range page[:min(c.Limit, len(page))] {
+		m.Members = append(m.Members, protocol.Member{User: one.User, Connections: one.Connections})
+	}
+	done(m, nil)
+}
+
+// Read implements session.Backend. Markers are not kept yet.
+func (b *backend) Read(_ *session.Identity, _ protocol.Command, done func(*protocol.MarkerIs, error)) {
+	done(nil, protocol.Off)
+}

@@ -1,0 +1,245 @@
+package service
+
+import (
+	"context"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/session"
+	"github.com/fanloop-go/fanloop/engine/cluster"
+	"github.com/fanloop-go/fanloop/engine/cluster/live"
+	"github.com/fanloop-go/fanloop/engine/cluster/passive"
+	"github.com/fanloop-go/fanloop/engine/cluster/presence"
+)
+
+// delivery implements session.Delivery for one attempt. It is owned by the loop.
+type delivery struct {
+	conn    *conn
+	topic   string
+	attempt uint32
+	from    cluster.Position // where messages go on; zero: none are delivered
+	shared  []string         // topics of the engine
+	release []func()
+	started bool
+}
+
+// Open implements session.Backend.
+func (b *backend) Open(who *session.Identity, c *protocol.Subscribe, done func(session.Opened, error)) {
+	space, err := b.service.rules.Load().Namespace(c.Topic)
+	if err != nil {
+		done(session.Opened{}, protocol.UnknownTopic)
+		return
+	}
+	d := &delivery{conn: b.conn, topic: c.Topic, attempt: c.Attempt}
+	if c.Mode == protocol.Passive {
+		answer, err := d.openPassive()
+		done(d.opened(answer, err))
+		return
+	}
+	ask(b, func(ctx context.Context) (protocol.Subscribed, error) {
+		return b.service.place(ctx, c)
+	}, func(answer protocol.Subscribed, err error) {
+		if err == nil {
+			d.from = cluster.Position(*answer.Pos)
+			err = d.openShared(who.User, c, space, &answer)
+		}
+		done(d.opened(answer, err))
+	})
+}
+
+// opened is what the session is given. After an error nothing is left of d.
+func (d *delivery) opened(a protocol.Subscribed, err error) (session.Opened, error) {
+	if err != nil {
+		d.Stop()
+		return session.Opened{}, answer(err)
+	}
+	return session.Opened{Answer: a, Delivery: d}, nil
+}
+
+// place finds where a subscription begins, and what is in front of that.
+func (s *Service) place(ctx context.Context, c *protocol.Subscribe) (a protocol.Subscribed, err error) {
+	var from cluster.Position
+	if c.Pos != nil {
+		from = cluster.Position(*c.Pos)
+	}
+	sub, err := s.node.Subscribe(ctx, c.Topic, from, nil)
+	if err != nil {
+		return a, err
+	}
+	defer sub.Close()
+	a.State = protocol.Fresh
+	if c.Pos != nil {
+		batch, err := sub.Next(ctx, cluster.Budget{Messages: 1, Bytes: 1})
+		if err != nil {
+			return a, err
+		}
+		if !batch.Lost {
+			a.State, a.Pos, a.More = protocol.Resumed, c.Pos, len(batch.Messages) > 0
+			return a, nil
+		}
+		a.State = protocol.Reset
+	}
+	end := protocol.Position(sub.Position())
+	a.Pos = &end
+	if c.Last == 0 {
+		return a, nil
+	}
+	return a, s.lastOf(ctx, c, &a)
+}
+
+// lastOf adds the last messages of a topic, and moves the position behind them.
+func (s *Service) lastOf(ctx context.Context, c *protocol.Subscribe, a *protocol.Subscribed) error {
+	page, err := s.node.Before(ctx, c.Topic, cluster.Position{}, cluster.Budget{Messages: c.Last, Bytes: pageBytes})
+	if err != nil {
+		return err
+	}
+	a.Begin = page.Begin
+	if n := len(page.Messages); n > 0 {
+		end, back := protocol.Position(page.Messages[n-1].Position()), protocol.Position(page.Position)
+		a.Messages, a.Pos, a.Back = messagesOf(page.Messages), &end, &back
+	}
+	return nil
+}
+
+// openShared joins the user, and subscribes to what is shared, in front of the state
+// that it follows.
+func (d *delivery) openShared(user string, c *protocol.Subscribe, space *rules.Namespace, a *protocol.Subscribed) error {
+	s := d.conn.service
+	if space.Presence != presence.Off {
+		leave, err := s.presence.Join(c.Topic, user)
+		if err != nil {
+			return err
+		}
+		d.release = append(d.release, leave)
+		if c.Presence {
+			if err := d.openPresence(space.Presence, a); err != nil {
+				return err
+			}
+		}
+	}
+	for _, name := range c.Kinds {
+		k := s.kinds[name]
+		if k == nil {
+			return protocol.UnknownKind
+		}
+		if err := d.openKind(k, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *delivery) openPresence(level presence.Level, a *protocol.Subscribed) error {
+	watch, release, err := d.conn.service.members.take(d.topic)
+	if err != nil {
+		return err
+	}
+	d.release = append(d.release, release)
+	if err := d.share("presence"); err != nil {
+		return err
+	}
+	state := watch.State()
+	a.Presence = &protocol.Presence{Level: levelName(level), Seq: state.Seq, Count: state.Count, Users: state.Users, Sample: state.Sample}
+	return nil
+}
+
+func (d *delivery) openKind(k *kind, a *protocol.Subscribed) error {
+	_, release, err := k.feeds.take(d.topic)
+	if err != nil {
+		return err
+	}
+	d.release = append(d.release, release)
+	if err := d.share(k.name); err != nil {
+		return err
+	}
+	set, err := k.state(d.topic)
+	if err == nil {
+		a.Kinds = append(a.Kinds, set)
+	}
+	return err
+}
+
+func (d *delivery) openPassive() (a protocol.Subscribed, err error) {
+	watch, release, err := d.conn.service.notes.take(d.topic)
+	if err != nil {
+		return a, err
+	}
+	d.release = append(d.release, release)
+	if err := d.share("note"); err != nil {
+		return a, err
+	}
+	return protocol.Subscribed{State: protocol.Fresh, Count: watch.Count()}, nil
+}
+
+// share subscribes to frames that all get.
+func (d *delivery) share(kind string) error {
+	name := sharedTopic(d.conn.encoding, kind, d.topic)
+	if err := d.conn.ws.Subscribe(name); err != nil {
+		return err
+	}
+	d.shared = append(d.shared, name)
+	return nil
+}
+
+// Start implements session.Delivery.
+func (d *delivery) Start() {
+	d.started = true
+	d.conn.begin(d.topic, d.attempt)
+	d.conn.flush()
+	if d.from.IsZero() {
+		return
+	}
+	if err := d.live().Subscribe(d.conn.ws, d.topic, d.from); err != nil {
+		d.conn.do(func() { d.conn.session.Unsubscribe(d.topic, d.attempt, later(protocol.Unavailable)) })
+	}
+}
+
+// Stop implements session.Delivery.
+func (d *delivery) Stop() {
+	if d.started {
+		d.conn.begin(d.topic, 0)
+		if !d.from.IsZero() {
+			d.live().Unsubscribe(d.conn.ws, d.topic)
+		}
+	}
+	for _, name := range d.shared {
+		_ = d.conn.ws.Unsubscribe(name) // the connection has ended
+	}
+	for _, release := range d.release {
+		release()
+	}
+}
+
+// live delivers messages in the encoding of the connection.
+func (d *delivery) live() *live.Topics { return d.conn.service.topics[d.conn.encoding] }
+
+// watchMembers shares what changes in the presence of a topic.
+func (s *Service) watchMembers(topic string) (*presence.Watch, error) {
+	return s.presence.Watch(topic, func(u presence.Update) {
+		share(s.server, "presence", topic, &protocol.PresenceChange{
+			Topic: topic, Seq: u.Seq, Count: u.Count, Reset: u.Reset, Joined: u.Joined, Left: u.Left, Sample: u.Sample,
+		})
+	})
+}
+
+// watchNotes shares that there is something in a topic.
+func (s *Service) watchNotes(topic string) (*passive.Watch, error) {
+	return s.passive.Watch(topic, func(n passive.Note) {
+		share(s.server, "note", topic, &protocol.Note{Topic: topic, Count: n.Count})
+	})
+}
+
+// levelName is the level as clients know it.
+func levelName(l presence.Level) string {
+	switch l {
+	case presence.Off:
+		return "off"
+	case presence.Count:
+		return "count"
+	case presence.Sample:
+		return "sample"
+	case presence.Pages:
+		return "pages"
+	}
+	return "full"
+}

@@ -1,0 +1,224 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/session"
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/cluster"
+	"github.com/fanloop-go/fanloop/engine/cluster/keyed"
+	"github.com/fanloop-go/fanloop/engine/cluster/live"
+	"github.com/fanloop-go/fanloop/engine/cluster/passive"
+	"github.com/fanloop-go/fanloop/engine/cluster/presence"
+)
+
+const (
+	connectWithin = 10 * time.Second
+	pingEvery     = 25 * time.Second
+	storeTimeout  = 5 * time.Second // for what a client waits for
+	crewSize      = 64
+	crewWaiting   = 4096
+)
+
+// ErrAccounts: the settings have accounts.
+var ErrAccounts = errors.New("service: accounts are not served yet; configure no keys, jwks or connect hook")
+
+// Service is one node. Its methods may be called by any goroutine.
+type Service struct {
+	// Immutable once Start has returned.
+	log      *slog.Logger
+	config   config.Config
+	session  session.Config // without a Backend
+	develop  *auth.Development
+	store    *store
+	node     *cluster.Node
+	server   *engine.Server
+	listener *engine.Listener
+	topics   [len(encodings)]*live.Topics
+	crew     *crew
+	presence *presence.Presence
+	passive  *passive.Passive
+	kinds    map[string]*kind
+	members  *feeds[*presence.Watch]
+	notes    *feeds[*passive.Watch]
+
+	rules    atomic.Pointer[rules.Rules]
+	registry registry
+}
+
+// Start runs a node. Shutdown ends it.
+func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, err error) {
+	if c.HasAccounts() {
+		return nil, ErrAccounts
+	}
+	addr, err := net.ResolveTCPAddr("tcp", c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("service: listen: %w", err)
+	}
+	s := &Service{log: log, config: c, registry: registry{all: make(map[string]*conn)}}
+	if s.develop, err = auth.NewDevelopment(addr); err != nil {
+		return nil, err
+	}
+	all, err := c.Rules()
+	if err != nil {
+		return nil, err
+	}
+	s.rules.Store(all)
+	s.session = session.Config{
+		Rules: s.rules.Load, Now: time.Now, Limits: limitsOf(&c), Ping: pingEvery, ConnectWithin: connectWithin, Development: true,
+	}
+	defer func() {
+		if err != nil {
+			_ = s.close(func() error { return s.server.Close() })
+		}
+	}()
+	if err := s.join(ctx); err != nil {
+		return nil, err
+	}
+	s.serve()
+	if s.listener, err = s.server.Listen(c.Listen); err != nil {
+		return nil, fmt.Errorf("service: listen on %s: %w", c.Listen, err)
+	}
+	return s, nil
+}
+
+// join opens the store and what the cluster shares.
+func (s *Service) join(ctx context.Context) (err error) {
+	s.crew = newCrew(crewSize, crewWaiting)
+	duplicates := time.Duration(s.session.Limits.Duplicates) * time.Millisecond
+	if s.store, err = openStore(ctx, &s.config, duplicates, s.log); err != nil {
+		return err
+	}
+	s.node = cluster.NewNode(s.store.broker, cluster.Config{})
+	bus := cluster.Lingering(s.store.broker, 0)
+	level := func(topic string) presence.Level { return s.rules.Load().PresenceLevel(topic) }
+	if s.presence, err = presence.New(bus, presence.Config{Level: level}); err != nil {
+		return err
+	}
+	if s.passive, err = passive.New(bus, passive.Config{}); err != nil {
+		return err
+	}
+	s.members = newFeeds(s.watchMembers)
+	s.notes = newFeeds(s.watchNotes)
+	s.kinds = make(map[string]*kind)
+	for name, lifetime := range lifetimes {
+		values, err := keyed.New(bus, keyed.Config{Name: name, Lifetime: lifetime})
+		if err != nil {
+			return err
+		}
+		s.kinds[name] = s.newKind(name, lifetime, values)
+	}
+	return nil
+}
+
+// serve makes the server and the topics of it.
+func (s *Service) serve() {
+	s.server = &engine.Server{Logger: s.log, HTTP: s.pages()}
+	callbacks := engine.Callbacks{OnText: received, OnBinary: received, OnDrain: drained, OnClose: closed}
+	for i, e := range encodings {
+		s.topics[i] = live.New(s.node, s.server, live.Config{
+			Encoder: &encoder{e, s.lost}, Prefix: prefixOf(e) + "live:", Ended: s.ended,
+		})
+		callbacks = s.topics[i].Callbacks(callbacks)
+	}
+	s.server.Handle("/v1/socket", &engine.Endpoint{
+		OnUpgrade:    s.opened,
+		Callbacks:    callbacks,
+		Origin:       s.origins(),
+		Subprotocols: protocol.Subprotocols(),
+		Limits:       engine.Limits{MaxMessage: 32 * int64(s.session.Limits.Message), PingInterval: pingEvery},
+	})
+}
+
+// Addr is where clients connect, as host:port.
+func (s *Service) Addr() string { return s.listener.Addr().String() }
+
+// Shutdown ends the node in order: each client gets the frame closing and comes back
+// later. When ctx is done, connections that are left are dropped.
+func (s *Service) Shutdown(ctx context.Context) error {
+	return s.close(func() error {
+		s.drain()
+		return s.server.ShutdownWith(ctx, engine.StatusCode(protocol.Draining.Close()), "")
+	})
+}
+
+// drain has every session closed.
+func (s *Service) drain() {
+	s.server.Each(func(ws *engine.WebSocket) {
+		if c := engine.Get[*conn](ws); c != nil {
+			c.turn(func() { c.session.CloseWith(protocol.Draining.Close(), closing(protocol.Draining)) })
+		}
+	})
+}
+
+// close ends what runs, in the reverse order of its start.
+func (s *Service) close(end func() error) (err error) {
+	if s.server != nil {
+		err = end()
+		for _, t := range s.topics {
+			if t != nil {
+				t.Close()
+			}
+		}
+	}
+	if s.crew != nil {
+		s.crew.close()
+	}
+	for _, k := range s.kinds {
+		k.values.Close()
+	}
+	if s.passive != nil {
+		s.passive.Close()
+	}
+	if s.presence != nil {
+		s.presence.Close()
+	}
+	if s.node != nil {
+		s.node.Close()
+	}
+	if s.store != nil {
+		s.store.close()
+	}
+	return err
+}
+
+// ended is called when the delivery of a topic ended by itself.
+func (s *Service) ended(ws *engine.WebSocket, topic string, err error) {
+	s.log.Debug("a subscription ended", "err", err)
+	c := engine.Get[*conn](ws)
+	attempt := c.attempt(topic)
+	c.do(func() {
+		if attempt != 0 {
+			c.session.Unsubscribe(topic, attempt, later(protocol.Unavailable))
+		}
+	})
+}
+
+// lost ends the subscriptions of a topic of which nobody knows what they missed.
+func (s *Service) lost(topic string) {
+	s.server.Each(func(ws *engine.WebSocket) {
+		if c := engine.Get[*conn](ws); c != nil && c.attempt(topic) != 0 {
+			c.turn(func() { c.session.Unsubscribe(topic, 0, later(protocol.Unavailable)) })
+		}
+	})
+}
+
+// limitsOf is what clients are told.
+func limitsOf(c *config.Config) protocol.Limits {
+	l := protocol.DefaultLimits()
+	l.Message, l.Data, l.Topics = int(c.Limits.Message), int(c.Limits.Data), c.Limits.Topics
+	if rate := c.Limits.User.Commands; rate.PerSecond > 0 {
+		l.Rate, l.Burst = max(1, int(rate.PerSecond)), max(1, int(rate.Burst))
+	}
+	return l
+}

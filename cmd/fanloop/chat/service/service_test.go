@@ -1,0 +1,221 @@
+package service_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/engine"
+)
+
+// Two users talk, in both encodings: each line comes once and in order, also the own.
+func TestTwoUsersTalk(t *testing.T) {
+	s, ctx := start(t, nil)
+	ann, bob := connect(t, ctx, s, protocol.JSON, "ann"), connect(t, ctx, s, protocol.CBOR, "bob")
+	atAnn := ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+	atBob := bob.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+	if atAnn.State != protocol.Fresh || atAnn.Attempt != 1 || atAnn.Pos == nil {
+		t.Fatalf("%+v", atAnn)
+	}
+	for i := range 5 {
+		ann.send(&protocol.Publish{Topic: "lobby", ID: fmt.Sprint("a", i), Data: protocol.Data(`{"text":"hi"}`)})
+	}
+	want := []string{"a0", "a1", "a2", "a3", "a4"}
+	if got := bob.messages(atBob.Pos, 5); !slices.Equal(got, want) {
+		t.Error(got)
+	}
+	if got := ann.messages(atAnn.Pos, 5); !slices.Equal(got, want) {
+		t.Error(got)
+	}
+	bob.send(&protocol.Publish{Topic: "lobby", ID: "b", Data: protocol.Data(`"hello"`)})
+	m := await[*protocol.Message](ann)
+	if m.User != "bob" || string(m.Data) != `"hello"` || m.Topic != "lobby" || m.Time == 0 || m.Offset == 0 {
+		t.Errorf("%+v", m)
+	}
+}
+
+// A publish that is repeated is stored once, and its position is the same.
+func TestRepeatedPublishIsStoredOnce(t *testing.T) {
+	s, ctx := start(t, nil)
+	ann := connect(t, ctx, s, protocol.JSON, "ann")
+	ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+	say := &protocol.Publish{Ref: 5, Topic: "lobby", ID: "once", Data: protocol.Data(`1`)}
+	ann.send(say)
+	first := await[*protocol.Published](ann)
+	ann.send(say)
+	second := await[*protocol.Published](ann)
+	if first.Duplicate || !second.Duplicate || *first.Pos != *second.Pos || first.Ref != 5 {
+		t.Errorf("%+v, then %+v", first, second)
+	}
+	ann.send(&protocol.Publish{Topic: "lobby", ID: "next", Data: protocol.Data(`2`)})
+	ann.saw("next")
+	page := history(ann, protocol.History{Topic: "lobby"})
+	if got := idsOf(page.Messages); got[0] != "once" || slices.Contains(got[1:], "once") {
+		t.Error(got)
+	}
+}
+
+// Who comes back with a position gets everything behind it, and then what is new.
+func TestResumeMissesNothing(t *testing.T) {
+	s, ctx := start(t, nil)
+	ann, bob := connect(t, ctx, s, protocol.JSON, "ann"), connect(t, ctx, s, protocol.JSON, "bob")
+	pos := bob.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1}).Pos
+	ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+	ann.publish("lobby", "1", "2")
+	bob.messages(pos, 2)
+	bob.ws.CloseNow()
+	ann.publish("lobby", "3", "4", "5")
+	ann.saw("5")
+
+	back := connect(t, ctx, s, protocol.JSON, "bob")
+	again := back.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1, Pos: pos})
+	if again.State != protocol.Resumed || !again.More || *again.Pos != *pos {
+		t.Fatalf("%+v", again)
+	}
+	ann.publish("lobby", "6")
+	if got := back.messages(again.Pos, 4); !slices.Equal(got, []string{"3", "4", "5", "6"}) {
+		t.Error(got)
+	}
+}
+
+// A position of another store is reset, and the last messages come along.
+func TestUnknownPositionIsReset(t *testing.T) {
+	s, ctx := start(t, nil)
+	ann := connect(t, ctx, s, protocol.JSON, "ann")
+	ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+	ann.publish("lobby", "1", "2")
+	ann.saw("2")
+	got := ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 2, Last: 10, Pos: &protocol.Position{Epoch: "other", Offset: 7, ID: "x"}})
+	if got.State != protocol.Reset || !slices.Equal(idsOf(got.Messages), []string{"1", "2"}) || got.Pos.ID != "2" {
+		t.Errorf("%+v", got)
+	}
+	ann.publish("lobby", "3")
+}
+
+// History scrolls back and forth without gaps or jumps.
+func TestHistoryScrollsBothWays(t *testing.T) {
+	s, ctx := start(t, nil)
+	ann := connect(t, ctx, s, protocol.JSON, "ann")
+	ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+	var all []string
+	for i := range 25 {
+		all = append(all, fmt.Sprint("m", i))
+	}
+	ann.publish("lobby", all...)
+	ann.saw("m24")
+
+	var back []string
+	page := history(ann, protocol.History{Topic: "lobby", Limit: 7})
+	if !page.End {
+		t.Error("the last page is not the end")
+	}
+	oldest := page
+	for back = idsOf(page.Messages); !page.Begin; back = append(idsOf(page.Messages), back...) {
+		page = history(ann, protocol.History{Topic: "lobby", Limit: 7, Before: oldest.Back})
+		if len(page.Messages) > 0 {
+			oldest = page
+		}
+	}
+	if !slices.Equal(back, all) {
+		t.Error(back)
+	}
+	forward := idsOf(oldest.Messages)
+	for page = oldest; len(forward) < len(all); {
+		page = history(ann, protocol.History{Topic: "lobby", Limit: 7, After: page.Forward})
+		forward = append(forward, idsOf(page.Messages)...)
+	}
+	if !slices.Equal(forward, all) || !page.End {
+		t.Error(forward, page.End)
+	}
+}
+
+// Own messages are changed, and those of others are not.
+func TestOnlyOwnMessagesAreChanged(t *testing.T) {
+	s, ctx := start(t, nil)
+	ann, bob := connect(t, ctx, s, protocol.JSON, "ann"), connect(t, ctx, s, protocol.JSON, "bob")
+	for _, c := range []*client{ann, bob} {
+		c.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+	}
+	ann.send(&protocol.Publish{Ref: 2, Topic: "lobby", ID: "x", Data: protocol.Data(`1`)})
+	pos := await[*protocol.Published](ann).Pos
+	edit := protocol.Publish{Ref: 3, Topic: "lobby", ID: "e", Kind: protocol.KindEdit, Target: &protocol.Target{Offset: pos.Offset, ID: "x"}, Data: protocol.Data(`2`)}
+	bob.send(&edit)
+	if got := bob.failure(); got.Code != protocol.Forbidden {
+		t.Errorf("%+v", got)
+	}
+	ann.send(&edit)
+	await[*protocol.Published](ann)
+	edit.ID, edit.Target = "f", &protocol.Target{Offset: pos.Offset, ID: "another"}
+	ann.send(&edit)
+	if got := ann.failure(); got.Code != protocol.BadTarget {
+		t.Errorf("%+v", got)
+	}
+}
+
+// What cannot be read closes the connection of who sent it.
+func TestMalformedCloses(t *testing.T) {
+	s, ctx := start(t, nil)
+	ann, bob := connect(t, ctx, s, protocol.JSON, "ann"), connect(t, ctx, s, protocol.JSON, "bob")
+	if err := ann.ws.Write(ctx, engine.Text, []byte(`{"type":"ping","ref":1,"ref":2}`)); err != nil {
+		t.Fatal(err)
+	}
+	if got := ann.failure(); got.Code != protocol.BadFrame {
+		t.Errorf("%+v", got)
+	}
+	await[*protocol.Closing](ann)
+	_, _, err := ann.ws.Read(ctx)
+	var closed *engine.CloseError
+	if !errors.As(err, &closed) || closed.Code != engine.StatusCode(protocol.BadFrame.Close()) {
+		t.Error(err)
+	}
+	bob.send(&protocol.Ping{Ref: 9})
+	await[*protocol.Pong](bob)
+}
+
+// A session has one connection: the new one goes on, the old one is closed.
+func TestSessionHasOneConnection(t *testing.T) {
+	s, ctx := start(t, nil)
+	first := dial(t, ctx, s, protocol.JSON)
+	first.send(&protocol.Connect{Ref: 1, Version: 1, User: "ann"})
+	session := await[*protocol.Connected](first).Session
+	for _, c := range []struct {
+		user  string
+		state protocol.State
+	}{{"bob", protocol.Reset}, {"ann", protocol.Resumed}} {
+		next := dial(t, ctx, s, protocol.JSON)
+		next.send(&protocol.Connect{Ref: 1, Version: 1, User: c.user, Session: session})
+		got := await[*protocol.Connected](next)
+		if got.State != c.state || (got.Session == session) != (c.state == protocol.Resumed) {
+			t.Errorf("%s: %+v", c.user, got)
+		}
+	}
+	if got := await[*protocol.Closing](first); got.Code != protocol.Replaced {
+		t.Errorf("%+v", got)
+	}
+}
+
+func history(c *client, h protocol.History) *protocol.Page {
+	c.t.Helper()
+	h.Ref = 77
+	c.send(&h)
+	return await[*protocol.Page](c)
+}
+
+func idsOf(all []protocol.Message) (ids []string) {
+	for _, m := range all {
+		ids = append(ids, m.ID)
+	}
+	return ids
+}
+
+// failure is the next error.
+func (c *client) failure() *protocol.Error {
+	c.t.Helper()
+	for {
+		if e, is := c.next().(*protocol.Error); is {
+			return e
+		}
+	}
+}

@@ -1,0 +1,51 @@
+package service
+
+import "sync"
+
+// crew is a fixed number of goroutines for what waits: for the store, say.
+type crew struct {
+	jobs chan func() // closed by close
+	done sync.WaitGroup
+
+	mu     sync.RWMutex
+	closed bool // guarded by mu
+}
+
+func newCrew(size, waiting int) *crew {
+	c := &crew{jobs: make(chan func(), waiting)}
+	for range size {
+		c.done.Go(func() {
+			for job := range c.jobs {
+				job()
+			}
+		})
+	}
+	return c
+}
+
+// try has job done soon. It returns false, at once, if too much waits already.
+func (c *crew) try(job func()) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.closed {
+		return false
+	}
+	select {
+	case c.jobs <- job:
+		return true
+	default:
+		return false
+	}
+}
+
+// close returns when all jobs are done.
+func (c *crew) close() {
+	c.mu.Lock()
+	closed := c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if !closed {
+		close(c.jobs)
+	}
+	c.done.Wait()
+}

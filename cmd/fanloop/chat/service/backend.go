@@ -3,7 +3,9 @@ package service
 import (
 	"context"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/session"
 )
 
@@ -30,31 +32,77 @@ func ask[T any](b *backend, question func(ctx context.Context) (T, error), then 
 
 // Connect implements session.Backend.
 func (b *backend) Connect(c *protocol.Connect, done func(session.Identity, error)) {
-	s := b.service
-	claims, err := s.develop.Identify(c.User, b.conn.remote, b.conn.host, b.conn.header)
-	if err != nil {
-		done(session.Identity{}, answer(err))
-		return
-	}
-	name, state, old := s.registry.join(b.conn, c.Session, claims.User)
-	if old != nil {
-		old.do(func() { old.session.Close(protocol.Replaced, "") })
-	}
-	done(session.Identity{User: claims.User, Name: claims.Name, Session: name, State: state}, nil)
+	ask(b, func(context.Context) (auth.Claims, error) {
+		return b.service.accounts.connect(c, b.conn)
+	}, func(claims auth.Claims, err error) {
+		if err == nil {
+			err = answer(b.conn.enter(&claims))
+		}
+		if err != nil {
+			done(session.Identity{}, err)
+			return
+		}
+		who := b.service.accounts.identity(&claims)
+		var old *conn
+		who.Session, who.State, old = b.service.registry.join(b.conn, c.Session, claims.User)
+		if old != nil {
+			old.do(func() { old.session.Close(protocol.Replaced, "") })
+		}
+		done(who, nil)
+	})
 }
 
-// Refresh implements session.Backend. Without accounts nobody has a token.
-func (b *backend) Refresh(_ *session.Identity, _ string, done func(session.Identity, error)) {
-	done(session.Identity{}, protocol.Unauthorized)
+// Refresh implements session.Backend.
+func (b *backend) Refresh(_ *session.Identity, token string, done func(session.Identity, error)) {
+	a, now := b.service.accounts, b.conn.claims
+	if a.verifier == nil {
+		done(session.Identity{}, protocol.Unauthorized)
+		return
+	}
+	ask(b, func(context.Context) (auth.Claims, error) {
+		return a.verifier.Refresh(auth.NewToken(token), now)
+	}, func(claims auth.Claims, err error) {
+		if err == nil {
+			err = answer(b.conn.revocation.Refresh(revocable(&claims)))
+		}
+		if err != nil {
+			done(session.Identity{}, err)
+			return
+		}
+		b.conn.claims = claims
+		done(a.identity(&claims), nil)
+	})
 }
 
 // Authorize implements session.Backend.
-func (b *backend) Authorize(_ *session.Identity, _, token string, done func(session.Grant, error)) {
-	if token != "" {
-		done(session.Grant{}, protocol.Unauthorized)
-		return
+func (b *backend) Authorize(who *session.Identity, topic, token string, done func(session.Grant, error)) {
+	a := b.service.accounts
+	switch {
+	case token == "" && b.needsToken(who, topic):
+		done(session.Grant{}, protocol.TokenRequired)
+	case token == "":
+		done(session.Grant{}, nil)
+	case a.verifier == nil:
+		done(session.Grant{}, protocol.Forbidden)
+	default:
+		ask(b, func(context.Context) (session.Grant, error) {
+			claims, err := a.verifier.Topic(auth.NewToken(token), who.User, topic)
+			if err == nil {
+				err = a.revoked.Check(revocable(&claims))
+			}
+			return session.Grant{Rights: claims.Rights, Until: a.verifier.End(claims)}, err
+		}, done)
 	}
-	done(session.Grant{}, nil)
+}
+
+// needsToken reports whether a topic token is what a user lacks.
+func (b *backend) needsToken(who *session.Identity, topic string) bool {
+	if b.service.accounts.verifier == nil {
+		return false
+	}
+	all := b.service.rules.Load()
+	space, err := all.Namespace(topic)
+	return err == nil && space.Who[rules.Subscribe] == rules.Granted && !who.Grants.In(topic).Has(rules.RightsOf(rules.Subscribe))
 }
 
 // Publish implements session.Backend.

@@ -3,10 +3,14 @@ package service
 import (
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/limits"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/session"
 	"github.com/fanloop-go/fanloop/engine"
 )
@@ -30,6 +34,12 @@ type conn struct {
 	held    bool   // the engine did not take the batch; reading is paused
 	timer   *time.Timer
 	due     time.Time // when timer fires; zero: not armed
+
+	claims     auth.Claims          // of the token
+	revocation *revoke.Registration // nil: not connected yet
+	address    *limits.Place[netip.Prefix]
+	place      *limits.Place[string] // of the user; nil: not connected yet
+	over       error                 // why the commands of this message are not admitted
 
 	// Guarded by registry.mu.
 	user, name string
@@ -55,13 +65,61 @@ func (s *Service) opened(ws *engine.WebSocket, req *engine.Request) {
 	config.Backend = &backend{service: s, conn: c}
 	c.session = session.New(&config, c, c.admit)
 	engine.Set(ws, c)
-	c.arm()
+	c.turn(c.arrive)
+}
+
+// arrive takes a place of the address, or closes.
+func (c *conn) arrive() {
+	place, err := c.service.addresses.Connect(limits.Network(addrOf(c.remote)))
+	if err != nil {
+		c.session.CloseWith(protocol.RateLimited.Close(), closing(protocol.RateLimited))
+		return
+	}
+	c.address = place
+}
+
+// enter takes a place of the user, and is ended by a revocation from now on.
+func (c *conn) enter(claims *auth.Claims) (err error) {
+	if c.place, err = c.service.users.Connect(claims.User); err != nil {
+		return err
+	}
+	c.claims = *claims
+	c.revocation, err = c.service.accounts.revoked.Register(revocable(claims), func(revoke.Revocation) {
+		c.do(func() { c.session.Close(protocol.Revoked, "") })
+	})
+	return err
+}
+
+// leave gives back what arrive and enter took.
+func (c *conn) leave() {
+	if c.revocation != nil {
+		c.revocation.Close()
+	}
+	if c.place != nil {
+		c.place.Leave()
+	}
+	if c.address != nil {
+		c.address.Leave()
+	}
+}
+
+// addrOf is the IP of an address; invalid: it has none.
+func addrOf(a net.Addr) netip.Addr {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
 }
 
 // received carries out what the client sent.
 func received(ws *engine.WebSocket, message []byte) {
 	if c := engine.Get[*conn](ws); c != nil {
-		c.turn(func() { c.session.Receive(c.encoding, message) })
+		c.turn(func() {
+			if c.address != nil {
+				c.over = c.address.Allow(0, float64(len(message)))
+			}
+			c.session.Receive(c.encoding, message)
+		})
 	}
 }
 
@@ -134,6 +192,7 @@ func closed(ws *engine.WebSocket, _ engine.StatusCode, _ string) {
 	}
 	c.session.End()
 	c.service.registry.leave(c)
+	c.leave()
 	if c.timer != nil {
 		c.timer.Stop()
 	}
@@ -164,7 +223,20 @@ func (c *conn) expire() {
 }
 
 // admit decides by the rates of the user and the address.
-func (c *conn) admit(protocol.Command) error { return nil }
+func (c *conn) admit(protocol.Command) error {
+	if c.over != nil {
+		return answer(c.over)
+	}
+	if c.place != nil {
+		if err := c.place.Allow(1, 0); err != nil {
+			return answer(err)
+		}
+	}
+	if c.address == nil {
+		return nil
+	}
+	return answer(c.address.Allow(1, 0))
+}
 
 // attempt is that of the delivery of a topic. Any goroutine.
 func (c *conn) attempt(topic string) uint32 {

@@ -5,6 +5,7 @@
 //	store.go    opens NATS, in this process or elsewhere
 //	http.go     what the port serves besides WebSockets
 //	conn.go     conn: a WebSocket with its session; turns, the batch of a turn, the timer
+//	accounts.go who users are: tokens, or names in the development mode; revocations
 //	registry.go who is connected, by session
 //	backend.go  backend: session.Backend for one connection
 //	open.go     how a subscription is opened; delivery: session.Delivery
@@ -13,6 +14,7 @@
 //	feed.go     feeds: what a node watches for all subscribers of a topic, once
 //	shared.go   frames that go to many: encoded once for each encoding
 //	encoder.go  live.Encoder; how messages are stored
+//	errors.go   what a client gets to know of an error
 //	work.go     crew: a bounded number of goroutines for what waits
 //
 // # Turns

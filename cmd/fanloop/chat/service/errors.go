@@ -9,6 +9,7 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/limits"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
 	"github.com/fanloop-go/fanloop/engine/cluster"
 	"github.com/fanloop-go/fanloop/engine/cluster/keyed"
 	"github.com/fanloop-go/fanloop/engine/cluster/presence"
@@ -35,6 +36,14 @@ func answer(err error) error {
 		return later(protocol.Overloaded)
 	case errors.Is(err, presence.ErrLevel):
 		return protocol.Off
+	case errors.Is(err, auth.ErrInvalid):
+		return protocol.Unauthorized
+	case errors.Is(err, auth.ErrExpired):
+		return protocol.TokenExpired
+	case errors.Is(err, auth.ErrNotYet), errors.Is(err, auth.ErrUnavailable):
+		return later(protocol.Unavailable)
+	case errors.Is(err, revoke.ErrRevoked):
+		return protocol.Revoked
 	case errors.Is(err, auth.ErrNotLoopback):
 		return protocol.Fail(nil, protocol.Unauthorized, "without accounts only this machine is served")
 	}

@@ -31,6 +31,10 @@ func (b *backend) Open(who *session.Identity, c *protocol.Subscribe, done func(s
 		return
 	}
 	d := &delivery{conn: b.conn, topic: c.Topic, attempt: c.Attempt}
+	if err := d.count(); err != nil {
+		done(d.opened(protocol.Subscribed{}, err))
+		return
+	}
 	if c.Mode == protocol.Passive {
 		answer, err := d.openPassive()
 		done(d.opened(answer, err))
@@ -45,6 +49,20 @@ func (b *backend) Open(who *session.Identity, c *protocol.Subscribe, done func(s
 		}
 		done(d.opened(answer, err))
 	})
+}
+
+// count takes a subscription of the limits of the user and the address.
+func (d *delivery) count() error {
+	user, address := d.conn.place, d.conn.address
+	if err := user.Subscribe(); err != nil {
+		return err
+	}
+	d.release = append(d.release, user.Unsubscribe)
+	if err := address.Subscribe(); err != nil {
+		return err
+	}
+	d.release = append(d.release, address.Unsubscribe)
+	return nil
 }
 
 // opened is what the session is given. After an error nothing is left of d.

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
-	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/limits"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/session"
 	"github.com/fanloop-go/fanloop/engine"
@@ -30,27 +32,30 @@ const (
 	crewWaiting   = 4096
 )
 
-// ErrAccounts: the settings have accounts.
-var ErrAccounts = errors.New("service: accounts are not served yet; configure no keys, jwks or connect hook")
+// ErrHooks: the settings have hooks.
+var ErrHooks = errors.New("service: hooks are not asked yet; configure none")
 
 // Service is one node. Its methods may be called by any goroutine.
 type Service struct {
 	// Immutable once Start has returned.
-	log      *slog.Logger
-	config   config.Config
-	session  session.Config // without a Backend
-	develop  *auth.Development
-	store    *store
-	node     *cluster.Node
-	server   *engine.Server
-	listener *engine.Listener
-	topics   [len(encodings)]*live.Topics
-	crew     *crew
-	presence *presence.Presence
-	passive  *passive.Passive
-	kinds    map[string]*kind
-	members  *feeds[*presence.Watch]
-	notes    *feeds[*passive.Watch]
+	log       *slog.Logger
+	config    config.Config
+	session   session.Config // without a Backend
+	accounts  *accounts
+	users     *limits.Table[string]
+	addresses *limits.Table[netip.Prefix]
+	clock     *limits.Clock
+	store     *store
+	node      *cluster.Node
+	server    *engine.Server
+	listener  *engine.Listener
+	topics    [len(encodings)]*live.Topics
+	crew      *crew
+	presence  *presence.Presence
+	passive   *passive.Passive
+	kinds     map[string]*kind
+	members   *feeds[*presence.Watch]
+	notes     *feeds[*passive.Watch]
 
 	rules    atomic.Pointer[rules.Rules]
 	registry registry
@@ -58,31 +63,32 @@ type Service struct {
 
 // Start runs a node. Shutdown ends it.
 func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, err error) {
-	if c.HasAccounts() {
-		return nil, ErrAccounts
+	if c.Hooks != (config.Hooks{}) {
+		return nil, ErrHooks
 	}
 	addr, err := net.ResolveTCPAddr("tcp", c.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("service: listen: %w", err)
 	}
 	s := &Service{log: log, config: c, registry: registry{all: make(map[string]*conn)}}
-	if s.develop, err = auth.NewDevelopment(addr); err != nil {
-		return nil, err
-	}
 	all, err := c.Rules()
 	if err != nil {
 		return nil, err
 	}
 	s.rules.Store(all)
 	s.session = session.Config{
-		Rules: s.rules.Load, Now: time.Now, Limits: limitsOf(&c), Ping: pingEvery, ConnectWithin: connectWithin, Development: true,
+		Rules: s.rules.Load, Now: time.Now, Limits: limitsOf(&c), Ping: pingEvery, ConnectWithin: connectWithin,
+		Development: !c.HasAccounts(),
 	}
 	defer func() {
 		if err != nil {
 			_ = s.close(func() error { return s.server.Close() })
 		}
 	}()
-	if err := s.join(ctx); err != nil {
+	if err := s.bound(); err != nil {
+		return nil, err
+	}
+	if err := s.join(ctx, addr); err != nil {
 		return nil, err
 	}
 	s.serve()
@@ -92,8 +98,19 @@ func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, 
 	return s, nil
 }
 
+// bound makes the limits of users and addresses.
+func (s *Service) bound() (err error) {
+	s.clock = limits.NewClock()
+	l := &s.config.Limits
+	if s.users, err = limits.New[string](limits.Config{Limits: l.User.Limits(), Clock: s.clock}); err != nil {
+		return err
+	}
+	s.addresses, err = limits.New[netip.Prefix](limits.Config{Limits: l.Address.Limits(), Clock: s.clock})
+	return err
+}
+
 // join opens the store and what the cluster shares.
-func (s *Service) join(ctx context.Context) (err error) {
+func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 	s.crew = newCrew(crewSize, crewWaiting)
 	duplicates := time.Duration(s.session.Limits.Duplicates) * time.Millisecond
 	if s.store, err = openStore(ctx, &s.config, duplicates, s.log); err != nil {
@@ -101,6 +118,9 @@ func (s *Service) join(ctx context.Context) (err error) {
 	}
 	s.node = cluster.NewNode(s.store.broker, cluster.Config{})
 	bus := cluster.Lingering(s.store.broker, 0)
+	if s.accounts, err = openAccounts(&s.config, addr, s.store.broker); err != nil {
+		return err
+	}
 	level := func(topic string) presence.Level { return s.rules.Load().PresenceLevel(topic) }
 	if s.presence, err = presence.New(bus, presence.Config{Level: level}); err != nil {
 		return err
@@ -138,6 +158,11 @@ func (s *Service) serve() {
 		Subprotocols: protocol.Subprotocols(),
 		Limits:       engine.Limits{MaxMessage: 32 * int64(s.session.Limits.Message), PingInterval: pingEvery},
 	})
+}
+
+// Revoke ends tokens before their time, on all nodes, as revoke.List.Revoke does.
+func (s *Service) Revoke(ctx context.Context, r revoke.Revocation) error {
+	return s.accounts.revoked.Revoke(ctx, r)
 }
 
 // Addr is where clients connect, as host:port.
@@ -182,6 +207,12 @@ func (s *Service) close(end func() error) (err error) {
 	}
 	if s.presence != nil {
 		s.presence.Close()
+	}
+	if s.accounts != nil {
+		s.accounts.close()
+	}
+	if s.clock != nil {
+		s.clock.Close()
 	}
 	if s.node != nil {
 		s.node.Close()

@@ -24,12 +24,13 @@ type store struct {
 // openStore connects to NATS, which it starts unless there is a URL. Ids are
 // remembered for duplicates.
 func openStore(ctx context.Context, c *config.Config, duplicates time.Duration, log *slog.Logger) (s *store, err error) {
-	s = new(store)
+	opening := new(store)
 	defer func() {
 		if err != nil {
-			s.close()
+			opening.close()
 		}
 	}()
+	s = opening
 	size, age := historyOf(c)
 	broker := natsbroker.Config{URL: c.NATS, PerTopic: size, MaxAge: age, Duplicates: min(duplicates, age)}
 	if c.NATS == "" {

@@ -1,0 +1,105 @@
+package service
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/session"
+	"github.com/fanloop-go/fanloop/engine/cluster"
+)
+
+// accounts say who users are. It is immutable.
+type accounts struct {
+	develop  *auth.Development // nil: there are accounts
+	verifier *auth.Verifier    // nil: there are none
+	remote   *auth.Remote      // nil: no keys come from the network
+	revoked  *revoke.List
+	file     *revoke.File // nil: revocations end with the process
+}
+
+// openAccounts prepares what the settings say. Without accounts, addr has to be of this
+// machine.
+func openAccounts(c *config.Config, addr net.Addr, bus cluster.Bus) (a *accounts, err error) {
+	opening := new(accounts)
+	defer func() {
+		if err != nil {
+			opening.close()
+		}
+	}()
+	a = opening
+	lists := revoke.Config{Bus: bus, Max: c.Accounts.MaxRevocations}
+	if c.HasAccounts() {
+		if err := a.openKeys(&c.Accounts); err != nil {
+			return nil, err
+		}
+		lists.Lifetime = a.verifier.MaxLifetime()
+	} else if a.develop, err = auth.NewDevelopment(addr); err != nil {
+		return nil, err
+	}
+	if c.DataDir != "" {
+		if a.file, err = revoke.OpenFile(filepath.Join(c.DataDir, "revocations")); err != nil {
+			return nil, fmt.Errorf("service: revocations: %w", err)
+		}
+		lists.Store = a.file
+	}
+	a.revoked, err = revoke.New(lists)
+	return a, err
+}
+
+func (a *accounts) openKeys(c *config.Accounts) error {
+	static, err := c.StaticKeys()
+	if err != nil {
+		return err
+	}
+	keys := auth.Several{static}
+	if remote, ok := c.Remote(); ok {
+		if a.remote, err = auth.NewRemote(remote); err != nil {
+			return err
+		}
+		keys = append(keys, a.remote)
+	}
+	a.verifier, err = c.Verifier(keys)
+	return err
+}
+
+func (a *accounts) close() {
+	if a.revoked != nil {
+		a.revoked.Close()
+	}
+	if a.file != nil {
+		_ = a.file.Close() // each record was stored when it was added
+	}
+	if a.remote != nil {
+		a.remote.Close()
+	}
+}
+
+// connect checks who a client is. It uses the CPU and belongs on the crew.
+func (a *accounts) connect(c *protocol.Connect, from *conn) (auth.Claims, error) {
+	switch {
+	case a.develop != nil:
+		return a.develop.Identify(c.User, from.remote, from.host, from.header)
+	case c.Token == "":
+		return auth.Claims{}, auth.ErrInvalid
+	}
+	return a.verifier.Connection(auth.NewToken(c.Token))
+}
+
+// identity is what a session knows of a user.
+func (a *accounts) identity(claims *auth.Claims) session.Identity {
+	who := session.Identity{User: claims.User, Name: claims.Name, Grants: &claims.Grants}
+	if a.verifier != nil {
+		who.Until = a.verifier.End(*claims)
+	}
+	return who
+}
+
+// revocable is what of a token may be revoked.
+func revocable(c *auth.Claims) revoke.Identity {
+	return revoke.Identity{User: c.User, Session: c.Session, Token: c.ID, Issued: c.Issued}
+}

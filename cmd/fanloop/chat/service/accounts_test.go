@@ -1,0 +1,208 @@
+package service_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
+	"github.com/fanloop-go/fanloop/engine"
+)
+
+var secret = strings.Repeat("s", 32)
+
+// withAccounts is a node whose topics of the namespace "private" need a grant.
+func withAccounts(c *config.Config) {
+	c.Accounts.Keys = []config.Key{{Algorithm: "HS256", Secret: config.NewSecret(secret)}}
+	private := c.Namespaces[config.DefaultNamespace]
+	private.Who = config.Who{}
+	for right, who := range c.Namespaces[config.DefaultNamespace].Who {
+		private.Who[right] = who
+	}
+	private.Who[rules.Subscribe] = rules.Granted
+	c.Namespaces["private"] = private
+}
+
+// token signs claims that hold for some time from now on.
+func token(t *testing.T, lasts time.Duration, claims jwt.MapClaims) string {
+	t.Helper()
+	now := time.Now()
+	claims["iat"], claims["exp"] = now.Add(-time.Minute).Unix(), now.Add(lasts).Unix()
+	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// enter connects with a token.
+func enter(t *testing.T, ctx context.Context, s *service.Service, text string) *client {
+	t.Helper()
+	c := dial(t, ctx, s, protocol.JSON)
+	c.send(&protocol.Connect{Ref: 1, Version: 1, Token: text})
+	await[*protocol.Connected](c)
+	return c
+}
+
+// closes waits for the last frame and the close code of a reason.
+func (c *client) closes(code protocol.Code) {
+	c.t.Helper()
+	if got := await[*protocol.Closing](c); got.Code != code || got.Retry != code.Retry() {
+		c.t.Errorf("%+v", got)
+	}
+	_, _, err := c.ws.Read(c.ctx)
+	var closed *engine.CloseError
+	if !errors.As(err, &closed) || closed.Code != engine.StatusCode(code.Close()) {
+		c.t.Error(err)
+	}
+}
+
+// Who has no good token is refused, with what to do next.
+func TestTokensDecideWhoConnects(t *testing.T) {
+	s, ctx := start(t, withAccounts)
+	good := token(t, time.Hour, jwt.MapClaims{"sub": "ann", "name": "Ann"})
+	for name, c := range map[string]struct {
+		token string
+		code  protocol.Code
+	}{
+		"none":        {"", protocol.Unauthorized},
+		"forged":      {good[:len(good)-4] + "AAAA", protocol.Unauthorized},
+		"expired":     {token(t, -45*time.Second, jwt.MapClaims{"sub": "ann"}), protocol.TokenExpired},
+		"topic token": {token(t, time.Hour, jwt.MapClaims{"sub": "ann", "topic": "private:x", "rights": []string{"subscribe"}}), protocol.Unauthorized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := dial(t, ctx, s, protocol.JSON)
+			client.send(&protocol.Connect{Ref: 1, Version: 1, User: "root", Token: c.token})
+			if got := client.failure(); got.Code != c.code || got.Ref != 1 {
+				t.Errorf("%+v", got)
+			}
+			client.closes(c.code)
+		})
+	}
+	client := dial(t, ctx, s, protocol.JSON)
+	client.send(&protocol.Connect{Ref: 1, Version: 1, User: "root", Token: good})
+	got := await[*protocol.Connected](client)
+	if got.User != "ann" || got.Name != "Ann" || got.TTL == 0 || got.Development {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A topic that needs a grant is opened by a topic token, and not by that of another
+// user or topic.
+func TestTopicTokens(t *testing.T) {
+	s, ctx := start(t, withAccounts)
+	ann := enter(t, ctx, s, token(t, time.Hour, jwt.MapClaims{"sub": "ann"}))
+	rights := []string{"subscribe", "history"}
+	of := func(user, topic string) string {
+		return token(t, time.Hour, jwt.MapClaims{"sub": user, "topic": topic, "rights": rights})
+	}
+	for i, c := range []struct {
+		token string
+		code  protocol.Code
+	}{
+		{"", protocol.TokenRequired}, {of("bob", "private:x"), protocol.Unauthorized}, {of("ann", "private:y"), protocol.Unauthorized},
+	} {
+		ann.send(&protocol.Subscribe{Ref: 5, Topic: "private:x", Attempt: uint32(i + 1), Token: c.token})
+		if got := ann.failure(); got.Code != c.code {
+			t.Errorf("%+v", got)
+		}
+	}
+	if got := ann.subscribe(protocol.Subscribe{Topic: "private:x", Attempt: 9, Token: of("ann", "private:x")}); got.TTL == 0 {
+		t.Errorf("%+v", got)
+	}
+	granted := enter(t, ctx, s, token(t, time.Hour, jwt.MapClaims{"sub": "cy", "namespaces": map[string]any{"private": rights}}))
+	granted.subscribe(protocol.Subscribe{Topic: "private:x", Attempt: 1})
+}
+
+// A connection ends with its token.
+func TestConnectionEndsWithItsToken(t *testing.T) {
+	s, ctx := start(t, func(c *config.Config) {
+		withAccounts(c)
+		c.Accounts.Leeway = time.Second
+	})
+	for { // a slow machine is too late with a token as short as this
+		ann := dial(t, ctx, s, protocol.JSON)
+		ann.send(&protocol.Connect{Ref: 1, Version: 1, Token: token(t, time.Second, jwt.MapClaims{"sub": "ann"})})
+		if _, entered := ann.next().(*protocol.Connected); entered {
+			ann.closes(protocol.TokenExpired)
+			return
+		}
+	}
+}
+
+// A refresh takes the place of the token, unless it is another user's.
+func TestRefresh(t *testing.T) {
+	s, ctx := start(t, withAccounts)
+	ann := enter(t, ctx, s, token(t, time.Minute, jwt.MapClaims{"sub": "ann"}))
+	ann.send(&protocol.Refresh{Ref: 2, Token: token(t, time.Hour, jwt.MapClaims{"sub": "ann"})})
+	if got := await[*protocol.Refreshed](ann); got.TTL <= 2*time.Minute.Milliseconds() {
+		t.Errorf("%+v", got)
+	}
+	ann.send(&protocol.Refresh{Ref: 3, Token: token(t, time.Hour, jwt.MapClaims{"sub": "bob"})})
+	if got := ann.failure(); got.Code != protocol.Unauthorized || got.Ref != 3 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A revocation closes the connections of a user and lets no other in, while others
+// stay.
+func TestRevocationCloses(t *testing.T) {
+	s, ctx := start(t, withAccounts)
+	ann := token(t, time.Hour, jwt.MapClaims{"sub": "ann"})
+	first, second := enter(t, ctx, s, ann), enter(t, ctx, s, ann)
+	bob := enter(t, ctx, s, token(t, time.Hour, jwt.MapClaims{"sub": "bob"}))
+	if err := s.Revoke(ctx, revoke.Revocation{Kind: revoke.User, Name: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	first.closes(protocol.Revoked)
+	second.closes(protocol.Revoked)
+	again := dial(t, ctx, s, protocol.JSON)
+	again.send(&protocol.Connect{Ref: 1, Version: 1, Token: ann})
+	if got := again.failure(); got.Code != protocol.Revoked {
+		t.Errorf("%+v", got)
+	}
+	again.closes(protocol.Revoked)
+	bob.send(&protocol.Ping{Ref: 3})
+	await[*protocol.Pong](bob)
+}
+
+// A user has so many connections, and who is over the rate is told when to go on.
+func TestLimitsOfAUser(t *testing.T) {
+	s, ctx := start(t, func(c *config.Config) {
+		c.Limits.User.Connections = 1
+		c.Limits.User.Commands = config.Rate{PerSecond: 0.001, Burst: 2}
+	})
+	ann := connect(t, ctx, s, protocol.JSON, "ann")
+	for range 2 {
+		ann.send(&protocol.Ping{Ref: 2})
+		await[*protocol.Pong](ann)
+	}
+	ann.send(&protocol.Ping{Ref: 3})
+	if got := ann.failure(); got.Code != protocol.RateLimited || got.Ref != 3 || got.Delay == 0 {
+		t.Errorf("%+v", got)
+	}
+	second := dial(t, ctx, s, protocol.JSON)
+	second.send(&protocol.Connect{Ref: 1, Version: 1, User: "ann"})
+	if got := second.failure(); got.Code != protocol.RateLimited {
+		t.Errorf("%+v", got)
+	}
+	connect(t, ctx, s, protocol.JSON, "bob")
+}
+
+// Without accounts a node serves this machine only.
+func TestDevelopmentModeIsForLoopback(t *testing.T) {
+	c := config.Default()
+	c.Listen = "0.0.0.0:0"
+	if s, err := service.Start(t.Context(), c, nil); err == nil {
+		_ = s.Shutdown(t.Context())
+		t.Error("it serves every interface")
+	}
+}

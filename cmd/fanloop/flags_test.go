@@ -33,10 +33,15 @@ var wrongByType = map[string][]string{
 // arguments that it needs.
 var wrongByName = map[string][][]string{
 	"addr":           {{"localhost"}, {"127.0.0.1:70000"}},
+	"admin":          {{"localhost"}},
 	"base":           {{"nosuch"}},
 	"client-cpus":    {{"x"}, {"-1"}},
 	"close-reason":   {{strings.Repeat("x", 124)}, {"\xff"}, {"x", "--close-code", "0"}},
 	"header":         {{"Nothing"}, {"Host: x"}, {"A b: x"}, {"A: \x01"}},
+	"listen":         {{"localhost"}},
+	"nats":           {{"ftp://127.0.0.1"}, {"a b"}},
+	"origins":        {{"example.com"}, {"a b"}},
+	"routes":         {{"localhost"}},
 	"origin":         {{"example.com"}, {"a b"}},
 	"peer":           {{"nosuch", "--peers-dir", "../../bench/peers"}},
 	"pprof":          {{"localhost"}},
@@ -53,7 +58,7 @@ var wrongByName = map[string][][]string{
 // takesAnything are the flags whose values only the file system can refuse, which
 // is a failure and no wrong usage, and the two that cobra gives to every command.
 var takesAnything = []string{
-	"tls-cert", "tls-key", "tls-ca", "tls-client-ca", "peers-dir", "dir", "json", "html", "md", "out", "help", "version",
+	"tls-cert", "tls-key", "tls-ca", "tls-client-ca", "peers-dir", "dir", "json", "html", "md", "out", "config", "data-dir", "help", "version",
 }
 
 // Every flag of every command refuses what it cannot mean, at once, in one line

@@ -1,7 +1,8 @@
 // Command fanloop serves, dials and measures WebSockets.
 //
-// Each command is a package: echo is a server with a page to try it (web), dial
-// a client for the terminal and for scripts, bench measures servers side by side.
+// Each command is a package: echo is a server with a page to try it (web), chat
+// a chat service, dial a client for the terminal and for scripts, bench measures
+// servers side by side.
 // Package cli has what they share.
 package main
 

@@ -18,6 +18,8 @@ func (s *Service) pages() http.Handler {
 		h.Set("Cache-Control", "no-cache")
 		_, _ = w.Write(client.Module()) // the client left otherwise
 	})
+	mux.HandleFunc("POST /v1/stream", func(w http.ResponseWriter, r *http.Request) { s.streams.open(w, r) })
+	mux.HandleFunc("POST /v1/commands", func(w http.ResponseWriter, r *http.Request) { s.streams.command(w, r) })
 	return mux
 }
 

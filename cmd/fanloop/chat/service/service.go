@@ -50,6 +50,7 @@ type Service struct {
 	server    *engine.Server
 	listener  *engine.Listener
 	topics    [len(encodings)]*live.Topics
+	streams   *streams
 	crew      *crew
 	presence  *presence.Presence
 	passive   *passive.Passive
@@ -92,6 +93,9 @@ func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, 
 		return nil, err
 	}
 	s.serve()
+	if s.streams, err = s.openStreams(); err != nil {
+		return nil, fmt.Errorf("service: streams: %w", err)
+	}
 	if s.listener, err = s.server.Listen(c.Listen); err != nil {
 		return nil, fmt.Errorf("service: listen on %s: %w", c.Listen, err)
 	}
@@ -195,6 +199,9 @@ func (s *Service) close(end func() error) (err error) {
 				t.Close()
 			}
 		}
+	}
+	if s.streams != nil {
+		s.streams.close()
 	}
 	if s.crew != nil {
 		s.crew.close()

@@ -1,0 +1,277 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/pull"
+	"github.com/fanloop-go/fanloop/handshake"
+)
+
+// streams are the connections that came by Server-Sent Events. Each is a WebSocket to
+// this server itself, over a unix socket that nobody else may open, so a stream has the
+// sessions, limits and deliveries of every other connection. The address of the client
+// goes along in a PROXY header. The goroutine of the request carries frames.
+type streams struct {
+	service *Service
+	dir     string // has the socket
+
+	mu  sync.Mutex
+	all map[string]*stream // guarded by mu; by session
+}
+
+type stream struct {
+	ws *pull.Conn
+
+	mu   sync.Mutex
+	last uint64 // guarded by mu: number of the last POST that was taken
+}
+
+// openStreams listens for streams.
+func (s *Service) openStreams() (*streams, error) {
+	dir, err := os.MkdirTemp("", "fanloop-chat-") // for this user alone
+	if err != nil {
+		return nil, err
+	}
+	streams := &streams{service: s, dir: dir, all: make(map[string]*stream)}
+	_, err = s.server.ListenWith("unix:"+streams.socket(), engine.ListenOptions{
+		ProxyProtocol: &engine.ProxyProtocol{TrustUnix: true}, SocketMode: 0o600,
+	})
+	if err != nil {
+		streams.close()
+		return nil, err
+	}
+	return streams, nil
+}
+
+func (s *streams) socket() string { return filepath.Join(s.dir, "streams") }
+
+func (s *streams) close() { _ = os.RemoveAll(s.dir) } // a temporary folder
+
+// open serves POST /v1/stream.
+func (s *streams) open(w http.ResponseWriter, r *http.Request) {
+	body, ok := s.body(w, r)
+	if !ok {
+		return
+	}
+	ws, err := s.dial(r)
+	if err != nil {
+		s.refuse(w, err)
+		return
+	}
+	defer ws.CloseNow()
+	if ws.Write(r.Context(), engine.Text, body) != nil {
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // of nginx
+	one := &stream{ws: ws}
+	session := ""
+	defer func() { s.forget(session, one) }()
+	var event []byte
+	for first := true; ; first = false {
+		message, err := readOrBeat(r.Context(), ws)
+		if err != nil {
+			return
+		}
+		event = event[:0]
+		switch {
+		case message == nil:
+			event = append(event, protocol.Beat...)
+		case first:
+			session = sessionOf(message)
+			s.remember(session, one)
+			event = protocol.AppendEvent(event, session, delay(), message)
+		default:
+			event = protocol.AppendEvent(event, "", 0, message)
+		}
+		if _, err := w.Write(event); err != nil || http.NewResponseController(w).Flush() != nil {
+			return
+		}
+	}
+}
+
+// readOrBeat is the next message, or nil when there was none for a while.
+func readOrBeat(ctx context.Context, ws *pull.Conn) ([]byte, error) {
+	wait, cancel := context.WithTimeout(ctx, pingEvery)
+	defer cancel()
+	_, message, err := ws.Read(wait)
+	if err != nil && wait.Err() != nil && ctx.Err() == nil && ws.Context().Err() == nil {
+		return nil, nil
+	}
+	return message, err
+}
+
+// sessionOf is the session of the frame connected; empty: the answer is another.
+func sessionOf(message []byte) string {
+	for f, err := range protocol.Frames(protocol.JSON, message) {
+		if c, is := f.(*protocol.Connected); is && err == nil {
+			return c.Session
+		}
+	}
+	return ""
+}
+
+func (s *streams) remember(session string, one *stream) {
+	if session == "" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all[session] = one
+}
+
+func (s *streams) forget(session string, one *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all[session] == one {
+		delete(s.all, session)
+	}
+}
+
+// dial connects to this server as the client of r.
+func (s *streams) dial(r *http.Request) (*pull.Conn, error) {
+	header := http.Header{}
+	for _, name := range proxyHeaders {
+		for _, value := range r.Header.Values(name) {
+			header.Add(name, value)
+		}
+	}
+	return pull.Dial(r.Context(), "ws://"+r.Host+"/v1/socket", &engine.DialOptions{
+		Header: header, Origin: r.Header.Get("Origin"), Limits: engine.Limits{MaxMessage: engine.NoLimit},
+		Logger: s.service.log,
+		NetDial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, "unix", s.socket())
+			if err == nil {
+				local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+				_, err = io.WriteString(conn, proxyLine(r.RemoteAddr, local))
+			}
+			return conn, err
+		},
+	})
+}
+
+// proxyLine is a PROXY header, version 1.
+func proxyLine(from string, to net.Addr) string {
+	a, err := netip.ParseAddrPort(from)
+	tcp, ok := to.(*net.TCPAddr)
+	if err != nil || !ok {
+		return "PROXY UNKNOWN\r\n"
+	}
+	b := tcp.AddrPort()
+	family, source, target := "TCP4", a.Addr().Unmap(), b.Addr().Unmap()
+	if source.Is6() || target.Is6() {
+		family, source, target = "TCP6", netip.AddrFrom16(source.As16()), netip.AddrFrom16(target.As16())
+	}
+	return "PROXY " + family + " " + source.String() + " " + target.String() + " " +
+		strconv.Itoa(int(a.Port())) + " " + strconv.Itoa(int(b.Port())) + "\r\n"
+}
+
+// refuse answers as the server answered the stream's WebSocket.
+func (s *streams) refuse(w http.ResponseWriter, err error) {
+	var status *engine.StatusError
+	if errors.As(err, &status) && status.Status == http.StatusForbidden {
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	retry(w)
+}
+
+// retry answers that nothing was taken.
+func retry(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(http.StatusServiceUnavailable)
+}
+
+// command serves POST /v1/commands.
+func (s *streams) command(w http.ResponseWriter, r *http.Request) {
+	if !s.allowed(r) {
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	body, ok := s.body(w, r)
+	if !ok {
+		return
+	}
+	s.mu.Lock()
+	one := s.all[r.Header.Get("Fanloop-Session")]
+	s.mu.Unlock()
+	number, err := strconv.ParseUint(r.Header.Get("Fanloop-Seq"), 10, 64)
+	switch {
+	case one == nil:
+		w.WriteHeader(http.StatusNotFound)
+	case err != nil || number == 0:
+		w.WriteHeader(http.StatusBadRequest)
+	default:
+		if status := one.take(number, body); status == http.StatusServiceUnavailable {
+			retry(w)
+		} else {
+			w.WriteHeader(status)
+		}
+	}
+}
+
+// take carries out a POST once, and returns the status of its answer. Who sends more
+// than the session reads comes back with it.
+func (o *stream) take(number uint64, body []byte) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case number <= o.last:
+		return http.StatusNoContent
+	case number > o.last+1:
+		return http.StatusConflict
+	}
+	ctx, cancel := context.WithTimeout(o.ws.Context(), time.Second)
+	defer cancel()
+	err := o.ws.Write(ctx, engine.Text, body)
+	switch {
+	case err != nil && o.ws.Context().Err() != nil:
+		return http.StatusNotFound
+	case err != nil:
+		return http.StatusServiceUnavailable
+	}
+	o.last = number
+	return http.StatusNoContent
+}
+
+// allowed reports whether the page of a request may use this server.
+func (s *streams) allowed(r *http.Request) bool {
+	if r.Header.Get("Origin") == "" {
+		return true
+	}
+	req, err := handshake.FromHTTP(r.Method, r.RequestURI, r.Host, r.Header, r.Proto, r.ContentLength)
+	return err == nil && s.service.origins()(req)
+}
+
+// body reads what was posted, or answers why not.
+func (s *streams) body(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" {
+		w.WriteHeader(http.StatusUnsupportedMediaType)
+		return nil, false
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.service.session.Limits.Message)))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+	case err != nil:
+		w.WriteHeader(http.StatusBadRequest)
+	}
+	return body, err == nil
+}

@@ -32,8 +32,8 @@ const (
 	crewWaiting   = 4096
 )
 
-// ErrHooks: the settings have hooks.
-var ErrHooks = errors.New("service: hooks are not asked yet; configure none")
+// ErrNotServed is wrapped by the error of Start about settings that no node follows yet.
+var ErrNotServed = errors.New("service: not served yet")
 
 // Service is one node. Its methods may be called by any goroutine.
 type Service struct {
@@ -64,8 +64,8 @@ type Service struct {
 
 // Start runs a node. Shutdown ends it.
 func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, err error) {
-	if c.Hooks != (config.Hooks{}) {
-		return nil, ErrHooks
+	if err := servable(&c); err != nil {
+		return nil, err
 	}
 	addr, err := net.ResolveTCPAddr("tcp", c.Listen)
 	if err != nil {
@@ -100,6 +100,22 @@ func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, 
 		return nil, fmt.Errorf("service: listen on %s: %w", c.Listen, err)
 	}
 	return s, nil
+}
+
+// servable refuses settings that would be ignored.
+func servable(c *config.Config) error {
+	if c.Hooks != (config.Hooks{}) {
+		return fmt.Errorf("%w: hooks; configure none", ErrNotServed)
+	}
+	if len(c.Routes) > 0 {
+		return fmt.Errorf("%w: routes; let the nodes share a NATS server by its URL", ErrNotServed)
+	}
+	for name, n := range c.Namespaces {
+		if n.HistorySize == 0 || n.HistoryAge == 0 {
+			return fmt.Errorf("%w: namespace %q without history; set history-size and history-age", ErrNotServed, name)
+		}
+	}
+	return nil
 }
 
 // bound makes the limits of users and addresses.

@@ -20,11 +20,11 @@ func New(std cli.Stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "chat [flags]",
 		Short: "Run a chat service",
-		Long: `chat serves clients of the chat protocol at /v1/socket and the JavaScript client at
-/fanloop.js.
+		Long: `chat serves clients of the chat protocol by WebSockets (/v1/socket), and by streams
+where those are blocked (/v1/stream), and the JavaScript client at /fanloop.js.
 
 Messages are kept by a NATS server in this process, in --data-dir, or in memory without
-one; --nats uses one that runs elsewhere. Without accounts, whoever comes has the name
+one; --nats uses one that runs elsewhere, and nodes that share it are one chat. Without accounts, whoever comes has the name
 that they say, and only loopback addresses are served.
 
 Ctrl-C or SIGTERM has every client come back later and waits for connections to close

@@ -17,8 +17,8 @@ help: ## list the targets
 build: ## build bin/fanloop with version information (default)
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/fanloop ./cmd/fanloop
 
-run: ## run the echo server; ARGS="..." adds flags
-	$(GO) run ./cmd/fanloop echo $(ARGS)
+run: ## run the chat on http://127.0.0.1:8000/, with its messages in .cache/chat; ARGS="..." adds flags
+	$(GO) run ./cmd/fanloop chat --data-dir .cache/chat $(ARGS)
 
 interop: ## install what the interoperability tests drive, where possible
 	@.ci/interop

@@ -20,9 +20,13 @@ func TestChatServesUntilItIsAskedToEnd(t *testing.T) {
 	go func() {
 		ended <- run(ctx, []string{"chat", "--listen", "127.0.0.1:0", "--data-dir", t.TempDir(), "--log-level", "error"}, cli.Stdio{Out: out, Err: os.Stderr})
 	}()
-	ready, err := bufio.NewReader(lines).ReadString('\n')
+	said := bufio.NewReader(lines)
+	ready, err := said.ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
+	}
+	if second, err := said.ReadString('\n'); err != nil || !strings.Contains(second, "without accounts") {
+		t.Errorf("%q, %v", second, err)
 	}
 	var answer strings.Builder
 	hello := `{"type":"connect","ref":1,"version":1,"user":"ann"}` + "\n"

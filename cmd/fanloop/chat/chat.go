@@ -20,12 +20,15 @@ func New(std cli.Stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "chat [flags]",
 		Short: "Run a chat service",
-		Long: `chat serves clients of the chat protocol by WebSockets (/v1/socket), and by streams
-where those are blocked (/v1/stream), and the JavaScript client at /fanloop.js.
+		Long: `chat serves a page where people talk in rooms, and clients of the chat protocol by
+WebSockets (/v1/socket), or by streams where those are blocked (/v1/stream).
+The JavaScript client is at /fanloop.js.
 
-Messages are kept by a NATS server in this process, in --data-dir, or in memory without
-one; --nats uses one that runs elsewhere, and nodes that share it are one chat. Without accounts, whoever comes has the name
-that they say, and only loopback addresses are served.
+Messages are kept by a NATS server in this process, in --data-dir, or until the end
+without one. --nats uses one that runs elsewhere; nodes that share it are one chat.
+
+Without accounts, whoever comes has the name that they say, and only loopback addresses
+are served. The page says so.
 
 Ctrl-C or SIGTERM has every client come back later and waits for connections to close
 (--shutdown-timeout); a second one ends at once.
@@ -60,6 +63,9 @@ func run(ctx context.Context, c config.Config, o cli.LogOptions, std cli.Stdio) 
 	}
 	if !o.Quiet {
 		fmt.Fprintf(std.Out, "listening on http://%s/  ws://%[1]s/v1/socket\n", s.Addr())
+		if !c.HasAccounts() {
+			fmt.Fprintln(std.Out, "without accounts: whoever opens the page chooses a name; only this machine is served")
+		}
 	}
 	<-ctx.Done()
 	log.Info("shutting down; a second signal ends at once")

@@ -4,20 +4,14 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/client"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/page"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
-// pages is what the port serves besides WebSockets.
+// pages is what the port serves besides WebSockets: the page with the client, and streams.
 func (s *Service) pages() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /fanloop.js", func(w http.ResponseWriter, _ *http.Request) {
-		h := w.Header()
-		h.Set("Content-Type", "text/javascript; charset=utf-8")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Cache-Control", "no-cache")
-		_, _ = w.Write(client.Module()) // the client left otherwise
-	})
+	mux.Handle("/", page.Handler())
 	mux.HandleFunc("POST /v1/stream", func(w http.ResponseWriter, r *http.Request) { s.streams.open(w, r) })
 	mux.HandleFunc("POST /v1/commands", func(w http.ResponseWriter, r *http.Request) { s.streams.command(w, r) })
 	return mux

@@ -1,9 +1,12 @@
 package service_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
@@ -218,4 +221,32 @@ func (c *client) failure() *protocol.Error {
 			return e
 		}
 	}
+}
+
+// The port serves the page with its policy, and the client.
+func TestThePortServesThePage(t *testing.T) {
+	s, ctx := start(t, nil)
+	for path, want := range map[string]string{"/": "text/html", "/fanloop.js": "text/javascript", "/app.js": "text/javascript"} {
+		got := get(t, ctx, "http://"+s.Addr()+path)
+		if got.StatusCode != http.StatusOK || !strings.HasPrefix(got.Header.Get("Content-Type"), want) || got.Header.Get("Content-Security-Policy") == "" {
+			t.Errorf("%s: %s %v", path, got.Status, got.Header)
+		}
+	}
+	if got := get(t, ctx, "http://"+s.Addr()+"/nothing"); got.StatusCode != http.StatusNotFound {
+		t.Error(got.Status)
+	}
+}
+
+func get(t *testing.T, ctx context.Context, url string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = resp.Body.Close(); http.DefaultClient.CloseIdleConnections() })
+	return resp
 }

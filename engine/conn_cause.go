@@ -37,10 +37,14 @@ const (
 	CauseShutdown
 	// CausePanic: a callback panicked or called runtime.Goexit.
 	CausePanic
+	// CauseFailed: Fail was called here, with 1011 or an error that is not of this
+	// package. A handler of package pull that returns an error does so.
+	CauseFailed
 
-	// CauseProtocolError: the peer broke the protocol (1002, 1007).
+	// CauseProtocolError: the peer broke the protocol (1002, 1003, 1007).
 	CauseProtocolError
-	// CausePolicy: the peer exceeded Limits.MaxFragments or MaxControlRate (1008).
+	// CausePolicy: the peer exceeded Limits.MaxFragments or MaxControlRate, or broke a rule
+	// of the program (1008).
 	CausePolicy
 	// CauseTooBig: the peer exceeded Limits.MaxMessage or Compression.MaxRatio (1009).
 	CauseTooBig
@@ -66,7 +70,7 @@ const (
 
 var causeNames = [causes]string{
 	"none", "normal", "going away", "peer error", "peer gone",
-	"closed", "expired", "dropped", "shutdown", "panic",
+	"closed", "expired", "dropped", "shutdown", "panic", "failed",
 	"protocol error", "policy", "too big",
 	"pong timeout", "idle timeout", "read timeout", "write timeout", "close timeout",
 	"slow", "overload",
@@ -83,19 +87,42 @@ func (c CloseCause) String() string {
 // Cause returns why the connection has ended or is about to; CauseNone while it is open. Call
 // it in OnError or OnClose. Any goroutine.
 func (ws *WebSocket) Cause() CloseCause {
-	if err := ws.Err(); err != nil {
-		return closeCauseOf(err)
-	}
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	e := ws.knownEndingLocked()
-	if e == nil || ws.phase() < outlet.Answering {
-		return CauseNone
+	why, _ := ws.causeLocked()
+	return why
+}
+
+// Err returns why the connection has ended or is about to. It is nil while the connection is
+// open, and after a closing handshake. Otherwise it is a *ProtocolError if the peer broke the
+// protocol or a limit, a *PanicError, what Fail was given, or an error of this package;
+// ErrAbnormalClosure wraps what the network reported. Use Cause for metrics. Any goroutine.
+func (ws *WebSocket) Err() error {
+	ws.conn.Lock()
+	defer ws.conn.Unlock()
+	_, err := ws.causeLocked()
+	return err
+}
+
+// causeLocked returns why the connection has ended or is about to. What was only asked for
+// is followed by OnError.
+func (ws *WebSocket) causeLocked() (CloseCause, error) {
+	switch s, e := ws.out.State(), ws.knownEndingLocked(); {
+	case e != nil && e.err != nil:
+		return e.why, e.err
+	case s.Asked(outlet.AskRelief):
+		return CauseOverload, ErrOverload
+	case s.Asked(outlet.AskShed):
+		return CauseSlow, ErrSlow
+	case s.Asked(outlet.AskFail):
+		return e.why, e.failure
+	case e == nil || s.Phase() < outlet.Answering:
+		return CauseNone, nil
+	case e.why != CauseNone:
+		return e.why, nil
+	default:
+		return causeOfStatus(e.status.code), nil
 	}
-	if e.why != CauseNone {
-		return e.why
-	}
-	return causeOfStatus(e.status.code)
 }
 
 // causeOfStatus is the cause of an end by a closing handshake that the peer began.
@@ -123,22 +150,31 @@ var causeErrors = [causes]error{
 	CauseOverload:     ErrOverload,
 }
 
-// closeCauseOf is the cause that goes with what Err returns.
+// closeCauseOf is the cause that goes with err.
 func closeCauseOf(err error) CloseCause {
 	for c, known := range causeErrors {
 		if known != nil && errors.Is(err, known) {
 			return CloseCause(c)
 		}
 	}
-	broken, ok := errors.AsType[*ProtocolError](err)
-	switch {
-	case errors.Is(err, loop.ErrStopped): // of a client
+	if errors.Is(err, loop.ErrStopped) { // of a client
 		return CauseShutdown
-	case !ok:
+	}
+	if broken, ok := errors.AsType[*ProtocolError](err); ok {
+		return causeOfRule(broken.Code)
+	}
+	if _, ok := errors.AsType[*PanicError](err); ok {
 		return CausePanic
-	case broken.Code == StatusPolicyViolation:
+	}
+	return CauseFailed
+}
+
+// causeOfRule is the cause that goes with a rule which the peer broke.
+func causeOfRule(code StatusCode) CloseCause {
+	switch code {
+	case StatusPolicyViolation:
 		return CausePolicy
-	case broken.Code == StatusMessageTooBig:
+	case StatusMessageTooBig:
 		return CauseTooBig
 	}
 	return CauseProtocolError

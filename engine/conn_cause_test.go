@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net"
 	"runtime"
@@ -60,6 +61,26 @@ var waysToEnd = map[string]wayToEnd{
 	"Close": {cause: engine.CauseClosed, happen: func(p *phaseCase) {
 		_ = p.ws.Close(4000, "bye")
 		p.answer(4001)
+	}},
+	"Fail": {cause: engine.CauseFailed, happen: func(p *phaseCase) { _ = p.ws.Fail(4000, "no", errRule) }},
+	"Fail of ours": {cause: engine.CauseFailed, happen: func(p *phaseCase) {
+		_ = p.ws.Fail(engine.StatusInternalError, "no", engine.ErrSlow) // of another connection
+	}},
+	"Fail by a rule": {cause: engine.CausePolicy, happen: func(p *phaseCase) { _ = p.ws.Fail(engine.StatusPolicyViolation, "no", nil) }},
+	"Fail as slow": {cause: engine.CauseSlow, happen: func(p *phaseCase) {
+		_ = p.ws.Fail(engine.StatusTryAgainLater, "no", fmt.Errorf("%w: and why", engine.ErrSlow))
+	}},
+	"Fail, CloseNow": {cause: engine.CauseFailed, happen: func(p *phaseCase) {
+		_ = p.ws.Do(func() { // so the loop carries nothing out in between
+			_ = p.ws.Fail(4000, "no", errRule)
+			p.ws.CloseNow()
+		})
+	}},
+	"Fail, close frame": {cause: engine.CauseFailed, happen: func(p *phaseCase) {
+		_ = p.ws.Do(func() {
+			p.c.send(frame(0x88, closePayload(4001, "")))
+			_ = p.ws.Fail(4000, "no", errRule)
+		})
 	}},
 	"CloseAt": {cause: engine.CauseExpired, happen: func(p *phaseCase) {
 		_ = p.ws.CloseAt(time.Now(), 4000, "over")

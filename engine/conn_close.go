@@ -73,8 +73,8 @@ func (ws *WebSocket) CloseNow() {
 	ws.out.NoteLocked(outlet.AskDrop | outlet.AskMute) // whoever asked for less
 	switch ws.phase() {
 	case outlet.Open, outlet.Closing, outlet.Leaving:
-		if e := ws.endingLocked(); e.err == nil && !ws.out.State().Asked(outlet.AskShed|outlet.AskRelief) {
-			e.err = ErrClosed
+		if e := ws.endingLocked(); e.err == nil && !ws.out.State().Asked(outlet.AskShed|outlet.AskFail|outlet.AskRelief) {
+			e.why, e.err = CauseDropped, ErrClosed
 		}
 	case outlet.Opening, outlet.Failing, outlet.Answering, outlet.Closed: // why it ends is known
 	}
@@ -107,16 +107,20 @@ func (ws *WebSocket) carryOut() {
 	case s.Asked(outlet.AskDrop | outlet.AskRelief): // conn ends by itself
 	case s.Asked(outlet.AskShed):
 		ws.beginClose(tooSlow, ErrSlow)
+	case s.Asked(outlet.AskFail):
+		e := ws.asked()
+		ws.failFor(e.why, e.asked, e.failure)
 	case s.Asked(outlet.AskClose):
 		ws.finishTopics()
-		ws.beginClose(ws.askedClose(), nil)
+		ws.beginClose(ws.asked().asked, nil)
 	}
 }
 
-func (ws *WebSocket) askedClose() closeFrame {
+// asked returns the ending as Close or Fail asked for it.
+func (ws *WebSocket) asked() ending {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
-	return ws.endingLocked().asked
+	return *ws.endingLocked()
 }
 
 // beginClose begins the closing handshake. cause is nil if the application asked
@@ -160,12 +164,12 @@ func (ws *WebSocket) peerClosed(payload []byte) {
 		ws.failProtocol(err)
 		return
 	}
-	ws.carryOut() // a Close of this side came first
+	ws.carryOut() // a Close or Fail of this side came first
 	if ws.phase() == outlet.Open {
 		ws.finishTopics()
 		ws.carryOut() // OnGap may have called Close
 	}
-	if ws.out.State().Asked(outlet.AskDrop | outlet.AskRelief) {
+	if ws.out.State().Asked(outlet.AskDrop|outlet.AskRelief) || !ws.phase().Hears() {
 		return
 	}
 	ws.note(closeFrame{code, reason})

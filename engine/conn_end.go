@@ -23,19 +23,18 @@ func (ws *WebSocket) ended(cause error) {
 	if m := ws.member.Load(); m != nil {
 		m.LeaveAll()
 	}
-	s := ws.out.State()
-	switch {
+	e.overdue = true
+	switch s := ws.out.State(); {
 	case known:
-	case s.Asked(outlet.AskRelief):
-		cause = ErrOverload
+	case s.Asked(outlet.AskRelief): // it resets the connection, and with it what the kernel had not sent yet
+		ws.report(ErrOverload)
 	case prev == outlet.Open && s.Asked(outlet.AskShed): // not carried out in time
 		ws.note(tooSlow)
-		cause = ErrSlow
-	}
-	e.overdue = true
-	// Relief resets the connection, and with it what the kernel had not sent yet.
-	inOrder := prev == outlet.Answering && !ws.conn.Lost() && !s.Asked(outlet.AskRelief)
-	if !known && !inOrder {
+		ws.report(ErrSlow)
+	case prev == outlet.Open && s.Asked(outlet.AskFail): // as before
+		ws.note(e.asked)
+		ws.reportFor(e.why, e.failure)
+	case prev != outlet.Answering || ws.conn.Lost():
 		ws.report(ws.abnormal(cause))
 	}
 	ws.over()
@@ -106,8 +105,6 @@ func (ws *WebSocket) finished() {
 // abnormal explains an end without a closing handshake.
 func (ws *WebSocket) abnormal(cause error) error {
 	switch {
-	case cause == ErrSlow || cause == ErrOverload:
-		return cause
 	case cause == nil || errors.Is(cause, io.EOF):
 		return ErrAbnormalClosure
 	case cause == loop.ErrStopped && ws.settings().server != nil:

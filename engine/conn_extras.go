@@ -29,12 +29,14 @@ type input struct {
 // ending is the end of a connection.
 type ending struct {
 	asked  closeFrame // what Close asked for
-	why    CloseCause // who asked for the end; CauseNone: neither has
+	why    CloseCause // goes with err, or else with asked; CauseNone: the end was not asked for here
 	status closeFrame // what the peer sent, or what it was failed with; code 0: neither
 	err    error      // why it ended
 	kept   *addrs     // for an OnClose that runs when the kernel knows no addresses any more
 	final  bool       // all is known of it; OnClose follows
 	ended  bool       // OnClose has returned
+
+	failure error // what Fail was given, to become err
 
 	// Owned by the loop.
 	overdue    bool // OnError has not returned, and OnClose follows

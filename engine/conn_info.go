@@ -93,23 +93,5 @@ func (ws *WebSocket) CloseStatus() (StatusCode, string) {
 	return e.status.code, e.status.reason
 }
 
-// Err returns why the connection has ended or is about to. It is nil while the connection is
-// open, and after a closing handshake. Otherwise it is a *ProtocolError if the peer broke the
-// protocol or a limit, a *PanicError, or an error of this package; ErrAbnormalClosure wraps
-// what the network reported. Use Cause for metrics. Any goroutine.
-func (ws *WebSocket) Err() error {
-	ws.conn.Lock()
-	defer ws.conn.Unlock()
-	switch s, e := ws.out.State(), ws.knownEndingLocked(); {
-	case e != nil && e.err != nil:
-		return e.err
-	case s.Asked(outlet.AskRelief): // OnError follows, as below
-		return ErrOverload
-	case s.Asked(outlet.AskShed):
-		return ErrSlow
-	}
-	return nil
-}
-
 // Server returns the server of the connection; nil if Dial made it. Any goroutine.
 func (ws *WebSocket) Server() *Server { return ws.settings().server }

@@ -72,6 +72,9 @@ func (p *phaseCase) reach(phase string) {
 	eventually(p.t, "phase "+phase, func() bool { return engine.PhaseOf(p.ws) == phase })
 }
 
+// errRule is what Fail is given.
+var errRule = errors.New("a rule of the program")
+
 // phaseEvents are what may happen to a connection.
 var phaseEvents = map[string]func(p *phaseCase){
 	"data":       func(p *phaseCase) { _, _ = p.c.Conn.Write([]byte(frame(0x81, "hello"))) },
@@ -79,6 +82,7 @@ var phaseEvents = map[string]func(p *phaseCase){
 	"reset":      func(p *phaseCase) { _ = p.c.Conn.(*net.TCPConn).SetLinger(0); _ = p.c.Close() },
 	"Close":      func(p *phaseCase) { _ = p.ws.Close(4002, "enough") },
 	"CloseNow":   func(p *phaseCase) { p.ws.CloseNow() },
+	"Fail":       func(p *phaseCase) { _ = p.ws.Fail(4004, "no", errRule) },
 	"peer close": func(p *phaseCase) { _, _ = p.c.Conn.Write([]byte(frame(0x88, closePayload(4003, "you too")))) },
 	"shed":       func(p *phaseCase) { engine.Shed(p.ws) },
 	"relief":     func(p *phaseCase) { engine.GiveUp(p.ws) },
@@ -96,7 +100,7 @@ var phaseEvents = map[string]func(p *phaseCase){
 var endings = map[string]error{
 	"abnormal": engine.ErrAbnormalClosure, "pong": engine.ErrPongTimeout, "idle": engine.ErrIdleTimeout,
 	"timeout": engine.ErrCloseTimeout, "slow": engine.ErrSlow, "closed": engine.ErrClosed,
-	"overload": engine.ErrOverload,
+	"overload": engine.ErrOverload, "failed": errRule,
 }
 
 func (e ending) cause() string {
@@ -127,6 +131,7 @@ open: EOF -> closed, 1006 abnormal
 open: Shutdown -> closing, 1006 timeout
 open: bad frame -> failing, 1002 protocol
 open: data -> open, 1006 pong, delivered
+open: Fail -> failing, 4004 failed
 open: Goexit -> failing, 1011 panic
 open: panic -> failing, 1011 panic
 open: peer close -> answering, 4003 -
@@ -146,6 +151,7 @@ closing: EOF -> closed, 1006 abnormal
 closing: Shutdown -> closing, 1006 timeout
 closing: bad frame -> closed, 1006 protocol
 closing: data -> closing, 1006 timeout
+closing: Fail -> closing, 1006 timeout
 closing: Goexit -> closed, 1006 panic
 closing: panic -> closed, 1006 panic
 closing: peer close -> answering, 4003 -
@@ -165,6 +171,7 @@ leaving: EOF -> leaving, 1006 timeout
 leaving: Shutdown -> leaving, 1006 timeout
 leaving: bad frame -> leaving, 1006 timeout
 leaving: data -> leaving, 1006 timeout
+leaving: Fail -> leaving, 1006 timeout
 leaving: Goexit -> closed, 1006 panic
 leaving: panic -> closed, 1006 panic
 leaving: peer close -> leaving, 1006 timeout
@@ -184,6 +191,7 @@ failing: EOF -> closed, 1002 protocol
 failing: Shutdown -> failing, 1002 protocol
 failing: bad frame -> failing, 1002 protocol
 failing: data -> failing, 1002 protocol
+failing: Fail -> failing, 1002 protocol
 failing: Goexit -> failing, 1002 protocol
 failing: panic -> failing, 1002 protocol
 failing: peer close -> failing, 1002 protocol
@@ -203,6 +211,7 @@ answering: EOF -> closed, 4001 -
 answering: Shutdown -> answering, 4001 -
 answering: bad frame -> answering, 4001 -
 answering: data -> answering, 4001 -
+answering: Fail -> answering, 4001 -
 answering: Goexit -> answering, 4001 -
 answering: panic -> answering, 4001 -
 answering: peer close -> answering, 4001 -

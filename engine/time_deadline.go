@@ -169,7 +169,7 @@ func (ws *WebSocket) closeExpired() {
 // drop ends a connection whose peer does not listen: nothing can be said to it.
 // Loop only.
 func (ws *WebSocket) drop(err error) {
-	first := ws.blame(err) // before anybody can see that it ends, and end it otherwise
+	first := ws.blame(closeCauseOf(err), err) // before anybody can see that it ends, and end it otherwise
 	ws.conn.Close(loop.CloseReset)
 	ws.tell(first, err)
 }

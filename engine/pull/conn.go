@@ -153,7 +153,7 @@ func (c *Conn) beginClose(code engine.StatusCode, reason string) error {
 // in a read or a write returns engine.ErrClosed.
 func (c *Conn) CloseNow() { c.ws.CloseNow() }
 
-// fail closes the connection for what the peer did. Reads return err from now on.
+// fail fails the connection. Reads return err from now on.
 func (c *Conn) fail(code engine.StatusCode, err error, reason string) {
 	c.mu.Lock()
 	if c.end == nil {
@@ -162,5 +162,6 @@ func (c *Conn) fail(code engine.StatusCode, err error, reason string) {
 		c.end = err
 	}
 	c.mu.Unlock()
-	_ = c.beginClose(code, reason) // a code that may be sent
+	_ = c.ws.Fail(code, reason, err) // a code that may be sent
+	c.wakeWriter()                   // which finds it closing
 }

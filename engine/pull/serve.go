@@ -13,9 +13,11 @@ import (
 // When handler returns, the connection is closed, if it is not yet, with the code of
 // its error: 1000 for nil, that of a *engine.CloseError or *engine.ProtocolError, and
 // 1011 for any other. The peer does not see the text of that one: Server.Logger gets it,
-// at most one line a second, unless the connection ended before handler returned. A
-// panic is logged, closes its connection with 1011 and affects no other. Shutdown of the
-// server closes the connections and waits until the handlers have returned.
+// at most one line a second, unless the connection ended before handler returned. All
+// but nil and *engine.CloseError count as faults, as by [engine.WebSocket.Fail]: OnError
+// is called. A panic is logged, closes its connection with 1011 and affects no other.
+// Shutdown of the server closes the connections and waits until the handlers have
+// returned.
 //
 // The Conn replaces callbacks of the server or endpoint, see [New]: OnText, OnBinary,
 // OnMessage, OnFragment, OnPong, OnDrain and OnClose of its Callbacks are not called for
@@ -25,31 +27,27 @@ func Serve(handler func(ctx context.Context, c *Conn, req *engine.Request) error
 	return func(ws *engine.WebSocket, req *engine.Request) {
 		c := New(ws)
 		ws.Go(func() {
-			err := handler(c.ctx, c, req)
-			code, reason := statusOf(err)
-			if code == engine.StatusInternalError && !c.over() {
-				failed.log(ws, err)
-			}
-			if c.beginClose(code, reason) != nil { // the handler's code may not be sent
-				_ = c.beginClose(engine.StatusInternalError, "internal error") // one that may
-			}
+			c.endWith(handler(c.ctx, c, req), failed)
 		})
 	}
 }
 
-// statusOf returns what the peer is told when a handler returns err.
-func statusOf(err error) (engine.StatusCode, string) {
+// endWith closes the connection of a handler that returned err.
+func (c *Conn) endWith(err error, failed *failures) {
 	var closed *engine.CloseError
 	var broken *engine.ProtocolError
 	switch {
 	case err == nil:
-		return engine.StatusNormalClosure, ""
-	case errors.As(err, &closed):
-		return closed.Code, closed.Reason
-	case errors.As(err, &broken):
-		return broken.Code, broken.Reason
+		_ = c.beginClose(engine.StatusNormalClosure, "")
+	case errors.As(err, &closed) && c.beginClose(closed.Code, closed.Reason) == nil:
+	case errors.As(err, &broken) && c.ws.Fail(broken.Code, broken.Reason, err) == nil:
+	default: // or a code that may not be sent
+		if !c.over() {
+			failed.log(c.ws, err)
+		}
+		_ = c.ws.Fail(engine.StatusInternalError, "internal error", err)
 	}
-	return engine.StatusInternalError, "internal error"
+	c.wakeWriter() // which finds it closing
 }
 
 // Dial opens a WebSocket as [engine.Dial] does, and returns it as a Conn. opt may be

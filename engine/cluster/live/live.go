@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -23,6 +24,9 @@ var (
 	// ErrLagging: the connection was not up to date within Config.Within, and is closed.
 	ErrLagging = errors.New("live: the connection reads too slowly to become up to date; it is closed and may resume")
 )
+
+// errTooSlow is what the connection of ErrLagging ends with, so that it counts as CauseSlow.
+var errTooSlow = fmt.Errorf("%w: %w", engine.ErrSlow, ErrLagging)
 
 // Encoder makes messages of WebSockets from what subscribers are to get. Its methods
 // are called by several goroutines at the same time. They must neither block nor
@@ -378,7 +382,7 @@ func (t *Topics) sweepAt(now time.Time) {
 		}
 		t.lagged.Add(1)
 		t.quit(s, ErrLagging)
-		_ = s.ws.Close(engine.StatusTryAgainLater, "too slow") // closed: all the better
+		_ = s.ws.Fail(engine.StatusTryAgainLater, "too slow", errTooSlow) // a code that may be sent
 	}
 }
 

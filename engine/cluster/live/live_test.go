@@ -211,6 +211,9 @@ func TestLaggingReaderIsClosed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if !errors.Is(ws.Err(), live.ErrLagging) || ws.Cause() != engine.CauseSlow {
+		t.Errorf("the connection ended with %q and %v", ws.Cause(), ws.Err())
+	}
 	until(t, "nothing is left", func() bool { st := s.topics.Stats(); return st.Topics+st.Live+st.CatchingUp == 0 })
 }
 

@@ -85,6 +85,6 @@ func answer(ws *engine.WebSocket, key, value string) {
 // onGap gives a client that missed something a new snapshot.
 func (m *markets) onGap(ws *engine.WebSocket, market string, _ uint64) {
 	if err := ws.Resubscribe(market); err != nil {
-		_ = ws.Close(engine.StatusTryAgainLater, "too slow")
+		_ = ws.Fail(engine.StatusTryAgainLater, "too slow", err)
 	}
 }

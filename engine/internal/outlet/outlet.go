@@ -38,7 +38,7 @@ func (o *Outlet) IsOpen() bool { return o.state.Load() == uint32(Open) }
 // the connection is not dropped. Any goroutine.
 func (o *Outlet) MayWrite() bool {
 	s := o.State()
-	return s.Phase() == Open && !s.Asked(AskShed|AskDrop|AskRelief)
+	return s.Phase() == Open && !s.Asked(AskShed|AskFail|AskDrop|AskRelief)
 }
 
 // NoteLocked notes r.

@@ -28,6 +28,7 @@ type Request uint32
 const (
 	AskClose  Request = 1 << (8 + iota) // Close
 	AskShed                             // the policy for slow subscribers is SlowClose
+	AskFail                             // Fail
 	AskDrop                             // CloseNow
 	AskRelief                           // Limits.MaxMemory is reached
 	AskMute                             // message callbacks of the worker pool are over

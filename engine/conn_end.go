@@ -121,4 +121,6 @@ type abnormalError struct{ cause error }
 
 func (e *abnormalError) Error() string { return ErrAbnormalClosure.Error() + ": " + e.cause.Error() }
 
-func (e *abnormalError) Unwrap() []error { return []error{ErrAbnormalClosure, e.cause} }
+func (e *abnormalError) Is(target error) bool { return target == ErrAbnormalClosure }
+
+func (e *abnormalError) Unwrap() error { return e.cause }

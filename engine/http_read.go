@@ -22,7 +22,7 @@ func (c *webConn) next() bool {
 	if n == 0 || err != nil {
 		return false
 	}
-	req, err := handshake.ParseRequest(c.in.Bytes()[:n])
+	req, err := s.Request(c.in.Bytes()[:n])
 	if err != nil || req.IsUpgrade() {
 		return false
 	}

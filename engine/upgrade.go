@@ -92,7 +92,7 @@ func (u *upgrade) data(ws *WebSocket, b []byte) {
 
 // decide judges a whole head; rest is what came behind it.
 func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
-	parsed, err := handshake.ParseRequest(head)
+	parsed, err := u.scanner.Request(head)
 	if err != nil {
 		u.method = handshake.Method(head)
 		u.reject(ws, err)

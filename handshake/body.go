@@ -170,7 +170,7 @@ func (s *Body) trailers(b []byte, lim Limits) (n int, err error) {
 	}
 	if n > len("\r\n") {
 		var f fields
-		f.fill(string(b[:n]), 0)
+		f.fill(string(b[:n]), 0, int(s.trailer.headers))
 		for name := range f.Headers() {
 			if describesMessage(name) {
 				return 0, malformedBody("a trailer describes the message") // RFC 9110 §6.5.1

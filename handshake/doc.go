@@ -18,7 +18,7 @@
 // Through a server:
 //
 //	bytes so far -> Scanner.Scan         n == 0: read more; error: AppendRejection, close
-//	head[:n]     -> ParseRequest         a Request that owns its text
+//	head[:n]     -> Scanner.Request      a Request that owns its text
 //	             -> Request.IsUpgrade    false: the request belongs to an http.Handler,
 //	                                     and Request.Body finds where it ends
 //	             -> Request.CheckUpgrade error: AppendRejection, close

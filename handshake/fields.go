@@ -9,23 +9,18 @@ import (
 // field gives the offsets of one header line in the text of its head.
 type field struct{ name, colon, value, end uint32 }
 
-// inlineFields is enough for a browser behind a few proxies; a head with more
-// costs one more allocation.
-const inlineFields = 24
-
 // fields holds the header lines of a head: one copy of its text and offsets into
 // it. It is never changed after it was filled.
 type fields struct {
-	text   string
-	list   []field
-	inline [inlineFields]field
+	text string
+	list []field
 }
 
-// fill reads the header lines that start at pos of text, a head that scanWhole
-// accepted.
-func (f *fields) fill(text string, pos int) {
+// fill reads the header lines, as many as that, that start at pos of text, a head
+// that a Scanner accepted.
+func (f *fields) fill(text string, pos, lines int) {
 	f.text = text
-	f.list = f.inline[:0]
+	f.list = make([]field, 0, lines)
 	for text[pos] != '\r' {
 		colon := pos + strings.IndexByte(text[pos:], ':')
 		end := colon + strings.IndexByte(text[colon:], '\r')
@@ -58,9 +53,12 @@ func (f *fields) each(name string) iter.Seq[string] {
 
 // only gives the first value of name and how many lines have this name.
 func (f *fields) only(name string) (value string, count int) {
-	for v := range f.each(name) {
+	for i, at := range f.list {
+		if int(at.colon-at.name) != len(name) || !equalFold(f.name(i), name) {
+			continue
+		}
 		if count == 0 {
-			value = v
+			value = f.value(i)
 		}
 		count++
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -32,6 +33,11 @@ func FuzzRequestHead(f *testing.F) {
 			return
 		}
 		req, err := ParseRequest(b[:n])
+		var scanned Scanner
+		_, _ = scanned.Scan(b, Limits{})
+		if again, err2 := scanned.Request(b[:n]); !reflect.DeepEqual(again, req) || errorText(err2) != errorText(err) {
+			t.Fatalf("Request of a Scanner: %+v, %v; ParseRequest: %+v, %v", again, err2, req, err)
+		}
 		if err != nil {
 			var r *Rejection
 			if !errors.As(err, &r) {

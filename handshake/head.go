@@ -195,12 +195,11 @@ func lineEnds(c byte) error {
 	return malformed("the head holds an octet that is not allowed")
 }
 
-// scanWhole checks that b is one head and nothing else.
-func scanWhole(b []byte) error {
+// whole checks that b is one head and nothing else, if s has not found that already.
+func (s *Scanner) whole(b []byte) error {
 	if len(b) >= 1<<30 {
 		return tooLarge(431, "the head is too long", "MaxHead", 1<<30)
 	}
-	var s Scanner
 	n, err := s.Scan(b, Limits{MaxHead: len(b) + 1, MaxHeaders: len(b) + 1})
 	switch {
 	case err != nil:

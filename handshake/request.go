@@ -35,15 +35,22 @@ func (r *Request) RemoteAddr() string {
 }
 
 // ParseRequest reads head, one whole head as Scanner delimits it. It copies head
-// once and allocates nothing beside that copy and the Request, unless there are
-// more than 24 header lines or the path holds percent escapes.
+// once and allocates nothing beside that copy, the Request and the places of its
+// header lines, unless the path holds percent escapes.
 //
 // It is as strict as Scanner, and checks on top what every request must keep,
 // upgrade or not: one valid Host (RFC 9112 §3.2), a target that is a path, an
 // absolute http URI naming that same host, or "*" for OPTIONS, and a body that is
 // described in at most one way (§6.3). The error is a *Rejection.
 func ParseRequest(head []byte) (*Request, error) {
-	if err := scanWhole(head); err != nil {
+	var s Scanner
+	return s.Request(head)
+}
+
+// Request is ParseRequest for b[:n] of the Scan that found the end of the head: it does
+// not scan those octets again.
+func (s *Scanner) Request(head []byte) (*Request, error) {
+	if err := s.whole(head); err != nil {
 		return nil, err
 	}
 	lineEnd := bytes.IndexByte(head, '\r')
@@ -52,7 +59,7 @@ func ParseRequest(head []byte) (*Request, error) {
 		return nil, err
 	}
 	r := &Request{minor: line.minor}
-	r.fill(string(head), lineEnd+len("\r\n"))
+	r.fill(string(head), lineEnd+len("\r\n"), int(s.headers))
 	r.method = r.text[:line.methodEnd]
 	r.uri = r.text[line.methodEnd+1 : line.targetEnd]
 	if err := r.resolveTarget(); err != nil {

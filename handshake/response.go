@@ -26,7 +26,13 @@ type Response struct {
 // ParseResponse reads head, one whole head of a response as Scanner delimits it.
 // The error is a *ResponseError.
 func ParseResponse(head []byte) (*Response, error) {
-	err := scanWhole(head)
+	var s Scanner
+	return s.response(head)
+}
+
+// response is ParseResponse for a head that s has scanned.
+func (s *Scanner) response(head []byte) (*Response, error) {
+	err := s.whole(head)
 	if err != nil {
 		return nil, refuseHead(err)
 	}
@@ -36,7 +42,7 @@ func ParseResponse(head []byte) (*Response, error) {
 		return nil, refuseHead(err)
 	}
 	r := &Response{Status: line.status, minor: line.minor}
-	r.fill(string(head), lineEnd+len("\r\n"))
+	r.fill(string(head), lineEnd+len("\r\n"), int(s.headers))
 	r.Reason = r.text[line.reason:lineEnd]
 	return r, nil
 }

@@ -26,7 +26,7 @@ func (s *ResponseScanner) Scan(b []byte, lim Limits) (resp *Response, n int, err
 		if n == 0 {
 			return nil, 0, nil
 		}
-		resp, err := ParseResponse(head[:n])
+		resp, err := s.scanner.response(head[:n])
 		switch {
 		case err != nil:
 			return nil, 0, err

@@ -83,11 +83,21 @@ func (m *Member) Close() {
 	m.discard()
 }
 
+// lastTopic returns the topic of the subscription that m made last.
+func (m *Member) lastTopic() (name string, there bool) {
+	m.fan.mu.Lock()
+	defer m.fan.mu.Unlock()
+	if len(m.subs) == 0 {
+		return "", false
+	}
+	return m.subs[len(m.subs)-1].part.topic.name, true
+}
+
 // LeaveAll ends every subscription of a connection that is closed. Any goroutine
 // that holds no lock.
 func (m *Member) LeaveAll() {
 	m.Close()
-	for _, name := range m.Topics() {
+	for name, more := m.lastTopic(); more; name, more = m.lastTopic() {
 		sh := m.fan.hub.shard(name)
 		sh.mu.Lock()
 		m.fan.mu.Lock()

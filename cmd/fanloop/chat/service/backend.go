@@ -114,7 +114,7 @@ func (b *backend) Publish(who *session.Identity, c *protocol.Publish, done func(
 		return
 	}
 	ask(b, func(ctx context.Context) (*protocol.Published, error) {
-		ack, err := s.node.Publish(ctx, c.Topic, c.ID, body)
+		ack, err := s.node.Publish(ctx, c.Topic, storedID(who.User, c.ID), body)
 		if err != nil {
 			return nil, err
 		}

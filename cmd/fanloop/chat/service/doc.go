@@ -3,6 +3,7 @@
 //
 //	service.go  Service: what a node is made of, its start and its end
 //	store.go    opens NATS, in this process or elsewhere
+//	ids.go      ids of publishes belong to users
 //	http.go     what the port serves besides WebSockets
 //	stream.go   streams: connections by Server-Sent Events and POST
 //	conn.go     conn: a WebSocket with its session; turns, the batch of a turn, the timer

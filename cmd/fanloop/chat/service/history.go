@@ -65,7 +65,7 @@ func pageOf(epoch string, messages []cluster.Message, begin, end bool) *protocol
 // Author implements session.Backend.
 func (b *backend) Author(topic string, target protocol.Target, done func(string, error)) {
 	ask(b, func(ctx context.Context) (string, error) {
-		found, err := b.service.store.broker.Read(ctx, topic, target.Offset, cluster.Budget{Messages: 1, Bytes: 1})
+		found, err := b.service.broker.Read(ctx, topic, target.Offset, cluster.Budget{Messages: 1, Bytes: 1})
 		switch {
 		case err != nil:
 			return "", err

@@ -46,6 +46,7 @@ type Service struct {
 	addresses *limits.Table[netip.Prefix]
 	clock     *limits.Clock
 	store     *store
+	broker    cluster.Broker // of store
 	node      *cluster.Node
 	server    *engine.Server
 	listener  *engine.Listener
@@ -136,7 +137,8 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 	if s.store, err = openStore(ctx, &s.config, duplicates, s.log); err != nil {
 		return err
 	}
-	s.node = cluster.NewNode(s.store.broker, cluster.Config{})
+	s.broker = broker{s.store.broker}
+	s.node = cluster.NewNode(s.broker, cluster.Config{})
 	bus := cluster.Lingering(s.store.broker, 0)
 	if s.accounts, err = openAccounts(&s.config, addr, s.store.broker); err != nil {
 		return err

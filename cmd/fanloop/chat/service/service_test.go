@@ -250,3 +250,28 @@ func get(t *testing.T, ctx context.Context, url string) *http.Response {
 	t.Cleanup(func() { _ = resp.Body.Close(); http.DefaultClient.CloseIdleConnections() })
 	return resp
 }
+
+// X10: ids belong to users. Two who use the same one publish two messages; who repeats
+// his own, also from another connection, has published one.
+func TestIdsBelongToUsers(t *testing.T) {
+	s, ctx := start(t, nil)
+	ann, bob := connect(t, ctx, s, protocol.JSON, "ann"), connect(t, ctx, s, protocol.JSON, "bob")
+	pos := ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1}).Pos
+	bob.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+	publish := func(c *client) *protocol.Published {
+		c.send(&protocol.Publish{Ref: 5, Topic: "lobby", ID: "same", Data: protocol.Data(`1`)})
+		return await[*protocol.Published](c)
+	}
+	first, second := publish(ann), publish(bob)
+	if second.Duplicate || second.Pos.Offset == first.Pos.Offset {
+		t.Errorf("%+v is taken for %+v", second, first)
+	}
+	again := connect(t, ctx, s, protocol.CBOR, "ann")
+	again.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+	if got := publish(again); !got.Duplicate || *got.Pos != *first.Pos {
+		t.Errorf("%+v, want %+v", got.Pos, first.Pos)
+	}
+	if got := ann.messages(pos, 2); !slices.Equal(got, []string{"same", "same"}) {
+		t.Error(got)
+	}
+}

@@ -9,7 +9,7 @@ TIMERS   ?= 1m
 ARGS     ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help build run interop test race timers long peers fuzz check bench clean
+.PHONY: help build run cluster interop test race timers long peers fuzz check bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,9 @@ build: ## build bin/fanloop with version information (default)
 
 run: ## run the chat on http://127.0.0.1:8000/, with its messages in .cache/chat; ARGS="..." adds flags
 	$(GO) run ./cmd/fanloop chat --data-dir .cache/chat $(ARGS)
+
+cluster: build ## run three nodes of one chat on this machine, on ports 8010, 8020 and 8030
+	@cmd/fanloop/chat/cluster.sh $(ARGS)
 
 interop: ## install what the interoperability tests drive, where possible
 	@.ci/interop

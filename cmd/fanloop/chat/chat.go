@@ -25,7 +25,8 @@ WebSockets (/v1/socket), or by streams where those are blocked (/v1/stream).
 The JavaScript client is at /fanloop.js.
 
 Messages are kept by a NATS server in this process, in --data-dir, or until the end
-without one. --nats uses one that runs elsewhere; nodes that share it are one chat.
+without one. Three or five nodes keep them together: --cluster and --routes. --nats uses
+NATS servers that run elsewhere, such as those of other nodes (--nats-listen).
 
 Without accounts, whoever comes has the name that they say, and only loopback addresses
 are served. The page says so.

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -44,8 +45,12 @@ type Options struct {
 	// there. Empty: a random one, for a server on its own.
 	Name string
 	// Addr is where clients connect, as "host:port"; port 0 is a free one. Empty:
-	// only this process, by InProcess.
+	// only this process, by InProcess; for a server of a cluster, a free port of this
+	// machine.
 	Addr string
+	// Secret is what clients show as the password of User, and the servers of a cluster
+	// to one another. Empty: whoever reaches Addr or Cluster.Addr may do everything.
+	Secret string
 	// Sync is when writes reach the disk.
 	Sync Sync
 	// MaxStore is what all streams may use of the disk, in bytes; 0: as NATS has it,
@@ -63,6 +68,9 @@ type Cluster struct {
 	Addr   string   // where the others connect, as "host:port"
 	Routes []string // where this one connects, as "nats://host:port"
 }
+
+// User is the name under which clients show Options.Secret.
+const User = "fanloop"
 
 // Server is a NATS server in this process.
 type Server struct{ server *server.Server }
@@ -123,6 +131,9 @@ func (o Options) convert() (*server.Options, error) {
 		}
 		o.Name = "fanloop-" + nuid.Next()
 	}
+	if o.Cluster != nil && o.Addr == "" {
+		o.Addr = "127.0.0.1:0" // routes begin when clients can connect
+	}
 	options := &server.Options{
 		ServerName:        o.Name,
 		NoSigs:            true,
@@ -138,6 +149,9 @@ func (o Options) convert() (*server.Options, error) {
 		options.SyncAlways = true
 	case SyncSeldom:
 	}
+	if o.Secret != "" {
+		options.Username, options.Password = User, o.Secret
+	}
 	var err error
 	if o.Addr != "" {
 		if options.Host, options.Port, err = split(o.Addr); err != nil {
@@ -146,14 +160,27 @@ func (o Options) convert() (*server.Options, error) {
 	}
 	if c := o.Cluster; c != nil {
 		options.Cluster.Name = c.Name
+		if o.Secret != "" {
+			options.Cluster.Username, options.Cluster.Password = User, o.Secret
+		}
 		if options.Cluster.Host, options.Cluster.Port, err = split(c.Addr); err != nil {
 			return nil, err
 		}
 		for _, route := range c.Routes {
-			options.Routes = append(options.Routes, server.RoutesFromStr(route)...)
+			options.Routes = append(options.Routes, o.withSecret(server.RoutesFromStr(route))...)
 		}
 	}
 	return options, nil
+}
+
+// withSecret adds the secret to the URLs of routes.
+func (o *Options) withSecret(routes []*url.URL) []*url.URL {
+	for _, route := range routes {
+		if o.Secret != "" {
+			route.User = url.UserPassword(User, o.Secret)
+		}
+	}
+	return routes
 }
 
 // split takes an address apart; port 0 becomes what NATS takes for a free one.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"strings"
 	"time"
 
@@ -46,13 +45,10 @@ func (c *Config) mistakes() []error {
 	_, errHooks := c.Hooks.All()
 	_, errCallers := c.APICallers()
 	errs := []error{
-		at("listen", checkAddress(c.Listen)), c.checkAdmin(), c.checkOpen(), c.checkNATS(), c.checkOrigins(),
+		at("listen", checkAddress(c.Listen)), c.checkAdmin(), c.checkOpen(), c.checkOrigins(),
 		errRules, errKeys, errHooks, errCallers, c.Accounts.check(), c.Limits.check(), c.Idempotency.check(),
 	}
-	for i, route := range c.Routes {
-		errs = append(errs, at(fmt.Sprintf("routes[%d]", i), checkAddress(route)))
-	}
-	return errs
+	return append(errs, c.checkCluster()...)
 }
 
 func checkAddress(address string) error {
@@ -78,20 +74,6 @@ func (c *Config) checkOpen() error {
 		return nil
 	}
 	return at("listen", fmt.Errorf("%w: set accounts.keys, accounts.jwks.url or hooks.connect", auth.ErrNotLoopback))
-}
-
-func (c *Config) checkNATS() error {
-	if c.NATS == "" {
-		return nil
-	}
-	u, err := url.Parse(c.NATS)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls" && u.Scheme != "ws" && u.Scheme != "wss":
-		return at("nats", errors.New("want a URL like nats://127.0.0.1:4222"))
-	case len(c.Routes) > 0:
-		return at("nats", errors.New("routes are for nodes that start their own NATS; leave one of them out"))
-	}
-	return nil
 }
 
 func (c *Config) checkOrigins() error {

@@ -9,8 +9,13 @@ type Config struct {
 	Listen          string        `yaml:"listen" flag:"serve clients and the page on host:port"`
 	Admin           string        `yaml:"admin" flag:"serve operators and the server API on host:port; empty: not at all"`
 	DataDir         string        `yaml:"data-dir" flag:"keep messages and revocations in this folder; empty: in memory"`
-	Routes          []string      `yaml:"routes" flag:"host:port of the other nodes of the cluster"`
+	Name            string        `yaml:"name" flag:"name of this node in its cluster; empty: that of the machine"`
+	Cluster         string        `yaml:"cluster" flag:"serve the other nodes of the cluster on host:port"`
+	Routes          []string      `yaml:"routes" flag:"host:port of --cluster of all nodes, three or five"`
+	NATSListen      string        `yaml:"nats-listen" flag:"let further nodes join by --nats on host:port; empty: not"`
 	NATS            string        `yaml:"nats" flag:"use the NATS servers at this URL, and start none"`
+	NATSSecretFile  string        `yaml:"nats-secret-file" flag:"file with the secret that nodes show one another"`
+	Replicas        int           `yaml:"replicas"`
 	Origins         []string      `yaml:"origins" flag:"let pages of these origins connect, besides the own page"`
 	ShutdownTimeout time.Duration `yaml:"shutdown-timeout" flag:"wait this long for connections to close at the end"`
 

@@ -183,7 +183,16 @@ func TestMistakes(t *testing.T) {
 		{"listen: 0.0.0.0:80", `x.yaml:1: listen: auth: without accounts only loopback addresses are served`},
 		{"listen: :80", `listen: auth: without accounts`},
 		{"nats: http://a", `nats: want a URL like nats://`},
-		{"nats: nats://a\nroutes: [b:1]", `x.yaml:1: nats: routes are for nodes`},
+		{"nats: nats://a\nroutes: [b:1]", `x.yaml:1: nats: routes and nats-listen are for nodes`},
+		{"nats: 'nats://a,b'", `nats: want a URL like nats://`},
+		{"routes: [b:1, c:1, d:1]", `x.yaml:1: routes: set cluster to the address of this node`},
+		{"cluster: 127.0.0.1:1", `x.yaml:1: cluster: set routes to the addresses of all nodes`},
+		{"cluster: 127.0.0.1:1\nroutes: [b:1, c:1]", `x.yaml:2: routes: want the addresses of three or five nodes`},
+		{"cluster: 127.0.0.1:1\nroutes: [b:1, c:1, d:1]", `data-dir: a node of a cluster keeps messages`},
+		{"nats-listen: 0.0.0.0:1", `x.yaml:1: nats-listen: whoever reaches this address could do everything`},
+		{"nats-secret-file: /nowhere/a", `x.yaml:1: nats-secret-file: open /nowhere/a`},
+		{"replicas: 2", `x.yaml:1: replicas: want 0, 1 or 3`},
+		{"name: a.b", `x.yaml:1: name: want letters`},
 		{"routes: [a:1, b]", `x.yaml:1: routes[1]: "b" is not an address`},
 		{"origins: ['*']", `origins[0]: "*": want an origin`},
 		{"callers: [{name: a, key: short}]", `callers[0]: want a key of at least 32`},
@@ -241,7 +250,8 @@ func TestFlagsAndVariables(t *testing.T) {
 	}
 	t.Setenv("CHAT_ADMIN", "127.0.0.1:3")
 	t.Setenv("CHAT_DATA_DIR", "/variable")
-	t.Setenv("CHAT_ROUTES", "a:1,b:2")
+	t.Setenv("CHAT_ROUTES", "a:1,b:2,c:3")
+	t.Setenv("CHAT_CLUSTER", "127.0.0.1:4")
 	cmd := &cobra.Command{Use: "chat"}
 	flags := config.AddFlags(cmd.Flags())
 	if err := cmd.ParseFlags([]string{"--config", path, "--data-dir=/flag"}); err != nil {
@@ -254,7 +264,7 @@ func TestFlagsAndVariables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Listen != "127.0.0.1:1" || c.Admin != "127.0.0.1:3" || c.DataDir != "/flag" || c.ShutdownTimeout != time.Second || len(c.Routes) != 2 {
+	if c.Listen != "127.0.0.1:1" || c.Admin != "127.0.0.1:3" || c.DataDir != "/flag" || c.ShutdownTimeout != time.Second || len(c.Routes) != 3 || c.Copies() != 3 {
 		t.Errorf("%+v", c)
 	}
 }

@@ -50,8 +50,7 @@ func TestTwoNodesAreOneChat(t *testing.T) {
 // What a node would ignore, it refuses.
 func TestSettingsThatNoNodeFollowsAreRefused(t *testing.T) {
 	for name, change := range map[string]func(*config.Config){
-		"hooks":  func(c *config.Config) { c.Hooks.Publish = &config.Hook{Timeout: time.Second} },
-		"routes": func(c *config.Config) { c.Routes = []string{"127.0.0.1:1"} },
+		"hooks": func(c *config.Config) { c.Hooks.Publish = &config.Hook{Timeout: time.Second} },
 		"no history": func(c *config.Config) {
 			c.Namespaces["plain"] = config.Namespace{}
 		},

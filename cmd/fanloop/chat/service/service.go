@@ -108,9 +108,6 @@ func servable(c *config.Config) error {
 	if c.Hooks != (config.Hooks{}) {
 		return fmt.Errorf("%w: hooks; configure none", ErrNotServed)
 	}
-	if len(c.Routes) > 0 {
-		return fmt.Errorf("%w: routes; let the nodes share a NATS server by its URL", ErrNotServed)
-	}
 	for name, n := range c.Namespaces {
 		if n.HistorySize == 0 || n.HistoryAge == 0 {
 			return fmt.Errorf("%w: namespace %q without history; set history-size and history-age", ErrNotServed, name)

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
+	"github.com/fanloop-go/fanloop/engine/cluster"
 	"github.com/fanloop-go/fanloop/engine/cluster/natsbroker"
 	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
 )
@@ -31,28 +33,69 @@ func openStore(ctx context.Context, c *config.Config, duplicates time.Duration, 
 		}
 	}()
 	s = opening
+	secret, err := c.NATSSecret()
+	if err != nil {
+		return nil, err
+	}
 	size, age := historyOf(c)
-	broker := natsbroker.Config{URL: c.NATS, PerTopic: size, MaxAge: age, Duplicates: min(duplicates, age)}
+	settings := natsbroker.Config{
+		URL: c.NATS, PerTopic: size, MaxAge: age, Duplicates: min(duplicates, age), Replicas: c.Copies(),
+	}
+	if secret != "" {
+		settings.Options = append(settings.Options, nats.UserInfo(natsserver.User, secret))
+	}
 	if c.NATS == "" {
-		if err := s.start(c.DataDir, log); err != nil {
+		if err := s.start(c, secret, log); err != nil {
 			return nil, err
 		}
-		broker.URL, broker.Options = s.server.URL(), []nats.Option{s.server.InProcess()}
+		settings.URL = s.server.URL()
+		settings.Options = append(settings.Options, s.server.InProcess())
 	}
-	s.broker, err = natsbroker.Connect(ctx, broker)
-	return s, err
+	return s, s.connect(ctx, settings, len(c.Routes) > 0, log)
+}
+
+// formWithin is for one attempt to open the streams: what is asked while a cluster has
+// no leader gets no answer.
+const formWithin = 10 * time.Second
+
+// connect opens the streams. Those of a cluster are there when enough nodes are.
+func (s *store) connect(ctx context.Context, settings natsbroker.Config, clustered bool, log *slog.Logger) (err error) {
+	for {
+		attempt, cancel := context.WithTimeout(ctx, formWithin)
+		s.broker, err = natsbroker.Connect(attempt, settings)
+		cancel()
+		if err == nil || !clustered || !errors.Is(err, cluster.ErrUnavailable) || ctx.Err() != nil {
+			return err
+		}
+		log.Info("waiting for the other nodes of the cluster", "err", err)
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // start runs a NATS server in this process. Without a folder, messages are kept until
 // it ends.
-func (s *store) start(dir string, log *slog.Logger) (err error) {
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "fanloop-chat-"); err != nil {
+func (s *store) start(c *config.Config, secret string, log *slog.Logger) (err error) {
+	options := natsserver.Options{Dir: c.DataDir, Addr: c.NATSListen, Secret: secret, Logger: log}
+	if options.Dir == "" {
+		if s.dir, err = os.MkdirTemp("", "fanloop-chat-"); err != nil {
 			return fmt.Errorf("service: no folder for messages; set data-dir: %w", err)
 		}
-		s.dir = dir
+		options.Dir = s.dir
 	}
-	s.server, err = natsserver.Start(natsserver.Options{Dir: dir, Logger: log})
+	if len(c.Routes) > 0 {
+		if options.Name, err = c.NodeName(); err != nil {
+			return fmt.Errorf("service: no name of this machine; set name: %w", err)
+		}
+		options.Cluster = &natsserver.Cluster{Name: "fanloop", Addr: c.Cluster}
+		for _, route := range c.Routes {
+			options.Cluster.Routes = append(options.Cluster.Routes, "nats://"+route)
+		}
+	}
+	s.server, err = natsserver.Start(options)
 	return err
 }
 

@@ -16,7 +16,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if settings := os.Getenv(nodeVariable); settings != "" {
+		beNode(settings)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // start runs a node that ends with the test. It bounds what hangs by the context.
 func start(t *testing.T, change func(*config.Config)) (*service.Service, context.Context) {
@@ -52,12 +58,20 @@ type client struct {
 
 func dial(t *testing.T, ctx context.Context, s *service.Service, e protocol.Encoding) *client {
 	t.Helper()
-	ws, err := pull.Dial(ctx, "ws://"+s.Addr()+"/v1/socket", &engine.DialOptions{Subprotocols: []string{e.Subprotocol()}})
+	c := &client{t: t, ctx: ctx, encoding: e}
+	c.dial(s.Addr())
+	return c
+}
+
+// dial opens the connection to an address.
+func (c *client) dial(addr string) {
+	c.t.Helper()
+	ws, err := pull.Dial(c.ctx, "ws://"+addr+"/v1/socket", &engine.DialOptions{Subprotocols: []string{c.encoding.Subprotocol()}})
 	if err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	t.Cleanup(func() { ws.CloseNow(); <-ws.WebSocket().Done() })
-	return &client{t: t, ctx: ctx, ws: ws, encoding: e}
+	c.t.Cleanup(func() { ws.CloseNow(); <-ws.WebSocket().Done() })
+	c.ws = ws
 }
 
 // connect is dial, and the first command.

@@ -1,0 +1,145 @@
+package chattest
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
+)
+
+// Node is a node of the chat behind a proxy.
+type Node struct {
+	t     testing.TB
+	addr  string // without the proxy
+	Proxy *Proxy
+}
+
+// Settings are those of a node for tests: without limits by rate, and open to whoever
+// comes.
+func Settings(dir string) config.Config {
+	c := config.Default()
+	c.Listen, c.Admin, c.DataDir = "127.0.0.1:0", "", dir
+	c.Limits.User, c.Limits.Address = config.Per{}, config.Per{}
+	space := c.Namespaces["default"]
+	space.Who[rules.Publish], space.Who[rules.History] = rules.Users, rules.Users // nobody has to join to say something
+	c.Namespaces["default"] = space
+	return c
+}
+
+// StartNode runs a node with its own store.
+func StartNode(t testing.TB, change func(*config.Config)) *Node {
+	t.Helper()
+	c := Settings(t.TempDir())
+	if change != nil {
+		change(&c)
+	}
+	addr := run(t, c)
+	return &Node{t, addr, StartProxy(t, addr)}
+}
+
+func run(t testing.TB, c config.Config) (addr string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	s, err := service.Start(ctx, c, logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return s.Addr()
+}
+
+func logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+}
+
+// Addr is where the node listens, without the proxy.
+func (n *Node) Addr() string { return n.addr }
+
+// Page is the address of a room in the page, through the proxy.
+func (n *Node) Page(room string) string {
+	return "http://" + n.Proxy.Addr() + "/#" + room
+}
+
+// asNode has the URL of the NATS servers where this program is a node, and no test.
+const asNode = "FANLOOP_CHATTEST_NODE"
+
+// Main is TestMain of packages that use Process.
+func Main(m *testing.M) {
+	url := os.Getenv(asNode)
+	if url == "" {
+		os.Exit(m.Run())
+	}
+	c := Settings("")
+	c.NATS = url
+	s, err := service.Start(context.Background(), c, logger())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Println(s.Addr())
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the test ends, however it does
+}
+
+// Process is a node in a process of its own, which can be killed.
+type Process struct {
+	Addr string
+	cmd  *exec.Cmd
+}
+
+// StartProcess starts this program as a node with the NATS servers at a URL.
+func StartProcess(t testing.TB, nats string) *Process {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), asNode+"="+nats)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &Process{cmd: cmd}
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		p.Kill()
+	})
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Addr = strings.TrimSpace(line)
+	return p
+}
+
+// Kill ends it at once. Whoever was connected is not told.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+}
+
+// Behind is a node that was started elsewhere, behind a proxy of its own.
+func Behind(t testing.TB, p *Process) *Node {
+	t.Helper()
+	return &Node{t, p.Addr, StartProxy(t, p.Addr)}
+}

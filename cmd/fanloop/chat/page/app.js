@@ -13,10 +13,10 @@ import { avatar, renderer } from "./render.js";
 import { Room } from "./room.js";
 import { Rooms } from "./rooms.js";
 import { rows } from "./rows.js";
-import { signIn } from "./signin.js";
+import { keyOf, signIn } from "./signin.js";
 
 const identity = await signIn();
-const client = new Client({ storage: sessionStorage, tabs: "chat", ...(identity.tokens ? { getToken: tokenFrom(identity.tokens) } : { user: identity.user }) });
+const client = new Client({ storage: sessionStorage, tabs: keyOf(identity.user, "chat"), ...(identity.tokens ? { getToken: tokenFrom(identity.tokens) } : { user: identity.user }) });
 const me = () => client.user || identity.user;
 const rooms = new Map(); // topic -> Room
 let room = null; // the one on the screen
@@ -46,7 +46,7 @@ const page = {
   lastOwn: () => room?.timeline.messages.findLast(({ user, deleted }) => user === me() && !deleted),
 };
 
-const drafts = new Drafts(localStorage, identity.user || "token");
+const drafts = new Drafts(localStorage, identity.user);
 const announcer = new Announcer($("polite"));
 const list = new List($("list"), renderer(page));
 const composer = new Composer(drafts, page);
@@ -72,6 +72,7 @@ function drawNow(other) {
   else list.update(content);
   if ($("list").scrollTop < 600) room.more(); // also where a page does not fill the list
   $("empty").hidden = content.length > 0 || topic.state !== "subscribed";
+  $("list").ariaBusy = String(room.busy);
   seen();
   drawRooms();
 }
@@ -178,13 +179,13 @@ function typing() {
 
 function remember() {
   try {
-    localStorage.setItem(`fanloop.rooms ${me()}`, JSON.stringify([...rooms.keys()]));
+    localStorage.setItem(keyOf(identity.user, "rooms"), JSON.stringify([...rooms.keys()]));
   } catch {} // without a storage, the rooms last as long as the page
 }
 
 function remembered() {
   try {
-    return JSON.parse(localStorage.getItem(`fanloop.rooms ${me()}`)) ?? [];
+    return JSON.parse(localStorage.getItem(keyOf(identity.user, "rooms"))) ?? [];
   } catch {
     return [];
   }
@@ -195,12 +196,15 @@ function follow() {
   try {
     name = decodeURIComponent(location.hash.slice(1));
   } catch {} // no name at all
-  enter(name || rooms.keys().next().value || "room:lobby");
+  enter(name || rooms.keys().next().value || "lobby");
 }
 
 // What happens.
 
-list.onTop = () => room?.more();
+list.onTop = () => {
+  room?.more();
+  $("list").ariaBusy = String(room?.busy);
+};
 list.onScroll = () => (seen(), drawRooms());
 $("jump").addEventListener("click", () => (list.toEnd(), seen()));
 $("menu").addEventListener("click", () => {

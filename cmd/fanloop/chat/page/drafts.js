@@ -1,6 +1,6 @@
 // Drafts, one for each user and room, as people type.
 
-const prefix = "fanloop.draft ";
+import { keyOf } from "./signin.js";
 
 export class Drafts {
   #storage;
@@ -13,7 +13,7 @@ export class Drafts {
   }
 
   #key(room) {
-    return prefix + JSON.stringify([this.#user, room]);
+    return keyOf(this.#user, `draft ${room}`);
   }
 
   get(room) {

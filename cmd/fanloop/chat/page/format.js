@@ -26,8 +26,8 @@ export function clean(name) {
   return name.replace(/[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g, "").slice(0, 80);
 }
 
-/** What a room is called: its topic without the namespace of rooms. */
-export const roomName = (topic) => clean(topic.replace(/^room:/, ""));
+/** What a room is called. */
+export const roomName = (topic) => clean(topic);
 
 export function initials(name) {
   const words = clean(name).split(/[\s._-]+/u).filter(Boolean);

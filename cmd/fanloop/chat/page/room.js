@@ -2,7 +2,7 @@
 
 import { Timeline } from "./timeline.js";
 
-const pageSize = 50;
+const pageSize = 100;
 
 export class Room {
   timeline = new Timeline();
@@ -12,6 +12,8 @@ export class Room {
   divider = null;
   /** The user has seen the last line. */
   caughtUp = false;
+  /** What is in the room is known, for the first time or again. */
+  loaded = false;
   #back = null;
   #loading = false;
   #entered = false; // the divider is not decided yet
@@ -33,8 +35,9 @@ export class Room {
     return this.topic.marker.unread ?? 0;
   }
 
-  get count() {
-    return this.timeline.messages.length;
+  /** Messages are on their way, in front of what is shown or all. */
+  get busy() {
+    return !(this.loaded || this.topic.state === "failed") || this.#loading;
   }
 
   /** The user comes in: what is behind the marker is new, until they leave. */
@@ -67,14 +70,14 @@ export class Room {
       return false;
     } finally {
       this.#loading = false;
+      this.changed(this, [], "older");
     }
   }
 
   #took({ messages, back, begin }) {
-    const lines = this.timeline.prepend(messages);
+    this.timeline.prepend(messages);
     this.#back = back ?? null;
     this.begin = begin || !back;
-    this.changed(this, lines, "older");
   }
 
   #subscribed(frame) {
@@ -85,6 +88,7 @@ export class Room {
     }
     if (this.#entered && this.divider === null && frame.marker?.pos && frame.unread > 0) this.divider = frame.marker.pos.offset;
     this.#entered = false;
+    this.loaded = true;
     this.changed(this, [], "subscribed");
   }
 
@@ -100,6 +104,8 @@ export class Room {
       if (position) this.#took(await this.topic.history({ limit: pageSize }));
     } catch {
       this.#back = null;
+    } finally {
+      this.changed(this, [], "older");
     }
   }
 }

@@ -11,7 +11,7 @@ export class Rooms {
     $("join").addEventListener("submit", (event) => {
       event.preventDefault();
       const name = $("join-name").value.normalize("NFC").trim();
-      if (name) onJoin(name.includes(":") ? name : `room:${name}`);
+      if (name) onJoin(name);
       $("join-name").value = "";
     });
   }

@@ -29,14 +29,29 @@ func (ws *WebSocket) Resubscribe(topic string) error {
 	return ws.subscribe(topic, (*fanout.Hub).Resubscribe)
 }
 
+// Admit is Subscribe of a connection of the topic's server, without asking
+// Server.MaySubscribe: for packages that have asked before they took a lock. It calls
+// nothing of yours but Server.Relay. Any goroutine.
+func (t *Topic) Admit(ws *WebSocket) error {
+	return ws.admit(t.name, (*fanout.Hub).Subscribe)
+}
+
 // subscribe asks for permission and has the hub do the rest.
 func (ws *WebSocket) subscribe(topic string, do func(*fanout.Hub, *fanout.Member, string) error) error {
-	h := ws.settings().hub
-	if h == nil {
+	if ws.settings().hub == nil {
 		return ErrNoTopics
 	}
 	if err := ws.settings().server.callMaySubscribe(ws, topic); err != nil {
 		return err
+	}
+	return ws.admit(topic, do)
+}
+
+// admit is subscribe of who may.
+func (ws *WebSocket) admit(topic string, do func(*fanout.Hub, *fanout.Member, string) error) error {
+	h := ws.settings().hub
+	if h == nil {
+		return ErrNoTopics
 	}
 	m := ws.memberOf(h)
 	if m == nil {

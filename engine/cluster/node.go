@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fanloop-go/fanloop/engine/cluster/internal/callback"
 )
 
 // Config is how a Node works. The zero value of each field means its default.
@@ -93,7 +95,8 @@ func NewNode(broker Broker, config Config) *Node {
 	return n
 }
 
-// Close ends all subscriptions and returns when nothing is under way any more.
+// Close ends all subscriptions and returns when nothing is under way any more. In a notify
+// it does not wait.
 func (n *Node) Close() {
 	n.mu.Lock()
 	n.closed = true
@@ -107,7 +110,9 @@ func (n *Node) Close() {
 	for _, f := range feeds {
 		f.close()
 	}
-	n.work.Wait()
+	if !callback.In((*Node).makeRounds) {
+		n.work.Wait()
+	}
 }
 
 // Publish appends a message to the history of a topic and returns when the

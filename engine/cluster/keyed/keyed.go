@@ -106,8 +106,8 @@ func (k *Keyed) perBatch() int {
 	return max(1, int(int64(k.config.Rate)*int64(k.config.Every)/int64(time.Second)))
 }
 
-// Close ends all subscriptions and returns when no notify is called any more. The
-// values of this node are gone.
+// Close ends all subscriptions and returns when no notify is called any more. In a notify
+// it does not wait. The values of this node are gone.
 func (k *Keyed) Close() { k.group.Close() }
 
 // Set sets the value of a key, for Config.Lifetime. Subscribers on this node get it

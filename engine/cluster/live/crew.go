@@ -54,10 +54,9 @@ func (c *crew) next() task {
 	return t
 }
 
-// close returns when no task runs any more.
-func (c *crew) close() {
+// end has nothing run but what runs already.
+func (c *crew) end() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.ended = true
-	c.mu.Unlock()
-	c.work.Wait()
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/engine/cluster"
+	"github.com/fanloop-go/fanloop/engine/cluster/internal/callback"
 )
 
 // Errors of Subscribe, and what Config.Ended gets.
@@ -29,8 +30,8 @@ var (
 var errTooSlow = fmt.Errorf("%w: %w", engine.ErrSlow, ErrLagging)
 
 // Encoder makes messages of WebSockets from what subscribers are to get. Its methods
-// are called by several goroutines at the same time. They must neither block nor
-// call a Topics. What they return is text or binary, and they may return prepared
+// are called by several goroutines at the same time, without a lock, and must not block:
+// other topics wait for the goroutine. What they return is text or binary, and they may return prepared
 // messages; Key, Retain and Tag of it are ignored.
 type Encoder interface {
 	// Message encodes a new message. It is called once for the node, or not at all if
@@ -62,8 +63,8 @@ type Config struct {
 	// Encoder makes the frames.
 	Encoder Encoder
 	// Prefix begins the names of the engine's topics ("live:"). Server.MaySubscribe is
-	// asked about these names, each time a connection becomes live; it must not call a
-	// Topics. Publish nothing to them. Several Topics of one server need different prefixes.
+	// asked about these names, without a lock, each time before a connection becomes live.
+	// Publish nothing to them. Several Topics of one server need different prefixes.
 	Prefix string
 	// Page is what a subscriber that catches up gets at a time (128 messages, 64 KiB);
 	// more where a single message fills it.
@@ -76,7 +77,7 @@ type Config struct {
 	Workers int
 	// Ended is called when a subscription ends otherwise than by Unsubscribe or with its
 	// connection: by the error of Server.MaySubscribe, ErrLagging, or the end of the node.
-	// It must neither block nor close the Topics.
+	// It must not block.
 	Ended func(ws *engine.WebSocket, topic string, err error)
 }
 
@@ -243,7 +244,8 @@ func (t *Topics) Stats() Stats {
 }
 
 // Close ends all subscriptions, and returns when nothing is sent any more. The
-// connections stay.
+// connections stay. In a callback of a Topics it does not wait: what the callback returns
+// is not sent.
 func (t *Topics) Close() {
 	t.mu.Lock()
 	t.closed = true
@@ -255,9 +257,14 @@ func (t *Topics) Close() {
 	clear(t.subs)
 	t.mu.Unlock()
 	t.cancel()
+	t.fast.end()
+	t.slow.end()
+	if callback.In((*crew).serve, (*Topics).sweep) {
+		return
+	}
 	t.sweeps.Wait()
-	t.fast.close()
-	t.slow.close()
+	t.fast.work.Wait()
+	t.slow.work.Wait()
 }
 
 // find returns the subscription of ws to a topic; nil if there is none. Under mu, as

@@ -3,7 +3,6 @@ package live
 import (
 	"context"
 
-	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/engine/cluster"
 )
 
@@ -67,23 +66,37 @@ func (p *pump) deliver(b cluster.Batch) bool {
 	}
 	var err error
 	if b.Lost || top.begins() { // there are no messages then
-		err = top.restart(b.Position, b.Lost)
+		err = p.restart(b.Position, b.Lost)
 	}
 	for i := range b.Messages {
 		if err != nil {
 			break
 		}
-		m := &b.Messages[i]
-		var frame *engine.Message
-		if top.wanted() {
-			frame = top.topics.encode(m)
-		}
-		err = top.publish(m, frame)
+		err = p.publish(&b.Messages[i])
 	}
 	if err != nil { // what the encoder returned is no message: nobody can get it
 		top.topics.over(err)
 	}
 	return err == nil
+}
+
+// publish publishes one message, encoded if somebody is live.
+func (p *pump) publish(m *cluster.Message) error {
+	err := p.topic.publish(m, nil)
+	if err == errNotEncoded {
+		err = p.topic.publish(m, p.topic.topics.encode(m))
+	}
+	return err
+}
+
+// restart has the topic go on behind a position.
+func (p *pump) restart(at cluster.Position, lost bool) error {
+	err := p.topic.restart(at, lost, nil)
+	if err == errNotEncoded {
+		page := p.topic.topics.config.Encoder.Page(&Page{Topic: p.topic.name, Position: at, Reset: true})
+		err = p.topic.restart(at, lost, &page)
+	}
+	return err
 }
 
 func (p *pump) place() uint64 {

@@ -19,11 +19,12 @@ type subscriber struct {
 	turn
 
 	// Guarded by the mutex of turn.
-	at     cluster.Position // behind what was sent; zero while live
-	since  time.Time        // it has been catching up
-	joined uint64           // number of the last publish before it became live
-	first  bool             // the first page is owed
-	lost   bool             // it is not known where it was: the next page is a reset
+	at      cluster.Position // behind what was sent; zero while live
+	since   time.Time        // it has been catching up
+	joined  uint64           // number of the last publish before it became live
+	first   bool             // the first page is owed
+	lost    bool             // it is not known where it was: the next page is a reset
+	allowed bool             // Server.MaySubscribe lets it become live
 }
 
 func (s *subscriber) wake() { s.turn.wake(s.topic.topics.fast, s) }
@@ -55,8 +56,8 @@ func (s *subscriber) run() {
 		if b.More {
 			continue
 		}
-		switch how, err := s.topic.admit(s); how {
-		case behind:
+		switch how, err := s.admit(); how {
+		case behind, unasked:
 		case refused:
 			s.topic.topics.quit(s, err)
 			return
@@ -65,6 +66,25 @@ func (s *subscriber) run() {
 		}
 	}
 	s.rest(fast, s, true)
+}
+
+// admit makes s live where it has everything, if the server allows it, which is asked
+// once each time, without a lock.
+func (s *subscriber) admit() (admission, error) {
+	how, err := s.topic.admit(s)
+	if how != unasked {
+		return how, err
+	}
+	t := s.topic.topics
+	if ask := t.server.MaySubscribe; ask != nil {
+		if err := ask(s.ws, s.topic.engine.Name()); err != nil {
+			return refused, err
+		}
+	}
+	s.mu.Lock()
+	s.allowed = true
+	s.mu.Unlock()
+	return s.topic.admit(s)
 }
 
 // begin returns the subscription to read from; nil if there is nothing to do.

@@ -98,8 +98,16 @@ func openSite(t testing.TB, broker cluster.Broker, o options) *site {
 	s.conn, _ = broker.(*clustertest.Conn)
 	s.node = cluster.NewNode(broker, o.cluster)
 	s.server = &engine.Server{Loops: 2, Limits: o.limits, MaySubscribe: o.maySubscribe}
-	o.live.Encoder = encoder{}
-	o.live.Ended = func(_ *engine.WebSocket, _ string, err error) { s.ended <- err }
+	if o.live.Encoder == nil {
+		o.live.Encoder = encoder{}
+	}
+	ended := o.live.Ended
+	o.live.Ended = func(ws *engine.WebSocket, topic string, err error) {
+		if ended != nil {
+			ended(ws, topic, err)
+		}
+		s.ended <- err
+	}
 	s.topics = live.New(s.node, s.server, o.live)
 	if o.prepare != nil {
 		o.prepare(s)

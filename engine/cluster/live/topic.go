@@ -73,6 +73,7 @@ type admission int
 const (
 	admitted admission = iota // it is live, or will be woken or admitted by the pump
 	behind                    // there is more
+	unasked                   // Server.MaySubscribe is to be asked first
 	refused
 )
 
@@ -84,10 +85,6 @@ func (top *topic) admit(s *subscriber) (admission, error) {
 	defer s.mu.Unlock()
 	switch at := s.at; {
 	case s.phase == ended || top.ended:
-	case same(at, top.at):
-		if err := top.joinLocked(s); err != nil {
-			return refused, err
-		}
 	case at.Epoch != top.at.Epoch:
 		top.abroad[s] = true
 		s.phase = resting
@@ -95,8 +92,14 @@ func (top *topic) admit(s *subscriber) (admission, error) {
 			s.phase = queued
 			top.topics.fast.push(s)
 		}
-	case top.at.Offset > at.Offset:
+	case top.at.Offset > at.Offset && !same(at, top.at):
 		return behind, nil
+	case !s.allowed:
+		return unasked, nil
+	case same(at, top.at):
+		if err := top.joinLocked(s); err != nil {
+			return refused, err
+		}
 	default:
 		top.early[at.Offset] = append(top.early[at.Offset], s)
 		s.phase = ahead
@@ -112,10 +115,10 @@ func same(a, b cluster.Position) bool {
 
 // joinLocked makes s live. Under the mutexes of both.
 func (top *topic) joinLocked(s *subscriber) error {
-	if err := s.ws.Subscribe(top.engine.Name()); err != nil {
+	if err := top.engine.Admit(s.ws); err != nil {
 		return err
 	}
-	s.phase, s.joined, s.at = live, top.number, cluster.Position{}
+	s.phase, s.joined, s.at, s.allowed = live, top.number, cluster.Position{}, false
 	top.live++
 	top.topics.joins(s)
 	sub := s.sub
@@ -125,6 +128,10 @@ func (top *topic) joinLocked(s *subscriber) error {
 	}
 	return nil
 }
+
+// errNotEncoded is returned by publish where somebody is live. The encoder is called
+// without a lock.
+var errNotEncoded = errors.New("the message is to be encoded first")
 
 // publish gives one message to those who are live, and makes those live who have
 // come this far ahead of the pump. frame is the message encoded; nil: not yet.
@@ -141,13 +148,13 @@ func (top *topic) publish(m *cluster.Message, frame *engine.Message) error {
 	if top.ended {
 		return nil
 	}
+	if top.live > 0 && frame == nil {
+		return errNotEncoded
+	}
 	before := top.at
 	top.at = m.Position()
 	top.number++
 	if top.live > 0 {
-		if frame == nil { // somebody has become live meanwhile
-			frame = top.topics.encode(m)
-		}
 		if err := top.sendLocked(*frame, before); err != nil {
 			return err
 		}
@@ -189,12 +196,16 @@ func (top *topic) arriveLocked(s *subscriber) error {
 }
 
 // restart goes on behind a position that does not follow what was published: the
-// pump has begun, or messages may be lost. Those who are live are told so.
-func (top *topic) restart(at cluster.Position, lost bool) error {
+// pump has begun, or messages may be lost. Then those who are live get a page that says
+// so; nil: it is not encoded yet.
+func (top *topic) restart(at cluster.Position, lost bool, page *engine.Message) error {
 	top.mu.Lock()
 	defer top.mu.Unlock()
 	if top.ended {
 		return nil
+	}
+	if lost && top.live > 0 && page == nil {
+		return errNotEncoded
 	}
 	before := top.at
 	top.at = at
@@ -212,9 +223,8 @@ func (top *topic) restart(at cluster.Position, lost bool) error {
 	if !lost || top.live == 0 {
 		return nil
 	}
-	page := top.topics.config.Encoder.Page(&Page{Topic: top.name, Position: at, Reset: true})
 	top.topics.resets.Add(1)
-	return top.sendLocked(page, before)
+	return top.sendLocked(*page, before)
 }
 
 // asker is a pump or a subscriber.
@@ -296,13 +306,6 @@ func (top *topic) begins() bool {
 	top.mu.Lock()
 	defer top.mu.Unlock()
 	return top.at.IsZero()
-}
-
-// wanted reports whether somebody is live, or about to be.
-func (top *topic) wanted() bool {
-	top.mu.Lock()
-	defer top.mu.Unlock()
-	return top.live > 0
 }
 
 // unanswered reports whether the broker does not answer.

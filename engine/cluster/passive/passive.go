@@ -89,7 +89,8 @@ func New(bus cluster.Bus, config Config) (*Passive, error) {
 	return p, nil
 }
 
-// Close ends all watches and returns when no note is delivered any more.
+// Close ends all watches and returns when no note is delivered any more. In a note it does
+// not wait.
 func (p *Passive) Close() { p.group.Close() }
 
 // Add counts one message of a topic. Call it on the node that publishes.

@@ -42,7 +42,7 @@ const (
 // Config is how a Presence works. The zero value of each field means its default.
 type Config struct {
 	// Level chooses the level of a topic; nil: Full for all. It is always the same for
-	// one topic, and on all nodes.
+	// one topic, and on all nodes. It is called without a lock, and must not block.
 	Level func(topic string) Level
 	// Full is up to how many users joins and leaves are told by name (100).
 	Full int
@@ -123,8 +123,8 @@ func New(bus cluster.Bus, config Config) (*Presence, error) {
 	return p, nil
 }
 
-// Close ends all watches and returns when no update is delivered any more. The users
-// of this node stay with the others for the grace time.
+// Close ends all watches and returns when no update is delivered any more. In an update
+// it does not wait. The users of this node stay with the others for the grace time.
 func (p *Presence) Close() { p.group.Close() }
 
 // Join notes one more connection of a user in a topic, until leave is called.

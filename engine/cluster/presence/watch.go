@@ -119,12 +119,12 @@ func (w *Watch) Count() int {
 // the first. The error is ErrLevel below Pages. The first page after a change sorts
 // all of them.
 func (w *Watch) Page(after string, n int) ([]Member, error) {
-	w.p.group.Lock()
-	defer w.p.group.Unlock()
-	r := w.room
 	if w.p.config.Level(w.topic.Name) < Pages {
 		return nil, ErrLevel
 	}
+	w.p.group.Lock()
+	defer w.p.group.Unlock()
+	r := w.room
 	names := r.list()
 	i, found := slices.BinarySearch(names, after)
 	if found {

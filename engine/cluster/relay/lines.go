@@ -53,7 +53,7 @@ func (ls *lines) open(topic string, since time.Time) {
 		ls.revive(l)
 		return
 	}
-	if cluster.CheckTopic(topic) != nil {
+	if ls.relay.local(topic) || cluster.CheckTopic(topic) != nil {
 		return // it stays on this server; a publish says so
 	}
 	l := &line{relay: ls.relay, topic: topic, since: since}

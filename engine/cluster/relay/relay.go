@@ -9,6 +9,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/engine/cluster"
+	"github.com/fanloop-go/fanloop/engine/cluster/internal/callback"
 )
 
 // ErrJoined is returned by Join for a server that has a Relay, or has begun.
@@ -27,8 +28,8 @@ type Config struct {
 	// twelve times as long, and forgets the topic then.
 	Tail time.Duration
 	// Local says which topics stay on this server: those of package live, whose messages
-	// each node has from the history (live.Topics.Owns). nil: none. It is called with locks
-	// held: neither block nor call the server.
+	// each node has from the history (live.Topics.Owns). nil: none. It is called without a
+	// lock, by whoever publishes and by a goroutine of the Relay, and must not block.
 	Local func(topic string) bool
 }
 
@@ -117,13 +118,15 @@ func Join(srv *engine.Server, bus cluster.Bus, config Config) (*Relay, error) {
 
 // Close stops listening. What is published afterwards stays on this server and returns
 // cluster.ErrClosed. It returns when nothing is under way any more but what the bus is
-// delivering.
+// delivering; in Config.Local it does not wait.
 func (r *Relay) Close() {
 	if !r.closed.Swap(true) {
 		close(r.over)
 	}
 	r.out.close()
-	r.work.Wait()
+	if !callback.In((*Relay).run) {
+		r.work.Wait()
+	}
 }
 
 // Stats returns what was counted so far.
@@ -148,9 +151,6 @@ func (r *Relay) TopicOpened(topic string) { r.note(topic, true) }
 func (r *Relay) TopicClosed(topic string) { r.note(topic, false) }
 
 func (r *Relay) note(topic string, open bool) {
-	if r.local(topic) {
-		return
-	}
 	n := note{open, time.Now()}
 	r.mu.Lock()
 	r.notes[topic] = n

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine/cluster"
+	"github.com/fanloop-go/fanloop/engine/cluster/internal/callback"
 )
 
 const (
@@ -198,8 +199,9 @@ func (g *Group) run() {
 	}
 }
 
-// Close says good-bye to the others and returns when nothing is called any more.
-// The values of this node stay with the others for Config.Grace.
+// Close says good-bye to the others and returns when nothing is called any more, but for
+// the call that it is called in. The values of this node stay with the others for
+// Config.Grace.
 func (g *Group) Close() {
 	g.Lock()
 	if !g.closed {
@@ -210,7 +212,9 @@ func (g *Group) Close() {
 		}
 	}
 	g.Unlock()
-	<-g.ended
+	if !callback.In((*Group).run) {
+		<-g.ended
+	}
 	g.stopAll()
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nuid"
 
 	"github.com/fanloop-go/fanloop/engine/cluster"
+	"github.com/fanloop-go/fanloop/engine/cluster/internal/callback"
 )
 
 // Broker is a connection to NATS as a [cluster.Broker] and a [cluster.Bus].
@@ -39,9 +40,14 @@ type Broker struct {
 	// up is a context that ends when the connection is lost, with what it waits for.
 	up atomic.Pointer[connection]
 
+	// attempts counts those to connect again: before a message of a connection that was
+	// made anew is delivered, it is not what noticed is.
+	attempts atomic.Uint64
+	noticed  atomic.Uint64 // attempts up to the last whose outcome is known; written under gapping
+
 	// Guarded by gapping, which is taken before mu.
 	gapping    sync.Mutex
-	reconnects atomic.Uint64 // of the connection, reported as gaps; written under gapping
+	reconnects uint64 // of the connection, reported as gaps
 
 	// Guarded by mu.
 	mu          sync.RWMutex
@@ -89,6 +95,7 @@ func Connect(ctx context.Context, config Config) (*Broker, error) {
 		nats.ReconnectHandler(func(nc *nats.Conn) { b.connect(nc); b.noticeReconnect() }),
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { b.connected.Store(false); b.begin() }),
 		nats.ErrorHandler(b.onError),
+		b.countAttempts,
 	)...)
 	if err != nil {
 		return nil, unavailable(err)
@@ -99,6 +106,20 @@ func Connect(ctx context.Context, config Config) (*Broker, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+// countAttempts has attempts to connect again counted by the client's goroutine that makes
+// them, before it does.
+func (b *Broker) countAttempts(o *nats.Options) error {
+	choose := o.ReconnectToServerCB
+	o.ReconnectToServerCB = func(servers []nats.Server, info nats.ServerInfo) (*nats.Server, time.Duration) {
+		b.attempts.Add(1)
+		if choose == nil {
+			return nil, 0
+		}
+		return choose(servers, info)
+	}
+	return nil
 }
 
 // connect notes that there is a connection, whose silence begins now.
@@ -147,7 +168,8 @@ func (b *Broker) openLanes(n int) (opened []chan *nats.Msg) {
 	return opened
 }
 
-// Close ends the connection. Nothing is delivered when it has returned.
+// Close ends the connection. Nothing is delivered when it has returned. Where something is
+// delivered, or in OnGap, it does not wait.
 func (b *Broker) Close() {
 	b.mu.Lock()
 	closed := b.closed
@@ -159,7 +181,9 @@ func (b *Broker) Close() {
 		b.nc.Close()
 		b.up.Load().lost()
 	}
-	b.work.Wait()
+	if !callback.In((*Broker).deliver, (*Broker).probe, (*Broker).tellGap) {
+		b.work.Wait()
+	}
 }
 
 // unavailable wraps the reason for which the broker did not answer.

@@ -110,19 +110,46 @@ func (f *follower) gap(reason error) { f.listener.Gap(reason) }
 // noticeReconnect reports a gap of all topics and channels if the connection was made anew.
 // Whoever calls it meanwhile returns after that.
 func (b *Broker) noticeReconnect() {
-	if b.nc.Stats().Reconnects == b.reconnects.Load() {
-		return
+	if b.attempts.Load() != b.noticed.Load() && b.notice() {
+		b.onGap(ErrReconnected)
 	}
+}
+
+// notice reports a gap, and that it did, if the connection was made anew.
+func (b *Broker) notice() bool {
 	b.gapping.Lock()
 	defer b.gapping.Unlock()
-	if now := b.nc.Stats().Reconnects; now != b.reconnects.Load() {
-		b.gap(ErrReconnected)
-		b.reconnects.Store(now)
+	attempts := b.attempts.Load()
+	up := b.nc.IsConnected() // by all attempts so far, or a later one
+	now := b.nc.Stats().Reconnects
+	isNew := now != b.reconnects
+	if isNew {
+		b.tellGap(ErrReconnected)
+		b.reconnects = now
 	}
+	if up {
+		b.noticed.Store(attempts)
+	}
+	return isNew
 }
 
 // gap reports a gap of all topics and channels.
 func (b *Broker) gap(reason error) {
+	b.gapping.Lock()
+	b.tellGap(reason)
+	b.gapping.Unlock()
+	b.onGap(reason)
+}
+
+// onGap calls that of the Config.
+func (b *Broker) onGap(reason error) {
+	if b.config.OnGap != nil {
+		b.config.OnGap(reason)
+	}
+}
+
+// tellGap reports a gap to all subscribers. Under gapping.
+func (b *Broker) tellGap(reason error) {
 	b.lastGap.Store(time.Now().UnixNano())
 	b.mu.RLock()
 	all := make([]subscriber, 0, len(b.subscribers))
@@ -132,9 +159,6 @@ func (b *Broker) gap(reason error) {
 	b.mu.RUnlock()
 	for _, f := range all {
 		f.gap(reason)
-	}
-	if b.config.OnGap != nil {
-		b.config.OnGap(reason)
 	}
 }
 
@@ -150,7 +174,5 @@ func (b *Broker) onError(_ *nats.Conn, sub *nats.Subscription, err error) {
 		return
 	}
 	f.gap(err)
-	if b.config.OnGap != nil {
-		b.config.OnGap(err)
-	}
+	b.onGap(err)
 }

@@ -32,9 +32,7 @@ func (b *Broker) probe(subject string) {
 		}
 		silent := time.Since(time.Unix(0, b.heard.Load())) > 2*b.config.ProbeEvery
 		if silent && !told { // once: the reconnect is a gap too
-			b.gapping.Lock()
 			b.gap(ErrSilent)
-			b.gapping.Unlock()
 			if b.connected.Load() {
 				_ = b.nc.ForceReconnect() // closed: the end
 			}

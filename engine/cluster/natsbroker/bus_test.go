@@ -87,20 +87,15 @@ func heard(t *testing.T, from cluster.Bus, h *hearer, data string) {
 // A restart of the server is a gap on the bus, and the channel is heard again
 // afterwards. Meanwhile Send fails at once.
 func TestReconnectIsAGapOnTheBus(t *testing.T) {
-	options := natsserver.Options{Dir: t.TempDir(), Addr: freeAddr(t)}
-	server, err := natsserver.Start(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := natsbroker.Config{URL: "nats://" + options.Addr, Shards: 1}
+	d, options := openDoor(t), natsserver.Options{Dir: t.TempDir()}
+	server := d.start(t, options)
+	config := natsbroker.Config{URL: d.url(), Shards: 1}
 	a, b := connect(t, server, config), connect(t, server, config)
 	h := listen(t, b)
 	heard(t, a, h, "one")
 	server.Close()
 	until(t, "Send fails", func() bool { return errors.Is(a.Send(talk, nil), cluster.ErrUnavailable) })
-	if server, err = natsserver.Start(options); err != nil {
-		t.Fatal(err)
-	}
+	server = d.start(t, options)
 	t.Cleanup(server.Close)
 	until(t, "the gap", h.missed(natsbroker.ErrReconnected))
 	heard(t, a, h, "two")

@@ -14,13 +14,10 @@ import (
 // bytes: what was there before somebody subscribes, what changes, and what changes
 // while the server is gone.
 func TestKeyedAndPassiveOnNATS(t *testing.T) {
-	options := natsserver.Options{Dir: t.TempDir(), Addr: freeAddr(t)}
-	server, err := natsserver.Start(options)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d, options := openDoor(t), natsserver.Options{Dir: t.TempDir()}
+	server := d.start(t, options)
 	const topic = "a.b *>\x00"
-	config := natsbroker.Config{URL: "nats://" + options.Addr, Shards: 1}
+	config := natsbroker.Config{URL: d.url(), Shards: 1}
 	start := func() (*keyed.Keyed, *passive.Passive) {
 		b := connect(t, server, config)
 		k, err1 := keyed.New(b, keyed.Config{Name: "cursors", Lifetime: time.Hour, Every: 10 * time.Millisecond})
@@ -74,9 +71,7 @@ func TestKeyedAndPassiveOnNATS(t *testing.T) {
 	until(t, "a count of 3", counts(3))
 	server.Close()
 	put("ann", "3")
-	if server, err = natsserver.Start(options); err != nil {
-		t.Fatal(err)
-	}
+	server = d.start(t, options)
 	t.Cleanup(server.Close)
 	until(t, "what ann has after a restart", knows("ann", "3"))
 	until(t, "a count of 4 after a restart", counts(4))

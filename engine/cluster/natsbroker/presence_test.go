@@ -13,12 +13,9 @@ import (
 // Presence on NATS: who is there before somebody watches, who joins and leaves, and
 // what changes while the server is gone.
 func TestPresenceOnNATS(t *testing.T) {
-	options := natsserver.Options{Dir: t.TempDir(), Addr: freeAddr(t)}
-	server, err := natsserver.Start(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := natsbroker.Config{URL: "nats://" + options.Addr, Shards: 1}
+	d, options := openDoor(t), natsserver.Options{Dir: t.TempDir()}
+	server := d.start(t, options)
+	config := natsbroker.Config{URL: d.url(), Shards: 1}
 	start := func() *presence.Presence {
 		p, err := presence.New(connect(t, server, config), presence.Config{Grace: 10 * time.Millisecond})
 		if err != nil {
@@ -51,9 +48,7 @@ func TestPresenceOnNATS(t *testing.T) {
 	server.Close()
 	leaves[1]()
 	leaves[2]()
-	if server, err = natsserver.Start(options); err != nil {
-		t.Fatal(err)
-	}
+	server = d.start(t, options)
 	t.Cleanup(server.Close)
 	until(t, "199 users after a restart", func() bool { return w.Count() == 199 })
 }

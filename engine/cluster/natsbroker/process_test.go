@@ -1,6 +1,7 @@
 package natsbroker_test
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -19,17 +20,18 @@ import (
 	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
 )
 
-// childVariable makes this binary a server: "ADDR DIR".
+// childVariable makes this binary a server with its store in that directory.
 const childVariable = "FANLOOP_TEST_NATS"
 
-// childMain serves until standard input ends, with its parent at the latest.
-func childMain(where string) {
-	addr, dir, _ := strings.Cut(where, " ")
-	s, err := natsserver.Start(natsserver.Options{Name: "child", Dir: dir, Addr: addr})
+// childMain says where it serves, until standard input ends, with its parent at the
+// latest.
+func childMain(dir string) {
+	s, err := natsserver.Start(natsserver.Options{Name: "child", Dir: dir, Addr: "127.0.0.1:0"})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	fmt.Println(s.URL())
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	s.Close()
 	os.Exit(0)
@@ -37,15 +39,16 @@ func childMain(where string) {
 
 // child is a server in a process of its own.
 type child struct {
+	*door
 	t     *testing.T
-	where string
+	dir   string
 	cmd   *exec.Cmd
 	stdin io.Closer
 }
 
-func startChild(t *testing.T, addr, dir string) *child {
+func startChild(t *testing.T) *child {
 	t.Helper()
-	c := &child{t: t, where: addr + " " + dir}
+	c := &child{door: openDoor(t), t: t, dir: t.TempDir()}
 	c.start()
 	t.Cleanup(func() { c.signal(syscall.SIGKILL); c.wait() })
 	return c
@@ -54,15 +57,24 @@ func startChild(t *testing.T, addr, dir string) *child {
 func (c *child) start() {
 	c.t.Helper()
 	c.cmd = exec.Command(os.Args[0])
-	c.cmd.Env = append(os.Environ(), childVariable+"="+c.where)
+	c.cmd.Env = append(os.Environ(), childVariable+"="+c.dir)
 	c.cmd.Stderr = os.Stderr
 	var err error
 	if c.stdin, err = c.cmd.StdinPipe(); err != nil {
 		c.t.Fatal(err)
 	}
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		c.t.Fatal(err)
+	}
 	if err := c.cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}
+	url, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		c.t.Fatalf("the server did not start: %v", err)
+	}
+	c.lead(strings.TrimSpace(url))
 }
 
 func (c *child) signal(s syscall.Signal) { _ = c.cmd.Process.Signal(s) }
@@ -82,9 +94,8 @@ func connectTo(t *testing.T, c natsbroker.Config) *natsbroker.Broker {
 // that was acknowledged is stored once and reaches clients of both nodes once and
 // in order, also those that resume.
 func TestServerIsKilled(t *testing.T) {
-	addr := freeAddr(t)
-	server := startChild(t, addr, t.TempDir())
-	config := natsbroker.Config{URL: "nats://" + addr, Shards: 2, PerTopic: 1_000_000}
+	server := startChild(t)
+	config := natsbroker.Config{URL: server.url(), Shards: 2, PerTopic: 1_000_000}
 	var brokers []*natsbroker.Broker
 	var nodes []*cluster.Node
 	for range 2 {
@@ -135,11 +146,10 @@ func TestServerIsKilled(t *testing.T) {
 // The server stops with its connections up (C13). That is found by the probe, and
 // when it goes on everything arrives.
 func TestServerStops(t *testing.T) {
-	addr := freeAddr(t)
-	server := startChild(t, addr, t.TempDir())
+	server := startChild(t)
 	var silent atomic.Int32
 	b := connectTo(t, natsbroker.Config{
-		URL:        "nats://" + addr,
+		URL:        server.url(),
 		Shards:     1,
 		ProbeEvery: 100 * time.Millisecond,
 		OnGap: func(reason error) {
@@ -166,9 +176,8 @@ func TestServerStops(t *testing.T) {
 // Send waits, the silence is found and reported though the client's own writes wait, and
 // the bus is heard again afterwards.
 func TestServerStopsUnderLoadOfTheBus(t *testing.T) {
-	addr := freeAddr(t)
-	server := startChild(t, addr, t.TempDir())
-	config := natsbroker.Config{URL: "nats://" + addr, Shards: 1, ProbeEvery: 300 * time.Millisecond}
+	server := startChild(t)
+	config := natsbroker.Config{URL: server.url(), Shards: 1, ProbeEvery: 300 * time.Millisecond}
 	a, b := connectTo(t, config), connectTo(t, config)
 	h, own := listen(t, b), listen(t, a)
 	heard(t, a, h, "one")

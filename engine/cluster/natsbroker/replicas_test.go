@@ -20,38 +20,13 @@ import (
 // (C02): everything that was acknowledged is stored once and reaches clients of
 // all nodes once, in one order.
 func TestLeaderEnds(t *testing.T) {
-	if testing.Short() {
-		t.Skip("three servers")
-	}
-	options := clusterOfThree(t)
-	servers := make([]*natsserver.Server, 3)
-	var starting sync.WaitGroup
-	for i := range servers {
-		starting.Go(func() {
-			var err error
-			if servers[i], err = natsserver.Start(options[i]); err != nil {
-				t.Errorf("server %d: %v", i, err)
-			}
-		})
-	}
-	starting.Wait()
-	if t.Failed() {
-		return
-	}
-	t.Cleanup(func() {
-		for _, s := range servers {
-			s.Close()
-		}
-	})
-	urls := ""
-	for _, o := range options {
-		urls += "nats://" + o.Addr + ","
-	}
+	s := startThree(t)
+	urls := s.clients[0].url() + "," + s.clients[1].url() + "," + s.clients[2].url()
 	config := natsbroker.Config{Shards: 1, Replicas: 3, ProbeEvery: time.Second}
 	var brokers []*natsbroker.Broker
 	var readers []*reader
-	for i, o := range options {
-		config.URL = "nats://" + o.Addr + "," + urls[:len(urls)-1]
+	for i, d := range s.clients {
+		config.URL = d.url() + "," + urls
 		config.Options = []nats.Option{nats.DontRandomize()}
 		b := connectWhenFormed(t, config)
 		n := cluster.NewNode(b, cluster.Config{Timeout: 2 * time.Second})
@@ -59,7 +34,7 @@ func TestLeaderEnds(t *testing.T) {
 		brokers, readers = append(brokers, b), append(readers, follow(t, n, cluster.Position{}))
 		publishAgain(t, b, fmt.Sprint("first of ", i))
 	}
-	leader := leaderOf(t, urls[:len(urls)-1], options)
+	leader := leaderOf(t, urls, s.options)
 
 	const count = 150
 	var publishers sync.WaitGroup
@@ -71,13 +46,9 @@ func TestLeaderEnds(t *testing.T) {
 		})
 	}
 	until(t, "publishes are under way", readers[0].has("0-20"))
-	servers[leader].Close()
+	s.stop(leader)
 	publishers.Wait()
-	again, err := natsserver.Start(options[leader])
-	if err != nil {
-		t.Fatal(err)
-	}
-	servers[leader] = again
+	s.start(leader)
 	publishAgain(t, brokers[leader], "last")
 	for _, r := range readers {
 		until(t, "the last", r.has("last"))
@@ -93,25 +64,6 @@ func TestLeaderEnds(t *testing.T) {
 			t.Errorf("client %d, %d times lost, got %v; stored %v", i, r.lost, r.got, stored)
 		}
 	}
-}
-
-func clusterOfThree(t *testing.T) (options []natsserver.Options) {
-	t.Helper()
-	var routes []string
-	for i := range 3 {
-		o := natsserver.Options{
-			Dir:     t.TempDir(),
-			Name:    fmt.Sprint("server", i),
-			Addr:    freeAddr(t),
-			Cluster: &natsserver.Cluster{Name: "three", Addr: freeAddr(t)},
-		}
-		routes = append(routes, "nats://"+o.Cluster.Addr)
-		options = append(options, o)
-	}
-	for i := range options {
-		options[i].Cluster.Routes = routes
-	}
-	return options
 }
 
 // connectWhenFormed connects as soon as the servers can make streams.

@@ -16,17 +16,6 @@ import (
 	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
 )
 
-// freeAddr is an address that a server may have again after a restart.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 // reader reads all of a topic that its subscription has.
 type reader struct {
 	t    *testing.T
@@ -104,15 +93,9 @@ func TestServerRestarts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir, old := t.TempDir(), t.TempDir()
-			options := natsserver.Options{Dir: dir, Addr: freeAddr(t), Name: "one"}
-			config := natsbroker.Config{URL: "nats://" + options.Addr, Shards: 1}
-			start := func() *natsserver.Server {
-				server, err := natsserver.Start(options)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return server
-			}
+			d, options := openDoor(t), natsserver.Options{Dir: dir, Name: "one"}
+			config := natsbroker.Config{URL: d.url(), Shards: 1}
+			start := func() *natsserver.Server { return d.start(t, options) }
 			server := start()
 			b := connect(t, server, config)
 			n := cluster.NewNode(b, cluster.Config{})

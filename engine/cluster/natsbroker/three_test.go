@@ -1,10 +1,13 @@
 package natsbroker_test
 
 import (
+	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -26,6 +29,8 @@ const serverVariable = "FANLOOP_NATS_SERVER"
 type three struct {
 	t       *testing.T
 	options []natsserver.Options
+	clients []*door // where clients connect to each
+	routes  []*door // where the others do
 	stops   [3]func()
 }
 
@@ -34,7 +39,18 @@ func startThree(t *testing.T) *three {
 	if testing.Short() {
 		t.Skip("three servers")
 	}
-	s := &three{t: t, options: clusterOfThree(t)}
+	s := &three{t: t}
+	var routes []string
+	for range s.stops {
+		s.clients, s.routes = append(s.clients, openDoor(t)), append(s.routes, openDoor(t))
+		routes = append(routes, s.routes[len(routes)].url())
+	}
+	for i := range s.stops {
+		s.options = append(s.options, natsserver.Options{
+			Dir: t.TempDir(), Name: fmt.Sprint("server", i), Addr: "127.0.0.1:0",
+			Cluster: &natsserver.Cluster{Name: "three", Addr: "127.0.0.1:0", Routes: slices.Delete(slices.Clone(routes), i, i+1)},
+		})
+	}
 	t.Cleanup(func() {
 		for i := range s.stops {
 			s.stop(i)
@@ -53,18 +69,18 @@ func startThree(t *testing.T) *three {
 
 // start starts one that does not run.
 func (s *three) start(i int) {
-	var err error
 	if program := os.Getenv(serverVariable); program != "" {
-		s.stops[i], err = startProgram(program, s.options[i])
-	} else {
-		var server *natsserver.Server
-		if server, err = natsserver.Start(s.options[i]); err == nil {
-			s.stops[i] = server.Close
-		}
+		s.startProgram(program, i)
+		return
 	}
+	server, err := natsserver.Start(s.options[i])
 	if err != nil {
 		s.t.Errorf("server %d: %v", i, err)
+		return
 	}
+	s.stops[i] = server.Close
+	s.clients[i].lead(server.URL())
+	s.routes[i].lead(server.RouteURL())
 }
 
 // stop ends one, if it runs.
@@ -79,32 +95,41 @@ func (s *three) stop(i int) {
 func (s *three) connect(i int) *natsbroker.Broker {
 	s.t.Helper()
 	return connectWhenFormed(s.t, natsbroker.Config{
-		URL: "nats://" + s.options[i].Addr, Shards: 1, ProbeEvery: time.Second,
+		URL: s.clients[i].url(), Shards: 1, ProbeEvery: time.Second,
 		Options: []nats.Option{nats.IgnoreDiscoveredServers()},
 	})
 }
 
-// startProgram runs a server as a process.
-func startProgram(program string, o natsserver.Options) (stop func(), err error) {
-	host, port, err := net.SplitHostPort(o.Addr)
-	if err != nil {
-		return nil, err
+// startProgram runs a server as a process, and asks it where it is.
+func (s *three) startProgram(program string, i int) {
+	o, config := s.options[i], filepath.Join(s.t.TempDir(), "server.conf")
+	text := fmt.Sprintf("listen: \"127.0.0.1:-1\"\nserver_name: %q\njetstream { store_dir: %q }\nports_file_dir: %q\n"+
+		"cluster { name: %q, listen: \"127.0.0.1:-1\", routes: %s }\n",
+		o.Name, o.Dir, filepath.Dir(config), o.Cluster.Name, "["+strings.Join(o.Cluster.Routes, ", ")+"]")
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		s.t.Error(err)
+		return
 	}
-	args := []string{
-		"-a", host, "-p", port, "-n", o.Name, "-js", "-sd", o.Dir,
-		"-cluster", "nats://" + o.Cluster.Addr, "-cluster_name", o.Cluster.Name,
-	}
-	for _, route := range o.Cluster.Routes {
-		args = append(args, "-routes", route)
-	}
-	cmd := exec.Command(program, args...)
+	cmd := exec.Command(program, "-c", config)
 	if err := cmd.Start(); err != nil {
-		return nil, err
+		s.t.Error(err)
+		return
 	}
-	return func() {
+	s.stops[i] = func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
-	}, nil
+	}
+	var ports struct{ Nats, Cluster []string }
+	until(s.t, "the server says where it is", func() bool {
+		files, _ := filepath.Glob(filepath.Join(filepath.Dir(config), "*.ports"))
+		if len(files) == 0 {
+			return false
+		}
+		text, err := os.ReadFile(files[0])
+		return err == nil && json.Unmarshal(text, &ports) == nil && len(ports.Nats) > 0 && len(ports.Cluster) > 0
+	})
+	s.clients[i].lead(ports.Nats[0])
+	s.routes[i].lead(ports.Cluster[0])
 }
 
 // Presence and keyed values of three nodes, each with a server of its own, of which one

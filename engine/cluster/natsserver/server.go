@@ -201,6 +201,15 @@ func split(addr string) (host string, port int, err error) {
 // URL is where clients connect.
 func (s *Server) URL() string { return s.server.ClientURL() }
 
+// RouteURL is where other servers of the cluster connect; empty without Options.Cluster.
+func (s *Server) RouteURL() string {
+	addr := s.server.ClusterAddr()
+	if addr == nil {
+		return ""
+	}
+	return "nats://" + addr.String()
+}
+
 // InProcess makes a client connect to this server without a socket.
 func (s *Server) InProcess() nats.Option { return nats.InProcessServer(s.server) }
 

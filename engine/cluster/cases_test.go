@@ -29,7 +29,7 @@ var cases = map[string]string{
 	"C16 joins and leaves in masses":                "presence.TestStorm",
 	"C17 one id published on two nodes":             "clustertest.sameIDAtOnce live.TestNodesAreKilled",
 	"C18 names of topics":                           "clustertest.names natsbroker.FuzzTokens",
-	"C19 the disk is full":                          "natsbroker.TestFullStore",
+	"C19 the disk is full":                          "natsbroker.TestFullStore natsbroker.TestDiskIsFull",
 }
 
 // Each case has a test, and each test that is named is there.

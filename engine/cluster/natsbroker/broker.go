@@ -223,6 +223,8 @@ func (b *Broker) Publish(ctx context.Context, topic, id string, data []byte) (cl
 			return ack, nil
 		case errors.Is(err, nats.ErrMaxPayload):
 			return cluster.Ack{}, fmt.Errorf("natsbroker: %d bytes are more than the server allows: %w", len(data), err)
+		case errors.Is(err, context.DeadlineExceeded):
+			return cluster.Ack{}, unavailable(fmt.Errorf("%w: %w", errNotAcknowledged, err))
 		case again || !errors.Is(err, jetstream.ErrNoStreamResponse):
 			return cluster.Ack{}, unavailable(err)
 		}
@@ -235,6 +237,9 @@ func (b *Broker) Publish(ctx context.Context, topic, id string, data []byte) (cl
 		}
 	}
 }
+
+// errNotAcknowledged says why NATS may be silent.
+var errNotAcknowledged = errors.New("the stream did not acknowledge in time; if that goes on, its disk may be full, or too few servers are up: see their logs")
 
 func (b *Broker) publish(ctx context.Context, s *shard, epoch, topic, id string, data []byte) (cluster.Ack, error) {
 	m := nats.NewMsg(s.stored(epoch, tokenOf(topic)))

@@ -8,8 +8,9 @@ import (
 // logger hands on what is worth it, and keeps the first reason for which the
 // server gave up.
 type logger struct {
-	to    *slog.Logger // nil: nobody
-	fatal chan string
+	to     *slog.Logger // nil: nobody
+	fatal  chan string
+	failed chan struct{} // one element: there was an error
 }
 
 func (l *logger) Noticef(string, ...any) {}
@@ -25,6 +26,10 @@ func (l *logger) Warnf(format string, args ...any) {
 func (l *logger) Errorf(format string, args ...any) {
 	if l.to != nil {
 		l.to.Error("natsserver: " + fmt.Sprintf(format, args...))
+	}
+	select {
+	case l.failed <- struct{}{}:
+	default:
 	}
 }
 

@@ -5,6 +5,10 @@
 // A few servers, three or five, hold the streams of a cluster; let further nodes
 // connect to them as clients. What a server acknowledges is on its disk as soon
 // as Options.Sync has it.
+//
+// While the disk is full, publishes to streams are not acknowledged; reading goes on, and
+// so does all that is not stored. Once there is room, 8 MiB at least, JetStream begins anew
+// within seconds. A server that runs as a process of its own has to be restarted then.
 package natsserver
 
 import (
@@ -14,6 +18,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -73,7 +78,15 @@ type Cluster struct {
 const User = "fanloop"
 
 // Server is a NATS server in this process.
-type Server struct{ server *server.Server }
+type Server struct {
+	// Immutable.
+	server  *server.Server
+	options Options
+	log     *logger
+	over    chan struct{} // closed by Close
+	close   sync.Once
+	work    sync.WaitGroup
+}
 
 // readyWithin is how long a server may take until clients can connect.
 const readyWithin = 30 * time.Second
@@ -90,7 +103,7 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("natsserver: %w", err)
 	}
-	log := &logger{to: o.Logger, fatal: make(chan string, 1)}
+	log := &logger{to: o.Logger, fatal: make(chan string, 1), failed: make(chan struct{}, 1)}
 	s.SetLoggerV2(log, false, false, false)
 	s.Start()
 	if err := await(s, log); err != nil {
@@ -98,7 +111,9 @@ func Start(o Options) (*Server, error) {
 		s.WaitForShutdown()
 		return nil, err
 	}
-	return &Server{s}, nil
+	started := &Server{server: s, options: o, log: log, over: make(chan struct{})}
+	started.work.Go(started.repair)
+	return started, nil
 }
 
 // await returns when clients can connect, or why they cannot.
@@ -215,6 +230,8 @@ func (s *Server) InProcess() nats.Option { return nats.InProcessServer(s.server)
 
 // Close ends the server and returns when its streams are closed.
 func (s *Server) Close() {
+	s.close.Do(func() { close(s.over) })
+	s.work.Wait()
 	s.server.Shutdown()
 	s.server.WaitForShutdown()
 }

@@ -15,7 +15,7 @@ var cases = map[string]string{
 	"C02 a server of a replicated stream ends":      "natsbroker.TestLeaderEnds live.TestNodesAreKilled",
 	"C03 the broker is down":                        "natsbroker.TestServerRestarts live.TestBrokerIsDown",
 	"C04 it restarts, with its store or without":    "TestBrokerRestarts natsbroker.TestServerRestarts live.TestStoreIsReplaced",
-	"C05 a node is cut off":                         "natsbroker.TestSilentConnectionIsFound live.TestNodeIsCutOff",
+	"C05 a node is cut off":                         "natsbroker.TestNodeIsCutOffByTheNetwork natsbroker.TestSilentConnectionIsFound live.TestNodeIsCutOff",
 	"C06 a node takes live messages too slowly":     "natsbroker.TestSlowConsumerIsAGap",
 	"C07 publishers on several nodes":               "TestOneOrderOnAllNodes clustertest.oneOrder live.TestLiveIsEncodedOnceForEachNode",
 	"C08 one id published twice at once":            "clustertest.sameIDAtOnce",

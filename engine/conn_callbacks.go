@@ -177,6 +177,8 @@ func callDo(fn func()) { fn() }
 
 func callEach(fn func(ws *WebSocket), ws *WebSocket) { fn(ws) }
 
+func callEachLoop(fn func(loop int), loop int) { fn(loop) }
+
 func (s *Server) callConfigureHTTP(srv *http.Server) { s.ConfigureHTTP(srv) }
 
 func (v *service) callOrigin(req *handshake.Request) bool {

@@ -30,6 +30,17 @@ func eachOpen(l *loop.Loop, fn func(ws *WebSocket)) {
 	})
 }
 
+// EachLoop runs fn on every loop, with its number in Stats.Loops, behind what the loop has to do
+// now. The time until then is the lag of the loop. It does not wait. Any goroutine.
+func (s *Server) EachLoop(fn func(loop int)) {
+	if !s.up.Load() {
+		return
+	}
+	for i, l := range s.group.Loops() {
+		_ = l.Do(func() { callEachLoop(fn, i) }) // ended: it has no lag
+	}
+}
+
 // Conns returns the number of connections, including those in the opening handshake and those
 // that Server.HTTP serves.
 func (s *Server) Conns() int { return s.conns.All() }

@@ -19,6 +19,7 @@ func TestGettersDoNotStartTheLoops(t *testing.T) {
 		"Conns":       func() { srv.Conns() },
 		"Done":        func() { srv.Done() },
 		"Each":        func() { srv.Each(func(*WebSocket) {}) },
+		"EachLoop":    func() { srv.EachLoop(func(int) { t.Error("EachLoop: there is no loop yet") }) },
 		"Subscribers": func() { srv.Topic("room").Subscribers() },
 		"Publish": func() {
 			if d, err := srv.Publish("room", TextMessage("")); d != (Delivery{}) || err != nil {

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -104,6 +105,32 @@ func TestEachVisitsEveryOpenConnectionOnItsLoop(t *testing.T) {
 		c.wantClose(engine.StatusInternalError)
 		_ = c.Close()
 	}
+}
+
+// EachLoop runs a function on each loop once, and one that panics ends nothing else.
+func TestEachLoopVisitsEveryLoop(t *testing.T) {
+	r := openRoom(t, &engine.Server{Loops: 3})
+	c, _ := r.join()
+	for round := range 2 {
+		visited := make(chan int, 8)
+		r.srv.EachLoop(func(loop int) {
+			visited <- loop
+			if round == 0 {
+				panic("the first round panics")
+			}
+		})
+		var loops []int
+		for range 3 {
+			loops = append(loops, <-visited)
+		}
+		if slices.Sort(loops); !slices.Equal(loops, []int{0, 1, 2}) {
+			t.Errorf("round %d visited %v", round, loops)
+		}
+	}
+	eventually(t, "the panics are counted", func() bool { return r.srv.Stats().Panics == 3 })
+	r.srv.Each(func(ws *engine.WebSocket) { _ = ws.SendText("still open") })
+	c.wantMessage(engine.Text, "still open")
+	_ = c.Close()
 }
 
 // The ledger knows what waits, by class, and goes back to nothing.

@@ -107,6 +107,7 @@ type Stats struct {
 	CatchingUp int    // the others
 	Encoded    uint64 // new messages, once each
 	Pages      uint64 // sent
+	Delivered  uint64 // messages, for each subscriber: new ones that were queued, and those in pages
 	Slow       uint64 // times that a live subscriber began to catch up
 	Resets     uint64 // pages with Reset
 	Lagging    uint64 // connections closed for ErrLagging
@@ -125,7 +126,7 @@ type Topics struct {
 	fast   *crew // encodes and sends
 	slow   *crew // waits for the broker
 
-	encoded, pages, slowed, resets, lagged atomic.Uint64
+	encoded, pages, delivered, slowed, resets, lagged atomic.Uint64
 
 	// Guarded by counting, which is taken last.
 	counting sync.Mutex
@@ -237,6 +238,7 @@ func (t *Topics) Stats() Stats {
 		CatchingUp: others,
 		Encoded:    t.encoded.Load(),
 		Pages:      t.pages.Load(),
+		Delivered:  t.delivered.Load(),
 		Slow:       t.slowed.Load(),
 		Resets:     t.resets.Load(),
 		Lagging:    t.lagged.Load(),

@@ -40,8 +40,8 @@ func TestLiveIsEncodedOnceForEachNode(t *testing.T) {
 			s.wants(p, nil, batch...)
 		}
 		after := s.topics.Stats()
-		if after.Encoded-before.Encoded != 50 || after.Pages != each {
-			t.Errorf("before %+v, after %+v; want 50 messages encoded and %d pages", before, after, each)
+		if after.Encoded-before.Encoded != 50 || after.Pages != each || after.Delivered-before.Delivered != 50*each {
+			t.Errorf("before %+v, after %+v; want 50 messages encoded, %d pages and %d deliveries", before, after, each, 50*each)
 		}
 	}
 }

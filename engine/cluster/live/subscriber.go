@@ -126,6 +126,7 @@ func (s *subscriber) send(b cluster.Batch) bool {
 		return false
 	case err == nil:
 		t.pages.Add(1)
+		t.delivered.Add(uint64(len(b.Messages)))
 		if reset {
 			t.resets.Add(1)
 		}

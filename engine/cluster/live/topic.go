@@ -173,7 +173,8 @@ func (top *topic) publish(m *cluster.Message, frame *engine.Message) error {
 func (top *topic) sendLocked(frame engine.Message, before cluster.Position) error {
 	frame.Key, frame.Retain = "", false
 	frame.Tag = &mark{top, top.number, before}
-	_, err := top.engine.Deliver(frame)         // every node does so
+	d, err := top.engine.Deliver(frame) // every node does so
+	top.topics.delivered.Add(uint64(d.Queued))
 	if errors.Is(err, engine.ErrBackpressure) { // those who did not get it catch up
 		return nil
 	}

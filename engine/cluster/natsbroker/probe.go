@@ -20,6 +20,15 @@ func (b *Broker) startProbe() error {
 	return nil
 }
 
+// Connected reports whether the connection delivers, as far as this is known: it is
+// there, and what was sent over it to itself came back. Any goroutine.
+func (b *Broker) Connected() bool { return b.connected.Load() && !b.over() && !b.silent() }
+
+// silent reports whether probes did not come back.
+func (b *Broker) silent() bool {
+	return time.Since(time.Unix(0, b.heard.Load())) > 2*b.config.ProbeEvery
+}
+
 func (b *Broker) probe(subject string) {
 	tick := time.NewTicker(b.config.ProbeEvery)
 	defer tick.Stop()
@@ -30,7 +39,7 @@ func (b *Broker) probe(subject string) {
 		case <-b.ended:
 			return
 		}
-		silent := time.Since(time.Unix(0, b.heard.Load())) > 2*b.config.ProbeEvery
+		silent := b.silent()
 		if silent && !told { // once: the reconnect is a gap too
 			b.gap(ErrSilent)
 			if b.connected.Load() {

@@ -207,6 +207,23 @@ func TestSilentConnectionIsFound(t *testing.T) {
 	r.expect(0, "m1", "m2", "m3")
 }
 
+// Connected is false while the server is away.
+func TestConnectedFollowsTheServer(t *testing.T) {
+	dir := t.TempDir()
+	server := startServer(t, natsserver.Options{Dir: dir, Addr: "127.0.0.1:0"})
+	addr := server.URL()[len("nats://"):]
+	b := connect(t, server, natsbroker.Config{URL: server.URL(), Shards: 1, ProbeEvery: time.Second})
+	until(t, "it is connected", b.Connected)
+	server.Close()
+	until(t, "it is not", func() bool { return !b.Connected() })
+	startServer(t, natsserver.Options{Dir: dir, Addr: addr})
+	until(t, "it is connected again", b.Connected)
+	b.Close()
+	if b.Connected() {
+		t.Error("it is connected after Close")
+	}
+}
+
 // proxy passes TCP connections on, until those that it has stall.
 type proxy struct {
 	ln    net.Listener

@@ -1,6 +1,10 @@
 package protocol
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // Code is what went wrong, for programs. It is an error, which an [Error] wraps:
 // errors.Is(err, protocol.Forbidden).
@@ -89,6 +93,9 @@ var ways = map[Code]struct {
 	NoConnect:          {Later, 4002},
 	Replaced:           {Never, 4409},
 }
+
+// Codes are all that there are.
+func Codes() []Code { return slices.Sorted(maps.Keys(ways)) }
 
 // Error is the text of the code.
 func (c Code) Error() string { return "protocol: " + string(c) }

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
@@ -25,6 +26,7 @@ func ask[T any](b *backend, question func(ctx context.Context) (T, error), then 
 		b.conn.do(func() { then(result, answer(err)) })
 	})
 	if !ok {
+		b.service.counts.overloads.Add(1)
 		var none T
 		then(none, later(protocol.Overloaded))
 	}
@@ -114,14 +116,24 @@ func (b *backend) Publish(who *session.Identity, c *protocol.Publish, done func(
 		return
 	}
 	ask(b, func(ctx context.Context) (*protocol.Published, error) {
-		ack, err := s.node.Publish(ctx, c.Topic, storedID(who.User, c.ID), body)
-		if err != nil {
-			return nil, err
-		}
-		if !ack.Duplicate {
-			_ = s.passive.Add(c.Topic) // a note that is lost is made up for by the next
-		}
-		pos := protocol.Position(ack.Position)
-		return &protocol.Published{Pos: &pos, Duplicate: ack.Duplicate}, nil
+		return s.publish(ctx, c.Topic, storedID(who.User, c.ID), body)
 	}, done)
+}
+
+// publish stores a message for the topic of all nodes.
+func (s *Service) publish(ctx context.Context, topic, id string, body []byte) (*protocol.Published, error) {
+	begin := time.Now()
+	ack, err := s.node.Publish(ctx, topic, id, body)
+	if err != nil {
+		s.counts.unstored.Add(1)
+		return nil, err
+	}
+	s.counts.stored.add(time.Since(begin))
+	if ack.Duplicate {
+		s.counts.repeated.Add(1)
+	} else {
+		_ = s.passive.Add(topic) // a note that is lost is made up for by the next
+	}
+	pos := protocol.Position(ack.Position)
+	return &protocol.Published{Pos: &pos, Duplicate: ack.Duplicate}, nil
 }

@@ -137,6 +137,7 @@ func (c *conn) do(fn func()) {
 
 // Send implements session.Output.
 func (c *conn) Send(f protocol.Frame) {
+	c.service.counts.sent(f)
 	batch, err := c.encoding.Append(c.batch, f)
 	if err != nil {
 		c.service.log.Error("a frame cannot be encoded", "err", err)
@@ -224,6 +225,7 @@ func (c *conn) expire() {
 
 // admit decides by the rates of the user and the address.
 func (c *conn) admit(protocol.Command) error {
+	c.service.counts.commands.Add(1)
 	if c.over != nil {
 		return answer(c.over)
 	}

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/engine/cluster"
@@ -12,12 +13,23 @@ const pageBytes = 256 << 10
 
 // History implements session.Backend.
 func (b *backend) History(c *protocol.History, done func(*protocol.Page, error)) {
-	ask(b, func(ctx context.Context) (*protocol.Page, error) {
-		if c.After != nil {
-			return b.service.after(ctx, c)
-		}
-		return b.service.before(ctx, c)
-	}, done)
+	ask(b, func(ctx context.Context) (*protocol.Page, error) { return b.service.page(ctx, c) }, done)
+}
+
+// page reads the page that c asks for.
+func (s *Service) page(ctx context.Context, c *protocol.History) (p *protocol.Page, err error) {
+	begin := time.Now()
+	if c.After != nil {
+		p, err = s.after(ctx, c)
+	} else {
+		p, err = s.before(ctx, c)
+	}
+	if err != nil {
+		s.counts.unread.Add(1)
+	} else {
+		s.counts.read.add(time.Since(begin))
+	}
+	return p, err
 }
 
 // before reads the page in front of a position, or the last one.

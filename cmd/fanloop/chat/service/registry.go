@@ -2,15 +2,22 @@ package service
 
 import (
 	"crypto/rand"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 )
 
-// registry has the connections of this node by their sessions.
+// registry has the connections of this node by their sessions, and by their users.
 type registry struct {
-	mu  sync.Mutex
-	all map[string]*conn // guarded by mu
+	mu    sync.Mutex
+	all   map[string]*conn              // guarded by mu
+	users map[string]map[*conn]struct{} // guarded by mu
+}
+
+func newRegistry() registry {
+	return registry{all: make(map[string]*conn), users: make(map[string]map[*conn]struct{})}
 }
 
 // join gives c a session: the one that it brings if that is the same user's, whose
@@ -27,14 +34,37 @@ func (r *registry) join(c *conn, brought, user string) (session string, state pr
 	}
 	c.user, c.name = user, session
 	r.all[session] = c
+	if r.users[user] == nil {
+		r.users[user] = make(map[*conn]struct{})
+	}
+	r.users[user][c] = struct{}{}
 	return session, state, old
 }
 
-// leave forgets c, unless another connection has its session by now.
+// leave forgets c. Its session stays if another connection has it by now.
 func (r *registry) leave(c *conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.all[c.name] == c {
 		delete(r.all, c.name)
 	}
+	if mine := r.users[c.user]; mine != nil {
+		if delete(mine, c); len(mine) == 0 {
+			delete(r.users, c.user)
+		}
+	}
+}
+
+// of returns the connections of a user.
+func (r *registry) of(user string) []*conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.users[user]))
+}
+
+// count is the number of sessions and of users.
+func (r *registry) count() (sessions, users int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.all), len(r.users)
 }

@@ -35,6 +35,13 @@ const (
 // ErrNotServed is wrapped by the error of Start about settings that no node follows yet.
 var ErrNotServed = errors.New("service: not served yet")
 
+// Why a node should get no new connections.
+var (
+	ErrDraining = errors.New("service: the node is draining")
+	ErrNoStore  = errors.New("service: NATS cannot be reached")
+	ErrNotReady = errors.New("service: revocations of other nodes are not here yet")
+)
+
 // Service is one node. Its methods may be called by any goroutine.
 type Service struct {
 	// Immutable once Start has returned.
@@ -58,8 +65,10 @@ type Service struct {
 	kinds     map[string]*kind
 	members   *feeds[*presence.Watch]
 	notes     *feeds[*passive.Watch]
+	counts    *counts
 
 	rules    atomic.Pointer[rules.Rules]
+	draining atomic.Bool
 	registry registry
 }
 
@@ -72,7 +81,7 @@ func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, 
 	if err != nil {
 		return nil, fmt.Errorf("service: listen: %w", err)
 	}
-	s := &Service{log: log, config: c, registry: registry{all: make(map[string]*conn)}}
+	s := &Service{log: log, config: c, counts: newCounts(), registry: newRegistry()}
 	all, err := c.Rules()
 	if err != nil {
 		return nil, err
@@ -190,6 +199,7 @@ func (s *Service) Addr() string { return s.listener.Addr().String() }
 // Shutdown ends the node in order: each client gets the frame closing and comes back
 // later. When ctx is done, connections that are left are dropped.
 func (s *Service) Shutdown(ctx context.Context) error {
+	s.Drain()
 	return s.close(func() error {
 		s.drain()
 		return s.server.ShutdownWith(ctx, engine.StatusCode(protocol.Draining.Close()), "")

@@ -143,6 +143,13 @@ func (s *streams) forget(session string, one *stream) {
 	}
 }
 
+// count is the number of streams.
+func (s *streams) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.all)
+}
+
 // dial connects to this server as the client of r.
 func (s *streams) dial(r *http.Request) (*pull.Conn, error) {
 	header := http.Header{}

@@ -38,6 +38,9 @@ func (c *crew) try(job func()) bool {
 	}
 }
 
+// waiting is the number of jobs that no goroutine has begun.
+func (c *crew) waiting() int { return len(c.jobs) }
+
 // close returns when all jobs are done.
 func (c *crew) close() {
 	c.mu.Lock()

@@ -1,0 +1,76 @@
+package admin
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/pprof"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Config is what a Handler serves.
+type Config struct {
+	// Node is required.
+	Node Node
+	// Metrics are at /metrics.
+	Metrics prometheus.Gatherer
+	// OperatorKey is what operators show. Without one, they are served on this machine
+	// only.
+	OperatorKey string
+	// Log is required.
+	Log *slog.Logger
+}
+
+// Node is what is operated; a *service.Service is one.
+type Node interface {
+	// Ready returns nil if the node should get new connections.
+	Ready() error
+}
+
+// Handler serves the admin address.
+type Handler struct {
+	config Config
+	mux    *http.ServeMux
+	guard  guard
+}
+
+// New returns a Handler.
+func New(c Config) *Handler {
+	h := &Handler{config: c, mux: http.NewServeMux(), guard: newGuard(c.OperatorKey)}
+	h.mux.HandleFunc("GET /healthz", h.healthy)
+	h.mux.HandleFunc("GET /readyz", h.ready)
+	h.operator("GET /metrics", promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelError)}))
+	h.operator("GET /debug/pprof/", http.HandlerFunc(pprof.Index))
+	h.operator("GET /debug/pprof/cmdline", http.HandlerFunc(pprof.Cmdline))
+	h.operator("GET /debug/pprof/profile", http.HandlerFunc(pprof.Profile))
+	h.operator("GET /debug/pprof/symbol", http.HandlerFunc(pprof.Symbol))
+	h.operator("GET /debug/pprof/trace", http.HandlerFunc(pprof.Trace))
+	return h
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Cache-Control", "no-store")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if foreign(r) {
+		refuse(w, http.StatusForbidden, "forbidden", "pages of other origins are not served")
+		return
+	}
+	h.mux.ServeHTTP(w, r)
+}
+
+// operator serves a path to operators only.
+func (h *Handler) operator(pattern string, to http.Handler) {
+	h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if !h.guard.admits(r) {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="operator"`)
+			refuse(w, http.StatusUnauthorized, "unauthorized", "show the operator's key: Authorization: Bearer KEY")
+			return
+		}
+		to.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,11 @@
+// Package admin is what a node of the chat serves to operators and backends, on an
+// address of its own.
+//
+//	admin.go   Handler: the paths, and who may use which
+//	guard.go   who asks: an operator, by a key or from this machine
+//	health.go  /healthz, /readyz
+//	serve.go   the server of the address
+//
+// Nothing here is for browsers of users: requests of pages of other origins are
+// refused before anything else.
+package admin

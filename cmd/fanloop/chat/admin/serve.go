@@ -1,0 +1,49 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Server serves a Handler on an address.
+type Server struct {
+	http http.Server
+	addr net.Addr
+	done chan struct{}
+}
+
+// Listen begins to serve h on an address. Shutdown ends it.
+func Listen(address string, h *Handler) (*Server, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("admin: listen: %w", err)
+	}
+	s := &Server{addr: l.Addr(), done: make(chan struct{})}
+	s.http = http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		ErrorLog: slog.NewLogLogger(h.config.Log.Handler(), slog.LevelDebug),
+	}
+	go func() {
+		defer close(s.done)
+		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			h.config.Log.Error("the admin address is not served any more", "err", err)
+		}
+	}()
+	return s, nil
+}
+
+// Addr is where it listens.
+func (s *Server) Addr() string { return s.addr.String() }
+
+// Shutdown ends it. Requests that are under way when ctx is done are dropped.
+func (s *Server) Shutdown(ctx context.Context) {
+	if s.http.Shutdown(ctx) != nil {
+		_ = s.http.Close() // the listener is closed already
+	}
+	<-s.done
+}

@@ -1,0 +1,125 @@
+package service
+
+import (
+	"context"
+	"time"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/cluster"
+	"github.com/fanloop-go/fanloop/engine/cluster/live"
+)
+
+// Stats count what a node does and has.
+type Stats struct {
+	Sessions      int // connected
+	Streams       int // of them, those by Server-Sent Events
+	Users         int
+	Subscriptions int // live ones
+
+	Commands  uint64
+	Errors    map[protocol.Code]uint64 // answers to commands
+	Closings  map[protocol.Code]uint64 // last frames of connections
+	Stored    Timing                   // publishes, the repeated ones too
+	Repeated  uint64                   // publishes whose id was known
+	Unstored  uint64                   // publishes that failed
+	Delivered uint64                   // messages, for each subscriber
+	Read      Timing                   // pages of history
+	Unread    uint64                   // pages that failed
+	Waiting   int                      // questions to the store, keys and backends
+	Overloads uint64                   // questions that had no place
+
+	Draining  bool
+	Connected bool // to NATS
+	Revoked   revoke.Stats
+	Hooks     []hooks.Stats // of those that are asked
+	Cluster   cluster.Stats
+	Kept      cluster.Budget // messages of topics, in memory
+	Live      live.Stats     // of all encodings together
+}
+
+// Stats returns what was counted. It visits each topic. Any goroutine.
+func (s *Service) Stats() Stats {
+	c := s.counts
+	st := Stats{
+		Commands: c.commands.Load(), Errors: valuesAt(c.errors), Closings: valuesAt(c.closings),
+		Stored: c.stored.value(), Repeated: c.repeated.Load(), Unstored: c.unstored.Load(),
+		Read: c.read.value(), Unread: c.unread.Load(), Waiting: s.crew.waiting(), Overloads: c.overloads.Load(),
+		Draining: s.draining.Load(), Connected: s.store.broker.Connected(),
+		Revoked: s.accounts.revoked.Stats(), Cluster: s.node.Stats(), Kept: s.node.Kept(), Streams: s.streams.count(),
+	}
+	st.Sessions, st.Users = s.registry.count()
+	for _, t := range s.topics {
+		add(&st.Live, t.Stats())
+	}
+	st.Delivered, st.Subscriptions = st.Live.Delivered, st.Live.Live+st.Live.CatchingUp
+	return st
+}
+
+func add(sum *live.Stats, one live.Stats) {
+	sum.Topics += one.Topics
+	sum.Live += one.Live
+	sum.CatchingUp += one.CatchingUp
+	sum.Encoded += one.Encoded
+	sum.Pages += one.Pages
+	sum.Delivered += one.Delivered
+	sum.Slow += one.Slow
+	sum.Resets += one.Resets
+	sum.Lagging += one.Lagging
+}
+
+// Engine is the server of this node, for its counters.
+func (s *Service) Engine() *engine.Server { return s.server }
+
+// Ready returns nil if the node should get new connections, and otherwise why not. It
+// never fails before Start has returned.
+func (s *Service) Ready() error {
+	switch {
+	case s.draining.Load():
+		return ErrDraining
+	case !s.store.broker.Connected():
+		return ErrNoStore
+	}
+	select {
+	case <-s.accounts.revoked.Ready():
+		return nil
+	default:
+		return ErrNotReady
+	}
+}
+
+// Drain has Ready fail from now on. Connections go on until Shutdown.
+func (s *Service) Drain() { s.draining.Store(true) }
+
+// Lag is how long each loop takes to get to something new. A loop that did not within
+// the time of ctx has all of it.
+func (s *Service) Lag(ctx context.Context) []time.Duration {
+	type answer struct {
+		loop int
+		lag  time.Duration
+	}
+	n := len(s.server.Stats().Loops)
+	answers := make(chan answer, n)
+	begin := time.Now()
+	s.server.EachLoop(func(loop int) { answers <- answer{loop, time.Since(begin)} })
+	lags := make([]time.Duration, n)
+	missing := make(map[int]bool, n)
+	for i := range n {
+		missing[i] = true
+	}
+	for len(missing) > 0 {
+		select {
+		case a := <-answers:
+			lags[a.loop] = a.lag
+			delete(missing, a.loop)
+		case <-ctx.Done():
+			for i := range missing {
+				lags[i] = time.Since(begin)
+			}
+			return lags
+		}
+	}
+	return lags
+}

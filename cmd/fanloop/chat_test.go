@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ func TestChatServesUntilItIsAskedToEnd(t *testing.T) {
 	lines, out := io.Pipe()
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, []string{"chat", "--listen", "127.0.0.1:0", "--data-dir", t.TempDir(), "--log-level", "error"}, cli.Stdio{Out: out, Err: os.Stderr})
+		ended <- run(ctx, []string{"chat", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir", t.TempDir(), "--log-level", "error"}, cli.Stdio{Out: out, Err: os.Stderr})
 	}()
 	said := bufio.NewReader(lines)
 	ready, err := said.ReadString('\n')
@@ -27,6 +28,13 @@ func TestChatServesUntilItIsAskedToEnd(t *testing.T) {
 	}
 	if second, err := said.ReadString('\n'); err != nil || !strings.Contains(second, "without accounts") {
 		t.Errorf("%q, %v", second, err)
+	}
+	third, err := said.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status := statusOf(t, strings.Fields(third)[1]+"healthz"); status != http.StatusOK {
+		t.Errorf("%s is answered with %d", third, status)
 	}
 	var answer strings.Builder
 	hello := `{"type":"connect","ref":1,"version":1,"user":"ann"}` + "\n"
@@ -38,4 +46,14 @@ func TestChatServesUntilItIsAskedToEnd(t *testing.T) {
 	if code := <-ended; code != exitOK {
 		t.Error(code)
 	}
+}
+
+func statusOf(t *testing.T, url string) int {
+	t.Helper()
+	r, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Body.Close()
+	return r.StatusCode
 }

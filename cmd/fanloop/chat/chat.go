@@ -5,11 +5,16 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/admin"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/metrics"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 )
@@ -30,6 +35,9 @@ NATS servers that run elsewhere, such as those of other nodes (--nats-listen).
 
 Without accounts, whoever comes has the name that they say, and only loopback addresses
 are served. The page says so.
+
+Metrics, health and profiles are on another address (--admin), for this machine or with
+the operator's key. To have two nodes on one machine, give each its own.
 
 Ctrl-C or SIGTERM has every client come back later and waits for connections to close
 (--shutdown-timeout); a second one ends at once.
@@ -62,15 +70,45 @@ func run(ctx context.Context, c config.Config, o cli.LogOptions, std cli.Stdio) 
 	if err != nil {
 		return err
 	}
+	operators, err := serveAdmin(&c, s, log)
+	if err != nil {
+		return errors.Join(err, end(s, nil, c.ShutdownTimeout))
+	}
 	if !o.Quiet {
 		fmt.Fprintf(std.Out, "listening on http://%s/  ws://%[1]s/v1/socket\n", s.Addr())
 		if !c.HasAccounts() {
 			fmt.Fprintln(std.Out, "without accounts: whoever opens the page chooses a name; only this machine is served")
 		}
+		if operators != nil {
+			fmt.Fprintf(std.Out, "operators: http://%s/\n", operators.Addr())
+		}
 	}
 	<-ctx.Done()
 	log.Info("shutting down; a second signal ends at once")
-	ending, cancel := context.WithTimeout(context.Background(), c.ShutdownTimeout)
+	s.Drain()
+	time.Sleep(c.ShutdownDelay)
+	return end(s, operators, c.ShutdownTimeout)
+}
+
+// serveAdmin serves the admin address; nil if there is none.
+func serveAdmin(c *config.Config, s *service.Service, log *slog.Logger) (*admin.Server, error) {
+	if c.Admin == "" {
+		return nil, nil
+	}
+	key, err := c.OperatorKey()
+	if err != nil {
+		return nil, err
+	}
+	return admin.Listen(c.Admin, admin.New(admin.Config{Node: s, Metrics: metrics.Registry(s), OperatorKey: key, Log: log}))
+}
+
+// end ends the node, and what operators see of it last.
+func end(s *service.Service, operators *admin.Server, within time.Duration) error {
+	ending, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	return s.Shutdown(ending)
+	err := s.Shutdown(ending)
+	if operators != nil {
+		operators.Shutdown(ending)
+	}
+	return err
 }

@@ -21,7 +21,7 @@ type Server struct {
 func Listen(address string, h *Handler) (*Server, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("admin: listen: %w", err)
+		return nil, fmt.Errorf("admin: %w; choose another address by --admin", err)
 	}
 	s := &Server{addr: l.Addr(), done: make(chan struct{})}
 	s.http = http.Server{

@@ -163,8 +163,20 @@ func (p *Per) Limits() limits.Limits {
 	}
 }
 
-// minCallerKey is the length of a caller's key at least.
+// minCallerKey is the length of a caller's key, and an operator's, at least.
 const minCallerKey = 32
+
+// OperatorKey is what operators show; empty: there is none. It reads its file.
+func (c *Config) OperatorKey() (string, error) {
+	key, err := secretOf(c.Operator.Key, c.Operator.KeyFile)
+	switch {
+	case err != nil:
+		return "", at("operator.key-file", err)
+	case key == "" && c.Operator.KeyFile != "", key != "" && len(key) < minCallerKey:
+		return "", at("operator", fmt.Errorf("want a key of at least %d characters", minCallerKey))
+	}
+	return key, nil
+}
 
 // Callers are backends by the hashes of their keys: how long a look-up takes says
 // nothing of a key.

@@ -44,9 +44,10 @@ func (c *Config) mistakes() []error {
 	_, errKeys := c.Accounts.StaticKeys()
 	_, errHooks := c.Hooks.All()
 	_, errCallers := c.APICallers()
+	_, errOperator := c.OperatorKey()
 	errs := []error{
 		at("listen", checkAddress(c.Listen)), c.checkAdmin(), c.checkOpen(), c.checkOrigins(),
-		errRules, errKeys, errHooks, errCallers, c.Accounts.check(), c.Limits.check(), c.Idempotency.check(),
+		errRules, errKeys, errHooks, errCallers, errOperator, c.Accounts.check(), c.Limits.check(), c.Idempotency.check(),
 	}
 	return append(errs, c.checkCluster()...)
 }

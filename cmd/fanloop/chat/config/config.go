@@ -17,12 +17,14 @@ type Config struct {
 	NATSSecretFile  string        `yaml:"nats-secret-file" flag:"file with the secret that nodes show one another"`
 	Replicas        int           `yaml:"replicas"`
 	Origins         []string      `yaml:"origins" flag:"let pages of these origins connect, besides the own page"`
+	ShutdownDelay   time.Duration `yaml:"shutdown-delay" flag:"at the end, fail /readyz this long before connections are closed"`
 	ShutdownTimeout time.Duration `yaml:"shutdown-timeout" flag:"wait this long for connections to close at the end"`
 
 	Accounts    Accounts             `yaml:"accounts"`
 	Namespaces  map[string]Namespace `yaml:"namespaces"`
 	Hooks       Hooks                `yaml:"hooks"`
 	Limits      Limits               `yaml:"limits"`
+	Operator    Operator             `yaml:"operator"`
 	Callers     []Caller             `yaml:"callers"`
 	Idempotency Idempotency          `yaml:"idempotency"`
 }
@@ -108,6 +110,13 @@ type Per struct {
 type Rate struct {
 	PerSecond float64 `yaml:"per-second"`
 	Burst     float64 `yaml:"burst"`
+}
+
+// Operator is who sees metrics, profiles and the operator's page. Without a key, it is
+// whoever is on this machine.
+type Operator struct {
+	Key     Secret `yaml:"key"`
+	KeyFile string `yaml:"key-file"`
 }
 
 // Caller is a backend that uses the server API.

@@ -199,6 +199,8 @@ func TestMistakes(t *testing.T) {
 		{"callers: [{key: " + secret + "}]", `callers[0]: want a name`},
 		{"callers: [{name: a, key: " + secret + ", calls: [root]}]", `callers[0]: rules: "root" is no call`},
 		{"callers: [{name: a, key: " + secret + "}, {name: b, key: " + secret + "}]", `callers[1]: the key is that of "a" too`},
+		{"operator: {key: short}", `operator: want a key of at least 32`},
+		{"operator: {key-file: /nowhere/a}", `operator.key-file: open /nowhere/a`},
 		{"a: [", `x.yaml:1: did not find expected node content`},
 		{"a: &x 1\nlisten: *x", `listen: aliases are not supported`},
 		{"listen: a:1\n---\nlisten: b:1", `want one YAML document`},

@@ -24,9 +24,11 @@ type fixed struct {
 	ready error
 }
 
-func (f *fixed) Stats() service.Stats                { return f.stats }
-func (f *fixed) Lag(context.Context) []time.Duration { return []time.Duration{time.Second, 2 * time.Second} }
-func (f *fixed) Ready() error                        { return f.ready }
+func (f *fixed) Stats() service.Stats { return f.stats }
+func (f *fixed) Lag(context.Context) []time.Duration {
+	return []time.Duration{time.Second, 2 * time.Second}
+}
+func (f *fixed) Ready() error { return f.ready }
 
 // number gives every number in v a value that no other has.
 func number(v reflect.Value, next *int) {

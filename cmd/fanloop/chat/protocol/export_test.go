@@ -1,9 +1,6 @@
 package protocol
 
-import (
-	"maps"
-	"slices"
-)
+import ()
 
 // NewOf returns one frame of each type.
 func NewOf(side string) (all []any) {
@@ -27,9 +24,6 @@ func KindOf(frame any) (string, byte) {
 	k := frame.(Frame).frame()
 	return k.name, k.number
 }
-
-// Codes are all that are known.
-func Codes() []Code { return slices.Collect(maps.Keys(ways)) }
 
 // AppendSlowly is AppendMessage by reflection.
 func (e Encoding) AppendSlowly(message []byte, m *Message) ([]byte, error) {

@@ -16,6 +16,8 @@
 //	feed.go     feeds: what a node watches for all subscribers of a topic, once
 //	shared.go   frames that go to many: encoded once for each encoding
 //	encoder.go  live.Encoder; how messages are stored
+//	counts.go   what a node has done; how long it took
+//	stats.go    Stats, Ready, Lag: for operators
 //	errors.go   what a client gets to know of an error
 //	work.go     crew: a bounded number of goroutines for what waits
 //

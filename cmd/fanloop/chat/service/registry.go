@@ -2,8 +2,6 @@ package service
 
 import (
 	"crypto/rand"
-	"maps"
-	"slices"
 	"sync"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
@@ -53,13 +51,6 @@ func (r *registry) leave(c *conn) {
 			delete(r.users, c.user)
 		}
 	}
-}
-
-// of returns the connections of a user.
-func (r *registry) of(user string) []*conn {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Collect(maps.Keys(r.users[user]))
 }
 
 // count is the number of sessions and of users.

@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/tls"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/fanloop-go/fanloop/handshake"
@@ -113,19 +114,18 @@ func (v *service) ask(req *Request) (extra http.Header, err error) {
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	s.refusals.add(s.settings.log, err, &webPeer{addr: r.RemoteAddr})
 	rejection := handshake.RejectionOf(err)
-	for name, values := range rejection.Header {
-		w.Header()[http.CanonicalHeaderKey(name)] = values
+	for name := range rejection.Fields() { // in place of what a middleware has set
+		w.Header().Del(name)
+	}
+	for name, value := range rejection.Fields() {
+		w.Header().Add(name, value)
 	}
 	w.Header().Set("Connection", "close")
 	if upgrade := rejection.UpgradeTo(); upgrade != "" {
 		w.Header().Add("Connection", "Upgrade") // RFC 9110 section 7.8
 		w.Header().Set("Upgrade", upgrade)
 	}
-	reason := rejection.Reason
-	if reason == "" {
-		reason = http.StatusText(rejection.Status)
-	}
-	http.Error(w, reason, rejection.Status)
+	http.Error(w, strings.TrimSuffix(rejection.Text(), "\n"), rejection.Status)
 	return err
 }
 

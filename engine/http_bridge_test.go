@@ -142,3 +142,40 @@ func TestServeHTTPBehindOpaqueMiddlewareIs501(t *testing.T) {
 		t.Errorf("the answer is %q", body)
 	}
 }
+
+// A refusal has the same headers by a listener of the server and by net/http, whatever it is given: those that
+// belong to the connection, describe the body or break the rules of HTTP are left out.
+func TestRefusalsHaveTheSameHeadersByBothWays(t *testing.T) {
+	given := map[string][]string{
+		"Www-Authenticate": {"Basic", "Bearer"}, "retry-after": {"5"},
+		"Connection": {"keep-alive"}, "Keep-Alive": {"timeout=5"}, "Proxy-Connection": {"keep-alive"}, "TE": {"trailers"},
+		"Trailer": {"X-Late"}, "Trailer:X-Late": {"late"}, "Transfer-Encoding": {"chunked"},
+		"content-length": {"1"}, "Content-Type": {"text/html"}, "Content-Encoding": {"gzip"}, "Date": {"yesterday"},
+		"A:b": {"c"}, "": {"c"}, "X-Control": {"\x01"}, "X-Split": {"a\r\nSet-Cookie: b"}, "X: y\r\nSplit": {"a"},
+	}
+	newServer := func() *engine.Server {
+		return &engine.Server{ShouldUpgrade: func(*engine.Request) (http.Header, error) {
+			return nil, &engine.Rejection{Status: http.StatusUnauthorized, Reason: "log\x00in", Header: given}
+		}}
+	}
+	answers := make(map[string]string)
+	for way, addr := range map[string]string{"listener": listen(t, newServer()), "net/http": mount(t, newServer())} {
+		c := dialRaw(t, addr)
+		c.send(testkit.UpgradeHead(addr))
+		resp, body := c.wantRefused(http.StatusUnauthorized)
+		resp.Header.Del("Date")
+		answers[way] = fmt.Sprintf("%q, %d octets: %q, chunked %v", resp.Header, resp.ContentLength, body, resp.TransferEncoding)
+		if !resp.Close {
+			t.Errorf("the answer by %s does not say Connection: close", way)
+		}
+	}
+	want := fmt.Sprintf("%q, 7 octets: %q, chunked []", http.Header{
+		"Content-Length": {"7"}, "Content-Type": {"text/plain; charset=utf-8"},
+		"Www-Authenticate": {"Basic", "Bearer"}, "Retry-After": {"5"}, "X-Content-Type-Options": {"nosniff"},
+	}, "log in\n")
+	for way, got := range answers {
+		if got != want {
+			t.Errorf("by %s:\n%s\nwant\n%s", way, got, want)
+		}
+	}
+}

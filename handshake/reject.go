@@ -2,6 +2,7 @@ package handshake
 
 import (
 	"errors"
+	"iter"
 	"strconv"
 	"strings"
 )
@@ -112,28 +113,25 @@ func RejectionOf(err error) *Rejection {
 // answer to HEAD has no body. date is the Date of the answer (RFC 9110 §5.6.7), "" for
 // none.
 //
-// RejectionOf says what err is answered with. Headers of the rejection that would end
-// a line, or that contradict the answer (Connection, Date, Content-Type,
-// Content-Length, Transfer-Encoding), are left out; control octets in the reason
-// become spaces. A 426 without an Upgrade says websocket.
+// RejectionOf says what err is answered with, and Fields and Text which of its headers
+// and what body are sent. A 426 without an Upgrade says websocket.
 func AppendRejection(dst []byte, err error, method, date string) []byte {
 	r := RejectionOf(err)
-	reason := r.Reason
-	if reason == "" {
-		reason = statusText(r.Status)
-	}
+	text := r.Text()
 	dst = r.appendStart(dst, date)
 	if r.Status != 304 {
 		dst = append(dst, "Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: "...)
-		dst = strconv.AppendInt(dst, int64(len(reason)+1), 10)
+		dst = strconv.AppendInt(dst, int64(len(text)), 10)
 		dst = append(dst, "\r\n"...)
 	}
-	dst = r.appendHeader(dst)
+	for name, value := range r.Fields() {
+		dst, _ = appendField(dst, name, value) // Fields are valid
+	}
 	dst = append(dst, "\r\n"...)
 	if r.Status == 304 || method == "HEAD" { // RFC 9112 §6.3
 		return dst
 	}
-	return appendText(dst, reason)
+	return append(dst, text...)
 }
 
 // appendStart appends the status line, and what every answer says about itself and
@@ -169,24 +167,31 @@ func (r *Rejection) UpgradeTo() string {
 	return ""
 }
 
-func (r *Rejection) appendHeader(dst []byte) []byte {
-	for name, values := range r.Header {
-		if answersItself(name) {
-			continue
-		}
-		for _, value := range values {
-			if line, err := appendField(dst, name, value); err == nil {
-				dst = line
+// Fields yields the headers of r that its answer carries, one value at a time. Left out are
+// those that would end a line, that belong to the connection (Connection, Upgrade,
+// Transfer-Encoding and the like), and that describe the body, which is that of Text.
+func (r *Rejection) Fields() iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for name, values := range r.Header {
+			if !isToken(name) || answersItself(name) {
+				continue
+			}
+			for _, value := range values {
+				if isValue(value) && !yield(name, value) {
+					return
+				}
 			}
 		}
 	}
-	return dst
 }
 
-// answersItself names the headers that AppendRejection writes by itself, or that
-// would contradict it.
+// answersItself names the headers that an answer has by itself, or that would contradict
+// it.
 func answersItself(name string) bool {
-	for _, n := range [...]string{"Connection", "Upgrade", "Date", "Content-Type", "Content-Length", "Transfer-Encoding"} {
+	for _, n := range [...]string{
+		"Connection", "Upgrade", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding",
+		"Date", "Content-Type", "Content-Encoding", "Content-Length",
+	} {
 		if equalFold(name, n) {
 			return true
 		}
@@ -194,16 +199,20 @@ func answersItself(name string) bool {
 	return false
 }
 
-// appendText appends a line of text.
-func appendText(dst []byte, text string) []byte {
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		if octets[c]&valueOctet == 0 {
-			c = ' '
-		}
-		dst = append(dst, c)
+// Text returns the body of the answer: Reason, or else the status text, as one line. A
+// control octet becomes a space.
+func (r *Rejection) Text() string {
+	reason := r.Reason
+	if reason == "" {
+		reason = statusText(r.Status)
 	}
-	return append(dst, '\n')
+	line := append([]byte(reason), '\n')
+	for i, c := range line[:len(reason)] {
+		if octets[c]&valueOctet == 0 {
+			line[i] = ' '
+		}
+	}
+	return string(line)
 }
 
 // statusText gives the reason phrase of a status, "" for one that a handshake is

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 
@@ -179,7 +181,6 @@ func (d *dialer) ask(ctx context.Context, t wsurl.Target, h *held) (*WebSocket, 
 	if err != nil {
 		return nil, err
 	}
-	d.stage = StageUpgrade
 	h.nc = tr.Conn
 	var first opening = c
 	if t.Secure {
@@ -190,8 +191,9 @@ func (d *dialer) ask(ctx context.Context, t wsurl.Target, h *held) (*WebSocket, 
 	ws, err := d.adopt(tr, first)
 	if err != nil {
 		_ = tr.Conn.Close()
-		return nil, err
+		return nil, d.notTaken(tr.Conn, err)
 	}
+	d.stage = StageUpgrade
 	h.ws = ws
 	ended, err := d.await(ctx, c, ws)
 	if t.Secure && !c.asked.Load() {
@@ -207,6 +209,19 @@ func (d *dialer) ask(ctx context.Context, t wsurl.Target, h *held) (*WebSocket, 
 		return nil, explain(err, t.Secure, c.head)
 	}
 	return ws, nil
+}
+
+// notTaken explains why the loops do not take nc: what passes, such as a lack of descriptors,
+// or what NetDial has to change.
+func (d *dialer) notTaken(nc net.Conn, err error) error {
+	if d.opt.NetDial == nil || passes(err) {
+		return err
+	}
+	remedy := "return a *net.TCPConn or a *net.UnixConn, whose descriptor moves to a loop"
+	if _, ok := nc.(*tls.Conn); ok {
+		remedy = "return the connection below its TLS, and dial wss://, for which Dial does the TLS"
+	}
+	return &OptionError{Field: "NetDial", Value: fmt.Sprintf("a function that returned a %T", nc), Remedy: remedy}
 }
 
 // await waits for the end of the opening handshake, and returns its error. If ctx ends

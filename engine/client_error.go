@@ -18,7 +18,8 @@ const (
 	// StageResolve: the host has no address. The *net.DNSError says why.
 	StageResolve
 	// StageConnect: there is no connection to the host; what was given up in time may
-	// have been the look-up of its name. The *net.OpError says why.
+	// have been the look-up of its name. The *net.OpError says why. *OptionError: NetDial returned
+	// what is no socket.
 	StageConnect
 	// StageProxy: the proxy cannot be used, or gives no way to the host. See *ProxyError.
 	StageProxy

@@ -30,6 +30,10 @@ func TestDialErrorSaysWhichStageFailed(t *testing.T) {
 	fails := func(err error) *engine.DialOptions {
 		return &engine.DialOptions{NetDial: func(context.Context, string, string) (net.Conn, error) { return nil, err }}
 	}
+	returns := func(nc net.Conn) *engine.DialOptions {
+		return &engine.DialOptions{NetDial: func(context.Context, string, string) (net.Conn, error) { return nc, nil }}
+	}
+	pipe, _ := net.Pipe()
 	named := id.Client()
 	named.ServerName = "another.test"
 	proxy := func(u *url.URL, err error) *engine.DialOptions {
@@ -46,6 +50,8 @@ func TestDialErrorSaysWhichStageFailed(t *testing.T) {
 		"resolve":     {"ws://none.test", fails(&net.DNSError{Err: "no such host", Name: "none.test", IsNotFound: true}), engine.StageResolve, as[*net.DNSError], "check the name"},
 		"refused":     {"ws://127.0.0.1:1", nil, engine.StageConnect, as[*net.OpError], "nothing listens there"},
 		"timeout":     {"ws://a.test", fails(os.ErrDeadlineExceeded), engine.StageConnect, is(os.ErrDeadlineExceeded), "stage connect"},
+		"no socket":   {"ws://a.test", returns(pipe), engine.StageConnect, as[*engine.OptionError], "NetDial is a function that returned a *net.pipe: return a *net.TCPConn"},
+		"TLS inside":  {"wss://a.test", returns(tls.Client(pipe, named)), engine.StageConnect, as[*engine.OptionError], "return the connection below its TLS, and dial wss://"},
 		"no proxy":    {"ws://a.test", proxy(&url.URL{Scheme: "http", Host: "127.0.0.1:1"}, nil), engine.StageProxy, as[*engine.ProxyError], "127.0.0.1:1"},
 		"which proxy": {"ws://a.test", proxy(nil, errors.New("no idea")), engine.StageProxy, as[*engine.ProxyError], "which one to use: no idea"},
 		"authority":   {"wss://" + secure, &engine.DialOptions{TLS: other.Client()}, engine.StageTLS, as[x509.UnknownAuthorityError], "RootCAs"},

@@ -27,7 +27,7 @@ func isFinal(err error) bool {
 			return true
 		}
 	}
-	if is[*handshake.ResponseError](err) || is[*handshake.HeaderError](err) || is[*tls.CertificateVerificationError](err) ||
+	if is[*handshake.ResponseError](err) || is[*handshake.HeaderError](err) || is[*OptionError](err) || is[*tls.CertificateVerificationError](err) ||
 		is[x509.UnknownAuthorityError](err) || is[x509.HostnameError](err) || is[x509.CertificateInvalidError](err) {
 		return true
 	}

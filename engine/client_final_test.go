@@ -43,6 +43,7 @@ func TestEndsAfterWhichTryingAgainWouldNotHelp(t *testing.T) {
 		x509.UnknownAuthorityError{}:                              true,
 		loop.ErrStopped:                                           true,
 		&handshake.HeaderError{}:                                  true,
+		&engine.OptionError{}:                                     true,
 		&engine.ProxyError{Status: 407}:                           true,
 		&engine.ProxyError{Status: 502}:                           false,
 		&engine.ProxyError{Cause: errors.ErrUnsupported}:          true,

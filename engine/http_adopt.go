@@ -105,8 +105,7 @@ func (s *Server) enroll(nc net.Conn, h *handler) error {
 // notAdopted tells apart what passes, such as a lack of descriptors, and what
 // the program has to change.
 func notAdopted(nc net.Conn, err error) error {
-	var passes *os.SyscallError
-	if errors.As(err, &passes) || errors.Is(err, loop.ErrStopped) {
+	if passes(err) {
 		return handshake.Reject(http.StatusServiceUnavailable, "connection cannot be taken over")
 	}
 	if _, ok := nc.(*tls.Conn); ok {
@@ -115,6 +114,9 @@ func notAdopted(nc net.Conn, err error) error {
 	}
 	return handshake.Reject(http.StatusNotImplemented, "only a TCP or unix connection can move to an event loop")
 }
+
+// passes reports whether err, of loop.Group.Adopt, does not depend on the connection.
+func passes(err error) bool { return is[*os.SyscallError](err) || errors.Is(err, loop.ErrStopped) }
 
 // hijack takes the connection behind w, and what was read of it and not used.
 func hijack(w http.ResponseWriter) (nc net.Conn, buffered []byte, err error) {

@@ -38,7 +38,8 @@ type fan struct {
 	// anyone.
 	behind, members, subscriptions atomic.Int64
 
-	retained int // what the retained messages take in the ledger of the loop; guarded by hub.retaining
+	retained int    // what the retained messages take in the ledger of the loop; guarded by hub.retaining
+	copies   copies // of those
 
 	// busy says that some part has messages that are not delivered. Written under
 	// mu, read by anyone.
@@ -121,7 +122,7 @@ type change struct {
 }
 
 func newFan(h *Hub, l *loop.Loop, slow Slow, pace Pace) *fan {
-	f := &fan{hub: h, loop: l, slow: slow, pace: pace}
+	f := &fan{hub: h, loop: l, slow: slow, pace: pace, copies: copies{loop: l}}
 	f.flush = f.doFlush
 	return f
 }

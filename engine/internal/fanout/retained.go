@@ -44,7 +44,7 @@ func (h *Hub) retain(t *Topic, msg Message) error {
 	if t.retained == nil {
 		t.retained = &retained{keys: make(map[string]int)}
 	}
-	k.home = h.home()
+	k.home, k.copied = h.home(), k.Frames.MayPack(h.compressor)
 	t.retained.set(k)
 	h.countRetained(&k, 1)
 	return nil
@@ -66,7 +66,34 @@ func (h *Hub) hasRoom(t *Topic, k, old *kept) bool {
 	cost, more := k.cost(), k.cost()-old.cost()
 	budget := h.fans[0].loop.Budget() // of each
 	return budget == 0 || more <= 0 ||
-		cost <= budget/retainedPart && h.retained+more <= budget*len(h.fans)/retainedPart
+		cost <= budget/retainedPart && h.retained+h.copies()+more <= budget*len(h.fans)/retainedPart
+}
+
+// copies is what the compressed copies of retained messages take.
+func (h *Hub) copies() (n int) {
+	for _, f := range h.fans {
+		n += int(f.copies.cost.Load())
+	}
+	return n
+}
+
+// copies counts the compressed copies of the retained messages of one home, which is where
+// they are in the ledger. Any goroutine.
+type copies struct {
+	loop *loop.Loop   // immutable
+	cost atomic.Int64 // of all
+}
+
+// Refer implements frames.Keeper.
+func (c *copies) Refer(copy *loop.Shared) {
+	c.cost.Add(int64(copy.Cost()))
+	c.loop.Refer(copy)
+}
+
+// Forget implements frames.Keeper.
+func (c *copies) Forget(copy *loop.Shared) {
+	c.cost.Add(int64(-copy.Cost()))
+	c.loop.Forget(copy)
 }
 
 // home is where the next retained message goes into the ledger: the loop with the least
@@ -104,6 +131,33 @@ func (h *Hub) countRetained(k *kept, n int) {
 		f.loop.Refer(k.Frames.Plain())
 	} else {
 		f.loop.Forget(k.Frames.Plain())
+	}
+	switch {
+	case !k.copied:
+	case n > 0:
+		k.Frames.Keep(&f.copies)
+	default:
+		k.Frames.Drop(&f.copies)
+	}
+}
+
+// countCopies has the compressed copies of what the topic called name retains counted.
+func (h *Hub) countCopies(name string) {
+	sh := h.shard(name)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	t := sh.topics[name]
+	if t == nil || t.retained == nil {
+		return
+	}
+	h.retaining.Lock()
+	defer h.retaining.Unlock()
+	for i := range t.retained.msgs {
+		if k := &t.retained.msgs[i]; k.uncounted(h.compressor) {
+			h.countRetained(k, -1)
+			k.copied = true
+			h.countRetained(k, 1)
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package fanout
 
 import (
+	"slices"
+
 	"github.com/fanloop-go/fanloop/engine/internal/frames"
 	"github.com/fanloop-go/fanloop/loop"
 )
@@ -11,18 +13,31 @@ func (h *Hub) PackRetained(name string, v frames.Variant) {
 	if v == frames.Plain {
 		return
 	}
-	sh := h.shard(name)
-	sh.mu.RLock()
-	var list []kept
-	if t := sh.topics[name]; t != nil && t.retained != nil {
-		list = append(list, t.retained.msgs...)
+	list, uncounted := h.copyRetained(name)
+	if uncounted {
+		h.countCopies(name)
 	}
-	sh.mu.RUnlock()
 	for _, msg := range list {
 		if msg.Frames != nil {
 			msg.Frames.In(v, h.compressor)
 		}
 	}
+}
+
+// copyRetained returns what the topic called name retains, and whether the compressed copies
+// of some of it are not counted yet.
+func (h *Hub) copyRetained(name string) (list []kept, uncounted bool) {
+	sh := h.shard(name)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	t := sh.topics[name]
+	if t == nil || t.retained == nil {
+		return nil, false
+	}
+	for _, k := range t.retained.msgs {
+		uncounted = uncounted || k.uncounted(h.compressor)
+	}
+	return slices.Clone(t.retained.msgs), uncounted
 }
 
 // admitRetained makes m, which is to get list, one that has everything published so

@@ -1,6 +1,10 @@
 package fanout
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/fanloop-go/fanloop/engine/internal/frames"
+)
 
 // retained is the last values of a topic: for each key the message that was
 // published last with Retain, the oldest first. Guarded by the shard's lock.
@@ -13,7 +17,8 @@ type retained struct {
 // kept is a message that is retained.
 type kept struct {
 	Message
-	home *fan // in whose loop's ledger it is
+	home   *fan // in whose loop's ledger it is
+	copied bool // its compressed copies are there too, and those to come
 }
 
 const (
@@ -23,10 +28,21 @@ const (
 	retainedSize = 2*int(unsafe.Sizeof(kept{})) + keySize
 )
 
-// own is what k takes in the ledger besides its frame.
-func (k *kept) own() int { return retainedSize + k.ownKey() }
+// uncounted reports whether k may get compressed copies that would not be in the ledger.
+func (k *kept) uncounted(c *frames.Compressor) bool {
+	return k.Frames != nil && !k.copied && k.Frames.MayPack(c)
+}
 
-// cost is what k takes in the ledger; nothing if it has no frames.
+// own is what k takes in the ledger besides its frames.
+func (k *kept) own() int {
+	n := retainedSize + k.ownKey()
+	if k.copied {
+		n += frames.CopiesSize
+	}
+	return n
+}
+
+// cost is what k takes in the ledger besides compressed copies; nothing if it has no frames.
 func (k *kept) cost() int {
 	if k.Frames == nil {
 		return 0

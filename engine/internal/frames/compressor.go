@@ -39,6 +39,16 @@ type Counts struct {
 	Messages atomic.Uint64          // compressed
 }
 
+// inUse reports whether there is a connection with compression.
+func (c *Counts) inUse() bool {
+	for v := range c.InUse {
+		if c.InUse[v].Load() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // deflaters are borrowed for a message, by variant; Plain: unused.
 var deflaters [Variants]sync.Pool
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/loop"
@@ -16,8 +17,26 @@ import (
 // is first asked for; any goroutine may ask.
 type Frames struct {
 	plain  loop.Shared
-	packed atomic.Pointer[[Variants]packed] // by variant; Plain: unused
+	packed atomic.Pointer[copies] // nil: none was asked for
 }
+
+// copies are the compressed variants of a message.
+type copies struct {
+	variants [Variants]packed // Plain: unused
+
+	mu      sync.Mutex
+	made    []*loop.Shared // guarded by mu; those that are not the plain frame
+	keepers []Keeper       // guarded by mu; one may be there more than once
+}
+
+// Keeper counts the compressed copies of messages that it keeps. Its methods take no lock.
+type Keeper interface {
+	Refer(copy *loop.Shared)
+	Forget(copy *loop.Shared)
+}
+
+// CopiesSize is what a message that may have compressed copies takes besides these.
+const CopiesSize = int(unsafe.Sizeof(copies{}))
 
 // packed is one variant of a message.
 type packed struct {
@@ -46,12 +65,8 @@ func (m *Frames) In(v Variant, c *Compressor) *loop.Shared {
 	if v == Plain || m.plain.Len() < c.MinFrame {
 		return &m.plain
 	}
-	all := m.packed.Load()
-	if all == nil {
-		m.packed.CompareAndSwap(nil, new([Variants]packed))
-		all = m.packed.Load()
-	}
-	one := &all[v]
+	all := m.copies()
+	one := &all.variants[v]
 	if frame := one.frame.Load(); frame != nil {
 		return frame
 	}
@@ -61,8 +76,57 @@ func (m *Frames) In(v Variant, c *Compressor) *loop.Shared {
 	if frame == nil {
 		frame = m.pack(v, c)
 		one.frame.Store(frame)
+		if frame != &m.plain {
+			all.add(frame)
+		}
 	}
 	return frame
+}
+
+func (m *Frames) copies() *copies {
+	all := m.packed.Load()
+	if all == nil {
+		m.packed.CompareAndSwap(nil, new(copies))
+		all = m.packed.Load()
+	}
+	return all
+}
+
+func (all *copies) add(frame *loop.Shared) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.made = append(all.made, frame)
+	for _, k := range all.keepers {
+		k.Refer(frame)
+	}
+}
+
+// MayPack reports whether a connection of c gets m compressed.
+func (m *Frames) MayPack(c *Compressor) bool {
+	return c != nil && m.plain.Len() >= c.MinFrame && (m.packed.Load() != nil || c.inUse())
+}
+
+// Keep has k count the compressed copies of m, those to come too, until Drop.
+func (m *Frames) Keep(k Keeper) {
+	all := m.copies()
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.keepers = append(all.keepers, k)
+	for _, frame := range all.made {
+		k.Refer(frame)
+	}
+}
+
+// Drop takes a Keep back.
+func (m *Frames) Drop(k Keeper) {
+	all := m.copies()
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	i := slices.Index(all.keepers, k)
+	all.keepers = slices.Delete(all.keepers, i, i+1)
+	for _, frame := range all.made {
+		k.Forget(frame)
+	}
 }
 
 // PackAhead compresses a large message as the connections of c have it, whether or

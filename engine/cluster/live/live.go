@@ -55,6 +55,8 @@ type Page struct {
 	// Reset: messages may be missing in front of Position that nobody gets. If the page
 	// is the first, the position that was brought is not recovered.
 	Reset bool
+	// More: another page follows before the subscriber is up to date.
+	More bool
 }
 
 // Config is how Topics work. The zero value of each field but Encoder means its

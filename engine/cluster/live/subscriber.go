@@ -119,6 +119,7 @@ func (s *subscriber) send(b cluster.Batch) bool {
 	}
 	frame := t.config.Encoder.Page(&Page{
 		Topic: s.topic.name, WebSocket: s.ws, Messages: b.Messages, Position: b.Position, First: first, Reset: reset,
+		More: b.More && !reset,
 	})
 	err, gone := s.write(frame, b.Position)
 	switch {

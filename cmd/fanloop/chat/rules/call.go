@@ -90,7 +90,7 @@ func (r *Rules) MayCall(who Caller, c Call, topic string) error {
 		return err
 	case who.Namespaces != nil && !who.Namespaces[names.Namespace(topic)]:
 		return fmt.Errorf("%w: %s", ErrDenied, c)
-	case c == CallHistory && !n.keepsHistory():
+	case c == CallHistory && !n.KeepsHistory():
 		return ErrNoHistory
 	}
 	return nil

@@ -128,7 +128,7 @@ func (r *Rules) May(s Subject, q Request) error {
 	switch {
 	case d.subscribed && !s.Subscribed:
 		return ErrNotSubscribed
-	case d.stored && !n.keepsHistory():
+	case d.stored && !n.KeepsHistory():
 		return ErrNoHistory
 	case wanted&Rights(Presence) != 0 && (n.Presence == presence.Off || n.Presence == presence.Default):
 		return fmt.Errorf("%w: %s", ErrDenied, d.name)

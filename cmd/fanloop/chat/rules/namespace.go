@@ -87,8 +87,8 @@ func CheckNamespace(name string) error {
 	return nil
 }
 
-// keepsHistory reports whether topics store anything.
-func (n *Namespace) keepsHistory() bool { return n.HistorySize > 0 && n.HistoryAge > 0 }
+// KeepsHistory reports whether topics store anything.
+func (n *Namespace) KeepsHistory() bool { return n.HistorySize > 0 && n.HistoryAge > 0 }
 
 // check returns an error that names the wrong field.
 func (n *Namespace) check() error {
@@ -97,7 +97,7 @@ func (n *Namespace) check() error {
 		return fmt.Errorf("history size %d: want 0 or more", n.HistorySize)
 	case n.HistoryAge < 0:
 		return fmt.Errorf("history age %v: want 0 or more", n.HistoryAge)
-	case n.keepsHistory() != (n.HistorySize > 0 || n.HistoryAge > 0):
+	case n.KeepsHistory() != (n.HistorySize > 0 || n.HistoryAge > 0):
 		return fmt.Errorf("history size %d and age %v: set both, or none", n.HistorySize, n.HistoryAge)
 	case n.Presence > presence.Full:
 		return fmt.Errorf("presence level %d is unknown", n.Presence)

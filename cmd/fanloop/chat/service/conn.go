@@ -35,6 +35,8 @@ type conn struct {
 	timer   *time.Timer
 	due     time.Time // when timer fires; zero: not armed
 
+	passive map[string]*delivery // passive subscriptions, by topic
+
 	claims     auth.Claims          // of the token
 	revocation *revoke.Registration // nil: not connected yet
 	address    *limits.Place[netip.Prefix]
@@ -59,7 +61,7 @@ func (s *Service) opened(ws *engine.WebSocket, req *engine.Request) {
 	}
 	c := &conn{
 		service: s, ws: ws, encoding: encoding, remote: ws.RemoteAddr(), host: req.Host(), header: header,
-		attempts: make(map[string]uint32),
+		attempts: make(map[string]uint32), passive: make(map[string]*delivery),
 	}
 	config := s.session
 	config.Backend = &backend{service: s, conn: c}

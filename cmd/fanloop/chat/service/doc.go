@@ -12,7 +12,10 @@
 //	backend.go  backend: session.Backend for one connection
 //	open.go     how a subscription is opened; delivery: session.Delivery
 //	history.go  pages, and the authors of messages
-//	keyed.go    keyed values, members, read positions
+//	keyed.go    keyed values, members
+//	markers.go  where markers are stored
+//	read.go     how markers move, and who is told; notes of passive subscriptions
+//	unread.go   tails: what is counted as unread
 //	feed.go     feeds: what a node watches for all subscribers of a topic, once
 //	shared.go   frames that go to many: encoded once for each encoding
 //	encoder.go  live.Encoder; how messages are stored
@@ -33,8 +36,8 @@
 //
 // # Frames for many
 //
-// Messages come from package live, once for each encoding. Presence, keyed values and
-// notes are published to topics of the engine, to which a connection is subscribed in
+// Messages come from package live, once for each encoding. Presence and keyed
+// values are published to topics of the engine, to which a connection is subscribed in
 // the turn that takes the state they follow: a publish reaches it behind that turn, so
 // nothing is missing between the two.
 package service

@@ -38,7 +38,7 @@ func (e *encoder) Page(p *live.Page) engine.Message {
 		frames = e.append(frames, &protocol.ResetTo{Topic: p.Topic, Attempt: c.attempt(p.Topic), Pos: protocol.Position(p.Position)})
 	}
 	if len(p.Messages) > 0 || len(frames) == 0 {
-		frames = e.append(frames, &protocol.Messages{Topic: p.Topic, Messages: messagesOf(p.Messages)})
+		frames = e.append(frames, &protocol.Messages{Topic: p.Topic, Messages: messagesOf(p.Messages), More: p.More})
 	}
 	return messageIn(e.encoding, frames)
 }

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
-	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/session"
 	"github.com/fanloop-go/fanloop/engine/cluster/keyed"
 )
 
@@ -93,9 +92,4 @@ func (b *backend) Members(c *protocol.GetPresence, done func(*protocol.Members, 
 		m.Members = append(m.Members, protocol.Member{User: one.User, Connections: one.Connections})
 	}
 	done(m, nil)
-}
-
-// Read implements session.Backend. Markers are not kept yet.
-func (b *backend) Read(_ *session.Identity, _ protocol.Command, done func(*protocol.MarkerIs, error)) {
-	done(nil, protocol.Off)
 }

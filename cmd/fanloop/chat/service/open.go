@@ -8,7 +8,6 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/session"
 	"github.com/fanloop-go/fanloop/engine/cluster"
 	"github.com/fanloop-go/fanloop/engine/cluster/live"
-	"github.com/fanloop-go/fanloop/engine/cluster/passive"
 	"github.com/fanloop-go/fanloop/engine/cluster/presence"
 )
 
@@ -21,6 +20,10 @@ type delivery struct {
 	shared  []string         // topics of the engine
 	release []func()
 	started bool
+	stopped bool
+
+	passive bool
+	marker  *protocol.Marker // of a passive subscription; nil: there is none
 }
 
 // Open implements session.Backend.
@@ -35,13 +38,29 @@ func (b *backend) Open(who *session.Identity, c *protocol.Subscribe, done func(s
 		done(d.opened(protocol.Subscribed{}, err))
 		return
 	}
+	user, stored := who.User, space.KeepsHistory()
 	if c.Mode == protocol.Passive {
-		answer, err := d.openPassive()
-		done(d.opened(answer, err))
+		release := b.service.tails.keep(c.Topic)
+		d.release = append(d.release, release)
+		ask(b, func(ctx context.Context) (a protocol.Subscribed, err error) {
+			if stored {
+				err = b.service.withMarker(ctx, user, c.Topic, &a)
+			}
+			return a, err
+		}, func(answer protocol.Subscribed, err error) {
+			if err == nil {
+				err = d.openPassive(&answer)
+			}
+			done(d.opened(answer, err))
+		})
 		return
 	}
 	ask(b, func(ctx context.Context) (protocol.Subscribed, error) {
-		return b.service.place(ctx, c)
+		a, err := b.service.place(ctx, c)
+		if err == nil && stored {
+			err = b.service.withMarker(ctx, user, c.Topic, &a)
+		}
+		return a, err
 	}, func(answer protocol.Subscribed, err error) {
 		if err == nil {
 			d.from = cluster.Position(*answer.Pos)
@@ -177,16 +196,18 @@ func (d *delivery) openKind(k *kind, a *protocol.Subscribed) error {
 	return err
 }
 
-func (d *delivery) openPassive() (a protocol.Subscribed, err error) {
-	watch, release, err := d.conn.service.notes.take(d.topic)
+// openPassive begins to watch a topic. From this turn on notes follow the answer.
+func (d *delivery) openPassive(a *protocol.Subscribed) error {
+	s := d.conn.service
+	watch, release, err := s.notes.take(d.topic)
 	if err != nil {
-		return a, err
+		return err
 	}
-	d.release = append(d.release, release)
-	if err := d.share("note"); err != nil {
-		return a, err
-	}
-	return protocol.Subscribed{State: protocol.Fresh, Count: watch.Count()}, nil
+	d.passive, d.marker = true, a.Marker
+	s.noted.add(d)
+	d.release = append(d.release, release, func() { s.noted.remove(d) })
+	a.State, a.Count = protocol.Fresh, watch.Count()
+	return nil
 }
 
 // share subscribes to frames that all get.
@@ -202,6 +223,9 @@ func (d *delivery) share(kind string) error {
 // Start implements session.Delivery.
 func (d *delivery) Start() {
 	d.started = true
+	if d.passive {
+		d.conn.passive[d.topic] = d
+	}
 	d.conn.begin(d.topic, d.attempt)
 	d.conn.flush()
 	if d.from.IsZero() {
@@ -214,6 +238,10 @@ func (d *delivery) Start() {
 
 // Stop implements session.Delivery.
 func (d *delivery) Stop() {
+	d.stopped = true
+	if d.conn.passive[d.topic] == d {
+		delete(d.conn.passive, d.topic)
+	}
 	if d.started {
 		d.conn.begin(d.topic, 0)
 		if !d.from.IsZero() {
@@ -237,13 +265,6 @@ func (s *Service) watchMembers(topic string) (*presence.Watch, error) {
 		share(s.server, "presence", topic, &protocol.PresenceChange{
 			Topic: topic, Seq: u.Seq, Count: u.Count, Reset: u.Reset, Joined: u.Joined, Left: u.Left, Sample: u.Sample,
 		})
-	})
-}
-
-// watchNotes shares that there is something in a topic.
-func (s *Service) watchNotes(topic string) (*passive.Watch, error) {
-	return s.passive.Watch(topic, func(n passive.Note) {
-		share(s.server, "note", topic, &protocol.Note{Topic: topic, Count: n.Count})
 	})
 }
 

@@ -59,3 +59,13 @@ func (r *registry) count() (sessions, users int) {
 	defer r.mu.Unlock()
 	return len(r.all), len(r.users)
 }
+
+// of returns the connections of a user.
+func (r *registry) of(user string) (list []*conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for c := range r.users[user] {
+		list = append(list, c)
+	}
+	return list
+}

@@ -67,9 +67,14 @@ type Service struct {
 	notes     *feeds[*passive.Watch]
 	counts    *counts
 
+	tails   *tails
+	markers *markers
+	deaf    func() // ends what is heard of markers; nil: nothing is
+
 	rules    atomic.Pointer[rules.Rules]
 	draining atomic.Bool
 	registry registry
+	noted    noted
 }
 
 // Start runs a node. Shutdown ends it.
@@ -81,7 +86,7 @@ func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, 
 	if err != nil {
 		return nil, fmt.Errorf("service: listen: %w", err)
 	}
-	s := &Service{log: log, config: c, counts: newCounts(), registry: newRegistry()}
+	s := &Service{log: log, config: c, counts: newCounts(), registry: newRegistry(), noted: noted{all: make(map[string]map[*delivery]struct{})}}
 	all, err := c.Rules()
 	if err != nil {
 		return nil, err
@@ -145,6 +150,11 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 	}
 	s.broker = broker{s.store.broker}
 	s.node = cluster.NewNode(s.broker, cluster.Config{})
+	s.tails = newTails(s.node, s.session.Limits.Unread)
+	s.markers = &markers{nc: s.store.nc, replicas: s.config.Copies(), lifetime: s.store.age}
+	if s.deaf, err = s.store.broker.Listen(markerChannel, markerReceiver{s}); err != nil {
+		return err
+	}
 	bus := cluster.Lingering(s.store.broker, 0)
 	if s.accounts, err = openAccounts(&s.config, addr, s.store.broker); err != nil {
 		return err
@@ -231,6 +241,9 @@ func (s *Service) close(end func() error) (err error) {
 	if s.crew != nil {
 		s.crew.close()
 	}
+	if s.deaf != nil {
+		s.deaf()
+	}
 	for _, k := range s.kinds {
 		k.values.Close()
 	}
@@ -274,6 +287,12 @@ func (s *Service) lost(topic string) {
 			c.turn(func() { c.session.Unsubscribe(topic, 0, later(protocol.Unavailable)) })
 		}
 	})
+}
+
+// keepsHistory reports whether messages of a topic are stored.
+func (s *Service) keepsHistory(topic string) bool {
+	space, err := s.rules.Load().Namespace(topic)
+	return err == nil && space.KeepsHistory()
 }
 
 // limitsOf is what clients are told.

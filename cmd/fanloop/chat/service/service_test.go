@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/engine"
 )
@@ -273,5 +274,36 @@ func TestIdsBelongToUsers(t *testing.T) {
 	}
 	if got := ann.messages(pos, 2); !slices.Equal(got, []string{"same", "same"}) {
 		t.Error(got)
+	}
+}
+
+// X15: what was missed comes in pages, of which all but the last say that more follows.
+func TestPagesSayThatMoreFollows(t *testing.T) {
+	s, ctx := start(t, func(c *config.Config) { c.Limits.User.Commands = config.Rate{} })
+	ann := connect(t, ctx, s, protocol.JSON, "ann")
+	pos := ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1}).Pos
+	last := ""
+	for i := range 60 {
+		var ids []string
+		for k := range 10 {
+			last = fmt.Sprint(i, "-", k)
+			ids = append(ids, last)
+		}
+		ann.publish("lobby", ids...)
+	}
+	bob := connect(t, ctx, s, protocol.CBOR, "bob")
+	if got := bob.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1, Pos: pos}); !got.More {
+		t.Errorf("%+v", got)
+	}
+	for pages := 1; ; pages++ {
+		page := await[*protocol.Messages](bob)
+		if ends := page.Messages[len(page.Messages)-1].ID == last; ends == page.More {
+			t.Errorf("page %d: the end is %v, more is %v", pages, ends, page.More)
+		} else if ends {
+			if pages == 1 {
+				t.Error("there was one page")
+			}
+			return
+		}
 	}
 }

@@ -19,6 +19,8 @@ import (
 // store is the broker of this node, with the NATS server if that is in this process.
 type store struct {
 	broker *natsbroker.Broker
+	nc     *nats.Conn         // for what is neither topics nor the bus
+	age    time.Duration      // of messages at most
 	server *natsserver.Server // nil: it is elsewhere
 	dir    string             // removed at the end; empty: kept
 }
@@ -51,7 +53,12 @@ func openStore(ctx context.Context, c *config.Config, duplicates time.Duration, 
 		settings.URL = s.server.URL()
 		settings.Options = append(settings.Options, s.server.InProcess())
 	}
-	return s, s.connect(ctx, settings, len(c.Routes) > 0, log)
+	if err := s.connect(ctx, settings, len(c.Routes) > 0, log); err != nil {
+		return nil, err
+	}
+	s.age = age
+	s.nc, err = nats.Connect(settings.URL, append(settings.Options, nats.Name("fanloop-chat"), nats.MaxReconnects(-1))...)
+	return s, err
 }
 
 // formWithin is for one attempt to open the streams: what is asked while a cluster has
@@ -100,6 +107,9 @@ func (s *store) start(c *config.Config, secret string, log *slog.Logger) (err er
 }
 
 func (s *store) close() {
+	if s.nc != nil {
+		s.nc.Close()
+	}
 	if s.broker != nil {
 		s.broker.Close()
 	}

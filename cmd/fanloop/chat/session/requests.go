@@ -166,3 +166,10 @@ func (s *Session) read(c protocol.Command, topic string) {
 		}
 	})
 }
+
+// MarkerMoved tells the client that another connection of its user has moved the marker.
+func (s *Session) MarkerMoved(m *protocol.MarkerIs) {
+	if s.state == connected && s.find(m.Topic).open() {
+		s.out.Send(m)
+	}
+}

@@ -1,0 +1,117 @@
+package service_test
+
+import (
+	"testing"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
+)
+
+// posOf is the position of what was published, for a marker.
+func (c *client) posOf(topic, id string) *protocol.Position {
+	c.t.Helper()
+	c.send(&protocol.Publish{Ref: 90, Topic: topic, ID: id, Data: protocol.Data(`1`)})
+	return await[*protocol.Published](c).Pos
+}
+
+// marks waits for a marker, and compares it.
+func (c *client) marks(pos *protocol.Position, version uint32, unread int) {
+	c.t.Helper()
+	got := await[*protocol.MarkerIs](c)
+	if got.Pos != *pos || got.Version != version || got.Unread == nil || *got.Unread != unread {
+		c.t.Errorf("%+v, unread %v; want %+v, version %d, unread %d", got, deref(got.Unread), pos, version, unread)
+	}
+}
+
+func deref(n *int) any {
+	if n == nil {
+		return "unknown"
+	}
+	return *n
+}
+
+// X23, X24: of two markers the further one wins, whatever comes last; a step back is a
+// command of its own, after which what is late changes nothing. All connections of the
+// user have the same, on both nodes; own messages are not unread.
+func TestMarkersAreThoseOfTheUser(t *testing.T) {
+	server, err := natsserver.Start(natsserver.Options{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	shared := func(c *config.Config) { c.NATS = server.URL() }
+	first, ctx := start(t, shared)
+	second, _ := start(t, shared)
+	here, there := connect(t, ctx, first, protocol.JSON, "ann"), connect(t, ctx, second, protocol.CBOR, "ann")
+	bob := connect(t, ctx, first, protocol.JSON, "bob")
+	for _, c := range []*client{here, there, bob} {
+		if got := c.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1}); got.Marker != nil || got.Unread != nil {
+			t.Errorf("%+v", got)
+		}
+	}
+	one, two := bob.posOf("lobby", "1"), bob.posOf("lobby", "2")
+	own, three := here.posOf("lobby", "own"), bob.posOf("lobby", "3")
+	there.saw("3")
+
+	here.send(&protocol.Read{Ref: 5, Topic: "lobby", Pos: two})
+	here.marks(two, 0, 1) // of two, own and 3
+	there.marks(two, 0, 1)
+	there.send(&protocol.Read{Ref: 6, Topic: "lobby", Pos: one}) // late
+	there.marks(two, 0, 1)
+	there.send(&protocol.Unread{Ref: 7, Topic: "lobby", Pos: one})
+	there.marks(one, 1, 2)
+	here.marks(one, 1, 2)
+	here.send(&protocol.Read{Ref: 8, Topic: "lobby", Pos: three}) // from before the step back
+	here.marks(one, 1, 2)
+	here.send(&protocol.Read{Ref: 9, Topic: "lobby", Pos: own, Version: 1})
+	here.marks(own, 1, 1)
+
+	ahead := *three
+	ahead.Offset += 1000
+	here.send(&protocol.Read{Ref: 10, Topic: "lobby", Pos: &ahead, Version: 1})
+	if got := here.failure(); got.Code != protocol.PositionLost {
+		t.Errorf("%+v", got)
+	}
+	late := connect(t, ctx, second, protocol.JSON, "ann")
+	got := late.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+	if got.Marker == nil || got.Marker.Pos != *own || got.Marker.Version != 1 || got.Unread == nil || *got.Unread != 1 {
+		t.Errorf("%+v, unread %v", got.Marker, deref(got.Unread))
+	}
+}
+
+// X23: a passive subscriber knows how much is unread, by notes, without own messages; and
+// another connection that reads changes it.
+func TestNotesSayWhatIsUnread(t *testing.T) {
+	s, ctx := start(t, nil)
+	ann, bob := connect(t, ctx, s, protocol.JSON, "ann"), connect(t, ctx, s, protocol.JSON, "bob")
+	list := connect(t, ctx, s, protocol.CBOR, "ann")
+	for _, c := range []*client{ann, bob} {
+		c.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+	}
+	at := bob.posOf("lobby", "1")
+	ann.saw("1")
+	ann.send(&protocol.Read{Ref: 5, Topic: "lobby", Pos: at})
+	ann.marks(at, 0, 0)
+	got := list.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1, Mode: protocol.Passive})
+	if got.Marker == nil || got.Unread == nil || *got.Unread != 0 || got.Count == 0 {
+		t.Errorf("%+v", got)
+	}
+	bob.posOf("lobby", "2")
+	ann.posOf("lobby", "own")
+	at = bob.posOf("lobby", "3")
+	for {
+		if note := await[*protocol.Note](list); note.Unread != nil && *note.Unread == 2 {
+			break
+		} else if note.Unread == nil || *note.Unread > 2 {
+			t.Fatalf("unread %v", deref(note.Unread))
+		}
+	}
+	ann.saw("3")
+	ann.send(&protocol.Read{Ref: 6, Topic: "lobby", Pos: at})
+	list.marks(at, 0, 0)
+	bob.posOf("lobby", "4")
+	if note := await[*protocol.Note](list); deref(note.Unread) != 1 {
+		t.Errorf("unread %v", deref(note.Unread))
+	}
+}

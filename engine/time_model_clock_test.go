@@ -112,11 +112,14 @@ func (w *world) arrive() {
 	})
 }
 
+// overdue is how long the kernel may take to deliver what it did not drop.
+const overdue = 3 * time.Second
+
 // wait waits for what takes no time as a rule.
 func (w *world) wait(what string, cond func() bool) {
 	w.late = false
 	for tries, start := 0, time.Now(); !cond(); tries++ {
-		w.late = time.Since(start) > patience/10
+		w.late = time.Since(start) > overdue
 		switch {
 		case tries < 100:
 			runtime.Gosched()

@@ -74,8 +74,12 @@ func (w *world) judgeStrangers() {
 }
 
 // counted is how many connections there are.
-func (w *world) counted() int {
-	n := len(w.strangers)
+func (w *world) counted() (n int) {
+	for _, s := range w.strangers {
+		if k, up := s.socket.kernel(); up && !k.sawEnd() {
+			n++
+		}
+	}
 	for _, s := range w.alive {
 		if engine.PhaseOf(s.ws) != "closed" {
 			n++

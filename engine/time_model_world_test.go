@@ -117,6 +117,7 @@ func (w *world) play() {
 		w.operate()
 		w.moment()
 		w.pass()
+		w.settle() // what came while it passed is seen to
 		if w.judge(); w.t.Failed() {
 			return
 		}
@@ -292,6 +293,7 @@ func (w *world) goOn() {
 		}
 		w.moment()
 		w.step(w.limits.CloseTimeout / 4)
+		w.settle()
 		w.judge()
 	}
 }
@@ -301,12 +303,19 @@ func (w *world) nothingLeft(descriptors int) {
 	if w.t.Failed() {
 		return
 	}
-	eventually(w.t, "no connections are counted", func() bool { return w.srv.Conns() == 0 })
-	st := w.srv.Stats()
-	topics, parts, subs, slow := engine.HubLeft(w.srv)
-	if st.QueuedBytes != 0 || st.Connections != 0 || topics+parts+subs+slow != 0 {
-		w.t.Errorf("[counts] left: %d bytes queued, %d connections, %d topics of %d parts, %d subscriptions, %d slow", st.QueuedBytes, st.Connections, topics, parts, subs, slow)
-	}
+	left := ""
+	defer func() {
+		if w.t.Failed() {
+			w.t.Log("left:", left)
+		}
+	}()
+	w.wait("[counts] nothing is left", func() bool {
+		st := w.srv.Stats()
+		topics, parts, subs, slow := engine.HubLeft(w.srv)
+		left = fmt.Sprintf("%d of %d connections, %d bytes queued, %d topics of %d parts, %d subscriptions, %d slow",
+			st.Connections, w.srv.Conns(), st.QueuedBytes, topics, parts, subs, slow)
+		return w.srv.Conns()+st.Connections+st.QueuedBytes+topics+parts+subs+slow == 0
+	})
 	for _, s := range w.strangers {
 		_ = s.Close()
 	}

@@ -45,10 +45,13 @@ endif
 timers: ## play the random models with all timers on for TIMERS (1m) each, under the race detector
 	FANLOOP_MODEL=$(TIMERS) $(GO) test -race -tags netpoll -count=1 -run TestTimeModel ./engine
 
-long: ## kill nodes of a cluster a hundred times, and play its random models for long, under the race detector
-	FANLOOP_CRASHES=100 $(GO) test -count=1 -timeout 30m -v -run TestNodesAreKilled ./engine/cluster/live
-	$(GO) test -race -count=1 -timeout 30m -run TestModel ./engine/cluster -model.runs=200
-	$(GO) test -race -count=1 -timeout 30m -run TestModel ./engine/cluster/live -model.runs=50
+long: ## kill nodes of a cluster a hundred times, and play the random models for long, with seeds never played before
+	FANLOOP_CRASHES=100 FANLOOP_SEED=random $(GO) test -count=1 -timeout 30m -v -run TestNodesAreKilled ./engine/cluster/live
+	FANLOOP_ROUNDS=200 FANLOOP_SEED=random $(GO) test -race -count=1 -timeout 30m -run TestModel ./engine/cluster ./engine/cluster/internal/... ./engine/cluster/keyed ./engine/cluster/passive ./engine/cluster/presence
+	FANLOOP_ROUNDS=50 FANLOOP_SEED=random $(GO) test -race -count=1 -timeout 30m -run TestModel ./engine/cluster/live ./engine/cluster/relay
+	FANLOOP_LONG=1 FANLOOP_SEED=random $(GO) test -race -count=1 -timeout 30m -run 'Random|TestGapModel|TestSlowUnsubscribe' ./engine
+	FANLOOP_MODEL=10m FANLOOP_SEED=random $(GO) test -race -tags netpoll -count=1 -timeout 30m -run TestTimeModel ./engine
+	FANLOOP_ROUNDS=500 FANLOOP_SEED=random $(GO) test -race -count=1 -timeout 30m -run 'ByChance|TestClientInNode' ./cmd/fanloop/chat/session ./cmd/fanloop/chat/client
 
 portable: ## vet the packages for Windows, and test loop and engine on the portable backend here
 	@GO='$(GO)' .ci/vet windows ./codec ./handshake ./loop ./engine ./engine/internal/... ./engine/pull ./cmd/...

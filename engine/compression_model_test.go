@@ -10,6 +10,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/internal/seeds"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -58,8 +59,7 @@ func comeBackInOrder(t *testing.T, budget loop.Cost) {
 	if raceEnabled {
 		messages = 120
 	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := seeds.First(t)
 	srv := &engine.Server{
 		Loops: 2, Limits: engine.Limits{MaxQueued: -1, WriteTimeout: -1}, Slow: engine.Slow{Limit: -1},
 		Compression: &engine.Compression{ServerContextTakeover: true, ClientContextTakeover: true, Threshold: 50},

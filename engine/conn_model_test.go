@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -12,12 +11,9 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/internal/seeds"
 	"github.com/fanloop-go/fanloop/loop"
 )
-
-// seedVariable replays the operations of a run; how goroutines interleave is
-// another matter.
-const seedVariable = "FANLOOP_MODEL_SEED"
 
 const (
 	modelWorkers = 8
@@ -92,13 +88,7 @@ var modelLimits = engine.Limits{
 }
 
 func TestRandomOperationsOnBothSidesKeepToTheModel(t *testing.T) {
-	seed := rand.Uint64()
-	if s := os.Getenv(seedVariable); s != "" {
-		var err error
-		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
+	seed := seeds.First(t)
 	operations := 800
 	if longTests {
 		operations *= 20
@@ -146,9 +136,6 @@ func TestRandomOperationsOnBothSidesKeepToTheModel(t *testing.T) {
 		messages += p.server.received.Load() + p.client.received.Load()
 	}
 	t.Logf("%d messages on %d connections", messages, len(m.pairs))
-	if t.Failed() {
-		t.Logf("replay with %s=%d", seedVariable, seed)
-	}
 }
 
 // operate is one random operation of worker w.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 // frame is one masked frame with this first byte: FIN, RSV1 to RSV3 and the
@@ -96,12 +97,13 @@ func TestFramingRulesHoldHoweverTheOctetsAreCut(t *testing.T) {
 		Callbacks: echo,
 		Limits:    engine.Limits{MaxMessage: 1000, MaxFragments: 4},
 	})
+	random := rand.New(rand.NewPCG(seeds.First(t), 0))
 	for _, c := range framingCases() {
 		t.Run(c.name, func(t *testing.T) {
 			for how, pieces := range map[string][]string{
 				"at once":    {c.octets},
 				"byte-wise":  cut(c.octets, func() int { return 1 }),
-				"in pieces":  cut(c.octets, func() int { return 1 + rand.IntN(9) }),
+				"in pieces":  cut(c.octets, func() int { return 1 + random.IntN(9) }),
 				"with delay": cut(c.octets, func() int { return 1 + len(c.octets)/2 }),
 			} {
 				if got := transcript(t, addr, pieces); got != c.want {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 // settle lets every connection receive what is on its way.
@@ -178,15 +179,9 @@ func streamRound(t *testing.T, seed uint64, strict bool) {
 // Random operations of one goroutine on connections that are sent messages in
 // fragments, told of gaps, held up, and closed. The loops go on when they like.
 func TestRandomFragmentsAndGapsKeepToTheModel(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
 	rounds := 10
 	if longTests {
 		rounds = 500
 	}
-	for i := range uint64(rounds) {
-		t.Run(fmt.Sprint("seed ", seed+i), func(t *testing.T) { streamRound(t, seed+i, i%2 == 1) })
-		if t.Failed() {
-			return
-		}
-	}
+	seeds.Each(t, rounds, func(t *testing.T, seed uint64) { streamRound(t, seed, seed%2 == 1) })
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 const (
@@ -256,8 +257,7 @@ func TestRandomFanOutKeepsToTheModel(t *testing.T) {
 	if raceEnabled {
 		operations = 500
 	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := seeds.First(t)
 	rounds := 0
 	for start := time.Now(); rounds < 4 || longTests && time.Since(start) < time.Minute; rounds++ {
 		fanRound(t, seed+uint64(rounds), operations, fanWeathers[rounds%len(fanWeathers)])

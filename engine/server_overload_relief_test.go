@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 func TestSizeClassesAreInTheOrderOfSizesAndNarrow(t *testing.T) {
@@ -27,15 +29,16 @@ func TestSizeClassesAreInTheOrderOfSizesAndNarrow(t *testing.T) {
 
 // The mark is the highest one with which enough is given up.
 func TestMarkIsNoLowerThanNeeded(t *testing.T) {
+	random := rand.New(rand.NewPCG(seeds.First(t), 1))
 	for range 1000 {
 		var r relief
-		sizes, total := make([]int, rand.IntN(50)), 0
+		sizes, total := make([]int, random.IntN(50)), 0
 		for i := range sizes {
-			sizes[i] = rand.IntN(1 << rand.IntN(24))
+			sizes[i] = random.IntN(1 << random.IntN(24))
 			total += sizes[i]
 			r.sums[sizeClass(sizes[i])] += sizes[i]
 		}
-		excess := rand.IntN(total + 2)
+		excess := random.IntN(total + 2)
 		r.setMark(excess)
 		above, at := 0, 0
 		for _, n := range sizes {

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/engine/internal/testkit/leaks"
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 // timeVariable is for how long the models with time run, such as 2m.
@@ -51,16 +51,12 @@ func playWorlds(t *testing.T, d time.Duration, set func(*world)) {
 		}
 	}
 	total := played{ends: make(map[string]int)}
-	if s := os.Getenv(seedVariable); s != "" {
-		seed, err := strconv.ParseUint(s, 10, 64)
-		if err != nil {
-			t.Fatal(err)
+	start := time.Now()
+	for seed := range seeds.From(t) {
+		if time.Since(start) >= d || t.Failed() {
+			break
 		}
 		playWorld(t, seed, set, &total)
-		d = 0
-	}
-	for start := time.Now(); time.Since(start) < d && !t.Failed(); {
-		playWorld(t, rand.Uint64(), set, &total)
 	}
 	t.Logf("%d servers, %d moments, %d connections ended with %v", total.worlds, total.moments, total.connections, total.ends)
 }
@@ -74,11 +70,7 @@ type played struct {
 // playWorld plays one world, about which its seed decides.
 func playWorld(t *testing.T, seed uint64, set func(*world), total *played) {
 	t.Run(fmt.Sprint(seed), func(t *testing.T) {
-		defer func() {
-			if t.Failed() {
-				t.Logf("replay with %s=%d", seedVariable, seed)
-			}
-		}()
+		seeds.Explain(t, seed)
 		before := leaks.OpenDescriptors()
 		w := newWorld(t, seed)
 		set(w)

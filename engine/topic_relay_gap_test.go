@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 // OnGap is called behind what was published before the gap and before what is published
@@ -181,23 +181,13 @@ func TestGapEndsASubscriptionWhosePolicyIsUnsubscribe(t *testing.T) {
 	c.wantMessage(engine.Text, "direct")
 }
 
-var gapSeed = flag.Uint64("gap.seed", 0, "the seed of TestGapModel; 0: a random one")
-
 // One publisher publishes to topics and calls Gap for them, while connections subscribe,
 // leave, get direct sends and read slowly. Each message says how many gaps of its topic
 // came before it: OnGap was called for as many, or the connection subscribed after them.
 // In a topic nothing is repeated or overtaken, and OnGap was called when a message that is
 // missing had been published.
 func TestGapModel(t *testing.T) {
-	seed := *gapSeed
-	if seed == 0 {
-		seed = rand.Uint64N(1 << 40)
-	}
-	defer func() {
-		if t.Failed() {
-			t.Logf("go test ./engine -run TestGapModel -gap.seed=%d", seed)
-		}
-	}()
+	seed := seeds.First(t)
 	const topics, conns, steps = 3, 12, 4000
 	random := rand.New(rand.NewPCG(seed, 1))
 	var gaps, numbers [topics]atomic.Int64 // calls of Gap, and publishes, the one that runs too

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 const (
@@ -227,11 +228,10 @@ func (m *keptModel) connect(r *room, i int) *keptPeer {
 // that was published later, in order. On two loops, with flushes that are cut,
 // compression and slow readers.
 func TestRandomRetainedMessagesKeepToTheModel(t *testing.T) {
-	spans, seed := 60, uint64(time.Now().UnixNano())
+	spans, seed := 60, seeds.First(t)
 	if raceEnabled {
 		spans = 20
 	}
-	t.Logf("seed %d", seed)
 	for round := range 2 {
 		m := &keptModel{t: t}
 		m.srv = &engine.Server{

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 // unsubscribed is what OnUnsubscribe got.
@@ -186,8 +187,7 @@ func TestRefusedPublishEndsSubscriptions(t *testing.T) {
 // What a connection gets until OnUnsubscribe is every message in front of the tag,
 // without a hole, whoever reads how slowly and however far the loop is behind.
 func TestSlowUnsubscribeLeavesNoHole(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := seeds.First(t)
 	const clients, messages = 12, 4000
 	srv := &engine.Server{Loops: 2, Slow: engine.Slow{Policy: engine.SlowUnsubscribe, Limit: 8 << 10},
 		Limits: engine.Limits{WriteTimeout: -1, PingInterval: -1}}

@@ -372,11 +372,19 @@ func (s *scripted) descriptor() int {
 	return int(s.fd)
 }
 
-// newRandom returns a source whose seed a failing test tells.
+// newRandom returns a source whose seed a failing test tells: 1, a random one with
+// FANLOOP_SEED=random, or the one that FANLOOP_SEED names.
 func newRandom(t *testing.T) *rand.Rand {
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("FANLOOP_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64)
+	seed := uint64(1)
+	switch s := os.Getenv("FANLOOP_SEED"); s {
+	case "":
+	case "random":
+		seed = rand.Uint64N(1 << 40)
+	default:
+		var err error
+		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			t.Fatal(err)
+		}
 	}
 	t.Cleanup(func() {
 		if t.Failed() {

@@ -2,7 +2,6 @@ package cluster_test
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -14,11 +13,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/engine/cluster"
 	"github.com/fanloop-go/fanloop/engine/cluster/clustertest"
-)
-
-var (
-	modelSeed = flag.Uint64("model.seed", 0, "the first seed of TestModel; 0: a random one")
-	modelRuns = flag.Int("model.runs", 10, "how many seeds TestModel runs for each kind of broker")
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 // world is one run of the model: nodes, publishers, clients that come, go and
@@ -45,10 +40,6 @@ type world struct {
 // be that of the one before. Where the store loses nothing, no position is lost
 // and everything that was acknowledged arrives. All ends at the end of the topic.
 func TestModel(t *testing.T) {
-	first := *modelSeed
-	if first == 0 {
-		first = rand.Uint64N(1 << 40)
-	}
 	kinds := []struct {
 		name    string
 		options clustertest.Options
@@ -62,25 +53,16 @@ func TestModel(t *testing.T) {
 	}
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {
-			for i := range uint64(*modelRuns) {
-				seed := first + i
+			seeds.Each(t, 10, func(t *testing.T, seed uint64) {
 				kind.options.Seed = seed
 				kind.options.Faults = clustertest.Faults{
 					Lose: 0.1, Repeat: 0.1, LoseAck: 0.1, Fail: 0.05, Lag: 0.2, Delay: 300 * time.Millisecond,
 				}
 				synctest.Test(t, func(t *testing.T) {
-					defer func() {
-						if t.Failed() {
-							t.Logf("go test -run 'TestModel/%s' -model.seed=%d -model.runs=1", kind.name, seed)
-						}
-					}()
 					w := &world{t: t, store: clustertest.NewStore(kind.options), seed: seed, lossy: kind.lossy}
 					w.run(strings.HasPrefix(kind.name, "loses"))
 				})
-				if t.Failed() {
-					return
-				}
-			}
+			})
 		})
 	}
 }

@@ -1,7 +1,6 @@
 package keyed_test
 
 import (
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -11,11 +10,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/engine/cluster/clustertest"
 	"github.com/fanloop-go/fanloop/engine/cluster/keyed"
-)
-
-var (
-	modelSeed = flag.Uint64("model.seed", 0, "the first seed of TestModel; 0: a random one")
-	modelRuns = flag.Int("model.runs", 10, "how many seeds TestModel runs")
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 // Nodes set and delete values of the same keys, are cut off, crash and end, over a
@@ -24,27 +19,9 @@ var (
 // last of each key, if it was set after the trouble; and nothing when the lifetimes
 // are over. In half of the runs values live for 20 s, in the others for longer than the trouble.
 func TestModel(t *testing.T) {
-	first := *modelSeed
-	if first == 0 {
-		first = rand.Uint64N(1 << 40)
-	}
-	for i := range uint64(*modelRuns) {
-		seed := first + i
-		synctest.Test(t, func(t *testing.T) {
-			defer replay(t, seed)
-			runModel(t, seed)
-		})
-		if t.Failed() {
-			return
-		}
-	}
-}
-
-// replay says how to run a seed that failed again.
-func replay(t *testing.T, seed uint64) {
-	if t.Failed() {
-		t.Logf("go test -run TestModel -model.seed=%d -model.runs=1", seed)
-	}
+	seeds.Each(t, 10, func(t *testing.T, seed uint64) {
+		synctest.Test(t, func(t *testing.T) { runModel(t, seed) })
+	})
 }
 
 const long = 20 * time.Minute

@@ -18,6 +18,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine/cluster"
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 // crashVariable is how often TestNodesAreKilled kills a node.
@@ -48,8 +49,7 @@ func TestNodesAreKilled(t *testing.T) {
 	} else if testing.Short() {
 		t.Skip("three servers")
 	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := seeds.First(t)
 	c := &crash{t: t, nodes: startNodes(t)}
 	start := c.start()
 	var publishers, readers sync.WaitGroup

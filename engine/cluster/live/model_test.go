@@ -2,7 +2,6 @@ package live_test
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -16,11 +15,7 @@ import (
 	"github.com/fanloop-go/fanloop/engine/cluster"
 	"github.com/fanloop-go/fanloop/engine/cluster/clustertest"
 	"github.com/fanloop-go/fanloop/engine/cluster/live"
-)
-
-var (
-	modelSeed = flag.Uint64("model.seed", 0, "the first seed of TestModel; 0: a random one")
-	modelRuns = flag.Int("model.runs", 1, "how many seeds TestModel runs for each kind of broker")
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 // world is one run of the model: nodes that end and begin, publishers, clients over
@@ -43,18 +38,13 @@ type world struct {
 // each message is the one that the store appended behind the client's last. Where the
 // store loses nothing there is no reset. All ends at the end of the topic (C10).
 func TestModel(t *testing.T) {
-	first := *modelSeed
-	if first == 0 {
-		first = rand.Uint64N(1 << 40)
-	}
 	for _, kind := range []struct {
 		name  string
 		keep  int
 		lossy bool
 	}{{"keeps everything", 0, false}, {"keeps few", 60, true}, {"loses its store", 0, true}} {
 		t.Run(kind.name, func(t *testing.T) {
-			for i := range uint64(*modelRuns) {
-				seed := first + i
+			seeds.Each(t, 1, func(t *testing.T, seed uint64) {
 				w := &world{t: t, seed: seed, lossy: kind.lossy, store: clustertest.NewStore(clustertest.Options{
 					Seed:        seed,
 					MaxPerTopic: kind.keep,
@@ -63,10 +53,7 @@ func TestModel(t *testing.T) {
 					},
 				})}
 				w.run(strings.HasPrefix(kind.name, "loses"))
-				if t.Failed() {
-					t.Fatalf("go test -run 'TestModel/%s' -model.seed=%d", kind.name, seed)
-				}
-			}
+			})
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/fanloop-go/fanloop/engine/cluster"
 	"github.com/fanloop-go/fanloop/engine/cluster/natsbroker"
 	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 // requests is what the API of JetStream is asked for.
@@ -60,10 +61,11 @@ func TestScrollCosts(t *testing.T) {
 	server := startServer(t, natsserver.Options{})
 	asked := countRequests(t, server)
 	const count, perPage = 200, 20
+	random := rand.New(rand.NewPCG(seeds.First(t), 1))
 	for name, between := range map[string]func(i int) int{
 		"evenly":     func(int) int { return 3 },
 		"alone":      func(int) int { return 0 },
-		"randomly":   func(int) int { return rand.N(8) },
+		"randomly":   func(int) int { return random.IntN(8) },
 		"in bursts":  func(i int) int { return i % 50 / 49 * 300 },
 		"ever rarer": func(i int) int { return i / 20 },
 		"ever more":  func(i int) int { return (count - i) / 20 },

@@ -2,7 +2,6 @@ package passive_test
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -15,11 +14,7 @@ import (
 	"github.com/fanloop-go/fanloop/engine/cluster"
 	"github.com/fanloop-go/fanloop/engine/cluster/clustertest"
 	"github.com/fanloop-go/fanloop/engine/cluster/passive"
-)
-
-var (
-	modelSeed = flag.Uint64("model.seed", 0, "the first seed of TestModel; 0: a random one")
-	modelRuns = flag.Int("model.runs", 10, "how many seeds TestModel runs")
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 // TestMain fails the package when a goroutine outlives its test.
@@ -145,27 +140,9 @@ func TestOneNoteInAnInterval(t *testing.T) {
 // crash, every client gets a note after the last message, and all nodes have the same
 // count of it.
 func TestModel(t *testing.T) {
-	first := *modelSeed
-	if first == 0 {
-		first = rand.Uint64N(1 << 40)
-	}
-	for i := range uint64(*modelRuns) {
-		seed := first + i
-		synctest.Test(t, func(t *testing.T) {
-			defer replay(t, seed)
-			runModel(t, seed)
-		})
-		if t.Failed() {
-			return
-		}
-	}
-}
-
-// replay says how to run a seed that failed again.
-func replay(t *testing.T, seed uint64) {
-	if t.Failed() {
-		t.Logf("go test -run TestModel -model.seed=%d -model.runs=1", seed)
-	}
+	seeds.Each(t, 10, func(t *testing.T, seed uint64) {
+		synctest.Test(t, func(t *testing.T) { runModel(t, seed) })
+	})
 }
 
 func runModel(t *testing.T, seed uint64) {

@@ -1,7 +1,6 @@
 package presence_test
 
 import (
-	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -12,11 +11,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/engine/cluster/clustertest"
 	"github.com/fanloop-go/fanloop/engine/cluster/presence"
-)
-
-var (
-	modelSeed = flag.Uint64("model.seed", 0, "the first seed of TestModel; 0: a random one")
-	modelRuns = flag.Int("model.runs", 10, "how many seeds TestModel runs")
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 // world is one run of the model.
@@ -42,14 +37,8 @@ type connection struct {
 // that loses, repeats and reorders. After a quiet time every node knows who is there
 // with how many connections, and so does every client that watches.
 func TestModel(t *testing.T) {
-	first := *modelSeed
-	if first == 0 {
-		first = rand.Uint64N(1 << 40)
-	}
-	for i := range uint64(*modelRuns) {
-		seed := first + i
+	seeds.Each(t, 10, func(t *testing.T, seed uint64) {
 		synctest.Test(t, func(t *testing.T) {
-			defer replay(t, seed)
 			w := &world{t: t, random: rand.New(rand.NewPCG(seed, 1)), at: map[*client]int{}}
 			w.store = clustertest.NewStore(clustertest.Options{Seed: seed, Faults: clustertest.Faults{
 				Lose: 0.1, Repeat: 0.1, Delay: 300 * time.Millisecond,
@@ -57,17 +46,7 @@ func TestModel(t *testing.T) {
 			w.config = presence.Config{Full: 12, Bytes: 400}
 			w.run()
 		})
-		if t.Failed() {
-			return
-		}
-	}
-}
-
-// replay says how to run a seed that failed again.
-func replay(t *testing.T, seed uint64) {
-	if t.Failed() {
-		t.Logf("go test -run TestModel -model.seed=%d -model.runs=1", seed)
-	}
+	})
 }
 
 func (w *world) run() {

@@ -1,7 +1,6 @@
 package relay_test
 
 import (
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -13,11 +12,7 @@ import (
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/engine/cluster/clustertest"
 	"github.com/fanloop-go/fanloop/engine/cluster/relay"
-)
-
-var (
-	modelSeed = flag.Uint64("model.seed", 0, "the first seed of TestModel; 0: a random one")
-	modelRuns = flag.Int("model.runs", 3, "how many seeds TestModel runs")
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 const (
@@ -29,24 +24,15 @@ const (
 // Clients on three nodes subscribe, leave and publish, while the bus loses, repeats and
 // reorders messages and nodes are cut off. Each message of each publisher comes to each
 // subscriber once and in order, or OnGap was called after it was published and before
-// the next one was sent. Seeds are printed and replay.
+// the next one was sent.
 func TestModel(t *testing.T) {
-	first := *modelSeed
-	if first == 0 {
-		first = rand.Uint64N(1 << 40)
-	}
-	for i := range uint64(*modelRuns) {
-		seed := first + i
+	seeds.Each(t, 3, func(t *testing.T, seed uint64) {
 		m := newModel(t, seed, clustertest.Faults{Lose: 0.02, Repeat: 0.02, Delay: time.Duration(seed%3) * time.Millisecond})
 		for range 1500 {
 			m.step()
 		}
 		m.end()
-		if t.Failed() {
-			t.Logf("go test ./engine/cluster/relay -run TestModel -model.seed=%d -model.runs=1", seed)
-			return
-		}
-	}
+	})
 }
 
 // model is the driver of a run.

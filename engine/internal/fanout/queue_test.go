@@ -8,13 +8,13 @@ import (
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine/internal/frames"
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 // What waits in several backlogs comes out in the order of the numbers, whatever was
 // replaced or displaced before; a plain list is the oracle.
 func TestBacklogsGiveMessagesInTheirOrder(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	seed := seeds.First(t)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	h, c := bareHub(t)
 	m := c.member(h.fans[0])

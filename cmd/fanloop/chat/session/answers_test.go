@@ -1,7 +1,6 @@
 package session_test
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"testing"
@@ -9,14 +8,13 @@ import (
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 // Whatever comes, in whatever order it is answered: each command has one answer,
 // nothing is sent behind the end, and nothing stays open behind it.
 func TestAnswersByChance(t *testing.T) {
-	for seed := uint64(1); seed <= 100 && !t.Failed(); seed++ {
-		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) { playAnswers(t, rand.New(rand.NewPCG(seed, 0))) })
-	}
+	seeds.Each(t, 100, func(t *testing.T, seed uint64) { playAnswers(t, rand.New(rand.NewPCG(seed, 0))) })
 }
 
 func playAnswers(t *testing.T, r *rand.Rand) {

@@ -1,14 +1,12 @@
 package session_test
 
 import (
-	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 // client keeps the rules that PROTOCOL.md has for subscriptions, of one topic. What
@@ -85,15 +83,8 @@ func (c *client) answered(ref protocol.Ref) {
 
 // X17: whatever is late, what the client and the server hold is the same in the end,
 // each command has one answer, and no frame of an attempt is taken for another's.
-// FANLOOP_SEED plays one seed.
 func TestAttemptsByChance(t *testing.T) {
-	first, last := uint64(1), uint64(200)
-	if seed, err := strconv.ParseUint(os.Getenv("FANLOOP_SEED"), 10, 64); err == nil {
-		first, last = seed, seed
-	}
-	for seed := first; seed <= last && !t.Failed(); seed++ {
-		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) { playAttempts(t, rand.New(rand.NewPCG(seed, 0))) })
-	}
+	seeds.Each(t, 200, func(t *testing.T, seed uint64) { playAttempts(t, rand.New(rand.NewPCG(seed, 0))) })
 }
 
 func playAttempts(t *testing.T, r *rand.Rand) {

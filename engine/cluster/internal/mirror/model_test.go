@@ -1,7 +1,6 @@
 package mirror
 
 import (
-	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -10,11 +9,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine/cluster/clustertest"
-)
-
-var (
-	modelSeed = flag.Uint64("model.seed", 0, "the first seed of TestModel; 0: a random one")
-	modelRuns = flag.Int("model.runs", 10, "how many seeds TestModel runs")
+	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
 // node is one node of a test: a group and all that it has seen.
@@ -144,27 +139,9 @@ func agree(t *testing.T, nodes []*node, topics []string) (values int) {
 // bus that loses, repeats and reorders. After a quiet time all watchers see what
 // there is, and when nobody has or watches anything, nothing is left over.
 func TestModel(t *testing.T) {
-	first := *modelSeed
-	if first == 0 {
-		first = rand.Uint64N(1 << 40)
-	}
-	for i := range uint64(*modelRuns) {
-		seed := first + i
-		synctest.Test(t, func(t *testing.T) {
-			defer replay(t, seed)
-			runModel(t, seed)
-		})
-		if t.Failed() {
-			return
-		}
-	}
-}
-
-// replay says how to run a seed that failed again.
-func replay(t *testing.T, seed uint64) {
-	if t.Failed() {
-		t.Logf("go test -run TestModel -model.seed=%d -model.runs=1", seed)
-	}
+	seeds.Each(t, 10, func(t *testing.T, seed uint64) {
+		synctest.Test(t, func(t *testing.T) { runModel(t, seed) })
+	})
 }
 
 func runModel(t *testing.T, seed uint64) {

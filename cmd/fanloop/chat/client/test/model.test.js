@@ -1,13 +1,15 @@
 // Random histories over a network that cuts, delays, repeats and swallows, on
-// a service that is slow and loses its store. FANLOOP_SEED plays one again.
+// a service that is slow and loses its store. FANLOOP_SEED plays one again, or
+// begins with a random one.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { memoryStorage, World } from "./world.js";
 
 const rounds = Number(process.env.FANLOOP_ROUNDS ?? 40);
-const first = Number(process.env.FANLOOP_SEED ?? 1);
-const count = process.env.FANLOOP_SEED ? 1 : rounds;
+const seed = process.env.FANLOOP_SEED ?? "";
+const first = seed === "random" ? Math.floor(Math.random() * 2 ** 40) : Number(seed || 1);
+const count = seed === "" || seed === "random" ? rounds : 1;
 
 for (let seed = first; seed < first + count; seed++) {
   test(`model: what is shown is the stream, and each publish is in it once (seed ${seed})`, () => play(seed));

@@ -289,11 +289,12 @@ func (m *fanModel) work(seed uint64, operations int, down bool) {
 		st := m.srv.Stats()
 		return st.Dropped > 0 && st.Conflated > 0
 	}
-	for from := 0; from == 0 || from < 20*operations && !tested(); from += operations {
+	from := 0
+	for began := time.Now(); from == 0 || !tested() && time.Since(began) < patience; from += operations {
 		m.workers(from, from+operations, &rngs, func() {})
 	}
 	if down {
-		m.workers(21*operations, 22*operations, &rngs, m.shutdown)
+		m.workers(from, from+operations, &rngs, m.shutdown)
 	}
 }
 

@@ -246,7 +246,7 @@ func (c *client) visit(finish bool) {
 		c.take(f, answered)
 		if slow && c.random.IntN(20) == 0 { // reads nothing until others are ahead
 			until := c.published.Load() + c.random.Int64N(60)
-			for end := time.Now().Add(400 * time.Millisecond); c.published.Load() < until && time.Now().Before(end); {
+			for c.published.Load() < until && !c.calm.Load() {
 				time.Sleep(time.Millisecond)
 			}
 		}

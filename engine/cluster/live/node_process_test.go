@@ -20,6 +20,7 @@ import (
 	"github.com/fanloop-go/fanloop/engine/cluster/live"
 	"github.com/fanloop-go/fanloop/engine/cluster/natsbroker"
 	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
+	"github.com/fanloop-go/fanloop/engine/internal/testkit"
 )
 
 // nodeVariable makes this binary a node of a cluster of three: a nodePlan.
@@ -138,7 +139,10 @@ type nodeProcess struct {
 // startNodes starts three nodes, which end with the test.
 func startNodes(t *testing.T) (nodes []*nodeProcess) {
 	t.Helper()
-	addrs := freeAddrs(t, 9)
+	addrs := make([]string, 9)
+	for i := range addrs {
+		addrs[i] = testkit.FreeAddr(t)
+	}
 	for i := range 3 {
 		n := &nodeProcess{t: t, plan: nodePlan{Index: i, Dir: t.TempDir(), Clients: addrs[:3], Routes: addrs[3:6], Listen: addrs[6+i]}}
 		n.start()
@@ -149,25 +153,6 @@ func startNodes(t *testing.T) (nodes []*nodeProcess) {
 		n.ready()
 	}
 	return nodes
-}
-
-// freeAddrs are addresses that are free, and stay so: out of the range from which the
-// system takes ports for connections.
-func freeAddrs(t *testing.T, n int) (addrs []string) {
-	t.Helper()
-	for port := 20_000 + os.Getpid()%1300*9; len(addrs) < n; port++ { // apart from those of other processes
-		if port > 32_000 {
-			t.Fatal("no free ports")
-		}
-		addr := fmt.Sprintf("127.0.0.1:%d", port)
-		ln, err := net.Listen("tcp", addr)
-		if err != nil {
-			continue
-		}
-		_ = ln.Close()
-		addrs = append(addrs, addr)
-	}
-	return addrs
 }
 
 func (n *nodeProcess) start() {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -385,11 +384,12 @@ func (ns *link) run(line string) {
 // newLink makes a namespace behind a link.
 func newLink(t *testing.T) *link {
 	t.Helper()
-	n := rand.IntN(200)
+	pid := os.Getpid() // another process may have links too
+	subnet := fmt.Sprintf("10.%d.%d", 64+pid>>8&63, pid&255)
 	ns := &link{
 		t:    t,
 		name: fmt.Sprint("fanloop", os.Getpid()),
-		addr: fmt.Sprintf("10.213.%d.1", n),
+		addr: subnet + ".1",
 		near: fmt.Sprint("fl", os.Getpid()%100000),
 	}
 	t.Cleanup(func() {
@@ -402,7 +402,7 @@ func newLink(t *testing.T) *link {
 		"ip link add " + ns.near + " type veth peer name " + far + " netns " + ns.name,
 		"ip addr add " + ns.addr + "/24 dev " + ns.near,
 		"ip link set " + ns.near + " up",
-		fmt.Sprintf("ip -n %s addr add 10.213.%d.2/24 dev %s", ns.name, n, far),
+		"ip -n " + ns.name + " addr add " + subnet + ".2/24 dev " + far,
 		"ip -n " + ns.name + " link set " + far + " up",
 	} {
 		ns.run(line)

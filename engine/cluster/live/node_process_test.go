@@ -20,7 +20,7 @@ import (
 	"github.com/fanloop-go/fanloop/engine/cluster/live"
 	"github.com/fanloop-go/fanloop/engine/cluster/natsbroker"
 	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
-	"github.com/fanloop-go/fanloop/engine/internal/testkit"
+	"github.com/fanloop-go/fanloop/internal/testnet"
 )
 
 // nodeVariable makes this binary a node of a cluster of three: a nodePlan.
@@ -141,7 +141,7 @@ func startNodes(t *testing.T) (nodes []*nodeProcess) {
 	t.Helper()
 	addrs := make([]string, 9)
 	for i := range addrs {
-		addrs[i] = testkit.FreeAddr(t)
+		addrs[i] = testnet.FreeAddr(t)
 	}
 	for i := range 3 {
 		n := &nodeProcess{t: t, plan: nodePlan{Index: i, Dir: t.TempDir(), Clients: addrs[:3], Routes: addrs[3:6], Listen: addrs[6+i]}}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -20,6 +19,7 @@ import (
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
 	"github.com/fanloop-go/fanloop/engine/pull"
+	"github.com/fanloop-go/fanloop/internal/testnet"
 )
 
 // nodeVariable has the settings of a node that this program is to be, in place of tests.
@@ -206,7 +206,7 @@ func TestThreeNodesKeepTheMessagesTogether(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("a secret of all nodes"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	addrs := []string{freeAddr(t), freeAddr(t), freeAddr(t)}
+	addrs := []string{testnet.FreeAddr(t), testnet.FreeAddr(t), testnet.FreeAddr(t)}
 	starting := make(chan *service.Service, len(addrs))
 	for i, addr := range addrs {
 		c := config.Default()
@@ -266,14 +266,4 @@ func (c *client) outcome() bool {
 			return false
 		}
 	}
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 // start runs a node that ends with the test. It bounds what hangs by the context.
 func start(t *testing.T, change func(*config.Config)) (*service.Service, context.Context) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	t.Cleanup(cancel)
 	c := config.Default()
 	c.Listen, c.DataDir = "127.0.0.1:0", t.TempDir()

@@ -1,4 +1,5 @@
-package testkit
+// Package testnet gives tests addresses. Only tests import it.
+package testnet
 
 import (
 	"net"

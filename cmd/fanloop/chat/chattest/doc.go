@@ -7,6 +7,7 @@
 //	proxy.go    Proxy: TCP connections that are refused, cut, stalled or muted
 //	script.go   Script: conditions and steps in JavaScript, wherever it runs
 //	chromium.go Browser and Tab
+//	program.go  a program of Node
 //	programs.go where the programs are that are not there on every machine
 //
 // A test waits for conditions, never for a time.

@@ -138,8 +138,9 @@ func (p *Process) Kill() {
 	_ = p.cmd.Wait()
 }
 
-// Behind is a node that was started elsewhere, behind a proxy of its own.
-func Behind(t testing.TB, p *Process) *Node {
+// Behind is the node at addr behind a proxy to front, which is the node itself or a
+// server in front of it.
+func Behind(t testing.TB, addr, front string) *Node {
 	t.Helper()
-	return &Node{t, p.Addr, StartProxy(t, p.Addr)}
+	return &Node{t, addr, StartProxy(t, front)}
 }

@@ -181,12 +181,14 @@ func (p *Proxy) Block(on bool) {
 	}
 }
 
-// Move sends new connections to another node. Those that exist end.
-func (p *Proxy) Move(target string) {
+// Move sends new connections elsewhere, and returns where they went before. Those that
+// exist end.
+func (p *Proxy) Move(target string) (before string) {
 	p.mu.Lock()
-	p.target = target
+	before, p.target = p.target, target
 	p.mu.Unlock()
 	p.Cut()
+	return before
 }
 
 // Cut ends all connections.

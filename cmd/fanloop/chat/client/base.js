@@ -130,10 +130,13 @@ function report(err) {
   });
 }
 
+// Over HTTP/1.1 all tabs share six connections. A page from the cache of the browser does
+// not say how it came, then something else of its origin may.
 function tabsShareConnections() {
   if (typeof document !== "object") return false;
-  const [entry] = performance.getEntriesByType("navigation");
-  return /** @type {PerformanceResourceTiming | undefined} */ (entry)?.nextHopProtocol === "http/1.1";
+  const entries = /** @type {PerformanceResourceTiming[]} */ ([...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]);
+  const known = entries.find(({ name, nextHopProtocol }) => nextHopProtocol && name.startsWith(location.origin));
+  return !known || known.nextHopProtocol.startsWith("http/1");
 }
 
 /** @returns {Env} */

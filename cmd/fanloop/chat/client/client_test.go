@@ -1,4 +1,4 @@
-package client
+package client_test
 
 import (
 	"bytes"
@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/chattest"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/client"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 )
 
@@ -21,8 +23,8 @@ const patience = 5 * time.Minute
 // The tests of the client itself are in test/*.test.js.
 func TestClientInNode(t *testing.T) {
 	t.Parallel()
-	node := program(t, "node")
-	needNPM(t)
+	node := chattest.Program(t, "node")
+	chattest.Packages(t, "test/npm")
 	files, err := filepath.Glob("test/*.test.js")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("tests: %v, %v", files, err)
@@ -70,17 +72,17 @@ func readStrictly(t *testing.T, path string) {
 
 func TestTypesOfTheClient(t *testing.T) {
 	t.Parallel()
-	program(t, "node")
-	needNPM(t)
+	chattest.Program(t, "node")
+	chattest.Packages(t, "test/npm")
 	run(t, nil, filepath.Join("test", "npm", "node_modules", ".bin", "tsc"), "-p", "tsconfig.json")
 }
 
 // The module exports what its last source does, and its parts do not clash.
 func TestModuleIsOneOfItsParts(t *testing.T) {
-	node := program(t, "node")
+	node := chattest.Program(t, "node")
 	dir := t.TempDir()
 	module := filepath.Join(dir, "module.mjs")
-	if err := os.WriteFile(module, Module(), 0o600); err != nil {
+	if err := os.WriteFile(module, client.Module(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	const names = `import(process.argv[1]).then((m) => console.log(Object.keys(m).sort().join(), typeof new m.Client({url: "http://localhost"}).connect))`
@@ -93,7 +95,7 @@ func TestModuleIsOneOfItsParts(t *testing.T) {
 		t.Errorf("the module exports %s, its source %s", got, want)
 	}
 	for _, word := range []string{"import", "@param", "//"} {
-		for line := range bytes.Lines(Module()) {
+		for line := range bytes.Lines(client.Module()) {
 			if bytes.HasPrefix(line, []byte(word)) {
 				t.Errorf("a line of the module begins with %s: %s", word, line)
 			}
@@ -105,46 +107,17 @@ func TestModuleIsOneOfItsParts(t *testing.T) {
 func TestModuleIsSmall(t *testing.T) {
 	var compressed bytes.Buffer
 	w, _ := gzip.NewWriterLevel(&compressed, gzip.BestCompression)
-	if _, err := w.Write(Module()); err != nil {
+	if _, err := w.Write(client.Module()); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
 	const limit = 13 << 10
-	t.Logf("%d bytes, %d compressed", len(Module()), compressed.Len())
+	t.Logf("%d bytes, %d compressed", len(client.Module()), compressed.Len())
 	if compressed.Len() > limit {
 		t.Errorf("%d bytes compressed, at most %d are wanted", compressed.Len(), limit)
 	}
-}
-
-// program returns the path of a program. It skips the test where there is
-// none, unless FANLOOP_INTEROP=required.
-func program(t *testing.T, names ...string) string {
-	t.Helper()
-	for _, name := range names {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	missing(t, "no "+strings.Join(names, " or ")+" on PATH")
-	return ""
-}
-
-// needNPM skips the test where make interop has not installed the packages.
-func needNPM(t *testing.T) {
-	t.Helper()
-	if _, err := os.Stat("test/npm/node_modules/ws/package.json"); err != nil {
-		missing(t, "no packages in test/npm: run make interop")
-	}
-}
-
-func missing(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("FANLOOP_INTEROP") == "required" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }
 
 // run returns what a program writes, and fails the test if it fails.

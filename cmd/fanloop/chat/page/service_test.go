@@ -115,7 +115,7 @@ func TestPageWhenItsNodeIsKilled(t *testing.T) {
 	}
 	t.Cleanup(server.Close)
 	first, second := chattest.StartProcess(t, server.URL()), chattest.StartProcess(t, server.URL())
-	node, other := chattest.Behind(t, first), chattest.Behind(t, second)
+	node, other := chattest.Behind(t, first.Addr, first.Addr), chattest.Behind(t, second.Addr, second.Addr)
 	ann, bea := enter(t, browser, node, "ann", "killed"), enter(t, browser, other, "bea", "killed")
 	ann.sees(`look.people() === "2 people"`)
 	other.Say("bob", "killed", chattest.Count("before", 30)...)

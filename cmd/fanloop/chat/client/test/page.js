@@ -1,40 +1,32 @@
-// A page that shows a room as a list of [offset, id, data], for the tests.
-// Its address says who and where: /?user=ann&room=a&fast=10&tabs=all&sse=only
+// A page for the tests. Its address says who and where:
+// /?user=ann&room=a&fast=10&tabs=all&sse=only
 
 import { Client, Refused } from "/fanloop.js";
+import { start } from "/tab.js";
 
 const query = new URLSearchParams(location.search);
-const fast = Number(query.get("fast") ?? 1); // how much faster the client's clock goes
 
-// A refresh token that is good for one use, as of a site that signs users in.
+// A token of a site whose refresh tokens are good for one use.
 async function getToken() {
-  const refresh = localStorage.getItem("refresh") ?? "0";
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  if ((localStorage.getItem("refresh") ?? "0") !== refresh) throw new Refused("used before");
-  localStorage.setItem("refresh", `${refresh}+`);
-  return `${query.get("user")}#${refresh}`;
+  page.fetches++;
+  const refresh = localStorage.getItem("refresh") ?? "first";
+  const response = await fetch(`/token?user=${query.get("user")}&refresh=${refresh}`, { method: "POST" });
+  if (!response.ok) throw new Refused("used before");
+  localStorage.setItem("refresh", response.headers.get("Refresh"));
+  return response.text();
 }
 
 const tabs = query.get("tabs") ?? undefined;
-const client = new Client({
+const page = start({
+  Client, tabs,
   user: query.get("user"),
-  tabs,
+  room: query.get("room"),
   transports: query.has("sse") ? ["sse"] : undefined,
   getToken: tabs && getToken,
   storage: sessionStorage,
-  env: {
-    now: () => performance.now() * fast,
-    setTimeout: (run, delay) => setTimeout(run, delay / fast),
-  },
+  fast: Number(query.get("fast") ?? 1),
 });
-const room = client.topic(query.get("room"), { last: 100 });
-const page = { client, room, shown: [], resets: 0, states: [], ticks: 0, persisted: false, events: [] };
-room.on("messages", (messages) => page.shown.push(...messages.map(({ offset, id, data }) => [offset, id, data])));
-room.on("reset", () => page.resets++);
-client.on("state", (state) => page.states.push(state));
+page.wake = () => dispatchEvent(new Event("online"));
 addEventListener("pageshow", ({ persisted }) => (page.persisted = persisted));
 for (const name of ["freeze", "resume", "visibilitychange"]) document.addEventListener(name, () => page.events.push(name));
 setInterval(() => page.ticks++, 10);
-window.page = page;
-room.subscribe();
-client.connect();

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"runtime"
+	"strings"
 
 	"github.com/fanloop-go/fanloop/handshake"
 )
@@ -21,6 +23,7 @@ type routes struct {
 // found.
 type route struct {
 	pattern  string
+	line     string // of the program, which called Handle
 	endpoint *Endpoint
 	service  *service
 }
@@ -51,9 +54,32 @@ func (s *Server) Handle(pattern string, e *Endpoint) {
 	if s.routes == nil {
 		s.routes = &routes{mux: http.NewServeMux()}
 	}
-	r := &route{pattern: pattern, endpoint: e}
-	s.routes.mux.Handle(pattern, r)
-	s.routes.all = append(s.routes.all, r)
+	_, file, line, _ := runtime.Caller(1)
+	s.routes.add(&route{pattern: pattern, line: fmt.Sprintf("%s:%d", file, line), endpoint: e})
+}
+
+// add panics as ServeMux does if the pattern of one cannot be added, but names the lines of the
+// program.
+func (r *routes) add(one *route) {
+	defer func() {
+		if why := recover(); why != nil {
+			panic(r.conflict(one, fmt.Sprint(why)))
+		}
+	}()
+	r.mux.Handle(one.pattern, one)
+	r.all = append(r.all, one)
+}
+
+// conflict is why, of a ServeMux that does not take one, without the lines of this package.
+func (r *routes) conflict(one *route, why string) string {
+	_, rule, _ := strings.Cut(why, "\n")
+	for _, other := range r.all {
+		if strings.Contains(why, fmt.Sprintf("conflicts with pattern %q (", other.pattern)) {
+			return fmt.Sprintf("engine: pattern %q (Handle called at %s) conflicts with pattern %q (Handle called at %s): %s",
+				one.pattern, one.line, other.pattern, other.line, rule)
+		}
+	}
+	return fmt.Sprintf("engine: pattern %q (Handle called at %s): %s", one.pattern, one.line, why)
 }
 
 // check finds mistakes in the endpoints of a server with these limits.

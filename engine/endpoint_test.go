@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -214,6 +215,26 @@ func TestHandlePanics(t *testing.T) {
 			handle(new(engine.Server))
 		})
 	}
+}
+
+// What Handle panics with names lines of the program, not of the library.
+func TestHandleNamesTheLinesOfItsCallers(t *testing.T) {
+	srv := new(engine.Server)
+	_, _, line, _ := runtime.Caller(0)
+	srv.Handle("/a/{x}", new(engine.Endpoint))
+	srv.Handle("/b", new(engine.Endpoint))
+	defer func() {
+		said := fmt.Sprint(recover())
+		for _, part := range []string{`"/a/{x}"`, `"/a/{y}"`, fmt.Sprintf("endpoint_test.go:%d", line+1), fmt.Sprintf("endpoint_test.go:%d", line+14)} {
+			if !strings.Contains(said, part) {
+				t.Errorf("it says %q, without %s", said, part)
+			}
+		}
+		if strings.Contains(said, "endpoint_routes.go") {
+			t.Errorf("it says %q", said)
+		}
+	}()
+	srv.Handle("/a/{y}", new(engine.Endpoint))
 }
 
 func TestListenRefusesEndpointsThatCannotBeMeant(t *testing.T) {

@@ -209,13 +209,21 @@ func (s *Server) listen(ln *Listener, opt ListenOptions, open func(loop.ListenCo
 
 var errNoCertificate = errors.New("engine: TLS has no certificate; set Certificates, GetCertificate or GetConfigForClient")
 
+// checkCertificates reports a config by which no handshake can succeed.
+func checkCertificates(config *tls.Config) error {
+	if config == nil || len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil {
+		return errNoCertificate
+	}
+	return nil
+}
+
 // listenerTLS is what a listener of a server speaks, which knows no HTTP/2.
 func listenerTLS(config *tls.Config) (*tls.Config, error) {
 	if config == nil {
 		return nil, nil
 	}
-	if len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil {
-		return nil, errNoCertificate
+	if err := checkCertificates(config); err != nil {
+		return nil, err
 	}
 	if err := loop.CheckTLS(); err != nil {
 		return nil, fmt.Errorf("engine: TLS: %w", err)

@@ -4,7 +4,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/fanloop-go/fanloop/engine"
@@ -134,4 +136,22 @@ func TestAnErrorOfGetConfigForClientEndsTheHandshake(t *testing.T) {
 		t.Error("the handshake went through")
 	}
 	openTLS(t, addr, id.Client()).exchange("hello")
+}
+
+// A listener without a certificate says so at once, and not to each client.
+func TestTLSListenerWithoutACertificateAcceptsNothing(t *testing.T) {
+	for name, config := range map[string]*tls.Config{"none": nil, "empty": {}} {
+		t.Run(name, func(t *testing.T) {
+			nl, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- http.Serve(engine.NewTLSListener(nl, config), nil) }()
+			defer nl.Close()
+			if err := within(t, "Serve", ended); !strings.Contains(err.Error(), "set Certificates") {
+				t.Errorf("Serve returned %v", err)
+			}
+		})
+	}
 }

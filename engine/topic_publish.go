@@ -27,7 +27,8 @@ func (d Delivery) Subscribers() int { return d.Queued + d.Dropped + d.Conflated 
 
 // Publish sends m to every subscriber of topic. It never blocks, and encodes the
 // message once, however many they are; m.Data is free when it returns. A topic
-// without subscribers costs a look-up. Any goroutine.
+// without subscribers costs a look-up and is no error. After the end of the server no topic
+// has any. Any goroutine.
 //
 // What one goroutine publishes reaches every subscriber in that order, whatever
 // the topics, and keeps its order with what it sends to a connection. Only where

@@ -132,8 +132,9 @@ func TestDialWithoutAConnectionIsOneLineAndExitCodeOne(t *testing.T) {
 	secret := httptest.NewServer(http.RedirectHandler("ws://user:secret@localhost/", http.StatusMovedPermanently))
 	t.Cleanup(secret.Close)
 	ws := func(srv *httptest.Server) string { return strings.Replace(srv.URL, "http", "ws", 1) }
+	closed := closedPort(t)
 	for _, k := range []struct{ url, want string }{
-		{closedPort(t), "nothing listens there; is the server up?"},
+		{closed, "nothing listens on port " + closed[strings.LastIndex(closed, ":")+1:] + "; is the server up?"},
 		{ws(plain), "the server answered 404 Not Found instead of opening a WebSocket"},
 		{ws(moved), `the server answered 301 and points to "/new": dial that`},
 		{ws(secret), "the server answered 301 and points to [a URL with an @, not shown]: dial that"},

@@ -57,7 +57,7 @@ func (o *dialOptions) dialError(address string, err error) error {
 	case o.unix != "" && errors.Is(err, syscall.ENOENT):
 		return fmt.Errorf("%s: there is no %s; is the server up?", address, o.unix)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%s: nothing listens there; is the server up?", address)
+		return fmt.Errorf("%s: nothing listens %s; is the server up?", address, where(err))
 	case errors.Is(err, engine.ErrHandshakeTimeout):
 		return fmt.Errorf("%s: no connection within %v; give it longer with --timeout", address, o.limits.WithDefaults().HandshakeTimeout)
 	case errors.Is(err, engine.ErrNoAnswer) && strings.HasPrefix(address, "ws:"):
@@ -70,6 +70,16 @@ func (o *dialOptions) dialError(address string, err error) error {
 		return fmt.Errorf("%s: interrupted while connecting", address)
 	}
 	return err
+}
+
+// where names the port that was tried, which the address may not.
+func where(err error) string {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		if addr, ok := op.Addr.(*net.TCPAddr); ok {
+			return "on port " + strconv.Itoa(addr.Port)
+		}
+	}
+	return "there"
 }
 
 // tlsFailure says what to do about a TLS handshake that failed; "" if none did.

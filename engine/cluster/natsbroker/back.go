@@ -3,6 +3,7 @@ package natsbroker
 import (
 	"context"
 	"errors"
+	"slices"
 	"sort"
 
 	"github.com/synadia-io/orbit.go/jetstreamext"
@@ -61,16 +62,31 @@ func (r *backward) read(ctx context.Context, guess uint64) ([]cluster.Message, e
 	case front == 0, front == len(page) && more:
 		return r.single(ctx)
 	case front == len(page): // the answer ends in front of to
-		if err := r.s.missing(ctx, r.subject, r.to); err != nil {
-			return nil, err
-		}
-		return r.limit.TakeLast(page), nil
+		return r.complete(ctx, page)
 	}
 	kept := len(r.limit.TakeLast(page[:front]))
 	if page[front].Offset == r.to {
 		return page[front-kept : front+1], nil
 	}
 	return page[front-kept : front], nil
+}
+
+// complete returns a page that ends in front of to, with the message at to if there is
+// one. The replica may lack that one, and others.
+func (r *backward) complete(ctx context.Context, page []cluster.Message) ([]cluster.Message, error) {
+	end := page[len(page)-1].Offset
+	next, err := r.s.get(ctx, leaderGet{Seq: end + 1, NextFor: r.subject})
+	switch page = r.limit.TakeLast(page); {
+	case err != nil:
+		return nil, err
+	case next == nil || next.Sequence > r.to:
+		return page, nil
+	case next.Sequence < r.to:
+		return nil, cluster.ErrBehind
+	}
+	m := *next.message(r.topic)
+	m.Prev = end
+	return append(slices.Clone(page), m), nil
 }
 
 // findLast finds the message in front of to.

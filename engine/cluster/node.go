@@ -266,8 +266,9 @@ func (n *Node) head(ctx context.Context, topic string) (head Head, err error) {
 }
 
 // read returns a page from an offset on. One message, which may be that at the
-// offset, is no page where there are more: then the budget of bytes grows.
-func (n *Node) read(ctx context.Context, topic string, from uint64) (page []Message, err error) {
+// offset, is no page where there are more: then the budget of bytes grows. end is the
+// offset of the last message that is known.
+func (n *Node) read(ctx context.Context, topic string, from, end uint64) (page []Message, err error) {
 	budget := n.config.Page
 	for range 3 {
 		n.reads.Add(1)
@@ -275,7 +276,7 @@ func (n *Node) read(ctx context.Context, topic string, from uint64) (page []Mess
 			page, err = n.broker.Read(ctx, topic, from, budget)
 			return err
 		})
-		if err != nil || len(page) != 1 {
+		if err != nil || len(page) != 1 || page[0].Offset >= end {
 			break
 		}
 		budget.Bytes *= 16

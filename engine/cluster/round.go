@@ -198,7 +198,7 @@ func (f *feed) readOn(ctx context.Context, head Head) (bool, error) {
 	f.mu.Lock()
 	end, behind := f.ring.end(), f.behind()
 	f.mu.Unlock()
-	page, err := f.node.read(ctx, f.topic, start(end))
+	page, err := f.node.read(ctx, f.topic, start(end), head.Position.Offset)
 	if err != nil {
 		return false, err
 	}

@@ -253,7 +253,10 @@ func (s *Subscription) fetch(ctx context.Context) ([]Message, place, error) {
 		}
 	}
 	defer func() { <-f.reading }()
-	page, err := f.node.read(ctx, f.topic, start(s.at))
+	f.mu.Lock()
+	end := f.ring.end().Offset
+	f.mu.Unlock()
+	page, err := f.node.read(ctx, f.topic, start(s.at), end)
 	if err != nil {
 		return nil, before, err
 	}

@@ -22,8 +22,9 @@ import (
 // a replica that has the first ones only. It answers as NATS does, over a server without
 // JetStream.
 type lagging struct {
-	t  *testing.T
-	nc *nats.Conn
+	t      *testing.T
+	nc     *nats.Conn
+	server *server.Server
 
 	mu      sync.Mutex
 	topics  []string // of the message at each sequence, from 1 on
@@ -50,7 +51,7 @@ func startLagging(t *testing.T) (*lagging, *natsbroker.Broker) {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	l := &lagging{t: t, nc: nc}
+	l := &lagging{t: t, nc: nc, server: s}
 	for subject, answer := range map[string]func(*nats.Msg){
 		"STREAM.INFO.fanloop-0":    l.info,
 		"STREAM.MSG.GET.fanloop-0": l.leader,

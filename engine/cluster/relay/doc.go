@@ -19,7 +19,8 @@
 //     gap for subscribers elsewhere.
 //
 // What is lost without OnGap is what a server had not sent when its process died, and
-// what is lost at the end of a topic if Config.Tail's two attempts to say so are lost too.
+// what is lost at the end of a topic if Config.Tail's two attempts to say so are lost too,
+// until the server publishes there again.
 //
 // A retained message stays on the server that publishes it, and on those that listen to
 // the topic at that time. Servers do not ask one another: one that begins to listen later

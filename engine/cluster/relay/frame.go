@@ -24,6 +24,7 @@ const (
 	flagRetain
 	flagHead  // no message: the number of the last one
 	flagFirst // the node has published nothing before, or forgotten it
+	flagLast  // of a head: the node forgets the topic, so its next message has flagFirst
 	flagsEnd
 )
 

@@ -63,6 +63,9 @@ func TestHolesAreFound(t *testing.T) {
 	head := func(number uint64, age time.Duration) frame {
 		return frame{node: 1, number: number, age: age, flags: flagHead}
 	}
+	over := func(number uint64) frame {
+		return frame{node: 1, number: number, age: 10 * time.Second, flags: flagHead | flagLast}
+	}
 	const s, ms = time.Second, time.Millisecond
 	for name, steps := range map[string][]step{
 		"in order":               {{f: first(1)}, {f: message(2, s)}, {f: head(2, s)}, {f: message(3, s)}},
@@ -75,7 +78,9 @@ func TestHolesAreFound(t *testing.T) {
 		"the first is lost":      {{after: s, f: message(2, 10*ms), missing: true}},
 		"the only one is lost":   {{after: 10 * s, f: head(1, 9*s), missing: true}},
 		"the last one before":    {{after: 10 * s, f: head(5, 11*s)}, {f: message(6, 11*s)}, {f: message(8, s), missing: true}},
-		"forgotten meanwhile":    {{f: first(1)}, {after: time.Hour, f: first(9)}, {f: message(10, s)}},
+		"forgotten meanwhile":    {{f: first(1)}, {f: head(1, s)}, {after: s, f: over(1)}, {f: head(1, s)}, {after: time.Hour, f: first(9)}, {f: message(10, s)}},
+		"forgotten in silence":   {{f: first(1)}, {f: head(1, s)}, {after: time.Hour, f: first(9), missing: true}, {f: message(10, s)}},
+		"an end that was lost":   {{f: first(1)}, {after: s, f: over(5), missing: true}, {f: first(9)}, {f: message(10, s)}},
 		"a gap and a hole":       {{f: first(1)}, {after: s, gap: true}, {after: 10 * ms, f: message(4, 500*ms)}, {f: message(6, ms), missing: true}},
 		"a hole behind a gap":    {{f: first(1)}, {after: s, gap: true}, {after: s, f: message(4, 10*ms), missing: true}},
 		"a gap and nothing else": {{f: first(1)}, {after: s, gap: true}, {after: s, f: message(2, 10*ms)}},

@@ -31,6 +31,7 @@ type heard struct {
 	node, number uint64
 	at           time.Time // when something came
 	unsure       bool      // there was a gap since
+	last         bool      // the server has said that this is its last one, and forgotten the topic
 }
 
 // close stops listening. Nothing is delivered when it has returned.
@@ -82,8 +83,13 @@ func (l *line) follow(f *frame, now time.Time) (missing, old bool) {
 	if h.number > 0 && f.number < expected {
 		return false, true
 	}
-	missing = f.number > expected && !f.has(flagFirst) &&
-		(!h.unsure || f.age < now.Sub(l.since)) // otherwise what is missing was sent before
+	switch {
+	case f.has(flagFirst): // the number says nothing of those before
+		missing = h.number > 0 && !h.last
+	case f.number > expected:
+		missing = !h.unsure || f.age < now.Sub(l.since) // otherwise what is missing was sent before
+	}
+	h.last = f.has(flagLast) || h.last && f.number == h.number // the head before it may come behind it
 	h.number, h.unsure = f.number, false
 	return missing, false
 }

@@ -145,6 +145,9 @@ func (o *outbound) sayHead(t *tail, now time.Time) {
 	due := t.last.Add(o.config.Tail * tails[t.said])
 	if !due.After(now) {
 		f := frame{flags: flagHead, number: t.number, age: now.Sub(t.last)}
+		if t.said == len(tails)-1 {
+			f.flags |= flagLast
+		}
 		if o.send(t.topic, &f) != nil { // later
 			due = now.Add(o.config.Tail)
 		} else if t.said++; t.said == len(tails) {

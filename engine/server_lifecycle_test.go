@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine"
@@ -350,6 +351,7 @@ func TestBlockingUpgradeOfClientsThatLeave(t *testing.T) {
 	srv := &engine.Server{
 		BlockingUpgrade: true,
 		UpgradeWorkers:  2 * running, // half of them for one address
+		Limits:          engine.Limits{HandshakeTimeout: time.Hour},
 		Callbacks:       echo,
 		ShouldUpgrade: func(*engine.Request) (http.Header, error) {
 			entered <- struct{}{}

@@ -2,7 +2,10 @@ package loop
 
 import (
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
 	"errors"
+	"math/big"
 	"net"
 	"testing"
 )
@@ -102,7 +105,7 @@ func TestTLSIsRefusedWhereItCannotBeResumed(t *testing.T) {
 
 // The check finds a tls.Conn that does not read what it is lent.
 func TestTheCheckFindsATLSConnThatReadsByItself(t *testing.T) {
-	cert, err := throwawayCertificate()
+	cert, err := checkCertificate()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,5 +123,17 @@ func TestTheCheckFindsATLSConnThatReadsByItself(t *testing.T) {
 			t.Errorf("%s: it reads a buffer that it does not know", tls.VersionName(version))
 		}
 		rawInputAt = before
+	}
+}
+
+// The certificate of the check is what crypto/x509 makes of its key.
+func TestTheCertificateOfTheCheckIsItsOwn(t *testing.T) {
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(nil, template, template, checkKey().Public(), checkKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := hex.EncodeToString(der); got != checkDER {
+		t.Errorf("crypto/x509 makes %s", got)
 	}
 }

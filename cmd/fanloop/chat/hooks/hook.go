@@ -93,6 +93,9 @@ func New(c Config) (*Hook, error) {
 	return h, nil
 }
 
+// Close drops idle connections. Questions that are asked go on until their deadline.
+func (h *Hook) Close() { h.client.CloseIdleConnections() }
+
 // Kind is what the hook is asked about.
 func (h *Hook) Kind() Kind { return h.config.Kind }
 

@@ -26,7 +26,8 @@ type Question struct {
 	Token auth.Token `json:"-"`
 
 	Topic string          `json:"topic,omitempty"`
-	ID    string          `json:"id,omitempty"` // of a publish
+	ID    string          `json:"id,omitempty"`   // of a publish
+	Event string          `json:"kind,omitempty"` // of a publish: edit, delete, react ...; empty: a message
 	Data  json.RawMessage `json:"data,omitempty"`
 }
 

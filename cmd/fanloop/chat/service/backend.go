@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/session"
@@ -34,9 +35,7 @@ func ask[T any](b *backend, question func(ctx context.Context) (T, error), then 
 
 // Connect implements session.Backend.
 func (b *backend) Connect(c *protocol.Connect, done func(session.Identity, error)) {
-	ask(b, func(context.Context) (auth.Claims, error) {
-		return b.service.accounts.connect(c, b.conn)
-	}, func(claims auth.Claims, err error) {
+	entered := func(claims auth.Claims, err error) {
 		if err == nil {
 			err = answer(b.conn.enter(&claims))
 		}
@@ -51,19 +50,20 @@ func (b *backend) Connect(c *protocol.Connect, done func(session.Identity, error
 			old.do(func() { old.session.Close(protocol.Replaced, "") })
 		}
 		done(who, nil)
-	})
+	}
+	if h := b.service.accounts.hooks[hooks.Connect]; h != nil {
+		b.connectByHook(h, c, entered)
+		return
+	}
+	ask(b, func(context.Context) (auth.Claims, error) {
+		return b.service.accounts.connect(c, b.conn)
+	}, entered)
 }
 
 // Refresh implements session.Backend.
 func (b *backend) Refresh(_ *session.Identity, token string, done func(session.Identity, error)) {
 	a, now := b.service.accounts, b.conn.claims
-	if a.verifier == nil {
-		done(session.Identity{}, protocol.Unauthorized)
-		return
-	}
-	ask(b, func(context.Context) (auth.Claims, error) {
-		return a.verifier.Refresh(auth.NewToken(token), now)
-	}, func(claims auth.Claims, err error) {
+	refreshed := func(claims auth.Claims, err error) {
 		if err == nil {
 			err = answer(b.conn.revocation.Refresh(revocable(&claims)))
 		}
@@ -71,15 +71,30 @@ func (b *backend) Refresh(_ *session.Identity, token string, done func(session.I
 			done(session.Identity{}, err)
 			return
 		}
-		b.conn.claims = claims
+		if claims.User == now.User { // otherwise the session closes
+			b.conn.claims = claims
+		}
 		done(a.identity(&claims), nil)
-	})
+	}
+	switch {
+	case a.hooks[hooks.Connect] != nil:
+		b.refreshByHook(token, refreshed)
+	case a.verifier != nil:
+		ask(b, func(context.Context) (auth.Claims, error) {
+			return a.verifier.Refresh(auth.NewToken(token), now)
+		}, refreshed)
+	default:
+		done(session.Identity{}, protocol.Unauthorized)
+	}
 }
 
 // Authorize implements session.Backend.
 func (b *backend) Authorize(who *session.Identity, topic, token string, done func(session.Grant, error)) {
 	a := b.service.accounts
+	h := a.hooks[hooks.Subscribe]
 	switch {
+	case token == "" && h != nil:
+		b.authorizeByHook(h, topic, done)
 	case token == "" && b.needsToken(who, topic):
 		done(session.Grant{}, protocol.TokenRequired)
 	case token == "":
@@ -109,8 +124,24 @@ func (b *backend) needsToken(who *session.Identity, topic string) bool {
 
 // Publish implements session.Backend.
 func (b *backend) Publish(who *session.Identity, c *protocol.Publish, done func(*protocol.Published, error)) {
+	h := b.service.accounts.hooks[hooks.Publish]
+	if h == nil {
+		b.store(who, c, c.Data, done)
+		return
+	}
+	b.publishByHook(h, c, func(data protocol.Data, err error) {
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		b.store(who, c, data, done)
+	})
+}
+
+// store stores a message with data in place of its own.
+func (b *backend) store(who *session.Identity, c *protocol.Publish, data protocol.Data, done func(*protocol.Published, error)) {
 	s := b.service
-	body, err := storedBody(&protocol.Body{User: who.User, Name: who.Name, Kind: c.Kind, Target: c.Target, Data: c.Data})
+	body, err := storedBody(&protocol.Body{User: who.User, Name: who.Name, Kind: c.Kind, Target: c.Target, Data: data})
 	if err != nil {
 		done(nil, err)
 		return

@@ -10,6 +10,7 @@
 //	accounts.go who users are: tokens, or names in the development mode; revocations
 //	registry.go who is connected, by session
 //	backend.go  backend: session.Backend for one connection
+//	hooks.go    what the company's backend is asked
 //	open.go     how a subscription is opened; delivery: session.Delivery
 //	history.go  pages, and the authors of messages
 //	keyed.go    keyed values, members

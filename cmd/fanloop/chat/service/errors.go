@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/limits"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
@@ -25,6 +26,10 @@ func answer(err error) error {
 	case errors.As(err, &limit):
 		e := protocol.Fail(nil, protocol.RateLimited, "")
 		e.Delay = max(1, limit.Retry.Milliseconds())
+		return e
+	case errors.Is(err, hooks.ErrUnavailable):
+		e := later(protocol.Unavailable)
+		e.Delay = max(e.Delay, hooks.DelayOf(err).Milliseconds())
 		return e
 	case errors.Is(err, cluster.ErrUnavailable), errors.Is(err, cluster.ErrBehind), errors.Is(err, cluster.ErrClosed):
 		return later(protocol.Unavailable)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
@@ -50,7 +49,6 @@ func TestTwoNodesAreOneChat(t *testing.T) {
 // What a node would ignore, it refuses.
 func TestSettingsThatNoNodeFollowsAreRefused(t *testing.T) {
 	for name, change := range map[string]func(*config.Config){
-		"hooks": func(c *config.Config) { c.Hooks.Publish = &config.Hook{Timeout: time.Second} },
 		"no history": func(c *config.Config) {
 			c.Namespaces["plain"] = config.Namespace{}
 		},

@@ -119,9 +119,6 @@ func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, 
 
 // servable refuses settings that would be ignored.
 func servable(c *config.Config) error {
-	if c.Hooks != (config.Hooks{}) {
-		return fmt.Errorf("%w: hooks; configure none", ErrNotServed)
-	}
 	for name, n := range c.Namespaces {
 		if n.HistorySize == 0 || n.HistoryAge == 0 {
 			return fmt.Errorf("%w: namespace %q without history; set history-size and history-age", ErrNotServed, name)
@@ -156,7 +153,10 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 		return err
 	}
 	bus := cluster.Lingering(s.store.broker, 0)
-	if s.accounts, err = openAccounts(&s.config, addr, s.store.broker); err != nil {
+	if s.accounts, err = openAccounts(&s.config, addr, s.others()); err != nil {
+		return err
+	}
+	if err := s.await(ctx, s.accounts.revoked.Ready()); err != nil {
 		return err
 	}
 	level := func(topic string) presence.Level { return s.rules.Load().PresenceLevel(topic) }
@@ -177,6 +177,27 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 		s.kinds[name] = s.newKind(name, lifetime, values)
 	}
 	return nil
+}
+
+// others is the bus to other nodes; nil: there can be none.
+func (s *Service) others() cluster.Bus {
+	if c := &s.config; c.NATS == "" && c.NATSListen == "" && len(c.Routes) == 0 {
+		return nil
+	}
+	return s.store.broker
+}
+
+// await waits until this node knows what others have revoked: nobody connects before.
+func (s *Service) await(ctx context.Context, ready <-chan struct{}) error {
+	if !s.config.HasAccounts() {
+		return nil
+	}
+	select {
+	case <-ready:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("service: the revocations of the other nodes did not come: %w", ctx.Err())
+	}
 }
 
 // serve makes the server and the topics of it.

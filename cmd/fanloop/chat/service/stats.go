@@ -51,6 +51,9 @@ func (s *Service) Stats() Stats {
 		Revoked: s.accounts.revoked.Stats(), Cluster: s.node.Stats(), Kept: s.node.Kept(), Streams: s.streams.count(),
 	}
 	st.Sessions, st.Users = s.registry.count()
+	for _, h := range s.accounts.hooks {
+		st.Hooks = append(st.Hooks, h.Stats())
+	}
 	for _, t := range s.topics {
 		add(&st.Live, t.Stats())
 	}

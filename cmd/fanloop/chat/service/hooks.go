@@ -1,0 +1,93 @@
+package service
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/session"
+)
+
+// askBackend asks the company's backend by a hook, and calls then as a turn: with what is
+// allowed, or with an error, of this code where the backend refuses. Questions have
+// goroutines of their own, of which there are as many as the hook is configured for: one
+// that hangs takes no place of the crew.
+func (b *backend) askBackend(h *hooks.Hook, q hooks.Question, refused protocol.Code, then func(hooks.Answer, error)) {
+	q.Address = addrOf(b.conn.remote).String()
+	if q.User == "" {
+		q.User, q.Session = b.conn.claims.User, b.conn.claims.Session
+	}
+	err := h.Go(context.Background(), q, func(a hooks.Answer, err error) {
+		if err == nil && !a.Allow {
+			err = protocol.Fail(nil, refused, a.Reason)
+		}
+		b.conn.do(func() { then(a, answer(err)) })
+	})
+	if err != nil {
+		then(hooks.Answer{}, answer(err))
+	}
+}
+
+// connectByHook has the backend say who a client is.
+func (b *backend) connectByHook(h *hooks.Hook, c *protocol.Connect, then func(auth.Claims, error)) {
+	b.askBackend(h, hooks.Question{Token: auth.NewToken(c.Token)}, protocol.Unauthorized, func(a hooks.Answer, err error) {
+		then(claimsOf(&a), err)
+	})
+}
+
+// refreshByHook has it say whether the client is still the same. Without a hook of its own
+// the question is that of connect.
+func (b *backend) refreshByHook(token string, then func(auth.Claims, error)) {
+	all := b.service.accounts.hooks
+	h := all[hooks.Refresh]
+	if h == nil {
+		h = all[hooks.Connect]
+	}
+	b.askBackend(h, hooks.Question{Token: auth.NewToken(token)}, protocol.Unauthorized, func(a hooks.Answer, err error) {
+		claims := claimsOf(&a)
+		if claims.User == "" { // the backend need not repeat it
+			claims.User, claims.Name, claims.Session = b.conn.claims.User, b.conn.claims.Name, b.conn.claims.Session
+		}
+		then(claims, err)
+	})
+}
+
+// claimsOf is what an answer says of a user. It is issued now, for a revocation.
+func claimsOf(a *hooks.Answer) auth.Claims {
+	return auth.Claims{
+		User: a.User, Name: a.Name, Session: a.Session, Info: a.Info, Issued: time.Now(), Expires: a.Expires, Grants: a.Grants,
+	}
+}
+
+// authorizeByHook has the backend say what a user may do in a topic.
+func (b *backend) authorizeByHook(h *hooks.Hook, topic string, done func(session.Grant, error)) {
+	b.askBackend(h, hooks.Question{Topic: topic}, protocol.Forbidden, func(a hooks.Answer, err error) {
+		done(session.Grant{Rights: a.Rights, Until: a.Expires}, err)
+	})
+}
+
+// publishByHook has the backend say whether a message is stored, and which.
+func (b *backend) publishByHook(h *hooks.Hook, c *protocol.Publish, then func(data protocol.Data, err error)) {
+	q := hooks.Question{Topic: c.Topic, ID: c.ID, Event: c.Kind, Data: c.Data}
+	b.askBackend(h, q, protocol.Forbidden, func(a hooks.Answer, err error) {
+		data := c.Data
+		if err == nil && a.Data != nil {
+			data, err = b.replaced(a.Data)
+		}
+		then(data, err)
+	})
+}
+
+// replaced is data of the backend as clients get it.
+func (b *backend) replaced(data json.RawMessage) (protocol.Data, error) {
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, data); err != nil || compact.Len() > b.service.session.Limits.Data {
+		b.service.log.Error("the publish hook replaced data by what is larger than limits.data", "bytes", len(data))
+		return nil, protocol.Internal
+	}
+	return compact.Bytes(), nil
+}

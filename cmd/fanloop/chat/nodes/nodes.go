@@ -1,0 +1,327 @@
+// Package nodes asks all nodes of the chat something, and returns when each that is
+// known has answered.
+//
+// Nodes send beats, so that each knows the others. One that was not heard for
+// [Config.ForgetAfter] is not waited for. A question that is not answered is sent again
+// with each beat, and a node that has answered it sends the same answer again: what it
+// asks for is done once.
+package nodes
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/fanloop-go/fanloop/engine/cluster"
+)
+
+const (
+	inboxSize = 1024 // letters that wait; more are dropped, and sent again
+	answering = 64   // questions that are answered at a time
+	keptOf    = 256  // answers that are kept, to be sent again
+)
+
+// ErrUnconfirmed is wrapped by Ask: not all nodes have answered in time. Ask again.
+var ErrUnconfirmed = errors.New("nodes: not all nodes have answered; try again")
+
+// channel is where nodes talk.
+var channel = cluster.Channel{Kind: "chat-nodes", Topic: "all"}
+
+// Config is how Nodes work. The zero value of Every and ForgetAfter means its default.
+type Config struct {
+	Bus cluster.Bus
+	// Name is what others call this node.
+	Name string
+	// Answer answers a question of another node, or of this one. It may wait.
+	Answer func(question []byte) []byte
+	// Every is the time between two beats (1 s).
+	Every time.Duration
+	// ForgetAfter is how long a silent node is waited for (10 s).
+	ForgetAfter time.Duration
+}
+
+// Answer is that of one node.
+type Answer struct {
+	Node string
+	Body []byte
+}
+
+type id [16]byte
+
+// letter is what nodes send. To is empty for all.
+type letter struct {
+	Kind   kind   `cbor:"1,keyasint"`
+	From   id     `cbor:"2,keyasint"`
+	Name   string `cbor:"3,keyasint"`
+	To     id     `cbor:"4,keyasint"`
+	Number uint64 `cbor:"5,keyasint,omitempty"`
+	Body   []byte `cbor:"6,keyasint,omitempty"`
+}
+
+type kind uint8
+
+const (
+	beat kind = 1 + iota
+	bye
+	question
+	reply
+)
+
+// Nodes are the others, as this node knows them. Methods may be called by any goroutine.
+type Nodes struct {
+	config Config // immutable
+	id     id     // immutable
+	inbox  chan []byte
+	places chan struct{} // one element for each question that is answered
+	stop   chan struct{}
+	work   sync.WaitGroup
+	unhear func()
+
+	mu    sync.Mutex // guards all below
+	peers map[id]*peer
+	asks  map[uint64]*ask
+	last  uint64
+	done  []key // of answers, the oldest first
+	kept  map[key][]byte
+}
+
+type peer struct {
+	name  string
+	heard time.Time
+}
+
+// key names a question.
+type key struct {
+	from   id
+	number uint64
+}
+
+// ask is an Ask that waits.
+type ask struct {
+	body    []byte
+	missing map[id]struct{}
+	answers []Answer
+	ended   chan struct{}
+}
+
+// New begins to talk to others. Close it before the bus.
+func New(c Config) (*Nodes, error) {
+	if c.Every <= 0 {
+		c.Every = time.Second
+	}
+	if c.ForgetAfter <= 0 {
+		c.ForgetAfter = 10 * time.Second
+	}
+	n := &Nodes{
+		config: c, inbox: make(chan []byte, inboxSize), places: make(chan struct{}, answering), stop: make(chan struct{}),
+		peers: make(map[id]*peer), asks: make(map[uint64]*ask), kept: make(map[key][]byte),
+	}
+	_, _ = rand.Read(n.id[:]) // never fails
+	var err error
+	if n.unhear, err = c.Bus.Listen(channel, n); err != nil {
+		return nil, fmt.Errorf("nodes: %w", err)
+	}
+	n.work.Go(n.run)
+	return n, nil
+}
+
+// Close says goodbye, and returns when nothing is answered any more.
+func (n *Nodes) Close() {
+	close(n.stop)
+	n.unhear()
+	n.work.Wait()
+	n.send(&letter{Kind: bye})
+}
+
+// Names are those of all nodes that are known, this one first.
+func (n *Nodes) Names() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	all := []string{n.config.Name}
+	for _, p := range n.peers {
+		all = append(all, p.name)
+	}
+	return all
+}
+
+// Ask returns the answers of all nodes, this one's first. When ctx ends before, it
+// returns those that there are, and ErrUnconfirmed, wrapped.
+func (n *Nodes) Ask(ctx context.Context, body []byte) ([]Answer, error) {
+	own := Answer{n.config.Name, n.config.Answer(body)}
+	number, a := n.expect(body)
+	if a == nil {
+		return []Answer{own}, nil
+	}
+	n.send(&letter{Kind: question, Number: number, Body: body})
+	select {
+	case <-a.ended:
+	case <-ctx.Done():
+	case <-n.stop:
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.asks, number)
+	answers := append([]Answer{own}, a.answers...)
+	if len(a.missing) > 0 {
+		return answers, fmt.Errorf("%w: %d of %d", ErrUnconfirmed, len(a.missing), len(n.peers)+1)
+	}
+	return answers, nil
+}
+
+// expect begins to wait for all nodes that are known; nil: there are none.
+func (n *Nodes) expect(body []byte) (uint64, *ask) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.peers) == 0 {
+		return 0, nil
+	}
+	a := &ask{body: body, missing: make(map[id]struct{}), ended: make(chan struct{})}
+	for from := range n.peers {
+		a.missing[from] = struct{}{}
+	}
+	n.last++
+	n.asks[n.last] = a
+	return n.last, a
+}
+
+// Receive implements cluster.Receiver.
+func (n *Nodes) Receive(data []byte) {
+	select {
+	case n.inbox <- data:
+	default: // it is sent again
+	}
+}
+
+// Gap implements cluster.Receiver. What was missed is sent again.
+func (n *Nodes) Gap(error) {}
+
+func (n *Nodes) send(l *letter) {
+	l.From, l.Name = n.id, n.config.Name
+	if data, err := cbor.Marshal(l); err == nil {
+		_ = n.config.Bus.Send(channel, data) // what is not sent is sent again
+	}
+}
+
+// run takes letters and sends beats, on one goroutine.
+func (n *Nodes) run() {
+	tick := time.NewTicker(n.config.Every)
+	defer tick.Stop()
+	n.beat()
+	for {
+		select {
+		case <-n.stop:
+			return
+		case data := <-n.inbox:
+			n.take(data)
+		case <-tick.C:
+			n.beat()
+		}
+	}
+}
+
+// beat says that this node is there, forgets who is not, and asks again.
+func (n *Nodes) beat() {
+	n.mu.Lock()
+	for from, p := range n.peers {
+		if time.Since(p.heard) > n.config.ForgetAfter {
+			n.forget(from)
+		}
+	}
+	letters := []*letter{{Kind: beat}}
+	for number, a := range n.asks {
+		letters = append(letters, &letter{Kind: question, Number: number, Body: a.body})
+	}
+	n.mu.Unlock()
+	for _, l := range letters {
+		n.send(l)
+	}
+}
+
+// forget gives a node up: nobody waits for it. Under mu.
+func (n *Nodes) forget(from id) {
+	delete(n.peers, from)
+	for _, a := range n.asks {
+		a.without(from)
+	}
+}
+
+// without ends the wait if nobody else is waited for. Under mu of the nodes.
+func (a *ask) without(from id) {
+	if _, is := a.missing[from]; !is {
+		return
+	}
+	if delete(a.missing, from); len(a.missing) == 0 {
+		close(a.ended)
+	}
+}
+
+// take handles a letter.
+func (n *Nodes) take(data []byte) {
+	var l letter
+	if cbor.Unmarshal(data, &l) != nil || l.From == n.id {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if l.Kind == bye {
+		n.forget(l.From)
+		return
+	}
+	_, known := n.peers[l.From]
+	n.peers[l.From] = &peer{l.Name, time.Now()}
+	switch {
+	case l.Kind == beat && !known:
+		n.work.Go(func() { n.send(&letter{Kind: beat}) }) // so that it knows this one at once
+	case l.Kind == question:
+		n.questionLocked(&l)
+	case l.Kind == reply && l.To == n.id:
+		if a := n.asks[l.Number]; a != nil {
+			if _, is := a.missing[l.From]; is {
+				a.answers = append(a.answers, Answer{l.Name, l.Body})
+				a.without(l.From)
+			}
+		}
+	}
+}
+
+// questionLocked answers a question once, and sends the answer as often as it is asked.
+func (n *Nodes) questionLocked(l *letter) {
+	k := key{l.From, l.Number}
+	if body, asked := n.kept[k]; asked {
+		if body != nil {
+			n.work.Go(func() { n.send(&letter{Kind: reply, To: k.from, Number: k.number, Body: body}) })
+		}
+		return
+	}
+	select {
+	case n.places <- struct{}{}:
+	default:
+		return // it is asked again
+	}
+	n.keepLocked(k)
+	n.work.Go(func() {
+		defer func() { <-n.places }()
+		body := append([]byte{}, n.config.Answer(l.Body)...)
+		n.mu.Lock()
+		if _, still := n.kept[k]; still {
+			n.kept[k] = body
+		}
+		n.mu.Unlock()
+		n.send(&letter{Kind: reply, To: k.from, Number: k.number, Body: body})
+	})
+}
+
+// keepLocked notes a question, in place of the oldest one.
+func (n *Nodes) keepLocked(k key) {
+	n.kept[k] = nil
+	n.done = append(n.done, k)
+	if len(n.done) > keptOf {
+		delete(n.kept, n.done[0])
+		n.done = n.done[1:]
+	}
+}

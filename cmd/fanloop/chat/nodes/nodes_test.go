@@ -1,0 +1,130 @@
+package nodes_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/nodes"
+	"github.com/fanloop-go/fanloop/engine/cluster/clustertest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// node answers with its name and the question, and counts.
+type node struct {
+	*nodes.Nodes
+	asked atomic.Int64
+}
+
+func open(t *testing.T, store *clustertest.Store, n int) (all []*node) {
+	t.Helper()
+	for i := range n {
+		one := new(node)
+		name := fmt.Sprint("n", i)
+		var err error
+		one.Nodes, err = nodes.New(nodes.Config{Bus: store.Connect(), Name: name, ForgetAfter: time.Hour, Answer: func(question []byte) []byte {
+			one.asked.Add(1)
+			time.Sleep(time.Millisecond)
+			return append([]byte(name+":"), question...)
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, one)
+	}
+	for slices.ContainsFunc(all, func(one *node) bool { return len(one.Names()) < n }) {
+		time.Sleep(time.Second)
+	}
+	return all
+}
+
+func bodies(answers []nodes.Answer) (all []string) {
+	for _, a := range answers {
+		all = append(all, string(a.Body))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// All nodes answer, each once, though letters are lost and come twice.
+func TestAllNodesAnswerOnce(t *testing.T) {
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			store := clustertest.NewStore(clustertest.Options{Seed: seed, Faults: clustertest.Faults{Lose: 0.3, Repeat: 0.3, Delay: 300 * time.Millisecond}})
+			all := open(t, store, 4)
+			for round := range 5 {
+				for _, n := range all {
+					n.asked.Store(0)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				question := fmt.Sprint("q", round)
+				answers, err := all[round%len(all)].Ask(ctx, []byte(question))
+				cancel()
+				want := []string{"n0:" + question, "n1:" + question, "n2:" + question, "n3:" + question}
+				if got := bodies(answers); err != nil || !slices.Equal(got, want) {
+					t.Errorf("seed %d: %v, %v", seed, got, err)
+				}
+				for i, n := range all {
+					if got := n.asked.Load(); got != 1 {
+						t.Errorf("seed %d: node %d was asked %d times", seed, i, got)
+					}
+				}
+			}
+			for _, n := range all {
+				n.Close()
+			}
+		})
+	}
+}
+
+// A node that is cut off is waited for, and then given up; one that ends is not waited
+// for.
+func TestNodesThatAreAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := clustertest.NewStore(clustertest.Options{})
+		conns := []*clustertest.Conn{store.Connect(), store.Connect()}
+		var all []*nodes.Nodes
+		for i, conn := range conns {
+			n, err := nodes.New(nodes.Config{Bus: conn, Name: fmt.Sprint("n", i), Answer: func([]byte) []byte { return []byte("yes") }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, n)
+		}
+		time.Sleep(time.Second)
+		ask := func(within time.Duration) (int, error) {
+			ctx, cancel := context.WithTimeout(t.Context(), within)
+			defer cancel()
+			answers, err := all[0].Ask(ctx, nil)
+			return len(answers), err
+		}
+		if n, err := ask(time.Second); n != 2 || err != nil {
+			t.Errorf("%d answers, %v", n, err)
+		}
+		conns[1].Cut()
+		if n, err := ask(5 * time.Second); n != 1 || !errors.Is(err, nodes.ErrUnconfirmed) {
+			t.Errorf("cut off: %d answers, %v", n, err)
+		}
+		if n, err := ask(time.Minute); n != 1 || err != nil {
+			t.Errorf("given up: %d answers, %v", n, err)
+		}
+		conns[1].Heal()
+		time.Sleep(2 * time.Second)
+		if n, err := ask(time.Second); n != 2 || err != nil {
+			t.Errorf("back: %d answers, %v", n, err)
+		}
+		all[1].Close()
+		if n, err := ask(time.Second); n != 1 || err != nil {
+			t.Errorf("ended: %d answers, %v", n, err)
+		}
+		all[0].Close()
+	})
+}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/admin"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/idempotency"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/metrics"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
@@ -99,7 +100,19 @@ func serveAdmin(c *config.Config, s *service.Service, log *slog.Logger) (*admin.
 	if err != nil {
 		return nil, err
 	}
-	return admin.Listen(c.Admin, admin.New(admin.Config{Node: s, Metrics: metrics.Registry(s), OperatorKey: key, Log: log}))
+	callers, err := c.APICallers()
+	if err != nil {
+		return nil, err
+	}
+	return admin.Listen(c.Admin, admin.New(admin.Config{
+		Node: s, Metrics: metrics.Registry(s), OperatorKey: key, Callers: callers, Log: log,
+		Idempotency: idempotency.Config{
+			Keep: c.Idempotency.Keep, MaxKeys: c.Idempotency.MaxKeys, MaxBytes: int(c.Idempotency.MaxBytes),
+			OnPanic: func(key idempotency.Key, value any, stack []byte) {
+				log.Error("a call of the server API panicked", "call", key.Route, "stack", string(stack))
+			},
+		},
+	}))
 }
 
 // end ends the node, and what operators see of it last.

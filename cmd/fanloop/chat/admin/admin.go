@@ -1,12 +1,21 @@
 package admin
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/api"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/idempotency"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
 )
 
 // Config is what a Handler serves.
@@ -18,6 +27,10 @@ type Config struct {
 	// OperatorKey is what operators show. Without one, they are served on this machine
 	// only.
 	OperatorKey string
+	// Callers are the backends that may use the server API.
+	Callers config.Callers
+	// Idempotency is how idempotency keys are kept.
+	Idempotency idempotency.Config
 	// Log is required.
 	Log *slog.Logger
 }
@@ -26,6 +39,18 @@ type Config struct {
 type Node interface {
 	// Ready returns nil if the node should get new connections.
 	Ready() error
+
+	// What the server API does.
+	Rules() *rules.Rules
+	Limits() protocol.Limits
+	Publish(ctx context.Context, user, name string, c *protocol.Publish) (*protocol.Published, error)
+	History(context.Context, *protocol.History) (*protocol.Page, error)
+	Members(*protocol.GetPresence) (*protocol.Members, error)
+	Topic(ctx context.Context, topic string) (end protocol.Position, subscribers int, err error)
+	User(ctx context.Context, user string) ([]service.Connection, error)
+	Unsubscribe(ctx context.Context, user, topic string) (int, error)
+	Disconnect(ctx context.Context, user string) (int, error)
+	Revoke(context.Context, revoke.Revocation) error
 }
 
 // Handler serves the admin address.
@@ -33,11 +58,12 @@ type Handler struct {
 	config Config
 	mux    *http.ServeMux
 	guard  guard
+	keys   *idempotency.Store
 }
 
 // New returns a Handler.
 func New(c Config) *Handler {
-	h := &Handler{config: c, mux: http.NewServeMux(), guard: newGuard(c.OperatorKey)}
+	h := &Handler{config: c, mux: http.NewServeMux(), guard: newGuard(c.OperatorKey), keys: idempotency.New(c.Idempotency)}
 	h.mux.HandleFunc("GET /healthz", h.healthy)
 	h.mux.HandleFunc("GET /readyz", h.ready)
 	h.operator("GET /metrics", promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelError)}))
@@ -46,8 +72,17 @@ func New(c Config) *Handler {
 	h.operator("GET /debug/pprof/profile", http.HandlerFunc(pprof.Profile))
 	h.operator("GET /debug/pprof/symbol", http.HandlerFunc(pprof.Symbol))
 	h.operator("GET /debug/pprof/trace", http.HandlerFunc(pprof.Trace))
+	for i := range calls {
+		h.mux.HandleFunc(calls[i].path, h.serveCall(&calls[i]))
+	}
+	h.mux.HandleFunc("GET /v1/openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, "application/yaml", http.StatusOK, api.OpenAPI())
+	})
 	return h
 }
+
+// Wait returns when nothing that a call began is under way any more.
+func (h *Handler) Wait() { h.keys.Wait() }
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -4,6 +4,9 @@
 //	admin.go   Handler: the paths, and who may use which
 //	guard.go   who asks: an operator, by a key or from this machine
 //	health.go  /healthz, /readyz
+//	calls.go   the server API: what each call does
+//	call.go    a call over HTTP: who, the body, the key, errors
+//	problem.go answers that are errors
 //	serve.go   the server of the address
 //
 // Nothing here is for browsers of users: requests of pages of other origins are

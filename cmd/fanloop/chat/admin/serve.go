@@ -12,9 +12,10 @@ import (
 
 // Server serves a Handler on an address.
 type Server struct {
-	http http.Server
-	addr net.Addr
-	done chan struct{}
+	http    http.Server
+	addr    net.Addr
+	done    chan struct{}
+	handler *Handler
 }
 
 // Listen begins to serve h on an address. Shutdown ends it.
@@ -23,7 +24,7 @@ func Listen(address string, h *Handler) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w; choose another address by --admin", err)
 	}
-	s := &Server{addr: l.Addr(), done: make(chan struct{})}
+	s := &Server{addr: l.Addr(), done: make(chan struct{}), handler: h}
 	s.http = http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(h.config.Log.Handler(), slog.LevelDebug),
@@ -46,4 +47,5 @@ func (s *Server) Shutdown(ctx context.Context) {
 		_ = s.http.Close() // the listener is closed already
 	}
 	<-s.done
+	s.handler.Wait()
 }

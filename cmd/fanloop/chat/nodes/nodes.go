@@ -74,13 +74,14 @@ const (
 
 // Nodes are the others, as this node knows them. Methods may be called by any goroutine.
 type Nodes struct {
-	config Config // immutable
-	id     id     // immutable
-	inbox  chan []byte
-	places chan struct{} // one element for each question that is answered
-	stop   chan struct{}
-	work   sync.WaitGroup
-	unhear func()
+	config  Config // immutable
+	id      id     // immutable
+	inbox   chan []byte
+	places  chan struct{} // one element for each question that is answered
+	stop    chan struct{}
+	work    sync.WaitGroup
+	unhear  func()
+	closing sync.Once
 
 	mu    sync.Mutex // guards all below
 	peers map[id]*peer
@@ -132,10 +133,12 @@ func New(c Config) (*Nodes, error) {
 
 // Close says goodbye, and returns when nothing is answered any more.
 func (n *Nodes) Close() {
-	close(n.stop)
-	n.unhear()
-	n.work.Wait()
-	n.send(&letter{Kind: bye})
+	n.closing.Do(func() {
+		close(n.stop)
+		n.unhear()
+		n.work.Wait()
+		n.send(&letter{Kind: bye})
+	})
 }
 
 // Names are those of all nodes that are known, this one first.

@@ -21,6 +21,7 @@
 //	shared.go   frames that go to many: encoded once for each encoding
 //	encoder.go  live.Encoder; how messages are stored
 //	counts.go   what a node has done; how long it took
+//	operate.go  what backends ask of all nodes
 //	stats.go    Stats, Ready, Lag: for operators
 //	errors.go   what a client gets to know of an error
 //	work.go     crew: a bounded number of goroutines for what waits

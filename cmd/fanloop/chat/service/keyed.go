@@ -76,20 +76,24 @@ func (b *backend) Set(topic, name, key string, data protocol.Data) error {
 
 // Members implements session.Backend.
 func (b *backend) Members(c *protocol.GetPresence, done func(*protocol.Members, error)) {
-	watch, release, err := b.service.members.take(c.Topic)
+	m, err := b.service.membersOf(c)
+	done(m, answer(err))
+}
+
+// membersOf is a page of the users of a topic.
+func (s *Service) membersOf(c *protocol.GetPresence) (*protocol.Members, error) {
+	watch, release, err := s.members.take(c.Topic)
 	if err != nil {
-		done(nil, answer(err))
-		return
+		return nil, err
 	}
 	defer release()
 	page, err := watch.Page(c.After, c.Limit+1)
 	if err != nil {
-		done(nil, answer(err))
-		return
+		return nil, err
 	}
 	m := &protocol.Members{Count: watch.Count(), End: len(page) <= c.Limit}
 	for _, one := range page[:min(c.Limit, len(page))] {
 		m.Members = append(m.Members, protocol.Member{User: one.User, Connections: one.Connections})
 	}
-	done(m, nil)
+	return m, nil
 }

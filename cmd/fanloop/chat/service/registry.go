@@ -2,6 +2,8 @@ package service
 
 import (
 	"crypto/rand"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
@@ -51,6 +53,23 @@ func (r *registry) leave(c *conn) {
 			delete(r.users, c.user)
 		}
 	}
+}
+
+// connections returns all.
+func (r *registry) connections() []*conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Values(r.all))
+}
+
+// subscribed counts the connections that are subscribed to a topic. It visits all.
+func (r *registry) subscribed(topic string) (n int) {
+	for _, c := range r.connections() {
+		if c.attempt(topic) != 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // count is the number of sessions and of users.

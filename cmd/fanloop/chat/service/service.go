@@ -12,6 +12,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/limits"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/nodes"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
@@ -66,6 +67,8 @@ type Service struct {
 	members   *feeds[*presence.Watch]
 	notes     *feeds[*passive.Watch]
 	counts    *counts
+	nodes     *nodes.Nodes
+	name      string // of this node, for backends and operators
 
 	tails   *tails
 	markers *markers
@@ -166,6 +169,12 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 	if s.passive, err = passive.New(bus, passive.Config{}); err != nil {
 		return err
 	}
+	if s.name, err = s.config.NodeName(); err != nil {
+		return err
+	}
+	if s.nodes, err = nodes.New(nodes.Config{Bus: s.store.broker, Name: s.name, Answer: s.obey}); err != nil {
+		return err
+	}
 	s.members = newFeeds(s.watchMembers)
 	s.notes = newFeeds(s.watchNotes)
 	s.kinds = make(map[string]*kind)
@@ -264,6 +273,9 @@ func (s *Service) close(end func() error) (err error) {
 	}
 	if s.deaf != nil {
 		s.deaf()
+	}
+	if s.nodes != nil {
+		s.nodes.Close()
 	}
 	for _, k := range s.kinds {
 		k.values.Close()

@@ -1,0 +1,387 @@
+package admin_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/admin"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/api"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/metrics"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
+	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
+	"github.com/fanloop-go/fanloop/engine/pull"
+)
+
+const callerKey = "the-key-of-a-backend-0123456789abc"
+
+// callersOf are one who may do all, and one who may do nothing.
+func callersOf(t *testing.T, c config.Config) config.Callers {
+	t.Helper()
+	c.Callers = []config.Caller{
+		{Name: "shop", Key: config.NewSecret(callerKey)}, {Name: "bank", Key: config.NewSecret(callerKey + "-bank")},
+		{Name: "guest", Key: config.NewSecret(callerKey + "-guest")},
+	}
+	for _, call := range rules.Calls() {
+		c.Callers[0].Calls = append(c.Callers[0].Calls, call.String())
+		c.Callers[1].Calls = append(c.Callers[1].Calls, call.String())
+	}
+	c.Callers[1].Namespaces = []string{"money"}
+	all, err := c.APICallers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// apiOf serves the API of a node, with a client.
+func apiOf(t *testing.T, s *service.Service) (*api.Client, http.Handler) {
+	t.Helper()
+	c := config.Default()
+	h := admin.New(admin.Config{Node: s, Metrics: metrics.Registry(s), OperatorKey: operatorKey, Callers: callersOf(t, c), Log: logger})
+	server := httptest.NewServer(h)
+	t.Cleanup(func() { server.Close(); h.Wait() })
+	return &api.Client{URL: server.URL, Key: callerKey, HTTP: server.Client()}, h
+}
+
+// user is a client of the chat.
+type user struct {
+	t   *testing.T
+	ctx context.Context
+	ws  *pull.Conn
+}
+
+func enter(t *testing.T, ctx context.Context, s *service.Service, name string, topics ...string) *user {
+	t.Helper()
+	ws, err := pull.Dial(ctx, "ws://"+s.Addr()+"/v1/socket", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ws.CloseNow(); <-ws.WebSocket().Done() })
+	u := &user{t, ctx, ws}
+	u.send(&protocol.Connect{Ref: 1, Version: protocol.Version, User: name})
+	await[*protocol.Connected](u)
+	for i, topic := range topics {
+		u.send(&protocol.Subscribe{Ref: protocol.Ref(i + 2), Topic: topic, Attempt: uint32(i + 1)})
+		await[*protocol.Subscribed](u)
+	}
+	return u
+}
+
+func (u *user) send(c protocol.Command) {
+	u.t.Helper()
+	text, err := protocol.JSON.AppendCommand(nil, c)
+	if err == nil {
+		err = u.ws.Write(u.ctx, engine.Text, text)
+	}
+	if err != nil {
+		u.t.Fatal(err)
+	}
+}
+
+// await passes frames over until one of a type comes.
+func await[F protocol.Frame](u *user) F {
+	u.t.Helper()
+	for {
+		_, text, err := u.ws.Read(u.ctx)
+		if err != nil {
+			u.t.Fatal(err)
+		}
+		for f, err := range protocol.Frames(protocol.JSON, text) {
+			if wanted, is := f.(F); is && err == nil {
+				return wanted
+			}
+		}
+	}
+}
+
+// What a backend publishes comes to users and is in history; an idempotency key has it
+// stored once.
+func TestBackendPublishes(t *testing.T) {
+	s, ctx := start(t, nil)
+	client, _ := apiOf(t, s)
+	ann := enter(t, ctx, s, "ann", "orders")
+	say := api.Publish{Topic: "orders", User: "shop", Name: "The shop", Data: protocol.Data("{\n\"text\": \"sent\"}")}
+	first, err := client.Publish(ctx, "order-17", say)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := client.Publish(ctx, "order-17", say); err != nil || again != first {
+		t.Errorf("%+v, %v, want %+v", again, err, first)
+	}
+	m := await[*protocol.Message](ann)
+	if m.User != "shop" || m.Name != "The shop" || m.ID != first.ID || string(m.Data) != `{"text":"sent"}` {
+		t.Errorf("%+v", m)
+	}
+	page, err := client.History(ctx, api.History{Topic: "orders"})
+	if err != nil || len(page.Messages) != 1 || page.Messages[0].Offset != first.Pos.Offset {
+		t.Errorf("%+v, %v", page, err)
+	}
+	say.Data = protocol.Data(`2`)
+	if _, err := client.Publish(ctx, "order-17", say); codeOf(err) != "key_reused" {
+		t.Errorf("another body: %v", err)
+	}
+	if second, err := client.Publish(ctx, "", say); err != nil || second.ID == first.ID {
+		t.Errorf("without a key: %+v, %v", second, err)
+	}
+	all, err := client.Broadcast(ctx, "b", api.Broadcast{Topics: []string{"orders", "other", "\u00e9 >*."}, User: "shop", Data: protocol.Data(`3`)})
+	if err != nil || len(all.Results) != 3 {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	for _, r := range all.Results {
+		if r.Problem != nil || r.Published == nil {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+func codeOf(err error) string {
+	var p *api.Problem
+	if !errors.As(err, &p) {
+		return fmt.Sprint(err)
+	}
+	return p.Code
+}
+
+// A backend sees on one node who is connected to another, and ends it there. X36: after
+// the answer the user gets nothing of the topic.
+func TestBackendActsOnAllNodes(t *testing.T) {
+	server, err := natsserver.Start(natsserver.Options{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	shared := func(name string) func(*config.Config) {
+		return func(c *config.Config) { c.NATS, c.DataDir, c.Name = server.URL(), t.TempDir(), name }
+	}
+	one, ctx := start(t, shared("one"))
+	two, _ := start(t, shared("two"))
+	client, _ := apiOf(t, one)
+	ann, tab := enter(t, ctx, two, "ann", "a", "b"), enter(t, ctx, one, "ann", "a")
+	bob := enter(t, ctx, two, "bob", "a")
+
+	var info api.UserInfo
+	for len(info.Connections) < 2 { // until the nodes know one another
+		if info, err = client.UserInfo(ctx, "ann"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := info.Connections; got[0].Node != "one" || got[1].Node != "two" || !slices.Equal(got[1].Topics, []string{"a", "b"}) {
+		t.Errorf("%+v", info)
+	}
+	if topic, err := client.TopicInfo(ctx, "a"); err != nil || topic.Subscribers != 3 {
+		t.Errorf("%+v, %v", topic, err)
+	}
+	var members api.Members
+	for members.Count < 2 {
+		if members, err = client.Presence(ctx, api.Presence{Topic: "a"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ended, err := client.Unsubscribe(ctx, "k1", api.Unsubscribe{User: "ann", Topic: "a"}); err != nil || ended.Ended != 2 {
+		t.Errorf("%+v, %v", ended, err)
+	}
+	if _, err := client.Publish(ctx, "", api.Publish{Topic: "a", User: "shop", Data: protocol.Data(`1`)}); err != nil {
+		t.Fatal(err)
+	}
+	await[*protocol.Message](bob)
+	for _, u := range []*user{ann, tab} {
+		if got := await[*protocol.Unsubscribed](u); got.Topic != "a" || got.Code != protocol.Forbidden {
+			t.Errorf("%+v", got)
+		}
+		u.send(&protocol.Ping{Ref: 9})
+		u.nothingBefore9()
+	}
+	if ended, err := client.Disconnect(ctx, "k2", "ann"); err != nil || ended.Ended != 2 {
+		t.Errorf("%+v, %v", ended, err)
+	}
+	for _, u := range []*user{ann, tab} {
+		if got := await[*protocol.Closing](u); got.Retry != protocol.Never {
+			t.Errorf("%+v", got)
+		}
+	}
+	if err := client.Revoke(ctx, "k3", api.Revoke{User: "bob"}); err != nil {
+		t.Error(err)
+	}
+	if got := await[*protocol.Closing](bob); got.Code != protocol.Revoked {
+		t.Errorf("%+v", got)
+	}
+}
+
+// nothingBefore9 fails if a message comes in front of the answer to the ping.
+func (u *user) nothingBefore9() {
+	u.t.Helper()
+	for {
+		_, text, err := u.ws.Read(u.ctx)
+		if err != nil {
+			u.t.Fatal(err)
+		}
+		for f, err := range protocol.Frames(protocol.JSON, text) {
+			switch f.(type) {
+			case *protocol.Pong:
+				return
+			case *protocol.Message, *protocol.Messages:
+				u.t.Fatalf("%+v came, %v", f, err)
+			}
+		}
+	}
+}
+
+// bodies are requests that each call takes.
+var bodies = map[string]string{
+	"/v1/publish":     `{"topic":"t","user":"u","data":1}`,
+	"/v1/broadcast":   `{"topics":["t"],"user":"u","data":1}`,
+	"/v1/history":     `{"topic":"t"}`,
+	"/v1/presence":    `{"topic":"t"}`,
+	"/v1/topic":       `{"topic":"t"}`,
+	"/v1/user":        `{"user":"u"}`,
+	"/v1/unsubscribe": `{"topic":"t","user":"u"}`,
+	"/v1/disconnect":  `{"user":"u"}`,
+	"/v1/revoke":      `{"user":"u"}`,
+}
+
+func post(h http.Handler, path, body string, header map[string]string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("POST", "http://127.0.0.1:8001"+path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	for name, value := range header {
+		r.Header.Set(name, value)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// Every call, without a key, with a wrong one, with one that may not, out of its
+// namespace, from a browser, and with the right one.
+func TestWhoMayCallWhat(t *testing.T) {
+	s, _ := start(t, nil)
+	_, h := apiOf(t, s)
+	for _, path := range admin.Paths() {
+		body, known := bodies[path]
+		if !known {
+			t.Errorf("no body for %s: add one", path)
+		}
+		for _, c := range []struct {
+			name   string
+			header map[string]string
+			want   int
+		}{
+			{"nobody", nil, 401},
+			{"an empty key", map[string]string{"Authorization": "Bearer "}, 401},
+			{"a wrong key", map[string]string{"Authorization": "Bearer " + callerKey + "x"}, 401},
+			{"the operator's key", map[string]string{"Authorization": "Bearer " + operatorKey}, 401},
+			{"the key as another scheme", map[string]string{"Authorization": "Basic " + callerKey}, 401},
+			{"who may do nothing", map[string]string{"Authorization": "Bearer " + callerKey + "-guest"}, 403},
+			{"who may do it elsewhere", map[string]string{"Authorization": "Bearer " + callerKey + "-bank"}, 403},
+			{"a page of this origin", map[string]string{"Authorization": "Bearer " + callerKey, "Origin": "http://127.0.0.1:8001"}, 403},
+			{"a page of another origin", map[string]string{"Authorization": "Bearer " + callerKey, "Origin": "https://evil.example"}, 403},
+			{"a browser without an origin", map[string]string{"Authorization": "Bearer " + callerKey, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Site": "none"}, 403},
+			{"a caller", map[string]string{"Authorization": "Bearer " + callerKey}, 200},
+		} {
+			got := post(h, path, body, c.header)
+			if got.Code != c.want {
+				t.Errorf("%s by %s: %d, want %d: %s", path, c.name, got.Code, c.want, got.Body)
+			}
+			isProblem(t, got)
+		}
+	}
+}
+
+// isProblem checks the form of an answer.
+func isProblem(t *testing.T, w *httptest.ResponseRecorder) {
+	t.Helper()
+	var p api.Problem
+	if w.Code == http.StatusOK {
+		return
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || p.Status != w.Code || p.Code == "" || p.Title == "" || w.Header().Get("Content-Type") != "application/problem+json" {
+		t.Errorf("%d is no problem: %s, %v", w.Code, w.Body, err)
+	}
+}
+
+// What is wrong is refused in words, with a code, and without what was sent.
+func TestBadCallsAreRefused(t *testing.T) {
+	s, _ := start(t, nil)
+	_, h := apiOf(t, s)
+	key := map[string]string{"Authorization": "Bearer " + callerKey}
+	deep := strings.Repeat("[", 100) + strings.Repeat("]", 100)
+	for _, c := range []struct {
+		path, body string
+		status     int
+		code       string
+	}{
+		{"/v1/publish", ``, 400, "bad_frame"},
+		{"/v1/publish", `{`, 400, "bad_frame"},
+		{"/v1/publish", `[]`, 400, "bad_field"},
+		{"/v1/publish", `{"topic":"t","topic":"u","user":"u","data":1}`, 400, "bad_frame"},
+		{"/v1/publish", "{\"topic\":\"\xff\",\"user\":\"u\",\"data\":1}", 400, "bad_frame"},
+		{"/v1/publish", `{"topic":"t","user":"u","data":1,"secret-word":1}`, 400, "bad_field"},
+		{"/v1/publish", `{"topic":7,"user":"u","data":1}`, 400, "bad_field"},
+		{"/v1/publish", `{"topic":"","user":"u","data":1}`, 400, "bad_name"},
+		{"/v1/publish", `{"topic":"a\u0000b","user":"u","data":1}`, 400, "bad_name"},
+		{"/v1/publish", `{"topic":"e\u0301","user":"u","data":1}`, 400, "bad_name"},
+		{"/v1/publish", `{"topic":"unknown:t","user":"u","data":1}`, 404, "unknown_topic"},
+		{"/v1/publish", `{"topic":"t","data":1}`, 400, "bad_name"},
+		{"/v1/publish", `{"topic":"t","user":"u","id":"a b","data":1}`, 400, "bad_field"},
+		{"/v1/publish", `{"topic":"t","user":"u","kind":"A B","data":1}`, 400, "bad_name"},
+		{"/v1/publish", `{"topic":"t","user":"u","data":` + deep + `}`, 400, "bad_frame"},
+		{"/v1/publish", `{"topic":"t","user":"u","data":"` + strings.Repeat("x", 17<<10) + `"}`, 413, "too_large"},
+		{"/v1/publish", `{"topic":"t","user":"u","data":"` + strings.Repeat("x", 2<<20) + `"}`, 413, "too_large"},
+		{"/v1/broadcast", `{"topics":[],"user":"u","data":1}`, 400, "bad_field"},
+		{"/v1/broadcast", `{"topics":["t","unknown:t"],"user":"u","data":1}`, 404, "unknown_topic"},
+		{"/v1/history", `{"topic":"t","limit":-1}`, 400, "bad_field"},
+		{"/v1/history", `{"topic":"t","before":{"epoch":"x","offset":"7","id":"x"}}`, 410, "position_lost"},
+		{"/v1/history", `{"topic":"t","before":{"epoch":"x","offset":7,"id":"x"}}`, 400, "bad_field"},
+		{"/v1/presence", `{"topic":"t","limit":1e9}`, 400, "bad_field"},
+		{"/v1/topic", `{}`, 400, "bad_name"},
+		{"/v1/user", `{"user":""}`, 400, "bad_name"},
+		{"/v1/unsubscribe", `{"topic":"t"}`, 400, "bad_name"},
+		{"/v1/revoke", `{}`, 400, "bad_field"},
+		{"/v1/revoke", `{"user":"u","token":"t"}`, 400, "bad_field"},
+		{"/v1/revoke", `{"user":"` + strings.Repeat("x", 200) + `"}`, 400, "bad_name"},
+	} {
+		got := post(h, c.path, c.body, key)
+		if got.Code != c.status || !strings.Contains(got.Body.String(), `"code":"`+c.code+`"`) {
+			t.Errorf("%s %.60q: %d %s, want %d %s", c.path, c.body, got.Code, got.Body, c.status, c.code)
+		}
+		isProblem(t, got)
+	}
+	if got := post(h, "/v1/publish", bodies["/v1/publish"], map[string]string{"Authorization": "Bearer " + callerKey, "Content-Type": "text/plain"}); got.Code != 415 {
+		t.Errorf("text/plain: %d", got.Code)
+	}
+	if got := post(h, "/v1/publish", bodies["/v1/publish"], map[string]string{"Authorization": "Bearer " + callerKey, "Idempotency-Key": "a b"}); got.Code != 400 {
+		t.Errorf("a key with a space: %d", got.Code)
+	}
+	if got := ask(h, "GET", "/v1/publish", with("Authorization", "Bearer "+callerKey)); got.Code != 405 || got.Header().Get("Allow") != "POST" {
+		t.Errorf("GET: %d", got.Code)
+	}
+}
+
+// Keys belong to callers: another's is another one.
+func TestIdempotencyKeysBelongToCallers(t *testing.T) {
+	s, _ := start(t, func(c *config.Config) { c.Namespaces["money"] = c.Namespaces[config.DefaultNamespace] })
+	_, h := apiOf(t, s)
+	send := func(key, body string) string {
+		got := post(h, "/v1/publish", body, map[string]string{"Authorization": "Bearer " + key, "Idempotency-Key": "same"})
+		var p api.Published
+		if err := json.Unmarshal(got.Body.Bytes(), &p); err != nil || got.Code != 200 {
+			t.Errorf("%d %s, %v", got.Code, got.Body, err)
+		}
+		return p.ID
+	}
+	body := `{"topic":"money:t","user":"u","data":1}`
+	shop, bank := send(callerKey, body), send(callerKey+"-bank", `{"topic":"money:t","user":"u","data":2}`)
+	if shop == bank || send(callerKey, body) != shop {
+		t.Errorf("%s, %s", shop, bank)
+	}
+}

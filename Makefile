@@ -9,7 +9,7 @@ TIMERS   ?= 1m
 ARGS     ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help build run cluster interop test race timers long peers fuzz check bench clean
+.PHONY: help build run cluster interop test race timers long peers fuzz check bench pictures clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
@@ -72,6 +72,9 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
 		done \
 	) || exit 1; done
+
+pictures: ## write what the chat's page looks like into .cache/pictures (needs Chromium)
+	FANLOOP_INTEROP=required FANLOOP_PICTURES=$(CURDIR)/.cache/pictures $(GO) test -count=1 -run TestPictures ./cmd/fanloop/chat/page
 
 # What vet looks at for other platforms: not the brokers, whose servers take long to compile.
 CORE = ./codec ./handshake ./loop ./engine ./engine/internal/... ./engine/pull ./engine/cluster ./cmd/...

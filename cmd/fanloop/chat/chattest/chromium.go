@@ -80,6 +80,8 @@ func (tab *Tab) complaint(event any) {
 			text += " " + e.ExceptionDetails.Exception.Description
 		}
 		tab.t.Errorf("exception in the page: %s", text)
+	case *page.EventJavascriptDialogOpening:
+		tab.t.Errorf("the page opened a dialog: %s", e.Message)
 	case *log.EventEntryAdded:
 		if e.Entry.Source == log.EntrySourceSecurity {
 			tab.t.Errorf("the browser blocked something: %s", e.Entry.Text)

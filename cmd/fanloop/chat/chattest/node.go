@@ -30,7 +30,9 @@ func Settings(dir string) config.Config {
 	c.Listen, c.Admin, c.DataDir = "127.0.0.1:0", "", dir
 	c.Limits.User, c.Limits.Address = config.Per{}, config.Per{}
 	space := c.Namespaces["default"]
-	space.Who[rules.Publish], space.Who[rules.History] = rules.Users, rules.Users // nobody has to join to say something
+	for _, right := range []rules.Right{rules.Publish, rules.History, rules.React, rules.Edit, rules.Delete} {
+		space.Who[right] = rules.Users // nobody has to join to say something
+	}
 	c.Namespaces["default"] = space
 	return c
 }

@@ -15,6 +15,7 @@ import (
 // Line is a message as the stream has it.
 type Line struct {
 	Offset string
+	Number uint64 // the offset
 	ID     string
 	User   string
 	Kind   string
@@ -81,7 +82,7 @@ func (n *Node) Stream(topic string) (lines []Line) {
 		page := await[*protocol.Page](s)
 		some := make([]Line, len(page.Messages))
 		for i, m := range page.Messages {
-			some[i] = Line{Offset: fmt.Sprint(m.Offset), ID: m.ID, User: m.User, Kind: m.Kind, Data: string(m.Data)}
+			some[i] = Line{Offset: fmt.Sprint(m.Offset), Number: m.Offset, ID: m.ID, User: m.User, Kind: m.Kind, Data: string(m.Data)}
 		}
 		lines = append(some, lines...)
 		if page.Begin || page.Back == nil {

@@ -47,8 +47,9 @@ export class Actions {
     };
     const page = this.#page;
     const tools = el("div.tools", { role: "toolbar", ariaLabel: "Actions" }, ...emoji.map((e) => button(`React with ${e}`, e, () => page.react(message, e))));
+    tools.append(el("i"), button("Mark unread from here", icon("unread"), () => page.markUnread(message)));
     if (message.user === page.me()) {
-      tools.append(el("i"), button("Edit", icon("edit"), () => page.edit(message)), button("Delete", icon("remove"), () => this.#remove(message)));
+      tools.append(button("Edit", icon("edit"), () => page.edit(message)), button("Delete", icon("remove"), () => this.#remove(message)));
     }
     return tools;
   }

@@ -38,6 +38,7 @@ const page = {
   react: (message, emoji) => room.topic[message.reactions.get(emoji)?.has(me()) ? "unreact" : "react"](message, emoji),
   retry: (entry) => entry.retry(),
   discard: (entry) => (entry.discard(), draw()),
+  markUnread: (message) => room.markUnread(message),
   rework(entry) {
     composer.restore(entry.data?.text ?? "");
     entry.discard();
@@ -79,7 +80,7 @@ function drawNow(other) {
 
 function drawRooms() {
   sidebar.show([...rooms.values()].map((r) => ({
-    topic: r.name, current: r === room, draft: drafts.has(r.name), unread: r === room && attentive() ? 0 : r.unread,
+    topic: r.name, current: r === room, draft: drafts.has(r.name), unread: r === room && !r.held && attentive() ? 0 : r.unread,
   })));
 }
 
@@ -91,7 +92,7 @@ function seen() {
   if (list.following) missed = 0;
   $("jump").hidden = list.following;
   $("jump").textContent = missed > 0 ? `↓ ${plural(missed, "new message")}` : "↓ Latest messages";
-  if (room && attentive() && room.topic.state === "subscribed" && room.topic.mode === "live") {
+  if (room && !room.held && attentive() && room.topic.state === "subscribed" && room.topic.mode === "live") {
     room.topic.read();
     room.caughtUp = true;
   }
@@ -123,7 +124,7 @@ function join(name) {
   let joined = rooms.get(name);
   if (joined) return joined;
   const topic = client.topic(name, { last: 50, presence: true, kinds: ["typing"], mode: "passive" });
-  joined = new Room(topic, changed);
+  joined = new Room(topic, changed, compareOffsets);
   rooms.set(name, joined);
   const here = () => joined === room;
   topic.on("presence", () => here() && people());
@@ -158,7 +159,8 @@ function enter(name) {
 
 function problem(state, error) {
   const text = { forbidden: "You may not see this room.", bad_name: "This is not a name for a room.", unknown_topic: "There is no such room." };
-  $("problem").textContent = state === "failed" ? (text[error?.code] ?? "This room cannot be shown.") : "";
+  $("trouble").hidden = state !== "failed";
+  $("trouble").textContent = text[error?.code] ?? "This room cannot be shown.";
   draw();
 }
 
@@ -166,9 +168,9 @@ function people() {
   const presence = room?.topic.presence;
   $("people").hidden = !presence || presence.level === "off";
   if (!presence) return;
-  const users = [...(presence.users ?? presence.sample ?? [])];
+  const users = [...(presence.users ?? presence.sample ?? [])].sort((a, b) => (b === me()) - (a === me()) || a.localeCompare(b));
   $("count").textContent = plural(presence.count ?? users.length, "person", "people");
-  $("stack").replaceChildren(...users.slice(0, 3).map((user) => avatar(user)));
+  $("stack").replaceChildren(...users.filter((user) => user !== me()).slice(0, 3).map((user) => avatar(user, [...user][0])));
   $("members").replaceChildren(...users.slice(0, 100).map((user) => el("li", {}, avatar(user), el("span", { dir: "auto" }, clean(user) + (user === me() ? " (you)" : "")))));
 }
 

@@ -2,33 +2,86 @@ package page_test
 
 import (
 	"fmt"
+	"maps"
+	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/chattest"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 )
 
 // The page alone: what it does with a person's keys, and with what others wrote.
 func TestPageInChromium(t *testing.T) {
 	browser := chattest.StartBrowser(t)
-	node := chattest.StartNode(t, nil)
+	node := chattest.StartNode(t, func(c *config.Config) {
+		mute := c.Namespaces["default"]
+		mute.Who = maps.Clone(mute.Who)
+		mute.Who[rules.Publish] = rules.Nobody
+		c.Namespaces["mute"] = mute
+	})
 
 	t.Run("X22 the line that is read stays where it is while pages come in front and lines behind", func(t *testing.T) {
-		node.Say("bob", "anchor", chattest.Count("line", 400)...)
-		ann := enter(t, browser, node, "ann", "anchor")
-		ann.sees(`look.shows("line 399") && look.end()`)
-		ann.Do(`const list = document.getElementById("list"), top = list.getBoundingClientRect().top;
-			list.scrollTop = 300; // near enough to the top for a page in front
-			await look.settled();
-			const before = list.scrollHeight, line = look.lines().find((m) => m.getBoundingClientRect().top > top + 40), y = line.getBoundingClientRect().bottom;
-			globalThis.moved = 0; // at most, in any frame
-			const watch = () => (moved = Math.max(moved, line.isConnected ? Math.abs(line.getBoundingClientRect().bottom - y) : 9999), requestAnimationFrame(watch));
-			watch();
-			globalThis.grown = () => list.scrollHeight > before + 500`)
-		node.Say("bob", "anchor", chattest.Count("behind", 20)...)
-		ann.sees(`grown() && /20 new/.test(document.getElementById("jump").textContent)`)
-		ann.Do(`await look.settled(); if (moved > 1) throw new Error("moved by " + moved)`)
+		node.Say("bob", "anchor", chattest.Count("line", 600)...)
+		// The first place has the day and the author of its first line above it, which a
+		// page in front takes away.
+		for _, where := range []string{"0", "300"} {
+			for _, mode := range []string{"none", "auto"} {
+				ann := enter(t, browser, node, "ann", "anchor")
+				ann.sees(`look.end()`)
+				ann.Do(`document.getElementById("list").style.overflowAnchor = ` + quote(mode))
+				ann.Do(`const list = document.getElementById("list"), top = list.getBoundingClientRect().top;
+					list.scrollTop = ` + where + `; // near enough to the top for a page in front
+					await look.settled();
+					const before = list.scrollHeight, line = look.lines().find((m) => m.getBoundingClientRect().top > top + 40), y = line.getBoundingClientRect().bottom;
+					globalThis.moved = 0; // at most, in any frame
+					const watch = () => (moved = Math.max(moved, line.isConnected ? Math.abs(line.getBoundingClientRect().bottom - y) : 9999), requestAnimationFrame(watch));
+					watch();
+					globalThis.grown = () => list.scrollHeight > before + 500`)
+				node.Say("bob", "anchor", chattest.Count("behind", 20)...)
+				ann.sees(`grown() && /20 new/.test(document.getElementById("jump").textContent)`)
+				ann.Do(`await look.settled(); if (moved > 1) throw new Error("moved by " + moved)`)
+			}
+		}
+	})
+	t.Run("X22 who is at the end stays there while the composer grows", func(t *testing.T) {
+		node.Say("bob", "end", chattest.Count("line", 60)...)
+		ann := enter(t, browser, node, "ann", "end")
+		ann.sees(`look.end()`)
+		ann.types("1\n2\n3\n4\n5")
+		ann.sees(`look.end()`)
+		ann.Run(chromedp.EmulateViewport(700, 500))
+		ann.sees(`look.end()`)
+		node.Say("bob", "end", "a\nb\nc\nlast")
+		ann.sees(`look.shows("a") && look.end()`)
+	})
+	t.Run("X23 what is unread is the same in all tabs, and its divider stays until the room is left", func(t *testing.T) {
+		first := enter(t, browser, node, "ann", "news")
+		node.Say("bob", "news", chattest.Count("read", 5)...)
+		first.sees(`look.shows("read 4")`)
+		first.visit("elsewhere")
+		second := first.again("elsewhere")
+		second.visit("news")
+		second.visit("elsewhere")
+		node.Say("ann", "news", chattest.Count("own", 3)...)
+		node.Say("bob", "news", chattest.Count("new", 7)...)
+		for _, p := range []*person{first, second} {
+			p.sees(`look.unread("news") === "7"`)
+		}
+		second.visit("news")
+		second.sees(`look.divider().label === "7 new messages" && look.divider().lines === 7`)
+		first.sees(`look.unread("news") === ""`)
+		second.says("my own")
+		second.sees(`look.count("my own") === 1 && look.divider().label === "7 new messages"`)
+		second.visit("elsewhere")
+		second.visit("news")
+		second.sees(`look.shows("my own") && !look.divider()`)
+		second.act("read 2", "Mark unread from here")
+		second.sees(`look.divider().lines === 10`)
+		first.sees(`look.unread("news") === "10"`)
 	})
 	t.Run("X25 the Enter that ends a composition sends nothing", func(t *testing.T) {
 		ann := enter(t, browser, node, "ann", "compose")
@@ -42,13 +95,37 @@ func TestPageInChromium(t *testing.T) {
 		ann.Do(`enter({isComposing: true}); enter({}, 100)`)
 		ann.sees(`look.count("once") === 1 && look.pending() === 0 && document.getElementById("text").value === ""`)
 	})
+	t.Run("X27 what is far too long does not come in, and what is too long is not sent", func(t *testing.T) {
+		ann := enter(t, browser, node, "ann", "long")
+		for _, text := range []string{strings.Repeat("x", 1<<20), strings.Repeat("line\n", 20_000)} {
+			ann.Do(`document.getElementById("text").focus()`)
+			if _, err := chattest.Call(ann.Tab, input.InsertText, input.InsertTextParams{Text: text}); err != nil {
+				t.Fatal(err)
+			}
+			ann.sees(`/Too long by/.test(look.state().problem) && document.getElementById("text").value === ""`)
+		}
+		ann.types(strings.Repeat("y", 20_000))
+		ann.sees(`/Too long by/.test(look.state().problem) && document.getElementById("send").disabled`)
+		ann.Do(`document.getElementById("composer").requestSubmit()`)
+		ann.reload()
+		ann.sees(`document.getElementById("text").value === "" && look.lines().length === 0`)
+		ann.says("short")
+		ann.sees(`look.count("short") === 1 && look.pending() === 0`)
+	})
 	t.Run("X28 a text is text, whoever wrote it", func(t *testing.T) {
-		ann := enter(t, browser, node, "ann", "corpus")
-		texts := []string{"<img src=x onerror=alert(1)>", "javascript:alert(1)", "https://good@evil.test/", "</script><svg onload=alert(1)>", "https://ok.test/"}
-		node.Say("<b>bob</b>", "corpus", texts...)
-		ann.sees(fmt.Sprintf(`look.lines().length === %d`, len(texts)))
-		ann.sees(`document.querySelectorAll("#list img, #list script, #list b, #list svg:not(.tools svg)").length === 0`)
-		ann.sees(`[...document.querySelectorAll("#list a")].map((a) => a.href + a.rel).join() === "https://ok.test/noopener noreferrer"`)
+		for i, text := range corpus() {
+			node.Say([]string{"<img src=x onerror=alert(1)>", "bob", "\"><script>alert(1)</script>"}[i%3], "<svg onload=alert(1)>", text)
+		}
+		ann := enter(t, browser, node, "<b>ann</b>", "<svg onload=alert(1)>")
+		ann.Run(chromedp.EmulateViewport(1200, 8000)) // all of it is drawn
+		ann.sees(fmt.Sprintf(`look.lines().length === %d`, len(corpus())))
+		ann.says("<title>own</title>")
+		ann.sees(`look.count("<title>own</title>") === 1 && look.pending() === 0`)
+		ann.sees(`document.querySelectorAll("#list :is(img, script, iframe, object, embed, link, meta, base, style, form, title, video, audio, math, b, svg):not(.tools *)").length === 0`)
+		ann.sees(`[...document.querySelectorAll("#list a")].every((a) => /^(https?|mailto):$/.test(a.protocol) && !a.username && a.rel === "noopener noreferrer")`)
+		ann.sees(`document.querySelectorAll("#list a").length === 2`) // those of the corpus
+		ann.sees(`document.title.startsWith("<svg onload=alert(1)>") && document.getElementById("my-name").textContent === "<b>ann</b>"`)
+		ann.sees(`performance.getEntriesByType("resource").every(({ name }) => name.startsWith(location.origin))`)
 	})
 	t.Run("X30 a draft belongs to its room and outlives a reload", func(t *testing.T) {
 		ann := enter(t, browser, node, "ann", "draft")
@@ -57,8 +134,38 @@ func TestPageInChromium(t *testing.T) {
 		ann.sees(`document.getElementById("text").value === ""`)
 		ann.visit("draft")
 		ann.sees(`document.getElementById("text").value === "a draft"`)
-		ann.Do(`globalThis.before = true`)
-		ann.Run(chromedp.Reload())
-		ann.sees(`!globalThis.before && document.getElementById("text")?.value === "a draft"`)
+		ann.reload()
+		ann.sees(`document.getElementById("text").value === "a draft"`)
 	})
+	t.Run("X30 what is refused is kept, and can be written anew", func(t *testing.T) {
+		ann := enter(t, browser, node, "ann", "mute:room")
+		ann.says("nobody may write here")
+		ann.sees(`/Not sent: you may not write here/.test(document.querySelector(".delivery.bad")?.textContent)`)
+		ann.Do(`[...document.querySelectorAll(".delivery button")].find((b) => b.textContent === "Edit").click()`)
+		ann.sees(`look.pending() === 0 && document.getElementById("text").value === "nobody may write here"`)
+		ann.reload()
+		ann.sees(`document.getElementById("text").value === "nobody may write here"`)
+	})
+	t.Run("a room that there is not says so", func(t *testing.T) {
+		ann := enter(t, browser, node, "ann", "nowhere:room")
+		ann.sees(`document.getElementById("trouble").textContent === "There is no such room." && !document.getElementById("trouble").hidden`)
+		ann.visit("somewhere")
+		ann.sees(`document.getElementById("trouble").hidden`)
+	})
+}
+
+// corpus are texts that want to be more than a text. Two of them have a link.
+func corpus() []string {
+	texts := []string{
+		"https://ok.test/", "<https://ok.test/path?a=<b>>", "//evil.test", "https://good@evil.test/", "https://user:secret@evil.test/",
+		"https://e.test/\u202egnp.exe", "https://e\u200b.test/", "file:///etc/passwd", "ftp://x.test/", "http://", "https://[",
+		"&#106;avascript:alert(1)", "`<img src=x onerror=alert(1)>`", "```\n<script>alert(1)</script>\n```", "${alert(1)}", "{{alert(1)}}",
+	}
+	for _, scheme := range []string{"javascript:", "JavaScript:", "java\tscript:", "java\nscript:", " javascript:", "data:text/html,", "vbscript:", "view-source:", "blob:", "about:"} {
+		texts = append(texts, scheme+"alert(1)", "<a href=\""+scheme+"alert(1)\">x</a>")
+	}
+	for _, tag := range []string{"img src=x", "svg", "body", "video src=x", "audio src=x", "input autofocus", "details open", "marquee", "iframe src=//trap.test", "object data=//trap.test", "embed src=//trap.test", "link rel=stylesheet href=//trap.test", "meta http-equiv=refresh content=0;//trap.test", "base href=//trap.test", "form action=//trap.test", "math", "style", "title"} {
+		texts = append(texts, "<"+tag+" onload=alert(1) onerror=alert(1) onfocus=alert(1) ontoggle=alert(1)>")
+	}
+	return append(texts, "</script><script>alert(1)</script>", "</title><script>alert(1)</script>", "<!--<img src=x onerror=alert(1)>-->", "]]><script>alert(1)</script>", "<scr<script>ipt>alert(1)</script>")
 }

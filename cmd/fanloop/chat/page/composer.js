@@ -43,7 +43,7 @@ export class Composer {
     this.#room = room;
     this.#editing = null;
     $("editing").hidden = true;
-    this.#text.placeholder = `Message ${name}`;
+    this.#text.placeholder = `Message #${name}`;
     this.#put(this.#drafts.get(room));
   }
 

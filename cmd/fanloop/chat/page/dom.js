@@ -17,6 +17,7 @@ export function el(what, props = {}, ...children) {
 
 const paths = {
   edit: "M4 16l.8-3.4 8.4-8.4a1.6 1.6 0 0 1 2.4 0l.2.2a1.6 1.6 0 0 1 0 2.4L7.4 15.2 4 16z",
+  unread: "M3.5 6.5l6.5 5 6.5-5M3.5 5h13v10h-13z",
   remove: "M4.5 6h11M8 6V4.4h4V6M6 6l.6 9.6h6.8L14 6",
 };
 

@@ -4,11 +4,16 @@ package page
 
 import (
 	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
 	"embed"
-	"io/fs"
+	"encoding/hex"
+	"errors"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/client"
@@ -29,7 +34,39 @@ var types = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
-// Handler serves the page at "/" and its files, with the client as /fanloop.js.
+// asset is a file as it is sent.
+type asset struct {
+	kind, tag  string
+	body, gzip []byte
+}
+
+// assets are all files by name, with the client as fanloop.js. They are packed when the
+// first one is asked for.
+var assets = sync.OnceValue(func() map[string]asset {
+	all := map[string]asset{"fanloop.js": pack(client.Module(), ".js")}
+	entries, err := files.ReadDir(".")
+	for _, entry := range entries {
+		body, failed := files.ReadFile(entry.Name())
+		err = errors.Join(err, failed)
+		all[entry.Name()] = pack(body, path.Ext(entry.Name()))
+	}
+	if err != nil {
+		panic(err) // what is embedded can be read
+	}
+	return all
+})
+
+func pack(body []byte, extension string) asset {
+	sum := sha256.Sum256(body)
+	var packed bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression) // a level that there is
+	_, _ = w.Write(body)                                       // a Buffer takes all
+	_ = w.Close()
+	return asset{types[extension], hex.EncodeToString(sum[:12]), body, packed.Bytes()}
+}
+
+// Handler serves the page at "/" and its files, with the client as /fanloop.js. A browser
+// asks each time whether a file has changed, and gets what has changed compressed.
 func Handler() http.Handler { return http.HandlerFunc(serve) }
 
 func serve(w http.ResponseWriter, r *http.Request) {
@@ -37,8 +74,8 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	if name == "" {
 		name = "index.html"
 	}
-	body, err := read(name)
-	if err != nil {
+	file, known := assets()[name]
+	if !known {
 		http.NotFound(w, r)
 		return
 	}
@@ -47,21 +84,31 @@ func serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the page answers GET and HEAD only", http.StatusMethodNotAllowed)
 		return
 	}
+	body, tag := file.body, `"`+file.tag+`"`
 	header := w.Header()
-	header.Set("Content-Type", types[path.Ext(name)])
+	if takesGzip(r.Header) {
+		body, tag = file.gzip, `"`+file.tag+`-gzip"`
+		header.Set("Content-Encoding", "gzip")
+	}
+	header.Set("ETag", tag)
+	header.Set("Vary", "Accept-Encoding")
+	header.Set("Content-Type", file.kind)
 	header.Set("Content-Security-Policy", policy)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Cache-Control", "no-cache")
-	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(body))
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(body)) // the tag may be known
 }
 
-func read(name string) ([]byte, error) {
-	if name == "fanloop.js" {
-		return client.Module(), nil
+// takesGzip reports whether an answer may be compressed.
+func takesGzip(h http.Header) bool {
+	for coding := range strings.SplitSeq(strings.Join(h.Values("Accept-Encoding"), ","), ",") {
+		name, weight, _ := strings.Cut(coding, ";")
+		if strings.TrimSpace(name) == "gzip" {
+			return !refused.MatchString(weight)
+		}
 	}
-	if !fs.ValidPath(name) {
-		return nil, fs.ErrNotExist
-	}
-	return files.ReadFile(name)
+	return false
 }
+
+var refused = regexp.MustCompile(`^\s*q=0(\.0*)?\s*$`)

@@ -3,7 +3,7 @@ package page
 import (
 	"bytes"
 	"compress/gzip"
-	"io/fs"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,30 +16,31 @@ import (
 
 func get(t *testing.T, path string) *httptest.ResponseRecorder {
 	t.Helper()
-	answer := httptest.NewRecorder()
-	Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, nil))
+	return ask(t, path, nil)
+}
+
+func ask(t *testing.T, path string, header http.Header) *httptest.ResponseRecorder {
+	t.Helper()
+	answer, request := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
+	request.Header = header
+	Handler().ServeHTTP(answer, request)
 	return answer
 }
 
-// assets are the paths of all that the page loads.
-func assets(t *testing.T) []string {
-	t.Helper()
-	paths := []string{"/", "/fanloop.js"}
-	entries, err := fs.ReadDir(files, ".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, entry := range entries {
-		if entry.Name() != "index.html" {
-			paths = append(paths, "/"+entry.Name())
+// paths are those of all that the page loads.
+func paths() []string {
+	all := []string{"/"}
+	for name := range assets() {
+		if name != "index.html" {
+			all = append(all, "/"+name)
 		}
 	}
-	return paths
+	return all
 }
 
 func TestEachFileHasItsTypeAndTheSamePolicy(t *testing.T) {
 	types := map[string]string{"": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-	for _, path := range assets(t) {
+	for _, path := range paths() {
 		answer := get(t, path)
 		if answer.Code != http.StatusOK {
 			t.Errorf("%s: status %d", path, answer.Code)
@@ -81,7 +82,7 @@ func TestNothingIsInlineAndNoTextBecomesHTML(t *testing.T) {
 		}
 	}
 	makesHTML := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\(|new Function`)
-	for _, path := range assets(t) {
+	for _, path := range paths() {
 		if found := makesHTML.FindString(get(t, path).Body.String()); found != "" && strings.HasSuffix(path, ".js") {
 			t.Errorf("%s has %q", path, found)
 		}
@@ -90,16 +91,53 @@ func TestNothingIsInlineAndNoTextBecomesHTML(t *testing.T) {
 
 func TestFirstLoadIsBelow60KBCompressed(t *testing.T) {
 	total := 0
-	for _, path := range assets(t) {
-		var packed bytes.Buffer
-		w := gzip.NewWriter(&packed)
-		_, _ = w.Write(get(t, path).Body.Bytes())
-		_ = w.Close()
-		total += packed.Len()
+	for _, path := range paths() {
+		answer := ask(t, path, http.Header{"Accept-Encoding": {"br, gzip"}})
+		if got := answer.Header().Get("Content-Encoding"); got != "gzip" {
+			t.Errorf("%s: Content-Encoding %q", path, got)
+		}
+		total += answer.Body.Len()
 	}
 	t.Logf("%d bytes", total)
 	if total > 60_000 {
 		t.Errorf("the first load is %d bytes compressed, want at most 60000", total)
+	}
+}
+
+func TestFilesAreCompressedForThoseThatTakeIt(t *testing.T) {
+	plain := get(t, "/app.js").Body.Bytes()
+	for accepted, want := range map[string]string{"": "", "identity": "", "gzip": "gzip", "br;q=1.0, gzip;q=0.8": "gzip", "gzip;q=0": "", "gzip; q=0.0": "", "x-gzip": ""} {
+		answer := ask(t, "/app.js", http.Header{"Accept-Encoding": {accepted}})
+		if got := answer.Header().Get("Content-Encoding"); got != want {
+			t.Errorf("%q: Content-Encoding %q, want %q", accepted, got, want)
+		}
+		body := answer.Body.Bytes()
+		if want == "gzip" {
+			r, err := gzip.NewReader(answer.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, err = io.ReadAll(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(body, plain) {
+			t.Errorf("%q: another file", accepted)
+		}
+	}
+}
+
+func TestWhatHasNotChangedIsNotSentAgain(t *testing.T) {
+	for _, encoding := range []string{"", "gzip"} {
+		first := ask(t, "/style.css", http.Header{"Accept-Encoding": {encoding}})
+		again := ask(t, "/style.css", http.Header{"Accept-Encoding": {encoding}, "If-None-Match": {first.Header().Get("ETag")}})
+		if again.Code != http.StatusNotModified || again.Body.Len() > 0 {
+			t.Errorf("%q: status %d with %d bytes", encoding, again.Code, again.Body.Len())
+		}
+		other := ask(t, "/app.js", http.Header{"Accept-Encoding": {encoding}, "If-None-Match": {first.Header().Get("ETag")}})
+		if other.Code != http.StatusOK {
+			t.Errorf("%q: another file has the same tag", encoding)
+		}
 	}
 }
 

@@ -14,12 +14,21 @@ export class Room {
   caughtUp = false;
   /** What is in the room is known, for the first time or again. */
   loaded = false;
-  #back = null;
+  /** The user set the marker back: it stays there until they leave. */
+  held = false;
+  #back = null; // where the page in front begins; null with until set: at the end
+  #until = null; // what is behind this offset comes by itself
+  #compare;
   #loading = false;
+  #resting = false; // a page was refused for now
   #entered = false; // the divider is not decided yet
 
-  /** @param {(room: Room, lines: object[], source: string) => void} changed */
-  constructor(topic, changed) {
+  /**
+   * @param {(room: Room, lines: object[], source: string) => void} changed
+   * @param {(a: string, b: string) => number} compare of offsets
+   */
+  constructor(topic, changed, compare) {
+    this.#compare = compare;
     this.topic = topic;
     this.name = topic.name;
     this.changed = changed;
@@ -43,7 +52,7 @@ export class Room {
   /** The user comes in: what is behind the marker is new, until they leave. */
   enter() {
     this.#entered = true;
-    this.caughtUp = false;
+    this.caughtUp = this.held = false;
     const marker = this.topic.marker;
     if (marker.pos && (marker.unread ?? 0) > 0) this.divider = marker.pos.offset;
     this.topic.configure({ mode: "live" });
@@ -58,15 +67,16 @@ export class Room {
 
   /** Loads the page in front of what is loaded; one at a time. */
   async more() {
-    if (this.#loading || this.begin || !this.#back) return false;
+    if (this.#loading || this.#resting || this.topic.state !== "subscribed") return false;
+    if (this.begin || !(this.#back || this.#until)) return false;
     this.#loading = true;
     try {
-      const page = await this.topic.history({ before: this.#back, limit: pageSize });
+      const page = await this.topic.history({ before: this.#back ?? undefined, limit: pageSize });
       this.#took(page);
       return true;
     } catch (error) {
-      // "later": the next connection asks again. Otherwise nothing is in front.
-      if (error.retry === "never") this.begin = true;
+      if (error.retry === "never") this.begin = true; // nothing can be in front
+      else this.#rest(error.delay);
       return false;
     } finally {
       this.#loading = false;
@@ -74,16 +84,29 @@ export class Room {
     }
   }
 
+  // A page that was refused is asked for again after a while.
+  #rest(delay = 1000) {
+    this.#resting = true;
+    setTimeout(() => {
+      this.#resting = false;
+      this.changed(this, [], "rested");
+    }, delay);
+  }
+
   #took({ messages, back, begin }) {
-    this.timeline.prepend(messages);
+    const until = this.#until;
+    const older = until ? messages.filter(({ offset }) => this.#compare(offset, until) <= 0) : messages;
+    this.timeline.prepend(older);
     this.#back = back ?? null;
     this.begin = begin || !back;
+    if (older.length > 0 || this.begin) this.#until = null;
   }
 
   #subscribed(frame) {
     if (this.topic.mode === "passive") return;
     if (frame.state !== "resumed") {
       this.#back = frame.back ?? null;
+      this.#until = null;
       this.begin = frame.begin ?? false;
     }
     if (this.#entered && this.divider === null && frame.marker?.pos && frame.unread > 0) this.divider = frame.marker.pos.offset;
@@ -92,20 +115,25 @@ export class Room {
     this.changed(this, [], "subscribed");
   }
 
-  // Another life of the topic, or a hole: what is shown cannot be continued.
-  async #reset(position) {
+  /** The user wants to read from a line on later, on all devices. */
+  markUnread(line) {
+    const { messages } = this.timeline;
+    const { offset, id } = messages[messages.indexOf(line) - 1] ?? { offset: "0", id: "" };
+    this.held = true;
+    this.divider = offset;
+    this.topic.markUnread({ epoch: this.topic.position.epoch, offset, id });
+    this.changed(this, [], "marked");
+  }
+
+  // Another life of the topic, or a hole: what is shown cannot be continued. What
+  // follows comes by itself, what is in front is a page at the end: that of the answer,
+  // or one to ask for.
+  #reset(position) {
     this.timeline.clear();
     this.divider = null;
     this.#back = null;
+    this.#until = position?.offset ?? null;
     this.begin = false;
     this.changed(this, [], "reset");
-    if (this.topic.back) return; // the page of the answer follows
-    try {
-      if (position) this.#took(await this.topic.history({ limit: pageSize }));
-    } catch {
-      this.#back = null;
-    } finally {
-      this.changed(this, [], "older");
-    }
   }
 }

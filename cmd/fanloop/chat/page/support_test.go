@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/chattest"
@@ -45,6 +46,10 @@ func (p *person) again(room string) *person {
 func (p *person) signIn() {
 	p.t.Helper()
 	p.Run(chromedp.EmulateViewport(1200, 800))
+	yes := emulation.SetFocusEmulationEnabledParams{Enabled: true} // windows of one browser take the focus from each other
+	if _, err := chattest.Call(p.Tab, emulation.SetFocusEmulationEnabled, yes); err != nil {
+		p.t.Fatal(err)
+	}
 	p.Wait(`document.getElementById("signin")?.open`)
 	p.Do(`document.getElementById("signin-name").value = ` + quote(p.name) + `; document.getElementById("signin-form").requestSubmit()`)
 	p.ready()
@@ -70,6 +75,21 @@ func (p *person) says(text string) {
 	p.t.Helper()
 	p.types(text)
 	p.Do(`document.getElementById("composer").requestSubmit()`)
+}
+
+// act chooses an action at a line.
+func (p *person) act(line, action string) {
+	p.t.Helper()
+	p.Do(`look.shows(` + quote(line) + `).dispatchEvent(new PointerEvent("pointerover", { bubbles: true }));
+		document.querySelector('.tools [aria-label=' + ` + quote(quote(action)) + ` + ']').click()`)
+}
+
+// reload loads the page anew.
+func (p *person) reload() {
+	p.t.Helper()
+	p.Run(chromedp.Reload())
+	p.Wait(`!globalThis.look`)
+	p.ready()
 }
 
 func (p *person) types(text string) {

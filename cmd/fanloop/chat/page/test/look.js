@@ -17,6 +17,15 @@ globalThis.look = (() => {
   const people = () => $("count").textContent;
   const typing = () => $("typing").textContent;
   const unread = (room) => [...document.querySelectorAll("#rooms a")].find((a) => a.querySelector(".name").textContent === room)?.querySelector(".badge")?.textContent ?? "";
+  function divider() {
+    const mark = view.querySelector(".row.new");
+    if (!mark) return null;
+    const behind = rows().slice(rows().indexOf(mark)).filter((row) => row.classList.contains("message"));
+    const mine = $("my-name").textContent;
+    let author = "";
+    const others = behind.filter((row) => (author = row.querySelector(".author")?.textContent ?? author) !== mine);
+    return { label: mark.textContent, lines: others.length };
+  }
   const end = () => view.scrollHeight - view.clientHeight - view.scrollTop < 2;
   const state = () => ({ state: $("state").dataset.state, text: $("state-text").textContent, banner: !$("banner").hidden, people: people(), problem: $("problem").textContent, pending: pending(), busy: view.ariaBusy });
 
@@ -77,5 +86,5 @@ globalThis.look = (() => {
     return { Keys: keys, Faults: faults };
   }
 
-  return { lines, texts, shows, count, pending, people, typing, unread, end, state, holes, read, settled };
+  return { lines, texts, shows, count, pending, people, typing, unread, divider, end, state, holes, read, settled };
 })();

@@ -1,0 +1,122 @@
+package page_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/chattest"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+)
+
+// TestPictures writes what the page looks like into the folder FANLOOP_PICTURES: make
+// pictures.
+func TestPictures(t *testing.T) {
+	folder := os.Getenv("FANLOOP_PICTURES")
+	if folder == "" {
+		t.Skip("FANLOOP_PICTURES names no folder for pictures")
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	picture := func(p *person, name string) {
+		p.Do(`document.activeElement?.blur(); await look.settled()`)
+		p.Picture(filepath.Join(folder, name+".png"))
+	}
+	browser, node := chattest.StartBrowser(t), chattest.StartNode(t, nil)
+	converse(node)
+	stranger := browser.Open(t, node.Page("lobby"))
+	stranger.Run(chromedp.EmulateViewport(1200, 800))
+	stranger.Wait(`document.getElementById("signin")?.open`)
+	stranger.Picture(filepath.Join(folder, "signin.png"))
+
+	for _, user := range []string{"bob", "Chen Wei", "dora"} {
+		enter(t, browser, node, user, "lobby")
+	}
+	typist := enter(t, browser, node, "Émile Zola", "lobby")
+	ann := enter(t, browser, node, "ann", "lobby")
+	for _, room := range []string{"engineering", "design", "releases"} {
+		ann.visit(room)
+	}
+	picture(ann, "empty")
+	ann.visit("lobby")
+	node.Say("dora", "engineering", "The build is green again.", "Who has the pager?")
+	typist.types("So")
+	ann.sees(`look.people() === "5 people" && look.typing() !== "" && look.shows("Ship it")`)
+	picture(ann, "light")
+	ann.Do(`look.shows("Same seed").dispatchEvent(new PointerEvent("pointerover", { bubbles: true }))`)
+	picture(ann, "actions")
+	ann.Do(`document.getElementById("people").open = true`)
+	picture(ann, "people")
+	ann.Do(`document.getElementById("people").open = false`)
+	ann.types("A message of\nseveral lines,\nthat is being written")
+	picture(ann, "composer")
+	ann.types("")
+	scheme(ann, "dark")
+	picture(ann, "dark")
+	ann.Run(chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2), chromedp.EmulateMobile))
+	ann.Do(`document.getElementById("list").dispatchEvent(new PointerEvent("pointerleave")); await new Promise((done) => setTimeout(done, 400))`)
+	picture(ann, "phone-dark")
+	scheme(ann, "light")
+	picture(ann, "phone")
+	ann.Do(`document.getElementById("menu").click(); await new Promise((done) => setTimeout(done, 400))`)
+	picture(ann, "phone-rooms")
+	ann.Do(`document.getElementById("menu").click()`)
+	ann.Run(chromedp.EmulateViewport(1200, 800))
+	ann.Do(`document.getElementById("list").scrollTop = 0; await look.settled(); await look.settled()`)
+	picture(ann, "history")
+	ann.Do(`document.getElementById("list").scrollTop = 1e9; await look.settled()`)
+	node.Proxy.Refuse(true)
+	ann.says("Does this reach anybody?")
+	ann.sees(`!document.getElementById("banner").hidden && look.pending() === 1`)
+	picture(ann, "disconnected")
+	node.Proxy.Refuse(false)
+}
+
+func scheme(p *person, name string) {
+	p.t.Helper()
+	features := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}
+	if _, err := chattest.Call(p.Tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// converse fills the lobby.
+func converse(node *chattest.Node) {
+	for i := range 30 {
+		node.Say([]string{"bob", "dora", "Chen Wei"}[i/4%3], "lobby", chattest.Count("Something that was said before, in the morning", 4)...)
+	}
+	for _, line := range []struct{ user, text string }{
+		{"bob", "Morning! The fan-out numbers from last night are in."},
+		{"bob", "p99 went from 38 ms to 11 ms with batching on, same machine, same load."},
+		{"Chen Wei", "Nice. Was that with compression or without?"},
+		{"bob", "Without. I'd like to see the compressed run before we tell anybody. Notes: https://example.org/notes/fan-out?run=42."},
+		{"dora", "I can start one after lunch. The command is `fanloop bench chat --seed 7`, right?"},
+		{"bob", "Yes. Or all of it:\n```\nfanloop bench chat --users 10000 \\\n  --rooms 1000 --seed 7\n```"},
+		{"Émile Zola", "While you are at it: the reconnect storm from Tuesday, do we know what began it? I read the logs twice and it seems that all clients came back in the same second, although the delay is random. Either the hint from the node was lost, or somebody put the same seed everywhere."},
+		{"dora", "Same seed. Fixed in the release of yesterday."},
+		{"Émile Zola", "🎉"},
+		{"ann", "Great work, both of you."},
+		{"ann", "I'll write the release note this afternoon, then we can ship."},
+		{"Chen Wei", "Ship it 🚀"},
+	} {
+		node.Say(line.user, "lobby", line.text)
+	}
+	lines := node.Stream("lobby")
+	react := func(user, emoji string, back int) {
+		line := lines[len(lines)-back]
+		node.Publish(user, "lobby", protocol.Body{Kind: protocol.KindReact, Target: target(line), Data: protocol.Data(quote(emoji))})
+	}
+	react("ann", "🎉", 11)
+	react("dora", "🎉", 11)
+	react("Chen Wei", "👀", 11)
+	react("bob", "❤️", 3)
+	react("ann", "👍", 1)
+}
+
+func target(line chattest.Line) *protocol.Target {
+	return &protocol.Target{Offset: line.Number, ID: line.ID}
+}

@@ -46,7 +46,9 @@ func (f *fan) doFlush() {
 		}
 		// The loop has ended: there is no next iteration.
 	}
-	f.prune(f.endFlush())
+	for _, p := range f.endFlush() {
+		f.prune(p)
+	}
 }
 
 // beginFlush takes what is due into flight.
@@ -87,7 +89,9 @@ func (f *fan) endFlush() (left []*part) {
 	}
 	f.parts = f.parts[:0]
 	for v := range f.others {
-		f.others[v].reset()
+		if x := &f.others[v]; len(x.msgs) > 0 {
+			x.reset()
+		}
 	}
 	for i, c := range f.changes {
 		f.apply(c)
@@ -120,16 +124,14 @@ func (f *fan) recycle(msgs []Message) {
 	}
 }
 
-// prune removes parts without subscribers. On the loop, without locks.
-func (f *fan) prune(left []*part) {
-	for _, p := range left {
-		sh := f.hub.shard(p.topic.name)
-		sh.mu.Lock()
-		f.mu.Lock()
-		sh.prune(p)
-		f.mu.Unlock()
-		sh.mu.Unlock()
-	}
+// prune removes p if it has no subscribers. On the loop, without locks.
+func (f *fan) prune(p *part) {
+	sh := f.hub.shard(p.topic.name)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	sh.prune(p)
 }
 
 // markSlowed makes those members slow whose connections turned out to take no

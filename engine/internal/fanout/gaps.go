@@ -92,7 +92,11 @@ func (m *Member) callOnGap() {
 func (m *Member) takeGaps() (gaps []Gap) {
 	f := m.fan
 	var left []*part
-	defer func() { f.prune(left) }()
+	defer func() {
+		for _, p := range left {
+			f.prune(p)
+		}
+	}()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	w := m.slow.Load()

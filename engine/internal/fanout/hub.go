@@ -172,6 +172,9 @@ func (sh *shard) forget(t *Topic) {
 	}
 }
 
+// HasSubscribers reports whether t has subscribers. Any goroutine.
+func (t *Topic) HasSubscribers() bool { return len(*t.parts.Load()) > 0 }
+
 // Find returns the topic called name; nil if there is none.
 func (h *Hub) Find(name string) *Topic {
 	sh := h.shard(name)

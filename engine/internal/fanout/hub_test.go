@@ -58,7 +58,7 @@ func TestForgettingAnOldPartLeavesItsSuccessorAlone(t *testing.T) {
 	if err := h.Subscribe(m, "topic"); err != nil {
 		t.Fatal(err)
 	}
-	m.fan.prune([]*part{old})
+	m.fan.prune(old)
 	if topics, subs := h.sizes(); topics != 1 || subs != 1 {
 		t.Errorf("%d topics and %d subscribers, want one of each", topics, subs)
 	}
@@ -134,7 +134,7 @@ func TestTopicIsClosedOnce(t *testing.T) {
 	}
 	p := m.subs[0].part
 	h.Unsubscribe(m, "topic")
-	m.fan.prune([]*part{p})
+	m.fan.prune(p)
 	if w != (counter{1, 1}) {
 		t.Errorf("%+v, want one of each", w)
 	}

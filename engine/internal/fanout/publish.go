@@ -29,7 +29,10 @@ func (f *fan) publish(p *part, msg Message, from *atomic.Pointer[Member], d *Del
 		return nil
 	}
 	queued := p.count
-	sender := f.subscriptionOf(from, p)
+	var sender *subscription
+	if from != nil { // looked up under the lock: it may be subscribing for the first time
+		sender = f.subscriptionOf(from.Load(), p)
+	}
 	if sender != nil && !sender.member.closing {
 		queued--
 	}
@@ -58,14 +61,9 @@ func (f *fan) publish(p *part, msg Message, from *atomic.Pointer[Member], d *Del
 	return nil
 }
 
-// subscriptionOf returns that of from, which may be nil, to p; nil if there is none. It
-// is looked up under the fan's lock, or a sender that is just subscribing for the first
-// time would get its own message.
-func (f *fan) subscriptionOf(from *atomic.Pointer[Member], p *part) *subscription {
-	if from == nil {
-		return nil
-	}
-	m := from.Load()
+// subscriptionOf returns that of m, which may be nil, to p; nil if there is none. Under the
+// fan's lock.
+func (f *fan) subscriptionOf(m *Member, p *part) *subscription {
 	if m == nil || m.fan != f {
 		return nil
 	}

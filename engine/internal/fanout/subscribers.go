@@ -2,9 +2,6 @@ package fanout
 
 import "github.com/fanloop-go/fanloop/loop"
 
-// HasSubscribers reports whether t has subscribers. Any goroutine.
-func (t *Topic) HasSubscribers() bool { return len(*t.parts.Load()) > 0 }
-
 // Forgotten reports whether t exists no more: find it anew. Any goroutine.
 func (t *Topic) Forgotten() bool { return t.forgotten.Load() }
 

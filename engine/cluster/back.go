@@ -23,7 +23,9 @@ type Page struct {
 const keptSpans = 4096
 
 // Before returns the messages in front of a position, or the last ones of the topic
-// if at is zero. It returns what is in memory, which may be less than the budget
+// if at is zero. Those include what this Node has published, as soon as that was
+// acknowledged; what others publish in a topic that is followed here comes as it does to
+// subscribers, moments later. It returns what is in memory, which may be less than the budget
 // has room for; otherwise it makes one request to the broker ([Broker].ReadBack).
 // A page that is not the beginning has one message at least.
 func (n *Node) Before(ctx context.Context, topic string, at Position, max Budget) (Page, error) {
@@ -71,6 +73,11 @@ func (n *Node) place(ctx context.Context, topic string, at Position) ([]Message,
 		return nil, at, ErrClosed
 	}
 	if f != nil {
+		if at.IsZero() {
+			if err := f.readsOwn(ctx); err != nil {
+				return nil, at, err
+			}
+		}
 		if messages, found := f.inFront(&at); found {
 			return messages, at, nil
 		}

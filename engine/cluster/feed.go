@@ -32,6 +32,7 @@ type feed struct {
 	open    bool      // the first round has ended: the ring has a base
 	ring    ring      // the end of the chain
 	through uint64    // no message of the topic is between the end and this offset
+	acked   Position  // the last publish of this node; zero: the chain has it
 	old     ring      // the messages that were last read from in front of the ring
 	gone    span      // where a read found nothing kept
 	early   []Message // live ones that wait for the round
@@ -87,6 +88,15 @@ func (f *feed) Gap(error) {
 	defer f.mu.Unlock()
 	f.through = 0 // the store may be another by now
 	f.want()
+}
+
+// acknowledge notes that a message was stored that this node has published.
+func (f *feed) acknowledge(at Position) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if at.Epoch != f.acked.Epoch || at.Offset > f.acked.Offset {
+		f.acked = at
+	}
 }
 
 // check compares the chain with the broker.

@@ -126,7 +126,16 @@ func (n *Node) Publish(ctx context.Context, topic, id string, data []byte) (Ack,
 	if err := CheckID(id); err != nil {
 		return Ack{}, err
 	}
-	return n.broker.Publish(ctx, topic, id, data)
+	ack, err := n.broker.Publish(ctx, topic, id, data)
+	if err == nil {
+		n.mu.Lock()
+		f := n.feeds[topic]
+		n.mu.Unlock()
+		if f != nil {
+			f.acknowledge(ack.Position)
+		}
+	}
+	return ack, err
 }
 
 // Stats returns what was counted so far.

@@ -86,6 +86,26 @@ func (f *feed) fresh(ctx context.Context) error {
 	return f.awaitAndUnlock(ctx, func() bool { return f.done >= ticket })
 }
 
+// readsOwn returns when the chain has what this node has published before the call and was
+// acknowledged, or has begun anew behind it.
+func (f *feed) readsOwn(ctx context.Context) error {
+	f.mu.Lock()
+	acked := f.acked
+	if !f.open || acked.IsZero() || acked.Epoch == f.ring.end().Epoch && acked.Offset <= f.behind() {
+		f.mu.Unlock()
+		return nil
+	}
+	ticket := f.begun + 1
+	f.want()
+	return f.awaitAndUnlock(ctx, func() bool {
+		over := f.done >= ticket
+		if over && f.acked == acked {
+			f.acked = Position{}
+		}
+		return over
+	})
+}
+
 // opened returns when the topic is followed and its end is known.
 func (f *feed) opened(ctx context.Context) error {
 	f.mu.Lock()

@@ -19,6 +19,7 @@ import (
 // Broker is a connection to NATS as a [cluster.Broker] and a [cluster.Bus].
 type Broker struct {
 	// Immutable.
+	given    Config // without defaults
 	config   Config
 	nc       *nats.Conn
 	js       jetstream.JetStream
@@ -80,11 +81,12 @@ var (
 // Connect connects to NATS, and makes the streams if they are not there. Close
 // the Broker after the Node that uses it.
 func Connect(ctx context.Context, config Config) (*Broker, error) {
+	given := config
 	config, err := config.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{config: config, name: newSender(), out: newOutbox(), ended: make(chan struct{}), subscribers: make(map[*nats.Subscription]subscriber)}
+	b := &Broker{given: given, config: config, name: newSender(), out: newOutbox(), ended: make(chan struct{}), subscribers: make(map[*nats.Subscription]subscriber)}
 	b.begin()
 	options := append([]nats.Option{nats.Name("fanloop"), nats.ReconnectWait(250 * time.Millisecond)}, config.Options...)
 	b.nc, err = nats.Connect(config.URL, append(options,

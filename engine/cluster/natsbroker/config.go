@@ -9,10 +9,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// ErrConfig is wrapped by what Connect returns when it cannot work with a Config.
-var ErrConfig = errors.New("natsbroker: config")
+var (
+	// ErrConfig is wrapped by what Connect returns when it cannot work with a Config.
+	ErrConfig = errors.New("natsbroker: config")
+	// ErrDiffers is wrapped beside ErrConfig where PerTopic, MaxAge, MaxBytes, Replicas or
+	// Duplicates is not what the streams have. Leave those zero to work with the streams
+	// as they are.
+	ErrDiffers = errors.New("not what the streams have")
+)
 
-// Config is how a Broker works. The zero value of each field means its default.
+// Config is how a Broker works. The zero value of each field means its default. Shards to
+// Duplicates are those of the streams: they are fixed when those are made, by the first
+// node. From then on zero takes what they have, and any other value has to be equal, or
+// Connect returns ErrConfig.
 type Config struct {
 	// URL is that of one or more servers, with commas between ("nats://127.0.0.1:4222").
 	URL string
@@ -22,8 +31,7 @@ type Config struct {
 	// Prefix begins the names of all streams and subjects ("fanloop"): letters, digits,
 	// - and _.
 	Prefix string
-	// Shards is the number of streams (16). It is fixed when they are made: a value
-	// that is not what they have is an error, and zero takes what they have.
+	// Shards is the number of streams (16). It can never change.
 	Shards int
 	// PerTopic is how many messages of a topic are kept (1000).
 	PerTopic int
@@ -92,6 +100,31 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("%w: Shards, PerTopic, Duplicates and ProbeEvery are not negative", ErrConfig)
 	}
 	return c, nil
+}
+
+// fits returns ErrConfig if a stream is not what is set; c is without defaults.
+func (c *Config) fits(have *jetstream.StreamConfig) error {
+	duplicates := c.Duplicates
+	if have.MaxAge > 0 {
+		duplicates = min(duplicates, have.MaxAge)
+	}
+	for _, f := range []struct {
+		name      string
+		set       bool
+		want, has any
+	}{
+		{"PerTopic", c.PerTopic != 0, int64(c.PerTopic), have.MaxMsgsPerSubject},
+		{"MaxAge", c.MaxAge != 0, max(c.MaxAge, 0), have.MaxAge},
+		{"MaxBytes", c.MaxBytes != 0, c.MaxBytes, have.MaxBytes},
+		{"Replicas", c.Replicas != 0, c.Replicas, have.Replicas},
+		{"Duplicates", c.Duplicates != 0, duplicates, have.Duplicates},
+	} {
+		if f.set && f.want != f.has {
+			return fmt.Errorf("%w: %s %v is %w: %s has %v; leave it zero to take that, or change the streams",
+				ErrConfig, f.name, f.want, ErrDiffers, have.Name, f.has)
+		}
+	}
+	return nil
 }
 
 // stream is the configuration of one shard.

@@ -36,11 +36,19 @@ func TestConfigHasToFitTheStreams(t *testing.T) {
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "foreign-0", Subjects: []string{"x"}}); err != nil {
 		t.Fatal(err)
 	}
+	same := natsbroker.Config{PerTopic: 1000, MaxAge: 24 * time.Hour, MaxBytes: -1, Replicas: 1, Duplicates: time.Minute}
+	publish(t, connect(t, server, same), "m2") // what is set is what they have
 	for name, c := range map[string]natsbroker.Config{
-		"other shards":   {Shards: 3},
-		"foreign stream": {Prefix: "foreign"},
-		"prefix":         {Prefix: "a.b"},
-		"negative":       {PerTopic: -1},
+		"other shards":     {Shards: 3},
+		"other PerTopic":   {PerTopic: 999},
+		"other MaxAge":     {MaxAge: time.Hour},
+		"no MaxAge":        {MaxAge: -1},
+		"other MaxBytes":   {MaxBytes: 1 << 30},
+		"other Replicas":   {Replicas: 3},
+		"other Duplicates": {Duplicates: 30 * time.Second},
+		"foreign stream":   {Prefix: "foreign"},
+		"prefix":           {Prefix: "a.b"},
+		"negative":         {PerTopic: -1},
 	} {
 		c.Options = []nats.Option{server.InProcess()}
 		if b, err := natsbroker.Connect(t.Context(), c); !errors.Is(err, natsbroker.ErrConfig) {
@@ -48,6 +56,9 @@ func TestConfigHasToFitTheStreams(t *testing.T) {
 			if err == nil {
 				b.Close()
 			}
+		} else if differs := errors.Is(err, natsbroker.ErrDiffers); differs != (strings.Contains(name, "PerTopic") || strings.Contains(name, "MaxAge") ||
+			strings.Contains(name, "MaxBytes") || strings.Contains(name, "Replicas") || strings.Contains(name, "Duplicates")) {
+			t.Errorf("%s: %v, ErrDiffers %v", name, err, differs)
 		}
 	}
 	info, err := js.Stream(t.Context(), "fanloop-1")

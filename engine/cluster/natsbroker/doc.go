@@ -32,7 +32,8 @@
 //
 // Limits are those of the streams: messages for each topic, age, and bytes for
 // each shard, where the oldest of all its topics are discarded. Streams that exist
-// are used as they are; Config changes none.
+// are used as they are: Config changes none, and a node that sets what they do not have is
+// refused.
 //
 // Deleting a single message by hand or changing the lifetime of some breaks the
 // chain of a topic. The streams refuse deleting and purging by API.

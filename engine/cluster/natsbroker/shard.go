@@ -61,6 +61,9 @@ func (b *Broker) openShards(ctx context.Context) error {
 		case have != shards && (b.config.Shards != 0 || i > 0):
 			return fmt.Errorf("%w: stream %s is one of %d; Shards is %d", ErrConfig, s.stream(), have, shards)
 		}
+		if err := b.given.fits(&info.Config); err != nil {
+			return err
+		}
 		shards, s.shards = have, have
 		s.learn(info, time.Now())
 		b.shards = append(b.shards, s)

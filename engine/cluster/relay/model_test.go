@@ -53,8 +53,8 @@ type model struct {
 func newModel(t *testing.T, seed uint64, faults clustertest.Faults) *model {
 	t.Helper()
 	m := &model{t: t, random: rand.New(rand.NewPCG(seed, 1)), store: clustertest.NewStore(clustertest.Options{Seed: seed, Faults: faults})}
-	config := relay.Config{Linger: 5 * time.Millisecond, Tail: 30 * time.Millisecond}
-	for range modelNodes {
+	for i := range modelNodes {
+		config := relay.Config{Linger: 5 * time.Millisecond, Tail: 30 * time.Millisecond / time.Duration(i+1)} // which may differ
 		conn := m.store.Connect()
 		m.conns = append(m.conns, conn)
 		m.nodes = append(m.nodes, startNode(t, conn, config, func(s *engine.Server) { s.Callbacks.OnGap = m.onGap }))

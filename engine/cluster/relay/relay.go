@@ -15,10 +15,12 @@ import (
 // ErrJoined is returned by Join for a server that has a Relay, or has begun.
 var ErrJoined = errors.New("relay: the server has a Relay or has begun; join it once, before its first method is called")
 
-// Config is how a Relay works. The zero value of each field means its default. Name is the
-// same on all servers.
+// Config is how a Relay works. The zero value of each field means its default. The other
+// fields may differ between servers; where Tail does, OnGap is called once too often
+// sometimes, and never too seldom.
 type Config struct {
-	// Name keeps several apart on one bus ("topics"): letters, digits, - and _.
+	// Name keeps several apart on one bus ("topics"): letters, digits, - and _. Servers get
+	// what those of the same name publish, and nothing of others.
 	Name string
 	// Linger is how long the server listens to a topic after its last subscriber has left
 	// (10 s): clients who come and go do not change the routes of the bus each time.

@@ -71,6 +71,11 @@ func (s *store) connect(ctx context.Context, settings natsbroker.Config, cluster
 		attempt, cancel := context.WithTimeout(ctx, formWithin)
 		s.broker, err = natsbroker.Connect(attempt, settings)
 		cancel()
+		if errors.Is(err, natsbroker.ErrDiffers) { // made by an earlier configuration: only NATS can change it
+			log.Warn("the history keeps the limits that it was made with", "err", err)
+			settings.PerTopic, settings.MaxAge, settings.Duplicates, settings.Replicas = 0, 0, 0, 0
+			continue
+		}
 		if err == nil || !clustered || !errors.Is(err, cluster.ErrUnavailable) || ctx.Err() != nil {
 			return err
 		}

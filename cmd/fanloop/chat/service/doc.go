@@ -6,6 +6,8 @@
 //	ids.go      ids of publishes belong to users
 //	http.go     what the port serves besides WebSockets
 //	stream.go   streams: connections by Server-Sent Events and POST
+//	forward.go  POSTs that come to another node than the stream
+//	cors.go     which pages may post
 //	conn.go     conn: a WebSocket with its session; turns, the batch of a turn, the timer
 //	accounts.go who users are: tokens, or names in the development mode; revocations
 //	registry.go who is connected, by session

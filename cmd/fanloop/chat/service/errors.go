@@ -63,9 +63,28 @@ func later(code protocol.Code) *protocol.Error {
 }
 
 // closing is the last frame of a connection that is to be made again.
-func closing(code protocol.Code) *protocol.Closing {
-	return &protocol.Closing{Code: code, Retry: protocol.Later, Delay: delay()}
+func closing(code protocol.Code) *protocol.Closing { return closingWithin(code, shortWave) }
+
+// closingWithin is closing for one of many, which come back within a time.
+func closingWithin(code protocol.Code, wave time.Duration) *protocol.Closing {
+	return &protocol.Closing{Code: code, Retry: protocol.Later, Delay: delayWithin(wave)}
+}
+
+const (
+	shortWave = 1500 * time.Millisecond
+	longWave  = 2 * time.Minute
+	// comeBack is how many connections of a node that ends come back in a second.
+	comeBack = 500
+)
+
+// waveOf is how long so many connections take to come back.
+func waveOf(connections int) time.Duration {
+	return min(max(shortWave, time.Duration(connections)*time.Second/comeBack), longWave)
 }
 
 // delay is from half a second to two, in milliseconds.
-func delay() int64 { return (500*time.Millisecond + rand.N(1500*time.Millisecond)).Milliseconds() }
+func delay() int64 { return delayWithin(shortWave) }
+
+func delayWithin(wave time.Duration) int64 {
+	return (500*time.Millisecond + rand.N(wave)).Milliseconds()
+}

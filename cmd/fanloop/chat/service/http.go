@@ -13,6 +13,9 @@ func (s *Service) pages() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", page.Handler())
 	mux.HandleFunc("POST /v1/stream", func(w http.ResponseWriter, r *http.Request) { s.streams.open(w, r) })
+	preflight := func(w http.ResponseWriter, r *http.Request) { s.streams.preflight(w, r) }
+	mux.HandleFunc("OPTIONS /v1/stream", preflight)
+	mux.HandleFunc("OPTIONS /v1/commands", preflight)
 	mux.HandleFunc("POST /v1/commands", func(w http.ResponseWriter, r *http.Request) { s.streams.command(w, r) })
 	return mux
 }

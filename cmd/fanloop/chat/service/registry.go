@@ -11,13 +11,15 @@ import (
 
 // registry has the connections of this node by their sessions, and by their users.
 type registry struct {
+	node string // in the names of sessions; immutable
+
 	mu    sync.Mutex
 	all   map[string]*conn              // guarded by mu
 	users map[string]map[*conn]struct{} // guarded by mu
 }
 
 func newRegistry() registry {
-	return registry{all: make(map[string]*conn), users: make(map[string]map[*conn]struct{})}
+	return registry{node: rand.Text(), all: make(map[string]*conn), users: make(map[string]map[*conn]struct{})}
 }
 
 // join gives c a session: the one that it brings if that is the same user's, whose
@@ -25,7 +27,7 @@ func newRegistry() registry {
 func (r *registry) join(c *conn, brought, user string) (session string, state protocol.State, old *conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	session, state = "s."+rand.Text(), protocol.Fresh
+	session, state = "s."+r.node+"."+rand.Text(), protocol.Fresh
 	if brought != "" {
 		state = protocol.Reset
 		if was := r.all[brought]; was != nil && was.user == user {

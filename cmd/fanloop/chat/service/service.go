@@ -246,11 +246,15 @@ func (s *Service) Shutdown(ctx context.Context) error {
 	})
 }
 
-// drain has every session closed.
+// drain has every session closed, each with a delay of its own: so many come back in a
+// second to the other nodes.
 func (s *Service) drain() {
+	sessions, _ := s.registry.count()
 	s.server.Each(func(ws *engine.WebSocket) {
 		if c := engine.Get[*conn](ws); c != nil {
-			c.turn(func() { c.session.CloseWith(protocol.Draining.Close(), closing(protocol.Draining)) })
+			c.turn(func() {
+				c.session.CloseWith(protocol.Draining.Close(), closingWithin(protocol.Draining, waveOf(sessions)))
+			})
 		}
 	})
 }

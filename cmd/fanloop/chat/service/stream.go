@@ -1,6 +1,7 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -14,10 +15,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/engine/pull"
-	"github.com/fanloop-go/fanloop/handshake"
 )
 
 // streams are the connections that came by Server-Sent Events. Each is a WebSocket to
@@ -26,7 +28,8 @@ import (
 // goes along in a PROXY header. The goroutine of the request carries frames.
 type streams struct {
 	service *Service
-	dir     string // has the socket
+	dir     string             // has the socket
+	heard   *nats.Subscription // of POSTs that came to other nodes; nil: not yet
 
 	mu  sync.Mutex
 	all map[string]*stream // guarded by mu; by session
@@ -53,19 +56,32 @@ func (s *Service) openStreams() (*streams, error) {
 		streams.close()
 		return nil, err
 	}
+	if err := streams.listen(); err != nil {
+		streams.close()
+		return nil, err
+	}
 	return streams, nil
 }
 
 func (s *streams) socket() string { return filepath.Join(s.dir, "streams") }
 
-func (s *streams) close() { _ = os.RemoveAll(s.dir) } // a temporary folder
+func (s *streams) close() {
+	if s.heard != nil {
+		_ = s.heard.Unsubscribe() // the connection is lost otherwise
+	}
+	_ = os.RemoveAll(s.dir) // a temporary folder
+}
 
 // open serves POST /v1/stream.
 func (s *streams) open(w http.ResponseWriter, r *http.Request) {
+	if !s.allowed(w, r) {
+		return
+	}
 	body, ok := s.body(w, r)
 	if !ok {
 		return
 	}
+	body = s.resuming(body, r.Header.Get("Last-Event-ID"))
 	ws, err := s.dial(r)
 	if err != nil {
 		s.refuse(w, err)
@@ -103,6 +119,30 @@ func (s *streams) open(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// resuming is a first message whose connect brings the session of an event id, unless it
+// brings one itself. An id that is none is a session that nobody knows.
+func (s *streams) resuming(body []byte, id string) []byte {
+	first, rest, _ := bytes.Cut(body, []byte("\n"))
+	if id == "" {
+		return body
+	}
+	if nodeOf(id) == "" {
+		id = "s.unknown"
+	}
+	for c, err := range protocol.Commands(protocol.JSON, s.service.session.Limits, first) {
+		connect, is := c.(*protocol.Connect)
+		if err != nil || !is || connect.Session != "" {
+			break
+		}
+		connect.Session = id
+		if with, err := protocol.JSON.AppendCommand(nil, connect); err == nil {
+			return append(append(with, '\n'), rest...)
+		}
+		break
+	}
+	return body
 }
 
 // readOrBeat is the next message, or nil when there was none for a while.
@@ -206,30 +246,40 @@ func retry(w http.ResponseWriter) {
 
 // command serves POST /v1/commands.
 func (s *streams) command(w http.ResponseWriter, r *http.Request) {
-	if !s.allowed(r) {
-		w.WriteHeader(http.StatusForbidden)
+	if !s.allowed(w, r) {
 		return
 	}
 	body, ok := s.body(w, r)
 	if !ok {
 		return
 	}
+	session, seq := r.Header.Get(headerSession), r.Header.Get(headerSeq)
+	var status int
+	if node := nodeOf(session); node != "" && node != s.service.registry.node {
+		status = s.forward(r.Context(), node, session, seq, body)
+	} else {
+		status = s.take(session, seq, body)
+	}
+	if status == http.StatusServiceUnavailable {
+		retry(w)
+		return
+	}
+	w.WriteHeader(status)
+}
+
+// take carries out a POST of a session of this node, and returns the status of the answer.
+func (s *streams) take(session, seq string, body []byte) int {
 	s.mu.Lock()
-	one := s.all[r.Header.Get("Fanloop-Session")]
+	one := s.all[session]
 	s.mu.Unlock()
-	number, err := strconv.ParseUint(r.Header.Get("Fanloop-Seq"), 10, 64)
+	number, err := strconv.ParseUint(seq, 10, 64)
 	switch {
 	case one == nil:
-		w.WriteHeader(http.StatusNotFound)
+		return http.StatusNotFound
 	case err != nil || number == 0:
-		w.WriteHeader(http.StatusBadRequest)
-	default:
-		if status := one.take(number, body); status == http.StatusServiceUnavailable {
-			retry(w)
-		} else {
-			w.WriteHeader(status)
-		}
+		return http.StatusBadRequest
 	}
+	return one.take(number, body)
 }
 
 // take carries out a POST once, and returns the status of its answer. Who sends more
@@ -254,15 +304,6 @@ func (o *stream) take(number uint64, body []byte) int {
 	}
 	o.last = number
 	return http.StatusNoContent
-}
-
-// allowed reports whether the page of a request may use this server.
-func (s *streams) allowed(r *http.Request) bool {
-	if r.Header.Get("Origin") == "" {
-		return true
-	}
-	req, err := handshake.FromHTTP(r.Method, r.RequestURI, r.Host, r.Header, r.Proto, r.ContentLength)
-	return err == nil && s.service.origins()(req)
 }
 
 // body reads what was posted, or answers why not.

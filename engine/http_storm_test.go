@@ -29,7 +29,6 @@ func TestLargeBodiesArriveWhole(t *testing.T) {
 	id := testkit.NewIdentity(t, "server")
 	for name, g := range map[string]entrance{"plain": {}, "TLS": {server: id.Server(), client: id.Client()}} {
 		t.Run(name, func(t *testing.T) {
-			c := g.listener("127.0.0.1:0", "")(t, &engine.Server{HTTP: http.HandlerFunc(sum)})()
 			rng := rand.New(rand.NewPCG(1, 2))
 			var all bytes.Buffer
 			for range 2 {
@@ -42,6 +41,7 @@ func TestLargeBodiesArriveWhole(t *testing.T) {
 				}
 				all.WriteString("0\r\nX-Sum: 1\r\n\r\n")
 			}
+			c := g.listener("127.0.0.1:0", "")(t, &engine.Server{HTTP: http.HandlerFunc(sum)})()
 			var sending sync.WaitGroup
 			sending.Go(func() {
 				for all.Len() > 0 { // in pieces of any size

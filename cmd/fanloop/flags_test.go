@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -104,7 +103,7 @@ func everyCommand(cmd *cobra.Command, fn func(*cobra.Command)) {
 
 func wantUsage(t *testing.T, flag string, args []string) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), patience)
 	defer stop()
 	var out, err bytes.Buffer
 	code := run(ctx, args, cli.Stdio{In: strings.NewReader(""), Out: &out, Err: &err})

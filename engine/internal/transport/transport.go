@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"syscall"
+	"time"
 
 	"github.com/fanloop-go/fanloop/engine/internal/wsurl"
 	"github.com/fanloop-go/fanloop/handshake"
@@ -68,6 +70,9 @@ func (d *Dialer) proxy(t wsurl.Target) (*url.URL, error) {
 	return http.ProxyFromEnvironment(&http.Request{URL: t.Web()})
 }
 
+// deadlineSlack is how much sooner package net may find a deadline over.
+const deadlineSlack = 50 * time.Millisecond
+
 // netDial connects to hostport.
 func (d *Dialer) netDial(ctx context.Context, hostport string) (net.Conn, error) {
 	if d.NetDial != nil {
@@ -85,8 +90,14 @@ func (d *Dialer) netDial(ctx context.Context, hostport string) (net.Conn, error)
 	return dialer.DialContext(ctx, "tcp", hostport)
 }
 
-// causeOf prefers what ended ctx to how that showed.
+// causeOf prefers what ended ctx to how that showed. Package net looks at the deadline of
+// ctx by itself, and may find it over a moment sooner.
 func causeOf(ctx context.Context, err error) error {
+	deadline, ok := ctx.Deadline()
+	late := errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
+	if ok && late && time.Until(deadline) < deadlineSlack {
+		<-ctx.Done()
+	}
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}

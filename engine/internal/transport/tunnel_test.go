@@ -22,7 +22,7 @@ import (
 const (
 	proxyUser     = "us:er"
 	proxyPassword = "s@cr/t"
-	patience      = 20 * time.Second
+	patience      = 2 * time.Minute
 )
 
 // through dials ws://a.test/ through a proxy.

@@ -13,8 +13,12 @@ import (
 // there is room.
 
 const (
-	// repairEvery is the time between two looks for room.
-	repairEvery = time.Second
+	// repairEvery is the time between two looks for room. It doubles each time that
+	// JetStream begins anew within calm of the time before, up to repairSeldom: then it is
+	// not for room that streams cannot write.
+	repairEvery  = time.Second
+	repairSeldom = time.Minute
+	calm         = 10 * time.Minute
 	// room is what has to be free: about one block of a stream.
 	room = 8 << 20
 )
@@ -22,25 +26,34 @@ const (
 // repair begins JetStream anew after its disk was full, until Close. It looks after each
 // error that the server logs.
 func (s *Server) repair() {
-	for {
-		select {
-		case <-s.log.failed:
-		case <-s.over:
-			return
+	pause, last := repairEvery, time.Time{}
+	for comes(s.log.failed, s.over) {
+		for comes(time.After(pause), s.over) && s.broken() {
+			if !s.hasRoom() {
+				continue
+			}
+			pause = nextPause(pause, time.Since(last))
+			last = time.Now()
+			s.restart()
 		}
-		for {
-			select {
-			case <-time.After(repairEvery):
-			case <-s.over:
-				return
-			}
-			if !s.broken() {
-				break
-			}
-			if s.hasRoom() {
-				s.restart()
-			}
-		}
+	}
+}
+
+// nextPause is the pause after JetStream begins anew, since which it did so before.
+func nextPause(pause, since time.Duration) time.Duration {
+	if since > calm {
+		return repairEvery
+	}
+	return min(2*pause, repairSeldom)
+}
+
+// comes waits for something, and returns false if over is closed before.
+func comes[T any](what <-chan T, over <-chan struct{}) bool {
+	select {
+	case <-what:
+		return true
+	case <-over:
+		return false
 	}
 }
 

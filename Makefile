@@ -17,8 +17,8 @@ help: ## list the targets
 build: ## build bin/fanloop with version information (default)
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/fanloop ./cmd/fanloop
 
-run: ## run the chat on http://127.0.0.1:8000/, with its messages in .cache/chat; ARGS="..." adds flags
-	$(GO) run ./cmd/fanloop chat --data-dir .cache/chat $(ARGS)
+run: build ## run the chat on http://127.0.0.1:8000/, with its messages in .cache/chat; ARGS="..." adds flags
+	@bin/fanloop chat --data-dir .cache/chat $(ARGS)
 
 cluster: build ## run three nodes of one chat on this machine, on ports 8010, 8020 and 8030
 	@cmd/fanloop/chat/cluster.sh $(ARGS)

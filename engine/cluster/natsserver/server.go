@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nuid"
@@ -44,7 +45,7 @@ const (
 
 // Options is how a server runs.
 type Options struct {
-	// Dir holds the streams. Each server needs one of its own.
+	// Dir holds the streams. It is made if need be. Each server needs one of its own.
 	Dir string
 	// Name is unique in a cluster, and stays the same over restarts with the same Dir
 	// there. Empty: a random one, for a server on its own.
@@ -82,6 +83,7 @@ type Server struct {
 	// Immutable.
 	server  *server.Server
 	options Options
+	dir     *flock.Flock // keeps options.Dir for this server
 	log     *logger
 	over    chan struct{} // closed by Close
 	close   sync.Once
@@ -93,12 +95,28 @@ const readyWithin = 30 * time.Second
 
 // Start runs a server and returns when clients can connect. Streams that have
 // replicas on other servers are there when enough of those are. It handles no
-// signals: call Close before the process ends.
+// signals: call Close before the process ends. The error is ErrInUse if another server
+// uses the directory.
 func Start(o Options) (*Server, error) {
 	options, err := o.convert()
 	if err != nil {
 		return nil, err
 	}
+	dir, err := lock(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	started, err := start(o, options)
+	if err != nil {
+		_ = dir.Close()
+		return nil, err
+	}
+	started.dir = dir
+	return started, nil
+}
+
+// start runs a server in a directory that is locked.
+func start(o Options, options *server.Options) (*Server, error) {
 	s, err := server.NewServer(options)
 	if err != nil {
 		return nil, fmt.Errorf("natsserver: %w", err)
@@ -234,4 +252,5 @@ func (s *Server) Close() {
 	s.work.Wait()
 	s.server.Shutdown()
 	s.server.WaitForShutdown()
+	_ = s.dir.Close() // the lock ends with the process at the latest
 }

@@ -2,9 +2,11 @@ package natsserver_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -52,6 +54,26 @@ func TestStreamsStay(t *testing.T) {
 	}
 }
 
+// Two servers in one directory would destroy each other's streams. The second one is
+// refused, and may start once the first has ended.
+func TestDirectoryIsOfOneServer(t *testing.T) {
+	options := natsserver.Options{Dir: filepath.Join(t.TempDir(), "made")}
+	for range 2 {
+		server, err := natsserver.Start(options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if second, err := natsserver.Start(options); !errors.Is(err, natsserver.ErrInUse) {
+			t.Errorf("a second server: %v, %v; want ErrInUse", second, err)
+		}
+		server.Close()
+	}
+	options.Addr = "127.0.0.1:99999"
+	if _, err := natsserver.Start(options); err == nil {
+		t.Fatal("started at a port that does not exist")
+	}
+}
+
 // What cannot work is refused, with what to do.
 func TestOptionsAreChecked(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -69,7 +91,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		"Options.Name":           {Dir: dir, Cluster: &natsserver.Cluster{Name: "c", Addr: "127.0.0.1:0"}},
 		"missing port":           {Dir: dir, Addr: "localhost"},
 		"not a number":           {Dir: dir, Addr: "localhost:x"},
-		"Can't start JetStream":  {Dir: file},
+		"not a directory":        {Dir: file},
 		"address already in use": {Dir: t.TempDir(), Addr: taken.Addr().String()},
 	} {
 		s, err := natsserver.Start(o)

@@ -108,6 +108,9 @@ func (s *store) start(c *config.Config, secret string, log *slog.Logger) (err er
 		}
 	}
 	s.server, err = natsserver.Start(options)
+	if errors.Is(err, natsserver.ErrInUse) {
+		return fmt.Errorf("service: %s keeps the messages of another node that runs; end that one, or set data-dir to another folder: %w", options.Dir, err)
+	}
 	return err
 }
 

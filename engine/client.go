@@ -146,7 +146,9 @@ func (d *dialer) attempt(ctx context.Context, t wsurl.Target) (ws *WebSocket, er
 		if !returned {
 			h.drop()
 			if v := recover(); v != nil {
-				ws, err = nil, loop.NewPanicError(v)
+				panicked := loop.NewPanicError(v)
+				d.settings.logPanic(panicked, panicFailsDial) // its text leaves out the value
+				ws, err = nil, panicked
 			}
 		}
 	}()

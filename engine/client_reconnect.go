@@ -108,7 +108,7 @@ func (r *ReconnectingClient) keep(ctx context.Context) error {
 	var last error
 	for n := 1; ; n++ {
 		var stood time.Duration
-		stood, last = r.once(ctx, n, last)
+		stood, last = r.once(ctx, next, n, last)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -124,8 +124,8 @@ func (r *ReconnectingClient) keep(ctx context.Context) error {
 
 // once opens a connection in attempt n and stays with it. It returns how long the
 // connection stood and how it ended. last is how the one before ended.
-func (r *ReconnectingClient) once(ctx context.Context, n int, last error) (stood time.Duration, err error) {
-	ws, err := r.dial(ctx, &Attempt{N: n, Err: last, URL: r.url, Header: r.opt.Header})
+func (r *ReconnectingClient) once(ctx context.Context, by *retrier, n int, last error) (stood time.Duration, err error) {
+	ws, err := r.dial(ctx, by, &Attempt{N: n, Err: last, URL: r.url, Header: r.opt.Header})
 	if err != nil {
 		return 0, err
 	}
@@ -146,7 +146,7 @@ func (r *ReconnectingClient) once(ctx context.Context, n int, last error) (stood
 }
 
 // dial dials what Prepare makes of a. Its callbacks may not return.
-func (r *ReconnectingClient) dial(ctx context.Context, a *Attempt) (ws *WebSocket, err error) {
+func (r *ReconnectingClient) dial(ctx context.Context, by *retrier, a *Attempt) (ws *WebSocket, err error) {
 	panicked := loop.Isolate(func() {
 		if err = r.prepare(ctx, a); err != nil {
 			return
@@ -156,6 +156,7 @@ func (r *ReconnectingClient) dial(ctx context.Context, a *Attempt) (ws *WebSocke
 		ws, err = Dial(ctx, a.URL, &opt)
 	})
 	if panicked != nil {
+		logPanic(&by.panics, by.log, panicked, panicFailsDial)
 		return nil, panicked
 	}
 	return ws, err

@@ -11,6 +11,8 @@ const (
 	panicEnds    = "its connection is closed with 1011"
 	panicRefuses = "the request is refused with 500"
 
+	panicFailsDial = "this attempt to connect has failed"
+
 	panicEndsServer = "the server does not start"
 )
 

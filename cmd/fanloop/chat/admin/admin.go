@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -16,6 +17,7 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
+	"github.com/fanloop-go/fanloop/engine"
 )
 
 // Config is what a Handler serves.
@@ -39,6 +41,12 @@ type Config struct {
 type Node interface {
 	// Ready returns nil if the node should get new connections.
 	Ready() error
+
+	// What the operator's page shows.
+	Stats() service.Stats
+	Engine() *engine.Server
+	Lag(context.Context) []time.Duration
+	Look(n int) service.Look
 
 	// What the server API does.
 	Rules() *rules.Rules
@@ -72,6 +80,7 @@ func New(c Config) *Handler {
 	h.operator("GET /debug/pprof/profile", http.HandlerFunc(pprof.Profile))
 	h.operator("GET /debug/pprof/symbol", http.HandlerFunc(pprof.Symbol))
 	h.operator("GET /debug/pprof/trace", http.HandlerFunc(pprof.Trace))
+	h.servePage()
 	for i := range calls {
 		h.mux.HandleFunc(calls[i].path, h.serveCall(&calls[i]))
 	}

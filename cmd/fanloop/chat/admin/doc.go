@@ -4,6 +4,7 @@
 //	admin.go   Handler: the paths, and who may use which
 //	guard.go   who asks: an operator, by a key or from this machine
 //	health.go  /healthz, /readyz
+//	page.go    the operator's page
 //	calls.go   the server API: what each call does
 //	call.go    a call over HTTP: who, the body, the key, errors
 //	problem.go answers that are errors

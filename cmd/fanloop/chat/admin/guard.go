@@ -25,9 +25,6 @@ func (g *guard) admits(r *http.Request) bool {
 		return local(r)
 	}
 	shown, ok := bearer(r)
-	if !ok {
-		shown, ok = signedIn(r)
-	}
 	return ok && g.is(shown)
 }
 
@@ -44,18 +41,6 @@ func bearer(r *http.Request) (string, bool) {
 	}
 	scheme, key, found := strings.Cut(all[0], " ")
 	return key, found && strings.EqualFold(scheme, "Bearer") && key != ""
-}
-
-// cookieName is where the page keeps what an operator showed.
-const cookieName = "fanloop-operator"
-
-// signedIn is the key that the page kept. A browser sends it to this address alone.
-func signedIn(r *http.Request) (string, bool) {
-	c, err := r.Cookie(cookieName)
-	if err != nil {
-		return "", false
-	}
-	return c.Value, true
 }
 
 // local reports whether a request comes from this machine, and not through a proxy, nor

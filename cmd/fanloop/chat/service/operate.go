@@ -62,6 +62,7 @@ func (s *Service) Publish(ctx context.Context, user, name string, c *protocol.Pu
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
+	s.looking.published(c.Topic, user)
 	p, err := s.publish(ctx, c.Topic, storedID(user, c.ID), body)
 	return p, answer(err)
 }

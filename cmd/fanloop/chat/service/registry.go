@@ -64,6 +64,16 @@ func (r *registry) connections() []*conn {
 	return slices.Collect(maps.Values(r.all))
 }
 
+// each calls f for each connection, with its user.
+func (r *registry) each(f func(c *conn, user string)) {
+	for _, c := range r.connections() {
+		r.mu.Lock()
+		user := c.user
+		r.mu.Unlock()
+		f(c, user)
+	}
+}
+
 // subscribed counts the connections that are subscribed to a topic. It visits all.
 func (r *registry) subscribed(topic string) (n int) {
 	for _, c := range r.connections() {

@@ -76,6 +76,7 @@ type Service struct {
 
 	rules    atomic.Pointer[rules.Rules]
 	draining atomic.Bool
+	looking  looking
 	registry registry
 	noted    noted
 }

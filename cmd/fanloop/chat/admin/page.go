@@ -1,0 +1,93 @@
+package admin
+
+import (
+	"context"
+	"embed"
+	"net/http"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
+)
+
+//go:embed web
+var web embed.FS
+
+// pageFiles are those of the operator's page, with their types.
+var pageFiles = map[string]struct{ file, kind string }{
+	"/admin":           {"web/index.html", "text/html; charset=utf-8"},
+	"/admin/style.css": {"web/style.css", "text/css; charset=utf-8"},
+	"/admin/page.js":   {"web/page.js", "text/javascript; charset=utf-8"},
+}
+
+// policy allows the page its own files and nothing else.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// servePage serves the files of the page to everybody: what they show is for operators.
+func (h *Handler) servePage() {
+	for path, f := range pageFiles {
+		body, err := web.ReadFile(f.file)
+		if err != nil {
+			panic(err) // it is embedded
+		}
+		h.mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Security-Policy", policy)
+			answer(w, f.kind, http.StatusOK, body)
+		})
+	}
+	h.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/admin", http.StatusSeeOther)
+	})
+	h.operator("POST /admin/state", http.HandlerFunc(h.state))
+}
+
+// State is what the page shows, as it is now.
+type State struct {
+	service.Look
+	Time      int64     `json:"time"` // milliseconds of a clock that does not step
+	Ready     string    `json:"ready"`
+	Connected bool      `json:"connected"`
+	Sessions  int       `json:"sessions"`
+	Users     int       `json:"users"`
+	Topics    int       `json:"followed"`
+	Lagging   int       `json:"lagging"`
+	Queued    int       `json:"queued"`
+	Lag       []float64 `json:"lag"` // seconds, of each loop
+
+	// Counted since the start.
+	Published uint64 `json:"published"`
+	Delivered uint64 `json:"delivered"`
+	Errors    uint64 `json:"errors"`
+}
+
+var began = time.Now()
+
+func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
+	n := h.config.Node
+	st, engine := n.Stats(), n.Engine().Stats()
+	s := State{
+		Look: n.Look(20), Time: time.Since(began).Milliseconds(), Ready: "ready", Connected: st.Connected,
+		Sessions: st.Sessions, Users: st.Users, Topics: st.Cluster.Topics, Lagging: st.Live.CatchingUp,
+		Queued: engine.QueuedBytes, Published: st.Stored.Count, Delivered: st.Delivered,
+	}
+	if err := n.Ready(); err != nil {
+		s.Ready = err.Error()
+	}
+	for _, count := range st.Errors {
+		s.Errors += count
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+	defer cancel()
+	for _, lag := range n.Lag(ctx) {
+		s.Lag = append(s.Lag, lag.Seconds())
+	}
+	body, err := json.Marshal(&s)
+	if err != nil {
+		h.config.Log.Error("the state cannot be shown", "err", err)
+		refuse(w, http.StatusInternalServerError, "internal", "the log of the node says more")
+		return
+	}
+	answer(w, "application/json", http.StatusOK, body)
+}

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/chromedp"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/chattest"
@@ -126,6 +128,79 @@ func TestPageInChromium(t *testing.T) {
 		ann.sees(`document.querySelectorAll("#list a").length === 2`) // those of the corpus
 		ann.sees(`document.title.startsWith("<svg onload=alert(1)>") && document.getElementById("my-name").textContent === "<b>ann</b>"`)
 		ann.sees(`performance.getEntriesByType("resource").every(({ name }) => name.startsWith(location.origin))`)
+	})
+	t.Run("X29 lines that come leave the focus and the caret alone, and are said in few words", func(t *testing.T) {
+		node.Say("bob", "quiet", chattest.Count("before", 12)...)
+		ann := enter(t, browser, node, "ann", "quiet")
+		ann.sees(`look.shows("before 11") && look.end()`)
+		ann.types("a draft")
+		ann.Do(`const field = document.getElementById("text");
+			field.focus();
+			field.setSelectionRange(2, 4);
+			globalThis.said = [];
+			new MutationObserver(() => said.push(document.getElementById("polite").textContent)).observe(document.getElementById("polite"), { childList: true, characterData: true, subtree: true });
+			globalThis.began = performance.now()`)
+		node.Say("bob", "quiet", chattest.Count("live", 6)...)
+		ann.sees(`look.shows("live 5") && said.length > 0`)
+		node.Proxy.Refuse(true)
+		ann.sees(`document.getElementById("state").dataset.state !== "connected"`)
+		node.Say("bob", "quiet", chattest.Count("recovered", 6)...)
+		node.Proxy.Refuse(false)
+		ann.sees(`look.shows("recovered 5")`)
+		ann.sees(`document.activeElement.id === "text" && document.activeElement.selectionStart === 2 && document.activeElement.selectionEnd === 4 && !document.activeElement.disabled`)
+		ann.sees(`said.every((text) => /^bob: live|new messages?$/.test(text)) && said.length <= 1 + (performance.now() - began) / 3000`)
+	})
+	t.Run("the list is read by keys, and each message has a name", func(t *testing.T) {
+		node.Say("bob", "keys", chattest.Count("line", 200)...)
+		ann := enter(t, browser, node, "ann", "keys")
+		ann.sees(`look.end()`)
+		ann.Do(`const list = document.getElementById("list");
+			list.focus();
+			globalThis.key = (key) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+			globalThis.visited = [];
+			for (let i = 0; i < 45; i++) { // out of the viewport
+				key("ArrowUp");
+				visited.push(document.activeElement.ariaLabel?.replace(/^bob, .*: /, ""));
+				if (i % 10 === 0) await look.settled();
+			}`)
+		ann.Wait(`visited.length === 45 && visited.every((text, i) => text === "line " + (199 - i))`, `visited`)
+		ann.sees(`look.lines().every((line) => line.tagName === "ARTICLE" && line.ariaLabel && Number(line.ariaPosInSet) > 0) && document.getElementById("list").role === "feed"`)
+		ann.Do(`key("Escape")`)
+		ann.sees(`document.activeElement.id === "text"`)
+	})
+	t.Run("a message costs few layouts", func(t *testing.T) {
+		node.Say("bob", "cost", chattest.Count("before", 100)...)
+		ann := enter(t, browser, node, "ann", "cost")
+		ann.sees(`look.shows("before 99") && look.end()`)
+		layouts := func() (n float64) {
+			metrics, err := chattest.Call(ann.Tab, performance.GetMetrics, cdp.Empty{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range metrics.Metrics {
+				if m.Name == "LayoutCount" {
+					n = m.Value
+				}
+			}
+			return n
+		}
+		if _, err := chattest.Call(ann.Tab, performance.Enable, performance.EnableParams{}); err != nil {
+			t.Fatal(err)
+		}
+		ann.Do(`globalThis.counts = { frames: 0, drawings: 0 };
+			const frame = () => (counts.frames++, requestAnimationFrame(frame));
+			frame();
+			new MutationObserver(() => counts.drawings++).observe(document.getElementById("list").firstChild, { childList: true })`)
+		before := layouts()
+		node.Say("bob", "cost", chattest.Count("line", 50)...)
+		ann.sees(`look.shows("line 49") && look.end()`)
+		after := layouts()
+		var counts struct{ Frames, Drawings float64 }
+		ann.Get(`counts`, &counts)
+		// A browser lays out once in a frame by itself; what is more was forced.
+		if forced := after - before - counts.Frames; forced > 4*counts.Drawings {
+			t.Errorf("%v forced layouts of %v drawings", forced, counts.Drawings)
+		}
 	})
 	t.Run("X30 a draft belongs to its room and outlives a reload", func(t *testing.T) {
 		ann := enter(t, browser, node, "ann", "draft")

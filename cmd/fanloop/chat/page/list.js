@@ -97,6 +97,7 @@ export class List {
   // in front may take its author's name away; a message, since days and dividers
   // come and go.
   #anchor() {
+    if (this.following) return null; // the end is where it is
     const top = this.#view.getBoundingClientRect().top;
     let other = null;
     for (const [key, { element, row }] of this.#shown) {

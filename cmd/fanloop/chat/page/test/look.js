@@ -39,6 +39,7 @@ globalThis.look = (() => {
       if (Math.abs(all[i].top - all[i - 1].bottom) > 1) faults.push(`${all[i].top - all[i - 1].bottom} px between two rows`);
     }
     if (all.length === 0) return ["nothing is drawn"];
+    if (all.length > 300) faults.push(`${all.length} rows are drawn`); // of 4000 pixels
     if (view.scrollTop > 20 && all[0].top > box.top + 1) faults.push("the top of the viewport is empty");
     if (!end() && all.at(-1).bottom < box.bottom - 30) faults.push("the bottom of the viewport is empty");
     return faults;

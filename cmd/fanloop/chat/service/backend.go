@@ -154,6 +154,9 @@ func (b *backend) store(who *session.Identity, c *protocol.Publish, data protoco
 
 // publish stores a message for the topic of all nodes.
 func (s *Service) publish(ctx context.Context, topic, id string, body []byte) (*protocol.Published, error) {
+	if !s.keepsHistory(topic) {
+		return s.publishPlain(topic, clientID(id), body)
+	}
 	begin := time.Now()
 	ack, err := s.node.Publish(ctx, topic, id, body)
 	if err != nil {

@@ -1,13 +1,14 @@
 package service_test
 
 import (
-	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
-	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
 	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
 )
 
@@ -46,20 +47,52 @@ func TestTwoNodesAreOneChat(t *testing.T) {
 	}
 }
 
-// What a node would ignore, it refuses.
-func TestSettingsThatNoNodeFollowsAreRefused(t *testing.T) {
-	for name, change := range map[string]func(*config.Config){
-		"no history": func(c *config.Config) {
-			c.Namespaces["plain"] = config.Namespace{}
-		},
-	} {
-		c := config.Default()
-		change(&c)
-		if s, err := service.Start(t.Context(), c, nil); !errors.Is(err, service.ErrNotServed) {
-			t.Errorf("%s: %v", name, err)
-			if err == nil {
-				_ = s.Shutdown(t.Context())
+// A topic without history is relayed: who is there gets it, on both nodes, in the order of
+// each publisher; nothing has a position, and nothing is kept.
+func TestTopicWithoutHistory(t *testing.T) {
+	first, second, ctx := two(t, func(c *config.Config) {
+		plain := c.Namespaces[config.DefaultNamespace]
+		plain.HistorySize, plain.HistoryAge = 0, 0
+		c.Namespaces["plain"] = plain
+		c.Limits.User.Commands = config.Rate{}
+	})
+	for _, topic := range []string{"plain:x", "plain:" + strings.Repeat("y", 249)} {
+		ann, bob := connect(t, ctx, first, protocol.JSON, "ann"), connect(t, ctx, second, protocol.CBOR, "bob")
+		for _, c := range []*client{ann, bob} {
+			if got := c.subscribe(protocol.Subscribe{Topic: topic, Attempt: 1, Last: 10, Presence: true}); got.Pos != nil || len(got.Messages) > 0 || got.State != protocol.Fresh {
+				t.Errorf("%+v", got)
 			}
+		}
+		heard := make(chan *protocol.Message, 1)
+		go func() { // what is published before the other node listens does not reach it
+			for {
+				if m, is := bob.next().(*protocol.Message); is {
+					heard <- m
+					return
+				}
+			}
+		}()
+		var m *protocol.Message
+		for i := 0; m == nil; i++ {
+			ann.send(&protocol.Publish{Ref: 5, Topic: topic, ID: fmt.Sprint(i), Data: protocol.Data(`1`)})
+			if got := await[*protocol.Published](ann); got.Pos != nil {
+				t.Fatalf("%+v", got)
+			}
+			select {
+			case m = <-heard:
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+		if m.Topic != topic || m.User != "ann" || m.Offset != 0 || m.Prev != 0 {
+			t.Errorf("%+v", m)
+		}
+		ann.send(&protocol.History{Ref: 6, Topic: topic})
+		if got := ann.failure(); got.Code != protocol.Off {
+			t.Errorf("%+v", got)
+		}
+		bob.send(&protocol.Subscribe{Ref: 7, Topic: topic, Attempt: 2, Pos: &protocol.Position{Epoch: "x", Offset: 1, ID: "1"}})
+		if got := bob.failure(); got.Code != protocol.Off {
+			t.Errorf("%+v", got)
 		}
 	}
 }

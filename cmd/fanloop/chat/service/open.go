@@ -55,9 +55,18 @@ func (b *backend) Open(who *session.Identity, c *protocol.Subscribe, done func(s
 		})
 		return
 	}
+	if !stored {
+		var a protocol.Subscribed
+		err := d.openShared(user, c, space, &a)
+		if err == nil {
+			err = d.openPlain(&a)
+		}
+		done(d.opened(a, err))
+		return
+	}
 	ask(b, func(ctx context.Context) (protocol.Subscribed, error) {
 		a, err := b.service.place(ctx, c)
-		if err == nil && stored {
+		if err == nil {
 			err = b.service.withMarker(ctx, user, c.Topic, &a)
 		}
 		return a, err

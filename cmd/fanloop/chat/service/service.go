@@ -23,6 +23,7 @@ import (
 	"github.com/fanloop-go/fanloop/engine/cluster/live"
 	"github.com/fanloop-go/fanloop/engine/cluster/passive"
 	"github.com/fanloop-go/fanloop/engine/cluster/presence"
+	"github.com/fanloop-go/fanloop/engine/cluster/relay"
 )
 
 const (
@@ -32,9 +33,6 @@ const (
 	crewSize      = 64
 	crewWaiting   = 4096
 )
-
-// ErrNotServed is wrapped by the error of Start about settings that no node follows yet.
-var ErrNotServed = errors.New("service: not served yet")
 
 // Why a node should get no new connections.
 var (
@@ -59,6 +57,7 @@ type Service struct {
 	server    *engine.Server
 	listener  *engine.Listener
 	topics    [len(encodings)]*live.Topics
+	relay     *relay.Relay // of topics without history
 	streams   *streams
 	crew      *crew
 	presence  *presence.Presence
@@ -83,9 +82,6 @@ type Service struct {
 
 // Start runs a node. Shutdown ends it.
 func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, err error) {
-	if err := servable(&c); err != nil {
-		return nil, err
-	}
 	addr, err := net.ResolveTCPAddr("tcp", c.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("service: listen: %w", err)
@@ -111,7 +107,9 @@ func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, 
 	if err := s.join(ctx, addr); err != nil {
 		return nil, err
 	}
-	s.serve()
+	if err := s.serve(); err != nil {
+		return nil, fmt.Errorf("service: %w", err)
+	}
 	if s.streams, err = s.openStreams(); err != nil {
 		return nil, fmt.Errorf("service: streams: %w", err)
 	}
@@ -119,16 +117,6 @@ func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, 
 		return nil, fmt.Errorf("service: listen on %s: %w", c.Listen, err)
 	}
 	return s, nil
-}
-
-// servable refuses settings that would be ignored.
-func servable(c *config.Config) error {
-	for name, n := range c.Namespaces {
-		if n.HistorySize == 0 || n.HistoryAge == 0 {
-			return fmt.Errorf("%w: namespace %q without history; set history-size and history-age", ErrNotServed, name)
-		}
-	}
-	return nil
 }
 
 // bound makes the limits of users and addresses.
@@ -211,8 +199,11 @@ func (s *Service) await(ctx context.Context, ready <-chan struct{}) error {
 }
 
 // serve makes the server and the topics of it.
-func (s *Service) serve() {
+func (s *Service) serve() error {
 	s.server = &engine.Server{Logger: s.log, HTTP: s.pages()}
+	if err := s.joinRelay(); err != nil {
+		return err
+	}
 	callbacks := engine.Callbacks{OnText: received, OnBinary: received, OnDrain: drained, OnClose: closed}
 	for i, e := range encodings {
 		s.topics[i] = live.New(s.node, s.server, live.Config{
@@ -227,6 +218,7 @@ func (s *Service) serve() {
 		Subprotocols: protocol.Subprotocols(),
 		Limits:       engine.Limits{MaxMessage: 32 * int64(s.session.Limits.Message), PingInterval: pingEvery},
 	})
+	return nil
 }
 
 // Revoke ends tokens before their time, on all nodes, as revoke.List.Revoke does.
@@ -269,6 +261,9 @@ func (s *Service) close(end func() error) (err error) {
 				t.Close()
 			}
 		}
+	}
+	if s.relay != nil {
+		s.relay.Close()
 	}
 	if s.streams != nil {
 		s.streams.close()

@@ -4,13 +4,18 @@
 //
 // The nodes that publish count, and tell the nodes that watch, once in an interval.
 // Nothing is stored: the counters of a node end with it, or when the topic was quiet
-// for a while. So a count has no meaning but this: if it is not the one that the
-// client had, look.
+// for a while, and begin anew at a random number. So a count has no meaning but this:
+// if it is not the one that the client had, look. There may be nothing: the count of
+// a quiet topic changes from time to time.
+//
+// What is not noticed is a message of a node that dies within Config.Keep, by a client
+// that is away for all of that time: the count is that of before.
 package passive
 
 import (
 	"container/list"
 	"encoding/binary"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -33,7 +38,9 @@ type Config struct {
 // Note is what a client gets. There may be several messages behind one.
 type Note struct {
 	Topic string
-	Count uint64 // of messages; that of before where a node was cut off and is back
+	// Count is another one than all before, and one of before where a node was cut off
+	// and is back. It is below 2^53.
+	Count uint64
 }
 
 // Passive is the part of a node that counts messages of topics. Its methods may be
@@ -56,13 +63,17 @@ type own struct {
 
 // counter is what a node knows of one topic.
 type counter struct {
-	count   uint64 // of all nodes
-	told    uint64
+	count   uint64 // the sum of all nodes' counters
+	nodes   int    // that have a counter
+	told    uint64 // the sum that was noted last, without counters that have ended since
 	watches map[*Watch]struct{}
 	task    mirror.Task
 	running bool
 	last    time.Time // when it was told
 }
+
+// largest is the largest count: JavaScript has no larger whole numbers.
+const largest = 1<<53 - 1
 
 // theKey is the one key of each node's counter.
 const theKey = "n"
@@ -101,9 +112,11 @@ func (p *Passive) Add(topic string) error {
 	p.group.Lock()
 	defer p.group.Unlock()
 	e := p.own[topic]
-	o := &own{topic: topic}
+	var o *own
 	if e != nil {
 		o = e.Value.(*own)
+	} else {
+		o = &own{topic: topic, count: rand.Uint64N(largest)}
 	}
 	if err := p.group.Put(topic, theKey, encode(o.count+1)); err != nil {
 		return err
@@ -155,10 +168,24 @@ func counterOf(t *mirror.Topic) *counter {
 func (p *Passive) change(t *mirror.Topic, _ mirror.ID, _, old, value string) {
 	c := counterOf(t)
 	c.count += decode(value) - decode(old)
-	if decode(value) < decode(old) { // a counter has ended, which is no message
-		c.told -= decode(old) - decode(value)
+	switch {
+	case old == "":
+		c.nodes++
+	case value == "": // which is no message
+		c.nodes--
+		c.told -= decode(old)
 	}
 	c.plan(p, t)
+}
+
+// shown is the count as clients get it. Where there are no counters it is another one
+// in each half of Config.Keep: a counter may have come and ended since.
+func (c *counter) shown(p *Passive, now time.Time) uint64 {
+	count := c.count
+	if c.nodes == 0 {
+		count = uint64(now.UnixNano() / max(1, int64(p.config.Keep/2)))
+	}
+	return count & largest
 }
 
 // plan has the watches told, once in Config.Every.
@@ -181,7 +208,7 @@ func (c *counter) tell(p *Passive, t *mirror.Topic, now time.Time) {
 		return
 	}
 	c.told, c.last = c.count, now
-	n := Note{Topic: t.Name, Count: c.told}
+	n := Note{Topic: t.Name, Count: c.shown(p, now)}
 	for w := range c.watches {
 		p.group.Call(func() { w.deliver(n) })
 	}
@@ -197,9 +224,8 @@ type Watch struct {
 }
 
 // Watch calls note when there were messages in a topic, at most once in Config.Every,
-// on one goroutine of the Passive, which it must not block. What is counted already
-// is in Count, apart from what other nodes have, which comes within moments and is
-// noted. One watch for all clients of a node will do.
+// on one goroutine of the Passive, which it must not block. Count has what this node
+// knows already; what other nodes have comes within moments and is noted. One watch for all clients of a node will do.
 func (p *Passive) Watch(topic string, note func(Note)) (*Watch, error) {
 	if err := cluster.CheckTopic(topic); err != nil {
 		return nil, err
@@ -225,11 +251,11 @@ func (w *Watch) deliver(n Note) {
 	}
 }
 
-// Count is what this node knows to be counted now.
+// Count is the count now, for a client that begins: as in Note.
 func (w *Watch) Count() uint64 {
 	w.p.group.Lock()
 	defer w.p.group.Unlock()
-	return w.counter.count
+	return w.counter.shown(w.p, time.Now())
 }
 
 // Close ends the watch. A note that is under way may still be delivered.

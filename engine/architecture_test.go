@@ -43,7 +43,7 @@ func TestArchitectureNamesWhatExists(t *testing.T) {
 
 // The rows of "Package engine and its internal packages" are the files of this package,
 // all of them, and its internal packages.
-func TestTheHouseNamesWhatExists(t *testing.T) {
+func TestArchitectureListsAllFiles(t *testing.T) {
 	text, err := os.ReadFile("../ARCHITECTURE.md")
 	if err != nil {
 		t.Fatal(err)

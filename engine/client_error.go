@@ -18,8 +18,8 @@ const (
 	// StageResolve: the host has no address. The *net.DNSError says why.
 	StageResolve
 	// StageConnect: there is no connection to the host; what was given up in time may
-	// have been the look-up of its name. The *net.OpError says why. *OptionError: NetDial returned
-	// what is no socket.
+	// have been the look-up of its name. The *net.OpError says why. *OptionError: NetDial
+	// returned something other than a socket.
 	StageConnect
 	// StageProxy: the proxy cannot be used, or gives no way to the host. See *ProxyError.
 	StageProxy
@@ -44,7 +44,7 @@ func (s DialStage) String() string {
 	return stageNames[s]
 }
 
-// remedy says what to do; "" if Err does, or nobody knows.
+// remedy returns what to do; "" if Err says it, or it is unknown.
 func (e *DialError) remedy() string {
 	if e.Timeout() {
 		return ""

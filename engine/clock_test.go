@@ -38,16 +38,16 @@ var wallClock = []string{
 // is not a test's to set.
 func TestNothingThatKeepsTimeUsesTheWallClock(t *testing.T) {
 	seen := map[string]bool{}
-	wings, err := filepath.Glob("internal/*")
-	if err != nil || len(wings) == 0 {
+	packages, err := filepath.Glob("internal/*")
+	if err != nil || len(packages) == 0 {
 		t.Fatalf("no packages in internal: %v", err)
 	}
 	dirs := []string{"loop", "engine", "codec", "handshake"}
-	for _, wing := range wings {
-		if filepath.Base(wing) == "testkit" { // only tests import it
+	for _, dir := range packages {
+		if filepath.Base(dir) == "testkit" { // only tests import it
 			continue
 		}
-		dirs = append(dirs, "engine/"+wing)
+		dirs = append(dirs, "engine/"+dir)
 	}
 	for _, dir := range dirs {
 		names, err := filepath.Glob(filepath.Join("..", dir, "*.go"))

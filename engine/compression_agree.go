@@ -156,8 +156,8 @@ func (c *compressor) agree(ws *WebSocket, params handshake.DeflateParams) {
 	x.tallySent(c)
 }
 
-// leave gives back what ws has of compression, when it has ended. It is counted
-// out last: who sees that it left finds its part of the budget free. On the loop.
+// leave gives back what ws has of compression, when it has ended. The count of
+// connections shrinks last: when it has, the part of the budget is free. On the loop.
 func (c *compressor) leave(ws *WebSocket) {
 	if ws.out.Variant == frames.Plain {
 		return

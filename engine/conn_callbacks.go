@@ -37,9 +37,9 @@ type Callbacks struct {
 	// ErrBackpressure. Send on.
 	OnDrain func(ws *WebSocket)
 	// OnGap is called when the connection has lost messages of topic: it read too slowly,
-	// or its loop was behind when they were published. dropped is how many; 0: nobody
-	// knows, as some of another server may be missing (Server.Gap). It is called
-	// before anything behind them is sent, also when Unsubscribe or a close follows, and
+	// or its loop was behind when they were published. dropped is how many; 0 means
+	// that the number is unknown, because they are of another server (Server.Gap). It is
+	// called before anything behind them is sent, also when Unsubscribe or a close follows, and
 	// what it sends goes first. A connection's own publishes are not counted. Fetch what
 	// is missing, or send a snapshot.
 	OnGap func(ws *WebSocket, topic string, dropped uint64)

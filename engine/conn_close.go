@@ -37,7 +37,7 @@ func (ws *WebSocket) closeFor(why CloseCause, f closeFrame) {
 	}
 }
 
-// askClose asks for a Close and reports whether nobody has asked for the end before.
+// askClose notes a Close and reports whether it is the first request for the end.
 // Nothing that is published from now on is for ws.
 func (ws *WebSocket) askClose(why CloseCause, f closeFrame) (first bool) {
 	if m := ws.member.Load(); m != nil {
@@ -148,8 +148,8 @@ func (ws *WebSocket) closeMember() {
 	}
 }
 
-// finishTopics calls OnGap for what is missing, and writes what else was
-// published to the connection, which gets nothing after that. On the loop, in an
+// finishTopics calls OnGap for missing messages and writes the others that were published. The
+// connection gets nothing after that. On the loop, in an
 // event of the connection.
 func (ws *WebSocket) finishTopics() {
 	if m := ws.member.Load(); m != nil {

@@ -38,8 +38,7 @@ func (ws *WebSocket) Fail(code StatusCode, reason string, err error) error {
 	return nil
 }
 
-// askFail asks the loop to fail the connection, and reports whether nobody has asked for the end
-// before.
+// askFail notes a Fail and reports whether it is the first request for the end.
 func (ws *WebSocket) askFail(why CloseCause, f closeFrame, err error) (first bool) {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()

@@ -31,8 +31,8 @@ func (ws *WebSocket) LocalAddr() net.Addr {
 	return ws.conn.LocalAddr()
 }
 
-// addresses returns those that need not be asked for, and whether there is nobody
-// to ask any more.
+// addresses returns the addresses that are known without a system call, and whether the
+// connection has ended, after which the kernel knows no others.
 func (ws *WebSocket) addresses() (known *addrs, ended bool) {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()

@@ -13,7 +13,7 @@ func (ws *WebSocket) PauseReading() { ws.pause(pausedByUser) }
 // goroutine.
 func (ws *WebSocket) ResumeReading() { ws.unpause(pausedByUser) }
 
-// Who paused reading.
+// Reasons for which reading is paused.
 const (
 	pausedByUser uint32 = 1 << iota
 	pausedByDispatch

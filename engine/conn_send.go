@@ -107,8 +107,8 @@ func (ws *WebSocket) nextFrameLocked(op, as OpCode) (OpCode, error) {
 	return Continuation, nil
 }
 
-// sendsLocked reports whether the program may send: the connection is open and nobody has
-// asked for its end, or Close was called and OnGap is being called.
+// sendsLocked reports whether the program may send: the connection is open and its
+// end was not asked for, or Close was called and OnGap is being called.
 func (ws *WebSocket) sendsLocked() bool {
 	x := ws.extras
 	return ws.out.IsOpen() || ws.out.MayWrite() && x != nil && x.inOnGap

@@ -111,7 +111,7 @@ func (l *lane) pop() job {
 // others could come, send and go without end.
 const maxLeft = 64
 
-// leave is the end of the connection of l. Its messages are skipped if nobody is to
+// leave is the end of the connection of l. Its messages are skipped if no callback is to
 // get them, their memory is needed, or too many of those that have ended wait.
 func (d *dispatcher) leave(l *lane) {
 	if len(l.jobs) == 0 {

@@ -154,8 +154,8 @@ func (e *OptionError) Error() string {
 
 // URLError is a URL that Dial cannot use, whatever answers there.
 type URLError struct {
-	URL string // without user and password; empty if it cannot be told from them
-	Err error  // what is wrong with it
+	URL string // without user and password; empty if they cannot be found in it
+	Err error  // why
 }
 
 func (e *URLError) Error() string {
@@ -165,7 +165,7 @@ func (e *URLError) Error() string {
 	return fmt.Sprintf("engine: dial %q: %v", e.URL, e.Err)
 }
 
-// Unwrap returns what is wrong with the URL.
+// Unwrap returns why the URL cannot be used.
 func (e *URLError) Unwrap() error { return e.Err }
 
 // DialError is why Dial made no connection. Its text says what to do about it, where that
@@ -200,7 +200,7 @@ func (e *DialError) Timeout() bool {
 
 // ProxyError says that a proxy gives no way to the server.
 type ProxyError struct {
-	Proxy  string      // its URL, without user and password; not shown if they cannot be told apart
+	Proxy  string      // its URL, without user and password; hidden if they cannot be found in it
 	Status int         // what an HTTP proxy answered to CONNECT; 0: see Cause
 	Reason string      // the reason phrase as sent
 	Header http.Header // of the answer

@@ -22,7 +22,7 @@ type webConn struct {
 	server   *Server // immutable
 	proxied  *addrs  // of the PROXY header; nil: there was none; immutable
 
-	// Owned by who reads: net/http does from one goroutine at a time.
+	// Owned by the reader: net/http reads from one goroutine at a time.
 	in       bytes.Buffer   // received and not handed on
 	accepted int            // octets at the front of in that may be handed on
 	body     handshake.Body // of the request under way

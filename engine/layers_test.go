@@ -10,10 +10,10 @@ import (
 
 const module = "github.com/fanloop-go/fanloop/"
 
-// wings are the packages below engine/internal, with those of this module that
+// internals are the packages below engine/internal, with those of this module that
 // each may import. None of them knows a WebSocket: the compiler forbids to import
 // engine, which imports them.
-var wings = map[string][]string{
+var internals = map[string][]string{
 	"backoff":     nil,
 	"certfile":    nil,
 	"fanout":      {"engine/internal/frames", "engine/internal/outlet", "loop"},
@@ -33,7 +33,7 @@ var wings = map[string][]string{
 // layers are the packages that the engine stands on.
 var layers = []string{"codec", "handshake", "loop"}
 
-// Who embeds the engine alone compiles neither a cluster nor NATS, and no wing
+// Who embeds the engine alone compiles neither a cluster nor NATS, and no internal package
 // knows more than it may.
 func TestLayersStayApart(t *testing.T) {
 	seen := map[string]bool{}
@@ -62,9 +62,9 @@ func TestLayersStayApart(t *testing.T) {
 			t.Errorf("%s is not among the layers of the engine: %v", layer, seen)
 		}
 	}
-	for wing := range wings {
-		if !seen["engine/internal/"+wing] {
-			t.Errorf("the engine does not use its wing %s", wing)
+	for pkg := range internals {
+		if !seen["engine/internal/"+pkg] {
+			t.Errorf("the engine does not use its internal package %s", pkg)
 		}
 	}
 }
@@ -72,21 +72,21 @@ func TestLayersStayApart(t *testing.T) {
 // mayImport says whether the package at path may import another one, which is one of
 // this module if own.
 func mayImport(path, imported string, own bool) bool {
-	wing, isWing := strings.CutPrefix(path, "engine/internal/")
+	pkg, isInternal := strings.CutPrefix(path, "engine/internal/")
 	switch {
 	case !own:
 		return true
-	case isWing:
-		return slices.Contains(wings[wing], imported)
+	case isInternal:
+		return slices.Contains(internals[pkg], imported)
 	case path == "engine":
-		_, known := wings[strings.TrimPrefix(imported, "engine/internal/")]
+		_, known := internals[strings.TrimPrefix(imported, "engine/internal/")]
 		return known || slices.Contains(layers, imported)
 	}
 	return !strings.HasPrefix(imported, "engine")
 }
 
-// A wing that is not in the table has no rule.
-func TestEveryWingHasARule(t *testing.T) {
+// An internal package that is not in the table has no rule.
+func TestEveryInternalPackageHasARule(t *testing.T) {
 	dirs, err := os.ReadDir("internal")
 	if err != nil {
 		t.Fatal(err)
@@ -95,8 +95,8 @@ func TestEveryWingHasARule(t *testing.T) {
 		if dir.Name() == "testkit" { // for tests alone: mayImport refuses it
 			continue
 		}
-		if _, known := wings[dir.Name()]; !known {
-			t.Errorf("engine/internal/%s: say in wings what it may import", dir.Name())
+		if _, known := internals[dir.Name()]; !known {
+			t.Errorf("engine/internal/%s: add to internals what it may import", dir.Name())
 		}
 	}
 }

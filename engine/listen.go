@@ -18,8 +18,8 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// ListenOptions configures one listener of a server. The zero value listens for ws, and takes
-// who connects as the peer.
+// ListenOptions configures one listener of a server. The zero value listens for ws, and
+// takes the address that connects as that of the peer.
 type ListenOptions struct {
 	// TLS, if set, encrypts the connections (wss). It needs certificates, for
 	// instance by [Certificates.GetCertificate]; what TLSConfig of

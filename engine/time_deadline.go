@@ -135,9 +135,9 @@ func (ws *WebSocket) armClose() {
 	ws.arm(deadlineClose, ws.settings().limits.CloseTimeout)
 }
 
-// closeExpired ends a connection whose peer does not finish the closing handshake,
-// unless it still takes what is queued, or gets on with a message, before the end of
-// which it cannot answer.
+// closeExpired ends a connection whose peer does not finish the closing handshake, unless it
+// makes progress: it takes queued bytes, or sends more of a message that it has to finish before
+// it can answer.
 func (ws *WebSocket) closeExpired() {
 	limit := ws.settings().limits.CloseTimeout
 	ws.conn.Lock()
@@ -149,7 +149,7 @@ func (ws *WebSocket) closeExpired() {
 		ws.arm(deadlineClose, limit)
 		return
 	case ws.phase() == outlet.Closing && !e.unreadOnce && ws.conn.Unread():
-		e.unreadOnce = true // a loop that was held up has not read it yet; who sends on and on has no more time
+		e.unreadOnce = true // a loop that was held up has not read it yet; a peer that only sends gets no more time
 		ws.arm(deadlineClose, time.Millisecond)
 		return
 	}

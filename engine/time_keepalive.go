@@ -61,8 +61,8 @@ func (ws *WebSocket) watchDelivery() {
 	ws.acked = uint32(ws.conn.Acknowledged())
 }
 
-// checkPong drops a connection whose peer owes a sign of life for too long. Taking
-// what is queued is one.
+// checkPong drops a connection whose peer has given no sign of life for too long. Taking
+// queued bytes is one.
 func (ws *WebSocket) checkPong(now time.Duration) bool {
 	limit := ws.settings().limits.PongTimeout
 	switch {
@@ -92,8 +92,8 @@ func (ws *WebSocket) checkIdle(now time.Duration) bool {
 	return true
 }
 
-// idleSince is when the last message came, or what is arriving was last seen to
-// make progress.
+// idleSince is when the last message came, or the message that is arriving last made
+// progress.
 func (ws *WebSocket) idleSince(now time.Duration) time.Duration {
 	since := ws.messaged
 	if in := ws.peekInput(); in != nil && ws.assembles() {
@@ -105,8 +105,8 @@ func (ws *WebSocket) idleSince(now time.Duration) time.Duration {
 	return since
 }
 
-// checkProgress ends a connection whose peer takes nothing of what is queued, or
-// sends nothing of the message it has begun.
+// checkProgress ends a connection whose peer takes no queued bytes, or sends no more of the
+// message that it has begun.
 func (ws *WebSocket) checkProgress(now time.Duration) bool {
 	l := &ws.settings().limits
 	switch {

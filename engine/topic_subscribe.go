@@ -47,7 +47,7 @@ func (ws *WebSocket) subscribe(topic string, do func(*fanout.Hub, *fanout.Member
 	return ws.admit(topic, do)
 }
 
-// admit is subscribe of who may.
+// admit is subscribe of a connection that has permission.
 func (ws *WebSocket) admit(topic string, do func(*fanout.Hub, *fanout.Member, string) error) error {
 	h := ws.settings().hub
 	if h == nil {

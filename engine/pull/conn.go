@@ -35,9 +35,9 @@ type Conn struct {
 	pings pings // guarded by mu
 }
 
-// New makes a Conn of ws, whose messages it takes from now on. Call it in OnUpgrade,
-// or elsewhere on the owning loop before the first message; read on another
-// goroutine, which [engine.WebSocket.Go] may start.
+// New makes a Conn that receives the messages of ws from now on. Call it in OnUpgrade, or
+// elsewhere on the owning loop before the first message. Read on another goroutine, for
+// example one that [engine.WebSocket.Go] starts.
 //
 // The Conn sets the callbacks OnFragment, OnPong, OnDrain and OnClose of ws, and calls
 // PauseReading and ResumeReading: leave these to it. OnPing, OnGap, OnError, topics,
@@ -149,8 +149,8 @@ func (c *Conn) beginClose(code engine.StatusCode, reason string) error {
 	return nil
 }
 
-// CloseNow drops the connection and what is queued, without a close frame. What waits
-// in a read or a write returns engine.ErrClosed.
+// CloseNow drops the connection and its queue, without a close frame. Reads and writes that
+// wait return engine.ErrClosed.
 func (c *Conn) CloseNow() { c.ws.CloseNow() }
 
 // fail fails the connection. Reads return err from now on.

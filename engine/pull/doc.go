@@ -43,10 +43,10 @@
 // done, or Limits.WriteTimeout drops the connection. Read on another goroutine than
 // the one that writes, or raise MaxQueued.
 //
-// While reading is paused, nothing that the peer sends is seen: its pings are not
-// answered, its pongs end no [Conn.Ping], and its close frame ends no Write. Until
-// then, all of these work while nobody reads. A program that writes only should
-// discard what comes, on a goroutine that ranges over Messages.
+// While reading is paused, frames of the peer are not processed: its pings are not
+// answered, its pongs end no [Conn.Ping], and its close frame ends no Write. Before
+// that, all of these work without a reader. A program that only writes should discard
+// incoming messages, on a goroutine that ranges over Messages.
 //
 // # The end
 //

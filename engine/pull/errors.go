@@ -11,8 +11,8 @@ var (
 	// ErrConcurrentRead is returned by a read while another goroutine reads from the
 	// same Conn. Nothing was read. Read on one goroutine at a time.
 	ErrConcurrentRead = errors.New("pull: another goroutine reads from this connection; read on one at a time")
-	// ErrStaleReader is returned by a Reader whose message was given up, because the
-	// next one was asked for.
+	// ErrStaleReader is returned by a Reader after the next message was read or its Reader
+	// was requested: the rest of its own was dropped.
 	ErrStaleReader = errors.New("pull: this Reader's message is over; use the one that was returned last")
 	// ErrWriterClosed is returned by Write of a Writer after its Close.
 	ErrWriterClosed = errors.New("pull: this Writer is closed; ask the connection for another one")

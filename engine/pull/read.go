@@ -83,7 +83,7 @@ func (c *Conn) onPiece(_ *engine.WebSocket, op engine.OpCode, p []byte, fin bool
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.end != nil {
-		return // failed: nobody reads it
+		return // failed: it is never read
 	}
 	c.inbox.push(piece{data: own, op: op, fin: fin})
 	c.pauseLocked()

@@ -3,7 +3,7 @@
 // A Hub has the topics of a server. A connection is a Member of it from its first
 // Subscribe on: its loop.Conn and its Outlet, which are all that a delivery touches.
 // What else a publish has to know of a connection, it asks Connections for: the policy of
-// one that is slow, OnGap, an end. So the wing knows no WebSocket, and no delivery makes
+// one that is slow, OnGap, an end. So this package knows no WebSocket, and no delivery makes
 // an interface call.
 //
 // Locks are taken in the order shard, fan, connection.

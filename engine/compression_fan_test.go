@@ -168,7 +168,7 @@ func TestAgreedWindowIsKept(t *testing.T) {
 
 // A message that was refused is not what the next one refers to.
 func TestRefusedMessageIsNotReferredTo(t *testing.T) {
-	r := openRoom(t, &engine.Server{Compression: &takeover, Limits: engine.Limits{MaxQueued: 64 << 10, WriteTimeout: -1}})
+	r := openRoom(t, &engine.Server{Compression: &takeover, Limits: engine.Limits{MaxQueued: 64 << 10, WriteTimeout: -1, PingInterval: -1}})
 	c, ws := r.join(offering(bothTakeover))
 	p := newDeflateClient(c)
 	refused := 0
@@ -200,7 +200,7 @@ func TestRefusedMessageIsNotReferredTo(t *testing.T) {
 // With takeover, messages are compressed in the order in which they leave.
 func TestConcurrentSendsKeepTheirContext(t *testing.T) {
 	const senders, each = 8, 300
-	r := openRoom(t, &engine.Server{Loops: 2, Compression: &takeover, Limits: engine.Limits{MaxQueued: -1}})
+	r := openRoom(t, &engine.Server{Loops: 2, Compression: &takeover, Limits: engine.Limits{MaxQueued: -1, PingInterval: -1}})
 	c, ws := r.join(offering(bothTakeover))
 	p := newDeflateClient(c)
 	common := hexNoise(1000)

@@ -16,7 +16,7 @@ import (
 // connection goes on: with others, and with what it sends on this one.
 func TestLoopDoesNotWaitForACompression(t *testing.T) {
 	r := openRoom(t, &engine.Server{Loops: 1, Callbacks: echo, Compression: &takeover,
-		Limits: engine.Limits{MaxQueued: -1}, Slow: engine.Slow{Limit: -1}})
+		Limits: engine.Limits{MaxQueued: -1, PingInterval: -1}, Slow: engine.Slow{Limit: -1}})
 	c, ws := r.join(offering(bothTakeover))
 	p := newDeflateClient(c)
 	other, ws2 := r.join()

@@ -124,7 +124,7 @@ func TestDropsAndSilenceAreGapsOnTheBus(t *testing.T) {
 	defer release()                             // or Close would wait for Receive
 	until(t, "the drop is a gap", func() bool { // a reconnect loses some of what has to wait
 		for range 500 {
-			if err := a.Send(talk, nil); err != nil {
+			if err := a.Send(talk, nil); err != nil && !errors.Is(err, cluster.ErrUnavailable) { // a slow machine is silent, too
 				t.Fatal(err)
 			}
 		}

@@ -12,7 +12,7 @@ type Page struct {
 	Messages []Message
 	// Position is what to bring for the page in front of this one.
 	Position Position
-	// Begin: nothing that is kept is in front of the page.
+	// Begin: nothing that is kept is in front of the page. It may have no messages.
 	Begin bool
 	// Lost: there is no page, because the message at the position is not kept or the
 	// store is another one. Begin anew with the zero Position.
@@ -34,7 +34,7 @@ func (n *Node) Before(ctx context.Context, topic string, at Position, max Budget
 	}
 	max = max.or(n.config.Page)
 	whole := at.IsZero() // the message at the position is one of the page
-	messages, at, err := n.place(ctx, topic, at)
+	messages, at, known, err := n.place(ctx, topic, at)
 	switch {
 	case err != nil:
 		return Page{}, err
@@ -44,11 +44,13 @@ func (n *Node) Before(ctx context.Context, topic string, at Position, max Budget
 	case at.ID == "":
 		return Page{Position: at, Begin: true}, nil
 	}
-	page, err := n.readBack(ctx, topic, at, max)
-	if err != nil {
+	page, none, err := n.readBack(ctx, topic, at, max)
+	switch {
+	case err != nil:
 		return Page{}, err
-	}
-	if len(page) == 0 {
+	case known && none: // what the node has is more than what the store has
+		return Page{Position: at, Begin: true}, nil
+	case len(page) == 0:
 		return Page{Lost: true}, nil
 	}
 	result := Page{Begin: len(page) == 1, Position: at}
@@ -64,34 +66,35 @@ func (n *Node) Before(ctx context.Context, topic string, at Position, max Budget
 }
 
 // place returns the messages in front of a position that are in memory, and the
-// position: that of the end of the topic for the zero one.
-func (n *Node) place(ctx context.Context, topic string, at Position) ([]Message, Position, error) {
+// position: that of the end of the topic for the zero one. known: it is one of the chain,
+// whether or not the store still has it.
+func (n *Node) place(ctx context.Context, topic string, at Position) (messages []Message, _ Position, known bool, _ error) {
 	n.mu.Lock()
 	f, closed := n.feeds[topic], n.closed
 	n.mu.Unlock()
 	if closed {
-		return nil, at, ErrClosed
+		return nil, at, false, ErrClosed
 	}
 	if f != nil {
 		if at.IsZero() {
 			if err := f.readsOwn(ctx); err != nil {
-				return nil, at, err
+				return nil, at, false, err
 			}
 		}
-		if messages, found := f.inFront(&at); found {
-			return messages, at, nil
+		if messages, known = f.inFront(&at); known {
+			return messages, at, true, nil
 		}
 	}
 	if !at.IsZero() {
-		return nil, at, nil
+		return nil, at, false, nil
 	}
 	head, err := n.head(ctx, topic)
-	return nil, head.Position, err
+	return nil, head.Position, false, err
 }
 
-// inFront returns the messages in front of a position that are in memory, if the
-// message at it is. The zero position becomes that of the end.
-func (f *feed) inFront(at *Position) ([]Message, bool) {
+// inFront returns the messages in front of a position that are in memory, and whether the
+// position is one of the chain. The zero position becomes that of the end.
+func (f *feed) inFront(at *Position) (messages []Message, known bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if at.IsZero() {
@@ -101,38 +104,40 @@ func (f *feed) inFront(at *Position) ([]Message, bool) {
 		return f.ring.messages, f.open
 	}
 	for _, r := range []*ring{&f.ring, &f.old} {
-		if messages, found := r.inFront(*at); found && len(messages) > 0 {
+		messages, found := r.inFront(*at)
+		if len(messages) > 0 {
 			return messages, true
 		}
+		known = known || found
 	}
-	return nil, false
+	return nil, known
 }
 
 // readBack reads a page that ends with the message at a position; nothing if that
-// is not kept.
-func (n *Node) readBack(ctx context.Context, topic string, at Position, max Budget) ([]Message, error) {
+// is not kept. none: nor is anything in front of it, in the same store.
+func (n *Node) readBack(ctx context.Context, topic string, at Position, max Budget) (page []Message, none bool, err error) {
+	var head Head
 	for asked := false; ; {
-		var page []Message
 		n.reads.Add(1)
-		err := n.request(ctx, func(ctx context.Context) (err error) {
+		err = n.request(ctx, func(ctx context.Context) (err error) {
 			page, err = n.broker.ReadBack(ctx, topic, at.Offset, n.guess(topic, at, max), max)
 			return err
 		})
 		switch {
 		case errors.Is(err, ErrBehind):
 			if !sleep(ctx, firstRetry) {
-				return nil, ctx.Err()
+				return nil, false, ctx.Err()
 			}
 		case err != nil:
-			return nil, err
+			return nil, false, err
 		case len(page) > 0 && page[len(page)-1].Position() == at:
 			n.measure(topic, page)
-			return page, nil
+			return page, false, nil
 		case asked:
-			return nil, nil
+			return nil, len(page) == 0 && head.Position.Epoch == at.Epoch, nil
 		default: // perhaps the broker has not heard of a new epoch: it does so now
-			if _, err := n.head(ctx, topic); err != nil {
-				return nil, err
+			if head, err = n.head(ctx, topic); err != nil {
+				return nil, false, err
 			}
 			asked = true
 		}
@@ -145,7 +150,7 @@ func (n *Node) guess(topic string, at Position, max Budget) uint64 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	span := n.spans[topic]
-	if span == 0 {
+	if span == 0 || at.Offset == 0 {
 		return 0
 	}
 	return at.Offset - min(span*uint64(max.Messages+max.Messages/4+1), at.Offset-1)

@@ -2,8 +2,10 @@ package cluster_test
 
 import (
 	"errors"
+	"math"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/fanloop-go/fanloop/engine/cluster"
 	"github.com/fanloop-go/fanloop/engine/cluster/clustertest"
@@ -92,6 +94,59 @@ func TestScrollIsLost(t *testing.T) {
 		n.Close()
 		if _, err := n.Before(t.Context(), topic, at, cluster.Budget{}); !errors.Is(err, cluster.ErrClosed) {
 			t.Errorf("after Close: %v", err)
+		}
+	})
+}
+
+// Where memory has more than the store, scrolling back ends in front of what memory has,
+// and so does the first page where the store has nothing any more.
+func TestScrollBeginsWhereTheStoreHasNothingOlder(t *testing.T) {
+	bubble(t, clustertest.Options{MaxPerTopic: 10, MaxAge: time.Hour}, func(t *testing.T, store *clustertest.Store) {
+		conn := store.Connect()
+		n := startNode(t, store.Connect(), cluster.Config{})
+		publish(t, conn, "m0")
+		subscribe(t, n, cluster.Position{})
+		for _, id := range numbers(1, 30) {
+			publish(t, conn, id)
+			synctest.Wait()
+		}
+		var all []string
+		page, ids := pageIDs(t, n, cluster.Position{})
+		for all = ids; !page.Begin && !page.Lost; all = append(ids, all...) {
+			page, ids = pageIDs(t, n, page.Position)
+		}
+		if page.Lost {
+			t.Errorf("ends in Lost")
+		}
+		expect(t, all, numbers(1, 30)...)
+
+		quiet := startNode(t, store.Connect(), cluster.Config{})
+		subscribe(t, quiet, cluster.Position{}) // its ring is empty
+		time.Sleep(2 * time.Hour)
+		if page, ids := pageIDs(t, quiet, cluster.Position{}); !page.Begin || page.Lost || len(ids) > 0 {
+			t.Errorf("after everything has expired: %+v", page)
+		}
+		store.Wipe()
+		publish(t, conn, "n1")
+		if page, _ := pageIDs(t, n, page.Position); !page.Lost {
+			t.Errorf("another store: %+v", page)
+		}
+	})
+}
+
+// A position that no store has given has no page, whatever is known of the topic.
+func TestScrollFromForgedPositions(t *testing.T) {
+	bubble(t, clustertest.Options{}, func(t *testing.T, store *clustertest.Store) {
+		conn := store.Connect()
+		n := startNode(t, store.Connect(), cluster.Config{Ring: cluster.Budget{Messages: 2}})
+		at := publish(t, conn, numbers(1, 20)...)
+		for range 2 { // the second time the node knows the distance of messages
+			for _, offset := range []uint64{0, 1, at.Offset, at.Offset + 1, math.MaxUint64} {
+				if page, ids := pageIDs(t, n, cluster.Position{Epoch: at.Epoch, Offset: offset, ID: "x"}); !page.Lost || len(ids) > 0 {
+					t.Errorf("offset %d: %+v", offset, page)
+				}
+			}
+			pageIDs(t, n, at)
 		}
 	})
 }

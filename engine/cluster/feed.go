@@ -169,6 +169,20 @@ func (f *feed) reset(head Head) {
 	f.through = head.Through
 }
 
+// kept counts what is in memory. What is in both the ring and old is counted once.
+func (f *feed) kept() Budget {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	kept := Budget{len(f.ring.messages) + len(f.early), f.ring.bytes + f.waiting}
+	for i := range f.old.messages {
+		if m := &f.old.messages[i]; m.Offset <= f.ring.base.Offset {
+			kept.Messages++
+			kept.Bytes += m.size()
+		}
+	}
+	return kept
+}
+
 // position is that of the end.
 func (f *feed) position() Position {
 	end := f.ring.end()

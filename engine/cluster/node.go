@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -16,7 +17,8 @@ type Config struct {
 	// 1 MiB).
 	Ring Budget
 	// Page is what one read of the broker's history returns at most (256 messages,
-	// 1 MiB); more where a single message fills it.
+	// 1 MiB); two messages where the first one fills it. The last page of each topic that
+	// was read for subscribers who are behind stays in memory too.
 	Page Budget
 	// CheckEvery is the time between two comparisons of a topic with the broker, about
 	// (45 s); of one that is new, two and a half times that at most. It is how long a
@@ -153,17 +155,17 @@ func (n *Node) Stats() Stats {
 	}
 }
 
-// Kept returns what is in memory of all topics that are followed: messages, and their
-// bytes as a [Budget] counts them. It visits each topic.
+// Kept returns what is in memory of all topics that are followed, whether it was
+// delivered live or read from history: messages, and their bytes as a [Budget] counts
+// them. It visits each topic.
 func (n *Node) Kept() (all Budget) {
 	n.mu.Lock()
 	feeds := n.list()
 	n.mu.Unlock()
 	for _, f := range feeds {
-		f.mu.Lock()
-		all.Messages += len(f.ring.messages)
-		all.Bytes += f.ring.bytes
-		f.mu.Unlock()
+		kept := f.kept()
+		all.Messages += kept.Messages
+		all.Bytes += kept.Bytes
 	}
 	return all
 }
@@ -275,8 +277,8 @@ func (n *Node) head(ctx context.Context, topic string) (head Head, err error) {
 }
 
 // read returns a page from an offset on. One message, which may be that at the
-// offset, is no page where there are more: then the budget of bytes grows. end is the
-// offset of the last message that is known.
+// offset, is no page where there are more: then two are read, however large they are. end
+// is the offset of the last message that is known.
 func (n *Node) read(ctx context.Context, topic string, from, end uint64) (page []Message, err error) {
 	budget := n.config.Page
 	for range 3 {
@@ -288,7 +290,7 @@ func (n *Node) read(ctx context.Context, topic string, from, end uint64) (page [
 		if err != nil || len(page) != 1 || page[0].Offset >= end {
 			break
 		}
-		budget.Bytes *= 16
+		budget.Messages, budget.Bytes = 2, min(budget.Bytes, math.MaxInt/16)*16
 	}
 	return page, err
 }

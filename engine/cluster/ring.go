@@ -96,7 +96,7 @@ func (r *ring) after(p Position) ([]Message, place) {
 // afterEmpty is after for a position that no message is in front of, behind the
 // base.
 func (r *ring) afterEmpty(p Position) ([]Message, place) {
-	if r.base.ID != "" || r.find(p.Offset+1) != 0 {
+	if r.base.ID != "" || len(r.messages) > 0 && r.messages[0].Offset <= p.Offset {
 		return nil, foreign // a message is in front of it
 	}
 	return r.messages, inside

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"math"
 	"strings"
 	"testing"
 )
@@ -43,6 +44,7 @@ func TestPlacesOfARing(t *testing.T) {
 		{"behind the end", &full, Position{"e", 51, "x"}, 0, ahead},
 		{"nothing, and then a message", &begun, Position{"e", 19, ""}, 1, inside},
 		{"nothing, where a message is", &begun, Position{"e", 20, ""}, 0, foreign},
+		{"nothing, up to the last offset there is", &begun, Position{"e", math.MaxUint64, ""}, 0, foreign},
 	} {
 		messages, where := c.ring.after(c.at)
 		if len(messages) != c.count || where != c.place {

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -322,13 +323,16 @@ func (f *feed) keep(at Position, messages []Message) ([]Message, place, error) {
 	if older := messages[:chain.find(base.Offset+1)]; len(older) > 0 && older[len(older)-1].Position() == base {
 		f.ring.prepend(at, older)
 	}
-	f.old.reset(at)
 	for i := range messages {
-		if at.ID != "" || i > 0 {
-			messages[i].Prev = f.old.end().Offset
+		switch {
+		case i > 0:
+			messages[i].Prev = messages[i-1].Offset
+		case at.ID != "":
+			messages[i].Prev = at.Offset
 		}
-		f.old.messages = append(f.old.messages, messages[i])
 	}
+	f.old.reset(at)
+	f.old.messages = slices.Clone(f.old.limit.Take(messages)) // and not what else the page has
 	return messages, inside, nil
 }
 

@@ -33,10 +33,19 @@ func (c *crew) push(t task) {
 	}
 }
 
+// serve runs tasks. If one ends the goroutine, by runtime.Goexit in a callback, another
+// one takes its place.
 func (c *crew) serve() {
+	served := false
+	defer func() {
+		if !served {
+			c.work.Go(c.serve)
+		}
+	}()
 	for t := c.next(); t != nil; t = c.next() {
 		t.run()
 	}
+	served = true
 }
 
 // next returns the next task; nil ends the worker.

@@ -17,4 +17,8 @@
 // The memory of a slow subscriber is bounded by Limits.HighWater of its connection
 // and a page; it has no goroutine. What frames look like is the application's
 // choice: see [Encoder].
+//
+// A callback that panics or calls runtime.Goexit ends neither the process nor the topic.
+// Server.MaySubscribe and Config.Ended end their connection with 1011, as callbacks of the
+// engine do; an Encoder leaves out what it was called with, and a Reset follows.
 package live

@@ -33,6 +33,11 @@ var errTooSlow = fmt.Errorf("%w: %w", engine.ErrSlow, ErrLagging)
 // are called by several goroutines at the same time, without a lock, and must not block:
 // other topics wait for the goroutine. What they return is text or binary, and they may return prepared
 // messages; Key, Retain and Tag of it are ignored.
+//
+// If one panics or calls runtime.Goexit, the messages that it was called with are left out,
+// and who would have got them gets a page with Reset. If that happens for a page without
+// messages, its connection is closed with 1011, or those of all who are live in the topic
+// if the page is for them.
 type Encoder interface {
 	// Message encodes a new message. It is called once for the node, or not at all if
 	// nobody is live.
@@ -66,7 +71,8 @@ type Config struct {
 	Encoder Encoder
 	// Prefix begins the names of the engine's topics ("live:"). Server.MaySubscribe is
 	// asked about these names, without a lock, each time before a connection becomes live.
-	// Publish nothing to them. Several Topics of one server need different prefixes.
+	// Publish nothing to them. Several Topics of one server need prefixes that do not begin
+	// with each other: New panics otherwise.
 	Prefix string
 	// Page is what a subscriber that catches up gets at a time (128 messages, 64 KiB);
 	// more where a single message fills it.
@@ -79,7 +85,8 @@ type Config struct {
 	Workers int
 	// Ended is called when a subscription ends otherwise than by Unsubscribe or with its
 	// connection: by the error of Server.MaySubscribe, ErrLagging, or the end of the node.
-	// It must not block.
+	// It must not block. If it panics or calls runtime.Goexit, the connection is closed with
+	// 1011.
 	Ended func(ws *engine.WebSocket, topic string, err error)
 }
 
@@ -113,6 +120,7 @@ type Stats struct {
 	Slow       uint64 // times that a live subscriber began to catch up
 	Resets     uint64 // pages with Reset
 	Lagging    uint64 // connections closed for ErrLagging
+	Panics     uint64 // calls of the Encoder that did not return; the log has some of them
 }
 
 // Topics delivers topics of a node to the WebSockets of a server. Any goroutine may
@@ -129,6 +137,8 @@ type Topics struct {
 	slow   *crew // waits for the broker
 
 	encoded, pages, delivered, slowed, resets, lagged atomic.Uint64
+
+	panics panics
 
 	// Guarded by counting, which is taken last.
 	counting sync.Mutex
@@ -155,6 +165,7 @@ func New(node *cluster.Node, server *engine.Server, config Config) *Topics {
 		subs:   make(map[*engine.WebSocket][]*subscriber),
 		lag:    make(map[*subscriber]bool),
 	}
+	t.claim()
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.fast, t.slow = newCrew(t.config.Workers), newCrew(t.config.Workers)
 	t.sweeps.Go(t.sweep)
@@ -244,6 +255,7 @@ func (t *Topics) Stats() Stats {
 		Slow:       t.slowed.Load(),
 		Resets:     t.resets.Load(),
 		Lagging:    t.lagged.Load(),
+		Panics:     t.panics.count.Load(),
 	}
 }
 
@@ -263,7 +275,8 @@ func (t *Topics) Close() {
 	t.cancel()
 	t.fast.end()
 	t.slow.end()
-	if callback.In((*crew).serve, (*Topics).sweep) {
+	defer t.unclaim()
+	if callback.In((*crew).serve, (*Topics).sweep, (*connCall).run) {
 		return
 	}
 	t.sweeps.Wait()
@@ -344,19 +357,20 @@ func (t *Topics) drained(ws *engine.WebSocket) {
 }
 
 // lost has a live subscriber catch up that has read too slowly: the tag is the mark
-// of the first message that it did not get. It reports whether the topic of that name
-// is one of t.
+// of the first message that it did not get. It reports whether the subscription is or was
+// one of t, and not one of the application to a topic of such a name.
 func (t *Topics) lost(ws *engine.WebSocket, name string, tag any) bool {
 	if !t.Owns(name) {
 		return false
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if s := t.find(ws, name[len(t.config.Prefix):]); s != nil {
-		first, _ := tag.(*mark)
+	first, marked := tag.(*mark)
+	s := t.find(ws, name[len(t.config.Prefix):])
+	if s != nil {
 		s.fall(first)
 	}
-	return true
+	return s != nil || marked
 }
 
 // quit ends a subscription for a reason that the application has to know, unless it is
@@ -366,7 +380,7 @@ func (t *Topics) quit(s *subscriber, err error) {
 	was := t.remove(s)
 	t.mu.Unlock()
 	if was && t.config.Ended != nil && !errors.Is(err, engine.ErrClosed) {
-		t.config.Ended(s.ws, s.topic.name, err)
+		call(s.ws, func() { t.config.Ended(s.ws, s.topic.name, err) })
 	}
 }
 
@@ -430,13 +444,6 @@ func (t *Topics) leaves(s *subscriber, was bool) {
 		t.live--
 	}
 	delete(t.lag, s)
-}
-
-// encode encodes a new message.
-func (t *Topics) encode(m *cluster.Message) *engine.Message {
-	t.encoded.Add(1)
-	frame := t.config.Encoder.Message(m)
-	return &frame
 }
 
 // closedNode ends everything if the node is closed, which is what err says of a

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"errors"
 
 	"github.com/fanloop-go/fanloop/engine/cluster"
 )
@@ -10,6 +11,10 @@ import (
 type pump struct {
 	topic *topic // immutable
 	turn
+
+	// Guarded by the mutex of turn.
+	from    cluster.Position // where to begin; zero: at the end
+	omitted bool             // the message at from was left out, and nobody knows yet
 }
 
 // batchesPerTurn is how many batches or pages are sent before others have a turn.
@@ -20,7 +25,7 @@ func (p *pump) wakeUp() { p.wake(p.topic.topics.fast, p) }
 // run publishes what is in memory.
 func (p *pump) run() {
 	sub := p.begin()
-	if sub == nil {
+	if sub == nil || !p.tell() {
 		return
 	}
 	for range batchesPerTurn {
@@ -29,7 +34,10 @@ func (p *pump) run() {
 			p.topic.ask(p)
 			return
 		}
-		if !p.deliver(b) || !b.More {
+		if !p.deliver(b) {
+			return
+		}
+		if !b.More {
 			p.rest(p.topic.topics.fast, p, false)
 			return
 		}
@@ -47,7 +55,7 @@ func (p *pump) begin() *cluster.Subscription {
 	p.phase, p.again = running, false
 	var err error
 	if p.sub == nil {
-		p.sub, err = p.topic.topics.node.Join(p.topic.name, cluster.Position{}, p.wakeUp)
+		p.sub, err = p.topic.topics.node.Join(p.topic.name, p.from, p.wakeUp)
 	}
 	sub := p.sub
 	p.mu.Unlock()
@@ -56,6 +64,30 @@ func (p *pump) begin() *cluster.Subscription {
 		return nil
 	}
 	return sub
+}
+
+// tell publishes that a message was left out, and reports whether the pump goes on.
+func (p *pump) tell() bool {
+	p.mu.Lock()
+	omitted, at := p.omitted, p.from
+	p.omitted = false
+	p.mu.Unlock()
+	return !omitted || p.goesOn(p.restart(at, true))
+}
+
+// goesOn reports whether the pump goes on after an error. If not, it has seen to what
+// follows.
+func (p *pump) goesOn(err error) bool {
+	switch {
+	case err == nil:
+		return true
+	case err == errOmitted:
+	default: // what the encoder returned is no message: nobody can get it
+		t := p.topic.topics
+		t.over(err)
+		p.rest(t.fast, p, false)
+	}
+	return false
 }
 
 // deliver publishes a batch, and reports whether the pump goes on.
@@ -74,29 +106,36 @@ func (p *pump) deliver(b cluster.Batch) bool {
 		}
 		err = p.publish(&b.Messages[i])
 	}
-	if err != nil { // what the encoder returned is no message: nobody can get it
-		top.topics.over(err)
-	}
-	return err == nil
+	return p.goesOn(err)
 }
+
+// errOmitted is returned where the encoder did not return: the pump is queued again.
+var errOmitted = errors.New("the encoder did not return")
 
 // publish publishes one message, encoded if somebody is live.
 func (p *pump) publish(m *cluster.Message) error {
 	err := p.topic.publish(m, nil)
-	if err == errNotEncoded {
-		err = p.topic.publish(m, p.topic.topics.encode(m))
+	if err != errNotEncoded {
+		return err
 	}
-	return err
+	frame, returned := p.encode(m)
+	if !returned {
+		return errOmitted
+	}
+	return p.topic.publish(m, &frame)
 }
 
 // restart has the topic go on behind a position.
 func (p *pump) restart(at cluster.Position, lost bool) error {
 	err := p.topic.restart(at, lost, nil)
-	if err == errNotEncoded {
-		page := p.topic.topics.config.Encoder.Page(&Page{Topic: p.topic.name, Position: at, Reset: true})
-		err = p.topic.restart(at, lost, &page)
+	if err != errNotEncoded {
+		return err
 	}
-	return err
+	page, returned := p.encodeReset(at)
+	if !returned {
+		return errOmitted
+	}
+	return p.topic.restart(at, lost, &page)
 }
 
 func (p *pump) place() uint64 {

@@ -77,7 +77,11 @@ func (s *subscriber) admit() (admission, error) {
 	}
 	t := s.topic.topics
 	if ask := t.server.MaySubscribe; ask != nil {
-		if err := ask(s.ws, s.topic.engine.Name()); err != nil {
+		if !call(s.ws, func() { err = ask(s.ws, s.topic.engine.Name()) }) {
+			t.drop(s)
+			return admitted, nil
+		}
+		if err != nil {
 			return refused, err
 		}
 	}
@@ -117,10 +121,13 @@ func (s *subscriber) send(b cluster.Batch) bool {
 	if !first && !reset && len(b.Messages) == 0 {
 		return true
 	}
-	frame := t.config.Encoder.Page(&Page{
+	frame, returned := s.encode(&Page{
 		Topic: s.topic.name, WebSocket: s.ws, Messages: b.Messages, Position: b.Position, First: first, Reset: reset,
 		More: b.More && !reset,
 	})
+	if !returned {
+		return false
+	}
 	err, gone := s.write(frame, b.Position)
 	switch {
 	case gone:

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -78,6 +79,7 @@ type site struct {
 	addr   string
 	opened chan *engine.WebSocket
 	ended  chan error
+	next   atomic.Int32 // number of a message
 }
 
 // options are those of a site.

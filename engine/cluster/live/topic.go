@@ -71,7 +71,7 @@ func (top *topic) close() {
 type admission int
 
 const (
-	admitted admission = iota // it is live, or will be woken or admitted by the pump
+	admitted admission = iota // it is live, or will be woken or admitted by the pump, or has ended
 	behind                    // there is more
 	unasked                   // Server.MaySubscribe is to be asked first
 	refused
@@ -267,8 +267,15 @@ func (q question) run() {
 	top, t := q.top, q.top.topics
 	a := top.furthest()
 	ctx, cancel := context.WithTimeout(t.ctx, askWithin)
-	err := a.ask(ctx)
-	cancel()
+	defer cancel()
+	var err error
+	defer func() { q.answered(err) }() // a callback may end the goroutine
+	err = a.ask(ctx)
+}
+
+// answered has those that ask go on, or try again after an error.
+func (q question) answered(err error) {
+	top, t := q.top, q.top.topics
 	if errors.Is(err, cluster.ErrClosed) || t.ctx.Err() != nil {
 		err = nil // the asker has ended, and the others find out when they ask
 	}

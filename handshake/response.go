@@ -96,7 +96,7 @@ func (e *StatusError) Error() string {
 	if e.Reason != "" {
 		s += ": " + strconv.Quote(e.Reason)
 	}
-	if line := e.firstLine(); line != "" && line != e.Reason {
+	if line := e.FirstLine(); line != "" && line != e.Reason {
 		s += ": " + strconv.Quote(line)
 	}
 	return s
@@ -105,8 +105,9 @@ func (e *StatusError) Error() string {
 // maxLine is how many bytes of the first line of a body Error shows.
 const maxLine = 200
 
-// firstLine is the first line of the body; "" if that is no text, or markup.
-func (e *StatusError) firstLine() string {
+// FirstLine returns the first line of Body, up to 200 bytes: "" if that is no text, or
+// markup.
+func (e *StatusError) FirstLine() string {
 	line, _, _ := bytes.Cut(bytes.TrimSpace(e.Body), []byte("\n"))
 	line = bytes.TrimSpace(line)
 	if len(line) > maxLine {

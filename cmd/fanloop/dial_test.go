@@ -135,7 +135,7 @@ func TestDialWithoutAConnectionIsOneLineAndExitCodeOne(t *testing.T) {
 	closed := closedPort(t)
 	for _, k := range []struct{ url, want string }{
 		{closed, "nothing listens on port " + closed[strings.LastIndex(closed, ":")+1:] + "; is the server up?"},
-		{ws(plain), "the server answered 404 Not Found instead of opening a WebSocket"},
+		{ws(plain), `the server answered 404 Not Found instead of opening a WebSocket: "404 page not found"`},
 		{ws(moved), `the server answered 301 and points to "/new": dial that`},
 		{ws(secret), "the server answered 301 and points to [a URL with an @, not shown]: dial that"},
 		{rawServer(t, "SSH-2.0-x\r\n\r\n"), "what answers there is not a WebSocket server: the answer is not HTTP/1.1"},

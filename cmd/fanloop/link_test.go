@@ -148,7 +148,7 @@ func TestDialDoesNotReconnectWhereThatWouldNotHelp(t *testing.T) {
 	t.Cleanup(denied.Close)
 	refused := "ws" + strings.TrimPrefix(denied.URL, "http")
 	got := command(t, "", nil, "dial", refused, "--reconnect")
-	if want := (result{exitFailed, "", "fanloop: " + refused + ": the server answered 404 Not Found instead of opening a WebSocket\n"}); got != want {
+	if want := (result{exitFailed, "", "fanloop: " + refused + ": the server answered 404 Not Found instead of opening a WebSocket: \"404 page not found\"\n"}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	address := peer(t, func(ws *websocket.Conn, _ *http.Request) {

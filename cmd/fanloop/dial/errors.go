@@ -32,8 +32,11 @@ func (o *dialOptions) dialError(address string, err error) error {
 		if to := answer.Location(); to != "" {
 			return fmt.Errorf("%s: the server answered %d and points to %s: dial that", address, answer.Status, cli.QuotedURL(to))
 		}
-		return fmt.Errorf("%s: the server answered %s instead of opening a WebSocket", address,
-			strings.TrimSpace(strconv.Itoa(answer.Status)+" "+http.StatusText(answer.Status)))
+		text := strings.TrimSpace(strconv.Itoa(answer.Status) + " " + http.StatusText(answer.Status))
+		if line := answer.FirstLine(); line != "" {
+			return fmt.Errorf("%s: the server answered %s instead of opening a WebSocket: %q", address, text, line)
+		}
+		return fmt.Errorf("%s: the server answered %s instead of opening a WebSocket", address, text)
 	}
 	if over, ok := errors.AsType[*handshake.LimitError](err); ok {
 		return fmt.Errorf("%s: the head of the answer is over --%s %d; give it more", address, cli.FlagName(over.Limit), over.Max)

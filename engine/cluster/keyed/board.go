@@ -3,13 +3,15 @@ package keyed
 import (
 	"bytes"
 	"container/list"
+	"slices"
 	"time"
 
 	"github.com/fanloop-go/fanloop/engine/cluster/internal/mirror"
 )
 
-// maxGone is how many keys without a value a topic remembers for subscribers that
-// have not read that they are gone. One that is further behind begins anew.
+// maxGone is how many keys without a value a topic remembers for subscribers that have
+// not read that they are gone, or as many as there are values, if those are more: to
+// begin anew is less to read then. The older half of them is forgotten at once.
 const maxGone = 1024
 
 // board is what a node knows of one topic. All of it is guarded by the mutex of the
@@ -20,12 +22,11 @@ type board struct {
 	there list.List // of *slot with a value, in the order of their changes
 	gone  list.List // of *slot without one, the same
 
-	seq       uint64 // of the last change
-	forgotten uint64 // of the last change that was dropped from gone
-	subs      map[*Subscription]struct{}
-	tick      mirror.Task // notifies subscribers
-	ticking   bool
-	ticked    time.Time // the last time
+	seq     uint64 // of the last change
+	subs    map[*Subscription]struct{}
+	tick    mirror.Task // notifies subscribers
+	ticking bool
+	ticked  time.Time // the last time
 }
 
 // slot is one key.
@@ -33,6 +34,7 @@ type slot struct {
 	key     string
 	values  []held // of nodes; one mostly
 	shown   held   // the latest of them; the zero one is none
+	came    uint64 // when it had a value first, of those that somebody may have read
 	changed uint64 // when it was shown
 	element *list.Element
 }
@@ -47,6 +49,12 @@ type held struct {
 func (h held) later(other held) bool {
 	a, b := decode(h.value).version, decode(other.value).version
 	return a > b || a == b && bytes.Compare(h.node[:], other.node[:]) > 0
+}
+
+// value is what a subscriber gets of a slot that has one.
+func (s *slot) value() Value {
+	v := decode(s.shown.value)
+	return Value{Key: s.key, Data: v.data, Set: time.UnixMicro(int64(v.version))}
 }
 
 func (h held) there() bool { return h.value != "" && !decode(h.value).gone }
@@ -106,6 +114,9 @@ func (s *slot) put(h held) {
 func (b *board) show(s *slot) {
 	b.seq++
 	s.changed = b.seq
+	if s.element == nil {
+		s.came = b.seq
+	}
 	b.unlist(s)
 	if s.shown.there() {
 		s.element = b.there.PushBack(s)
@@ -135,21 +146,36 @@ func (b *board) tidy(s *slot) {
 	if s.element == nil {
 		b.forget(s) // never shown
 	}
-	if len(b.subs) > 0 && b.gone.Len() <= maxGone {
-		return
+	limit := max(maxGone, b.there.Len())
+	switch {
+	case len(b.subs) == 0:
+		b.dropFirst(b.gone.Len())
+	case b.gone.Len() > limit:
+		b.dropFirst(b.gone.Len() - limit/2) // many at once: each subscriber is looked at
 	}
-	keep := maxGone
-	if len(b.subs) == 0 {
-		keep = 0
+}
+
+// dropFirst forgets the first n keys that are gone. A subscriber that has read one of
+// them, and not that it is gone, begins anew.
+func (b *board) dropFirst(n int) {
+	var behind []*Subscription
+	for s := range b.subs {
+		if n > 0 && !s.lost && s.gone < b.gone.Back().Value.(*slot).changed {
+			behind = append(behind, s)
+		}
 	}
-	for b.gone.Len() > keep {
-		b.dropGone(b.gone.Front().Value.(*slot))
+	for ; n > 0; n-- {
+		dropped := b.gone.Front().Value.(*slot)
+		behind = slices.DeleteFunc(behind, func(s *Subscription) bool {
+			s.lost = s.misses(dropped)
+			return s.lost
+		})
+		b.dropGone(dropped)
 	}
 }
 
 // dropGone forgets that a key is gone.
 func (b *board) dropGone(s *slot) {
-	b.forgotten = max(b.forgotten, s.changed)
 	b.unlist(s)
 	b.forget(s)
 }
@@ -180,10 +206,12 @@ func (b *board) notify(now time.Time) {
 	b.ticking, b.ticked = false, now
 	read := b.seq
 	for s := range b.subs {
-		read = min(read, s.seen)
-		if s.waiting && s.seen < b.seq {
+		if s.waiting && s.news() {
 			s.waiting = false
 			b.k.group.Call(s.notify)
+		}
+		if s.begun && !s.lost {
+			read = min(read, s.gone)
 		}
 	}
 	for e := b.gone.Front(); e != nil && e.Value.(*slot).changed <= read; e = b.gone.Front() {
@@ -191,27 +219,10 @@ func (b *board) notify(now time.Time) {
 	}
 }
 
-// after returns up to max slots that changed behind seq, in the order of their
-// changes, and whether there are more.
-func (b *board) after(seq uint64, max int) (slots []*slot, more bool) {
-	first := func(l *list.List) *list.Element {
-		var first *list.Element
-		for e := l.Back(); e != nil && e.Value.(*slot).changed > seq; e = e.Prev() {
-			first = e
-		}
-		return first
+// after returns the first slot of a list that changed behind seq.
+func after(l *list.List, seq uint64) (first *list.Element) {
+	for e := l.Back(); e != nil && e.Value.(*slot).changed > seq; e = e.Prev() {
+		first = e
 	}
-	t, g := first(&b.there), first(&b.gone)
-	for t != nil || g != nil {
-		if len(slots) >= max {
-			return slots, true
-		}
-		e := &t
-		if t == nil || g != nil && g.Value.(*slot).changed < t.Value.(*slot).changed {
-			e = &g
-		}
-		slots = append(slots, (*e).Value.(*slot))
-		*e = (*e).Next()
-	}
-	return slots, false
+	return first
 }

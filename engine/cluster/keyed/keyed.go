@@ -69,6 +69,7 @@ type Keyed struct {
 	group  *mirror.Group // its mutex guards all below, and all boards
 
 	clock uint64                  // the latest version that was given or seen
+	ahead uint64                  // of this node's clock is another's, so far as is known
 	own   map[place]*list.Element // values of this node, in ends
 	ends  list.List               // of *own, in the order of their ends
 	end   mirror.Task             // at the first of them
@@ -81,6 +82,9 @@ type place struct{ topic, key string }
 type own struct {
 	place
 	end time.Time
+	// version is that of the last Set, which the others do not have where it changed
+	// nothing.
+	version uint64
 }
 
 // New returns a Keyed that talks to those of the same name on other nodes by the
@@ -138,8 +142,8 @@ func (k *Keyed) put(at place, gone bool, data []byte) error {
 		return ErrFull
 	}
 	now := time.Now()
+	version := max(uint64(now.UnixMicro())+k.ahead, k.clock+1)
 	if t := k.group.Topic(at.topic); gone || element == nil || t == nil || !boardOf(k, t).shows(at.key, k.group.ID(), data) {
-		version := max(uint64(now.UnixMicro()), k.clock+1)
 		if err := k.group.Put(at.topic, at.key, encode(version, gone, data)); err != nil {
 			return err
 		}
@@ -149,7 +153,9 @@ func (k *Keyed) put(at place, gone bool, data []byte) error {
 		k.own[at] = element
 	}
 	k.ends.MoveToBack(element)
-	element.Value.(*own).end = now.Add(k.config.Lifetime)
+	o := element.Value.(*own)
+	o.version, o.end = version, now.Add(k.config.Lifetime)
+	k.clock = version
 	k.planEnd()
 	return nil
 }
@@ -178,10 +184,34 @@ func (k *Keyed) planEnd() {
 
 // change is called for each value of each node.
 func (k *Keyed) change(t *mirror.Topic, node mirror.ID, key, _, value string) {
-	if v := decode(value); v.version > k.clock && v.version < uint64(1)<<63 {
-		k.clock = v.version
+	if v := decode(value).version; node != k.group.ID() && v > 0 && v < uint64(1)<<63 {
+		now := uint64(time.Now().UnixMicro())
+		k.clock, k.ahead = max(k.clock, v), max(k.ahead, max(v, now)-now)
+		k.renew(place{t.Name, key}, v)
 	}
 	boardOf(k, t).change(key, node, value)
+}
+
+// renew gives a value of this node the version of its last Set, if that makes it later
+// than another, and the version that the other nodes have does not.
+func (k *Keyed) renew(at place, other uint64) {
+	element := k.own[at]
+	if element == nil {
+		return
+	}
+	value, version := decode(k.group.Own(at.topic, at.key)), element.Value.(*own).version
+	if value.version <= other && other <= version && value.version < version {
+		_ = k.group.Put(at.topic, at.key, encode(version, value.gone, []byte(value.data))) // fails when closed only
+	}
+}
+
+// renewAll is for a topic in which this node does not see what the others have any more.
+func (k *Keyed) renewAll(topic string, b *board) {
+	for key := range b.slots {
+		if element := k.own[place{topic, key}]; element != nil {
+			k.renew(place{topic, key}, element.Value.(*own).version)
+		}
+	}
 }
 
 // encode makes a value of the mirror: version, whether it is gone, and the data.

@@ -11,9 +11,11 @@ import (
 type Value struct {
 	Key  string
 	Data string
-	// Gone: the key has no value any more. You may not have heard of it before.
+	// Gone: the key has no value any more. You may not have heard of it before. A key that
+	// came and went between two calls of Next is left out mostly.
 	Gone bool
-	// Set is when it was set, by the clock of the node that did.
+	// Set is when it was set, by the clock of the node that did, or that of another of
+	// which it knows that it is ahead.
 	Set time.Time
 }
 
@@ -37,9 +39,10 @@ type Subscription struct {
 	notify func()
 
 	// Guarded by the mutex of the group.
-	seen      uint64 // the last change that Next returned
+	there     uint64 // the last change that Next returned, of keys that have a value
+	gone      uint64 // the same of keys that have none any more
 	begun     bool   // Next was called
-	base      uint64 // what was forgotten when it began, or began anew
+	lost      bool   // it has a key of which nobody knows any more that it is gone
 	waiting   bool   // notify is to be called
 	closed    bool
 	allowance int64 // values, in parts of a second
@@ -83,9 +86,8 @@ func (s *Subscription) Close() {
 	if len(b.subs) == 0 {
 		s.k.group.At(&b.tick, time.Time{})
 		b.ticking = false
-		for b.gone.Len() > 0 {
-			b.dropGone(b.gone.Front().Value.(*slot))
-		}
+		b.dropFirst(b.gone.Len())
+		s.k.renewAll(s.topic.Name, b)
 	}
 	s.topic.Unwatch()
 }
@@ -104,31 +106,84 @@ func (s *Subscription) Next(max int) (Batch, error) {
 		max = allowed
 	}
 	b := s.board
-	batch := Batch{Reset: !s.begun || s.seen < b.forgotten && s.base < b.forgotten}
+	batch := Batch{Reset: !s.begun || s.lost}
 	if batch.Reset {
-		s.begun, s.seen, s.base = true, 0, b.forgotten
+		s.begun, s.lost, s.there, s.gone = true, false, 0, b.seq
 	}
-	slots, more := b.after(s.seen, max)
-	for _, slot := range slots {
-		s.seen = slot.changed
-		v := decode(slot.shown.value)
-		switch {
-		case slot.shown.there():
-			batch.Values = append(batch.Values, Value{Key: slot.key, Data: v.data, Set: time.UnixMicro(int64(v.version))})
-		case !batch.Reset:
-			batch.Values = append(batch.Values, Value{Key: slot.key, Gone: true})
-		}
-	}
-	if !more {
-		s.seen = b.seq
-	}
-	s.allowance -= int64(len(slots)) * int64(time.Second)
-	batch.More = more
+	batch.More = s.readGone(&batch, max) || s.readThere(&batch, max)
+	s.allowance -= int64(len(batch.Values)) * int64(time.Second)
 	s.waiting = true
-	if more {
+	if batch.More {
 		b.plan()
 	}
 	return batch, nil
+}
+
+// readGone adds the keys that it has and that are gone, and reports whether there are
+// more than max. They are the first in a batch: no more of them can follow than values
+// were read, so that values get their turn.
+func (s *Subscription) readGone(batch *Batch, max int) (more bool) {
+	for e := after(&s.board.gone, s.gone); e != nil; e = e.Next() {
+		slot := e.Value.(*slot)
+		if s.misses(slot) {
+			if len(batch.Values) >= max {
+				return true
+			}
+			batch.Values = append(batch.Values, Value{Key: slot.key, Gone: true})
+		}
+		s.gone = slot.changed
+	}
+	s.gone = s.board.seq
+	return false
+}
+
+// readThere adds the values that changed, up to max, and reports whether there are more.
+func (s *Subscription) readThere(batch *Batch, max int) (more bool) {
+	for e := after(&s.board.there, s.there); e != nil; e = e.Next() {
+		if len(batch.Values) >= max {
+			return true
+		}
+		slot := e.Value.(*slot)
+		batch.Values = append(batch.Values, slot.value())
+		s.there = slot.changed
+	}
+	s.there = s.board.seq
+	return false
+}
+
+// misses reports whether a key that is gone was returned by Next, and that it is gone
+// was not.
+func (s *Subscription) misses(gone *slot) bool { return gone.came <= s.there && gone.changed > s.gone }
+
+// news reports whether there is something for Next.
+func (s *Subscription) news() bool {
+	if last := s.board.there.Back(); s.lost || last != nil && last.Value.(*slot).changed > s.there {
+		return true
+	}
+	for e := after(&s.board.gone, s.gone); e != nil; e = e.Next() {
+		if s.misses(e.Value.(*slot)) {
+			return true
+		}
+	}
+	s.there, s.gone = s.board.seq, s.board.seq
+	return false
+}
+
+// State returns up to max of the values that Next has returned, as they are now, those
+// that changed last first. If several share a subscription, give it to one who joins: the
+// batches that follow have all that changes.
+func (s *Subscription) State(max int) (values []Value) {
+	s.k.group.Lock()
+	defer s.k.group.Unlock()
+	if !s.begun || s.closed {
+		return nil
+	}
+	for e := s.board.there.Back(); e != nil && len(values) < max; e = e.Prev() {
+		if slot := e.Value.(*slot); slot.came <= s.there {
+			values = append(values, slot.value())
+		}
+	}
+	return values
 }
 
 // refill gives the subscriber what it may get since the last time, for one second at

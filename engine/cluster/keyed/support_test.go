@@ -109,6 +109,17 @@ func (c *client) read(max int) keyed.Batch {
 	return c.next(max)
 }
 
+// readAll reads until there is no more.
+func (c *client) readAll() {
+	c.t.Helper()
+	for reads := 0; c.read(0).More; reads++ {
+		time.Sleep(100 * time.Millisecond)
+		if reads > 1000 {
+			c.t.Fatal("it does not end")
+		}
+	}
+}
+
 func (c *client) next(max int) keyed.Batch {
 	batch, err := c.Next(max)
 	if err != nil {

@@ -31,24 +31,26 @@ func (s *Service) newKind(name string, lifetime time.Duration, values *keyed.Key
 func (k *kind) watch(s *Service, topic string) (sub *keyed.Subscription, err error) {
 	ready := make(chan struct{})
 	defer close(ready)
-	return k.values.Subscribe(topic, func() {
+	sub, err = k.values.Subscribe(topic, func() {
 		<-ready
 		batch, err := sub.Next(0)
 		if err == nil && (batch.Reset || len(batch.Values) > 0) {
 			share(s.server, k.name, topic, &protocol.Values{Topic: topic, Kind: k.name, Reset: batch.Reset, Values: valuesOf(batch.Values)})
 		}
 	})
+	if err == nil {
+		_, err = sub.Next(0) // who joins has it by state
+	}
+	return sub, err
 }
 
-// state has all values that there are now.
-func (k *kind) state(topic string) (set protocol.KeyedSet, err error) {
-	sub, err := k.values.Subscribe(topic, nil)
-	if err != nil {
-		return set, err
-	}
-	defer sub.Close()
-	batch, err := sub.Next(0)
-	return protocol.KeyedSet{Kind: k.name, Lifetime: k.lifetime.Milliseconds(), Values: valuesOf(batch.Values)}, err
+// maxState is how many values are in the answer to a subscribe.
+const maxState = 500
+
+// state has the values that were shared so far, for one who joins. What changes after
+// that is shared later.
+func (k *kind) state(sub *keyed.Subscription) protocol.KeyedSet {
+	return protocol.KeyedSet{Kind: k.name, Lifetime: k.lifetime.Milliseconds(), Values: valuesOf(sub.State(maxState))}
 }
 
 func valuesOf(all []keyed.Value) []protocol.Value {

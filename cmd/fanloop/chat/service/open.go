@@ -190,7 +190,7 @@ func (d *delivery) openPresence(level presence.Level, a *protocol.Subscribed) er
 }
 
 func (d *delivery) openKind(k *kind, a *protocol.Subscribed) error {
-	_, release, err := k.feeds.take(d.topic)
+	watch, release, err := k.feeds.take(d.topic)
 	if err != nil {
 		return err
 	}
@@ -198,11 +198,8 @@ func (d *delivery) openKind(k *kind, a *protocol.Subscribed) error {
 	if err := d.share(k.name); err != nil {
 		return err
 	}
-	set, err := k.state(d.topic)
-	if err == nil {
-		a.Kinds = append(a.Kinds, set)
-	}
-	return err
+	a.Kinds = append(a.Kinds, k.state(watch))
+	return nil
 }
 
 // openPassive begins to watch a topic. From this turn on notes follow the answer.

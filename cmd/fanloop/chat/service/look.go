@@ -54,6 +54,7 @@ type window struct {
 
 	mu            sync.Mutex
 	topics, users map[string]uint64 // guarded by mu
+	lasted        time.Duration     // set when it is full; guarded by mu
 }
 
 func newWindow() *window {
@@ -98,26 +99,29 @@ func (l *looking) turn(asked bool) (last *window) {
 	case w == nil:
 		l.now.Store(newWindow())
 	case time.Since(w.began) > lookWindow:
+		w.mu.Lock()
+		w.lasted = time.Since(w.began)
+		w.mu.Unlock()
 		l.before = w
 		l.now.Store(newWindow())
 	}
 	return l.before
 }
 
-// rates are those of the last full window.
-func (w *window) rates() (topics, users map[string]uint64) {
+// counts are those of the last full window, and how long it was.
+func (w *window) counts() (topics, users map[string]uint64, lasted time.Duration) {
 	if w == nil {
-		return nil, nil
+		return nil, nil, lookWindow
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return maps.Clone(w.topics), maps.Clone(w.users)
+	return maps.Clone(w.topics), maps.Clone(w.users), w.lasted
 }
 
 // Look returns the n largest of each kind. It visits each connection, and from then on
 // publishes are counted by name, until nobody has looked for a while.
 func (s *Service) Look(n int) Look {
-	topicRates, userRates := s.looking.turn(true).rates()
+	byTopic, byUser, lasted := s.looking.turn(true).counts()
 	topics, users := make(map[string]*Load), make(map[string]*Load)
 	look := Look{Node: s.name, Nodes: s.nodes.Names()}
 	s.registry.each(func(c *conn, user string) {
@@ -129,7 +133,7 @@ func (s *Service) Look(n int) Look {
 			look.Slow = append(look.Slow, Queue{user, addrOf(c.remote).String(), queued})
 		}
 	})
-	look.Topics, look.Talkers = ranked(topics, topicRates, n, true), ranked(users, userRates, n, false)
+	look.Topics, look.Talkers = ranked(topics, byTopic, lasted, n, true), ranked(users, byUser, lasted, n, false)
 	slices.SortFunc(look.Slow, func(a, b Queue) int { return b.Bytes - a.Bytes })
 	look.Slow = look.Slow[:min(n, len(look.Slow))]
 	return look
@@ -143,10 +147,10 @@ func loadOf(all map[string]*Load, name string) *Load {
 }
 
 // ranked are the n with the highest rates, and of topics the n largest too.
-func ranked(all map[string]*Load, rates map[string]uint64, n int, bySize bool) []Load {
-	for name, count := range rates {
+func ranked(all map[string]*Load, counts map[string]uint64, lasted time.Duration, n int, bySize bool) []Load {
+	for name, count := range counts {
 		one := loadOf(all, name)
-		one.count, one.Rate = count, float64(count)/lookWindow.Seconds()
+		one.count, one.Rate = count, float64(count)/lasted.Seconds()
 	}
 	list := make([]Load, 0, len(all))
 	for _, one := range all {

@@ -18,10 +18,10 @@ func TestNothingIsCountedByNameWhileNobodyLooks(t *testing.T) {
 		for range 10 {
 			l.published("lobby", "ann")
 		}
-		time.Sleep(lookWindow + 1)
-		topics, users := l.turn(true).rates()
-		if topics["lobby"] != 10 || users["ann"] != 10 {
-			t.Errorf("%v, %v", topics, users)
+		time.Sleep(2 * lookWindow) // nobody was there to end the window in time
+		topics, users, lasted := l.turn(true).counts()
+		if topics["lobby"] != 10 || users["ann"] != 10 || lasted != 2*lookWindow {
+			t.Errorf("%v, %v in %v", topics, users, lasted)
 		}
 		time.Sleep(lookEnds + 1)
 		l.published("lobby", "ann")

@@ -43,7 +43,8 @@ var (
 	// alone more than a quarter of a loop's part of it. No subscriber gets the message.
 	ErrRetained = errors.New("engine: no room to retain the message; remove retained messages, or raise Server.MaxRetained or Limits.MaxMemory")
 	// ErrRelay is wrapped by the error of a publish that reached the subscribers of this
-	// server only, because Server.Relay refused it. The error also wraps the reason.
+	// server only, because Server.Relay refused it. The error also wraps the reason. A second
+	// publish would reach them twice.
 	ErrRelay = errors.New("engine: published to the subscribers of this server alone; see the reason why Server.Relay refused it")
 	// ErrInCallback is returned by methods that would wait for ever, because they wait for the
 	// callback that calls them: Close, Shutdown, ListenAndServe and Serve of a Server, and Dial

@@ -8,8 +8,8 @@ import (
 // Errors that are returned as they are or wrapped.
 var (
 	// ErrUnavailable: the broker did not answer. What was asked for may have
-	// happened. Try again: a publish with the same id, so that it is stored once.
-	ErrUnavailable = errors.New("cluster: the broker did not answer; try again, a publish with the same id")
+	// happened. Try again, a Publish with the same id, so that it is stored once.
+	ErrUnavailable = errors.New("cluster: the broker did not answer")
 	// ErrBehind: the answer came from a copy of the store that lacks messages which
 	// others have. Ask again shortly.
 	ErrBehind = errors.New("cluster: the copy of the store that answered is behind; ask again")

@@ -37,7 +37,8 @@ func (c Channel) Check() error {
 type Bus interface {
 	// Send delivers data to every other node that listens to the channel. Receivers
 	// of the same Bus do not get it. It neither waits for delivery nor blocks;
-	// ErrUnavailable says that there is no connection, or that it takes no more. data may be changed afterwards.
+	// ErrUnavailable says that there is no connection, or that it takes no more. Messages
+	// have no id: whoever sends one again may send it twice. data may be changed afterwards.
 	Send(c Channel, data []byte) error
 
 	// Listen delivers what other nodes send on the channel to r, until stop is called.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -100,7 +101,7 @@ func Connect(ctx context.Context, config Config) (*Broker, error) {
 		b.countAttempts,
 	)...)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, fmt.Errorf("natsbroker: no connection to %s: %w: %w", redacted(config.URL), cluster.ErrUnavailable, err)
 	}
 	b.connect(b.nc)
 	if err := b.open(ctx); err != nil {
@@ -188,6 +189,22 @@ func (b *Broker) Close() {
 	}
 }
 
+// redacted is a Config.URL without passwords and tokens.
+func redacted(list string) string {
+	urls := strings.Split(list, ",")
+	for i, one := range urls {
+		scheme, rest, found := strings.Cut(one, "://")
+		if !found {
+			scheme, rest = "nats", one
+		}
+		if at := strings.LastIndex(rest, "@"); at >= 0 {
+			rest = "xxxxx" + rest[at:]
+		}
+		urls[i] = strings.TrimSpace(scheme) + "://" + rest
+	}
+	return strings.Join(urls, ",")
+}
+
 // unavailable wraps the reason for which the broker did not answer.
 func unavailable(err error) error {
 	return fmt.Errorf("natsbroker: %w: %w", cluster.ErrUnavailable, err)
@@ -205,6 +222,15 @@ func (b *Broker) within(ctx context.Context) (context.Context, context.CancelFun
 
 // Publish implements cluster.Broker.
 func (b *Broker) Publish(ctx context.Context, topic, id string, data []byte) (cluster.Ack, error) {
+	ack, err := b.store(ctx, topic, id, data)
+	if errors.Is(err, cluster.ErrUnavailable) {
+		err = fmt.Errorf("%w; publish again with the same id, so that it is stored once", err)
+	}
+	return ack, err
+}
+
+// store is Publish.
+func (b *Broker) store(ctx context.Context, topic, id string, data []byte) (cluster.Ack, error) {
 	if err := cluster.CheckTopic(topic); err != nil {
 		return cluster.Ack{}, err
 	}

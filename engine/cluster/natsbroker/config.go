@@ -127,6 +127,30 @@ func (c *Config) fits(have *jetstream.StreamConfig) error {
 	return nil
 }
 
+// What NATS answers where it takes no stream of such a configuration, now or later. The
+// space for MaxBytes is reserved when the stream is made.
+const (
+	invalidStream    = jetstream.ErrorCode(10052)
+	negativeReplicas = jetstream.ErrorCode(10133)
+	noSpace          = jetstream.ErrorCode(10047)
+)
+
+// refused returns ErrConfig in place of err if that says that NATS refuses what is set, and
+// not that it does not answer.
+func (c *Config) refused(err error) error {
+	var answer *jetstream.APIError
+	if !errors.As(err, &answer) {
+		return err
+	}
+	switch code := answer.ErrorCode; {
+	case code == invalidStream, code == negativeReplicas:
+		return fmt.Errorf("%w: NATS refuses the streams: %w", ErrConfig, answer)
+	case code == noSpace && c.MaxBytes > 0:
+		return fmt.Errorf("%w: MaxBytes %d, of each of the streams, is more than NATS has: %w", ErrConfig, c.MaxBytes, answer)
+	}
+	return err
+}
+
 // stream is the configuration of one shard.
 func (c *Config) stream(shard, shards int, epoch string) jetstream.StreamConfig {
 	n := names{prefix: c.Prefix, shard: shard}

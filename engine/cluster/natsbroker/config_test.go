@@ -14,6 +14,64 @@ import (
 	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
 )
 
+// Settings that no server of NATS takes are errors of the Config, and not of a broker that
+// may answer later.
+func TestConfigThatNATSRefuses(t *testing.T) {
+	server := startServer(t, natsserver.Options{})
+	for name, c := range map[string]natsbroker.Config{
+		"Replicas 7":      {Replicas: 7},
+		"Replicas -1":     {Replicas: -1},
+		"MaxAge":          {MaxAge: 50 * time.Millisecond},
+		"Duplicates":      {Duplicates: time.Millisecond},
+		"MaxBytes":        {MaxBytes: 1 << 60},
+		"Prefix too long": {Prefix: strings.Repeat("x", 300)},
+	} {
+		c.Options = []nats.Option{server.InProcess()}
+		b, err := natsbroker.Connect(t.Context(), c)
+		if !errors.Is(err, natsbroker.ErrConfig) || errors.Is(err, cluster.ErrUnavailable) {
+			t.Errorf("%s: %v, want ErrConfig alone", name, err)
+		}
+		if err == nil {
+			b.Close()
+		}
+	}
+	for _, replicas := range []int{2, 3} { // there may be more servers soon
+		c := natsbroker.Config{Replicas: replicas, Prefix: "r", Options: []nats.Option{server.InProcess()}}
+		if _, err := natsbroker.Connect(t.Context(), c); errors.Is(err, natsbroker.ErrConfig) || !errors.Is(err, cluster.ErrUnavailable) {
+			t.Errorf("Replicas %d: %v, want ErrUnavailable", replicas, err)
+		}
+	}
+}
+
+// An error says what to do where it happens: only that of a publish to a history speaks of
+// publishing again, and that of Connect names the server, without its password.
+func TestErrorsFitTheirPlace(t *testing.T) {
+	_, err := natsbroker.Connect(t.Context(), natsbroker.Config{URL: "nats://ann:secret@127.0.0.1:1,nats://127.0.0.1:2"})
+	if !errors.Is(err, cluster.ErrUnavailable) {
+		t.Errorf("Connect: %v", err)
+	}
+	const again = "publish again with the same id"
+	if text := err.Error(); !strings.Contains(text, "@127.0.0.1:1,nats://127.0.0.1:2") || strings.Contains(text, "secret") || strings.Contains(text, again) {
+		t.Errorf("Connect: %v", err)
+	}
+	server := startServer(t, natsserver.Options{})
+	b := connect(t, server, natsbroker.Config{Shards: 1})
+	server.Close()
+	until(t, "Send fails", func() bool {
+		err = b.Send(cluster.Channel{Kind: "k", Topic: "t"}, nil)
+		return err != nil
+	})
+	if !errors.Is(err, cluster.ErrUnavailable) || strings.Contains(err.Error(), again) {
+		t.Errorf("Send: %v", err)
+	}
+	if _, err := b.Publish(t.Context(), topic, "m", nil); !errors.Is(err, cluster.ErrUnavailable) || !strings.Contains(err.Error(), again) {
+		t.Errorf("Publish: %v", err)
+	}
+	if _, err := b.Head(t.Context(), topic); !errors.Is(err, cluster.ErrUnavailable) || strings.Contains(err.Error(), again) {
+		t.Errorf("Head: %v", err)
+	}
+}
+
 // The number of shards is that of the streams; another, and streams of somebody
 // else, are refused.
 func TestConfigHasToFitTheStreams(t *testing.T) {

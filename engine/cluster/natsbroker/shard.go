@@ -52,7 +52,7 @@ func (b *Broker) openShards(ctx context.Context) error {
 		s := &shard{names: names{b.config.Prefix, i}, broker: b, shards: shards, asking: make(chan struct{}, 1)}
 		info, err := s.open(ctx)
 		if err != nil {
-			return err
+			return b.config.refused(err)
 		}
 		have, err := strconv.Atoi(info.Config.Metadata[metaShards])
 		switch {

@@ -208,6 +208,24 @@ func TestMessageThatCannotBeEncoded(t *testing.T) {
 	}
 }
 
+// A connection that has ended does not become a subscriber, whose end nobody would notice
+// while the broker is away.
+func TestSubscribeAfterTheEnd(t *testing.T) {
+	conn := clustertest.NewStore(clustertest.Options{}).Connect()
+	s := openSite(t, conn, options{})
+	conn.Cut()
+	p := s.dial()
+	ws := <-s.opened
+	p.close()
+	<-ws.Done()
+	if err := s.topics.Subscribe(ws, "room", cluster.Position{}); !errors.Is(err, engine.ErrClosed) {
+		t.Errorf("Subscribe: %v, want engine.ErrClosed", err)
+	}
+	if got := s.topics.Stats(); got.Topics != 0 || got.CatchingUp != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // Where not even the page without messages can be encoded, the connection ends with 1011.
 func TestPageThatCannotBeEncoded(t *testing.T) {
 	for how, end := range ends {

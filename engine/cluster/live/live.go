@@ -203,7 +203,8 @@ func (t *Topics) Owns(topic string) bool { return strings.HasPrefix(topic, t.con
 
 // Subscribe makes ws a subscriber of a topic, from a position on, or from the end of
 // the topic if from is zero. It does not wait: the answer is the first page. Who may
-// subscribe is for you to decide before.
+// subscribe is for you to decide before. A connection that is closed or closing gets
+// engine.ErrClosed.
 func (t *Topics) Subscribe(ws *engine.WebSocket, name string, from cluster.Position) error {
 	if err := cluster.CheckTopic(name); err != nil {
 		return err
@@ -212,6 +213,9 @@ func (t *Topics) Subscribe(ws *engine.WebSocket, name string, from cluster.Posit
 	defer t.mu.Unlock()
 	if t.closed {
 		return ErrClosed
+	}
+	if ws.Cause() != engine.CauseNone { // OnClose follows, or nothing: it must not be missed
+		return engine.ErrClosed
 	}
 	if t.find(ws, name) != nil {
 		return ErrSubscribed

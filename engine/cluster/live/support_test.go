@@ -145,7 +145,7 @@ func (s *site) obey(ws *engine.WebSocket, text []byte) {
 		_ = ws.Send(engine.Text, []byte(`{"Topic":"left"}`))
 		return
 	}
-	if err := s.topics.Subscribe(ws, c.Topic, c.From); err != nil && !errors.Is(err, live.ErrClosed) {
+	if err := s.topics.Subscribe(ws, c.Topic, c.From); err != nil && !errors.Is(err, live.ErrClosed) && !errors.Is(err, engine.ErrClosed) {
 		s.t.Errorf("Subscribe: %v", err)
 	}
 }

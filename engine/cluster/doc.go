@@ -22,6 +22,11 @@
 // this one are made of it: presence (who is in a topic), keyed (the last value for
 // each key) and passive (that there is something).
 //
+// A notify of this package, and the callbacks of presence, keyed, passive, relay and
+// natsbroker, run on goroutines of the library and belong to no connection. They have to
+// return: a panic there ends the process, as on any goroutine of a program, and
+// runtime.Goexit would end what the goroutine does for others. Package live guards its own.
+//
 // The package knows no broker of its own. Package natsbroker below it has one on
 // NATS JetStream, and clustertest one in memory whose faults are chosen by a seed.
 package cluster

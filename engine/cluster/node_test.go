@@ -342,6 +342,14 @@ func TestNewEpochIsNoticedByReading(t *testing.T) {
 	})
 }
 
+// slowReads is a broker whose reads of history take so long that all others wait for one.
+type slowReads struct{ cluster.Broker }
+
+func (b slowReads) Read(ctx context.Context, topic string, from uint64, max cluster.Budget) ([]cluster.Message, error) {
+	time.Sleep(50 * time.Millisecond)
+	return b.Broker.Read(ctx, topic, from, max)
+}
+
 // Many come back at once (C14): each gets what it missed, and history is read
 // once.
 func TestRecoveryStormReadsOnce(t *testing.T) {
@@ -349,7 +357,7 @@ func TestRecoveryStormReadsOnce(t *testing.T) {
 		conn := store.Connect()
 		at := publish(t, conn, "m0")
 		publish(t, conn, numbers(1, 100)...)
-		n := startNode(t, store.Connect(), cluster.Config{})
+		n := startNode(t, slowReads{store.Connect()}, cluster.Config{})
 		var clients sync.WaitGroup
 		for range 10_000 {
 			clients.Go(func() {

@@ -44,6 +44,7 @@ var table = []metric{
 	counter("slow_subscribers_total", "Times that a subscriber did not keep up and went on from history.", func(s *service.Stats) uint64 { return s.Live.Slow }),
 	counter("resets_total", "Times that a subscriber was told that messages may be missing.", func(s *service.Stats) uint64 { return s.Live.Resets }),
 	counter("lagging_connections_total", "Connections closed as they did not catch up in time.", func(s *service.Stats) uint64 { return s.Live.Lagging }),
+	counter("panics_total", "Callbacks of topics that panicked: what they were called with was left out.", func(s *service.Stats) uint64 { return s.Live.Panics }),
 	counter("failed_reads_total", "Pages of history that could not be read.", func(s *service.Stats) uint64 { return s.Unread }),
 	gauge("waiting_questions", "Questions to the store, to keys and backends that wait for a goroutine.", func(s *service.Stats) int { return s.Waiting }),
 	counter("refused_questions_total", "Questions refused as too many waited.", func(s *service.Stats) uint64 { return s.Overloads }),

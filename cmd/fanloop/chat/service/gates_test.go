@@ -85,7 +85,7 @@ func TestPostToAnotherNode(t *testing.T) {
 		t.Error(got)
 	}
 	for i := range 3 {
-		if got := until[*protocol.Message](here); got.ID != fmt.Sprint(i) {
+		if got := here.message(); got.ID != fmt.Sprint(i) {
 			t.Errorf("%+v", got)
 		}
 	}

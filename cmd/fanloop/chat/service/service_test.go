@@ -34,7 +34,7 @@ func TestTwoUsersTalk(t *testing.T) {
 		t.Error(got)
 	}
 	bob.send(&protocol.Publish{Topic: "lobby", ID: "b", Data: protocol.Data(`"hello"`)})
-	m := await[*protocol.Message](ann)
+	m := ann.message()
 	if m.User != "bob" || string(m.Data) != `"hello"` || m.Topic != "lobby" || m.Time == 0 || m.Offset == 0 {
 		t.Errorf("%+v", m)
 	}

@@ -101,6 +101,28 @@ func until[F protocol.Frame](c *stream) F {
 	}
 }
 
+// message is the next message, live or not.
+func (c *stream) message() *protocol.Message {
+	c.t.Helper()
+	for {
+		f := c.next()
+		if f == nil {
+			c.t.Fatal("the stream has ended")
+		}
+		c.frames = append(single(f), c.frames...)
+		if len(c.frames) == 0 {
+			continue // a list of none
+		}
+		f, c.frames = c.frames[0], c.frames[1:]
+		switch f := f.(type) {
+		case *protocol.Message:
+			return f
+		case *protocol.Error:
+			c.t.Fatalf("%+v", f)
+		}
+	}
+}
+
 // do posts commands under a number, and returns the status.
 func (c *stream) do(number int, commands ...protocol.Command) int {
 	c.t.Helper()

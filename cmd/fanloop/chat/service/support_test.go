@@ -179,6 +179,38 @@ func (c *client) saw(id string) {
 	}
 }
 
+// single takes the messages of a list apart: a subscriber that is not live yet gets what
+// is published in such a list.
+func single(f protocol.Frame) []protocol.Frame {
+	list, is := f.(*protocol.Messages)
+	if !is {
+		return []protocol.Frame{f}
+	}
+	var all []protocol.Frame
+	for i := range list.Messages {
+		m := &list.Messages[i]
+		m.Topic = list.Topic
+		all = append(all, m)
+	}
+	return all
+}
+
+// message is the next message, live or not.
+func (c *client) message() *protocol.Message {
+	c.t.Helper()
+	for {
+		c.frames = append(single(c.next()), c.frames...)
+		if m, is := c.frames[0].(*protocol.Message); is {
+			c.frames = c.frames[1:]
+			return m
+		}
+		if e, is := c.frames[0].(*protocol.Error); is {
+			c.t.Fatalf("%+v", e)
+		}
+		c.frames = c.frames[1:]
+	}
+}
+
 // messages are the next n, live or not, by the rule of positions.
 func (c *client) messages(pos *protocol.Position, n int) (ids []string) {
 	c.t.Helper()

@@ -42,7 +42,7 @@ type Subscription struct {
 	there     uint64 // the last change that Next returned, of keys that have a value
 	gone      uint64 // the same of keys that have none any more
 	begun     bool   // Next was called
-	lost      bool   // it has a key of which nobody knows any more that it is gone
+	lost      bool   // a key that it has is gone, and the board has forgotten it
 	waiting   bool   // notify is to be called
 	closed    bool
 	allowance int64 // values, in parts of a second

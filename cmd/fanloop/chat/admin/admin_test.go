@@ -76,7 +76,7 @@ func from(address string) func(*http.Request) {
 // forOperators are the paths that show what a node does.
 var forOperators = []string{"/metrics", "/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/symbol"}
 
-// X50: without a key, operators are those on this machine, and nobody who came by a
+// X50: without a key, operators are those on this machine, unless they come by a
 // proxy, by a page of another origin or by a name that leads here. With one, it is who
 // shows it.
 func TestWhoIsAnOperator(t *testing.T) {

@@ -31,7 +31,7 @@ func Settings(dir string) config.Config {
 	c.Limits.User, c.Limits.Address = config.Per{}, config.Per{}
 	space := c.Namespaces["default"]
 	for _, right := range []rules.Right{rules.Publish, rules.History, rules.React, rules.Edit, rules.Delete} {
-		space.Who[right] = rules.Users // nobody has to join to say something
+		space.Who[right] = rules.Users // users may publish without joining
 	}
 	c.Namespaces["default"] = space
 	return c

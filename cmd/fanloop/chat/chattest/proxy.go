@@ -194,7 +194,7 @@ func (p *Proxy) Move(target string) (before string) {
 // Cut ends all connections.
 func (p *Proxy) Cut() { p.each((*link).reset) }
 
-// Stall lets nothing through the connections that exist, and tells nobody.
+// Stall lets nothing through on the connections that exist, and keeps them open.
 func (p *Proxy) Stall() {
 	p.each(func(l *link) {
 		l.muteUp.Store(true)

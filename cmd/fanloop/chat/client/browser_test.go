@@ -101,7 +101,7 @@ func TestTabsSignInTogether(t *testing.T) {
 	one := &seat{&first.Script, t, node, "tabs"}
 	one.sees(`page.room.state === "subscribed"`)
 	two := &seat{&first.Again(t, where).Script, t, node, "tabs"}
-	for _, s := range []*seat{one, two} { // nobody used the refresh token of the other
+	for _, s := range []*seat{one, two} { // neither used the refresh token of the other
 		s.sees(`page.fetches >= 4 && page.client.state === "connected" && !page.states.includes("failed")`)
 	}
 	node.Proxy.Refuse(true)

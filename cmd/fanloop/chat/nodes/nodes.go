@@ -245,7 +245,7 @@ func (n *Nodes) beat() {
 	}
 }
 
-// forget gives a node up: nobody waits for it. Under mu.
+// forget removes a node, and ends all waits for it. Under mu.
 func (n *Nodes) forget(from id) {
 	delete(n.peers, from)
 	for _, a := range n.asks {

@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -138,23 +136,5 @@ func TestWhatHasNotChangedIsNotSentAgain(t *testing.T) {
 		if other.Code != http.StatusOK {
 			t.Errorf("%q: another file has the same tag", encoding)
 		}
-	}
-}
-
-func TestModules(t *testing.T) {
-	node, err := exec.LookPath("node")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("no node")
-	}
-	tests, err := filepath.Glob("test/*.test.js")
-	if err != nil || len(tests) == 0 {
-		t.Fatal("no tests of modules", err)
-	}
-	output, err := exec.CommandContext(t.Context(), node, append([]string{"--test"}, tests...)...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, output)
 	}
 }

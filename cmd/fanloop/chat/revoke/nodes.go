@@ -154,7 +154,7 @@ func (n *nodes) becomeReady() {
 	}
 }
 
-// forget gives a node up: nobody waits for it. Under mu.
+// forget removes a node, and ends all waits for it. Under mu.
 func (n *nodes) forget(id nodeID) {
 	delete(n.peers, id)
 	for ack := range n.waits {

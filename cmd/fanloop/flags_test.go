@@ -32,6 +32,7 @@ var wrongByType = map[string][]string{
 // arguments that it needs.
 var wrongByName = map[string][][]string{
 	"addr":             {{"localhost"}, {"127.0.0.1:70000"}},
+	"address":          {{"localhost"}, {"https://a/b"}},
 	"admin":            {{"localhost"}},
 	"base":             {{"nosuch"}},
 	"client-cpus":      {{"x"}, {"-1"}},

@@ -10,13 +10,13 @@ routes=127.0.0.1:6221,127.0.0.1:6222,127.0.0.1:6223
 nodes=""
 trap 'kill $nodes 2>/dev/null || true; wait; exit 0' INT TERM
 for i in 1 2 3; do
-	set -- "$fanloop" chat --name "node$i" --data-dir "$dir/node$i" --listen "127.0.0.1:80${i}0" \
+	set -- "$fanloop" chat --name "node$i" --data-dir "$dir/node$i" --listen "127.0.0.1:80${i}0" --address "http://127.0.0.1:80${i}0" \
 		--admin "127.0.0.1:80${i}1" --cluster "127.0.0.1:622$i" --routes "$routes" --quiet "$@"
 	"$@" &
 	nodes="$nodes $!"
 	echo "node$i  http://127.0.0.1:80${i}0/  kill -9 $! pulls its plug; this starts it again:"
 	echo "       $*"
-	shift 15
+	shift 17
 done
 echo "They serve in a few seconds, when they have found one another. Ctrl-C ends them."
 wait

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strings"
 	"time"
 
@@ -46,7 +47,7 @@ func (c *Config) mistakes() []error {
 	_, errCallers := c.APICallers()
 	_, errOperator := c.OperatorKey()
 	errs := []error{
-		at("listen", checkAddress(c.Listen)), c.checkAdmin(), c.checkOpen(), c.checkOrigins(),
+		at("listen", checkAddress(c.Listen)), at("address", checkPublic(c.Address)), c.checkAdmin(), c.checkOpen(), c.checkOrigins(),
 		errRules, errKeys, errHooks, errCallers, errOperator, c.Accounts.check(), c.Limits.check(), c.Idempotency.check(),
 	}
 	return append(errs, c.checkCluster()...)
@@ -56,6 +57,18 @@ func checkAddress(address string) error {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil || port == "" {
 		return fmt.Errorf("%q is not an address: write it like 127.0.0.1:8000", address)
+	}
+	return nil
+}
+
+// checkPublic wants an origin, as a browser writes it.
+func checkPublic(address string) error {
+	if address == "" {
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || address != u.Scheme+"://"+strings.ToLower(u.Host) || strings.ContainsAny(u.Host, "*;, ") {
+		return fmt.Errorf("%q: want what is in front of the path, like https://n1.chat.example or http://127.0.0.1:8000", address)
 	}
 	return nil
 }

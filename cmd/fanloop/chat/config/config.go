@@ -7,6 +7,7 @@ import (
 // Config are the settings of one node. Default returns the usual ones.
 type Config struct {
 	Listen          string        `yaml:"listen" flag:"serve clients and the page on host:port"`
+	Address         string        `yaml:"address" flag:"where clients reach this node, like https://n1.chat.example; told to clients of other nodes"`
 	Admin           string        `yaml:"admin" flag:"serve operators and the server API on host:port; empty: not at all"`
 	DataDir         string        `yaml:"data-dir" flag:"keep messages and revocations in this folder; empty: in memory"`
 	Name            string        `yaml:"name" flag:"name of this node in its cluster; empty: that of the machine"`

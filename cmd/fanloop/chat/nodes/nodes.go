@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ const (
 	inboxSize = 1024 // letters that wait; more are dropped, and sent again
 	answering = 64   // questions that are answered at a time
 	keptOf    = 256  // answers that are kept, to be sent again
+	knownMost = 256  // addresses that are kept
 )
 
 // ErrUnconfirmed is wrapped by Ask: not all nodes have answered in time. Ask again.
@@ -37,6 +39,8 @@ type Config struct {
 	Bus cluster.Bus
 	// Name is what others call this node.
 	Name string
+	// Address is where clients reach this node; empty: they are not told.
+	Address string
 	// Answer answers a question of another node, or of this one. It may wait.
 	Answer func(question []byte) []byte
 	// Every is the time between two beats (1 s).
@@ -61,6 +65,8 @@ type letter struct {
 	To     id     `cbor:"4,keyasint"`
 	Number uint64 `cbor:"5,keyasint,omitempty"`
 	Body   []byte `cbor:"6,keyasint,omitempty"`
+	// Address is where clients may go; empty: not to this node, or not any more.
+	Address string `cbor:"7,keyasint,omitempty"`
 }
 
 type kind uint8
@@ -83,17 +89,19 @@ type Nodes struct {
 	unhear  func()
 	closing sync.Once
 
-	mu    sync.Mutex // guards all below
-	peers map[id]*peer
-	asks  map[uint64]*ask
-	last  uint64
-	done  []key // of answers, the oldest first
-	kept  map[key][]byte
+	mu      sync.Mutex // guards all below
+	address string     // that is announced
+	known   []string   // all addresses that were announced, sorted
+	peers   map[id]*peer
+	asks    map[uint64]*ask
+	last    uint64
+	done    []key // of answers, the oldest first
+	kept    map[key][]byte
 }
 
 type peer struct {
-	name  string
-	heard time.Time
+	name, address string
+	heard         time.Time
 }
 
 // key names a question.
@@ -120,7 +128,7 @@ func New(c Config) (*Nodes, error) {
 	}
 	n := &Nodes{
 		config: c, inbox: make(chan []byte, inboxSize), places: make(chan struct{}, answering), stop: make(chan struct{}),
-		peers: make(map[id]*peer), asks: make(map[uint64]*ask), kept: make(map[key][]byte),
+		address: c.Address, peers: make(map[id]*peer), asks: make(map[uint64]*ask), kept: make(map[key][]byte),
 	}
 	_, _ = rand.Read(n.id[:]) // never fails
 	var err error
@@ -150,6 +158,44 @@ func (n *Nodes) Names() []string {
 		all = append(all, p.name)
 	}
 	return all
+}
+
+// Addresses are those of the other nodes that take clients, sorted.
+func (n *Nodes) Addresses() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var all []string
+	for _, p := range n.peers {
+		if p.address != "" {
+			all = append(all, p.address)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Known are the addresses of all nodes since this one began, those that have ended too,
+// sorted.
+func (n *Nodes) Known() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.known)
+}
+
+// learn keeps an address. Under mu.
+func (n *Nodes) learn(address string) {
+	i, known := slices.BinarySearch(n.known, address)
+	if address != "" && !known && len(n.known) < knownMost {
+		n.known = slices.Insert(n.known, i, address)
+	}
+}
+
+// Withdraw has other nodes forget the address of this one: no client should come any more.
+func (n *Nodes) Withdraw() {
+	n.mu.Lock()
+	n.address = ""
+	n.mu.Unlock()
+	n.send(&letter{Kind: beat}) // and with each beat
 }
 
 // Ask returns the answers of all nodes, this one's first. When ctx ends before, it
@@ -204,7 +250,9 @@ func (n *Nodes) Receive(data []byte) {
 func (n *Nodes) Gap(error) {}
 
 func (n *Nodes) send(l *letter) {
-	l.From, l.Name = n.id, n.config.Name
+	n.mu.Lock()
+	l.From, l.Name, l.Address = n.id, n.config.Name, n.address
+	n.mu.Unlock()
 	if data, err := cbor.Marshal(l); err == nil {
 		_ = n.config.Bus.Send(channel, data) // what is not sent is sent again
 	}
@@ -276,7 +324,8 @@ func (n *Nodes) take(data []byte) {
 		return
 	}
 	_, known := n.peers[l.From]
-	n.peers[l.From] = &peer{l.Name, time.Now()}
+	n.peers[l.From] = &peer{l.Name, l.Address, time.Now()}
+	n.learn(l.Address)
 	switch {
 	case l.Kind == beat && !known:
 		n.work.Go(func() { n.send(&letter{Kind: beat}) }) // so that it knows this one at once

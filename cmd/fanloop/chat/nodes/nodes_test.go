@@ -128,3 +128,47 @@ func TestNodesThatAreAway(t *testing.T) {
 		all[0].Close()
 	})
 }
+
+// Each node has the addresses of the others that take clients: not of one that ends, nor
+// of one that was killed, though both were known.
+func TestAddresses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := clustertest.NewStore(clustertest.Options{})
+		var conns []*clustertest.Conn
+		var all []*nodes.Nodes
+		for i := range 4 {
+			conn, address := store.Connect(), fmt.Sprintf("https://n%d.example", i)
+			if i == 3 {
+				address = "" // behind a load balancer
+			}
+			n, err := nodes.New(nodes.Config{Bus: conn, Name: fmt.Sprint("n", i), Address: address, Answer: func([]byte) []byte { return nil }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer n.Close()
+			conns, all = append(conns, conn), append(all, n)
+		}
+		time.Sleep(time.Second)
+		expect := func(when string, want ...string) {
+			t.Helper()
+			synctest.Wait()
+			if got := all[0].Addresses(); !slices.Equal(got, want) {
+				t.Errorf("%s: %q, want %q", when, got, want)
+			}
+		}
+		expect("all", "https://n1.example", "https://n2.example")
+		all[1].Withdraw()
+		expect("one drains", "https://n2.example")
+		time.Sleep(5 * time.Second)
+		expect("it still answers", "https://n2.example")
+		conns[2].Cut()
+		time.Sleep(15 * time.Second)
+		expect("one is away")
+		if got := all[0].Known(); !slices.Equal(got, []string{"https://n1.example", "https://n2.example"}) {
+			t.Errorf("known: %q", got)
+		}
+		conns[2].Heal()
+		time.Sleep(2 * time.Second)
+		expect("back", "https://n2.example")
+	})
+}

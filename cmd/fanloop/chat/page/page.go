@@ -26,6 +26,18 @@ var files embed.FS
 // inline style, no other host.
 const policy = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
 
+// policyWith lets the page connect to other nodes too, of which these are the addresses.
+func policyWith(nodes []string) string {
+	if len(nodes) == 0 {
+		return policy
+	}
+	connect := "; connect-src 'self'"
+	for _, node := range nodes {
+		connect += " " + node + " ws" + strings.TrimPrefix(node, "http")
+	}
+	return policy + connect
+}
+
 // types are those of the files, whatever the machine calls them.
 var types = map[string]string{
 	".html": "text/html; charset=utf-8",
@@ -66,10 +78,16 @@ func pack(body []byte, extension string) asset {
 }
 
 // Handler serves the page at "/" and its files, with the client as /fanloop.js. A browser
-// asks each time whether a file has changed, and gets what has changed compressed.
-func Handler() http.Handler { return http.HandlerFunc(serve) }
+// asks each time whether a file has changed, and gets what has changed compressed. nodes
+// returns the addresses of other nodes, to which the page may connect too; it may be nil.
+func Handler(nodes func() []string) http.Handler {
+	if nodes == nil {
+		nodes = func() []string { return nil }
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serve(w, r, policyWith(nodes())) })
+}
 
-func serve(w http.ResponseWriter, r *http.Request) {
+func serve(w http.ResponseWriter, r *http.Request, policy string) {
 	name := strings.TrimPrefix(r.URL.Path, "/")
 	if name == "" {
 		name = "index.html"

@@ -21,7 +21,7 @@ func ask(t *testing.T, path string, header http.Header) *httptest.ResponseRecord
 	t.Helper()
 	answer, request := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
 	request.Header = header
-	Handler().ServeHTTP(answer, request)
+	Handler(nil).ServeHTTP(answer, request)
 	return answer
 }
 
@@ -64,7 +64,7 @@ func TestOtherPathsAreNotFound(t *testing.T) {
 
 func TestOtherMethodsAreRefused(t *testing.T) {
 	answer := httptest.NewRecorder()
-	Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/", nil))
+	Handler(nil).ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/", nil))
 	if answer.Code != http.StatusMethodNotAllowed {
 		t.Errorf("status %d, want 405", answer.Code)
 	}

@@ -18,6 +18,7 @@ type Connected struct {
 	Ping        int64    `json:"ping" cbor:"32,keyasint"`
 	Development bool     `json:"development,omitzero" cbor:"34,keyasint,omitempty"`
 	Topics      []string `json:"topics,omitzero" cbor:"33,keyasint,omitempty"`
+	Addresses   []string `json:"addresses,omitzero" cbor:"65,keyasint,omitempty"` // of nodes
 	Limits      Limits   `json:"limits" cbor:"35,keyasint"`
 }
 

@@ -70,6 +70,15 @@ func closingWithin(code protocol.Code, wave time.Duration) *protocol.Closing {
 	return &protocol.Closing{Code: code, Retry: protocol.Later, Delay: delayWithin(wave)}
 }
 
+// movingTo is closing for the clients of a node that ends.
+func movingTo(addresses []string, wave time.Duration) *protocol.Closing {
+	c := closingWithin(protocol.Draining, wave)
+	if len(addresses) > 0 {
+		c.Address = addresses[rand.N(len(addresses))]
+	}
+	return c
+}
+
 const (
 	shortWave = 1500 * time.Millisecond
 	longWave  = 2 * time.Minute

@@ -11,7 +11,7 @@ import (
 // pages is what the port serves besides WebSockets: the page with the client, and streams.
 func (s *Service) pages() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", page.Handler())
+	mux.Handle("/", page.Handler(func() []string { return s.nodes.Known() }))
 	mux.HandleFunc("POST /v1/stream", func(w http.ResponseWriter, r *http.Request) { s.streams.open(w, r) })
 	preflight := func(w http.ResponseWriter, r *http.Request) { s.streams.preflight(w, r) }
 	mux.HandleFunc("OPTIONS /v1/stream", preflight)
@@ -20,11 +20,19 @@ func (s *Service) pages() http.Handler {
 	return mux
 }
 
-// origins allows the own pages, and those that the operator lists.
+// origins allows the own pages, those of other nodes, and those that the operator lists.
 func (s *Service) origins() handshake.OriginPolicy {
 	if slices.Contains(s.config.Origins, "*") {
 		return handshake.AllowAnyOrigin
 	}
 	listed := handshake.AllowOrigins(s.config.Origins...)
-	return func(req *handshake.Request) bool { return handshake.SameHost(req) || listed(req) }
+	return func(req *handshake.Request) bool {
+		return handshake.SameHost(req) || listed(req) || s.ofNode(req)
+	}
+}
+
+// ofNode allows the pages of other nodes: also of one that has ended, whose pages come here.
+func (s *Service) ofNode(req *handshake.Request) bool {
+	policy, err := handshake.ParseOrigins(s.nodes.Known()...)
+	return err == nil && policy(req)
 }

@@ -161,9 +161,10 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 	if s.name, err = s.config.NodeName(); err != nil {
 		return err
 	}
-	if s.nodes, err = nodes.New(nodes.Config{Bus: s.store.broker, Name: s.name, Answer: s.obey}); err != nil {
+	if s.nodes, err = nodes.New(nodes.Config{Bus: s.store.broker, Name: s.name, Address: s.config.Address, Answer: s.obey}); err != nil {
 		return err
 	}
+	s.session.Addresses = s.nodes.Addresses
 	s.members = newFeeds(s.watchMembers)
 	s.notes = newFeeds(s.watchNotes)
 	s.kinds = make(map[string]*kind)
@@ -239,14 +240,15 @@ func (s *Service) Shutdown(ctx context.Context) error {
 	})
 }
 
-// drain has every session closed, each with a delay of its own: so many come back in a
-// second to the other nodes.
+// drain has every session closed, each with a delay and the address of another node: so
+// many come back in a second, to each of the others as many.
 func (s *Service) drain() {
 	sessions, _ := s.registry.count()
+	wave, addresses := waveOf(sessions), s.nodes.Addresses()
 	s.server.Each(func(ws *engine.WebSocket) {
 		if c := engine.Get[*conn](ws); c != nil {
 			c.turn(func() {
-				c.session.CloseWith(protocol.Draining.Close(), closingWithin(protocol.Draining, waveOf(sessions)))
+				c.session.CloseWith(protocol.Draining.Close(), movingTo(addresses, wave))
 			})
 		}
 	})

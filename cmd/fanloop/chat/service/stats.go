@@ -93,8 +93,13 @@ func (s *Service) Ready() error {
 	}
 }
 
-// Drain has Ready fail from now on. Connections go on until Shutdown.
-func (s *Service) Drain() { s.draining.Store(true) }
+// Drain has Ready fail from now on, and other nodes send no clients here. Connections go
+// on until Shutdown.
+func (s *Service) Drain() {
+	if !s.draining.Swap(true) {
+		s.nodes.Withdraw()
+	}
+}
 
 // Lag is how long each loop takes to get to something new. A loop that did not within
 // the time of ctx has all of it.

@@ -89,10 +89,20 @@ type Config struct {
 	Limits protocol.Limits
 	// Ping is how often the server looks after the connection.
 	Ping time.Duration
+	// Addresses are where clients may go besides; nil: nowhere.
+	Addresses func() []string
 	// ConnectWithin is how long a client may take for its first command.
 	ConnectWithin time.Duration
 	// Development: nobody is asked for a token.
 	Development bool
+}
+
+// addresses are those of now.
+func (c *Config) addresses() []string {
+	if c.Addresses == nil {
+		return nil
+	}
+	return c.Addresses()
 }
 
 // Admit decides whether a command is carried out now, by the rate of the user and the

@@ -139,7 +139,7 @@ func (s *Session) connected(c *protocol.Connect, who *Identity) {
 	s.out.Send(&protocol.Connected{
 		Ref: c.Ref, Version: protocol.Version, State: who.State, Session: who.Session, User: who.User, Name: who.Name,
 		Time: s.config.Now().UnixMilli(), TTL: s.ttl(who.Until), Ping: s.config.Ping.Milliseconds(),
-		Development: s.config.Development, Topics: who.Topics, Limits: s.config.Limits,
+		Development: s.config.Development, Topics: who.Topics, Addresses: s.config.addresses(), Limits: s.config.Limits,
 	})
 	early := s.early
 	s.early = nil

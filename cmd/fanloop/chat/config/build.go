@@ -41,7 +41,7 @@ func (c *Config) Rules() (*rules.Rules, error) {
 		if name == DefaultNamespace {
 			name = ""
 		}
-		one := rules.Namespace{HistorySize: n.HistorySize, HistoryAge: n.HistoryAge, Presence: presence.Level(n.Presence), Who: n.Who}
+		one := rules.Namespace{HistorySize: n.HistorySize, HistoryAge: n.HistoryAge, Presence: presence.Level(n.Presence), ReadPositions: n.ReadPositions, Who: n.Who}
 		if _, err := rules.New(map[string]rules.Namespace{name: one}); err != nil {
 			return nil, at(key, err)
 		}

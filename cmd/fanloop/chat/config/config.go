@@ -61,10 +61,11 @@ type JWKS struct {
 
 // Namespace has the rules of topics.
 type Namespace struct {
-	HistorySize int           `yaml:"history-size"`
-	HistoryAge  time.Duration `yaml:"history-age"`
-	Presence    Level         `yaml:"presence"`
-	Who         Who           `yaml:"who"`
+	HistorySize   int           `yaml:"history-size"`
+	HistoryAge    time.Duration `yaml:"history-age"`
+	Presence      Level         `yaml:"presence"`
+	ReadPositions bool          `yaml:"read-positions"`
+	Who           Who           `yaml:"who"`
 }
 
 // Hooks are those that are asked; nil: not.

@@ -55,6 +55,7 @@ type KeyedSet struct {
 	Kind     string  `json:"kind" cbor:"10,keyasint"`
 	Lifetime int64   `json:"lifetime" cbor:"55,keyasint"`
 	Values   []Value `json:"values" cbor:"56,keyasint"`
+	More     bool    `json:"more,omitzero" cbor:"17,keyasint,omitempty"` // there are too many; the latest are here
 }
 
 // Value is the value of a key; it is gone if there is no data.

@@ -50,6 +50,8 @@ type Namespace struct {
 	HistoryAge time.Duration
 	// Presence is how much of presence clients may see.
 	Presence presence.Level
+	// ReadPositions: who may see presence sees how far others have read.
+	ReadPositions bool
 	// Who has each right. A right that is not there has Nobody.
 	Who map[Right]Who
 }
@@ -59,9 +61,10 @@ type Namespace struct {
 // Changing messages of others takes a grant.
 func Default() Namespace {
 	return Namespace{
-		HistorySize: 10000,
-		HistoryAge:  7 * 24 * time.Hour,
-		Presence:    presence.Full,
+		HistorySize:   10000,
+		HistoryAge:    7 * 24 * time.Hour,
+		Presence:      presence.Full,
+		ReadPositions: true,
 		Who: map[Right]Who{
 			Subscribe: Users,
 			Publish:   Subscribers,
@@ -89,6 +92,11 @@ func CheckNamespace(name string) error {
 
 // KeepsHistory reports whether topics store anything.
 func (n *Namespace) KeepsHistory() bool { return n.HistorySize > 0 && n.HistoryAge > 0 }
+
+// ShowsReadPositions reports whether clients see how far others have read.
+func (n *Namespace) ShowsReadPositions() bool {
+	return n.ReadPositions && n.KeepsHistory() && n.Presence != presence.Off
+}
 
 // check returns an error that names the wrong field.
 func (n *Namespace) check() error {

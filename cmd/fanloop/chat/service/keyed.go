@@ -10,7 +10,19 @@ import (
 // lifetimes are those of the kinds of keyed values that there are.
 var lifetimes = map[string]time.Duration{
 	protocol.KindTyping: 6 * time.Second,
+	protocol.KindRead:   24 * time.Hour,
 	"cursor":            30 * time.Second,
+}
+
+// keyedConfig is how a kind works. How far others have read is not worth ten batches a
+// second.
+func keyedConfig(name string, lifetime time.Duration) keyed.Config {
+	c := keyed.Config{Name: name, Lifetime: lifetime}
+	if name == protocol.KindRead {
+		c.Every = time.Second
+		c.MaxKeys = shownReaders
+	}
+	return c
 }
 
 // kind is one kind of keyed values. It is immutable.
@@ -50,7 +62,9 @@ const maxState = 500
 // state has the values that were shared so far, for one who joins. What changes after
 // that is shared later.
 func (k *kind) state(sub *keyed.Subscription) protocol.KeyedSet {
-	return protocol.KeyedSet{Kind: k.name, Lifetime: k.lifetime.Milliseconds(), Values: valuesOf(sub.State(maxState))}
+	all := sub.State(maxState + 1)
+	n := min(len(all), maxState)
+	return protocol.KeyedSet{Kind: k.name, Lifetime: k.lifetime.Milliseconds(), Values: valuesOf(all[:n]), More: n < len(all)}
 }
 
 func valuesOf(all []keyed.Value) []protocol.Value {

@@ -75,6 +75,9 @@ func (b *backend) Open(who *session.Identity, c *protocol.Subscribe, done func(s
 			d.from = cluster.Position(*answer.Pos)
 			err = d.openShared(who.User, c, space, &answer)
 		}
+		if err == nil && answer.Marker != nil {
+			b.service.showRead(user, c.Topic, answer.Marker.Pos) // another node may have had it
+		}
 		done(d.opened(answer, err))
 	})
 }
@@ -164,6 +167,9 @@ func (d *delivery) openShared(user string, c *protocol.Subscribe, space *rules.N
 		}
 	}
 	for _, name := range c.Kinds {
+		if name == protocol.KindRead && !space.ShowsReadPositions() {
+			continue
+		}
 		k := s.kinds[name]
 		if k == nil {
 			return protocol.UnknownKind

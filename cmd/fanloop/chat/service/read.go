@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"encoding/json"
 	"sync"
 	"time"
 
@@ -51,6 +52,9 @@ func (s *Service) read(ctx context.Context, from *conn, user string, c protocol.
 		return nil, err
 	}
 	is := &protocol.MarkerIs{Topic: topic, Pos: marker.Pos, Version: marker.Version, Unread: end.unread(user, &marker)}
+	if _, is := c.(*protocol.Read); is && moved {
+		s.showRead(user, topic, marker.Pos)
+	}
 	if moved {
 		s.tellMarker(user, is, from)
 		if data, err := cbor.Marshal(movedMarker{user, is}); err == nil {
@@ -58,6 +62,29 @@ func (s *Service) read(ctx context.Context, from *conn, user string, c protocol.
 		}
 	}
 	return is, nil
+}
+
+// shownReaders is how many users may be in a topic whose read positions are shown.
+const shownReaders = 100
+
+// showRead shows the others in a topic how far a user has read, if that is to be shown. What
+// is not shown now is with the next move.
+func (s *Service) showRead(user, topic string, pos protocol.Position) {
+	space, err := s.rules.Load().Namespace(topic)
+	if err != nil || !space.ShowsReadPositions() {
+		return
+	}
+	watch, release, err := s.members.take(topic)
+	if err != nil {
+		return
+	}
+	defer release()
+	if watch.Count() > shownReaders {
+		return
+	}
+	if data, err := json.Marshal(&pos); err == nil {
+		_ = s.kinds[protocol.KindRead].values.Set(topic, user, data) // full: too many
+	}
 }
 
 // moveOf is where a command moves a marker in a topic of an epoch.

@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
@@ -114,4 +115,58 @@ func TestNotesSayWhatIsUnread(t *testing.T) {
 	if note := await[*protocol.Note](list); deref(note.Unread) != 1 {
 		t.Errorf("unread %v", deref(note.Unread))
 	}
+}
+
+// X23: others see how far a user has read, from both nodes, and who joins later too; never
+// that somebody marked something as unread.
+func TestOthersSeeReadPositions(t *testing.T) {
+	first, second, ctx := two(t, func(c *config.Config) {
+		hidden := c.Namespaces[config.DefaultNamespace]
+		hidden.ReadPositions = false
+		c.Namespaces["hidden"] = hidden
+	})
+	asked := protocol.Subscribe{Topic: "lobby", Attempt: 1, Kinds: []string{protocol.KindRead}}
+	ann, bob := connect(t, ctx, first, protocol.JSON, "ann"), connect(t, ctx, second, protocol.CBOR, "bob")
+	bob.subscribe(asked)
+	if got := ann.subscribe(asked).Kinds; len(got) != 1 || got[0].Kind != protocol.KindRead || len(got[0].Values) != 0 {
+		t.Errorf("%+v", got)
+	}
+	one, two := bob.posOf("lobby", "1"), bob.posOf("lobby", "2")
+	ann.saw("2")
+	sees := func(c *client, user string, pos *protocol.Position) {
+		t.Helper()
+		for {
+			if v := values(c); v.Key == user {
+				if got := positionIn(t, v.Data); got != *pos {
+					t.Errorf("%+v, want %+v", got, pos)
+				}
+				return
+			}
+		}
+	}
+	ann.send(&protocol.Read{Ref: 5, Topic: "lobby", Pos: one})
+	sees(bob, "ann", one)
+	ann.send(&protocol.Unread{Ref: 6, Topic: "lobby", Pos: one})
+	for await[*protocol.MarkerIs](ann).Ref != 6 {
+	}
+	ann.send(&protocol.Read{Ref: 7, Topic: "lobby", Pos: two, Version: 1})
+	sees(bob, "ann", two)
+	late := connect(t, ctx, second, protocol.JSON, "cy")
+	got := late.subscribe(asked).Kinds[0].Values
+	if len(got) != 1 || got[0].Key != "ann" || positionIn(t, got[0].Data) != *two {
+		t.Errorf("%+v", got)
+	}
+	hidden := asked
+	hidden.Topic, hidden.Attempt = "hidden:x", 2
+	if got := ann.subscribe(hidden).Kinds; len(got) != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func positionIn(t *testing.T, data protocol.Data) (pos protocol.Position) {
+	t.Helper()
+	if err := json.Unmarshal(data, &pos); err != nil {
+		t.Error(err)
+	}
+	return pos
 }

@@ -169,7 +169,7 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 	s.notes = newFeeds(s.watchNotes)
 	s.kinds = make(map[string]*kind)
 	for name, lifetime := range lifetimes {
-		values, err := keyed.New(bus, keyed.Config{Name: name, Lifetime: lifetime})
+		values, err := keyed.New(bus, keyedConfig(name, lifetime))
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
@@ -108,6 +109,7 @@ func (s *Session) allowed(t *topic, c protocol.Subscribe) protocol.Subscribe {
 	}
 	if s.mayAs(rules.DoPresence, t, true) != nil {
 		c.Presence = false
+		c.Kinds = slices.DeleteFunc(slices.Clone(c.Kinds), func(kind string) bool { return kind == protocol.KindRead })
 	}
 	return c
 }

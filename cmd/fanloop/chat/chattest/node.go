@@ -78,8 +78,12 @@ func (n *Node) Page(room string) string {
 	return "http://" + n.Proxy.Addr() + "/#" + room
 }
 
-// asNode has the URL of the NATS servers where this program is a node, and no test.
-const asNode = "FANLOOP_CHATTEST_NODE"
+// asNode has the URL of the NATS servers where this program is a node, and no test;
+// address has where clients reach it.
+const (
+	asNode  = "FANLOOP_CHATTEST_NODE"
+	address = "FANLOOP_CHATTEST_ADDRESS"
+)
 
 // Main is TestMain of packages that use Process.
 func Main(m *testing.M) {
@@ -88,7 +92,7 @@ func Main(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	c := Settings("")
-	c.NATS = url
+	c.NATS, c.Address = url, os.Getenv(address)
 	s, err := service.Start(context.Background(), c, logger())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -104,11 +108,12 @@ type Process struct {
 	cmd  *exec.Cmd
 }
 
-// StartProcess starts this program as a node with the NATS servers at a URL.
-func StartProcess(t testing.TB, nats string) *Process {
+// StartProcess starts this program as a node with the NATS servers at a URL. It
+// tells clients of other nodes that they may come to at, unless that is empty.
+func StartProcess(t testing.TB, nats, at string) *Process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), asNode+"="+nats)
+	cmd.Env = append(os.Environ(), asNode+"="+nats, address+"="+at)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -138,6 +143,12 @@ func StartProcess(t testing.TB, nats string) *Process {
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
+}
+
+// Serve is for a node that listens at an address only now.
+func (n *Node) Serve(addr string) {
+	n.addr = addr
+	n.Proxy.Move(addr)
 }
 
 // Behind is the node at addr behind a proxy to front, which is the node itself or a

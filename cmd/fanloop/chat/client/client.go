@@ -15,7 +15,7 @@ var sources embed.FS
 // parts are the sources in the order in which they stand in the module: each
 // imports only from those before it.
 var parts = []string{
-	"base.js", "tokens.js", "transport.js", "session.js", "live.js", "outbox.js", "topic.js", "fanloop.js",
+	"base.js", "tokens.js", "transport.js", "attempts.js", "link.js", "returning.js", "session.js", "live.js", "outbox.js", "topic.js", "fanloop.js",
 }
 
 // Module returns the client as one ES module: its sources joined, without

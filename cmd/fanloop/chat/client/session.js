@@ -1,19 +1,14 @@
-// The connection: one state, changed by #enter alone, over one transport.
+// The connection: one state, changed by #enter alone, over one link.
 
 /** @import {AnswerFrame, ClientOptions, ConnectedFrame, ConnectionState, Ending, Env, Failure, Frame, StateDetail, TopicFrame, Transport} from "./types.d.ts" */
-import { backoff, ChatError, connectionLost, defaultLimits, pack } from "./base.js";
+import { Attempts } from "./attempts.js";
+import { backoff, ChatError, connectionLost, defaultLimits } from "./base.js";
+import { answerPatience, Link, pongPatience } from "./link.js";
+import { Returning } from "./returning.js";
 import { Tokens } from "./tokens.js";
 import { SocketTransport, StreamTransport } from "./transport.js";
 
 const openingPatience = 10_000; // until connected
-const lasting = 10_000; // a connection that lived so long was no failure
-const answerPatience = 5_000; // then a probe
-const pongPatience = 3_000;
-const commandPatience = 30_000; // although pongs come
-const wakefulness = 30_000; // short delays after waking up
-const attemptsWindow = 120_000; // no more attempts in it than
-const attemptsMost = 12;
-const returnAfter = 60_000; // from the fallback to WebSocket
 const longestTimer = 2 ** 31 - 1;
 
 /**
@@ -25,64 +20,30 @@ const longestTimer = 2 ** 31 - 1;
  * @property {() => void} lost
  */
 
-/**
- * @typedef {object} Link one connection, from its opening to its end
- * @property {Transport | undefined} transport
- * @property {number} openedAt
- * @property {number | undefined} sentAt when the first message went
- * @property {number} connectedAt 0 until connected has come
- * @property {number} heardAt when something came last
- * @property {number} provedAt when a pong came last
- * @property {number} probedAt when the probe that has no pong was sent, or 0
- */
-
 export class Session {
   /** @type {ConnectionState} */
   state = "idle";
   limits = defaultLimits;
   user = "";
-  /** Round trip of the last probe in milliseconds, or undefined. */
-  latency = /** @type {number | undefined} */ (undefined);
 
   #env;
   #owner;
   #options;
-  #base;
   #tokens;
+  #attempts;
+  #returning;
   /** @type {Link | undefined} */
   #link;
   #session = "";
-  #ping = 0;
-  /** @type {Map<number, {at: number, answer: (frame: AnswerFrame) => void}>} */
-  #commands = new Map();
-  #ref = 0;
-  /** @type {string[]} */
-  #queue = [];
-  #flushing = false;
+  #moves = 0; // changes of the state
+  #refreshAt = Infinity;
+  /** @type {number | undefined} */
+  #latency;
 
   // The one timer: what it is for is the state's matter.
   /** @type {unknown} */
   #timer;
   #due = Infinity;
-
-  #moves = 0;
-
-  // Attempts.
-  #failures = 0;
-  #shortLives = 0;
-  /** @type {number[]} */
-  #attempts = [];
-  #notBefore = 0;
-  #wakefulUntil = 0;
-  #address = "";
-
-  // Tokens and transports, while connected.
-  #refreshAt = Infinity;
-  #way = 0;
-  /** @type {{transport: SocketTransport, proven: boolean} | undefined} */
-  #trial;
-  #returnAt = Infinity;
-  #returns = 0; // attempts so far; -1 where WebSocket has worked
 
   /**
    * @param {Env} env
@@ -93,7 +54,8 @@ export class Session {
     this.#env = env;
     this.#options = options;
     this.#owner = owner;
-    this.#base = baseOf(options.url ?? globalThis.location?.origin ?? "");
+    this.#attempts = new Attempts(env, options.url ?? globalThis.location?.origin ?? "", options.hosts);
+    this.#returning = new Returning(env, () => this.#returns());
     this.#tokens = new Tokens(env, options.getToken, undefined, (failure) => this.#fetched(failure));
     this.#tokens.value = options.token ?? "";
   }
@@ -114,26 +76,22 @@ export class Session {
     return this.#link?.transport?.name;
   }
 
+  /** The last round trip in milliseconds, or undefined. */
+  get latency() {
+    return (this.#latency = this.#link?.latency ?? this.#latency);
+  }
+
   /**
    * Sends a command. The answer comes in order with all other frames; where
    * the connection ends first, it is the error connection_lost.
    * @param {{type: string} & Record<string, unknown>} frame
    * @param {(frame: AnswerFrame) => void} [answer]
    */
-  command({ type, ...rest }, answer) {
-    /** @type {number | undefined} */
-    let ref;
-    if (answer) {
-      if (!this.open) return answer({ type: "error", ...connectionLost });
-      ref = this.#ref = (this.#ref % 0xffffffff) + 1;
-      this.#commands.set(ref, { at: this.#env.now(), answer });
-      this.#arm(this.#env.now() + answerPatience);
-    }
-    this.#queue.push(JSON.stringify({ type, ref, ...rest }));
-    if (!this.#flushing) {
-      this.#flushing = true;
-      queueMicrotask(() => this.#flush());
-    }
+  command(frame, answer) {
+    const link = this.#link;
+    if (!link || !this.open) return answer?.({ type: "error", ...connectionLost });
+    link.command(frame, answer);
+    if (answer) this.#arm(this.#env.now() + answerPatience);
   }
 
   /**
@@ -153,17 +111,11 @@ export class Session {
     });
   }
 
-  #flush() {
-    this.#flushing = false;
-    if (this.ready) this.#link?.transport?.send(this.#queue);
-  }
-
   // The life of a connection.
 
   connect() {
     if (this.state === "idle" || this.state === "failed" || this.state === "waiting") {
-      this.#failures = this.#shortLives = this.#notBefore = 0;
-      this.#attempts = [];
+      this.#attempts.restart();
       this.#start();
     }
   }
@@ -194,9 +146,9 @@ export class Session {
    */
   wake(spread = 0) {
     const now = this.#env.now();
-    this.#wakefulUntil = now + wakefulness;
+    this.#attempts.wake();
     if (this.state === "connected") this.probe();
-    else if (this.state === "waiting") this.#rearm(Math.min(this.#due, Math.max(this.#notBefore, now + spread * this.#env.random())));
+    else if (this.state === "waiting") this.#rearm(Math.min(this.#due, this.#attempts.soon(spread)));
     else if (this.state === "connecting" && now - (this.#link?.openedAt ?? now) > pongPatience) {
       this.#drop("stuck");
       this.#start();
@@ -213,7 +165,7 @@ export class Session {
   /** The page is back from the back/forward cache. */
   resume() {
     if (this.state === "idle" || this.state === "failed") return;
-    this.#wakefulUntil = this.#env.now() + wakefulness;
+    this.#attempts.wake();
     this.#drop("pageshow");
     this.#start();
   }
@@ -241,20 +193,15 @@ export class Session {
   }
 
   #openLink() {
-    const now = this.#env.now();
-    if (now >= this.#wakefulUntil) this.#attempts = [...this.#attempts, now].slice(-attemptsMost);
-    const base = this.#address || this.#base;
-    this.#address = "";
-    this.#newLink((receiver) => new (this.#ways[this.#way])(this.#env, base, receiver));
+    const base = this.#attempts.next();
+    const ways = this.#ways;
+    this.#newLink(base, (receiver) => new (ways[this.#attempts.way % ways.length])(this.#env, base, receiver));
   }
 
   // Makes the link first: a stream takes its first message at once.
-  /** @param {(receiver: Transport["receiver"]) => Transport} open */
-  #newLink(open) {
-    const now = this.#env.now();
-    /** @type {Link} */
-    const link = { transport: undefined, openedAt: now, sentAt: undefined, connectedAt: 0, heardAt: now, provedAt: 0, probedAt: 0 };
-    this.#link = link;
+  /** @param {string} base @param {(receiver: Transport["receiver"]) => Transport} open */
+  #newLink(base, open) {
+    const link = (this.#link = new Link(this.#env, base));
     this.#enter("connecting");
     if (this.#link !== link) return; // a listener ended it
     try {
@@ -278,18 +225,14 @@ export class Session {
   /** @param {Link} link */
   #first(link) {
     link.sentAt = this.#env.now();
-    this.#queue = [];
+    const token = this.#tokens.value || undefined;
+    const user = token ? undefined : this.#options.user;
     this.command(
-      {
-        type: "connect", version: 1, client: "fanloop-js/1",
-        token: this.#tokens.value || undefined,
-        user: this.#tokens.value ? undefined : this.#options.user,
-        session: this.#session || undefined,
-      },
+      { type: "connect", version: 1, client: "fanloop-js/1", token, user, session: this.#session || undefined },
       (answer) => this.#connected(answer),
     );
     this.#owner.opening();
-    return pack(this.#queue, defaultLimits);
+    return link.first();
   }
 
   /** @param {AnswerFrame} answer */
@@ -300,20 +243,17 @@ export class Session {
       const failure = answer.type === "error" ? answer : { code: "bad_answer", retry: /** @type {const} */ ("never") };
       return this.#over(failure, true);
     }
-    const now = this.#env.now();
-    link.connectedAt = link.provedAt = now;
-    this.latency = now - (link.sentAt ?? now);
+    this.#attempts.connected(link.base, answer.addresses);
     this.#session = answer.session;
     this.limits = { ...defaultLimits, ...answer.limits };
     this.user = answer.user;
-    this.#ping = answer.ping ?? 0;
     this.#refreshIn(answer.ttl);
-    this.#returnAt = link.transport.name === "sse" && this.#ways[0] === SocketTransport ? now + this.#returnDelay() : Infinity;
-    link.transport.begin(answer.session, this.limits);
+    if (link.transport.name === "sse" && this.#ways[0] === SocketTransport) this.#returning.begin();
+    link.begin(answer, this.limits);
     this.#enter("connected");
     if (this.#link !== link) return;
     this.#owner.connected(answer);
-    this.#flush();
+    link.flush();
   }
 
   /**
@@ -326,41 +266,32 @@ export class Session {
       if (this.#link !== link) return; // a listener ended it
       if (line === "") continue;
       try {
-        this.#frame(JSON.parse(line));
+        this.#frame(link, JSON.parse(line));
       } catch (err) {
         return this.#lost({ code: 1006, reason: `bad frame: ${err}` });
       }
     }
-    if (this.#trial?.proven && this.#commands.size === 0) this.#changeWay();
+    if (this.#returning.proven && link.idle) this.#changeWay();
   }
 
-  /** @param {Frame} frame */
-  #frame(frame) {
+  /** @param {Link} link @param {Frame} frame */
+  #frame(link, frame) {
     const { ref } = /** @type {{ref?: number}} */ (frame);
     if (frame.type === "closing") this.#over(frame, false, frame.address);
-    else if (ref === undefined) {
-      if (frame.type !== "error") this.#owner.received(/** @type {TopicFrame} */ (frame));
-    } else {
-      const command = this.#commands.get(ref);
-      this.#commands.delete(ref);
-      command?.answer(/** @type {AnswerFrame} */ (frame));
-    }
+    else if (ref !== undefined) link.answer(ref, /** @type {AnswerFrame} */ (frame));
+    else if (frame.type !== "error") this.#owner.received(/** @type {TopicFrame} */ (frame));
   }
 
   // Abandons the link: nothing it brings counts any more.
   /** @param {string} why */
   #drop(why) {
     const link = this.#link;
-    this.#trial?.transport.close();
-    this.#trial = undefined;
-    this.#refreshAt = this.#returnAt = Infinity;
+    this.#returning.stop();
+    this.#refreshAt = Infinity;
     if (!link) return;
+    this.#latency = link.latency ?? this.#latency;
     this.#link = undefined;
-    link.transport?.close(why);
-    this.#queue = [];
-    const commands = [...this.#commands.values()];
-    this.#commands.clear();
-    for (const { answer } of commands) answer({ type: "error", ...connectionLost });
+    link.end(why);
     this.#owner.lost();
   }
 
@@ -378,16 +309,10 @@ export class Session {
    * @param {string} [address]
    */
   #over(failure, refused, address) {
-    const now = this.#env.now();
     const link = this.#link;
-    const lived = link?.connectedAt ? now - link.connectedAt : 0;
-    if (lived >= lasting) {
-      this.#failures = this.#shortLives = 0;
-      if (link?.transport?.name === "websocket") this.#returns = -1; // it works here
-    } else if (!refused && ++this.#shortLives >= 3) {
-      this.#shortLives = 0;
-      this.#way = (this.#way + 1) % this.#ways.length;
-    }
+    const lived = link?.connectedAt ? this.#env.now() - link.connectedAt : 0;
+    const lasted = this.#attempts.ended(lived, refused);
+    if (lasted && link?.transport?.name === "websocket") this.#returning.worked();
     const moves = this.#moves;
     this.#drop("abandoned");
     if (this.#moves !== moves) return; // a listener did something else
@@ -395,35 +320,10 @@ export class Session {
     if (failure.retry === "refresh") {
       this.#tokens.value = "";
       if (!this.#tokens.canFetch) return this.#enter("failed", { error: failure });
-      if (lived >= lasting) return this.#start();
+      if (lasted) return this.#start();
     }
-    this.#address = this.#allowed(address);
-    this.#wait(failure);
-  }
-
-  /** @param {Failure} error */
-  #wait(error) {
-    const now = this.#env.now();
-    const wakeful = now < this.#wakefulUntil;
-    let delay = backoff(this.#env, this.#failures++, wakeful ? 1000 : undefined);
-    // Chance could be unkind: so many attempts in so long a time at most.
-    if (!wakeful && this.#attempts.length === attemptsMost) delay = Math.max(delay, this.#attempts[0] + attemptsWindow - now);
-    if (error.delay !== undefined) {
-      this.#notBefore = now + error.delay;
-      delay = this.#failures > 1 ? Math.max(delay, error.delay) : error.delay;
-    }
-    this.#enter("waiting", { error, delay });
-  }
-
-  // Another address is taken from the service only if it is known.
-  /** @param {string | undefined} address */
-  #allowed(address) {
-    if (!address || !URL.canParse(address)) return "";
-    const { host, protocol } = new URL(address);
-    const own = new URL(this.#base);
-    if (host !== own.host && !this.#options.hosts?.includes(host)) return "";
-    if (own.protocol === "https:" && protocol !== "https:" && protocol !== "wss:") return "";
-    return baseOf(address.replace(/\/v1\/(socket|stream)$/, ""));
+    this.#attempts.take(address);
+    this.#enter("waiting", { error: failure, delay: this.#attempts.delay(failure) });
   }
 
   // The one timer.
@@ -449,74 +349,41 @@ export class Session {
   // A timer that comes late, after a sleep, is no reason to act twice.
   /** @param {number} due */
   #tick(due) {
-    const now = this.#env.now();
-    const slept = now - due > 2000;
+    const slept = this.#env.now() - due > 2000;
     if (this.state === "waiting") this.#start();
     else if (this.state === "connecting") this.#lost({ code: 1006, reason: "no answer to the opening" });
-    else if (this.state === "connected") this.#look(now, slept);
+    else if (this.state === "connected") this.#look(slept);
   }
 
   // Looks after what is due while connected.
-  /**
-   * @param {number} now
-   * @param {boolean} slept
-   */
-  #look(now, slept) {
+  /** @param {boolean} slept */
+  #look(slept) {
+    const now = this.#env.now();
     const link = /** @type {Link} */ (this.#link);
-    if (link.probedAt && now >= link.probedAt + pongPatience) {
+    if (link.dead) {
       if (!slept) return this.#lost({ code: 1006, reason: "no answer to a probe" });
-      link.probedAt = 0;
+      link.forgetProbe();
       this.probe();
     }
-    this.#giveUp(now - commandPatience);
+    link.giveUp();
     if (this.#link !== link) return;
-    if (now >= this.#probeDue(link)) this.probe();
+    if (now >= link.due) this.probe();
     if (now >= this.#refreshAt) this.#refresh();
-    if (now >= this.#returnAt) this.#tryWebSocket();
+    if (now >= this.#returning.due) this.#returning.proven ? this.#changeWay() : this.#returning.look(link.base);
     if (this.#link === link) this.#watch();
   }
 
   #watch() {
     const link = /** @type {Link} */ (this.#link);
-    this.#rearm(Math.min(this.#probeDue(link), this.#refreshAt, this.#returnAt));
-  }
-
-  /** @param {Link} link */
-  #probeDue(link) {
-    if (link.probedAt) return link.probedAt + pongPatience;
-    let due = Infinity;
-    for (const { at } of this.#commands.values()) {
-      due = Math.max(at, link.provedAt, link.transport?.busyUntil ?? 0) + answerPatience;
-      break; // the oldest
-    }
-    const visible = this.#env.document?.visibilityState !== "hidden";
-    if (visible && this.#ping > 0) due = Math.min(due, link.heardAt + 2 * this.#ping);
-    return due;
+    this.#rearm(Math.min(link.due, this.#refreshAt, this.#returning.due));
   }
 
   // Asks whether anybody is there.
   probe() {
     const link = this.#link;
-    if (this.state !== "connected" || !link || link.probedAt) return;
-    const at = (link.probedAt = this.#env.now());
-    this.command({ type: "ping" }, (answer) => {
-      if (this.#link !== link || answer.type === "error") return;
-      link.probedAt = 0;
-      link.provedAt = this.#env.now();
-      this.latency = link.provedAt - at;
-      this.#watch();
-    });
+    if (this.state !== "connected" || !link) return;
+    link.probe(() => this.#link === link && this.state === "connected" && this.#watch());
     this.#watch();
-  }
-
-  // A command whose answer does not come on a live connection has failed.
-  /** @param {number} before */
-  #giveUp(before) {
-    for (const [ref, { at, answer }] of this.#commands) {
-      if (at > before) return;
-      this.#commands.delete(ref);
-      answer({ type: "error", code: "timeout", retry: "later" });
-    }
   }
 
   // Tokens.
@@ -563,49 +430,22 @@ export class Session {
     this.#watch();
   }
 
-  // Back to WebSocket. A second connection shows first that frames pass both
-  // ways: the service answers a ping before connect, if only with an error.
+  // Back to WebSocket.
 
-  #returnDelay() {
-    const n = this.#returns++;
-    return (n < 0 ? 1000 : returnAfter * 2 ** Math.min(n, 3)) * (1 + this.#env.random());
-  }
-
-  #tryWebSocket() {
-    if (this.#trial?.proven) return this.#changeWay();
-    if (this.#trial) return this.#tryLater();
-    this.#returnAt = this.#env.now() + openingPatience;
-    try {
-      const transport = new SocketTransport(this.#env, this.#base, {
-        first: () => '{"type":"ping","ref":1}',
-        heard: () => {},
-        ended: () => this.#tryLater(),
-        received: () => {
-          if (this.#trial) this.#trial.proven = true;
-          if (this.#commands.size === 0) this.#changeWay();
-        },
-      });
-      this.#trial = { transport, proven: false };
-    } catch {
-      this.#tryLater();
-    }
-  }
-
-  #tryLater() {
-    this.#trial?.transport.close();
-    this.#trial = undefined;
-    this.#returnAt = this.#env.now() + this.#returnDelay();
-    if (this.state === "connected") this.#watch();
+  #returns() {
+    if (this.state !== "connected") return;
+    if (this.#returning.proven && this.#link?.idle) this.#changeWay();
+    else this.#watch();
   }
 
   #changeWay() {
-    const transport = this.#trial?.transport;
-    if (!transport) return;
-    this.#trial = undefined;
+    const base = this.#link?.base;
+    const transport = this.#returning.take();
+    if (!transport || base === undefined) return;
     this.#drop("websocket");
     if (this.state !== "connected") return; // a listener ended it
-    this.#way = 0;
-    this.#newLink((receiver) => {
+    this.#attempts.way = 0;
+    this.#newLink(base, (receiver) => {
       transport.receiver = receiver;
       transport.send([receiver.first()]);
       return transport;
@@ -631,9 +471,4 @@ function nameOf(code) {
     [4406, "unsupported_version"], [4409, "replaced"],
   ]);
   return names.get(code) ?? `closed_${code}`;
-}
-
-/** @param {string} url */
-function baseOf(url) {
-  return url.replace(/^ws/, "http").replace(/\/+$/, "");
 }

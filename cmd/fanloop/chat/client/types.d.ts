@@ -104,8 +104,11 @@ export interface Storage {
 }
 
 export interface ClientOptions {
-  /** Address of the service, such as https://chat.example. In a page: where the page is from. */
-  url?: string;
+  /**
+   * Address of the service, such as https://chat.example, or those of several nodes: the
+   * others are tried where the first does not answer. In a page: where the page is from.
+   */
+  url?: string | string[];
   token?: string;
   getToken?: GetToken;
   /** A name, for a service in development mode. */
@@ -165,6 +168,7 @@ export interface ConnectedFrame {
   ttl?: number;
   ping?: number;
   topics?: string[];
+  addresses?: string[];
   development?: boolean;
   limits: Limits;
 }

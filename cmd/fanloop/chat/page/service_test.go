@@ -2,6 +2,8 @@ package page_test
 
 import (
 	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -106,7 +108,8 @@ func TestPageWithTheService(t *testing.T) {
 	})
 }
 
-// The node is killed under the page: it goes on with another.
+// X49: of three nodes, that of the page is killed, and then another: it goes on with one that
+// lives, which it finds by itself.
 func TestPageWhenItsNodeIsKilled(t *testing.T) {
 	browser := chattest.StartBrowser(t)
 	server, err := natsserver.Start(natsserver.Options{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
@@ -114,19 +117,52 @@ func TestPageWhenItsNodeIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Close)
-	first, second := chattest.StartProcess(t, server.URL()), chattest.StartProcess(t, server.URL())
-	node, other := chattest.Behind(t, first.Addr, first.Addr), chattest.Behind(t, second.Addr, second.Addr)
+	var nodes [3]*chattest.Node
+	var processes [3]*chattest.Process
+	var addresses []string
+	for i := range nodes {
+		nodes[i] = chattest.Behind(t, "", "")
+		addresses = append(addresses, "http://"+nodes[i].Proxy.Addr())
+	}
+	for i, node := range nodes {
+		processes[i] = chattest.StartProcess(t, server.URL(), addresses[i])
+		node.Serve(processes[i].Addr)
+	}
+	for i, node := range nodes {
+		for j, other := range addresses {
+			if i != j {
+				chattest.Until(t, "a node knows the other", func() bool { return strings.Contains(policyOf(t, node), other) })
+			}
+		}
+	}
+	node, other := nodes[0], nodes[1]
 	ann, bea := enter(t, browser, node, "ann", "killed"), enter(t, browser, other, "bea", "killed")
 	ann.sees(`look.people() === "2 people"`)
 	other.Say("bob", "killed", chattest.Count("before", 30)...)
 	ann.sees(`look.shows("before 29")`)
-	first.Kill()
+	processes[0].Kill()
 	other.Say("bob", "killed", chattest.Count("after", 30)...)
 	ann.says("to whom?")
-	ann.sees(`look.pending() === 1`)
-	node.Proxy.Move(second.Addr)
 	ann.sees(`look.count("to whom?") === 1 && look.pending() === 0`)
 	bea.sees(`look.count("to whom?") === 1 && look.people() === "2 people"`)
 	ann.node = other
 	ann.readsTheStream("killed")
+	processes[1].Kill()
+	ann.node, bea.node = nodes[2], nodes[2]
+	bea.says("on the last one")
+	for _, p := range []*person{ann, bea} {
+		p.sees(`look.count("on the last one") === 1 && look.pending() === 0`)
+		p.readsTheStream("killed")
+	}
+}
+
+// policyOf is what a page of a node may do.
+func policyOf(t *testing.T, node *chattest.Node) string {
+	t.Helper()
+	answer, err := http.Get(node.Page(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	return answer.Header.Get("Content-Security-Policy")
 }

@@ -212,7 +212,64 @@ test("the delay that the service gives is kept, and an address only if it is kno
     await pass(20_000);
     assert.equal(client.state, "connected");
   }
-  assert.deepEqual(urls, ["wss://n2.chat.example/v1/socket", "wss://chat.example/v1/socket", "wss://chat.example/v1/socket"]);
+  assert.deepEqual(urls, Array(3).fill("wss://n2.chat.example/v1/socket"), "it stays where it was, and goes on with TLS");
+});
+
+for (const given of [true, false]) {
+  test(`X49: when a node ends, the client goes on with another that ${given ? "it was given" : "the service named"}`, async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const world = new World(seed);
+      const nodes = ["n1", "n2", "n3"].map((name) => `https://${name}.example`);
+      if (!given) world.service.addresses = [...nodes, "http://plain.example", "not one"];
+      const down = new Set();
+      const opened = [];
+      const openSocket = world.network.openSocket.bind(world.network);
+      world.network.openSocket = (socket) => {
+        opened.push(new URL(socket.url).host.replace(".example", ""));
+        world.network.webSockets = down.has(opened.at(-1)) ? "refuse" : "up";
+        openSocket(socket);
+      };
+      const client = world.client({ url: given ? nodes : nodes[0], transports: ["websocket"] });
+      const topic = client.topic("room:a", { last: 10 });
+      const oracle = world.oracle(topic);
+      topic.subscribe();
+      client.connect();
+      await world.pass(20_000);
+      assert.deepEqual(opened, ["n1"]);
+      down.add("n1");
+      world.network.cut();
+      world.service.say("room:a", "bob", "while it was down");
+      await world.pass(2000);
+      assert.equal(client.state, "connected");
+      assert.equal(opened.length, 3);
+      assert.equal(opened[1], "n1", "it may be the network: back to where it was");
+      assert.notEqual(opened[2], "n1");
+      await world.pass(20_000);
+      assert.equal(opened.length, 3, "it stays there");
+      const left = ["n2", "n3"].find((name) => name !== opened[2]);
+      down.add(opened[2]);
+      world.network.cut();
+      await world.pass(60_000);
+      assert.equal(client.state, "connected");
+      assert.equal(opened.at(-1), left);
+      assert.ok(!opened.includes("plain"), "never without TLS");
+      world.service.say("room:a", "bob", "on the last one");
+      await world.pass(100);
+      oracle.check();
+      assert.equal(oracle.resets, 0);
+    }
+  });
+}
+
+test("X49: an address of closing is taken where connected had it", async () => {
+  const urls = [];
+  const { client, service, pass, network } = await connected({}, ({ service }) => (service.addresses = ["https://n2.example"]));
+  const openSocket = network.openSocket.bind(network);
+  network.openSocket = (socket) => (urls.push(socket.url), openSocket(socket));
+  for (const c of service.connections) c.send({ type: "closing", code: "draining", retry: "later", delay: 100, address: "https://n2.example" });
+  await pass(1000);
+  assert.equal(client.state, "connected");
+  assert.deepEqual(urls, ["wss://n2.example/v1/socket"]);
 });
 
 for (const [code, state] of [[1001, "waiting"], [1006, "waiting"], [1009, "failed"], [4001, "waiting"], [4250, "waiting"], [4403, "failed"], [4499, "failed"], [4300, "failed"]]) {

@@ -209,7 +209,7 @@ class Connection {
     this.service.sessionsOf.set(this.session, this);
     this.user = frame.token ? frame.token.split("#")[0] : (frame.user ?? "guest");
     const limits = { message: 65536, commands: 64, topics: 256, data: 16384, rate: 20, burst: 100, page: 100, unread: 1000, duplicates: this.service.duplicates, ...this.service.limits };
-    this.send({ type: "connected", ref: frame.ref, version: 1, state: frame.session ? (old ? "resumed" : "reset") : "fresh", session: this.session, user: this.user, time: 0, ttl: this.service.ttl, ping: this.service.ping, limits });
+    this.send({ type: "connected", ref: frame.ref, version: 1, state: frame.session ? (old ? "resumed" : "reset") : "fresh", session: this.session, user: this.user, time: 0, ttl: this.service.ttl, ping: this.service.ping, addresses: this.service.addresses, limits });
   }
 
   subscribe(frame) {

@@ -1,0 +1,154 @@
+// One connection, from its opening to its end: the commands on it, and whether
+// anybody answers.
+
+/** @import {AnswerFrame, Env, Limits, Transport} from "./types.d.ts" */
+import { connectionLost, defaultLimits, pack } from "./base.js";
+
+export const answerPatience = 5_000; // then a probe
+export const pongPatience = 3_000;
+const commandPatience = 30_000; // although pongs come
+
+export class Link {
+  /** @type {Transport | undefined} */
+  transport;
+  /** @readonly */ base;
+  /** @readonly */ openedAt;
+  /** When the first message went. @type {number | undefined} */
+  sentAt;
+  /** 0 until connected has come. */
+  connectedAt = 0;
+  /** When something came last. */
+  heardAt;
+  /** Round trip of the last probe in milliseconds. @type {number | undefined} */
+  latency;
+  #env;
+  #ping = 0; // how often the service pings
+  #provedAt = 0; // when a pong came last
+  #probedAt = 0; // when the probe that has no pong was sent, or 0
+  #ref = 0;
+  /** In the order of their sending. @type {Map<number, {at: number, answer: (frame: AnswerFrame) => void}>} */
+  #commands = new Map();
+  /** @type {string[]} */
+  #queue = [];
+  #flushing = false;
+
+  /**
+   * @param {Env} env
+   * @param {string} base
+   */
+  constructor(env, base) {
+    this.#env = env;
+    this.base = base;
+    this.openedAt = this.heardAt = env.now();
+  }
+
+  /** No command is without its answer. */
+  get idle() {
+    return this.#commands.size === 0;
+  }
+
+  /**
+   * Queues a command. It goes out with what else is queued in this turn.
+   * @param {{type: string} & Record<string, unknown>} frame
+   * @param {(frame: AnswerFrame) => void} [answer]
+   */
+  command({ type, ...rest }, answer) {
+    /** @type {number | undefined} */
+    let ref;
+    if (answer) {
+      ref = this.#ref = (this.#ref % 0xffffffff) + 1;
+      this.#commands.set(ref, { at: this.#env.now(), answer });
+    }
+    this.#queue.push(JSON.stringify({ type, ref, ...rest }));
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => this.flush());
+  }
+
+  flush() {
+    this.#flushing = false;
+    if (this.connectedAt) this.transport?.send(this.#queue);
+  }
+
+  /** The first message: what is queued, as much as fits into one. */
+  first() {
+    return pack(this.#queue, defaultLimits);
+  }
+
+  /** @param {number} ref @param {AnswerFrame} frame */
+  answer(ref, frame) {
+    const command = this.#commands.get(ref);
+    this.#commands.delete(ref);
+    command?.answer(frame);
+  }
+
+  /**
+   * The service has taken the connection.
+   * @param {{session: string, ping?: number}} frame
+   * @param {Limits} limits
+   */
+  begin({ session, ping = 0 }, limits) {
+    const now = this.#env.now();
+    this.connectedAt = this.#provedAt = now;
+    this.latency = now - (this.sentAt ?? now);
+    this.#ping = ping;
+    this.transport?.begin(session, limits);
+  }
+
+  /** Nothing that it brings counts any more. @param {string} why */
+  end(why) {
+    this.transport?.close(why);
+    this.#queue = [];
+    const commands = [...this.#commands.values()];
+    this.#commands.clear();
+    for (const { answer } of commands) answer({ type: "error", ...connectionLost });
+  }
+
+  // Whether anybody is there.
+
+  /** When to look: for a pong, an answer, or a word of the service. */
+  get due() {
+    if (this.#probedAt) return this.#probedAt + pongPatience;
+    let due = Infinity;
+    for (const { at } of this.#commands.values()) {
+      due = Math.max(at, this.#provedAt, this.transport?.busyUntil ?? 0) + answerPatience;
+      break; // the oldest
+    }
+    const visible = this.#env.document?.visibilityState !== "hidden";
+    if (visible && this.#ping > 0) due = Math.min(due, this.heardAt + 2 * this.#ping);
+    return due;
+  }
+
+  /** Asks whether anybody is there, unless that is asked. @param {() => void} answered */
+  probe(answered) {
+    if (this.#probedAt) return;
+    const at = (this.#probedAt = this.#env.now());
+    this.command({ type: "ping" }, ({ type }) => {
+      if (type === "error") return;
+      this.#probedAt = 0;
+      this.#provedAt = this.#env.now();
+      this.latency = this.#provedAt - at;
+      answered();
+    });
+  }
+
+  /** The probe is unanswered for too long. */
+  get dead() {
+    return this.#probedAt > 0 && this.#env.now() >= this.#probedAt + pongPatience;
+  }
+
+  /** The machine slept: the probe says nothing. */
+  forgetProbe() {
+    this.#probedAt = 0;
+  }
+
+  /** A command whose answer does not come on a live connection has failed. */
+  giveUp() {
+    const before = this.#env.now() - commandPatience;
+    for (const [ref, { at, answer }] of this.#commands) {
+      if (at > before) return;
+      this.#commands.delete(ref);
+      answer({ type: "error", code: "timeout", retry: "later" });
+    }
+  }
+}

@@ -4,9 +4,13 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
@@ -30,6 +34,9 @@ func TestChatServesUntilItIsAskedToEnd(t *testing.T) {
 		t.Errorf("%q, %v", second, err)
 	}
 	third, err := said.ReadString('\n')
+	if fourth, err := said.ReadString('\n'); err != nil || !strings.HasPrefix(fourth, "messages: kept in ") {
+		t.Errorf("%q, %v", fourth, err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,4 +63,108 @@ func statusOf(t *testing.T, url string) int {
 	}
 	_ = r.Body.Close()
 	return r.StatusCode
+}
+
+// What is given wrong is said with what to do, and with 2 where it is wrong usage.
+func TestChatSaysWhatToDo(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	free := "127.0.0.1:0"
+	for _, tt := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"--listen", taken.Addr().String(), "--admin", free}, exitFailed, "is in use: stop what listens there, or choose another port with --listen\n"},
+		{[]string{"--listen", free, "--admin", taken.Addr().String()}, exitFailed, "is in use: stop what listens there, or choose another port with --admin\n"},
+		{[]string{"--listen", free, "--admin", free, "--data-dir", file}, exitFailed, "fanloop: service: data-dir " + file + ": "},
+		{[]string{"--listen", free, "--admin", free, "--nats-listen", taken.Addr().String()}, exitFailed, "address already in use"},
+		{[]string{"--listen", "127.0.0.1:99999"}, exitUsage, `fanloop: --listen: "127.0.0.1:99999" has no port from 0 to 65535` + "\n"},
+		{[]string{"--listen", "nosuch.invalid:80"}, exitUsage, "fanloop: --listen: without accounts"},
+		{[]string{"--admin", "0.0.0.0:8001"}, exitUsage, "fanloop: --admin: other machines reach this address"},
+		{[]string{"--shutdown-timeout", "-1s"}, exitUsage, `fanloop: --shutdown-timeout "-1s": want a duration that is not negative`},
+		{[]string{"--config", "/nowhere"}, exitUsage, "fanloop: --config: open /nowhere: no such file"},
+	} {
+		var out, said strings.Builder
+		code := run(t.Context(), append([]string{"chat"}, tt.args...), cli.Stdio{Out: &out, Err: &said})
+		if code != tt.code || !strings.Contains(said.String(), tt.want) || out.Len() > 0 {
+			t.Errorf("%q: %d, %q, %q; want %d, %s", tt.args, code, &out, &said, tt.code, tt.want)
+		}
+	}
+}
+
+// A signal while a node waits for others ends it in order, and it has said for whom it
+// waits once.
+func TestChatIsEndedWhileItWaits(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var free []string
+	for range 3 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		free = append(free, l.Addr().String())
+		_ = l.Close()
+	}
+	said := newPatient(func(text string) bool { return strings.Contains(text, "waiting for other nodes") })
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{
+			"chat", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir", t.TempDir(), "--name", "n1",
+			"--cluster", free[0], "--routes", strings.Join(free, ","),
+		}, cli.Stdio{Out: io.Discard, Err: said})
+	}()
+	<-said.found
+	stop()
+	if code := <-ended; code != exitOK || strings.Contains(said.String(), "fanloop:") {
+		t.Errorf("%d, %s", code, said)
+	}
+}
+
+// patient is what is written, until something is found in it.
+type patient struct {
+	mu    sync.Mutex
+	text  strings.Builder // guarded by mu
+	is    func(string) bool
+	found chan struct{}
+	once  sync.Once
+}
+
+func newPatient(is func(string) bool) *patient { return &patient{is: is, found: make(chan struct{})} }
+
+func (p *patient) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.text.Write(b)
+	if p.is(p.text.String()) {
+		p.once.Do(func() { close(p.found) })
+	}
+	return len(b), nil
+}
+
+func (p *patient) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.String()
+}
+
+// A variable that begins as those of the chat and is none is named, with what may be
+// meant.
+func TestUnknownVariablesAreNamed(t *testing.T) {
+	t.Setenv("FANLOOP_CHAT_LISEN", "127.0.0.1:0")
+	t.Setenv("FANLOOP_CHAT_LISTEN", "127.0.0.1:0")
+	t.Setenv("FANLOOP_CHAT_SERVICE_HOST", "10.0.0.1") // as Kubernetes has it
+	got := cli.UnknownVariables(subcommand(t, "chat"))
+	want := []string{"FANLOOP_CHAT_LISEN; did you mean FANLOOP_CHAT_LISTEN?", "FANLOOP_CHAT_SERVICE_HOST"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
 }

@@ -33,13 +33,13 @@ var wrongByType = map[string][]string{
 var wrongByName = map[string][][]string{
 	"addr":             {{"localhost"}, {"127.0.0.1:70000"}},
 	"address":          {{"localhost"}, {"https://a/b"}},
-	"admin":            {{"localhost"}},
+	"admin":            {{"localhost"}, {"0.0.0.0:0"}, {"127.0.0.1:99999"}},
 	"base":             {{"nosuch"}},
 	"client-cpus":      {{"x"}, {"-1"}},
 	"close-reason":     {{strings.Repeat("x", 124)}, {"\xff"}, {"x", "--close-code", "0"}},
-	"cluster":          {{"localhost"}, {"127.0.0.1:1"}},
+	"cluster":          {{"localhost"}, {"127.0.0.1:1"}, {"127.0.0.1:9", "--routes", "127.0.0.1:1,127.0.0.1:2,127.0.0.1:3", "--data-dir", "x"}},
 	"header":           {{"Nothing"}, {"Host: x"}, {"A b: x"}, {"A: \x01"}},
-	"listen":           {{"localhost"}},
+	"listen":           {{"localhost"}, {"127.0.0.1:99999"}, {"0.0.0.0:0"}},
 	"name":             {{"a b"}, {"a.b"}},
 	"nats-listen":      {{"localhost"}, {"0.0.0.0:1"}},
 	"nats-secret-file": {{"/nowhere/a"}},
@@ -62,7 +62,8 @@ var wrongByName = map[string][][]string{
 // takesAnything are the flags whose values only the file system can refuse, which
 // is a failure and no wrong usage, and the two that cobra gives to every command.
 var takesAnything = []string{
-	"tls-cert", "tls-key", "tls-ca", "tls-client-ca", "peers-dir", "dir", "json", "html", "md", "out", "config", "data-dir", "help", "version",
+	"tls-cert", "tls-key", "tls-ca", "tls-client-ca", "peers-dir", "dir", "json", "html", "md", "out", "config", "data-dir",
+	"admin-tls-cert", "admin-tls-key", "admin-client-ca", "help", "version",
 }
 
 // Every flag of every command refuses what it cannot mean, at once, in one line

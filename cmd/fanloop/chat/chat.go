@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,14 +32,16 @@ WebSockets (/v1/socket), or by streams where those are blocked (/v1/stream).
 The JavaScript client is at /fanloop.js.
 
 Messages are kept by a NATS server in this process, in --data-dir, or until the end
-without one. Three or five nodes keep them together: --cluster and --routes. --nats uses
-NATS servers that run elsewhere, such as those of other nodes (--nats-listen).
+without one. Three or five nodes keep them together: give each --name, --data-dir,
+--cluster, its own address, and --routes, those of all. --nats uses NATS servers that run
+elsewhere, such as those of other nodes (--nats-listen).
 
 Without accounts, whoever comes has the name that they say, and only loopback addresses
 are served. The page says so.
 
-Metrics, health and profiles are on another address (--admin), for this machine or with
-the operator's key. To have two nodes on one machine, give each its own.
+Metrics, health, profiles and the server API are on another address (--admin), for this
+machine, or with a key or a certificate. To have two nodes on one machine, give each its
+own.
 
 Ctrl-C or SIGTERM has every client come back later and waits for connections to close
 (--shutdown-timeout); a second one ends at once.
@@ -59,6 +62,9 @@ Exit code: 0 after a shutdown, 1 if it cannot serve, 2 for wrong usage.`,
 		if err != nil {
 			return cli.Usagef("%v", err)
 		}
+		for _, name := range cli.UnknownVariables(cmd) {
+			fmt.Fprintf(std.Err, "fanloop: the variable %s is of no flag and has no effect\n", name)
+		}
 		return run(cmd.Context(), c, log, std)
 	}
 	return cmd
@@ -68,7 +74,13 @@ Exit code: 0 after a shutdown, 1 if it cannot serve, 2 for wrong usage.`,
 func run(ctx context.Context, c config.Config, o cli.LogOptions, std cli.Stdio) error {
 	log := o.Logger(std.Err)
 	s, err := service.Start(ctx, c, log)
-	if err != nil {
+	switch listen := (*service.ListenError)(nil); {
+	case err != nil && ctx.Err() != nil:
+		log.Info("ended before it served", "err", context.Cause(ctx))
+		return nil
+	case errors.As(err, &listen):
+		return cli.ListenError("--listen", listen.Address, listen.Err)
+	case err != nil:
 		return err
 	}
 	operators, err := serveAdmin(&c, s, log)
@@ -76,19 +88,44 @@ func run(ctx context.Context, c config.Config, o cli.LogOptions, std cli.Stdio) 
 		return errors.Join(err, end(s, nil, c.ShutdownTimeout))
 	}
 	if !o.Quiet {
-		fmt.Fprintf(std.Out, "listening on http://%s/  ws://%[1]s/v1/socket\n", s.Addr())
-		if !c.HasAccounts() {
-			fmt.Fprintln(std.Out, "without accounts: whoever opens the page chooses a name; only this machine is served")
-		}
-		if operators != nil {
-			fmt.Fprintf(std.Out, "operators: http://%s/\n", operators.Addr())
-		}
+		fmt.Fprint(std.Out, startLines(&c, s, operators))
 	}
 	<-ctx.Done()
 	log.Info("shutting down; a second signal ends at once")
 	s.Drain()
 	time.Sleep(c.ShutdownDelay)
 	return end(s, operators, c.ShutdownTimeout)
+}
+
+// startLines say where the node is, who is let in and where messages are kept. Those of a
+// node with a name begin with it.
+func startLines(c *config.Config, s *service.Service, operators *admin.Server) string {
+	lines := []string{fmt.Sprintf("listening on http://%s/  ws://%[1]s/v1/socket", s.Addr())}
+	if !c.HasAccounts() {
+		lines = append(lines, "without accounts: whoever opens the page chooses a name; only this machine is served")
+	}
+	if operators != nil {
+		lines = append(lines, "operators: "+operators.URL()+"/")
+	}
+	lines = append(lines, "messages: "+keptIn(c))
+	name := ""
+	if c.Name != "" {
+		name = c.Name + ": "
+	}
+	return name + strings.Join(lines, "\n"+name) + "\n"
+}
+
+// keptIn is where messages are kept.
+func keptIn(c *config.Config) string {
+	switch {
+	case c.NATS != "":
+		return "kept by the NATS servers of --nats"
+	case len(c.Routes) > 0:
+		return fmt.Sprintf("kept in %s, and by the other %d nodes of the cluster", c.DataDir, len(c.Routes)-1)
+	case c.DataDir != "":
+		return "kept in " + c.DataDir
+	}
+	return "kept until this process ends; --data-dir keeps them"
 }
 
 // serveAdmin serves the admin address; nil if there is none.
@@ -104,8 +141,13 @@ func serveAdmin(c *config.Config, s *service.Service, log *slog.Logger) (*admin.
 	if err != nil {
 		return nil, err
 	}
-	return admin.Listen(c.Admin, admin.New(admin.Config{
-		Node: s, Metrics: metrics.Registry(s), OperatorKey: key, Callers: callers, Log: log,
+	secure, err := c.AdminTLS(log)
+	if err != nil {
+		return nil, err
+	}
+	server, err := admin.Listen(c.Admin, admin.New(admin.Config{
+		Node: s, Metrics: metrics.Registry(s), Callers: callers, Log: log,
+		OperatorKey: key, OperatorCertificates: c.Operator.Certificates, TLS: secure,
 		Idempotency: idempotency.Config{
 			Keep: c.Idempotency.Keep, MaxKeys: c.Idempotency.MaxKeys, MaxBytes: int(c.Idempotency.MaxBytes),
 			OnPanic: func(key idempotency.Key, value any, stack []byte) {
@@ -113,6 +155,10 @@ func serveAdmin(c *config.Config, s *service.Service, log *slog.Logger) (*admin.
 			},
 		},
 	}))
+	if err != nil {
+		return nil, cli.ListenError("--admin", c.Admin, err)
+	}
+	return server, nil
 }
 
 // end ends the node, and what operators see of it last.

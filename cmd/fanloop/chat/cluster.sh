@@ -9,14 +9,21 @@ fanloop=${FANLOOP:-bin/fanloop} dir=${DIR:-.cache/cluster}
 routes=127.0.0.1:6221,127.0.0.1:6222,127.0.0.1:6223
 nodes=""
 trap 'kill $nodes 2>/dev/null || true; wait; exit 0' INT TERM
+
+echo "Three nodes begin to serve in a few seconds, when they have found one another."
+echo "Open the pages of two. Kill one: the chat goes on, and its clients come to the others."
+echo
 for i in 1 2 3; do
 	set -- "$fanloop" chat --name "node$i" --data-dir "$dir/node$i" --listen "127.0.0.1:80${i}0" --address "http://127.0.0.1:80${i}0" \
-		--admin "127.0.0.1:80${i}1" --cluster "127.0.0.1:622$i" --routes "$routes" --quiet "$@"
+		--admin "127.0.0.1:80${i}1" --cluster "127.0.0.1:622$i" --routes "$routes" --log-level error "$@"
 	"$@" &
 	nodes="$nodes $!"
-	echo "node$i  http://127.0.0.1:80${i}0/  kill -9 $! pulls its plug; this starts it again:"
-	echo "       $*"
-	shift 17
+	echo "node$i  page      http://127.0.0.1:80${i}0/"
+	echo "       operator  http://127.0.0.1:80${i}1/admin"
+	echo "       kill it   kill -9 $!"
+	echo "       start it  $*"
+	echo
+	shift 18
 done
-echo "They serve in a few seconds, when they have found one another. Ctrl-C ends them."
+echo "Ctrl-C ends them. What they say, begins with their names:"
 wait

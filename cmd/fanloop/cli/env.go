@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -57,6 +58,29 @@ func ShowVariables(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		sub.Flags().VisitAll(func(f *pflag.Flag) { f.Usage += " [$" + Variable(sub, f) + "]" })
 		ShowVariables(sub)
+	}
+}
+
+// UnknownVariables are those of the environment that begin as the variables of cmd do and
+// stand in for no flag of it or of a command below, each with what may be meant.
+func UnknownVariables(cmd *cobra.Command) (all []string) {
+	prefix := Variable(cmd, &pflag.Flag{})
+	var known []string
+	addVariables(cmd, &known)
+	for _, one := range os.Environ() {
+		name, _, _ := strings.Cut(one, "=")
+		if strings.HasPrefix(name, prefix) && !slices.Contains(known, name) {
+			all = append(all, name+DidYouMean(name, known))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func addVariables(cmd *cobra.Command, known *[]string) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { *known = append(*known, Variable(cmd, f)) })
+	for _, sub := range cmd.Commands() {
+		addVariables(sub, known)
 	}
 }
 

@@ -127,8 +127,12 @@ func parseCount(s string) (int, error) {
 }
 
 func parseDuration(s string) (time.Duration, error) {
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+	d, err := time.ParseDuration(s)
+	switch {
+	case err == nil && d >= 0:
 		return d, nil
+	case err == nil:
+		return 0, errors.New("want a duration that is not negative, like 500ms, 10s or 2m")
 	}
 	return 0, errors.New("want a duration like 500ms, 10s or 2m")
 }

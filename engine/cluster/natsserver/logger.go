@@ -3,6 +3,7 @@ package natsserver
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 )
@@ -44,6 +45,10 @@ func (l *logger) Warnf(format string, args ...any) {
 }
 
 func (l *logger) Errorf(format string, args ...any) {
+	if strings.HasPrefix(format, "Error trying to connect to route") {
+		l.Warnf(format, args...) // another server is away, or not there yet; it is tried again
+		return
+	}
 	if l.to != nil && l.pass(format, time.Now()) {
 		l.to.Error(l.line(format, args))
 	}

@@ -2,9 +2,11 @@ package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,9 +28,12 @@ type Config struct {
 	Node Node
 	// Metrics are at /metrics.
 	Metrics prometheus.Gatherer
-	// OperatorKey is what operators show. Without one, they are served on this machine
-	// only.
-	OperatorKey string
+	// OperatorKey is what operators show, or a certificate with one of the names
+	// OperatorCertificates. Without any, they are served on this machine only.
+	OperatorKey          string
+	OperatorCertificates []string
+	// TLS is how the address is served; nil: without TLS.
+	TLS *tls.Config
 	// Callers are the backends that may use the server API.
 	Callers config.Callers
 	// Idempotency is how idempotency keys are kept.
@@ -47,6 +52,7 @@ type Node interface {
 	Engine() *engine.Server
 	Lag(context.Context) []time.Duration
 	Look(n int) service.Look
+	Trace(context.Context, service.Traced) (<-chan service.Event, error)
 
 	// What the server API does.
 	Rules() *rules.Rules
@@ -67,11 +73,13 @@ type Handler struct {
 	mux    *http.ServeMux
 	guard  guard
 	keys   *idempotency.Store
+	ending chan struct{} // closed by End
+	ends   sync.Once
 }
 
 // New returns a Handler.
 func New(c Config) *Handler {
-	h := &Handler{config: c, mux: http.NewServeMux(), guard: newGuard(c.OperatorKey), keys: idempotency.New(c.Idempotency)}
+	h := &Handler{config: c, mux: http.NewServeMux(), guard: newGuard(c.OperatorKey, c.OperatorCertificates), keys: idempotency.New(c.Idempotency), ending: make(chan struct{})}
 	h.mux.HandleFunc("GET /healthz", h.healthy)
 	h.mux.HandleFunc("GET /readyz", h.ready)
 	h.operator("GET /metrics", promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelError)}))
@@ -89,6 +97,9 @@ func New(c Config) *Handler {
 	})
 	return h
 }
+
+// End ends answers that go on for as long as the client wants.
+func (h *Handler) End() { h.ends.Do(func() { close(h.ending) }) }
 
 // Wait returns when nothing that a call began is under way any more.
 func (h *Handler) Wait() { h.keys.Wait() }
@@ -112,7 +123,7 @@ func (h *Handler) operator(pattern string, to http.Handler) {
 	h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		if !h.guard.admits(r) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="operator"`)
-			refuse(w, http.StatusUnauthorized, "unauthorized", "show the operator's key: Authorization: Bearer KEY")
+			refuse(w, http.StatusUnauthorized, "unauthorized", "show the operator's key (Authorization: Bearer KEY) or certificate")
 			return
 		}
 		to.ServeHTTP(w, r)

@@ -54,7 +54,7 @@ func (h *Handler) serveCall(c *call) http.HandlerFunc {
 	}
 }
 
-// caller is who shows a key. Browsers are none: a key that a page has is everybody's.
+// caller is who shows a key or a certificate. Browsers are none: a key that a page has is everybody's.
 func (h *Handler) caller(w http.ResponseWriter, r *http.Request) (rules.Caller, bool) {
 	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Mode") != "" {
 		refuse(w, http.StatusForbidden, string(protocol.Forbidden), "the server API is for backends, and not for browsers")
@@ -66,9 +66,11 @@ func (h *Handler) caller(w http.ResponseWriter, r *http.Request) (rules.Caller, 
 		if known {
 			return caller, true
 		}
+	} else if caller, known := h.config.Callers.FindCertificate(certified(r)); known {
+		return caller, true
 	}
 	w.Header().Set("WWW-Authenticate", `Bearer realm="server API"`)
-	refuse(w, http.StatusUnauthorized, string(protocol.Unauthorized), "show a caller's key: Authorization: Bearer KEY")
+	refuse(w, http.StatusUnauthorized, string(protocol.Unauthorized), "show a caller's key (Authorization: Bearer KEY) or certificate")
 	return rules.Caller{}, false
 }
 

@@ -5,6 +5,7 @@
 //	guard.go   who asks: an operator, by a key or from this machine
 //	health.go  /healthz, /readyz
 //	page.go    the operator's page
+//	trace.go   what happens to one user, topic or connection
 //	calls.go   the server API: what each call does
 //	call.go    a call over HTTP: who, the body, the key, errors
 //	problem.go answers that are errors

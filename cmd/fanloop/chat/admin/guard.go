@@ -6,26 +6,55 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
+	"time"
 )
 
-// guard knows operators. It is immutable.
+// guard knows operators. It is immutable. Without a key and certificates, who is on this
+// machine is an operator.
 type guard struct {
-	key   [sha256.Size]byte
-	keyed bool // there is a key; without, who is on this machine is an operator
+	key          [sha256.Size]byte
+	keyed        bool // there is a key
+	certificates []string
 }
 
-func newGuard(key string) guard {
-	return guard{sha256.Sum256([]byte(key)), key != ""}
+func newGuard(key string, certificates []string) guard {
+	return guard{sha256.Sum256([]byte(key)), key != "", certificates}
 }
 
 // admits reports whether a request is an operator's.
 func (g *guard) admits(r *http.Request) bool {
-	if !g.keyed {
+	if !g.keyed && len(g.certificates) == 0 {
 		return local(r)
+	}
+	for _, name := range certified(r) {
+		if slices.Contains(g.certificates, name) {
+			return true
+		}
 	}
 	shown, ok := bearer(r)
 	return ok && g.is(shown)
+}
+
+// certified are the names of the certificate that a request shows: none without one that
+// an authority has signed and that is valid now.
+func certified(r *http.Request) []string {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+		return nil
+	}
+	shown := r.TLS.VerifiedChains[0][0]
+	if now := time.Now(); now.Before(shown.NotBefore) || now.After(shown.NotAfter) {
+		return nil // it ended while the connection was open
+	}
+	names := slices.Clone(shown.DNSNames)
+	for _, uri := range shown.URIs {
+		names = append(names, uri.String())
+	}
+	if shown.Subject.CommonName != "" {
+		names = append(names, shown.Subject.CommonName)
+	}
+	return names
 }
 
 func (g *guard) is(shown string) bool {

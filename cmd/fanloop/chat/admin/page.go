@@ -41,6 +41,7 @@ func (h *Handler) servePage() {
 		http.Redirect(w, r, "/admin", http.StatusSeeOther)
 	})
 	h.operator("POST /admin/state", http.HandlerFunc(h.state))
+	h.operator("POST /admin/trace", http.HandlerFunc(h.trace))
 }
 
 // State is what the page shows, as it is now.

@@ -22,16 +22,20 @@ type Server struct {
 func Listen(address string, h *Handler) (*Server, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("admin: %w; choose another address by --admin", err)
+		return nil, fmt.Errorf("admin: %w", err)
 	}
 	s := &Server{addr: l.Addr(), done: make(chan struct{}), handler: h}
 	s.http = http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
-		ErrorLog: slog.NewLogLogger(h.config.Log.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(h.config.Log.Handler(), slog.LevelDebug), TLSConfig: h.config.TLS,
 	}
 	go func() {
 		defer close(s.done)
-		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		serve := s.http.Serve
+		if h.config.TLS != nil {
+			serve = func(l net.Listener) error { return s.http.ServeTLS(l, "", "") } // of TLSConfig
+		}
+		if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
 			h.config.Log.Error("the admin address is not served any more", "err", err)
 		}
 	}()
@@ -41,8 +45,17 @@ func Listen(address string, h *Handler) (*Server, error) {
 // Addr is where it listens.
 func (s *Server) Addr() string { return s.addr.String() }
 
+// URL is its address with the scheme.
+func (s *Server) URL() string {
+	if s.http.TLSConfig != nil {
+		return "https://" + s.Addr()
+	}
+	return "http://" + s.Addr()
+}
+
 // Shutdown ends it. Requests that are under way when ctx is done are dropped.
 func (s *Server) Shutdown(ctx context.Context) {
+	s.handler.End()
 	if s.http.Shutdown(ctx) != nil {
 		_ = s.http.Close() // the listener is closed already
 	}

@@ -29,7 +29,8 @@ const maxAnswer = 16 << 20
 type Client struct {
 	// URL is the admin address, like http://127.0.0.1:8001.
 	URL string
-	// Key is the caller's.
+	// Key is the caller's. A caller who is known by a certificate has none, and HTTP
+	// shows the certificate.
 	Key string
 	// HTTP makes requests; nil: http.DefaultClient.
 	HTTP *http.Client
@@ -94,7 +95,9 @@ func post[A any](ctx context.Context, c *Client, path, key string, asked any) (a
 		return answer, fmt.Errorf("api: %w", err)
 	}
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Authorization", "Bearer "+c.Key)
+	if c.Key != "" {
+		r.Header.Set("Authorization", "Bearer "+c.Key)
+	}
 	if key != "" {
 		r.Header.Set("Idempotency-Key", key)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // ErrNotLoopback: the development mode is for one machine.
-var ErrNotLoopback = errors.New("auth: without accounts only loopback addresses are served; configure keys, or listen on 127.0.0.1")
+var ErrNotLoopback = errors.New("auth: without accounts only loopback addresses are served; listen on 127.0.0.1, or say how users are known")
 
 // Development identifies users without accounts: whoever comes has the name that he
 // says. It is for a service and clients on one machine.

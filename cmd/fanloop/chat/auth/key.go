@@ -97,27 +97,31 @@ func newKey(id, algorithm string, key any) (*Key, error) {
 		return nil, fmt.Errorf("auth: the id of a key has at most %d bytes", maxKeyID)
 	}
 	method := jwt.GetSigningMethod(algorithm)
-	fits := false
+	var fits bool
+	var want string
 	switch m := method.(type) {
 	case *jwt.SigningMethodHMAC:
 		secret, ok := key.([]byte)
 		fits = ok && len(secret) >= minSecret && len(secret) <= maxSecret
-	case *jwt.SigningMethodRSA:
-		fits = fitsRSA(key)
-	case *jwt.SigningMethodRSAPSS:
-		fits = fitsRSA(key)
+		want = fmt.Sprintf("a secret of %d to %d bytes", minSecret, maxSecret)
+		if ok {
+			want += fmt.Sprintf(", and not one of %d", len(secret))
+		}
+	case *jwt.SigningMethodRSA, *jwt.SigningMethodRSAPSS:
+		fits, want = fitsRSA(key), fmt.Sprintf("a public key of RSA with %d to %d bits", minModulus, maxModulus)
 	case *jwt.SigningMethodECDSA:
 		public, ok := key.(*ecdsa.PublicKey)
 		fits = ok && public.Curve != nil && public.Curve.Params().BitSize == m.CurveBits
+		want = fmt.Sprintf("a public key of the curve P-%d", m.CurveBits)
 	case *jwt.SigningMethodEd25519:
 		public, ok := key.(ed25519.PublicKey)
 		fits = ok && len(public) == ed25519.PublicKeySize
+		want = "a public key of Ed25519"
 	default:
 		return nil, fmt.Errorf("auth: algorithm %.20q of key %.80q: want one of %s", algorithm, id, strings.Join(Algorithms(), ", "))
 	}
 	if !fits {
-		return nil, fmt.Errorf("auth: key %.80q does not fit %s: want a secret of %d to %d bytes, RSA of %d to %d bits, the curve of the algorithm, or Ed25519",
-			id, algorithm, minSecret, maxSecret, minModulus, maxModulus)
+		return nil, fmt.Errorf("auth: key %.80q does not fit %s: want %s", id, algorithm, want)
 	}
 	return &Key{id, algorithm, method, key}, nil
 }

@@ -2,8 +2,10 @@ package config
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -20,8 +22,14 @@ type keyError struct {
 	err error
 }
 
-func (e *keyError) Error() string { return e.key + ": " + e.err.Error() }
+func (e *keyError) Error() string { return e.key + ": " + e.text() }
 func (e *keyError) Unwrap() error { return e.err }
+
+// inner begins the texts of packages that name what the key names already.
+var inner = regexp.MustCompile(`^(?:auth: |engine: certificate: |hooks: (?:(?:connect|subscribe|publish|refresh): )?|rules: (?:namespace "[^"]*": )?)`)
+
+// text is that of the error, which says what is wrong and not where.
+func (e *keyError) text() string { return inner.ReplaceAllString(e.err.Error(), "") }
 
 func at(key string, err error) error {
 	if err == nil {
@@ -178,43 +186,78 @@ func (c *Config) OperatorKey() (string, error) {
 	return key, nil
 }
 
-// Callers are backends by the hashes of their keys: how long a look-up takes says
-// nothing of a key.
-type Callers map[[32]byte]rules.Caller
+// Callers are backends by what they show. The zero value has none.
+type Callers struct {
+	// byKey has hashes: how long a look-up takes says nothing of a key.
+	byKey         map[[32]byte]rules.Caller
+	byCertificate map[string]rules.Caller
+}
 
 // Find returns the caller who has a key.
-func (c Callers) Find(key string) (rules.Caller, bool) {
-	caller, ok := c[sha256.Sum256([]byte(key))]
+func (c *Callers) Find(key string) (rules.Caller, bool) {
+	caller, ok := c.byKey[sha256.Sum256([]byte(key))]
 	return caller, ok
+}
+
+// FindCertificate returns the caller who has a certificate with one of these names.
+func (c *Callers) FindCertificate(names []string) (rules.Caller, bool) {
+	for _, name := range names {
+		if caller, ok := c.byCertificate[name]; ok {
+			return caller, true
+		}
+	}
+	return rules.Caller{}, false
 }
 
 // APICallers are the backends that may use the server API. It reads the files of their
 // keys.
 func (c *Config) APICallers() (Callers, error) {
-	all := make(Callers)
+	all := Callers{make(map[[32]byte]rules.Caller), make(map[string]rules.Caller)}
 	var names []string
-	for i, one := range c.Callers {
-		key := fmt.Sprintf("callers[%d]", i)
-		secret, err := secretOf(one.Key, one.KeyFile)
-		other, taken := all.Find(secret)
-		switch {
-		case err != nil:
-			return nil, at(key, err)
-		case one.Name == "" || slices.Contains(names, one.Name):
-			return nil, at(key, fmt.Errorf("want a name that no other caller has"))
-		case len(secret) < minCallerKey:
-			return nil, at(key, fmt.Errorf("want a key of at least %d characters", minCallerKey))
-		case taken:
-			return nil, at(key, fmt.Errorf("the key is that of %q too", other.Name))
+	for i := range c.Callers {
+		one := &c.Callers[i]
+		caller, err := one.caller()
+		if err == nil && (one.Name == "" || slices.Contains(names, one.Name)) {
+			err = errors.New("want a name that no other caller has")
+		}
+		if err == nil {
+			err = all.add(one, caller, c.AdminClientCA != "")
+		}
+		if err != nil {
+			return Callers{}, at(fmt.Sprintf("callers[%d]", i), err)
 		}
 		names = append(names, one.Name)
-		caller, err := one.caller()
-		if err != nil {
-			return nil, at(key, err)
-		}
-		all[sha256.Sum256([]byte(secret))] = caller
 	}
 	return all, nil
+}
+
+// add finds a place for a caller by what it shows.
+func (c *Callers) add(one *Caller, caller rules.Caller, certificates bool) error {
+	if one.Certificate != "" {
+		other, taken := c.byCertificate[one.Certificate]
+		switch {
+		case one.Key.Reveal() != "" || one.KeyFile != "":
+			return errors.New("want a key or a certificate, and not both")
+		case !certificates:
+			return errors.New("set admin-client-ca to the authorities of certificates")
+		case taken:
+			return fmt.Errorf("the certificate is that of %q too", other.Name)
+		}
+		c.byCertificate[one.Certificate] = caller
+		return nil
+	}
+	secret, err := secretOf(one.Key, one.KeyFile)
+	other, taken := c.Find(secret)
+	switch {
+	case err != nil:
+		return err
+	case len(secret) < minCallerKey:
+		return fmt.Errorf("want a key of at least %d characters, or a certificate", minCallerKey)
+	case taken:
+		return fmt.Errorf("the key is that of %q too", other.Name)
+	}
+	c.byKey[sha256.Sum256([]byte(secret))] = caller
+	return nil
 }
 
 func (c *Caller) caller() (rules.Caller, error) {

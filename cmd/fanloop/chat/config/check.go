@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,19 +13,23 @@ import (
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
-// check finds invalid values. Every error has the key, and its line if a
-// file has it.
+// check finds invalid values. Every error has the key, and its line if the file has it.
+// A key that is not in the file is that of a flag.
 func (c *Config) check(file string, lines map[string]int) error {
 	var all []error
 	for _, err := range c.mistakes() {
 		var k *keyError
-		if !errors.As(err, &k) {
-			if err != nil {
-				all = append(all, &Error{File: file, Msg: err.Error()})
+		switch {
+		case err == nil:
+		case !errors.As(err, &k):
+			all = append(all, &Error{File: file, Msg: err.Error()})
+		default:
+			e := &Error{file, lineOf(lines, k.key), k.key, k.text()}
+			if e.Line == 0 && isFlag(k.key) {
+				e.File, e.Key = "", "--"+k.key
 			}
-			continue
+			all = append(all, e)
 		}
-		all = append(all, &Error{file, lineOf(lines, k.key), k.key, k.err.Error()})
 	}
 	return errors.Join(all...)
 }
@@ -47,7 +52,7 @@ func (c *Config) mistakes() []error {
 	_, errCallers := c.APICallers()
 	_, errOperator := c.OperatorKey()
 	errs := []error{
-		at("listen", checkAddress(c.Listen)), at("address", checkPublic(c.Address)), c.checkAdmin(), c.checkOpen(), c.checkOrigins(),
+		at("listen", checkAddress(c.Listen)), at("address", checkPublic(c.Address)), c.checkAdmin(), c.checkAdminTLS(), c.checkOpen(), c.checkOrigins(),
 		errRules, errKeys, errHooks, errCallers, errOperator, c.Accounts.check(), c.Limits.check(), c.Idempotency.check(),
 	}
 	return append(errs, c.checkCluster()...)
@@ -57,6 +62,9 @@ func checkAddress(address string) error {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil || port == "" {
 		return fmt.Errorf("%q is not an address: write it like 127.0.0.1:8000", address)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q has no port from 0 to 65535", address)
 	}
 	return nil
 }
@@ -77,17 +85,19 @@ func (c *Config) checkAdmin() error {
 	if c.Admin == "" {
 		return nil
 	}
-	return at("admin", checkAddress(c.Admin))
+	err := checkAddress(c.Admin)
+	if err == nil && !isLoopback(c.Admin) && c.Operator.isOpen() {
+		err = errors.New("other machines reach this address: set operator.key-file, or operator.certificates")
+	}
+	return at("admin", err)
 }
 
 // checkOpen refuses to let everybody in from everywhere.
 func (c *Config) checkOpen() error {
-	host, _, err := net.SplitHostPort(c.Listen)
-	ip := net.ParseIP(host)
-	if c.HasAccounts() || err != nil || host == "localhost" || ip != nil && ip.IsLoopback() {
+	if c.HasAccounts() || checkAddress(c.Listen) != nil || isLoopback(c.Listen) {
 		return nil
 	}
-	return at("listen", fmt.Errorf("%w: set accounts.keys, accounts.jwks.url or hooks.connect", auth.ErrNotLoopback))
+	return at("listen", fmt.Errorf("%w: accounts.keys, accounts.jwks.url or hooks.connect", auth.ErrNotLoopback))
 }
 
 func (c *Config) checkOrigins() error {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -43,7 +44,11 @@ func (c *Config) checkCluster() []error {
 	errs := []error{c.checkNATS(), c.checkRoutes(), errSecret}
 	errs = append(errs, at("cluster", c.checkOwn(c.Cluster)), at("nats-listen", c.checkOwn(c.NATSListen)))
 	for i, route := range c.Routes {
-		errs = append(errs, at(fmt.Sprintf("routes[%d]", i), checkAddress(route)))
+		err := checkAddress(route)
+		if slices.Contains(c.Routes[:i], route) {
+			err = errors.New("is there twice")
+		}
+		errs = append(errs, at(fmt.Sprintf("routes[%d]", i), err))
 	}
 	if c.Replicas != 0 && c.Replicas != 1 && c.Replicas != 3 {
 		errs = append(errs, at("replicas", errors.New("want 0, 1 or 3")))
@@ -82,6 +87,8 @@ func (c *Config) checkRoutes() error {
 		return at("routes", errors.New("set cluster to the address of this node, where the others reach it"))
 	case n != 3 && n != 5:
 		return at("routes", fmt.Errorf("want the addresses of three or five nodes, that of this one too, not %d", n))
+	case !slices.Contains(c.Routes, c.Cluster):
+		return at("cluster", fmt.Errorf("%q is none of routes (%s), where the others look for this node", c.Cluster, strings.Join(c.Routes, ", ")))
 	case c.DataDir == "":
 		return at("data-dir", errors.New("a node of a cluster keeps messages: set a folder, another one for each node"))
 	}

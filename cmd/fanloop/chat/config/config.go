@@ -6,18 +6,21 @@ import (
 
 // Config are the settings of one node. Default returns the usual ones.
 type Config struct {
-	Listen          string        `yaml:"listen" flag:"serve clients and the page on host:port"`
-	Address         string        `yaml:"address" flag:"where clients reach this node, like https://n1.chat.example; told to clients of other nodes"`
-	Admin           string        `yaml:"admin" flag:"serve operators and the server API on host:port; empty: not at all"`
-	DataDir         string        `yaml:"data-dir" flag:"keep messages and revocations in this folder; empty: in memory"`
-	Name            string        `yaml:"name" flag:"name of this node in its cluster; empty: that of the machine"`
-	Cluster         string        `yaml:"cluster" flag:"serve the other nodes of the cluster on host:port"`
-	Routes          []string      `yaml:"routes" flag:"host:port of --cluster of all nodes, three or five"`
-	NATSListen      string        `yaml:"nats-listen" flag:"let further nodes join by --nats on host:port; empty: not"`
-	NATS            string        `yaml:"nats" flag:"use the NATS servers at this URL, and start none"`
-	NATSSecretFile  string        `yaml:"nats-secret-file" flag:"file with the secret that nodes show one another"`
+	Listen          string        `yaml:"listen" flag:"serve clients and the page on 'host:port'"`
+	Address         string        `yaml:"address" flag:"'URL' where clients reach this node, like https://n1.chat.example; told to clients of other nodes"`
+	Admin           string        `yaml:"admin" flag:"serve operators and the server API on 'host:port'; empty: not at all"`
+	AdminTLSCert    string        `yaml:"admin-tls-cert" flag:"serve the admin address by TLS with the certificate in this PEM 'file'; it is read again when it changes"`
+	AdminTLSKey     string        `yaml:"admin-tls-key" flag:"PEM 'file' with the key of --admin-tls-cert"`
+	AdminClientCA   string        `yaml:"admin-client-ca" flag:"PEM 'file' with the authorities of certificates by which callers and operators may show themselves"`
+	DataDir         string        `yaml:"data-dir" flag:"keep messages and revocations in this 'folder'; empty: until the end"`
+	Name            string        `yaml:"name" flag:"'name' of this node in its cluster; empty: that of the machine"`
+	Cluster         string        `yaml:"cluster" flag:"serve the other nodes of the cluster on 'host:port', where they reach it"`
+	Routes          []string      `yaml:"routes" flag:"'addresses' of all nodes, three or five, with commas: that of each --cluster"`
+	NATSListen      string        `yaml:"nats-listen" flag:"let further nodes join by --nats on 'host:port'; empty: not"`
+	NATS            string        `yaml:"nats" flag:"use the NATS servers at this 'URL', and start none"`
+	NATSSecretFile  string        `yaml:"nats-secret-file" flag:"'file' with the secret that nodes show one another"`
 	Replicas        int           `yaml:"replicas"`
-	Origins         []string      `yaml:"origins" flag:"let pages of these origins connect, besides the own page"`
+	Origins         []string      `yaml:"origins" flag:"let pages of these 'origins' connect, besides the own page"`
 	ShutdownDelay   time.Duration `yaml:"shutdown-delay" flag:"at the end, fail /readyz this long before connections are closed"`
 	ShutdownTimeout time.Duration `yaml:"shutdown-timeout" flag:"wait this long for connections to close at the end"`
 
@@ -114,20 +117,27 @@ type Rate struct {
 	Burst     float64 `yaml:"burst"`
 }
 
-// Operator is who sees metrics, profiles and the operator's page. Without a key, it is
-// whoever is on this machine.
+// Operator is who sees metrics, profiles and the operator's page. Without a key and
+// certificates, it is whoever is on this machine.
 type Operator struct {
-	Key     Secret `yaml:"key"`
-	KeyFile string `yaml:"key-file"`
+	Key          Secret   `yaml:"key"`
+	KeyFile      string   `yaml:"key-file"`
+	Certificates []string `yaml:"certificates"`
 }
 
-// Caller is a backend that uses the server API.
+// isOpen reports whether operators show nothing.
+func (o *Operator) isOpen() bool {
+	return o.Key.Reveal() == "" && o.KeyFile == "" && len(o.Certificates) == 0
+}
+
+// Caller is a backend that uses the server API. It has a key or the name of a certificate.
 type Caller struct {
-	Name       string   `yaml:"name"`
-	Key        Secret   `yaml:"key"`
-	KeyFile    string   `yaml:"key-file"`
-	Calls      []string `yaml:"calls"`
-	Namespaces []string `yaml:"namespaces"`
+	Name        string   `yaml:"name"`
+	Key         Secret   `yaml:"key"`
+	KeyFile     string   `yaml:"key-file"`
+	Certificate string   `yaml:"certificate"`
+	Calls       []string `yaml:"calls"`
+	Namespaces  []string `yaml:"namespaces"`
 }
 
 // Idempotency is how long, and how many, keys of the server API are kept.

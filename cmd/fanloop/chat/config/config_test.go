@@ -32,7 +32,7 @@ func TestDefaultFileIsTheDefault(t *testing.T) {
 	for _, list := range []*[]string{&want.Routes, &want.Origins, &want.Accounts.Audience} {
 		*list = []string{}
 	}
-	want.Accounts.Keys, want.Callers = []config.Key{}, []config.Caller{}
+	want.Accounts.Keys, want.Callers, want.Operator.Certificates = []config.Key{}, []config.Caller{}, []string{}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("the file says\n%+v\nthe default is\n%+v", c, want)
 	}
@@ -158,8 +158,8 @@ func TestMistakes(t *testing.T) {
 		{"namespaces:\n  team:\n    who:\n      publsh: users", `x.yaml:4: namespaces.team.who.publsh: unknown key; did you mean publish?`},
 		{"namespaces: {team: {who: {publish: user}}}", `namespaces.team.who.publish: want nobody, granted, subscribers or users; did you mean users?`},
 		{"namespaces: {team: {presence: ful}}", `namespaces.team.presence: want off, count, sample, pages or full; did you mean full?`},
-		{"namespaces:\n  Team: {}", `x.yaml:2: namespaces.Team: rules: namespace "Team"`},
-		{"namespaces:\n  a:\n    history-size: 0", `x.yaml:2: namespaces.a: rules: namespace "a": history size 0`},
+		{"namespaces:\n  Team: {}", `x.yaml:2: namespaces.Team: want a-z, 0-9`},
+		{"namespaces:\n  a:\n    history-size: 0", `x.yaml:2: namespaces.a: history size 0`},
 		{"listen: a:1\nlisten: b:1", `x.yaml:2: listen: is in line 1 already`},
 		{"listen: [a]", `x.yaml:1: listen: want one value`},
 		{"listen: 8000", `x.yaml:1: listen: "8000" is not an address`},
@@ -167,7 +167,7 @@ func TestMistakes(t *testing.T) {
 		{"limits: 3", `x.yaml:1: limits: want keys with values`},
 		{"- a", `x.yaml:1: want keys with values`},
 		{"shutdown-timeout: 10", `x.yaml:1: shutdown-timeout: want a duration like`},
-		{"shutdown-timeout: -1s", `shutdown-timeout: want a duration like`},
+		{"shutdown-timeout: -1s", `shutdown-timeout: want a duration that is not negative, like`},
 		{"limits: {topics: -1}", `limits.topics: want a whole number that is not negative`},
 		{"limits: {topics: 1.5}", `limits.topics: want a whole number`},
 		{"limits: {message: 8kib}", `limits.data: want more than 0`},
@@ -175,20 +175,28 @@ func TestMistakes(t *testing.T) {
 		{"limits: {user: {commands: {per-second: .inf}}}", `limits.user.commands.per-second: want a number`},
 		{"limits:\n  user:\n    commands: {per-second: 5, burst: 0}", `x.yaml:3: limits.user.commands: want a burst`},
 		{"hooks: {connect: {public-only: yes, url: x}}", `hooks.connect.public-only: want true or false`},
-		{"hooks:\n  connect:\n    url: x", `x.yaml:2: hooks.connect: hooks: connect: the URL is none`},
+		{"hooks:\n  connect:\n    url: x", `x.yaml:2: hooks.connect: the URL is none`},
 		{"hooks: {connect: {url: 'https://x/', secrets: [" + secret + "], otherwise: allow}}", `without an answer nobody is let in`},
-		{"accounts:\n  keys:\n  - {id: a, algorithm: HS256, secret: short}", `x.yaml:3: accounts.keys[0]: auth: key "a" does not fit HS256`},
+		{"accounts:\n  keys:\n  - {id: a, algorithm: HS256, secret: short}", `x.yaml:3: accounts.keys[0]: key "a" does not fit HS256: want a secret of 32 to 1024 bytes, and not one of 5`},
 		{"accounts: {keys: [{id: a, algorithm: HS256}]}", `accounts.keys[0]: want one of secret, secret-file and public-file`},
 		{"accounts: {keys: [{id: a, algorithm: HS256, secret-file: /nowhere/a}]}", `accounts.keys[0]: open /nowhere/a`},
-		{"listen: 0.0.0.0:80", `x.yaml:1: listen: auth: without accounts only loopback addresses are served`},
-		{"listen: :80", `listen: auth: without accounts`},
+		{"listen: 0.0.0.0:80", `x.yaml:1: listen: without accounts only loopback addresses are served`},
+		{"listen: :80", `listen: without accounts only loopback addresses are served; listen on 127.0.0.1, or say how users are known: accounts.keys, accounts.jwks.url or hooks.connect`},
+		{"listen: 127.0.0.1:99999", `x.yaml:1: listen: "127.0.0.1:99999" has no port from 0 to 65535`},
+		{"listen: 127.0.0.1:nosuch", `x.yaml:1: listen: "127.0.0.1:nosuch" has no port from 0 to 65535`},
+		{"limits:\n\tmessage: 64KiB", `x.yaml:2: a line begins with a tab; indent with spaces`},
+		{"limits:\n  user:\n  \ttopics: 3", `x.yaml:3: a line begins with a tab; indent with spaces`},
+		{"admin: 0.0.0.0:8001", `x.yaml:1: admin: other machines reach this address: set operator.key-file, or operator.certificates`},
+		{"admin: :8001\noperator: {key: " + secret + "}\nlisten: a", `listen: "a" is not an address`},
+		{"cluster: 127.0.0.1:9\nroutes: [127.0.0.1:1, 127.0.0.1:2, 127.0.0.1:3]\ndata-dir: /x", `x.yaml:1: cluster: "127.0.0.1:9" is none of routes`},
+		{"cluster: 127.0.0.1:1\nroutes: [127.0.0.1:1, 127.0.0.1:2, 127.0.0.1:1]\ndata-dir: /x", `x.yaml:2: routes[2]: is there twice`},
 		{"nats: http://a", `nats: want a URL like nats://`},
 		{"nats: nats://a\nroutes: [b:1]", `x.yaml:1: nats: routes and nats-listen are for nodes`},
 		{"nats: 'nats://a,b'", `nats: want a URL like nats://`},
 		{"routes: [b:1, c:1, d:1]", `x.yaml:1: routes: set cluster to the address of this node`},
 		{"cluster: 127.0.0.1:1", `x.yaml:1: cluster: set routes to the addresses of all nodes`},
 		{"cluster: 127.0.0.1:1\nroutes: [b:1, c:1]", `x.yaml:2: routes: want the addresses of three or five nodes`},
-		{"cluster: 127.0.0.1:1\nroutes: [b:1, c:1, d:1]", `data-dir: a node of a cluster keeps messages`},
+		{"cluster: b:1\nnats-secret-file: /nowhere/b\nroutes: [b:1, c:1, d:1]", `data-dir: a node of a cluster keeps messages`},
 		{"nats-listen: 0.0.0.0:1", `x.yaml:1: nats-listen: whoever reaches this address could do everything`},
 		{"nats-secret-file: /nowhere/a", `x.yaml:1: nats-secret-file: open /nowhere/a`},
 		{"replicas: 2", `x.yaml:1: replicas: want 0, 1 or 3`},
@@ -203,8 +211,14 @@ func TestMistakes(t *testing.T) {
 		{"origins: ['*']", `origins[0]: "*": want an origin`},
 		{"callers: [{name: a, key: short}]", `callers[0]: want a key of at least 32`},
 		{"callers: [{key: " + secret + "}]", `callers[0]: want a name`},
-		{"callers: [{name: a, key: " + secret + ", calls: [root]}]", `callers[0]: rules: "root" is no call`},
+		{"callers: [{name: a, key: " + secret + ", calls: [root]}]", `callers[0]: "root" is no call`},
 		{"callers: [{name: a, key: " + secret + "}, {name: b, key: " + secret + "}]", `callers[1]: the key is that of "a" too`},
+		{"callers: [{name: a, certificate: shop}]", `callers[0]: set admin-client-ca`},
+		{"admin-tls-cert: /nowhere/c", `x.yaml:1: admin-tls-cert: set admin-tls-key too`},
+		{"admin-tls-key: /nowhere/c", `x.yaml:1: admin-tls-key: set admin-tls-cert too`},
+		{"admin-client-ca: /nowhere/c", `x.yaml:1: admin-client-ca: certificates are shown by TLS: set admin-tls-cert`},
+		{"admin-tls-cert: /nowhere/c\nadmin-tls-key: /nowhere/c", `x.yaml:1: admin-tls-cert: stat /nowhere/c`},
+		{"operator: {certificates: [ops]}", `operator.certificates: set admin-client-ca`},
 		{"operator: {key: short}", `operator: want a key of at least 32`},
 		{"operator: {key-file: /nowhere/a}", `operator.key-file: open /nowhere/a`},
 		{"a: [", `x.yaml:1: did not find expected node content`},
@@ -258,7 +272,7 @@ func TestFlagsAndVariables(t *testing.T) {
 	}
 	t.Setenv("CHAT_ADMIN", "127.0.0.1:3")
 	t.Setenv("CHAT_DATA_DIR", "/variable")
-	t.Setenv("CHAT_ROUTES", "a:1,b:2,c:3")
+	t.Setenv("CHAT_ROUTES", "127.0.0.1:4,b:2,c:3")
 	t.Setenv("CHAT_CLUSTER", "127.0.0.1:4")
 	cmd := &cobra.Command{Use: "chat"}
 	flags := config.AddFlags(cmd.Flags())
@@ -287,7 +301,7 @@ func TestWrongFlags(t *testing.T) {
 	if err := set.Parse([]string{"--listen=0.0.0.0:80"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := flags.Load(); err == nil || !strings.Contains(err.Error(), "fanloop chat: listen: auth: without accounts") {
+	if _, err := flags.Load(); err == nil || !strings.Contains(err.Error(), "--listen: without accounts") {
 		t.Error(err)
 	}
 	usage := set.FlagUsages()

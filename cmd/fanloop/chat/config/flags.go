@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"strings"
@@ -29,7 +31,7 @@ func AddFlags(set *pflag.FlagSet) *Flags {
 	defaults := reflect.ValueOf(Default())
 	for i := range defaults.NumField() {
 		field := defaults.Type().Field(i)
-		usage := field.Tag.Get("flag")
+		usage := strings.ReplaceAll(field.Tag.Get("flag"), "'", "`") // names the value in help
 		if usage == "" {
 			continue
 		}
@@ -88,7 +90,7 @@ func (f *Flags) Load() (Config, error) {
 	if f.file != "" {
 		text, err := os.ReadFile(f.file)
 		if err != nil {
-			return Config{}, err
+			return Config{}, fmt.Errorf("--config: %w", err)
 		}
 		if lines, err = read(f.file, text, &c); err != nil {
 			return Config{}, err
@@ -99,14 +101,21 @@ func (f *Flags) Load() (Config, error) {
 			if err := setScalar(v.field(&c), v.text); err != nil {
 				return Config{}, err
 			}
-			lines[name] = 0
+			maps.DeleteFunc(lines, func(key string, _ int) bool { return key == name || strings.HasPrefix(key, name+"[") })
 		}
 	}
-	file := f.file
-	if file == "" {
-		file = "fanloop chat"
+	return c, c.check(f.file, lines)
+}
+
+// isFlag reports whether a key, or the list around it, is a setting with a flag.
+func isFlag(key string) bool {
+	name, _, _ := strings.Cut(key, "[")
+	for field := range reflect.TypeFor[Config]().Fields() {
+		if field.Tag.Get("yaml") == name {
+			return field.Tag.Get("flag") != ""
+		}
 	}
-	return c, c.check(file, lines)
+	return false
 }
 
 // Parse reads the text of a file that is named file in errors.

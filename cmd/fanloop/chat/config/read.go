@@ -24,9 +24,9 @@ const maxFile = 1 << 20
 
 // Error is one mistake in a file.
 type Error struct {
-	File string
+	File string // empty: none, the mistake is in a flag or its variable
 	Line int    // 0: unknown
-	Key  string // with those around it, like hooks.connect.url
+	Key  string // with those around it, like hooks.connect.url; or the flag, like --listen
 	Msg  string
 }
 
@@ -36,10 +36,10 @@ func (e *Error) Error() string {
 	if e.Line > 0 {
 		at += ":" + strconv.Itoa(e.Line)
 	}
-	if e.Key == "" {
-		return fmt.Sprintf("%s: %s", at, e.Msg)
+	if e.Key != "" {
+		at += ": " + e.Key
 	}
-	return fmt.Sprintf("%s: %s: %s", at, e.Key, e.Msg)
+	return strings.TrimPrefix(at+": "+e.Msg, ": ")
 }
 
 // reader reads one file.
@@ -68,7 +68,7 @@ func read(file string, text []byte, c *Config) (lines map[string]int, err error)
 	case err == io.EOF:
 		return r.lines, nil
 	case err != nil:
-		return nil, r.syntax(err)
+		return nil, r.syntax(text, err)
 	}
 	if err := d.Decode(&more); err != io.EOF {
 		return nil, &Error{File: file, Line: more.Line, Msg: "want one YAML document"}
@@ -80,14 +80,29 @@ func read(file string, text []byte, c *Config) (lines map[string]int, err error)
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
 // syntax makes an Error of one of package yaml, which does not show values then.
-func (r *reader) syntax(err error) error {
+func (r *reader) syntax(content []byte, err error) error {
 	text := err.Error()
 	found := yamlLine.FindStringSubmatch(text)
 	if found == nil {
 		return &Error{File: r.file, Msg: text}
 	}
 	line, _ := strconv.Atoi(found[1])
-	return &Error{File: r.file, Line: line, Msg: text[len(found[0]):]}
+	text = text[len(found[0]):]
+	if strings.Contains(text, "cannot start any token") && tabIn(content, line) {
+		text = "a line begins with a tab; indent with spaces"
+	}
+	return &Error{File: r.file, Line: line, Msg: text}
+}
+
+// tabIn reports whether a line is indented with a tab.
+func tabIn(text []byte, line int) bool {
+	lines := bytes.Split(text, []byte("\n"))
+	if line < 1 || line > len(lines) {
+		return false
+	}
+	blank := lines[line-1]
+	blank = blank[:len(blank)-len(bytes.TrimLeft(blank, " \t"))]
+	return bytes.IndexByte(blank, '\t') >= 0
 }
 
 // value sets v to what a node says.
@@ -271,8 +286,11 @@ func setScalar(v reflect.Value, text string) error {
 		*p = f
 	case *time.Duration:
 		d, err := time.ParseDuration(text)
-		if err != nil || d < 0 {
+		switch {
+		case err != nil:
 			return errors.New("want a duration like 500ms, 10s, 2m or 24h")
+		case d < 0:
+			return errors.New("want a duration that is not negative, like 500ms, 10s, 2m or 24h")
 		}
 		*p = d
 	default:

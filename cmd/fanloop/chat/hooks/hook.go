@@ -274,18 +274,23 @@ func DelayOf(err error) time.Duration {
 	return 0
 }
 
-// decide makes the answer of what became of a question, and counts it.
-func (h *Hook) decide(a Answer, err error, began time.Time) (Answer, error) {
-	outcome := Refused
+// OutcomeOf is what became of a question with this answer, or this error of Ask.
+func OutcomeOf(a Answer, err error) Outcome {
 	f, failed := errors.AsType[*failure](err)
 	switch {
 	case failed:
-		outcome = f.outcome
+		return f.outcome
 	case a.Allow:
-		outcome = Allowed
+		return Allowed
 	}
+	return Refused
+}
+
+// decide makes the answer of what became of a question, and counts it.
+func (h *Hook) decide(a Answer, err error, began time.Time) (Answer, error) {
+	outcome := OutcomeOf(a, err)
 	h.count(outcome, began)
-	if failed && h.config.Otherwise == Allow && outcome != Canceled {
+	if failed := err != nil; failed && h.config.Otherwise == Allow && outcome != Canceled {
 		return Answer{Allow: true, Otherwise: true}, nil
 	}
 	return a, err

@@ -147,7 +147,7 @@ func (b *backend) store(who *session.Identity, c *protocol.Publish, data protoco
 		return
 	}
 	ask(b, func(ctx context.Context) (*protocol.Published, error) {
-		s.looking.published(c.Topic, who.User)
+		s.published(c.Topic, who.User, len(data))
 		return s.publish(ctx, c.Topic, storedID(who.User, c.ID), body)
 	}, done)
 }

@@ -67,6 +67,7 @@ func (s *Service) opened(ws *engine.WebSocket, req *engine.Request) {
 	config.Backend = &backend{service: s, conn: c}
 	c.session = session.New(&config, c, c.admit)
 	engine.Set(ws, c)
+	c.happened("opened", nil)
 	c.turn(c.arrive)
 }
 
@@ -140,6 +141,7 @@ func (c *conn) do(fn func()) {
 // Send implements session.Output.
 func (c *conn) Send(f protocol.Frame) {
 	c.service.counts.sent(f)
+	c.happened("sent", f)
 	batch, err := c.encoding.Append(c.batch, f)
 	if err != nil {
 		c.service.log.Error("a frame cannot be encoded", "err", err)
@@ -194,6 +196,7 @@ func closed(ws *engine.WebSocket, _ engine.StatusCode, _ string) {
 		return
 	}
 	c.session.End()
+	c.happened("closed", nil)
 	c.service.registry.leave(c)
 	c.leave()
 	if c.timer != nil {
@@ -226,8 +229,9 @@ func (c *conn) expire() {
 }
 
 // admit decides by the rates of the user and the address.
-func (c *conn) admit(protocol.Command) error {
+func (c *conn) admit(command protocol.Command) error {
 	c.service.counts.commands.Add(1)
+	c.happened("received", command)
 	if c.over != nil {
 		return answer(c.over)
 	}

@@ -16,10 +16,13 @@ type encoder struct {
 	encoding protocol.Encoding
 	// lost is called when all live subscribers of a topic may have missed something.
 	lost func(topic string)
+	// delivered is called for each message that subscribers get.
+	delivered func(protocol.Encoding, *cluster.Message)
 }
 
 // Message implements live.Encoder.
 func (e *encoder) Message(m *cluster.Message) engine.Message {
+	e.delivered(e.encoding, m)
 	frame := messageOf(m)
 	frame.Topic = m.Topic
 	return messageIn(e.encoding, e.encoding.AppendMessage(nil, &frame))

@@ -21,13 +21,19 @@ func (b *backend) askBackend(h *hooks.Hook, q hooks.Question, refused protocol.C
 	if q.User == "" {
 		q.User, q.Session = b.conn.claims.User, b.conn.claims.Session
 	}
+	began := time.Now()
 	err := h.Go(context.Background(), q, func(a hooks.Answer, err error) {
+		outcome := hooks.OutcomeOf(a, err)
 		if err == nil && !a.Allow {
 			err = protocol.Fail(nil, refused, a.Reason)
 		}
-		b.conn.do(func() { then(a, answer(err)) })
+		b.conn.do(func() {
+			b.conn.hooked(string(h.Kind()), string(outcome), q.Topic, began)
+			then(a, answer(err))
+		})
 	})
 	if err != nil {
+		b.conn.hooked(string(h.Kind()), string(hooks.OutcomeOf(hooks.Answer{}, err)), q.Topic, began)
 		then(hooks.Answer{}, answer(err))
 	}
 }

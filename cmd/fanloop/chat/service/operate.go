@@ -62,7 +62,7 @@ func (s *Service) Publish(ctx context.Context, user, name string, c *protocol.Pu
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	s.looking.published(c.Topic, user)
+	s.published(c.Topic, user, len(c.Data))
 	p, err := s.publish(ctx, c.Topic, storedID(user, c.ID), body)
 	return p, answer(err)
 }

@@ -41,6 +41,18 @@ var (
 	ErrNotReady = errors.New("service: revocations of other nodes are not here yet")
 )
 
+// ListenError is why Start cannot listen on the address for clients.
+type ListenError struct {
+	Address string
+	Err     error
+}
+
+// Error says which address, and why.
+func (e *ListenError) Error() string { return "service: listen on " + e.Address + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *ListenError) Unwrap() error { return e.Err }
+
 // Service is one node. Its methods may be called by any goroutine.
 type Service struct {
 	// Immutable once Start has returned.
@@ -76,6 +88,7 @@ type Service struct {
 	rules    atomic.Pointer[rules.Rules]
 	draining atomic.Bool
 	looking  looking
+	traces   traces
 	registry registry
 	noted    noted
 }
@@ -84,7 +97,7 @@ type Service struct {
 func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, err error) {
 	addr, err := net.ResolveTCPAddr("tcp", c.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("service: listen: %w", err)
+		return nil, &ListenError{c.Listen, err}
 	}
 	s := &Service{log: log, config: c, counts: newCounts(), registry: newRegistry(), noted: noted{all: make(map[string]map[*delivery]struct{})}}
 	all, err := c.Rules()
@@ -114,7 +127,7 @@ func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, 
 		return nil, fmt.Errorf("service: streams: %w", err)
 	}
 	if s.listener, err = s.server.Listen(c.Listen); err != nil {
-		return nil, fmt.Errorf("service: listen on %s: %w", c.Listen, err)
+		return nil, &ListenError{c.Listen, err}
 	}
 	return s, nil
 }
@@ -208,7 +221,7 @@ func (s *Service) serve() error {
 	callbacks := engine.Callbacks{OnText: received, OnBinary: received, OnDrain: drained, OnClose: closed}
 	for i, e := range encodings {
 		s.topics[i] = live.New(s.node, s.server, live.Config{
-			Encoder: &encoder{e, s.lost}, Prefix: prefixOf(e) + "live:", Ended: s.ended,
+			Encoder: &encoder{e, s.lost, s.delivered}, Prefix: prefixOf(e) + "live:", Ended: s.ended,
 		})
 		callbacks = s.topics[i].Callbacks(callbacks)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"time"
@@ -67,7 +68,12 @@ const formWithin = 10 * time.Second
 
 // connect opens the streams. Those of a cluster are there when enough nodes are.
 func (s *store) connect(ctx context.Context, settings natsbroker.Config, clustered bool, log *slog.Logger) (err error) {
+	var said time.Time
 	for {
+		if clustered && time.Since(said) > time.Minute {
+			said = time.Now()
+			log.Info("waiting for other nodes of the cluster: more than half of them have to run", "err", err)
+		}
 		attempt, cancel := context.WithTimeout(ctx, formWithin)
 		s.broker, err = natsbroker.Connect(attempt, settings)
 		cancel()
@@ -79,7 +85,6 @@ func (s *store) connect(ctx context.Context, settings natsbroker.Config, cluster
 		if err == nil || !clustered || !errors.Is(err, cluster.ErrUnavailable) || ctx.Err() != nil {
 			return err
 		}
-		log.Info("waiting for the other nodes of the cluster", "err", err)
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():
@@ -108,6 +113,9 @@ func (s *store) start(c *config.Config, secret string, log *slog.Logger) (err er
 		}
 	}
 	s.server, err = natsserver.Start(options)
+	if file, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("service: data-dir %s: %w", options.Dir, file)
+	}
 	if errors.Is(err, natsserver.ErrInUse) {
 		return fmt.Errorf("service: %s keeps the messages of another node that runs; end that one, or set data-dir to another folder: %w", options.Dir, err)
 	}

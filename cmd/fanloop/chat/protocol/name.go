@@ -1,0 +1,12 @@
+package protocol
+
+// NameOf is the type of a command or a frame as JSON has it; empty: v is neither.
+func NameOf(v any) string {
+	switch v := v.(type) {
+	case Command:
+		return v.command().name
+	case Frame:
+		return v.frame().name
+	}
+	return ""
+}

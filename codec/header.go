@@ -87,26 +87,50 @@ func ParseHeader(b []byte) (h Header, n int, err error) {
 // slice. h is written as it stands: a negative Length or an OpCode over 0xF is a
 // mistake of the caller.
 func AppendHeader(dst []byte, h Header) []byte {
+	if h.Length < length16 && !h.Masked {
+		return append(dst, h.first(), byte(h.Length))
+	}
 	var b [MaxHeaderSize]byte
 	return append(dst, b[:PutHeader(&b, h)]...)
+}
+
+// Size returns how many bytes h takes in its shortest form.
+func (h Header) Size() int {
+	n := 2
+	switch {
+	case h.Length > 0xffff:
+		n = 10
+	case h.Length >= length16:
+		n = 4
+	}
+	if h.Masked {
+		n += len(h.Mask)
+	}
+	return n
+}
+
+// first is the first byte of h.
+func (h *Header) first() byte {
+	b := byte(h.OpCode)
+	if h.Fin {
+		b |= finBit
+	}
+	if h.Rsv1 {
+		b |= rsv1Bit
+	}
+	if h.Rsv2 {
+		b |= rsv2Bit
+	}
+	if h.Rsv3 {
+		b |= rsv3Bit
+	}
+	return b
 }
 
 // PutHeader writes h to the front of dst, as [AppendHeader] does, and returns
 // its size in bytes.
 func PutHeader(dst *[MaxHeaderSize]byte, h Header) int {
-	dst[0] = byte(h.OpCode)
-	if h.Fin {
-		dst[0] |= finBit
-	}
-	if h.Rsv1 {
-		dst[0] |= rsv1Bit
-	}
-	if h.Rsv2 {
-		dst[0] |= rsv2Bit
-	}
-	if h.Rsv3 {
-		dst[0] |= rsv3Bit
-	}
+	dst[0] = h.first()
 	n := 2
 	switch {
 	case h.Length < length16:

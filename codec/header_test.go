@@ -80,3 +80,15 @@ func TestLengthsMustBeShortestAndBelow2To63(t *testing.T) {
 		}
 	}
 }
+
+// A header takes as many bytes as Size says.
+func TestHeaderSize(t *testing.T) {
+	for _, length := range []int64{0, 1, 125, 126, 127, 65535, 65536, math.MaxInt64} {
+		for _, masked := range []bool{false, true} {
+			h := Header{OpCode: Binary, Fin: true, Masked: masked, Length: length}
+			if n := len(AppendHeader(nil, h)); n != h.Size() {
+				t.Errorf("%+v takes %d bytes, and Size says %d", h, n, h.Size())
+			}
+		}
+	}
+}

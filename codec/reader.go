@@ -65,6 +65,13 @@ func (r *Reader) Next(b []byte) (ev Event, ok bool, n int, err error) {
 	if r.pending != nil || r.failure != nil {
 		return r.resume(b)
 	}
+	if op, payload, n := r.whole(b); n > 0 {
+		if op == Text && !utf8.Valid(payload) {
+			return r.fail(ErrInvalidUTF8) // §8.1
+		}
+		r.frames++
+		return Event{OpCode: op, Fin: true, Payload: payload}, true, n, nil
+	}
 	h, n, err := ParseHeader(b)
 	if n == 0 {
 		if err == nil && len(b) == 0 {
@@ -88,6 +95,41 @@ func (r *Reader) Next(b []byte) (ev Event, ok bool, n int, err error) {
 	}
 	r.frames++
 	return Event{OpCode: h.OpCode, Fin: true, Compressed: h.Rsv1, Payload: payload}, true, end, nil
+}
+
+// whole is the shortest way for the usual frame: a message of less than 64 KiB that is
+// whole in b, not compressed, and breaks no rule that its header tells. n is 0 for all
+// others, of which ParseHeader and check know more.
+func (r *Reader) whole(b []byte) (op OpCode, payload []byte, n int) {
+	const text, binary, least = finBit | byte(Text), finBit | byte(Binary), 6
+	if len(b) < least || b[0] != text && b[0] != binary {
+		return 0, nil, 0
+	}
+	length, at := int(b[1]&^maskBit), 2
+	switch {
+	case length == length64:
+		return 0, nil, 0
+	case length == length16:
+		if length, at = int(b[2])<<8|int(b[3]), 4; length < length16 {
+			return 0, nil, 0
+		}
+	}
+	masked := b[1]&maskBit != 0
+	if masked {
+		at += 4
+	}
+	end := at + length
+	switch {
+	case len(b) < end, masked != (r.cfg.Role == Server):
+		return 0, nil, 0
+	case int64(length) > r.cfg.maxMessage() && !r.streaming:
+		return 0, nil, 0
+	}
+	payload = b[at:end:end]
+	if masked {
+		ws.Cipher(payload, [4]byte(b[at-4:]), 0)
+	}
+	return OpCode(b[0] &^ finBit), payload, end
 }
 
 // start leaves the straight path of Next: something is going to stay pending.

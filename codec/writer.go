@@ -38,7 +38,7 @@ func AppendMaskedCompressedFrame(dst []byte, op OpCode, fin bool, payload []byte
 
 func appendMasked(dst []byte, h Header, payload []byte) []byte {
 	h.Masked, h.Mask, h.Length = true, NewMaskKey(), int64(len(payload))
-	dst = slices.Grow(dst, MaxHeaderSize+len(payload))
+	dst = slices.Grow(dst, h.Size()+len(payload))
 	dst = AppendHeader(dst, h)
 	start := len(dst)
 	dst = append(dst, payload...)

@@ -50,6 +50,9 @@ func (ws *WebSocket) SendFragment(op OpCode, p []byte, fin bool) error {
 func (ws *WebSocket) sendFrame(op, as OpCode, fin, rsv1 bool, p []byte) error {
 	ws.lockSend()
 	defer ws.conn.Unlock()
+	if fin && as == op && ws.corkMessageLocked(op, rsv1, p) {
+		return nil
+	}
 	frame, err := ws.nextFrameLocked(op, as)
 	if err != nil {
 		return err
@@ -57,6 +60,23 @@ func (ws *WebSocket) sendFrame(op, as OpCode, fin, rsv1 bool, p []byte) error {
 	err = ws.writeFrameLocked(frame, fin, rsv1, p)
 	ws.sentFrameLocked(op, fin, err)
 	return err
+}
+
+// corkMessageLocked sends a whole message inside an event of the connection, as most
+// are sent: it is encoded once, to where the send at the end of the event takes it
+// from. false: nothing was done, and the message is to be sent as any frame.
+func (ws *WebSocket) corkMessageLocked(op OpCode, rsv1 bool, p []byte) bool {
+	if !ws.out.IsOpen() || ws.out.Fragments != 0 || ws.settings().role == codec.Client {
+		return false
+	}
+	h := codec.Header{OpCode: op, Fin: true, Rsv1: rsv1, Length: int64(len(p))}
+	room := ws.conn.CorkLocked(h.Size() + len(p))
+	if room == nil {
+		return false
+	}
+	n := len(codec.AppendHeader(room[:0], h))
+	copy(room[n:], p)
+	return true
 }
 
 // writeFrameLocked writes one frame as this side has to.

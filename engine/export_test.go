@@ -172,3 +172,6 @@ func Relieve(s *Server, ws *WebSocket, atOnce int) {
 
 // SameSettings says whether two connections share what they go by.
 func SameSettings(a, b *WebSocket) bool { return a.settings() == b.settings() }
+
+// Receive gives b to ws as if it had arrived. On the owning loop.
+func Receive(ws *WebSocket, b []byte) { (*handler)(ws).OnData(b) }

@@ -23,6 +23,78 @@ func nextRecord(t *testing.T, nc net.Conn) string {
 	return string(buf[:n])
 }
 
+// What CorkLocked queued and what other writes queued leave in their order, in one
+// send, and is counted once.
+func TestCorkedMessagesJoinTheSendOfTheirEvent(t *testing.T) {
+	needs(t, wholeSends)
+	cork := func(s *scripted, p string) bool {
+		s.Lock()
+		defer s.Unlock()
+		return copy(s.CorkLocked(len(p)), p) == len(p)
+	}
+	eachBackend(t, func(t *testing.T, b Backend) {
+		s := newScripted()
+		s.onData = func(s *scripted, _ []byte) {
+			joined := cork(s, "a") && cork(s, "b")
+			_ = s.Write([]byte("1"), []byte("2"))
+			joined = joined && cork(s, "c")
+			if !joined {
+				t.Error("a message did not join what its event queued")
+			}
+			_ = s.WriteShared(NewShared([]byte("shared")))
+			if cork(s, "d") {
+				t.Error("a message joined the buffer in front of what was queued before it")
+			}
+			_ = s.Write(nil, []byte("d"))
+		}
+		peer := unixPair(t, start(t, Config{Backend: b}), unix.SOCK_SEQPACKET, nil, s)
+		if _, err := peer.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if got := nextRecord(t, peer); got != "ab12csharedd" {
+			t.Errorf("the peer got %q", got)
+		}
+		onLoop(t, s.Loop(), func() {})
+		onLoop(t, s.Loop(), func() {}) // counters are those of the last iteration
+		if n := s.Loop().Counters(); n.MessagesOut != 3 || n.BytesOut != 12 {
+			t.Errorf("%d messages and %d bytes were counted, want 3 and 12", n.MessagesOut, n.BytesOut)
+		}
+	})
+}
+
+// Every case in which CorkLocked leaves a message to WriteLocked.
+func TestWhatDoesNotCork(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		s := newScripted()
+		serveOne(t, start(t, Config{Backend: b}), &WritePolicy{Limit: 100, High: 50, Low: 10}, s)
+		none := func(why string, n int) {
+			t.Helper()
+			s.Lock()
+			defer s.Unlock()
+			if before := s.QueuedLocked(); s.CorkLocked(n) != nil || s.QueuedLocked() != before {
+				t.Errorf("%d bytes were queued %s", n, why)
+			}
+		}
+		none("outside of any event", 1)
+		receive(t, s.open)
+		free := make(chan struct{})
+		_ = s.Do(func() {
+			defer close(free)
+			none("over High", 51)
+			none("over Limit", 101)
+			s.SetPolicy(&WritePolicy{})
+			none("though the socket takes them from where they are", gatherMin)
+			for s.Lock(); s.CorkLocked(gatherMin-1) != nil; {
+			}
+			s.Unlock()
+			none("in a full buffer", gatherMin-1)
+			s.Close(CloseLinger)
+			none("after Close", 1)
+		})
+		receive(t, free)
+	})
+}
+
 func TestWritesOfOneEventLeaveInOneSend(t *testing.T) {
 	needs(t, wholeSends)
 	writes := func(s *scripted) {

@@ -83,7 +83,8 @@ func (c *Conn) drain() {
 func (c *Conn) uncork() (drain bool) {
 	c.mu.Lock()
 	c.flags &^= corked
-	if c.out != nil && c.want&writable == 0 {
+	c.loop.countCorkLocked()
+	if c.out != nil && c.want&writable == 0 && !c.sendCorkLocked() {
 		c.flushLocked(nil, nil)
 	}
 	var over error

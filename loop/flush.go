@@ -56,16 +56,6 @@ func (c *Conn) flushLocked(head, body []byte) (sent int) {
 	if c.tls != nil {
 		return c.flushSealedLocked(head, body)
 	}
-	if o := c.out; o == c.loop.cork && len(head)+len(body) == 0 && len(o.segs) == 1 && o.size <= maxSend {
-		if n, _ := send(int(c.fd), o.segs[0].b); n == o.size { // as most events end
-			c.loop.bytesOut.Add(uint64(n))
-			c.out = nil
-			o.reset()
-			return 0
-		} else if n > 0 {
-			c.sentLocked(n)
-		}
-	}
 	total := len(head) + len(body)
 	for {
 		n, err := c.sendLocked(head, body)
@@ -85,6 +75,26 @@ func (c *Conn) flushLocked(head, body []byte) (sent int) {
 			return sent
 		}
 	}
+}
+
+// sendCorkLocked sends what an event queued in one system call, as most events end,
+// and reports whether that was all. Loop only.
+func (c *Conn) sendCorkLocked() bool {
+	o := c.out
+	if o != c.loop.cork || len(o.segs) != 1 || o.size > maxSend || c.tls != nil || c.phase == opening {
+		return false
+	}
+	n, _ := send(int(c.fd), o.segs[0].b) // flushLocked will see an error again
+	if n == o.size {
+		c.loop.counters.BytesOut += uint64(n)
+		c.out = nil
+		o.reset()
+		return true
+	}
+	if n > 0 {
+		c.sentLocked(n)
+	}
+	return false
 }
 
 // sendLocked makes one system call of the oldest bytes: of the queue, then of head

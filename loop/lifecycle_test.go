@@ -199,3 +199,21 @@ func TestWaitingForALoopInItsCallbackIsAnError(t *testing.T) {
 		wantErr(t, ln.Close(), nil)
 	})
 }
+
+// A loop passes through the scheduler before the runtime interrupts it for not
+// having done so.
+func TestLoopYields(t *testing.T) {
+	l := &Loop{}
+	for _, step := range []struct{ now, yielded time.Duration }{
+		{yieldEvery - 1, 0}, {yieldEvery, yieldEvery}, {2*yieldEvery - 1, yieldEvery}, {3 * yieldEvery, 3 * yieldEvery},
+	} {
+		l.now = step.now
+		l.yield()
+		if l.yielded != step.yielded {
+			t.Errorf("at %v it yielded at %v last, want %v", step.now, l.yielded, step.yielded)
+		}
+	}
+	if yieldEvery >= 10*time.Millisecond {
+		t.Errorf("yieldEvery is %v: the runtime interrupts after 10 ms", yieldEvery)
+	}
+}

@@ -1,6 +1,9 @@
 package loop
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // mail is one thing that another goroutine asks of a loop: to look after c, to
 // run fn inside an event of c, or, without c, to run fn.
@@ -12,6 +15,7 @@ type mail struct {
 // mailbox carries mail to a loop. It is swapped under its lock and emptied
 // outside it, so mail posted while it is emptied waits for the next turn.
 type mailbox struct {
+	some   atomic.Bool // in is not empty; written under mu
 	mu     sync.Mutex
 	in     []mail
 	closed bool
@@ -30,7 +34,11 @@ func (b *mailbox) put(m mail) (first, ok bool) {
 		return false, false
 	}
 	b.in = append(b.in, m)
-	return len(b.in) == 1, true
+	if len(b.in) > 1 {
+		return false, true
+	}
+	b.some.Store(true)
+	return true, true
 }
 
 // mailKept is the capacity a mailbox keeps between turns.
@@ -39,8 +47,12 @@ const mailKept = 4096
 // take makes what was put so far that which next returns. All that was taken
 // before is read.
 func (b *mailbox) take() {
+	if !b.some.Load() { // the lock costs more
+		return
+	}
 	b.mu.Lock()
 	b.in, b.out = b.out, b.in
+	b.some.Store(false)
 	b.mu.Unlock()
 }
 

@@ -60,6 +60,7 @@ type outbox struct {
 	looked   bool          // the two above are known
 	borrowed bool          // the last segment is only lent
 	cork     []byte        // the loop's cork only: its own buffer, reused
+	messages int           // the loop's cork only: those of the event under way that are not counted yet
 	gather   *gather       // the loop's cork only: scratch of its flushes
 }
 
@@ -142,16 +143,27 @@ func (o *outbox) appendCorked(p []byte) {
 	if len(p) == 0 { // an empty segment would keep the next write out
 		return
 	}
-	if cap(o.cork)-len(o.cork) < len(p) || len(o.segs) > 1 || len(o.segs) == 1 && len(o.cork) == 0 {
-		o.append(p)
+	if b := o.extendCork(len(p)); b != nil {
+		copy(b, p)
 		return
 	}
-	o.cork = append(o.cork, p...)
-	o.size += len(p)
+	o.append(p)
+}
+
+// extendCork adds n bytes to the buffer of the loop's cork, and returns them; nil: it
+// has no room for them, or is not what is queued last.
+func (o *outbox) extendCork(n int) []byte {
+	used := len(o.cork)
+	if cap(o.cork)-used < n || len(o.segs) > 1 || len(o.segs) == 1 && used == 0 {
+		return nil
+	}
+	o.cork = o.cork[:used+n]
+	o.size += n
 	if len(o.segs) == 0 {
 		o.segs = append(o.segs, segment{})
 	}
 	o.segs[0].b = o.cork
+	return o.cork[used:]
 }
 
 // appendRef queues s from the byte at on, by reference.

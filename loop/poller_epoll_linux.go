@@ -14,9 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// epollPoller is a bare level-triggered epoll instance. It polls without
-// blocking first, by a raw system call: as long as there is work the Go
-// scheduler never hears of it.
+// epollPoller is a bare level-triggered epoll instance. While there is work for more
+// than one connection, it polls without blocking first, by a raw system call of which
+// the Go scheduler never hears. With less work, that poll would find nothing most
+// times.
 type epollPoller struct {
 	// Immutable.
 	fd     int
@@ -111,8 +112,10 @@ func (p *epollPoller) run(h pollHandler) error {
 			p.reported++
 			p.report(h, &p.events[p.reported-1])
 		}
-		p.self = false // the turn that follows is what it asked for
-		p.woken.Store(false)
+		p.self = false      // the turn that follows is what it asked for
+		if p.woken.Load() { // a load is cheaper than a store
+			p.woken.Store(false)
+		}
 		wait, stop := h.turn()
 		if stop {
 			return nil
@@ -127,20 +130,23 @@ func (p *epollPoller) run(h pollHandler) error {
 }
 
 func (p *epollPoller) wait(wait time.Duration) (int, error) {
-	n, err := p.poll()
-	if n > 0 || p.self || err != nil {
-		return n, err
+	if p.ready > 1 || p.self { // there was more than one: it is busy
+		n, err := p.poll()
+		if n > 0 || p.self || err != nil {
+			return n, err
+		}
 	}
 	msec := -1
 	if wait >= 0 {
 		msec = int((wait + time.Millisecond - 1) / time.Millisecond)
 	}
 	p.asleep.Store(true)
-	defer p.asleep.Store(false)
 	if p.woken.Load() {
-		return 0, nil
+		p.asleep.Store(false)
+		return p.poll() // mail that brings mail must not keep the descriptors waiting
 	}
-	n, err = unix.EpollWait(p.fd, p.events[:], msec)
+	n, err := unix.EpollWait(p.fd, p.events[:], msec)
+	p.asleep.Store(false)
 	if err == unix.EINTR {
 		return 0, nil
 	}

@@ -161,8 +161,8 @@ func readUntilEnd(peer net.Conn) (all []byte, err error) {
 	}
 }
 
-// The calls that send are made in three functions, of which two send what
-// another one let through: what looks for encryption cannot be passed by.
+// The calls that send are made in four functions, each of which
+// looks for encryption first or was let through by what does: it cannot be passed by.
 func TestWhatSendsAsksForEncryption(t *testing.T) {
 	callers := map[string]bool{}
 	names, err := filepath.Glob("*.go")
@@ -205,7 +205,7 @@ func TestWhatSendsAsksForEncryption(t *testing.T) {
 			})
 		}
 	}
-	for _, fn := range []string{"flushLocked", "sendLocked", "send", "sendSealedLocked"} {
+	for _, fn := range []string{"sendCorkLocked", "sendLocked", "send", "sendSealedLocked"} {
 		if !callers[fn] {
 			t.Errorf("%s sends nothing: this test looks at the wrong names", fn)
 		}

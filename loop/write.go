@@ -35,6 +35,27 @@ func (c *Conn) WriteLocked(head, body []byte, urgent bool) error {
 	return nil
 }
 
+// CorkLocked queues n bytes, which the caller writes to the slice that it returns,
+// and counts them as a message (see Loop.CountOut): inside an event, with room for
+// them in what the event sends at its end. Otherwise it does nothing and returns
+// nil: WriteLocked takes every case. For a caller that holds Lock.
+func (c *Conn) CorkLocked(n int) []byte {
+	o := c.loop.cork
+	if c.flags&corked == 0 || c.want&writable != 0 || c.out != o && c.out != nil || !c.listens() {
+		return nil
+	}
+	size := o.size + n
+	if p := c.policy; p.Limit > 0 && size > p.Limit || p.High > 0 && size > p.High || n >= gatherMin {
+		return nil
+	}
+	b := o.extendCork(n)
+	if b != nil {
+		c.out = o
+		o.messages++
+	}
+	return b
+}
+
 // WriteShared is Write for bytes that many connections send: what the socket
 // does not take at once is queued by reference.
 func (c *Conn) WriteShared(s *Shared) error {

@@ -63,7 +63,7 @@ func Start(ctx context.Context, cfg Config) (*Generator, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	if err := raiseFileLimit(cfg.Conns); err != nil {
+	if err := RaiseFileLimit(cfg.Conns); err != nil {
 		return nil, err
 	}
 	g := &Generator{cfg: cfg, failed: make(chan struct{})}

@@ -21,8 +21,8 @@ func MaxConns() int {
 	return int(min(files.Max, 1<<24)) - ownFiles
 }
 
-// raiseFileLimit makes room for n connections.
-func raiseFileLimit(n int) error {
+// RaiseFileLimit makes room for n connections.
+func RaiseFileLimit(n int) error {
 	if most := MaxConns(); n > most {
 		return fmt.Errorf("%d connections need %d descriptors and a process may open %d here: use more client processes, or raise the limit (ulimit -n)",
 			n, n+ownFiles, most+ownFiles)

@@ -210,3 +210,11 @@ func (l *Latency) UnmarshalText(text []byte) (err error) {
 	}
 	return err
 }
+
+// Record adds one latency.
+func (l *Latency) Record(ns int64) {
+	if l.h == nil {
+		l.h = newHistogram()
+	}
+	_ = l.h.RecordValue(min(max(ns, 0), longest)) // it is in range
+}

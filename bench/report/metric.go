@@ -71,6 +71,21 @@ var Metrics = []Metric{
 	{Key: "back_s", Title: "all back", Unit: seconds, Chart: true},
 	{Key: "retries", Title: "retries", Unit: count},
 	{Key: "slope", Title: "RSS/hour", Unit: octets, Chart: true},
+	{Key: "messages", Title: "messages", Unit: count, Load: true},
+	{Key: "deliveries", Title: "deliveries", Unit: count, Load: true},
+	{Key: "ack_p50_ns", Title: "stored p50", Unit: nanos},
+	{Key: "ack_p99_ns", Title: "stored p99", Unit: nanos, Chart: true},
+	{Key: "join_p50_ns", Title: "joined p50", Unit: nanos},
+	{Key: "join_p99_ns", Title: "joined p99", Unit: nanos},
+	{Key: "cut_off", Title: "cut off", Unit: count, Load: true},
+	{Key: "resume_p50_ns", Title: "resumed p50", Unit: nanos},
+	{Key: "resume_p99_ns", Title: "resumed p99", Unit: nanos},
+	{Key: "recovered", Title: "recovered", Unit: count, Load: true},
+	{Key: "repeated", Title: "repeated publishes", Unit: count, Load: true},
+	{Key: "page_p50_ns", Title: "page p50", Unit: nanos},
+	{Key: "page_p99_ns", Title: "page p99", Unit: nanos},
+	{Key: "ended", Title: "connections lost", Unit: count},
+	{Key: "late_p99_ns", Title: "sent late p99", Unit: nanos},
 }
 
 // Format shows v with its unit.

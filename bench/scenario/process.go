@@ -112,24 +112,34 @@ func (s Server) start(ctx context.Context, spec Spec, cpus CPUs) (*process, erro
 	for _, need := range spec.needs() {
 		args = append(args, s.Does[need]...)
 	}
+	p, err := launch(ctx, s.Name, args, addr, cpus)
+	if err != nil {
+		return nil, err
+	}
 	scheme := "ws"
 	if spec.TLS {
 		scheme = "wss"
 	}
+	p.target = scheme + "://" + addr + "/"
+	return p, nil
+}
+
+// launch runs a command on some CPUs and returns when it accepts connections on addr.
+func launch(ctx context.Context, name string, args []string, addr string, cpus CPUs) (*process, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	cmd := command(ctx, args)
-	p := &process{target: scheme + "://" + addr + "/", exited: make(chan struct{})}
+	p := &process{exited: make(chan struct{})}
 	p.stop = func() { cancel(); <-p.exited }
 	cmd.Stdout, cmd.Stderr = &p.said, &p.said
 	if err := startOn(cmd, cpus); err != nil {
 		cancel()
-		return nil, fmt.Errorf("%s: %w", s.Name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	p.pid = cmd.Process.Pid
 	go func() { p.err = cmd.Wait(); close(p.exited) }()
 	if err := p.awaitAccept(ctx, addr); err != nil {
 		p.stop()
-		return nil, fmt.Errorf("%s: %w", s.Name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return p, nil
 }

@@ -285,3 +285,83 @@ func TestBenchHistoryAndRoom(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// Users of a chat service that bench starts itself, in processes of its own.
+func TestBenchChat(t *testing.T) {
+	base := filepath.Join(t.TempDir(), "r")
+	small := []string{"chat", "--users", "30", "--rooms", "3", "--talkers", "10", "--rate", "150", "--reads", "20", "--duration", "1s",
+		"--warm-up", "200ms", "--away", "100ms", "--deadline", "1m", "--server-cpus", "any", "--client-cpus", "any"}
+	r := runBench(t, append(small, "--reconnects", "0.3", "--json", base+".json", "--html", base+".html", "--md", base+".md")...)
+	if r.code != exitOK || r.err != "" {
+		t.Fatalf("%+v", r)
+	}
+	for _, want := range []string{"chat30r3x128@150+cuts", "server µs/msg", "RSS/conn", "cut off ", "resumed p99", "page p50"} {
+		if !strings.Contains(r.out, want) {
+			t.Errorf("%q is missing in\n%s", want, r.out)
+		}
+	}
+	kept, err := readReport(base + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]float64{"reach": 1, "messages": 180, "deliveries": 1800, "cut_off": 9} {
+		if got := kept.Results[0].Figures(key); len(got) != 1 || got[0] != want {
+			t.Errorf("%s is %v, want %v", key, got, want)
+		}
+	}
+	if text, err := os.ReadFile(base + ".html"); err != nil || !bytes.Contains(text, []byte("echarts.init")) {
+		t.Errorf("no chart on the page; error %v", err)
+	}
+	if text, err := os.ReadFile(base + ".md"); err != nil || !bytes.Contains(text, []byte("| reach | 100 % |")) {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+// A preset says what it is to reach; flags change it.
+func TestBenchChatPreset(t *testing.T) {
+	r := runBench(t, "chat", "--preset", "big-room", "--users", "20", "--talkers", "20", "--rate", "100", "--duration", "300ms", "--warm-up", "0",
+		"--reconnects", "0", "--deadline", "1m", "--encoding", "cbor", "--server-cpus", "any", "--client-cpus", "any")
+	if r.code != exitOK || !strings.Contains(r.out, "chat20r1x128@100+cbor") {
+		t.Fatalf("%+v", r)
+	}
+	for _, want := range []string{"goal: reach 100 %", "reached: 100 %", "goal: p99 at most 250 ms", "goal: RSS/conn at most 4096 B"} {
+		if !strings.Contains(r.out, want) {
+			t.Errorf("%q is missing in\n%s", want, r.out)
+		}
+	}
+}
+
+func TestBenchChatSaysWhatIsWrong(t *testing.T) {
+	down := "ws://" + strings.TrimPrefix(closedPort(t), "ws://") + "/v1/socket"
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"--users", "0"}, exitUsage, "0 users: want 1 to a million"},
+		{[]string{"--rooms", "0"}, exitUsage, "0 rooms"},
+		{[]string{"--rooms-per-user", "9", "--rooms", "3"}, exitUsage, "want 1 to 3"},
+		{[]string{"--talkers", "2000"}, exitUsage, "2000 talkers"},
+		{[]string{"--rate", "0"}, exitUsage, "0 messages a second"},
+		{[]string{"--size", "3"}, exitUsage, "messages of 3 bytes"},
+		{[]string{"--duration", "0"}, exitUsage, "times are positive"},
+		{[]string{"--rounds", "0"}, exitUsage, "--rounds"},
+		{[]string{"--preset", "small-room"}, exitUsage, "big-room"},
+		{[]string{"--encoding", "xml"}, exitUsage, "json or cbor"},
+		{[]string{"--sizes", "odd"}, exitUsage, "zipf"},
+		{[]string{"--reconnects", "1"}, exitUsage, "--reconnects"},
+		{[]string{"--pid", "1"}, exitUsage, "--pid and --admin are for --url"},
+		{[]string{"--server-cpus", "x"}, exitUsage, "--server-cpus"},
+		{[]string{"--url", "ftp://127.0.0.1/"}, exitUsage, "--url"},
+		{[]string{"--json", "no/folder/r.json"}, exitFailed, "its folder does not exist"},
+		{[]string{"--server-cpus", "1000"}, exitFailed, "cannot be used here"},
+		{[]string{"--url", down, "--client-cpus", "any"}, exitFailed, "start the service"},
+	} {
+		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
+			r := runBench(t, append([]string{"chat"}, c.args...)...)
+			if r.code != c.code || !strings.Contains(r.err, c.want) {
+				t.Errorf("%+v, want code %d and %q", r, c.code, c.want)
+			}
+		})
+	}
+}

@@ -56,6 +56,7 @@ var wrongByName = map[string][][]string{
 	"servers":          {{"nosuch"}, {""}, {"x=y"}},
 	"subprotocol":      {{"a b"}, {"chat,chat"}},
 	"target":           {{"nosuch://127.0.0.1"}, {"ws://"}},
+	"url":              {{"ftp://127.0.0.1"}, {"ws://"}, {"wss://127.0.0.1:1"}},
 	"unix":             {{strings.Repeat("x", 120)}},
 }
 

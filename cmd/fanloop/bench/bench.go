@@ -67,7 +67,8 @@ Exit code: 0 if all was measured, 1 if a run failed, 2 for wrong usage.`,
 		cmd.AddCommand(newBenchKind(std, kind))
 	}
 	cmd.AddCommand(newBenchSuite(std), newBenchCompare(std), newBenchServe(std), newBenchLoad(std),
-		newBenchHistory(std), newBenchRoom(std), newBenchMember(std))
+		newBenchHistory(std), newBenchRoom(std), newBenchMember(std),
+		newBenchChat(std), newBenchUsers(std))
 	return cmd
 }
 

@@ -52,9 +52,18 @@ func (p *progress) show(s scenario.Progress) {
 	_ = p.bar.Set(int(s.Part * progressSteps)) // a line that cannot be drawn is no failure
 }
 
+// line shows text in place of what was there.
+func (p *progress) line(text string) {
+	if p.on {
+		fmt.Fprintf(p.w, "\r\x1b[K%s", text)
+	}
+}
+
 // finish leaves the line empty.
 func (p *progress) finish() {
 	if p.bar != nil {
 		_ = p.bar.Clear() // a line that cannot be drawn is no failure
+		return
 	}
+	p.line("")
 }

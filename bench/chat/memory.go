@@ -1,0 +1,91 @@
+package chat
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fanloop-go/fanloop/bench/report"
+	"github.com/fanloop-go/fanloop/bench/scenario"
+)
+
+// memory is what the service holds; 0: not known.
+type memory struct{ rss, kernel, heap float64 }
+
+// memory reads what the service holds now. The heap is read last: garbage is collected
+// before.
+func (r *run) memory(ctx context.Context) (m memory, err error) {
+	if r.config.PID != 0 {
+		rss, err := scenario.ResidentBytes(r.config.PID)
+		if err != nil {
+			return m, err
+		}
+		m.rss = float64(rss)
+		if kernel, ok := scenario.KernelBytes(); ok {
+			m.kernel = float64(kernel)
+		}
+	}
+	if r.config.Admin != "" {
+		m.heap, err = heap(ctx, r.config.Admin)
+	}
+	return m, err
+}
+
+// addTo adds what each user takes.
+func (m memory) addTo(round report.Round, before memory, users int) {
+	n := float64(users)
+	if m.rss > 0 {
+		round["rss"], round["rss_conn"] = m.rss, (m.rss-before.rss)/n
+	}
+	if m.kernel > 0 {
+		round["kernel_conn"] = (m.kernel - before.kernel) / n
+	}
+	if m.heap > 0 {
+		round["heap_conn"] = (m.heap - before.heap) / n
+	}
+}
+
+// heapLine is the metric of what is allocated.
+const heapLine = "go_memstats_alloc_bytes "
+
+// heap asks the service's operators what is allocated, once garbage is collected.
+func heap(ctx context.Context, admin string) (float64, error) {
+	if _, err := get(ctx, admin+"/debug/pprof/heap?gc=1"); err != nil {
+		return 0, err
+	}
+	text, err := get(ctx, admin+"/metrics")
+	if err != nil {
+		return 0, err
+	}
+	lines := bufio.NewScanner(strings.NewReader(text))
+	for lines.Scan() {
+		if value, ok := strings.CutPrefix(lines.Text(), heapLine); ok {
+			return strconv.ParseFloat(value, 64)
+		}
+	}
+	return 0, fmt.Errorf("%s/metrics has no %s", admin, heapLine)
+}
+
+func get(ctx context.Context, url string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s answers %s: --admin needs to be reached without a key", url, answer.Status)
+	}
+	return string(text), err
+}

@@ -1,0 +1,310 @@
+package chat
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/fanloop-go/fanloop/bench/load"
+	"github.com/fanloop-go/fanloop/bench/report"
+)
+
+// Result is what a run measured. It has what was seen until then also if the run failed.
+type Result struct {
+	Figures report.Round `json:"figures"`
+	Latency load.Latency `json:"latency"` // from the time a publish was due to each delivery
+	Faults  Faults       `json:"faults,omitzero"`
+	Notes   []string     `json:"notes,omitempty"` // what was not planned, and what fails nothing
+}
+
+// settled is how long the service rests before its memory is read.
+const settled = time.Second
+
+// run is one run of Run.
+type run struct {
+	*crowd
+	show  func(string)
+	round report.Round
+
+	from, to moment
+}
+
+// moment is what was counted and used up to a time.
+type moment struct {
+	at          int64
+	deliveries  int
+	server, own time.Duration
+}
+
+// Run measures the service at c.URL. show is told what is under way. A fault of the
+// service is a *FaultError.
+func Run(ctx context.Context, c Config, show func(string)) (*Result, error) {
+	w, err := newCrowd(ctx, c, strconv.FormatUint(rand.Uint64()>>32, 36))
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	r := &run{crowd: w, show: show, round: make(report.Round)}
+	err = r.measure(ctx)
+	result := &Result{Figures: r.round}
+	ended := w.do(func() {
+		if err == nil {
+			r.settle()
+		}
+		r.count()
+		result.Latency, result.Faults, result.Notes = w.figures.delivery, w.ledger.faults, w.figures.notes
+	})
+	if err == nil {
+		err = ended
+	}
+	if err == nil {
+		err = result.Faults.Err()
+	}
+	return result, err
+}
+
+// measure goes through the phases.
+func (r *run) measure(ctx context.Context) error {
+	before, err := r.memory(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.connect(ctx); err != nil {
+		return err
+	}
+	if err := r.weigh(ctx, before); err != nil {
+		return err
+	}
+	return r.speak(ctx)
+}
+
+// weigh reads what everybody together takes.
+func (r *run) weigh(ctx context.Context, before memory) error {
+	if before == (memory{}) {
+		return nil // not known
+	}
+	if err := r.pause(ctx, settled); err != nil {
+		return err
+	}
+	after, err := r.memory(ctx)
+	after.addTo(r.round, before, r.config.Users)
+	return err
+}
+
+// connect has everybody come.
+func (r *run) connect(ctx context.Context) error {
+	began := r.now()
+	if err := r.do(func() {
+		for range min(r.config.Opening, r.config.Users) {
+			r.dialNext()
+		}
+	}); err != nil {
+		return err
+	}
+	open := func() int { return r.open }
+	err := r.until(ctx, open, func() bool { return r.open == len(r.users) }, func(n int) string {
+		return fmt.Sprintf("connect: %d of %d users", n, len(r.users))
+	})
+	if err == errSilent {
+		return fmt.Errorf("%d of %d users are connected and no more were for %v: is the service's limit of open files high enough?", r.openUsers(), len(r.users), r.config.Deadline)
+	}
+	r.round["open_rate"] = float64(r.config.Users) / (float64(r.now()-began) / 1e9)
+	return err
+}
+
+func (r *run) openUsers() (n int) {
+	_ = r.do(func() { n = r.open }) // 0 of a loop that has ended
+	return n
+}
+
+// speak carries out the plan, and waits for what is under way at its end.
+func (r *run) speak(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	over := make(chan struct{})
+	if err := r.do(r.begin); err != nil {
+		cancel()
+		return err
+	}
+	go r.pace(ctx, over)
+	defer func() { cancel(); <-over }()
+	if err := r.pause(ctx, r.config.WarmUp); err != nil {
+		return err
+	}
+	if err := r.note(&r.from); err != nil {
+		return err
+	}
+	seen := func() int { return r.figures.deliveries + r.figures.acks + r.open }
+	err := r.until(ctx, seen, r.complete, func(int) string { return r.progress() })
+	if err == errSilent {
+		err = nil // settle says what is missing
+	}
+	if noted := r.note(&r.to); err == nil {
+		err = noted
+	}
+	return err
+}
+
+// complete reports whether all of the plan has happened, or what did not is known. Loop
+// only.
+func (r *run) complete() bool {
+	faults := &r.ledger.faults
+	known := r.figures.deliveries + faults.Missing + faults.Disordered
+	return r.talk.next == len(r.plan.events) && known >= r.plan.deliveries() &&
+		r.figures.acks == len(r.plan.sent) && r.open == len(r.users)
+}
+
+func (r *run) progress() string {
+	f := &r.figures
+	return fmt.Sprintf("talk: %d of %d messages, %d deliveries, p99 %v", f.acks, len(r.plan.sent), f.deliveries,
+		time.Duration(f.delivery.At(0.99)).Round(time.Millisecond/10))
+}
+
+// note reads clocks on the loop, there and then.
+func (r *run) note(m *moment) error {
+	var err error
+	if ended := r.do(func() {
+		m.at, m.deliveries = r.now(), r.figures.deliveries
+		if r.config.PID != 0 && load.HasProcessCPU {
+			m.server, err = load.ProcessCPU(r.config.PID)
+		}
+		if load.HasProcessCPU {
+			m.own, _ = load.ProcessCPU(os.Getpid()) // it is there
+		}
+	}); ended != nil {
+		return ended
+	}
+	return err
+}
+
+// shortestNap bounds how often the loop is woken for the plan: what is due by then is done
+// together, each publish with its own time.
+const shortestNap = 200 * time.Microsecond
+
+// pace has the loop do what is due until nothing is left. It closes over at its end.
+func (r *run) pace(ctx context.Context, over chan<- struct{}) {
+	defer close(over)
+	for {
+		var wait time.Duration
+		if r.do(func() { wait = r.act() }) != nil || wait == 0 {
+			return
+		}
+		if pause(ctx, max(wait, shortestNap)) != nil {
+			return
+		}
+	}
+}
+
+// until waits for a condition of the loop. It ends with a failure, with ctx, or with
+// errSilent when seen was the same for the deadline.
+func (r *run) until(ctx context.Context, seen func() int, met func() bool, text func(int) string) error {
+	last, changed := -1, time.Now()
+	for {
+		n, over, line := 0, false, ""
+		if err := r.do(func() { n, over = seen(), met(); line = text(n) }); err != nil {
+			return err
+		}
+		r.show(line)
+		if n != last || r.waits() {
+			last, changed = n, time.Now()
+		}
+		switch {
+		case over:
+			return nil
+		case time.Since(changed) > r.config.Deadline:
+			return errSilent
+		}
+		if err := r.pause(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// waits reports whether the plan has more to do: silence is no fault then.
+func (r *run) waits() (more bool) {
+	_ = r.do(func() { more = r.talk.start > 0 && r.talk.next < len(r.plan.events) }) // nothing is left of a loop that ended
+	return more
+}
+
+var errSilent = fmt.Errorf("nothing more comes")
+
+// pause waits, unless the run fails.
+func (r *run) pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-r.failed:
+		return r.err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// settle counts what did not come. Loop only.
+func (r *run) settle() {
+	views := make([][]view, len(r.users))
+	for i := range r.users {
+		views[i] = r.users[i].views
+	}
+	r.ledger.settle(views)
+}
+
+// count makes figures of what was seen. Loop only.
+func (r *run) count() {
+	f, round := &r.figures, r.round
+	n := float64(r.to.deliveries - r.from.deliveries)
+	if seconds := float64(f.last-r.from.at) / 1e9; n > 0 && seconds > 0 {
+		round["rate"] = n / seconds
+	}
+	if seconds := float64(r.to.at-r.from.at) / 1e9; n > 0 && seconds > 0 && load.HasProcessCPU {
+		own := float64(r.to.own - r.from.own)
+		round["client_us"], round["client_cpu"] = own/1e3/n, own/1e9/seconds
+		if r.config.PID != 0 {
+			server := float64(r.to.server - r.from.server)
+			round[report.CPU], round["server_cpu"] = server/1e3/n, server/1e9/seconds
+		}
+	}
+	round["reach"] = float64(f.deliveries) / float64(r.plan.deliveries())
+	round["messages"], round["deliveries"] = float64(f.acks), float64(f.deliveries)
+	for key, n := range map[string]int{
+		"cut_off": f.cuts, "recovered": f.recovered, "ended": f.ended, "retries": f.retries, "repeated": f.duplicates,
+	} {
+		if n > 0 {
+			round[key] = float64(n)
+		}
+	}
+	quantiles(round, "", &f.delivery, 0.5, 0.9, 0.99, 0.999)
+	quantiles(round, "ack_", &f.ack, 0.5, 0.99)
+	quantiles(round, "join_", &f.connected, 0.5, 0.99)
+	quantiles(round, "resume_", &f.resumed, 0.5, 0.99)
+	quantiles(round, "page_", &f.history, 0.5, 0.99)
+	quantiles(round, "late_", &f.late, 0.99)
+	if f.delivery.Count() > 0 {
+		round["max_ns"] = float64(f.delivery.Max())
+	}
+}
+
+// quantiles adds p50_ns and so on, with a prefix.
+func quantiles(round report.Round, prefix string, l *load.Latency, all ...float64) {
+	if l.Count() == 0 {
+		return
+	}
+	for _, q := range all {
+		key := "p" + strconv.FormatFloat(100*q, 'f', -1, 64)
+		if q == 0.999 {
+			key = "p999"
+		}
+		round[prefix+key+"_ns"] = float64(l.At(q))
+	}
+}

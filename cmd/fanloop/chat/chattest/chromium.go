@@ -120,6 +120,14 @@ func Call[P, R any](tab *Tab, command cdp.Command[P, R], params P) (R, error) {
 	})
 }
 
+// Close ends the page, as one whose tab is closed or killed.
+func (tab *Tab) Close() {
+	tab.t.Helper()
+	if err := chromedp.Cancel(tab.ctx); err != nil {
+		tab.t.Fatal(err)
+	}
+}
+
 // Lifecycle freezes the page or lets it go on, as a browser does to hidden tabs.
 func (tab *Tab) Lifecycle(state page.SetWebLifecycleStateState) {
 	tab.t.Helper()

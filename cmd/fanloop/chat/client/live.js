@@ -191,6 +191,8 @@ export class Marker {
   /** @internal @param {MarkerState} state */
   take({ pos, version, unread }) {
     const newer = version > this.version || (version === this.version && !!pos && movesOn(pos, this.pos));
+    // What was to be read before the step back is not read by that.
+    if (version > this.version && this.#wish?.type === "read") this.#wish = undefined;
     if (newer) {
       this.pos = pos;
       this.version = version;

@@ -9,14 +9,16 @@ import { $, el } from "./dom.js";
 import { Drafts } from "./drafts.js";
 import { clean, plural, roomName, typingText } from "./format.js";
 import { List } from "./list.js";
+import { Notifier } from "./notify.js";
 import { avatar, renderer } from "./render.js";
 import { Room } from "./room.js";
 import { Rooms } from "./rooms.js";
 import { rows } from "./rows.js";
+import { outbox, Shown } from "./tabs.js";
 import { keyOf, signIn } from "./signin.js";
 
 const identity = await signIn();
-const client = new Client({ storage: sessionStorage, tabs: keyOf(identity.user, "chat"), ...(identity.tokens ? { getToken: tokenFrom(identity.tokens) } : { user: identity.user }) });
+const client = new Client({ ...(await outbox(identity.user)), tabs: keyOf(identity.user, "chat"), ...(identity.tokens ? { getToken: tokenFrom(identity.tokens) } : { user: identity.user }) });
 const me = () => client.user || identity.user;
 const rooms = new Map(); // topic -> Room
 let room = null; // the one on the screen
@@ -29,6 +31,7 @@ const page = {
   typing: (on) => room?.topic.typing(on),
   send(text) {
     list.following = true;
+    room.held = false; // who writes has read
     room.topic.publish({ text });
     draw();
   },
@@ -52,6 +55,8 @@ const announcer = new Announcer($("polite"));
 const list = new List($("list"), renderer(page));
 const composer = new Composer(drafts, page);
 const sidebar = new Rooms((name) => (location.hash = encodeURIComponent(name)));
+const shown = new Shown(identity.user);
+const notifier = new Notifier(identity.user, shown, (name) => (location.hash = encodeURIComponent(name)), compareOffsets);
 new Actions(list, page);
 
 // Drawing: once a frame, whatever has changed.
@@ -86,11 +91,11 @@ function drawRooms() {
 
 // Reading needs eyes: the page is seen and shows the last line.
 
-const attentive = () => document.visibilityState === "visible" && document.hasFocus() && list.following;
+const attentive = () => document.visibilityState === "visible" && document.hasFocus() && list.follows;
 
 function seen() {
-  if (list.following) missed = 0;
-  $("jump").hidden = list.following;
+  if (list.follows) missed = 0;
+  $("jump").hidden = list.follows;
   $("jump").textContent = missed > 0 ? `↓ ${plural(missed, "new message")}` : "↓ Latest messages";
   if (room && !room.held && attentive() && room.topic.state === "subscribed" && room.topic.mode === "live") {
     room.topic.read();
@@ -98,12 +103,30 @@ function seen() {
   }
 }
 
+// The reader selects text, or goes from line to line by keys: nothing moves under them.
+function hold() {
+  const { anchorNode, isCollapsed } = getSelection();
+  const { activeElement } = document;
+  const reading = activeElement?.closest(".message") && activeElement.matches(":focus-visible");
+  list.hold(!!reading || (!isCollapsed && $("list").contains(anchorNode)));
+  seen();
+}
+
+function look() {
+  shown.set(document.visibilityState === "visible" ? (room?.name ?? null) : null);
+  if (document.visibilityState === "visible") seen();
+  else drawRooms();
+}
+
 function changed(of, lines, source) {
   if (of !== room) return drawRooms();
   const others = lines.filter(({ user }) => user !== me());
   if (source === "live") {
-    if (!list.following) missed += others.length;
+    void notifier.tell(room.name, room.topic.position?.epoch, others);
     announcer.add(others);
+  }
+  if (source === "live" || source === "recovered") {
+    if (!list.follows) missed += others.length;
     if (others.length > 0 && !attentive() && (room.divider === null || room.caughtUp)) {
       room.divider = before(others[0]); // all before it was read
       room.caughtUp = false;
@@ -124,7 +147,7 @@ function join(name) {
   let joined = rooms.get(name);
   if (joined) return joined;
   const topic = client.topic(name, { last: 50, presence: true, kinds: ["typing"], mode: "passive" });
-  joined = new Room(topic, changed, compareOffsets);
+  joined = new Room(topic, changed, compareOffsets, me);
   rooms.set(name, joined);
   const here = () => joined === room;
   topic.on("presence", () => here() && people());
@@ -144,6 +167,7 @@ function enter(name) {
   room?.leave();
   room = join(name);
   room.enter();
+  look();
   missed = 0;
   announcer.clear();
   $("title").textContent = roomName(name);
@@ -172,6 +196,12 @@ function people() {
   $("count").textContent = plural(presence.count ?? users.length, "person", "people");
   $("stack").replaceChildren(...users.filter((user) => user !== me()).slice(0, 3).map((user) => avatar(user, [...user][0])));
   $("members").replaceChildren(...users.slice(0, 100).map((user) => el("li", {}, avatar(user), el("span", { dir: "auto" }, clean(user) + (user === me() ? " (you)" : "")))));
+}
+
+function bell() {
+  const { state } = notifier;
+  const label = { ask: "Notify me of new messages", on: "Notifications are on", off: "Notifications are off", never: "" }[state];
+  Object.assign($("notify"), { hidden: state === "never", title: label, ariaLabel: label, ariaPressed: String(state === "on") });
 }
 
 function typing() {
@@ -204,7 +234,7 @@ function follow() {
 // What happens.
 
 list.onTop = () => {
-  room?.more();
+  if (!due) room?.more(); // a page that has come is drawn first
   $("list").ariaBusy = String(room?.busy);
 };
 list.onScroll = () => (seen(), drawRooms());
@@ -220,7 +250,13 @@ $("logout").addEventListener("click", () => client.logout());
 $("skip").addEventListener("click", (event) => (event.preventDefault(), composer.focus()));
 addEventListener("hashchange", follow);
 addEventListener("focus", seen);
-document.addEventListener("visibilitychange", () => document.visibilityState === "visible" ? seen() : drawRooms());
+document.addEventListener("visibilitychange", look);
+document.addEventListener("selectionchange", hold);
+$("list").addEventListener("focusin", hold);
+$("list").addEventListener("focusout", () => queueMicrotask(hold)); // the next row may have it
+addEventListener("pagehide", () => shown.set(null)); // for the Back button
+addEventListener("pageshow", look);
+$("notify").addEventListener("click", async () => (await notifier.click(), bell()));
 
 client.on("connected", (frame) => {
   $("my-name").textContent = clean(frame.name ?? me());
@@ -239,6 +275,7 @@ watchConnection(client);
 $("my-name").textContent = clean(identity.user);
 $("my-avatar").replaceWith(Object.assign(avatar(identity.user || "?"), { id: "my-avatar" }));
 $("app").hidden = false;
+bell();
 for (const name of remembered()) join(name);
 for (const { topic } of client.outgoing) join(topic);
 follow();

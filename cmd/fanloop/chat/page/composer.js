@@ -19,6 +19,8 @@ export class Composer {
   #room = "";
   #editing = null; // the message
   #composed = -Infinity; // when the last composition ended
+  #foreign = ""; // the draft as another tab wrote it
+  #replaced = ""; // what was here before
 
   constructor(drafts, page) {
     this.#drafts = drafts;
@@ -28,21 +30,20 @@ export class Composer {
     text.addEventListener("beforeinput", (event) => this.#refuse(event, event.data));
     text.addEventListener("paste", (event) => this.#refuse(event, event.clipboardData?.getData("text")));
     text.addEventListener("drop", (event) => this.#refuse(event, event.dataTransfer?.getData("text")));
-    text.addEventListener("compositionend", ({ timeStamp }) => (this.#composed = timeStamp));
+    text.addEventListener("compositionstart", () => text.classList.add("composing"));
+    text.addEventListener("compositionend", ({ timeStamp }) => (text.classList.remove("composing"), (this.#composed = timeStamp)));
     text.addEventListener("keydown", (event) => this.#key(event));
     $("composer").addEventListener("submit", (event) => (event.preventDefault(), this.#send()));
     $("cancel").addEventListener("click", () => this.#leaveEdit());
-    addEventListener("storage", (event) => {
-      const draft = drafts.foreign(event, this.#room);
-      if (draft !== undefined && !this.#editing && document.activeElement !== text) this.#put(draft);
-    });
+    $("undo").addEventListener("click", () => this.#undo());
+    addEventListener("storage", (event) => this.#changedElsewhere(drafts.foreign(event, this.#room)));
   }
 
   /** Goes to another room: its draft comes with it. */
   enter(room, name) {
     this.#room = room;
     this.#editing = null;
-    $("editing").hidden = true;
+    $("editing").hidden = $("elsewhere").hidden = true;
     this.#text.placeholder = `Message #${name}`;
     this.#put(this.#drafts.get(room));
   }
@@ -66,6 +67,25 @@ export class Composer {
     this.#text.focus();
   }
 
+  // The last tab that writes a draft has it. What was here can be taken back.
+  #changedElsewhere(draft) {
+    if (draft === undefined || this.#editing || this.#text.matches(".composing")) return;
+    const mine = this.#text.value;
+    if (mine.trim() !== "" && mine !== this.#foreign) {
+      this.#replaced = mine;
+      $("elsewhere").hidden = false;
+    }
+    this.#foreign = draft;
+    this.#put(draft);
+  }
+
+  #undo() {
+    $("elsewhere").hidden = true;
+    this.#put(this.#replaced);
+    this.#drafts.set(this.#room, this.#replaced);
+    this.#text.focus();
+  }
+
   #put(value) {
     this.#text.value = value;
     this.#check();
@@ -74,6 +94,7 @@ export class Composer {
   #input() {
     const over = this.#check();
     if (this.#editing) return;
+    $("elsewhere").hidden = true;
     const value = this.#text.value;
     if (over <= 0) this.#drafts.set(this.#room, value);
     this.#page.typing(value.trim() !== "");

@@ -37,8 +37,9 @@ export class Drafts {
 
   /** What another tab wrote for a room, from an event of the storage, or undefined. */
   foreign({ key, newValue }, room) {
-    if (key !== this.#key(room)) return undefined;
-    return (newValue ?? "") === (this.#written.get(room) ?? "") ? undefined : (newValue ?? "");
+    if (key !== this.#key(room) || (newValue ?? "") === (this.#written.get(room) ?? "")) return undefined;
+    this.#written.set(room, newValue ?? "");
+    return newValue ?? "";
   }
 
   /** Whether any draft of a room is kept. */

@@ -7,6 +7,7 @@ const near = 48; // closer to the end than this means "at the end"
 export class List {
   /** Whether the end is followed. Changed by the reader's scrolling alone. */
   following = true;
+  #held = false; // the reader has something in the hand: nothing is moved away
   onTop = () => {};
   onScroll = () => {};
   #view;
@@ -43,6 +44,18 @@ export class List {
     return this.#rows;
   }
 
+  /** Whether the end is shown, and what comes next will be. */
+  get follows() {
+    return this.following && !this.#held;
+  }
+
+  /** Keeps what is shown where it is, as long as the reader selects it or reads it by keys. */
+  hold(on) {
+    if (on === this.#held) return;
+    this.#held = on;
+    if (this.follows) this.#draw(null);
+  }
+
   /** Shows other rows. Row: {key, type, version}. */
   update(rows) {
     const anchor = this.#anchor();
@@ -62,11 +75,13 @@ export class List {
     for (const { element } of this.#shown.values()) this.#drop(element);
     this.#shown.clear();
     this.following = true;
+    this.#held = false;
     this.update(rows);
   }
 
   toEnd() {
     this.following = true;
+    this.#held = false;
     this.#draw(null);
   }
 
@@ -97,7 +112,7 @@ export class List {
   // in front may take its author's name away; a message, since days and dividers
   // come and go.
   #anchor() {
-    if (this.following) return null; // the end is where it is
+    if (this.follows) return null; // the end is where it is
     const top = this.#view.getBoundingClientRect().top;
     let other = null;
     for (const [key, { element, row }] of this.#shown) {
@@ -140,7 +155,7 @@ export class List {
       const height = this.#view.clientHeight;
       const total = this.#tops[n];
       let top = this.#view.scrollTop;
-      if (this.following) top = Math.max(0, total - height);
+      if (this.follows) top = Math.max(0, total - height);
       else if (anchor && this.#index.has(anchor.key)) top = this.#tops[this.#index.get(anchor.key) + 1] - anchor.y;
       const from = this.#at(top - overscan);
       const to = Math.min(n, this.#at(top + height + overscan) + 1);
@@ -155,7 +170,7 @@ export class List {
 
   #place(anchor) {
     const view = this.#view;
-    if (this.following) view.scrollTop = view.scrollHeight;
+    if (this.follows) view.scrollTop = view.scrollHeight;
     else if (anchor) {
       const element = this.#shown.get(anchor.key)?.element;
       if (element) {

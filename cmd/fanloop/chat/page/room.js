@@ -18,30 +18,45 @@ export class Room {
   held = false;
   #back = null; // where the page in front begins; null with until set: at the end
   #until = null; // what is behind this offset comes by itself
+  #version = null; // of the marker
   #compare;
   #loading = false;
   #resting = false; // a page was refused for now
   #entered = false; // the divider is not decided yet
 
+  #resumed = false;
+  #me;
+
   /**
    * @param {(room: Room, lines: object[], source: string) => void} changed
    * @param {(a: string, b: string) => number} compare of offsets
+   * @param {() => string} me the user
    */
-  constructor(topic, changed, compare) {
+  constructor(topic, changed, compare, me = () => "") {
     this.#compare = compare;
+    this.#me = me;
     this.topic = topic;
     this.name = topic.name;
     this.changed = changed;
     topic.on("subscribed", (frame) => this.#subscribed(frame));
+    topic.on("marker", (marker) => this.#marked(marker));
     topic.on("reset", (position) => this.#reset(position));
     topic.on("messages", (messages, source) => {
       const lines = this.timeline.append(messages);
-      changed(this, lines, source);
+      changed(this, lines, source === "history" || this.#resumed && source === "page" ? "recovered" : source);
     });
   }
 
+  /** How many lines of others are behind the marker: counted where they are loaded, or as the service says. */
   get unread() {
-    return this.topic.marker.unread ?? 0;
+    const { marker, position, mode } = this.topic;
+    const { messages } = this.timeline;
+    const from = marker.pos?.epoch === position?.epoch && marker.pos?.offset;
+    const all = from && (this.begin || messages.length > 0 && this.#compare(messages[0].offset, from) <= 0);
+    if (mode === "passive" || !all) return marker.unread ?? 0;
+    let count = 0;
+    for (let i = messages.length - 1; i >= 0 && this.#compare(messages[i].offset, from) > 0; i--) if (messages[i].user !== this.#me()) count++;
+    return count;
   }
 
   /** Messages are on their way, in front of what is shown or all. */
@@ -104,7 +119,8 @@ export class Room {
 
   #subscribed(frame) {
     if (this.topic.mode === "passive") return;
-    if (frame.state !== "resumed") {
+    this.#resumed = frame.state === "resumed";
+    if (!this.#resumed) {
       this.#back = frame.back ?? null;
       this.#until = null;
       this.begin = frame.begin ?? false;
@@ -122,6 +138,16 @@ export class Room {
     this.held = true;
     this.divider = offset;
     this.topic.markUnread({ epoch: this.topic.position.epoch, offset, id });
+    this.changed(this, [], "marked");
+  }
+
+  // The user set the marker back elsewhere: nothing is read here that is unread there.
+  #marked({ version, pos }) {
+    const back = this.#version !== null && version > this.#version;
+    this.#version = version;
+    if (!back || this.topic.mode === "passive") return;
+    this.held = true;
+    this.divider = pos?.offset ?? "0";
     this.changed(this, [], "marked");
   }
 

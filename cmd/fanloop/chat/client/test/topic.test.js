@@ -361,6 +361,25 @@ test("X24: of two read positions the larger wins, and only unread goes back", as
   assert.equal(service.count("read"), 1);
 });
 
+test("X24: what waits to be read when another tab goes back on purpose is not read", async () => {
+  const { topic, service, pass } = await room();
+  for (let i = 0; i < 9; i++) service.say("room:a", "bob", i);
+  await pass(100);
+  const stream = service.topic("room:a");
+  const pos = (i) => ({ epoch: "e0", offset: stream.all[i].offset, id: stream.all[i].id });
+  topic.read(pos(2));
+  topic.read(pos(8)); // waits, since commands have a distance
+  await pass(50);
+  stream.marker = { pos: pos(1), version: 1 };
+  for (const c of service.connections) c.send({ type: "marker", topic: "room:a", ...stream.marker, unread: 7 });
+  await pass(5000);
+  assert.deepEqual(topic.marker.pos, pos(1));
+  assert.deepEqual(stream.marker, { pos: pos(1), version: 1 });
+  topic.read(pos(4)); // on purpose, by who saw it
+  await pass(2000);
+  assert.deepEqual(stream.marker, { pos: pos(4), version: 1 });
+});
+
 test("X47: names and keys are values, never members of objects", async () => {
   const names = ["__proto__", "constructor", "toString", "a.b", ">", "*", "a b", "../x", "%2e", "$JS.API", "😀"];
   const world = new World(2);

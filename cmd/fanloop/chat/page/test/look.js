@@ -87,5 +87,45 @@ globalThis.look = (() => {
     return { Keys: keys, Faults: faults };
   }
 
-  return { lines, texts, shows, count, pending, people, typing, unread, divider, end, state, holes, read, settled };
+  // As a browser treats a tab that is behind another.
+  function hide(on = true) {
+    Object.defineProperty(document, "visibilityState", { value: on ? "hidden" : "visible", configurable: true });
+    document.hasFocus = () => !on;
+    document.dispatchEvent(new Event("visibilitychange"));
+  }
+
+  // Watches a line from now on: moved() is by how many pixels it has moved at most, in any
+  // frame as it was painted. Where it is dropped, that is far.
+  function watch(line) {
+    const y = line.getBoundingClientRect().bottom;
+    let most = 0;
+    const painted = new MessageChannel();
+    painted.port1.onmessage = () => {
+      most = Math.max(most, line.isConnected ? Math.abs(line.getBoundingClientRect().bottom - y) : 9999);
+      requestAnimationFrame(frame);
+    };
+    const frame = () => painted.port2.postMessage("");
+    frame();
+    return () => most;
+  }
+
+  // What a screen reader was told since.
+  function listen() {
+    const said = [];
+    const region = $("polite");
+    new MutationObserver(() => said.push(region.textContent)).observe(region, { childList: true, characterData: true, subtree: true });
+    return said;
+  }
+
+  // The most elements that the list ever had since.
+  function countElements() {
+    const most = { rows: 0, elements: 0 };
+    new MutationObserver(() => {
+      most.rows = Math.max(most.rows, view.querySelectorAll(".row").length);
+      most.elements = Math.max(most.elements, document.querySelectorAll("*").length);
+    }).observe(view, { childList: true, subtree: true });
+    return most;
+  }
+
+  return { hide, watch, listen, countElements, lines, texts, shows, count, pending, people, typing, unread, divider, end, state, holes, read, settled };
 })();

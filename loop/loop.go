@@ -35,6 +35,7 @@ type Loop struct {
 	slots     []*Conn       // by descriptor
 	listeners map[int]*acceptor
 	wheel     wheel
+	alarm     alarm
 	ended     []endedConn   // closed at the end of the iteration
 	closed    int           // of ended, those whose descriptors are closed
 	turnBy    time.Duration // the poller ends its wait by then; 0: inside a turn
@@ -80,6 +81,7 @@ func newLoop(g *Group, index int) (*Loop, error) {
 		accept:    acceptOne,
 		buf:       make([]byte, readBufferSize),
 		listeners: make(map[int]*acceptor),
+		alarm:     alarm{at: noAlarm},
 		reserve:   openReserve(),
 		cork:      newCork(),
 		gather:    new(gather),
@@ -158,10 +160,11 @@ func (l *Loop) ready(fd int, ev interest) {
 	}
 }
 
-// turn implements pollHandler: mail, then timers, then work that was put off, then
-// the descriptors that were closed since the last turn.
+// turn implements pollHandler: mail with that of the alarm, then timers, then work that was
+// put off, then the descriptors that were closed since the last turn.
 func (l *Loop) turn() (wait time.Duration, stop bool) {
 	l.turnBy = 0
+	l.soundAlarm()
 	l.readMail()
 	l.ring()
 	if l.stopping {
@@ -174,7 +177,7 @@ func (l *Loop) turn() (wait time.Duration, stop bool) {
 		l.poller.wakeSelf()
 	}
 	l.yield()
-	wait = l.wheel.wait(l.now)
+	wait = l.wait()
 	l.turnBy = math.MaxInt64
 	if wait >= 0 {
 		l.turnBy = l.now + wait

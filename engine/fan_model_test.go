@@ -274,9 +274,12 @@ type fanWeather struct {
 	down     bool // Shutdown ends it in the middle
 	timeouts bool // those that do not read are dropped by WriteTimeout, if they stall for long
 	narrow   bool // publishes are refused while a loop is behind
+	batched  bool // topics wait for more, as if sends were dear
 }
 
-var fanWeathers = []fanWeather{{}, {cut: true, timeouts: true, narrow: true}, {down: true, timeouts: true}, {cut: true, down: true, narrow: true}}
+var fanWeathers = []fanWeather{
+	{}, {cut: true, timeouts: true, narrow: true, batched: true}, {down: true, timeouts: true, batched: true}, {cut: true, down: true, narrow: true},
+}
 
 // work lets each worker do so many operations, and more of them until slow readers
 // have put the model to the test: when they are slow is chance.
@@ -349,6 +352,9 @@ func fanRound(t *testing.T, seed uint64, operations int, weather fanWeather) {
 	}
 	if weather.cut {
 		engine.CutFlushes(m.srv, 1)
+	}
+	if weather.batched { // t0 and t1 together, and each of the others alone
+		m.srv.Batching = &engine.Batching{Prefixes: []string{"t", "t0", "t1"}, MaxDelay: 20 * time.Millisecond, SendCost: 200 * time.Microsecond}
 	}
 	m.addr = listenWithSendBuffer(t, m.srv, 4096)
 	for i := range m.slots {

@@ -173,6 +173,7 @@ func (s *Server) checkOptions() error {
 	s.early.check(&m, &limits)
 	s.Compression.check(&m)
 	s.Dispatch.check(&m)
+	s.Batching.check(&m)
 	s.routes.check(&m, s.Limits)
 	checkSubprotocols(&m, "Server.Subprotocols", s.Subprotocols)
 	staysOn(&m, "Server.Loops", s.Loops, "a server needs a loop")

@@ -96,6 +96,9 @@ type Server struct {
 	// which is MaxMemory divided by Loops.
 	MaxRetained int
 
+	// Batching delivers busy topics in batches. nil delivers everything at once.
+	Batching *Batching
+
 	// Relay carries what is published in topics to other servers, and has Deliver called
 	// for what is published there. nil reaches the subscribers of this server only. Package
 	// engine/cluster/relay makes one: set it by relay.Join.

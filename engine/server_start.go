@@ -64,6 +64,7 @@ func (s *Server) begin() (err error) {
 		Connections: connections{},
 		Pace:        s.pace,
 		Watcher:     s.Relay,
+		Batching:    s.Batching.forFan(),
 	})
 	s.routes.prepare(s)
 	s.early.apply(e)

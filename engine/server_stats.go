@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/fanloop-go/fanloop/loop"
+import (
+	"time"
+
+	"github.com/fanloop-go/fanloop/loop"
+)
 
 // Stats counts what a server has done and holds.
 type Stats struct {
@@ -44,6 +48,9 @@ type LoopStats struct {
 	MessagesIn, MessagesOut uint64 // data messages; a publish counts for each subscriber
 	BytesIn, BytesOut       uint64 // on the wire
 	Deferred                uint64 // times that a connection waited for its turn, as it had more to do than others
+
+	BatchFlushes, BatchMessages uint64        // of Server.Batching: flushes of groups, and messages in them
+	BatchDelay                  time.Duration // of Server.Batching: the longest delay at the moment
 }
 
 // Stats returns the counters of the server, as of the last iteration of each loop. It does not
@@ -56,6 +63,8 @@ func (s *Server) Stats() (st Stats) {
 	for i, l := range s.group.Loops() {
 		one := loopStats(l)
 		one.PendingBytes = h.Behind(i)
+		b := h.Batches(i)
+		one.BatchFlushes, one.BatchMessages, one.BatchDelay = b.Flushes, b.Messages, b.Delay
 		st.Loops = append(st.Loops, one)
 		st.add(&one)
 	}
@@ -106,4 +115,7 @@ func (sum *LoopStats) add(one *LoopStats) {
 	sum.BytesIn += one.BytesIn
 	sum.BytesOut += one.BytesOut
 	sum.Deferred += one.Deferred
+	sum.BatchFlushes += one.BatchFlushes
+	sum.BatchMessages += one.BatchMessages
+	sum.BatchDelay = max(sum.BatchDelay, one.BatchDelay)
 }

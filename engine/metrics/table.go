@@ -56,6 +56,12 @@ var loops = []metric[loopStats]{
 		func(s *loopStats) uint64 { return s.BytesOut }, "loop"),
 	counter("loop_deferred_turns_total", "Times that a connection waited for its turn, as it had more to do than others.",
 		func(s *loopStats) uint64 { return s.Deferred }, "loop"),
+	counter("loop_batch_flushes_total", "Flushes of topics that are batched; those of one group are one.",
+		func(s *loopStats) uint64 { return s.BatchFlushes }, "loop"),
+	counter("loop_batch_messages_total", "Messages in the flushes of topics that are batched.",
+		func(s *loopStats) uint64 { return s.BatchMessages }, "loop"),
+	{desc("loop_batch_delay_seconds", "Seconds that messages of the busiest batched topic wait at the moment, about.", "loop"),
+		prometheus.GaugeValue, func(s *loopStats) float64 { return s.BatchDelay.Seconds() }},
 }
 
 // server is counted for the whole server.

@@ -1,5 +1,7 @@
 package fanout
 
+import "time"
+
 // IsSlow reports whether policies decide what m gets. Any goroutine.
 func (m *Member) IsSlow() bool { return m.slow.Load() != nil }
 
@@ -56,4 +58,40 @@ func (h *Hub) Left() (topics, parts, subs, slow int) {
 		sh.mu.RUnlock()
 	}
 	return topics, parts, subs, slow
+}
+
+// Batches is what became of the topics of groups on one loop.
+type Batches struct {
+	Flushes, Messages uint64
+	Delay             time.Duration // the longest one at the moment
+}
+
+// Batches returns that of a loop. Any goroutine that holds no lock.
+func (h *Hub) Batches(loop int) Batches {
+	f := h.fans[loop]
+	b := Batches{Flushes: f.flushes.Load(), Messages: f.flushed.Load()}
+	if f.budget == nil {
+		return b
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, g := range f.budget.held {
+		b.Delay = max(b.Delay, g.delay)
+	}
+	return b
+}
+
+// Delay returns how long what is published to t waits at most, about, on the loop where that
+// is longest. Any goroutine that holds no lock.
+func (t *Topic) Delay() (delay time.Duration) {
+	for _, p := range *t.parts.Load() {
+		if g := p.group; g != nil {
+			p.fan.mu.Lock()
+			if g.state != groupFree {
+				delay = max(delay, g.delay)
+			}
+			p.fan.mu.Unlock()
+		}
+	}
+	return delay
 }

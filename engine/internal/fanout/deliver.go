@@ -2,20 +2,24 @@ package fanout
 
 import "github.com/fanloop-go/fanloop/engine/internal/frames"
 
-// deliver writes what is in flight to subs, of one part.
-func (f *fan) deliver(subs []*subscription) {
+// deliver writes what is in flight to subs, of one part. It returns the number of sends.
+func (f *fan) deliver(subs []*subscription) (sends int) {
 	for _, s := range subs {
 		_ = s.member.out.State()
 	}
 	sent := 0
 	for _, s := range subs {
+		n := 0
 		if f.several {
-			sent += f.deliverSeveral(s)
+			n = f.deliverSeveral(s)
 		} else {
-			sent += f.deliverOne(s)
+			n = f.deliverOne(s)
 		}
+		sent += n
+		sends += min(n, 1)
 	}
 	f.loop.CountOut(sent)
+	return sends
 }
 
 // deliverOne writes to s what is in flight in its part, which is all that its

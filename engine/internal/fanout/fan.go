@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"cmp"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -31,10 +32,14 @@ type fan struct {
 	flush func() // doFlush as a value: a post allocates nothing
 	pace  Pace
 
+	releaseHeld func() // doReleaseHeld as a value
+
 	// behind is what the messages weigh that wait for the loop, if it is much.
 	// members and subscriptions are how many there are. Written under mu, read by
 	// anyone.
 	behind, members, subscriptions atomic.Int64
+
+	flushes, flushed atomic.Uint64 // of groups, and messages in them; written under mu
 
 	retained int    // what the retained messages take in the ledger of the loop; guarded by hub.retaining
 	copies   copies // of those
@@ -56,12 +61,19 @@ type fan struct {
 	unsent   []unsent    // scratch of catchUp
 	gaps     int         // parts whose gap the next flush reports
 
+	groups map[string]*group
+	budget *budget // of the groups; nil: there are none
+
 	flushState // owned by the loop
 }
 
-func newFan(h *Hub, l *loop.Loop, slow Slow, pace Pace) *fan {
-	f := &fan{hub: h, loop: l, slow: slow, pace: pace, copies: copies{loop: l}}
-	f.flush = f.doFlush
+func newFan(h *Hub, l *loop.Loop, c *Config) *fan {
+	f := &fan{hub: h, loop: l, slow: c.Slow, pace: c.Pace.withDefaults(), copies: copies{loop: l}}
+	f.flush, f.releaseHeld = f.doFlush, f.doReleaseHeld
+	if c.Batching != nil {
+		f.perSend = cmp.Or(c.Batching.SendCost, firstSend)
+		f.groups, f.budget = make(map[string]*group), &budget{batching: c.Batching}
+	}
 	return f
 }
 

@@ -21,6 +21,7 @@ type flushState struct {
 	others  [frames.Variants]selection // what subscribers get that get something else
 	list    []unsent                   // scratch
 	msgs    []*Message                 // scratch
+	perSend time.Duration              // what a send costs, about
 }
 
 // Pace says how long a flush keeps its loop from other work. The rest follows in the next
@@ -30,8 +31,15 @@ type Pace struct {
 	Stride int           // the most subscribers between two looks at the clock; default 16
 }
 
+// What a send costs, before it is measured and at the ends of what is believed.
+const (
+	firstSend = 10 * time.Microsecond
+	leastSend = time.Microsecond
+	mostSend  = 100 * time.Microsecond
+)
+
 func (p Pace) withDefaults() Pace {
-	return Pace{Slice: cmp.Or(p.Slice, 500*time.Microsecond), Stride: cmp.Or(p.Stride, lookAhead)}
+	return Pace{cmp.Or(p.Slice, 500*time.Microsecond), cmp.Or(p.Stride, lookAhead)}
 }
 
 // doFlush begins a flush of what is due, or continues the one under way. On the
@@ -59,7 +67,11 @@ func (f *fan) beginFlush() {
 	f.part, f.next = 0, 0
 	f.upTo = f.number
 	f.several, f.gapped = len(f.loaded) > 1, f.gaps > 0
+	if f.budget != nil {
+		f.budget.advance(f.loop.Now())
+	}
 	for _, p := range f.parts {
+		f.depart(p)
 		p.inflight, p.pending = p.pending, nil
 		p.weight = 0
 		if p.nextGap > 0 {
@@ -78,6 +90,13 @@ func (f *fan) endFlush() (left []*part) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.flushing = false
+	for _, p := range f.parts {
+		f.arrive(p)
+	}
+	if f.budget != nil {
+		f.budget.advance(f.loop.Now())
+		f.settle(f.parts)
+	}
 	for i, p := range f.parts {
 		if len(p.inflight) > 0 && len(p.pending) == 0 { // without any it was due for a gap only
 			f.unload(p)
@@ -161,7 +180,8 @@ const bytesPerLook = 512 << 10
 // or the slice is over. It reports whether all have it.
 func (f *fan) deliverSlice() (done bool) {
 	defer f.markSlowed()
-	var until time.Duration
+	var until, looked time.Duration
+	sends := 0 // since looked
 	for since := 0; f.part < len(f.parts); f.part, f.next = f.part+1, 0 {
 		p := f.parts[f.part]
 		step := f.step(p)
@@ -170,14 +190,18 @@ func (f *fan) deliverSlice() (done bool) {
 				now := f.loop.Clock()
 				if until == 0 {
 					until = now + f.pace.Slice
+				} else {
+					f.learn(now-looked, sends)
 				}
+				looked, sends = now, 0
 				if now >= until {
 					return false
 				}
 				since = 0
 			}
 			n := min(step, len(p.subs)-f.next)
-			f.deliver(p.subs[f.next : f.next+n])
+			sent := f.deliver(p.subs[f.next : f.next+n])
+			p.sends, sends = p.sends+sent, sends+sent
 			f.next += n
 			since += n
 		}
@@ -195,4 +219,12 @@ func (f *fan) step(p *part) int {
 		size += p.inflight[i].Frames.Size()
 	}
 	return min(max(bytesPerLook/size, 1), f.pace.Stride)
+}
+
+// learn notes that so many sends took d.
+func (f *fan) learn(d time.Duration, sends int) {
+	if sends > 0 && f.budget != nil && f.budget.batching.SendCost == 0 {
+		each := min(max(d/time.Duration(sends), leastSend), mostSend)
+		f.perSend += (each - f.perSend) / 16
+	}
 }

@@ -45,8 +45,9 @@ type Config struct {
 	Compressor  *frames.Compressor // of what is published; nil: no compression
 	MaxRetained int                // bytes in one topic; 0: no limit
 	Connections Connections
-	Pace        Pace    // the zero value means the defaults
-	Watcher     Watcher // nil: none
+	Pace        Pace      // the zero value means the defaults
+	Watcher     Watcher   // nil: none
+	Batching    *Batching // nil: nothing waits for more
 }
 
 // Watcher is called when topics get subscribers and lose them, for one topic in the order
@@ -97,7 +98,7 @@ type Topic struct {
 func New(loops []*loop.Loop, c Config) *Hub {
 	h := &Hub{compressor: c.Compressor, seed: maphash.MakeSeed(), maxRetained: c.MaxRetained, conns: c.Connections, watcher: c.Watcher}
 	for _, l := range loops {
-		h.fans = append(h.fans, newFan(h, l, c.Slow, c.Pace.withDefaults()))
+		h.fans = append(h.fans, newFan(h, l, &c))
 	}
 	return h
 }
@@ -118,6 +119,7 @@ func (sh *shard) part(name string, f *fan) *part {
 		f.hub.watcher.TopicOpened(name)
 	}
 	p := &part{fan: f, topic: t, rules: t.rules}
+	f.joinGroup(p)
 	parts = append(parts[:len(parts):len(parts)], p)
 	t.parts.Store(&parts)
 	return p
@@ -156,8 +158,12 @@ func (sh *shard) prune(p *part) {
 			parts = append(parts, q)
 		}
 	}
+	if len(parts) == len(old) {
+		return
+	}
 	t.parts.Store(&parts)
-	if w := p.fan.hub.watcher; w != nil && len(old) > 0 && len(parts) == 0 {
+	p.fan.leaveGroup(p)
+	if w := p.fan.hub.watcher; w != nil && len(parts) == 0 {
 		w.TopicClosed(t.name)
 	}
 	sh.forget(t)

@@ -8,6 +8,7 @@ type part struct {
 	// Immutable.
 	fan   *fan
 	topic *Topic
+	group *group // nil: it never waits for others
 
 	rules *Rules          // nil: the server's
 	subs  []*subscription // read by the loop without lock while flushing
@@ -20,6 +21,7 @@ type part struct {
 	at       int32       // in fan.loaded, if there are messages
 	refusing bool        // publishes were refused since the last flush began: all are, until the next one
 	delay    *time.Timer // runs while what is pending is delayed; nil: it is not
+	sends    int         // of the flush under way; owned by the loop
 
 	refused  uint64    // messages so far that no subscriber gets; unknown for each gap that nobody counted
 	gap      uint64    // number of the first message behind the gap that the flush under way reports; 0: there is none

@@ -17,6 +17,8 @@ func (f *fan) append(p *part, msg Message) {
 	f.busy.Store(true)
 	if len(p.pending) == 1 && p.nextGap == 0 { // with a gap it is due already
 		f.schedule(p)
+	} else {
+		f.hasten(p)
 	}
 }
 
@@ -29,10 +31,12 @@ func (f *fan) unload(p *part) {
 	f.loaded = f.loaded[:last]
 }
 
-// schedule makes p due, at once or after the delay of its topic.
+// schedule makes p due: at once, after the delay of its topic, or with its group.
 func (f *fan) schedule(p *part) {
 	if p.rules == nil || p.rules.FlushEvery == 0 {
-		f.enqueue(p)
+		if !f.holds(p) {
+			f.enqueue(p)
+		}
 		return
 	}
 	p.delay = time.AfterFunc(p.rules.FlushEvery, func() {

@@ -40,6 +40,7 @@ func (f *fan) publish(p *part, msg Message, from *atomic.Pointer[Member], d *Del
 		d.Dropped += queued
 		f.hub.dropped.Add(uint64(queued))
 		p.refuse(sender, &msg)
+		f.hasten(p)
 		return loop.ErrBackpressure
 	}
 	if sender != nil { // what is published before this one is for the sender too

@@ -25,6 +25,7 @@ type world struct {
 	store     *clustertest.Store
 	seed      uint64
 	lossy     bool // the store may lose messages, so positions may be lost
+	batched   bool // messages wait for more, as if sends were dear
 	calm      atomic.Bool
 	published atomic.Int64
 
@@ -39,13 +40,13 @@ type world struct {
 // store loses nothing there is no reset. All ends at the end of the topic (C10).
 func TestModel(t *testing.T) {
 	for _, kind := range []struct {
-		name  string
-		keep  int
-		lossy bool
-	}{{"keeps everything", 0, false}, {"keeps few", 60, true}, {"loses its store", 0, true}} {
+		name           string
+		keep           int
+		lossy, batched bool
+	}{{"keeps everything", 0, false, false}, {"batched", 0, false, true}, {"keeps few", 60, true, true}, {"loses its store", 0, true, true}} {
 		t.Run(kind.name, func(t *testing.T) {
 			seeds.Each(t, 1, func(t *testing.T, seed uint64) {
-				w := &world{t: t, seed: seed, lossy: kind.lossy, store: clustertest.NewStore(clustertest.Options{
+				w := &world{t: t, seed: seed, lossy: kind.lossy, batched: kind.batched, store: clustertest.NewStore(clustertest.Options{
 					Seed:        seed,
 					MaxPerTopic: kind.keep,
 					Faults: clustertest.Faults{
@@ -61,6 +62,10 @@ func TestModel(t *testing.T) {
 var modelTopics = []string{"a", "b", "quiet"}
 
 func (w *world) open() *site {
+	var batching *engine.Batching
+	if w.batched {
+		batching = &engine.Batching{Prefixes: []string{""}, MaxDelay: 30 * time.Millisecond, SendCost: time.Millisecond}
+	}
 	return openSite(w.t, w.store.Connect(), options{
 		cluster: cluster.Config{
 			Ring: cluster.Budget{Messages: 20}, Page: cluster.Budget{Messages: 15},
@@ -69,6 +74,7 @@ func (w *world) open() *site {
 		live:       live.Config{Page: cluster.Budget{Messages: 6, Bytes: 4 << 10}, Within: time.Hour, Workers: 2},
 		limits:     engine.Limits{HighWater: 6 << 10, MaxQueued: 24 << 10, WriteTimeout: -1, PingInterval: -1},
 		sendBuffer: 4096,
+		batching:   batching,
 	})
 }
 

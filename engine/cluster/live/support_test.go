@@ -88,6 +88,7 @@ type options struct {
 	live       live.Config
 	limits     engine.Limits
 	sendBuffer int
+	batching   *engine.Batching
 
 	maySubscribe func(*engine.WebSocket, string) error
 	prepare      func(*site) // before the server starts
@@ -99,7 +100,7 @@ func openSite(t testing.TB, broker cluster.Broker, o options) *site {
 	s := &site{t: t, opened: make(chan *engine.WebSocket, 20_000), ended: make(chan error, 20_000)}
 	s.conn, _ = broker.(*clustertest.Conn)
 	s.node = cluster.NewNode(broker, o.cluster)
-	s.server = &engine.Server{Loops: 2, Limits: o.limits, MaySubscribe: o.maySubscribe}
+	s.server = &engine.Server{Loops: 2, Limits: o.limits, MaySubscribe: o.maySubscribe, Batching: o.batching}
 	if o.live.Encoder == nil {
 		o.live.Encoder = encoder{}
 	}

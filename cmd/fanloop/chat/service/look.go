@@ -27,8 +27,9 @@ type Look struct {
 // Load is how much there is of a topic, or of a user.
 type Load struct {
 	Name  string  `json:"name"`
-	Size  int     `json:"size"` // subscriptions, or connections, on this node
-	Rate  float64 `json:"rate"` // messages a second published here
+	Size  int     `json:"size"`  // subscriptions, or connections, on this node
+	Rate  float64 `json:"rate"`  // messages a second published here
+	Delay float64 `json:"delay"` // of a topic: seconds that messages wait for their batch at the moment
 	count uint64
 }
 
@@ -134,6 +135,10 @@ func (s *Service) Look(n int) Look {
 		}
 	})
 	look.Topics, look.Talkers = ranked(topics, byTopic, lasted, n, true), ranked(users, byUser, lasted, n, false)
+	for i := range look.Topics {
+		one := &look.Topics[i]
+		one.Delay = s.delayOf(one.Name).Seconds()
+	}
 	slices.SortFunc(look.Slow, func(a, b Queue) int { return b.Bytes - a.Bytes })
 	look.Slow = look.Slow[:min(n, len(look.Slow))]
 	return look

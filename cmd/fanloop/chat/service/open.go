@@ -187,7 +187,7 @@ func (d *delivery) openPresence(level presence.Level, a *protocol.Subscribed) er
 		return err
 	}
 	d.release = append(d.release, release)
-	if err := d.share("presence"); err != nil {
+	if err := d.share(presenceKind); err != nil {
 		return err
 	}
 	state := watch.State()
@@ -274,7 +274,7 @@ func (d *delivery) live() *live.Topics { return d.conn.service.topics[d.conn.enc
 // watchMembers shares what changes in the presence of a topic.
 func (s *Service) watchMembers(topic string) (*presence.Watch, error) {
 	return s.presence.Watch(topic, func(u presence.Update) {
-		share(s.server, "presence", topic, &protocol.PresenceChange{
+		share(s.server, presenceKind, topic, &protocol.PresenceChange{
 			Topic: topic, Seq: u.Seq, Count: u.Count, Reset: u.Reset, Joined: u.Joined, Left: u.Left, Sample: u.Sample,
 		})
 	})

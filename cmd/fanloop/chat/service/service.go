@@ -214,14 +214,14 @@ func (s *Service) await(ctx context.Context, ready <-chan struct{}) error {
 
 // serve makes the server and the topics of it.
 func (s *Service) serve() error {
-	s.server = &engine.Server{Logger: s.log, HTTP: s.pages()}
+	s.server = &engine.Server{Logger: s.log, HTTP: s.pages(), Batching: batching()}
 	if err := s.joinRelay(); err != nil {
 		return err
 	}
 	callbacks := engine.Callbacks{OnText: received, OnBinary: received, OnDrain: drained, OnClose: closed}
 	for i, e := range encodings {
 		s.topics[i] = live.New(s.node, s.server, live.Config{
-			Encoder: &encoder{e, s.lost, s.delivered}, Prefix: prefixOf(e) + "live:", Ended: s.ended,
+			Encoder: &encoder{e, s.lost, s.delivered}, Prefix: sharedTopic(e, liveKind, ""), Ended: s.ended,
 		})
 		callbacks = s.topics[i].Callbacks(callbacks)
 	}

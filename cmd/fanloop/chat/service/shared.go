@@ -8,6 +8,13 @@ import (
 // encodings are those that clients may choose.
 var encodings = [...]protocol.Encoding{protocol.JSON, protocol.CBOR}
 
+// liveKind and presenceKind are in the names of the engine's topics, besides plainKind and the
+// kinds of keyed values.
+const (
+	liveKind     = "live"
+	presenceKind = "presence"
+)
+
 // sharedTopic is the engine's topic of frames of one kind that all subscribers get.
 func sharedTopic(e protocol.Encoding, kind, topic string) string {
 	return prefixOf(e) + kind + ":" + topic

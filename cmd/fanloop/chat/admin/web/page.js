@@ -74,7 +74,7 @@ function show(now) {
 	byID("node").textContent = now.node;
 	say(now.ready === "ready" ? "ready" : now.ready, now.ready === "ready" && now.connected ? "good" : "bad");
 	for (const draw of charts) draw(now, last);
-	fill("topics", (now.topics ?? []).map((t) => [t.name, number.format(t.size), number.format(t.rate)]));
+	fill("topics", (now.topics ?? []).map((t) => [t.name, number.format(t.size), number.format(t.rate), time(t.delay)]));
 	fill("talkers", (now.talkers ?? []).map((t) => [t.name, number.format(t.size), number.format(t.rate)]));
 	fill("slow", (now.slow ?? []).map((q) => [q.user, q.address, bytes(q.bytes)]));
 	byID("nodes").replaceChildren(...now.nodes.map((name) => {

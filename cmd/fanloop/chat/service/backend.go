@@ -43,13 +43,7 @@ func (b *backend) Connect(c *protocol.Connect, done func(session.Identity, error
 			done(session.Identity{}, err)
 			return
 		}
-		who := b.service.accounts.identity(&claims)
-		var old *conn
-		who.Session, who.State, old = b.service.registry.join(b.conn, c.Session, claims.User)
-		if old != nil {
-			old.do(func() { old.session.Close(protocol.Replaced, "") })
-		}
-		done(who, nil)
+		b.join(c.Session, &claims, done)
 	}
 	if h := b.service.accounts.hooks[hooks.Connect]; h != nil {
 		b.connectByHook(h, c, entered)

@@ -11,6 +11,7 @@
 //	conn.go     conn: a WebSocket with its session; turns, the batch of a turn, the timer
 //	accounts.go who users are: tokens, or names in the development mode; revocations
 //	registry.go who is connected, by session
+//	takeover.go sessions that clients take to another node
 //	backend.go  backend: session.Backend for one connection
 //	hooks.go    what the company's backend is asked
 //	open.go     how a subscription is opened; delivery: session.Delivery

@@ -115,3 +115,44 @@ func TestStoredHistoryKeepsItsLimits(t *testing.T) {
 	})
 	connect(t, ctx, s, protocol.JSON, "ann")
 }
+
+// Who comes to another node takes the session along: the old connection is told and closed
+// at once, by WebSocket or by stream, and nobody else's is.
+func TestSessionGoesToAnotherNode(t *testing.T) {
+	first, second, ctx := two(t, nil)
+	hello := func(user, session string) *protocol.Connect {
+		return &protocol.Connect{Ref: 1, Version: 1, User: user, Session: session}
+	}
+	socket := dial(t, ctx, first, protocol.JSON)
+	socket.send(hello("ann", ""))
+	session := await[*protocol.Connected](socket).Session
+
+	thief := dial(t, ctx, second, protocol.JSON)
+	thief.send(hello("eve", session))
+	if got := await[*protocol.Connected](thief); got.State != protocol.Reset || got.Session == session {
+		t.Errorf("%+v", got)
+	}
+	socket.send(&protocol.Ping{Ref: 2})
+	await[*protocol.Pong](socket)
+
+	moved := openStream(t, ctx, second, hello("ann", session))
+	got := until[*protocol.Connected](moved)
+	if got.State != protocol.Resumed || got.Session == session {
+		t.Errorf("%+v", got)
+	}
+	socket.closes(protocol.Replaced)
+
+	back := dial(t, ctx, first, protocol.JSON)
+	back.send(hello("ann", got.Session))
+	if got := await[*protocol.Connected](back); got.State != protocol.Resumed {
+		t.Errorf("%+v", got)
+	}
+	if got := until[*protocol.Closing](moved); got.Code != protocol.Replaced || got.Retry != protocol.Never {
+		t.Errorf("%+v", got)
+	}
+	again := dial(t, ctx, second, protocol.JSON)
+	again.send(hello("ann", session))
+	if got := await[*protocol.Connected](again); got.State != protocol.Reset {
+		t.Errorf("an old session is known: %+v", got)
+	}
+}

@@ -43,6 +43,16 @@ func (r *registry) join(c *conn, brought, user string) (session string, state pr
 	return session, state, old
 }
 
+// find returns the connection of a session; nil: there is none, or it is another user's.
+func (r *registry) find(session, user string) *conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c := r.all[session]; c != nil && c.user == user {
+		return c
+	}
+	return nil
+}
+
 // leave forgets c. Its session stays if another connection has it by now.
 func (r *registry) leave(c *conn) {
 	r.mu.Lock()

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/limits"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/nodes"
@@ -83,7 +85,8 @@ type Service struct {
 
 	tails   *tails
 	markers *markers
-	deaf    func() // ends what is heard of markers; nil: nothing is
+	taken   *nats.Subscription // of sessions that clients take to other nodes; nil: not yet
+	deaf    func()             // ends what is heard of markers; nil: nothing is
 
 	rules    atomic.Pointer[rules.Rules]
 	draining atomic.Bool
@@ -121,6 +124,9 @@ func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, 
 		return nil, err
 	}
 	if err := s.serve(); err != nil {
+		return nil, fmt.Errorf("service: %w", err)
+	}
+	if err := s.listenTakeovers(); err != nil {
 		return nil, fmt.Errorf("service: %w", err)
 	}
 	if s.streams, err = s.openStreams(); err != nil {
@@ -282,6 +288,9 @@ func (s *Service) close(end func() error) (err error) {
 	}
 	if s.streams != nil {
 		s.streams.close()
+	}
+	if s.taken != nil {
+		_ = s.taken.Unsubscribe() // the connection is lost otherwise
 	}
 	if s.crew != nil {
 		s.crew.close()

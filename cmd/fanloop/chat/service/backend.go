@@ -18,8 +18,9 @@ type backend struct {
 	conn    *conn
 }
 
-// ask runs question on the crew and then then as a turn.
-func ask[T any](b *backend, question func(ctx context.Context) (T, error), then func(T, error)) {
+// ask runs question on the crew and then then as a turn. It returns false if the crew has
+// too much to do; then was called with that.
+func ask[T any](b *backend, question func(ctx context.Context) (T, error), then func(T, error)) bool {
 	ok := b.service.crew.try(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
@@ -31,6 +32,7 @@ func ask[T any](b *backend, question func(ctx context.Context) (T, error), then 
 		var none T
 		then(none, later(protocol.Overloaded))
 	}
+	return ok
 }
 
 // Connect implements session.Backend.
@@ -117,13 +119,16 @@ func (b *backend) needsToken(who *session.Identity, topic string) bool {
 }
 
 // Publish implements session.Backend.
-func (b *backend) Publish(who *session.Identity, c *protocol.Publish, done func(*protocol.Published, error)) {
+func (b *backend) Publish(who *session.Identity, c *protocol.Publish, may func() error, done func(*protocol.Published, error)) {
 	h := b.service.accounts.hooks[hooks.Publish]
 	if h == nil {
 		b.store(who, c, c.Data, done)
 		return
 	}
 	b.publishByHook(h, c, func(data protocol.Data, err error) {
+		if err == nil {
+			err = may()
+		}
 		if err != nil {
 			done(nil, err)
 			return
@@ -140,10 +145,15 @@ func (b *backend) store(who *session.Identity, c *protocol.Publish, data protoco
 		done(nil, err)
 		return
 	}
-	ask(b, func(ctx context.Context) (*protocol.Published, error) {
-		s.published(c.Topic, who.User, len(data))
-		return s.publish(ctx, c.Topic, storedID(who.User, c.ID), body)
+	user, end := who.User, s.writes.begin(who.User, c.Topic)
+	asked := ask(b, func(ctx context.Context) (*protocol.Published, error) {
+		defer end()
+		s.published(c.Topic, user, len(data))
+		return s.publish(ctx, c.Topic, storedID(user, c.ID), body)
 	}, done)
+	if !asked {
+		end()
+	}
 }
 
 // publish stores a message for the topic of all nodes.

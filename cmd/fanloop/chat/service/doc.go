@@ -26,6 +26,7 @@
 //	encoder.go  live.Encoder; how messages are stored
 //	counts.go   what a node has done; how long it took
 //	operate.go  what backends ask of all nodes
+//	writes.go   publishes that the store has not answered
 //	look.go     what an operator sees by name, counted while somebody looks
 //	stats.go    Stats, Ready, Lag: for operators
 //	errors.go   what a client gets to know of an error

@@ -101,7 +101,8 @@ func (s *Service) User(ctx context.Context, user string) ([]Connection, error) {
 }
 
 // Unsubscribe ends the subscriptions of a user to a topic, on all nodes, and returns how
-// many there were. When it returns nil, the user gets nothing of them any more.
+// many there were. When it returns nil, the user gets nothing of them any more, and no
+// message that he published there is still on its way to the store.
 func (s *Service) Unsubscribe(ctx context.Context, user, topic string) (int, error) {
 	all, err := s.orderAll(ctx, order{Act: actUnsubscribe, User: user, Topic: topic})
 	return all.Count, err
@@ -159,13 +160,15 @@ func (s *Service) obey(question []byte) []byte {
 		result.Count, result.Done = s.registry.subscribed(o.Topic), true
 	case actUnsubscribe:
 		result.Count, result.Done = s.eachOf(ctx, o.User, func(c *conn) bool {
-			return c.session.Unsubscribe(o.Topic, 0, protocol.Forbidden)
+			return c.session.Unsubscribe(o.Topic, 0, protocol.Fail(nil, protocol.Forbidden, "the backend ended this subscription"))
 		})
+		result.Done = result.Done && s.writes.wait(ctx, o.User, o.Topic)
 	case actDisconnect:
 		result.Count, result.Done = s.eachOf(ctx, o.User, func(c *conn) bool {
 			c.session.Close(protocol.Forbidden, "the backend closed this connection")
 			return true
 		})
+		result.Done = result.Done && s.writes.wait(ctx, o.User, "")
 	}
 	body, _ := cbor.Marshal(&result) // of plain fields
 	return body

@@ -94,6 +94,7 @@ type Service struct {
 	traces   traces
 	registry registry
 	noted    noted
+	writes   writes
 }
 
 // Start runs a node. Shutdown ends it.
@@ -102,7 +103,7 @@ func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, 
 	if err != nil {
 		return nil, &ListenError{c.Listen, err}
 	}
-	s := &Service{log: log, config: c, counts: newCounts(), registry: newRegistry(), noted: noted{all: make(map[string]map[*delivery]struct{})}}
+	s := &Service{log: log, config: c, counts: newCounts(), registry: newRegistry(), writes: writes{all: make(map[string]map[*write]struct{})}, noted: noted{all: make(map[string]map[*delivery]struct{})}}
 	all, err := c.Rules()
 	if err != nil {
 		return nil, err

@@ -66,8 +66,9 @@ type Backend interface {
 	Open(who *Identity, c *protocol.Subscribe, done func(Opened, error))
 	// Author says who wrote a message that is to be changed.
 	Author(topic string, target protocol.Target, done func(user string, err error))
-	// Publish stores a message.
-	Publish(who *Identity, c *protocol.Publish, done func(*protocol.Published, error))
+	// Publish stores a message. If it asks somebody first, it calls may before it stores,
+	// on the goroutine of the session: rights may have ended meanwhile.
+	Publish(who *Identity, c *protocol.Publish, may func() error, done func(*protocol.Published, error))
 	// History reads a page.
 	History(c *protocol.History, done func(*protocol.Page, error))
 	// Members reads a page of users.

@@ -40,11 +40,17 @@ func (s *Session) publishNow(c *protocol.Publish) {
 }
 
 func (s *Session) store(c *protocol.Publish, command rules.Command, author string) {
-	if err := s.may(command, c.Topic, author); err != nil {
+	may := func() error {
+		if s.state == closed {
+			return protocol.NotConnected
+		}
+		return s.may(command, c.Topic, author)
+	}
+	if err := may(); err != nil {
 		s.published(c, nil, err)
 		return
 	}
-	s.config.Backend.Publish(s.who, c, func(p *protocol.Published, err error) { s.published(c, p, err) })
+	s.config.Backend.Publish(s.who, c, may, func(p *protocol.Published, err error) { s.published(c, p, err) })
 }
 
 // published answers a publish, and begins the next one of its topic.
@@ -157,6 +163,10 @@ func (s *Session) read(c protocol.Command, topic string) {
 	s.waiting++
 	s.config.Backend.Read(s.who, c, func(m *protocol.MarkerIs, err error) {
 		s.waiting--
+		// Rights may have been taken away while it was moved.
+		if err == nil && s.state == connected {
+			err = s.may(rules.DoRead, topic, "")
+		}
 		if err != nil {
 			s.answer(c, err)
 		} else if s.state == connected && c.Answers() != 0 {

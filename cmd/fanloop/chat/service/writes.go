@@ -1,0 +1,62 @@
+package service
+
+import (
+	"context"
+	"sync"
+)
+
+// writes are the publishes of clients that the store has not answered. Who takes a right
+// away waits for those that were allowed before: when he is answered, no message of the
+// user comes any more.
+type writes struct {
+	mu  sync.Mutex
+	all map[string]map[*write]struct{} // guarded by mu; by user
+}
+
+type write struct {
+	topic string
+	ended chan struct{}
+}
+
+// begin notes a publish until end is called.
+func (w *writes) begin(user, topic string) (end func()) {
+	one := &write{topic, make(chan struct{})}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.all[user] == nil {
+		w.all[user] = make(map[*write]struct{})
+	}
+	w.all[user][one] = struct{}{}
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if delete(w.all[user], one); len(w.all[user]) == 0 {
+			delete(w.all, user)
+		}
+		close(one.ended)
+	}
+}
+
+// wait returns when the publishes of a user to a topic that began before have ended. With
+// an empty topic it waits for those to all. It returns false if ctx ended first.
+func (w *writes) wait(ctx context.Context, user, topic string) bool {
+	for _, ended := range w.of(user, topic) {
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+func (w *writes) of(user, topic string) (list []chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for one := range w.all[user] {
+		if topic == "" || one.topic == topic {
+			list = append(list, one.ended)
+		}
+	}
+	return list
+}

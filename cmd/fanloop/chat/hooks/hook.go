@@ -235,6 +235,7 @@ func (h *Hook) request(ctx context.Context, body []byte) (Answer, error) {
 	if err != nil {
 		return fail(Body, err)
 	}
+	a.Asked = began
 	return a, nil
 }
 

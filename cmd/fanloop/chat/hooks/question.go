@@ -63,6 +63,9 @@ type Answer struct {
 	// Data replaces what is published, for Publish; nil: it stays.
 	Data json.RawMessage
 
+	// Asked is when the request began that brought the answer. Others may have asked before
+	// you, so it can be earlier than your question.
+	Asked time.Time
 	// Otherwise: there was no answer, and Config.Otherwise allowed it.
 	Otherwise bool
 }

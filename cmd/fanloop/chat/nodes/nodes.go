@@ -45,6 +45,9 @@ type Config struct {
 	Answer func(question []byte) []byte
 	// Every is the time between two beats (1 s).
 	Every time.Duration
+	// Settle is how long a node that began waits for what others say before it asks them:
+	// more than Every (0: not at all, where there are no others).
+	Settle time.Duration
 	// ForgetAfter is how long a silent node is waited for (10 s).
 	ForgetAfter time.Duration
 }
@@ -88,6 +91,7 @@ type Nodes struct {
 	work    sync.WaitGroup
 	unhear  func()
 	closing sync.Once
+	settled time.Time // immutable
 
 	mu      sync.Mutex // guards all below
 	address string     // that is announced
@@ -128,7 +132,7 @@ func New(c Config) (*Nodes, error) {
 	}
 	n := &Nodes{
 		config: c, inbox: make(chan []byte, inboxSize), places: make(chan struct{}, answering), stop: make(chan struct{}),
-		address: c.Address, peers: make(map[id]*peer), asks: make(map[uint64]*ask), kept: make(map[key][]byte),
+		settled: time.Now().Add(c.Settle), address: c.Address, peers: make(map[id]*peer), asks: make(map[uint64]*ask), kept: make(map[key][]byte),
 	}
 	_, _ = rand.Read(n.id[:]) // never fails
 	var err error
@@ -201,6 +205,7 @@ func (n *Nodes) Withdraw() {
 // Ask returns the answers of all nodes, this one's first. When ctx ends before, it
 // returns those that there are, and ErrUnconfirmed, wrapped.
 func (n *Nodes) Ask(ctx context.Context, body []byte) ([]Answer, error) {
+	n.settle(ctx)
 	own := Answer{n.config.Name, n.config.Answer(body)}
 	number, a := n.expect(body)
 	if a == nil {
@@ -220,6 +225,21 @@ func (n *Nodes) Ask(ctx context.Context, body []byte) ([]Answer, error) {
 		return answers, fmt.Errorf("%w: %d of %d", ErrUnconfirmed, len(a.missing), len(n.peers)+1)
 	}
 	return answers, nil
+}
+
+// settle waits until the others have been heard.
+func (n *Nodes) settle(ctx context.Context) {
+	wait := time.Until(n.settled)
+	if wait <= 0 {
+		return
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-n.stop:
+	}
 }
 
 // expect begins to wait for all nodes that are known; nil: there are none.

@@ -129,6 +129,24 @@ func TestNodesThatAreAway(t *testing.T) {
 	})
 }
 
+// A node that has just begun asks those too that it has not heard yet.
+func TestNewNodeAsksAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := clustertest.NewStore(clustertest.Options{Faults: clustertest.Faults{Delay: 300 * time.Millisecond}})
+		first := open(t, store, 1)[0]
+		defer first.Close()
+		time.Sleep(time.Minute)
+		second, err := nodes.New(nodes.Config{Bus: store.Connect(), Name: "new", Settle: 1500 * time.Millisecond, Answer: func([]byte) []byte { return nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer second.Close()
+		if answers, err := second.Ask(t.Context(), []byte("q")); err != nil || len(answers) != 2 {
+			t.Errorf("%v, %v", answers, err)
+		}
+	})
+}
+
 // Each node has the addresses of the others that take clients: not of one that ends, nor
 // of one that was killed, though both were known.
 func TestAddresses(t *testing.T) {

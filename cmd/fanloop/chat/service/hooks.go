@@ -15,7 +15,8 @@ import (
 // askBackend asks the company's backend by a hook, and calls then as a turn: with what is
 // allowed, or with an error, of this code where the backend refuses. Questions have
 // goroutines of their own, of which there are as many as the hook is configured for: one
-// that hangs takes no place of the crew.
+// that hangs takes no place of the crew. An answer to a question from before a right was
+// taken away from the user does not count: the backend is asked again.
 func (b *backend) askBackend(h *hooks.Hook, q hooks.Question, refused protocol.Code, then func(hooks.Answer, error)) {
 	q.Address = addrOf(b.conn.remote).String()
 	if q.User == "" {
@@ -26,6 +27,14 @@ func (b *backend) askBackend(h *hooks.Hook, q hooks.Question, refused protocol.C
 		outcome := hooks.OutcomeOf(a, err)
 		if err == nil && !a.Allow {
 			err = protocol.Fail(nil, refused, a.Reason)
+		}
+		user := q.User
+		if user == "" {
+			user = a.User
+		}
+		if a.Allow && !a.Otherwise && b.service.taking.since(user, a.Asked) {
+			b.conn.do(func() { b.askBackend(h, q, refused, then) })
+			return
 		}
 		b.conn.do(func() {
 			b.conn.hooked(string(h.Kind()), string(outcome), q.Topic, began)
@@ -62,10 +71,11 @@ func (b *backend) refreshByHook(token string, then func(auth.Claims, error)) {
 	})
 }
 
-// claimsOf is what an answer says of a user. It is issued now, for a revocation.
+// claimsOf is what an answer says of a user. For a revocation it was issued when the
+// backend was asked: what was revoked since then counts.
 func claimsOf(a *hooks.Answer) auth.Claims {
 	return auth.Claims{
-		User: a.User, Name: a.Name, Session: a.Session, Info: a.Info, Issued: time.Now(), Expires: a.Expires, Grants: a.Grants,
+		User: a.User, Name: a.Name, Session: a.Session, Info: a.Info, Issued: a.Asked, Expires: a.Expires, Grants: a.Grants,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
@@ -285,5 +286,62 @@ func TestKickWaitsForWhatIsBeingStored(t *testing.T) {
 			}
 		}
 		ann.ws.CloseNow()
+	}
+}
+
+// refusal is the next error. It fails when an answer comes that is none.
+func refusal[F protocol.Frame](c *client) *protocol.Error {
+	c.t.Helper()
+	for {
+		switch f := c.next().(type) {
+		case *protocol.Error:
+			return f
+		case F:
+			c.t.Fatalf("it was let in: %+v", f)
+		}
+	}
+}
+
+// X36: an answer of the backend to a question from before does not count, not even for a
+// subscribe that came later and shares the question.
+func TestKickBeatsAnAnswerFromBefore(t *testing.T) {
+	var member, asks atomic.Int64
+	member.Store(1)
+	held, release := make(chan struct{}, 10), make(chan struct{})
+	free := sync.OnceFunc(func() { close(release) })
+	decide := func(q asked) string {
+		in := member.Load() == 1
+		if q.Hook == "connect" {
+			return `{"allow":true,"user":"ann"}`
+		}
+		if asks.Add(1) == 1 {
+			held <- struct{}{}
+			<-release
+		}
+		return fmt.Sprintf(`{"allow":%v,"rights":["subscribe"]}`, in)
+	}
+	s, ctx := start(t, withBackend(t, decide, "connect", "subscribe"))
+	t.Cleanup(free)
+	enter := func() *client {
+		c := dial(t, ctx, s, protocol.JSON)
+		c.send(&protocol.Connect{Ref: 1, Version: 1, Token: "ann"})
+		await[*protocol.Connected](c)
+		return c
+	}
+	ann := enter()
+	ann.send(&protocol.Subscribe{Ref: 2, Topic: "private:x", Attempt: 1})
+	<-held
+	member.Store(0)
+	if _, err := s.Unsubscribe(ctx, "ann", "private:x"); err != nil {
+		t.Fatal(err)
+	}
+	if got := ann.failure(); got.Ref != 2 || got.Code != protocol.Forbidden {
+		t.Errorf("%+v", got)
+	}
+	ann.send(&protocol.Subscribe{Ref: 3, Topic: "private:x", Attempt: 2}, &protocol.Ping{Ref: 4})
+	await[*protocol.Pong](ann) // it is asking
+	free()
+	if got := refusal[*protocol.Subscribed](ann); got.Ref != 3 || got.Code != protocol.Forbidden {
+		t.Errorf("%+v", got)
 	}
 }

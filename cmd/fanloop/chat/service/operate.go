@@ -159,11 +159,13 @@ func (s *Service) obey(question []byte) []byte {
 	case actTopic:
 		result.Count, result.Done = s.registry.subscribed(o.Topic), true
 	case actUnsubscribe:
+		s.taking.note(o.User)
 		result.Count, result.Done = s.eachOf(ctx, o.User, func(c *conn) bool {
 			return c.session.Unsubscribe(o.Topic, 0, protocol.Fail(nil, protocol.Forbidden, "the backend ended this subscription"))
 		})
 		result.Done = result.Done && s.writes.wait(ctx, o.User, o.Topic)
 	case actDisconnect:
+		s.taking.note(o.User)
 		result.Count, result.Done = s.eachOf(ctx, o.User, func(c *conn) bool {
 			c.session.Close(protocol.Forbidden, "the backend closed this connection")
 			return true

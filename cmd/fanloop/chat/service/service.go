@@ -33,6 +33,7 @@ const (
 	pingEvery     = 25 * time.Second
 	storeTimeout  = 5 * time.Second // for what a client waits for
 	crewSize      = 64
+	settleWithin  = 1500 * time.Millisecond // nodes beat once a second
 	crewWaiting   = 4096
 )
 
@@ -95,6 +96,7 @@ type Service struct {
 	registry registry
 	noted    noted
 	writes   writes
+	taking   taking
 }
 
 // Start runs a node. Shutdown ends it.
@@ -103,7 +105,7 @@ func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, 
 	if err != nil {
 		return nil, &ListenError{c.Listen, err}
 	}
-	s := &Service{log: log, config: c, counts: newCounts(), registry: newRegistry(), writes: writes{all: make(map[string]map[*write]struct{})}, noted: noted{all: make(map[string]map[*delivery]struct{})}}
+	s := &Service{log: log, config: c, counts: newCounts(), registry: newRegistry(), taking: taking{last: make(map[string]time.Time)}, writes: writes{all: make(map[string]map[*write]struct{})}, noted: noted{all: make(map[string]map[*delivery]struct{})}}
 	all, err := c.Rules()
 	if err != nil {
 		return nil, err
@@ -181,7 +183,11 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 	if s.name, err = s.config.NodeName(); err != nil {
 		return err
 	}
-	if s.nodes, err = nodes.New(nodes.Config{Bus: s.store.broker, Name: s.name, Address: s.config.Address, Answer: s.obey}); err != nil {
+	asking := nodes.Config{Bus: s.store.broker, Name: s.name, Address: s.config.Address, Answer: s.obey}
+	if s.others() != nil {
+		asking.Settle = settleWithin
+	}
+	if s.nodes, err = nodes.New(asking); err != nil {
 		return err
 	}
 	s.session.Addresses = s.nodes.Addresses

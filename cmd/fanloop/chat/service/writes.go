@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // writes are the publishes of clients that the store has not answered. Who takes a right
@@ -59,4 +60,35 @@ func (w *writes) of(user, topic string) (list []chan struct{}) {
 		}
 	}
 	return list
+}
+
+// takenKept is longer than a hook may take.
+const takenKept = 5 * time.Minute
+
+// taking knows from which users rights were taken away lately. An answer of the backend to
+// a question from before that is not used.
+type taking struct {
+	mu   sync.Mutex
+	last map[string]time.Time // guarded by mu; by user
+}
+
+// note takes rights of a user away now.
+func (t *taking) note(user string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	for other, at := range t.last {
+		if now.Sub(at) > takenKept {
+			delete(t.last, other)
+		}
+	}
+	t.last[user] = now
+}
+
+// since reports whether rights of a user were taken away since then.
+func (t *taking) since(user string, then time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at, taken := t.last[user]
+	return taken && !then.After(at)
 }

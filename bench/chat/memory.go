@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -14,8 +15,8 @@ import (
 	"github.com/fanloop-go/fanloop/bench/scenario"
 )
 
-// memory is what the service holds; 0: not known.
-type memory struct{ rss, kernel, heap float64 }
+// memory is what the service holds, and the kernel for both sides; 0: not known.
+type memory struct{ rss, kernel, slab, heap float64 }
 
 // memory reads what the service holds now. The heap is read last: garbage is collected
 // before.
@@ -28,6 +29,9 @@ func (r *run) memory(ctx context.Context) (m memory, err error) {
 		m.rss = float64(rss)
 		if kernel, ok := scenario.KernelBytes(); ok {
 			m.kernel = float64(kernel)
+		}
+		if text, err := os.ReadFile("/proc/meminfo"); err == nil {
+			m.slab = slabOf(string(text))
 		}
 	}
 	if r.config.Admin != "" {
@@ -45,9 +49,23 @@ func (m memory) addTo(round report.Round, before memory, users int) {
 	if m.kernel > 0 {
 		round["kernel_conn"] = (m.kernel - before.kernel) / n
 	}
+	if m.slab > 0 {
+		round["slab_conn"] = (m.slab - before.slab) / n
+	}
 	if m.heap > 0 {
 		round["heap_conn"] = (m.heap - before.heap) / n
 	}
+}
+
+// slabOf reads what the kernel holds for objects such as sockets, in bytes; 0: not known.
+func slabOf(meminfo string) float64 {
+	for line := range strings.Lines(meminfo) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == "Slab:" && f[2] == "kB" {
+			kib, _ := strconv.ParseFloat(f[1], 64) // not known
+			return kib * 1024
+		}
+	}
+	return 0
 }
 
 // heapLine is the metric of what is allocated.

@@ -87,11 +87,13 @@ func (p *plan) talk(c Config, r *rand.Rand) {
 	}
 }
 
-// cuts cuts a share of the users off while it is measured, talkers or not.
+// cuts cuts a share of the users off while it is measured, talkers or not. All are to be
+// back before the end.
 func (p *plan) cuts(c Config, r *rand.Rand) {
+	most := min(c.Away, c.Time/2)
 	for _, user := range r.Perm(c.Users)[:int(c.Cuts*float64(c.Users))] {
-		at := c.WarmUp + time.Duration(r.Float64()*float64(c.Time))
-		away := time.Duration(r.Float64() * float64(c.Away))
+		at := c.WarmUp + time.Duration(r.Float64()*float64(c.Time-most))
+		away := time.Duration(r.Float64() * float64(most))
 		p.events = append(p.events, event{at: at, kind: cut, user: int32(user), away: away})
 	}
 }

@@ -45,8 +45,8 @@ func TestPlanIsWhatIsAskedFor(t *testing.T) {
 			if m := p.sent[e.n]; m.user != e.user || !slices.Contains(p.rooms[e.user], m.room) {
 				t.Fatalf("message %d is %+v, of user %d with rooms %v", e.n, m, e.user, p.rooms[e.user])
 			}
-		} else if e.at < c.WarmUp {
-			t.Errorf("%+v is in the warm-up", e)
+		} else if e.at < c.WarmUp || e.at+e.away > c.WarmUp+c.Time {
+			t.Errorf("%+v is not while it is measured", e)
 		}
 	}
 	if want := map[eventKind]int{publish: 800, cut: 30, read: 60}; !reflect.DeepEqual(counts, want) {

@@ -62,6 +62,7 @@ var Metrics = []Metric{
 	{Key: "heap_conn", Title: "heap/conn", Unit: octets},
 	{Key: "ledger_conn", Title: "ledger/conn", Unit: octets},
 	{Key: "kernel_conn", Title: "kernel/conn", Unit: octets},
+	{Key: "slab_conn", Title: "kernel objects/conn", Unit: octets},
 	{Key: "rss", Title: "RSS", Unit: octets},
 	{Key: "open_rate", Title: "opened/s", Unit: count, More: true},
 	{Key: "reach", Title: "reach", Unit: share, More: true},

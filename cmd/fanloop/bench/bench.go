@@ -58,6 +58,7 @@ Exit code: 0 if all was measured, 1 if a run failed, 2 for wrong usage.`,
   fanloop bench fanout --conns 5000 --servers all           beside every peer
   fanloop bench echo --servers floor,fanloop,old=/tmp/old/fanloop --base floor,old
   fanloop bench echo --target ws://127.0.0.1:9001/ --rate 20000
+  fanloop bench chat --preset big-room                      a chat service and 10 000 users
   fanloop bench compare before.json after.json`,
 		Args: cli.NoCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

@@ -21,7 +21,7 @@ func TestTheServerSideDoesNotAllocate(t *testing.T) {
 				}
 			}
 		}},
-		{"ParseRequest", 3, func() {
+		{"ParseRequest", 2, func() {
 			if _, err := ParseRequest(head); err != nil {
 				panic(err)
 			}

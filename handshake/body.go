@@ -39,8 +39,8 @@ const (
 // Body gives what finds the end of the request's body. What follows that is the
 // next request.
 func (r *Request) Body() Body {
-	length, lengths := r.only("Content-Length")
-	_, codings := r.only("Transfer-Encoding")
+	length, lengths := r.only(lengthHeader)
+	_, codings := r.only(codingHeader)
 	switch {
 	case codings > 0:
 		return Body{at: inChunkSize}

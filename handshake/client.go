@@ -37,7 +37,7 @@ func AppendClientRequest(dst []byte, r *ClientRequest) ([]byte, error) {
 	}
 	for i, s := range r.Subprotocols {
 		if i == 0 {
-			dst = append(dst, subprotocolHeader+": "...)
+			dst = append(dst, subprotocolHeader.String()+": "...)
 		} else {
 			dst = append(dst, ", "...)
 		}
@@ -47,7 +47,7 @@ func AppendClientRequest(dst []byte, r *ClientRequest) ([]byte, error) {
 		dst = append(dst, "\r\n"...)
 	}
 	if r.Extensions != "" {
-		dst = append(dst, extensionsHeader+": "+r.Extensions+"\r\n"...)
+		dst = append(dst, extensionsHeader.String()+": "+r.Extensions+"\r\n"...)
 	}
 	dst, err := appendFields(dst, r.Header)
 	if err != nil {
@@ -71,11 +71,11 @@ func (r *ClientRequest) check() error {
 	}
 	for i, s := range r.Subprotocols {
 		if !isToken(s) || slices.Contains(r.Subprotocols[:i], s) {
-			return &HeaderError{subprotocolHeader, "subprotocols must be tokens, each offered once"} // §4.1 item 10
+			return &HeaderError{subprotocolHeader.String(), "subprotocols must be tokens, each offered once"} // §4.1 item 10
 		}
 	}
 	if _, ok := parseExtensions(r.Extensions); !ok {
-		return &HeaderError{extensionsHeader, "this is not a list of extensions (RFC 6455 §9.1)"}
+		return &HeaderError{extensionsHeader.String(), "this is not a list of extensions (RFC 6455 §9.1)"}
 	}
 	for name := range r.Header {
 		if r.Origin != "" && equalFold(name, "Origin") {

@@ -2,8 +2,6 @@ package handshake
 
 import "strings"
 
-const extensionsHeader = "Sec-WebSocket-Extensions"
-
 // Extension is one element of Sec-WebSocket-Extensions (RFC 6455 §9.1).
 type Extension struct {
 	Name   string
@@ -19,7 +17,7 @@ type ExtensionParam struct{ Name, Value string }
 // the next. The slice is the caller's.
 func (r *Request) Extensions() []Extension {
 	var offered []Extension
-	for list := range r.each(extensionsHeader) {
+	for list := range r.eachOf(extensionsHeader) {
 		for rest := list; rest != ""; {
 			var element string
 			element, rest = cutExtension(rest)

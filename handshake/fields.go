@@ -6,68 +6,85 @@ import (
 	"strings"
 )
 
-// field gives the offsets of one header line in the text of its head.
-type field struct{ name, colon, value, end uint32 }
-
-// fields holds the header lines of a head: one copy of its text and offsets into
-// it. It is never changed after it was filled.
+// fields holds the header lines of a head: one copy of its text, and where in it the
+// headers are that a handshake asks for. It is never changed after it was filled.
 type fields struct {
-	text string
-	list []field
+	text  string
+	start uint32               // of the first header line
+	lines uint32               // header lines
+	first [namedHeaders]uint32 // where the first line of a named header begins
+	seen  [namedHeaders]uint8  // lines of it: 0, 1 or more
 }
 
 // fill reads the header lines, as many as that, that start at pos of text, a head
 // that a Scanner accepted.
 func (f *fields) fill(text string, pos, lines int) {
-	f.text = text
-	f.list = make([]field, 0, lines)
+	f.text, f.start, f.lines = text, uint32(pos), uint32(lines)
 	for text[pos] != '\r' {
 		colon := pos + strings.IndexByte(text[pos:], ':')
-		end := colon + strings.IndexByte(text[colon:], '\r')
-		next := end + len("\r\n")
-		value := colon + 1
-		for value < end && (text[value] == ' ' || text[value] == '\t') {
-			value++
+		if h := named(text[pos:colon]); h != unnamed {
+			if f.seen[h] == 0 {
+				f.first[h] = uint32(pos)
+			}
+			f.seen[h] = min(f.seen[h]+1, 2)
 		}
-		for end > value && (text[end-1] == ' ' || text[end-1] == '\t') {
-			end--
-		}
-		f.list = append(f.list, field{uint32(pos), uint32(colon), uint32(value), uint32(end)})
-		pos = next
+		pos = colon + strings.IndexByte(text[colon:], '\r') + len("\r\n")
 	}
 }
 
-func (f *fields) name(i int) string  { return f.text[f.list[i].name:f.list[i].colon] }
-func (f *fields) value(i int) string { return f.text[f.list[i].value:f.list[i].end] }
+// line reads the header line at pos; next is where the following line begins.
+func (f *fields) line(pos int) (name, value string, next int) {
+	colon := pos + strings.IndexByte(f.text[pos:], ':')
+	end := colon + strings.IndexByte(f.text[colon:], '\r')
+	return f.text[pos:colon], trimOWS(f.text[colon+1 : end]), end + len("\r\n")
+}
+
+// more reports whether there is a header line at pos.
+func (f *fields) more(pos int) bool { return pos < len(f.text) && f.text[pos] != '\r' }
 
 // each yields the values of every line with this name.
 func (f *fields) each(name string) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for i, at := range f.list {
-			if int(at.colon-at.name) == len(name) && equalFold(f.name(i), name) && !yield(f.value(i)) {
+		for pos := int(f.start); f.more(pos); {
+			var n, value string
+			n, value, pos = f.line(pos)
+			if equalFold(n, name) && !yield(value) {
 				return
 			}
 		}
 	}
 }
 
-// only gives the first value of name and how many lines have this name.
-func (f *fields) only(name string) (value string, count int) {
-	for i, at := range f.list {
-		if int(at.colon-at.name) != len(name) || !equalFold(f.name(i), name) {
-			continue
+// eachOf is each for a named header.
+func (f *fields) eachOf(h header) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if f.seen[h] == 0 {
+			return
 		}
-		if count == 0 {
-			value = f.value(i)
+		for pos, again := int(f.first[h]), true; again && f.more(pos); again = f.seen[h] > 1 {
+			var n, value string
+			n, value, pos = f.line(pos)
+			if named(n) == h && !yield(value) {
+				return
+			}
 		}
-		count++
 	}
-	return value, count
 }
 
-// hasElement reports whether a list named name holds element, case folded.
-func (f *fields) hasElement(name, element string) bool {
-	for list := range f.each(name) {
+// only gives the first value of h and how many lines have this name; 2 stands for more.
+func (f *fields) only(h header) (value string, count int) {
+	if f.seen[h] > 0 {
+		_, value, _ = f.line(int(f.first[h]))
+	}
+	return value, int(f.seen[h])
+}
+
+// hasElement reports whether a list named h holds element, case folded.
+func (f *fields) hasElement(h header, element string) bool {
+	for list := range f.eachOf(h) {
+		if equalFold(list, element) {
+			return true
+		}
 		for e := range elements(list) {
 			if equalFold(e, element) {
 				return true
@@ -80,6 +97,10 @@ func (f *fields) hasElement(name, element string) bool {
 // Header gives the first value of the header called name in any case, without
 // the whitespace around it, or "" when there is none. It allocates nothing.
 func (f *fields) Header(name string) string {
+	if h := named(name); h != unnamed {
+		value, _ := f.only(h)
+		return value
+	}
 	for v := range f.each(name) {
 		return v
 	}
@@ -100,8 +121,10 @@ func (f *fields) Values(name string) []string {
 // names as they were sent. It allocates nothing.
 func (f *fields) Headers() iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
-		for i := range f.list {
-			if !yield(f.name(i), f.value(i)) {
+		for pos := int(f.start); f.more(pos); {
+			var name, value string
+			name, value, pos = f.line(pos)
+			if !yield(name, value) {
 				return
 			}
 		}
@@ -111,7 +134,7 @@ func (f *fields) Headers() iter.Seq2[string, string] {
 // HeaderMap gives the headers under their canonical names (Sec-Websocket-Key), as
 // net/http does; like there, Host is not among them. The map is the caller's.
 func (f *fields) HeaderMap() map[string][]string {
-	m := make(map[string][]string, len(f.list))
+	m := make(map[string][]string, f.lines)
 	for name, value := range f.Headers() {
 		if !equalFold(name, "Host") {
 			name = canonical(name)

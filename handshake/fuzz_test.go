@@ -50,6 +50,7 @@ func FuzzRequestHead(f *testing.F) {
 			t.Fatalf("net/http refuses it: %v", err)
 		}
 		compareWithHTTP(t, req, theirs)
+		compareWithWalk(t, &req.fields)
 		if err := req.CheckUpgrade(); err == nil {
 			if _, err := AppendResponse(nil, req, SelectSubprotocol(req, req.Subprotocols()), "", nil); err != nil {
 				t.Fatalf("accepted and then not answered: %v", err)
@@ -58,6 +59,18 @@ func FuzzRequestHead(f *testing.F) {
 		SameHost(req)
 		NegotiateDeflate(req, DeflateOptions{})
 	})
+}
+
+// compareWithWalk compares what is known of the named headers with a walk over all lines.
+func compareWithWalk(t *testing.T, f *fields) {
+	t.Helper()
+	for h := range namedHeaders {
+		all := slices.Collect(f.each(h.String()))
+		first, n := f.only(h)
+		if !slices.Equal(slices.Collect(f.eachOf(h)), all) || n != min(len(all), 2) || n > 0 && first != all[0] || f.Header(h.String()) != first {
+			t.Fatalf("%v: %q, %d lines, all %q; a walk finds %q", h, first, n, slices.Collect(f.eachOf(h)), all)
+		}
+	}
 }
 
 func compareWithHTTP(t *testing.T, req *Request, theirs *http.Request) {

@@ -19,7 +19,7 @@ type OriginPolicy func(req *Request) bool
 // refused. The schemes are not compared: behind a proxy that ends TLS the server
 // cannot know its own.
 func SameHost(req *Request) bool {
-	value, n := req.only("Origin")
+	value, n := req.only(originHeader)
 	if n == 0 {
 		return true
 	}
@@ -67,7 +67,7 @@ func ParseOrigins(origins ...string) (OriginPolicy, error) {
 		allowed = append(allowed, originPattern{o, subdomains})
 	}
 	return func(req *Request) bool {
-		value, n := req.only("Origin")
+		value, n := req.only(originHeader)
 		switch {
 		case n == 0:
 			return true
@@ -93,7 +93,7 @@ func ParseOrigins(origins ...string) (OriginPolicy, error) {
 // policy. It keeps out clients that are not browsers, as long as they are honest.
 func RequireOrigin(policy OriginPolicy) OriginPolicy {
 	return func(req *Request) bool {
-		_, n := req.only("Origin")
+		_, n := req.only(originHeader)
 		return n > 0 && policy(req)
 	}
 }

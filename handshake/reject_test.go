@@ -97,7 +97,7 @@ func TestRejectionWithoutABody(t *testing.T) {
 		res, err := ParseResponse(got) // which takes one head and nothing else
 		if err != nil {
 			t.Errorf("%s %v: %v: %q", test.method, test.err, err, got)
-		} else if res.Header("Content-Length") != test.length || res.Header("Date") == "" || !res.hasElement("Connection", "close") {
+		} else if res.Header("Content-Length") != test.length || res.Header("Date") == "" || !res.hasElement(connectionHeader, "close") {
 			t.Errorf("%s %v: %q", test.method, test.err, got)
 		}
 	}
@@ -116,7 +116,7 @@ func TestUpgradeOfARejectionIsInItsConnection(t *testing.T) {
 	} {
 		got := AppendRejection(nil, &Rejection{Status: 426, Header: test.header}, "HEAD", someDate)
 		res, err := ParseResponse(got)
-		if err != nil || !res.hasElement("Connection", "close") || !res.hasElement("Connection", "upgrade") ||
+		if err != nil || !res.hasElement(connectionHeader, "close") || !res.hasElement(connectionHeader, "upgrade") ||
 			len(res.Values("Upgrade")) != 1 || res.Header("Upgrade") != test.want {
 			t.Errorf("%s: %v: %q", name, err, got)
 		}

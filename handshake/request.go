@@ -17,12 +17,10 @@ type Request struct {
 	Peer fmt.Stringer
 
 	fields
-	method string
-	uri    string
-	path   string
-	query  string
-	host   string
-	minor  byte // of HTTP/1.x
+	path  string
+	query string
+	host  string
+	line  requestLine
 }
 
 // RemoteAddr gives the peer's address, usually host:port; "" when it is not
@@ -35,8 +33,8 @@ func (r *Request) RemoteAddr() string {
 }
 
 // ParseRequest reads head, one whole head as Scanner delimits it. It copies head
-// once and allocates nothing beside that copy, the Request and the places of its
-// header lines, unless the path holds percent escapes.
+// once and allocates nothing beside that copy and the Request, unless the path holds
+// percent escapes.
 //
 // It is as strict as Scanner, and checks on top what every request must keep,
 // upgrade or not: one valid Host (RFC 9112 §3.2), a target that is a path, an
@@ -50,34 +48,37 @@ func ParseRequest(head []byte) (*Request, error) {
 // Request is ParseRequest for b[:n] of the Scan that found the end of the head: it does
 // not scan those octets again.
 func (s *Scanner) Request(head []byte) (*Request, error) {
-	if err := s.whole(head); err != nil {
-		return nil, err
-	}
-	lineEnd := bytes.IndexByte(head, '\r')
-	line, err := parseRequestLine(head[:lineEnd])
-	if err != nil {
-		return nil, err
-	}
-	r := &Request{minor: line.minor}
-	r.fill(string(head), lineEnd+len("\r\n"), int(s.headers))
-	r.method = r.text[:line.methodEnd]
-	r.uri = r.text[line.methodEnd+1 : line.targetEnd]
-	if err := r.resolveTarget(); err != nil {
-		return nil, err
-	}
-	if err := r.checkBody(); err != nil {
+	r := new(Request)
+	if err := s.ReadRequest(head, r); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
+// ReadRequest is Request for an r of the caller's, whose zero value it fills. After an error r
+// is of no use.
+func (s *Scanner) ReadRequest(head []byte, r *Request) (err error) {
+	if err := s.whole(head); err != nil {
+		return err
+	}
+	lineEnd := bytes.IndexByte(head, '\r')
+	if r.line, err = parseRequestLine(head[:lineEnd]); err != nil {
+		return err
+	}
+	r.fill(string(head), lineEnd+len("\r\n"), int(s.headers))
+	if err := r.resolveTarget(); err != nil {
+		return err
+	}
+	return r.checkBody()
+}
+
 // resolveTarget finds host, path and query (RFC 9112 §3.2).
 func (r *Request) resolveTarget() error {
-	host, n := r.only("Host")
+	host, n := r.only(hostHeader)
 	switch {
 	case n > 1:
 		return malformed("there is more than one Host")
-	case n == 0 && r.minor > 0:
+	case n == 0 && r.line.minor > 0:
 		return malformed("there is no Host")
 	}
 	named, ok := parseAuthority(host)
@@ -85,8 +86,8 @@ func (r *Request) resolveTarget() error {
 		return malformed("the Host is not valid")
 	}
 	r.host = host
-	rest := r.uri
-	if rest == "*" && r.method == "OPTIONS" {
+	rest := r.RequestURI()
+	if rest == "*" && r.Method() == "OPTIONS" {
 		r.path = rest
 		return nil
 	}
@@ -124,8 +125,8 @@ func cutURI(uri string) (scheme, authority, rest string) {
 // checkBody refuses heads whose body two servers could measure in two ways
 // (RFC 9112 §6.3).
 func (r *Request) checkBody() error {
-	length, lengths := r.only("Content-Length")
-	coding, codings := r.only("Transfer-Encoding")
+	length, lengths := r.only(lengthHeader)
+	coding, codings := r.only(codingHeader)
 	switch {
 	case lengths > 1:
 		return malformed("there is more than one Content-Length")
@@ -135,11 +136,11 @@ func (r *Request) checkBody() error {
 		return malformed("there are Content-Length and Transfer-Encoding")
 	case codings > 1 || codings == 1 && !equalFold(coding, "chunked"):
 		return malformed("the only Transfer-Encoding taken is chunked")
-	case codings == 1 && r.minor == 0:
+	case codings == 1 && r.line.minor == 0:
 		return malformed("HTTP/1.0 has no Transfer-Encoding")
 	}
 	for _, name := range [...]string{"Content-Length", "Transfer-Encoding", "Trailer"} {
-		if codings == 1 && r.hasElement("Trailer", name) {
+		if codings == 1 && r.hasElement(trailerHeader, name) {
 			return malformed("the Trailer announces a header that cannot be one") // RFC 9110 §6.5.1
 		}
 	}
@@ -147,10 +148,15 @@ func (r *Request) checkBody() error {
 }
 
 // Method gives the method as sent; methods are case-sensitive.
-func (r *Request) Method() string { return r.method }
+func (r *Request) Method() string { return r.text[:r.line.methodEnd] }
 
 // RequestURI gives the request target as sent.
-func (r *Request) RequestURI() string { return r.uri }
+func (r *Request) RequestURI() string {
+	if r.text == "" {
+		return ""
+	}
+	return r.text[r.line.methodEnd+1 : r.line.targetEnd]
+}
 
 // Path gives the path of the target without its query and with percent escapes
 // decoded, so it can hold any octet. It is never empty. Dot segments and doubled
@@ -166,7 +172,10 @@ func (r *Request) Host() string { return r.host }
 
 // Origin gives the Origin header, "" when there is none. It is what a browser
 // says about the page that opens the connection; other clients can say anything.
-func (r *Request) Origin() string { return r.Header("Origin") }
+func (r *Request) Origin() string {
+	value, _ := r.only(originHeader)
+	return value
+}
 
 // Cookie gives the value of the first cookie with this name, without the quotes
 // around it, and whether there is one. Names are case-sensitive. It allocates

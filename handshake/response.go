@@ -170,14 +170,14 @@ func (r *Response) Check(want *ClientRequest) (Agreed, error) {
 	if r.Status != 101 {
 		return agreed, &StatusError{Status: r.Status, Reason: r.Reason, Header: r.HeaderMap()}
 	}
-	upgrade, upgrades := r.only("Upgrade")
-	accept, accepts := r.only("Sec-WebSocket-Accept")
+	upgrade, upgrades := r.only(upgradeHeader)
+	accept, accepts := r.only(acceptHeader)
 	switch {
 	case r.minor != 1:
 		return agreed, &ResponseError{Reason: "a WebSocket needs HTTP/1.1"}
 	case upgrades != 1 || !equalFold(upgrade, "websocket"): // item 2
 		return agreed, &ResponseError{Header: "Upgrade", Reason: "it must be websocket, once"}
-	case !r.hasElement("Connection", "upgrade"): // item 3
+	case !r.hasElement(connectionHeader, "upgrade"): // item 3
 		return agreed, &ResponseError{Header: "Connection", Reason: "it does not say Upgrade"}
 	case accepts != 1 || accept != AcceptKey(want.Key): // item 4
 		return agreed, &ResponseError{Header: "Sec-WebSocket-Accept", Reason: "it does not answer the key that was sent"}
@@ -197,7 +197,7 @@ func (r *Response) Check(want *ClientRequest) (Agreed, error) {
 // with its head whatever its headers say (RFC 9112 §6.3), but who believes them
 // takes frames for a body. A Transfer-Encoding is of no meaning.
 func (r *Response) claimsBody() bool {
-	for length := range r.each("Content-Length") {
+	for length := range r.eachOf(lengthHeader) {
 		if length == "" || strings.Trim(length, "0") != "" {
 			return true
 		}
@@ -208,7 +208,7 @@ func (r *Response) claimsBody() bool {
 func (r *Response) checkSubprotocol(want *ClientRequest, agreed *Agreed) error {
 	subprotocol, n := r.only(subprotocolHeader)
 	if n > 1 || n == 1 && !slices.Contains(want.Subprotocols, subprotocol) {
-		return &ResponseError{Header: subprotocolHeader, Reason: "it is not one that was offered"} // item 6
+		return &ResponseError{Header: subprotocolHeader.String(), Reason: "it is not one that was offered"} // item 6
 	}
 	agreed.Subprotocol = subprotocol
 	return nil
@@ -216,25 +216,25 @@ func (r *Response) checkSubprotocol(want *ClientRequest, agreed *Agreed) error {
 
 func (r *Response) checkExtensions(want *ClientRequest, agreed *Agreed) error {
 	offers, _ := parseExtensions(want.Extensions)
-	for list := range r.each(extensionsHeader) {
+	for list := range r.eachOf(extensionsHeader) {
 		extensions, ok := parseExtensions(list)
 		if !ok {
-			return &ResponseError{Header: extensionsHeader, Reason: "it is malformed"}
+			return &ResponseError{Header: extensionsHeader.String(), Reason: "it is malformed"}
 		}
 		for _, e := range extensions {
 			named := func(o Extension) bool { return o.Name == e.Name }
 			if !slices.ContainsFunc(offers, named) {
-				return &ResponseError{Header: extensionsHeader, Reason: "it has an extension that was not offered"} // item 5
+				return &ResponseError{Header: extensionsHeader.String(), Reason: "it has an extension that was not offered"} // item 5
 			}
 			if slices.ContainsFunc(agreed.Extensions, named) {
-				return &ResponseError{Header: extensionsHeader, Reason: "it has an extension twice"}
+				return &ResponseError{Header: extensionsHeader.String(), Reason: "it has an extension twice"}
 			}
 			agreed.Extensions = append(agreed.Extensions, e)
 			if e.Name != wsflate.ExtensionName {
 				continue
 			}
 			if agreed.Deflate = agreeDeflate(offers, e); agreed.Deflate == nil {
-				return &ResponseError{Header: extensionsHeader, Reason: "its parameters do not answer an offer of permessage-deflate"}
+				return &ResponseError{Header: extensionsHeader.String(), Reason: "its parameters do not answer an offer of permessage-deflate"}
 			}
 		}
 	}

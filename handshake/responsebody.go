@@ -9,11 +9,11 @@ type ResponseBody struct {
 
 // Body gives what reads the body of the response, which answers a GET (RFC 9112 §6.3).
 func (r *Response) Body() ResponseBody {
-	length, lengths := r.only("Content-Length")
+	length, lengths := r.only(lengthHeader)
 	switch {
 	case r.Status/100 == 1 || r.Status == 204 || r.Status == 304:
 		return ResponseBody{}
-	case r.hasElement("Transfer-Encoding", "chunked"):
+	case r.hasElement(codingHeader, "chunked"):
 		return ResponseBody{body: Body{at: inChunkSize}}
 	case lengths != 1 || !isNumber(length):
 		return ResponseBody{toEnd: true}

@@ -4,8 +4,8 @@ import "bytes"
 
 // requestLine gives the offsets of the parts of a request line.
 type requestLine struct {
-	methodEnd int
-	targetEnd int
+	methodEnd uint32
+	targetEnd uint32
 	minor     byte // of HTTP/1.x
 }
 
@@ -21,16 +21,17 @@ func Method(head []byte) string {
 
 // parseRequestLine reads b, a request line without its CR LF (RFC 9112 §3).
 func parseRequestLine(b []byte) (l requestLine, err error) {
-	l.methodEnd = span(b, tokenOctet)
-	if l.methodEnd == 0 || l.methodEnd == len(b) || b[l.methodEnd] != ' ' {
+	method := span(b, tokenOctet)
+	if method == 0 || method == len(b) || b[method] != ' ' {
 		return l, malformed("the request line has no method")
 	}
-	target := l.methodEnd + 1
-	l.targetEnd = target + span(b[target:], targetOctet)
-	if l.targetEnd == target || l.targetEnd == len(b) || b[l.targetEnd] != ' ' {
+	target := method + 1
+	end := target + span(b[target:], targetOctet)
+	if end == target || end == len(b) || b[end] != ' ' {
 		return l, malformed("the request line has no valid target")
 	}
-	version := b[l.targetEnd+1:]
+	l.methodEnd, l.targetEnd = uint32(method), uint32(end)
+	version := b[end+1:]
 	if !isVersion(version) {
 		return l, malformed("the request line has no valid HTTP version")
 	}

@@ -2,8 +2,6 @@ package handshake
 
 import "slices"
 
-const subprotocolHeader = "Sec-WebSocket-Protocol"
-
 // ValidSubprotocol reports whether name may be sent as a subprotocol: it is a token (RFC
 // 6455 §4.1 item 10).
 func ValidSubprotocol(name string) bool { return isToken(name) }
@@ -12,7 +10,7 @@ func ValidSubprotocol(name string) bool { return isToken(name) }
 // first (RFC 6455 §11.3.4). The slice is the caller's.
 func (r *Request) Subprotocols() []string {
 	var offered []string
-	for list := range r.each(subprotocolHeader) {
+	for list := range r.eachOf(subprotocolHeader) {
 		for s := range elements(list) {
 			offered = append(offered, s)
 		}
@@ -33,7 +31,7 @@ func SelectSubprotocol(req *Request, supported []string) string {
 }
 
 func (r *Request) offersSubprotocol(subprotocol string) bool {
-	for list := range r.each(subprotocolHeader) {
+	for list := range r.eachOf(subprotocolHeader) {
 		for s := range elements(list) {
 			if s == subprotocol {
 				return true
@@ -46,7 +44,7 @@ func (r *Request) offersSubprotocol(subprotocol string) bool {
 // checkSubprotocols checks that the offer consists of tokens (RFC 6455 §4.1
 // item 10). An offer made twice does no harm and is let through.
 func (r *Request) checkSubprotocols() error {
-	for list := range r.each(subprotocolHeader) {
+	for list := range r.eachOf(subprotocolHeader) {
 		for s := range elements(list) {
 			if !isToken(s) {
 				return Reject(400, "a subprotocol is not a token")

@@ -3,7 +3,7 @@ package handshake
 // IsUpgrade reports whether the request asks for a WebSocket: its Upgrade header
 // names websocket. CheckUpgrade then reports whether it asks in the right way. Any
 // other request belongs to an HTTP handler.
-func (r *Request) IsUpgrade() bool { return r.hasElement("Upgrade", "websocket") }
+func (r *Request) IsUpgrade() bool { return r.hasElement(upgradeHeader, "websocket") }
 
 // CheckUpgrade checks the client's half of the opening handshake (RFC 6455
 // §4.2.1). The error is a *Rejection: 505 unless HTTP/1.1, 405 unless GET, 426 for
@@ -12,20 +12,20 @@ func (r *Request) IsUpgrade() bool { return r.hasElement("Upgrade", "websocket")
 // Origin, subprotocols and extensions are the server's choice and are not judged,
 // beyond their syntax where a mistake could be read in two ways.
 func (r *Request) CheckUpgrade() error {
-	length, lengths := r.only("Content-Length")
-	version, versions := r.only("Sec-WebSocket-Version")
-	key, keys := r.only("Sec-WebSocket-Key")
-	_, origins := r.only("Origin")
+	length, lengths := r.only(lengthHeader)
+	version, versions := r.only(versionHeader)
+	key, keys := r.only(keyHeader)
+	_, origins := r.only(originHeader)
 	switch {
-	case r.minor != 1: // §4.2.1 item 1
+	case r.line.minor != 1: // §4.2.1 item 1
 		return Reject(505, "a WebSocket needs HTTP/1.1")
-	case r.method != "GET" && (r.method != "HEAD" || r.IsUpgrade()):
+	case r.Method() != "GET" && (r.Method() != "HEAD" || r.IsUpgrade()):
 		return rejectWith(405, "a WebSocket is asked for by GET", "Allow", "GET")
 	case r.host == "": // item 2
 		return Reject(400, "the Host is empty")
 	case !r.IsUpgrade(): // item 3
 		return Reject(426, "this address speaks WebSocket")
-	case !r.hasElement("Connection", "upgrade"): // item 4
+	case !r.hasElement(connectionHeader, "upgrade"): // item 4
 		return Reject(400, "the Connection header does not say Upgrade")
 	case r.hasBody(length, lengths):
 		return Reject(400, "an upgrade request has no body")
@@ -44,7 +44,7 @@ func (r *Request) CheckUpgrade() error {
 }
 
 func (r *Request) hasBody(length string, lengths int) bool {
-	_, codings := r.only("Transfer-Encoding")
+	_, codings := r.only(codingHeader)
 	return codings > 0 || lengths > 0 && length != "0"
 }
 
@@ -64,11 +64,12 @@ func rejectWith(status int, reason, header, value string) error {
 func AppendResponse(dst []byte, req *Request, subprotocol, extensions string, extra map[string][]string) ([]byte, error) {
 	start := len(dst)
 	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
-	dst = AppendAcceptKey(dst, req.Header("Sec-WebSocket-Key"))
+	key, _ := req.only(keyHeader)
+	dst = AppendAcceptKey(dst, key)
 	dst = append(dst, "\r\n"...)
 	var err error
 	if subprotocol != "" {
-		const name = subprotocolHeader
+		name := subprotocolHeader.String()
 		if !req.offersSubprotocol(subprotocol) {
 			return dst[:start], &HeaderError{name, "the client did not offer this subprotocol; take one of Request.Subprotocols"}
 		}

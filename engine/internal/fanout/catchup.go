@@ -86,7 +86,7 @@ func (f *fan) collect(list []unsent, m *Member, from, to uint64) []unsent {
 // has nothing to catch up with: its policy decided when it was published. One
 // that is closing gets nothing more. Under the fan's lock.
 func (f *fan) catchUp(m *Member) {
-	if len(f.loaded) == 0 || m.slow.Load() != nil || m.closing {
+	if len(f.loaded) == 0 || m.slow.Load() != nil || m.closing() {
 		return
 	}
 	c := m.conn

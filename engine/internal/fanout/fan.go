@@ -79,6 +79,11 @@ func newFan(h *Hub, l *loop.Loop, c *Config) *fan {
 
 // size is the memory that subscriptions take. Any goroutine.
 func (f *fan) size() int {
-	const each = int(unsafe.Sizeof(subscription{}) + 2*unsafe.Sizeof(&subscription{})) // in two lists
-	return int(f.members.Load())*int(unsafe.Sizeof(Member{})) + int(f.subscriptions.Load())*each
+	const (
+		pointer = int(unsafe.Sizeof(&subscription{}))
+		first   = int(unsafe.Sizeof(Member{})) + pointer // a member, and its place in the list of its first topic
+		further = int(unsafe.Sizeof(subscription{})) + 2*pointer
+	)
+	members := int(f.members.Load())
+	return members*first + (int(f.subscriptions.Load())-members)*further
 }

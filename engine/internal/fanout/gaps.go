@@ -71,7 +71,7 @@ func (p *part) lose(n uint64, tag any, sender *subscription) {
 		sender.lost += n
 	}
 	for _, s := range p.slow {
-		if s != sender && !s.member.closing {
+		if s != sender && !s.member.closing() {
 			s.lost += n
 			s.backlog.over = s.backlog.over || s.endsWithGap()
 			s.member.slow.Load().miss(s.backlog, n, tag)

@@ -39,19 +39,20 @@ type change struct {
 
 // join adds a subscription. Under the fan's lock, as all that follows.
 func (f *fan) join(m *Member, p *part) *subscription {
-	s := &subscription{member: m, part: p, since: f.number, own: int32(len(m.subs)), lost: p.refused}
+	s := m.subscription()
+	*s = subscription{member: m, part: p, since: f.number, own: int32(len(m.subs)), lost: p.refused}
 	m.subs = append(m.subs, s)
 	f.subscriptions.Add(1)
 	if len(m.subs) == 1 {
 		f.members.Add(1)
 	}
 	switch {
-	case m.index != nil:
-		m.index[p.topic.name] = s
+	case m.rare != nil:
+		m.rare.index[p.topic.name] = s
 	case len(m.subs) == indexFrom:
-		m.index = make(map[string]*subscription, 2*indexFrom)
+		m.rare = &rare{index: make(map[string]*subscription, 2*indexFrom)}
 		for _, s := range m.subs {
-			m.index[s.part.topic.name] = s
+			m.rare.index[s.part.topic.name] = s
 		}
 	}
 	p.count++
@@ -76,9 +77,11 @@ func (f *fan) leave(s *subscription) {
 	if lastOwn == 0 {
 		f.members.Add(-1)
 	}
-	delete(m.index, s.part.topic.name)
+	if m.rare != nil {
+		delete(m.rare.index, s.part.topic.name)
+	}
 	s.removeBacklog()
-	if !m.closing {
+	if !m.closing() {
 		s.part.count--
 	}
 	f.apply(change{s: s, leave: true})

@@ -33,7 +33,7 @@ func (f *fan) publish(p *part, msg Message, from *atomic.Pointer[Member], d *Del
 	if from != nil { // looked up under the lock: it may be subscribing for the first time
 		sender = f.subscriptionOf(from.Load(), p)
 	}
-	if sender != nil && !sender.member.closing {
+	if sender != nil && !sender.member.closing() {
 		queued--
 	}
 	if f.refuses(p, &msg) {
@@ -52,7 +52,7 @@ func (f *fan) publish(p *part, msg Message, from *atomic.Pointer[Member], d *Del
 		sender.member.skip(msg.number)
 	}
 	for _, s := range p.slow {
-		if s != sender && !s.member.closing {
+		if s != sender && !s.member.closing() {
 			queued--
 			f.decide(s, msg, d)
 		}

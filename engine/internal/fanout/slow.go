@@ -106,7 +106,7 @@ func (s *subscription) roomLocked(rules *Slow) int {
 // decide what its subscriptions get. What it has not got yet is queued, or waits
 // where it can be replaced. Under the fan's lock.
 func (f *fan) markSlow(m *Member) {
-	if m.closing {
+	if m.closing() {
 		return
 	}
 	c := m.conn
@@ -191,10 +191,14 @@ func (m *Member) unmarkSlowLocked() {
 // closeMember stops counting the subscriptions of m, for which nothing more is
 // published. Under the fan's lock.
 func (f *fan) closeMember(m *Member) {
-	if m.closing {
+	if m.closing() {
 		return
 	}
-	m.closing = true
+	if m.rare == nil {
+		m.rare = closedMember
+	} else {
+		m.rare.closing = true
+	}
 	for _, s := range m.subs {
 		s.part.count--
 	}

@@ -11,7 +11,7 @@ func (h *Hub) Subscribe(m *Member, topic string) error {
 	defer sh.mu.Unlock()
 	m.fan.mu.Lock()
 	defer m.fan.mu.Unlock()
-	if m.closing {
+	if m.closing() {
 		return loop.ErrClosed
 	}
 	if m.find(topic) != nil {
@@ -29,7 +29,7 @@ func (h *Hub) Resubscribe(m *Member, topic string) error {
 	defer sh.mu.Unlock()
 	m.fan.mu.Lock()
 	defer m.fan.mu.Unlock()
-	if m.closing {
+	if m.closing() {
 		return loop.ErrClosed
 	}
 	s := m.find(topic)

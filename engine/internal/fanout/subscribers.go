@@ -28,7 +28,7 @@ func (p *part) appendSubscribers(all []*loop.Conn) []*loop.Conn {
 	p.fan.mu.Lock()
 	defer p.fan.mu.Unlock()
 	for m := range p.members() {
-		if !m.closing {
+		if !m.closing() {
 			all = append(all, m.conn)
 		}
 	}

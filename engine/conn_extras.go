@@ -77,13 +77,20 @@ func (ws *WebSocket) knownInputLocked() *input {
 	return ws.extras.input
 }
 
-// endingLocked returns the ending of ws, made if need be.
+// endingLocked returns the ending of ws, made if need be: in one object with the extras if it
+// has none, as most connections that end.
 func (ws *WebSocket) endingLocked() *ending {
-	x := ws.extrasLocked()
-	if x.ending == nil {
-		x.ending = new(ending)
+	if ws.extras == nil {
+		both := new(struct {
+			extras
+			ending
+		})
+		ws.extras, both.extras.ending = &both.extras, &both.ending
 	}
-	return x.ending
+	if ws.extras.ending == nil {
+		ws.extras.ending = new(ending)
+	}
+	return ws.extras.ending
 }
 
 // peekEnding returns the ending of ws; nil if there is none. For the loop, which owns

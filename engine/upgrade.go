@@ -90,10 +90,18 @@ func (u *upgrade) data(ws *WebSocket, b []byte) {
 	}
 }
 
+// arrival is a request that came to a loop, with what the parser found in it: one object, since
+// every connection has one.
+type arrival struct {
+	req    Request
+	parsed handshake.Request
+}
+
 // decide judges a whole head; rest is what came behind it.
 func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
-	parsed, err := u.scanner.Request(head)
-	if err != nil {
+	a := new(arrival)
+	parsed := &a.parsed
+	if err := u.scanner.ReadRequest(head, parsed); err != nil {
 		u.method = handshake.Method(head)
 		u.reject(ws, err)
 		return
@@ -104,7 +112,8 @@ func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
 		return
 	}
 	parsed.Peer = (*peer)(ws)
-	req := &Request{Request: parsed, server: u.server}
+	req := &a.req
+	req.Request, req.server = parsed, u.server
 	u.req = req
 	v, err := u.server.route(req)
 	if err == nil {

@@ -313,10 +313,15 @@ func (c *Conn) askAgain() {
 	}
 }
 
+// errPeerReset is made before: many peers may leave like that at once.
+var errPeerReset = os.NewSyscallError("recv", syscall.ECONNRESET)
+
 // readEnded is what a recv without bytes means.
 func (c *Conn) readEnded(s status, err error) {
 	switch {
 	case err == syscall.EAGAIN:
+	case err == syscall.ECONNRESET:
+		c.end(errPeerReset)
 	case err != nil:
 		c.end(os.NewSyscallError("recv", err))
 	case s.phase == finSent: // both sides are done

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 )
@@ -80,10 +81,20 @@ func (ps *places) run(h *tlsHandshake) {
 			}
 		}
 	}()
+	growStack()
 	for h != nil {
 		h.shake()
 		h = ps.next(h)
 	}
+}
+
+// growStack makes the stack of a goroutine as large as a handshake needs it. Otherwise it grows
+// four times, and is copied each time with what lies deeper.
+//
+//go:noinline
+func growStack() byte {
+	var frame [16 << 10]byte
+	return frame[len(os.Args)%len(frame)]
 }
 
 // next takes the place of h back, and returns who has it now; nil if nobody.

@@ -40,15 +40,17 @@ func NewServer(o Options) (*engine.Server, error) {
 		Compression: agreed,
 		Origin:      handshake.AllowAnyOrigin,
 		OnUpgrade: func(ws *engine.WebSocket, req *engine.Request) {
-			m := &member{topic: topicOf(req)}
-			engine.Set(ws, m)
-			_ = ws.Subscribe(m.topic) // it is open
+			topic := topicOf(req)
+			if topic != Everybody {
+				engine.Set(ws, &member{topic: topic})
+			}
+			_ = ws.Subscribe(topic) // it is open
 		},
 	}
 	receive := func(op engine.OpCode) func(*engine.WebSocket, []byte) {
 		return func(ws *engine.WebSocket, p []byte) {
 			if len(p) > 0 && p[0] == 'B' {
-				_, _ = srv.Publish(engine.Get[*member](ws).topic, engine.Message{Op: op, Data: p}) // what it did not reach, the client counts
+				_, _ = srv.Publish(engine.Get[*member](ws).of(), engine.Message{Op: op, Data: p}) // what it did not reach, the client counts
 				return
 			}
 			echo(ws, op, p)
@@ -84,6 +86,9 @@ func compression(kind load.Compression) (*engine.Compression, error) {
 }
 
 func topicOf(req *engine.Request) string {
+	if req.Query() == "" {
+		return Everybody
+	}
 	values, err := url.ParseQuery(req.Query())
 	if err != nil || values.Get("topic") == "" {
 		return Everybody
@@ -94,7 +99,8 @@ func topicOf(req *engine.Request) string {
 // Everybody is the topic of clients that ask for none.
 const Everybody = "everybody"
 
-// member is a client of a topic.
+// member is a client of a topic. Clients that ask for none and read what is sent to them have
+// none: nil.
 type member struct {
 	topic string // never changes
 
@@ -103,10 +109,22 @@ type member struct {
 	op   engine.OpCode
 }
 
+// of returns the topic of m.
+func (m *member) of() string {
+	if m == nil {
+		return Everybody
+	}
+	return m.topic
+}
+
 // echo sends a message back. A client that does not read is not read from.
 func echo(ws *engine.WebSocket, op engine.OpCode, p []byte) {
 	if ws.Send(op, p) == engine.ErrBackpressure {
 		m := engine.Get[*member](ws)
+		if m == nil {
+			m = &member{topic: Everybody}
+			engine.Set(ws, m)
+		}
 		m.held, m.op = slices.Clone(p), op
 		ws.PauseReading()
 	}
@@ -115,7 +133,7 @@ func echo(ws *engine.WebSocket, op engine.OpCode, p []byte) {
 // drained goes on where echo paused.
 func drained(ws *engine.WebSocket) {
 	m := engine.Get[*member](ws)
-	if m.held == nil || ws.Send(m.op, m.held) == engine.ErrBackpressure {
+	if m == nil || m.held == nil || ws.Send(m.op, m.held) == engine.ErrBackpressure {
 		return
 	}
 	m.held = nil

@@ -141,7 +141,7 @@ func newBenchKind(std cli.Stdio, kind scenario.Kind) *cobra.Command {
 	if k.flags != nil {
 		k.flags(flags, &s)
 	}
-	flags.BoolVar(&s.TLS, "tls", false, "speak wss: TLS 1.3, AES-128-GCM")
+	flags.BoolVar(&s.TLS, "tls", false, "speak wss: TLS 1.3, X25519, AES-128-GCM")
 	cli.ChoiceFlag(flags, &s.Payload, "payload", "messages: noise, or json as in a chat; default: noise, json with --compression", load.Noise, load.JSON)
 	cli.ChoiceFlag(flags, &s.Compression, "compression", "permessage-deflate to agree on: off, deflate or takeover", load.Off, load.Deflate, load.Takeover)
 	k.timeFlags(flags, &s)

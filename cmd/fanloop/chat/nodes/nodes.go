@@ -9,7 +9,6 @@ package nodes
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -58,14 +57,12 @@ type Answer struct {
 	Body []byte
 }
 
-type id [16]byte
-
 // letter is what nodes send. To is empty for all.
 type letter struct {
 	Kind   kind   `cbor:"1,keyasint"`
-	From   id     `cbor:"2,keyasint"`
+	From   ID     `cbor:"2,keyasint"`
 	Name   string `cbor:"3,keyasint"`
-	To     id     `cbor:"4,keyasint"`
+	To     ID     `cbor:"4,keyasint"`
 	Number uint64 `cbor:"5,keyasint,omitempty"`
 	Body   []byte `cbor:"6,keyasint,omitempty"`
 	// Address is where clients may go; empty: not to this node, or not any more.
@@ -84,7 +81,7 @@ const (
 // Nodes are the others, as this node knows them. Methods may be called by any goroutine.
 type Nodes struct {
 	config  Config // immutable
-	id      id     // immutable
+	id      ID     // immutable
 	inbox   chan []byte
 	places  chan struct{} // one element for each question that is answered
 	stop    chan struct{}
@@ -96,30 +93,24 @@ type Nodes struct {
 	mu      sync.Mutex // guards all below
 	address string     // that is announced
 	known   []string   // all addresses that were announced, sorted
-	peers   map[id]*peer
-	asks    map[uint64]*ask
-	last    uint64
+	others  Roster[peer, *ask]
 	done    []key // of answers, the oldest first
 	kept    map[key][]byte
 }
 
-type peer struct {
-	name, address string
-	heard         time.Time
-}
+// peer is what is known of a node.
+type peer struct{ name, address string }
 
 // key names a question.
 type key struct {
-	from   id
+	from   ID
 	number uint64
 }
 
 // ask is an Ask that waits.
 type ask struct {
 	body    []byte
-	missing map[id]struct{}
 	answers []Answer
-	ended   chan struct{}
 }
 
 // New begins to talk to others. Close it before the bus.
@@ -132,9 +123,8 @@ func New(c Config) (*Nodes, error) {
 	}
 	n := &Nodes{
 		config: c, inbox: make(chan []byte, inboxSize), places: make(chan struct{}, answering), stop: make(chan struct{}),
-		settled: time.Now().Add(c.Settle), address: c.Address, peers: make(map[id]*peer), asks: make(map[uint64]*ask), kept: make(map[key][]byte),
+		settled: time.Now().Add(c.Settle), address: c.Address, id: NewID(), others: NewRoster[peer, *ask](), kept: make(map[key][]byte),
 	}
-	_, _ = rand.Read(n.id[:]) // never fails
 	var err error
 	if n.unhear, err = c.Bus.Listen(channel, n); err != nil {
 		return nil, fmt.Errorf("nodes: %w", err)
@@ -158,7 +148,7 @@ func (n *Nodes) Names() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	all := []string{n.config.Name}
-	for _, p := range n.peers {
+	for p := range n.others.All() {
 		all = append(all, p.name)
 	}
 	return all
@@ -169,7 +159,7 @@ func (n *Nodes) Addresses() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var all []string
-	for _, p := range n.peers {
+	for p := range n.others.All() {
 		if p.address != "" {
 			all = append(all, p.address)
 		}
@@ -207,22 +197,23 @@ func (n *Nodes) Withdraw() {
 func (n *Nodes) Ask(ctx context.Context, body []byte) ([]Answer, error) {
 	n.settle(ctx)
 	own := Answer{n.config.Name, n.config.Answer(body)}
-	number, a := n.expect(body)
-	if a == nil {
+	n.mu.Lock()
+	number, wait := n.others.Expect(&ask{body: body})
+	n.mu.Unlock()
+	if wait == nil {
 		return []Answer{own}, nil
 	}
 	n.send(&letter{Kind: question, Number: number, Body: body})
 	select {
-	case <-a.ended:
+	case <-wait.Done:
 	case <-ctx.Done():
 	case <-n.stop:
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	delete(n.asks, number)
-	answers := append([]Answer{own}, a.answers...)
-	if len(a.missing) > 0 {
-		return answers, fmt.Errorf("%w: %d of %d", ErrUnconfirmed, len(a.missing), len(n.peers)+1)
+	answers := append([]Answer{own}, wait.For.answers...)
+	if missing := n.others.GiveUp(number, wait); missing > 0 {
+		return answers, fmt.Errorf("%w: %d of %d", ErrUnconfirmed, missing, n.others.Len()+1)
 	}
 	return answers, nil
 }
@@ -240,22 +231,6 @@ func (n *Nodes) settle(ctx context.Context) {
 	case <-ctx.Done():
 	case <-n.stop:
 	}
-}
-
-// expect begins to wait for all nodes that are known; nil: there are none.
-func (n *Nodes) expect(body []byte) (uint64, *ask) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if len(n.peers) == 0 {
-		return 0, nil
-	}
-	a := &ask{body: body, missing: make(map[id]struct{}), ended: make(chan struct{})}
-	for from := range n.peers {
-		a.missing[from] = struct{}{}
-	}
-	n.last++
-	n.asks[n.last] = a
-	return n.last, a
 }
 
 // Receive implements cluster.Receiver.
@@ -298,36 +273,14 @@ func (n *Nodes) run() {
 // beat says that this node is there, forgets who is not, and asks again.
 func (n *Nodes) beat() {
 	n.mu.Lock()
-	for from, p := range n.peers {
-		if time.Since(p.heard) > n.config.ForgetAfter {
-			n.forget(from)
-		}
-	}
+	n.others.ForgetSilent(n.config.ForgetAfter)
 	letters := []*letter{{Kind: beat}}
-	for number, a := range n.asks {
-		letters = append(letters, &letter{Kind: question, Number: number, Body: a.body})
+	for number, wait := range n.others.Waits() {
+		letters = append(letters, &letter{Kind: question, Number: number, Body: wait.For.body})
 	}
 	n.mu.Unlock()
 	for _, l := range letters {
 		n.send(l)
-	}
-}
-
-// forget removes a node, and ends all waits for it. Under mu.
-func (n *Nodes) forget(from id) {
-	delete(n.peers, from)
-	for _, a := range n.asks {
-		a.without(from)
-	}
-}
-
-// without ends the wait if nobody else is waited for. Under mu of the nodes.
-func (a *ask) without(from id) {
-	if _, is := a.missing[from]; !is {
-		return
-	}
-	if delete(a.missing, from); len(a.missing) == 0 {
-		close(a.ended)
 	}
 }
 
@@ -340,23 +293,19 @@ func (n *Nodes) take(data []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if l.Kind == bye {
-		n.forget(l.From)
+		n.others.Forget(l.From)
 		return
 	}
-	_, known := n.peers[l.From]
-	n.peers[l.From] = &peer{l.Name, l.Address, time.Now()}
+	isNew := n.others.Hear(l.From, peer{l.Name, l.Address})
 	n.learn(l.Address)
 	switch {
-	case l.Kind == beat && !known:
+	case l.Kind == beat && isNew:
 		n.work.Go(func() { n.send(&letter{Kind: beat}) }) // so that it knows this one at once
 	case l.Kind == question:
 		n.questionLocked(&l)
 	case l.Kind == reply && l.To == n.id:
-		if a := n.asks[l.Number]; a != nil {
-			if _, is := a.missing[l.From]; is {
-				a.answers = append(a.answers, Answer{l.Name, l.Body})
-				a.without(l.From)
-			}
+		if wait := n.others.Confirm(l.Number, l.From); wait != nil { // it ends, but is read under mu
+			wait.For.answers = append(wait.For.answers, Answer{l.Name, l.Body})
 		}
 	}
 }

@@ -237,7 +237,7 @@ func (l *List) Stats() Stats {
 	defer l.mu.Unlock()
 	s := Stats{Revocations: len(l.entries), Registrations: l.count}
 	if l.nodes != nil {
-		s.Nodes, s.Dropped = len(l.nodes.peers), l.nodes.dropped.Load()
+		s.Nodes, s.Dropped = l.nodes.others.Len(), l.nodes.dropped.Load()
 	}
 	return s
 }

@@ -2,12 +2,12 @@ package revoke
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
 
+	roster "github.com/fanloop-go/fanloop/cmd/fanloop/chat/nodes"
 	"github.com/fanloop-go/fanloop/engine/cluster"
 )
 
@@ -23,9 +23,9 @@ const (
 var channel = cluster.Channel{Kind: "chat-revoke", Topic: "all"}
 
 // nodeID names a node until it ends.
-type nodeID [16]byte
+type nodeID = roster.ID
 
-// nodes are the other nodes, as this one knows them. Fields below peers are guarded by
+// nodes are the other nodes, as this one knows them. others and what is below are guarded by
 // the mutex of the list.
 type nodes struct {
 	list    *List
@@ -38,20 +38,11 @@ type nodes struct {
 	ready   chan struct{} // closed when this node has what others have
 	dropped atomic.Uint64
 
-	peers   map[nodeID]time.Time // when each was heard last
+	others  roster.Roster[struct{}, *entry]
 	isReady bool
 	beats   int  // sent so far
 	failed  bool // the last beat was not sent
 	asked   bool // somebody, since the last beat
-	waits   map[uint64]*wait
-	lastID  uint64
-}
-
-// wait is a Revoke that waits for others.
-type wait struct {
-	entry   *entry
-	missing map[nodeID]struct{}
-	done    chan struct{}
 }
 
 // join begins to talk to others.
@@ -59,9 +50,8 @@ func (l *List) join() error {
 	n := &nodes{
 		list: l, inbox: make(chan []byte, inboxSize), gap: make(chan struct{}, 1),
 		stop: make(chan struct{}), done: make(chan struct{}), ready: make(chan struct{}),
-		peers: make(map[nodeID]time.Time), waits: make(map[uint64]*wait),
+		id: roster.NewID(), others: roster.NewRoster[struct{}, *entry](),
 	}
-	_, _ = rand.Read(n.id[:]) // never fails
 	unhear, err := l.config.Bus.Listen(channel, n)
 	if err != nil {
 		return fmt.Errorf("revoke: %w", err)
@@ -122,18 +112,13 @@ func (n *nodes) beat() {
 	l := n.list
 	l.mu.Lock()
 	l.sweep()
-	now := time.Now()
-	for id, heard := range n.peers {
-		if now.Sub(heard) > forgetAfter {
-			n.forget(id)
-		}
-	}
+	n.others.ForgetSilent(forgetAfter)
 	messages := [][]byte{encodeBeat(n.id, sumOf(&l.sums))}
-	for id, w := range n.waits {
-		messages = append(messages, encodeEntries(n.id, id, []*entry{w.entry}))
+	for ack, w := range n.others.Waits() {
+		messages = append(messages, encodeEntries(n.id, ack, []*entry{w.For}))
 	}
 	n.asked = false
-	if n.beats++; n.beats > 3 && len(n.peers) == 0 {
+	if n.beats++; n.beats > 3 && n.others.Len() == 0 {
 		n.becomeReady() // there is nobody
 	}
 	l.mu.Unlock()
@@ -154,29 +139,11 @@ func (n *nodes) becomeReady() {
 	}
 }
 
-// forget removes a node, and ends all waits for it. Under mu.
-func (n *nodes) forget(id nodeID) {
-	delete(n.peers, id)
-	for ack := range n.waits {
-		n.confirm(ack, id)
-	}
-}
-
-// confirm notes that a node has what a Revoke waits for. Under mu.
-func (n *nodes) confirm(ack uint64, id nodeID) {
-	w := n.waits[ack]
-	if w == nil {
-		return
-	}
-	if delete(w.missing, id); len(w.missing) == 0 {
-		delete(n.waits, ack)
-		close(w.done)
-	}
-}
-
 // tell sends a revocation to others, and returns when they have it.
 func (n *nodes) tell(ctx context.Context, e *entry) error {
-	ack, w := n.expect(e)
+	n.list.mu.Lock()
+	ack, w := n.others.Expect(e)
+	n.list.mu.Unlock()
 	err := n.list.config.Bus.Send(channel, encodeEntries(n.id, ack, []*entry{e}))
 	if w == nil { // who is not known gets it after its first beat
 		if err != nil {
@@ -185,36 +152,19 @@ func (n *nodes) tell(ctx context.Context, e *entry) error {
 		return err
 	}
 	select {
-	case <-w.done:
+	case <-w.Done:
 		return nil
 	default:
 	}
 	select {
-	case <-w.done:
+	case <-w.Done:
 		return nil
 	case <-ctx.Done():
 	case <-n.stop:
 	}
 	n.list.mu.Lock()
 	defer n.list.mu.Unlock()
-	delete(n.waits, ack)
-	return errors.Join(fmt.Errorf("%w: %d of %d", ErrUnconfirmed, len(w.missing), len(n.peers)), err)
-}
-
-// expect begins to wait for all nodes that are known; nil: there are none.
-func (n *nodes) expect(e *entry) (ack uint64, w *wait) {
-	n.list.mu.Lock()
-	defer n.list.mu.Unlock()
-	if len(n.peers) == 0 {
-		return 0, nil
-	}
-	w = &wait{e, make(map[nodeID]struct{}, len(n.peers)), make(chan struct{})}
-	for id := range n.peers {
-		w.missing[id] = struct{}{}
-	}
-	n.lastID++
-	n.waits[n.lastID] = w
-	return n.lastID, w
+	return errors.Join(fmt.Errorf("%w: %d of %d", ErrUnconfirmed, n.others.GiveUp(ack, w), n.others.Len()), err)
 }
 
 // take handles a message of another node.
@@ -226,11 +176,11 @@ func (n *nodes) take(data []byte) {
 	l := n.list
 	l.mu.Lock()
 	if m.kind == messageBye {
-		n.forget(m.from)
+		n.others.Forget(m.from)
 		l.mu.Unlock()
 		return
 	}
-	n.peers[m.from] = time.Now()
+	n.others.Hear(m.from, struct{}{})
 	var answers [][]byte
 	switch m.kind {
 	case messageBeat:
@@ -247,7 +197,7 @@ func (n *nodes) take(data []byte) {
 		}
 	case messageAck:
 		if m.to == n.id {
-			n.confirm(m.ack, m.from)
+			n.others.Confirm(m.ack, m.from)
 		}
 	}
 	l.mu.Unlock()
@@ -305,10 +255,10 @@ func (l *List) Alone() bool {
 	if l.nodes.failed {
 		return true
 	}
-	for _, heard := range l.nodes.peers {
+	for _, heard := range l.nodes.others.All() {
 		if time.Since(heard) < 6*l.config.Every {
 			return false
 		}
 	}
-	return len(l.nodes.peers) > 0
+	return l.nodes.others.Len() > 0
 }

@@ -63,13 +63,18 @@ type user struct {
 
 func enter(t *testing.T, ctx context.Context, s *service.Service, name string, topics ...string) *user {
 	t.Helper()
+	return enterAs(t, ctx, s, &protocol.Connect{Ref: 1, Version: protocol.Version, User: name}, topics...)
+}
+
+func enterAs(t *testing.T, ctx context.Context, s *service.Service, c *protocol.Connect, topics ...string) *user {
+	t.Helper()
 	ws, err := pull.Dial(ctx, "ws://"+s.Addr()+"/v1/socket", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ws.CloseNow(); <-ws.WebSocket().Done() })
 	u := &user{t, ctx, ws}
-	u.send(&protocol.Connect{Ref: 1, Version: protocol.Version, User: name})
+	u.send(c)
 	await[*protocol.Connected](u)
 	for i, topic := range topics {
 		u.send(&protocol.Subscribe{Ref: protocol.Ref(i + 2), Topic: topic, Attempt: uint32(i + 1)})
@@ -407,5 +412,73 @@ func TestIdempotencyKeysBelongToCallers(t *testing.T) {
 	shop, bank := send(callerKey, body), send(callerKey+"-bank", `{"topic":"money:t","user":"u","data":2}`)
 	if shop == bank || send(callerKey, body) != shop {
 		t.Errorf("%s, %s", shop, bank)
+	}
+}
+
+// rightOf is what each call takes, written down apart from the code.
+var rightOf = map[string]rules.Call{
+	"/v1/publish": rules.CallPublish, "/v1/broadcast": rules.CallPublish, "/v1/history": rules.CallHistory, "/v1/presence": rules.CallPresence,
+	"/v1/topic": rules.CallTopicInfo, "/v1/user": rules.CallUserInfo, "/v1/unsubscribe": rules.CallUnsubscribe,
+	"/v1/disconnect": rules.CallDisconnect, "/v1/revoke": rules.CallRevoke,
+}
+
+// Every call of the server API against every right of a caller, by HTTP.
+func TestEveryCallAgainstEveryRight(t *testing.T) {
+	s, _ := start(t, nil)
+	c := config.Default()
+	for _, right := range rules.Calls() {
+		c.Callers = append(c.Callers, config.Caller{Name: right.String(), Key: config.NewSecret(callerKey + right.String()), Calls: []string{right.String()}})
+	}
+	callers, err := c.APICallers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := admin.New(admin.Config{Node: s, Metrics: metrics.Registry(s), Callers: callers, Log: logger})
+	defer h.Wait()
+	for _, path := range admin.Paths() {
+		takes, known := rightOf[path]
+		if !known {
+			t.Errorf("%s has no row: say what it takes", path)
+		}
+		for _, right := range rules.Calls() {
+			want := http.StatusForbidden
+			if right == takes {
+				want = http.StatusOK
+			}
+			if got := post(h, path, bodies[path], map[string]string{"Authorization": "Bearer " + callerKey + right.String()}); got.Code != want {
+				t.Errorf("%s with %v: %d, want %d: %s", path, right, got.Code, want, got.Body)
+			}
+		}
+	}
+}
+
+// The same key for another body is refused, for another call it is
+// another key, and every call that changes something takes one.
+func TestIdempotencyKeysBelongToCallAndBody(t *testing.T) {
+	s, ctx := start(t, nil)
+	client, h := apiOf(t, s)
+	defer h.(*admin.Handler).Wait()
+	send := func(path, body string) (status int, answer string) {
+		got := post(h, path, body, map[string]string{"Authorization": "Bearer " + callerKey, "Idempotency-Key": "k"})
+		return got.Code, got.Body.String()
+	}
+	for path, body := range bodies {
+		if status, answer := send(path, body); status != http.StatusOK {
+			t.Errorf("%s: %d %s: the key belongs to another call", path, status, answer)
+		}
+	}
+	for path, body := range bodies {
+		other := strings.Replace(strings.Replace(body, `"t"`, `"t2"`, 1), `"u"`, `"u2"`, 1)
+		reads := path == "/v1/history" || path == "/v1/presence" || path == "/v1/topic" || path == "/v1/user"
+		if status, answer := send(path, other); (status == http.StatusUnprocessableEntity) == reads {
+			t.Errorf("%s with another body: %d %s", path, status, answer)
+		}
+	}
+	first, err := client.Publish(ctx, "once", api.Publish{Topic: "t", User: "u", Data: []byte(`1`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := client.Publish(ctx, "once", api.Publish{Topic: "t", User: "u", Data: []byte(`1`)}); err != nil || again != first {
+		t.Errorf("%+v, %v; want %+v", again, err, first)
 	}
 }

@@ -10,3 +10,11 @@ func NameOf(v any) string {
 	}
 	return ""
 }
+
+// EveryCommand has a new one of each type.
+func EveryCommand() (all []Command) {
+	for _, make := range newCommand {
+		all = append(all, make())
+	}
+	return all
+}

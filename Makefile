@@ -73,8 +73,8 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 		done \
 	) || exit 1; done
 
-pictures: ## write what the chat's page looks like into .cache/pictures (needs Chromium)
-	FANLOOP_INTEROP=required FANLOOP_PICTURES=$(CURDIR)/.cache/pictures $(GO) test -count=1 -run TestPictures ./cmd/fanloop/chat/page
+pictures: ## write what the chat's pages look like into .cache/pictures (needs Chromium)
+	FANLOOP_INTEROP=required FANLOOP_PICTURES=$(CURDIR)/.cache/pictures $(GO) test -count=1 -run TestPictures ./cmd/fanloop/chat/page ./cmd/fanloop/chat/admin
 
 # What vet looks at for other platforms: not the brokers, whose servers take long to compile.
 CORE = ./codec ./handshake ./loop ./engine ./engine/internal/... ./engine/pull ./engine/cluster ./cmd/...

@@ -147,7 +147,7 @@ func serveAdmin(c *config.Config, s *service.Service, log *slog.Logger) (*admin.
 	}
 	server, err := admin.Listen(c.Admin, admin.New(admin.Config{
 		Node: s, Metrics: metrics.Registry(s), Callers: callers, Log: log,
-		OperatorKey: key, OperatorCertificates: c.Operator.Certificates, TLS: secure,
+		OperatorKey: key, OperatorCertificates: c.Operator.Certificates, TLS: secure, Tracer: s.Tracer(),
 		Idempotency: idempotency.Config{
 			Keep: c.Idempotency.Keep, MaxKeys: c.Idempotency.MaxKeys, MaxBytes: int(c.Idempotency.MaxBytes),
 			OnPanic: func(key idempotency.Key, value any, stack []byte) {

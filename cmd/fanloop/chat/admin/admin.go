@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/api"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
@@ -20,6 +21,7 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
 	"github.com/fanloop-go/fanloop/engine"
+	"github.com/fanloop-go/fanloop/loop"
 )
 
 // Config is what a Handler serves.
@@ -34,6 +36,8 @@ type Config struct {
 	OperatorCertificates []string
 	// TLS is how the address is served; nil: without TLS.
 	TLS *tls.Config
+	// Tracer records a span for each call of the server API; nil: none.
+	Tracer trace.Tracer
 	// Callers are the backends that may use the server API.
 	Callers config.Callers
 	// Idempotency is how idempotency keys are kept.
@@ -75,6 +79,7 @@ type Handler struct {
 	keys   *idempotency.Store
 	ending chan struct{} // closed by End
 	ends   sync.Once
+	failed loop.Throttle // of the log
 }
 
 // New returns a Handler.
@@ -90,7 +95,7 @@ func New(c Config) *Handler {
 	h.operator("GET /debug/pprof/trace", http.HandlerFunc(pprof.Trace))
 	h.servePage()
 	for i := range calls {
-		h.mux.HandleFunc(calls[i].path, h.serveCall(&calls[i]))
+		h.mux.HandleFunc(calls[i].path, h.traced(calls[i].path, h.serveCall(&calls[i])))
 	}
 	h.mux.HandleFunc("GET /v1/openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, "application/yaml", http.StatusOK, api.OpenAPI())

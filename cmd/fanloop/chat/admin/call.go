@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 
 	"github.com/go-json-experiment/json"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/api"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/idempotency"
@@ -28,6 +31,7 @@ func (h *Handler) serveCall(c *call) http.HandlerFunc {
 		if !ok {
 			return
 		}
+		trace.SpanFromContext(r.Context()).SetAttributes(attribute.String("fanloop.caller", caller.Name))
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
 			refuse(w, http.StatusMethodNotAllowed, "method", "use POST")
@@ -45,7 +49,7 @@ func (h *Handler) serveCall(c *call) http.HandlerFunc {
 		if err != nil {
 			p := problemOf(err)
 			if p.Code == string(protocol.Internal) {
-				h.config.Log.Error("a call of the server API failed", "call", c.path, "err", err)
+				h.failed.Log(h.config.Log, slog.LevelError, "a call of the server API failed", slog.String("call", c.path), slog.Any("err", err))
 			}
 			write(w, p)
 			return

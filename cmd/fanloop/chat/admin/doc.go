@@ -8,6 +8,7 @@
 //	trace.go   what happens to one user, topic or connection
 //	calls.go   the server API: what each call does
 //	call.go    a call over HTTP: who, the body, the key, errors
+//	span.go    calls as spans of OpenTelemetry
 //	problem.go answers that are errors
 //	serve.go   the server of the address
 //

@@ -3,11 +3,13 @@ package admin
 import (
 	"context"
 	"embed"
+	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
 )
 
@@ -19,6 +21,8 @@ var pageFiles = map[string]struct{ file, kind string }{
 	"/admin":           {"web/index.html", "text/html; charset=utf-8"},
 	"/admin/style.css": {"web/style.css", "text/css; charset=utf-8"},
 	"/admin/page.js":   {"web/page.js", "text/javascript; charset=utf-8"},
+	"/admin/charts.js": {"web/charts.js", "text/javascript; charset=utf-8"},
+	"/admin/trace.js":  {"web/trace.js", "text/javascript; charset=utf-8"},
 }
 
 // policy allows the page its own files and nothing else.
@@ -57,10 +61,39 @@ type State struct {
 	Queued    int       `json:"queued"`
 	Lag       []float64 `json:"lag"` // seconds, of each loop
 
+	// Of the store in this process, in bytes; 0: there is none.
+	StoreUsed  int64 `json:"storeUsed"`
+	StoreLimit int64 `json:"storeLimit"`
+
+	Hooks []Hook `json:"hooks"`
+
 	// Counted since the start.
 	Published uint64 `json:"published"`
 	Delivered uint64 `json:"delivered"`
 	Errors    uint64 `json:"errors"`
+}
+
+// Hook is one hook, with what became of its questions since the start.
+type Hook struct {
+	Kind     string  `json:"kind"`
+	State    string  `json:"state"`   // of the circuit
+	Pending  int     `json:"pending"` // questions that run or wait
+	Allowed  uint64  `json:"allowed"`
+	Refused  uint64  `json:"refused"`
+	Timeouts uint64  `json:"timeouts"`
+	Errors   uint64  `json:"errors"`  // the backend could not be reached, or its answer is none
+	Skipped  uint64  `json:"skipped"` // the circuit was open, or too many waited
+	Answered uint64  `json:"answered"`
+	Seconds  float64 `json:"seconds"` // that all with an answer took
+}
+
+func hookOf(h *hooks.Stats) Hook {
+	o := h.Outcomes
+	return Hook{
+		Kind: string(h.Kind), State: string(h.State), Pending: h.Pending, Allowed: o[hooks.Allowed], Refused: o[hooks.Refused],
+		Timeouts: o[hooks.Timeout], Errors: o[hooks.Connection] + o[hooks.Status] + o[hooks.Body], Skipped: o[hooks.Open] + o[hooks.Busy],
+		Answered: h.Took.Count, Seconds: h.Took.Sum.Seconds(),
+	}
 }
 
 var began = time.Now()
@@ -76,6 +109,10 @@ func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 	if err := n.Ready(); err != nil {
 		s.Ready = err.Error()
 	}
+	s.StoreUsed, s.StoreLimit = st.Store.Used, st.Store.Limit
+	for i := range st.Hooks {
+		s.Hooks = append(s.Hooks, hookOf(&st.Hooks[i]))
+	}
 	for _, count := range st.Errors {
 		s.Errors += count
 	}
@@ -86,7 +123,7 @@ func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := json.Marshal(&s)
 	if err != nil {
-		h.config.Log.Error("the state cannot be shown", "err", err)
+		h.failed.Log(h.config.Log, slog.LevelError, "the state cannot be shown", slog.Any("err", err))
 		refuse(w, http.StatusInternalServerError, "internal", "the log of the node says more")
 		return
 	}

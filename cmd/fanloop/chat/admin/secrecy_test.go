@@ -3,10 +3,16 @@ package admin_test
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/admin"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
@@ -85,7 +91,7 @@ func TestLogsAndMetricsHaveNoContent(t *testing.T) {
 	if !strings.Contains(shown, "fanloop_chat_sessions") || log.String() == "" {
 		t.Error("nothing was logged, or counted")
 	}
-	for _, secret := range []string{text, callerKey, operatorKey} {
+	for _, secret := range []string{text, user, topic, callerKey, operatorKey} {
 		if i := strings.Index(log.String(), secret); i >= 0 {
 			t.Errorf("the log has %q: ...%s", secret, log.String()[max(0, i-300):i+20])
 		}
@@ -93,6 +99,63 @@ func TestLogsAndMetricsHaveNoContent(t *testing.T) {
 	for _, secret := range []string{text, user, topic, "shop", callerKey, operatorKey} {
 		if strings.Contains(shown, secret) {
 			t.Errorf("the metrics have %q", secret)
+		}
+	}
+}
+
+// X50: with a backend that fails in each way, the log says that it does and why, and has
+// nothing of who asked, of the token or of the text. A flood of it is few lines.
+func TestLogsOfHooksHaveNoContent(t *testing.T) {
+	const text, user = "a-text-of-a-message", "a-name-of-a-user"
+	var answers atomic.Int64
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch n := answers.Add(1); {
+		case r.Header.Get("Fanloop-Hook") == "connect":
+			_, _ = io.WriteString(w, `{"allow":true,"user":"`+user+`"}`)
+		case n%4 == 0:
+			w.WriteHeader(http.StatusInternalServerError)
+		case n%4 == 1:
+			panic(http.ErrAbortHandler) // RST
+		case n%4 == 2:
+			_, _ = io.WriteString(w, `{"allow":"`+text+`"}`)
+		default:
+			_, _ = io.WriteString(w, `{"allow":true,"data":"`+strings.Repeat(text, 2000)+`"}`)
+		}
+	}))
+	defer backend.Close()
+	log := new(logbook)
+	c := config.Default()
+	c.Listen, c.DataDir = "127.0.0.1:0", t.TempDir()
+	c.Limits.User.Commands = config.Rate{}
+	connect := config.Hook{URL: backend.URL + "/?" + text, Secrets: []config.Secret{config.NewSecret(operatorKey)}, Failures: 1 << 20}
+	publish := connect
+	c.Hooks.Connect, c.Hooks.Publish = &connect, &publish
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	s, err := service.Start(ctx, c, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ann := enterAs(t, ctx, s, &protocol.Connect{Ref: 1, Version: protocol.Version, Token: text}, "lobby")
+	asked, began := 0, time.Now()
+	for ; asked < 200 || !strings.Contains(log.String(), "suppressed="); asked++ { // a line comes after a second
+		i := asked
+		ann.send(&protocol.Publish{Ref: protocol.Ref(100 + i), Topic: "lobby", ID: fmt.Sprint("x", i), Data: protocol.Data(`"` + text + `"`)})
+		await[*protocol.Error](ann)
+	}
+	seconds := int(time.Since(began).Seconds()) + 2
+	if err := s.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(log.String(), "has no answer"); n == 0 || n > seconds || n >= asked {
+		t.Errorf("%d lines of a backend without answers in %d s", n, seconds)
+	}
+	if !strings.Contains(log.String(), "hook=publish") {
+		t.Errorf("the log does not say what happens:\n%s", log)
+	}
+	for _, secret := range []string{text, user, operatorKey, "lobby"} {
+		if i := strings.Index(log.String(), secret); i >= 0 {
+			t.Errorf("the log has %q: ...%s", secret, log.String()[max(0, i-300):i+20])
 		}
 	}
 }

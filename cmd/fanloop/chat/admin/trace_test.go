@@ -108,6 +108,11 @@ func TestTraceOfOne(t *testing.T) {
 			t.Errorf("connection %d is traced, and there is %+v", id, e)
 		}
 	}
+	ann.ws.CloseNow()
+	closed := user.until("closed", "")
+	if last := closed[len(closed)-1]; last.Connection != id || last.Code == "" {
+		t.Errorf("%+v", last)
+	}
 	if all := user.text.String() + topic.text.String() + connection.text.String(); strings.Contains(all, text) {
 		t.Errorf("content is in a trace:\n%s", all)
 	}

@@ -125,8 +125,9 @@ func (a *Accounts) Verifier(keys auth.Keys) (*auth.Verifier, error) {
 	return auth.NewVerifier(auth.Config{Keys: keys, Audience: a.Audience, Issuer: a.Issuer, MaxLifetime: a.MaxLifetime, Leeway: leeway})
 }
 
-// All are the hooks that are configured. It reads the files of their secrets.
-func (h *Hooks) All() (map[hooks.Kind]*hooks.Hook, error) {
+// All are the hooks that are configured, each after prepare. It reads the files of their
+// secrets.
+func (h *Hooks) All(prepare func(*hooks.Config)) (map[hooks.Kind]*hooks.Hook, error) {
 	all := make(map[hooks.Kind]*hooks.Hook)
 	for kind, one := range map[hooks.Kind]*Hook{
 		hooks.Connect: h.Connect, hooks.Subscribe: h.Subscribe, hooks.Publish: h.Publish, hooks.Refresh: h.Refresh,
@@ -136,6 +137,7 @@ func (h *Hooks) All() (map[hooks.Kind]*hooks.Hook, error) {
 		}
 		c, err := one.config(kind)
 		if err == nil {
+			prepare(&c)
 			all[kind], err = hooks.New(c)
 		}
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
@@ -48,12 +49,12 @@ func lineOf(lines map[string]int, key string) int {
 func (c *Config) mistakes() []error {
 	_, errRules := c.Rules()
 	_, errKeys := c.Accounts.StaticKeys()
-	_, errHooks := c.Hooks.All()
+	_, errHooks := c.Hooks.All(func(*hooks.Config) {})
 	_, errCallers := c.APICallers()
 	_, errOperator := c.OperatorKey()
 	errs := []error{
 		at("listen", checkAddress(c.Listen)), at("address", checkPublic(c.Address)), c.checkAdmin(), c.checkAdminTLS(), c.checkOpen(), c.checkOrigins(),
-		errRules, errKeys, errHooks, errCallers, errOperator, c.Accounts.check(), c.Limits.check(), c.Idempotency.check(),
+		errRules, errKeys, errHooks, errCallers, errOperator, c.Accounts.check(), c.Limits.check(), c.Traces.check(), c.Idempotency.check(),
 	}
 	return append(errs, c.checkCluster()...)
 }
@@ -118,6 +119,17 @@ func (a *Accounts) check() error {
 		return at("accounts.max-revocations", errors.New("want more than 0"))
 	case j.URL != "" && (j.Every < time.Second || j.AtLeast < time.Second || j.MaxStale < j.Every):
 		return at("accounts.jwks", errors.New("want every and at-least of 1s or more, and a max-stale that is not less than every"))
+	}
+	return nil
+}
+
+func (t *Traces) check() error {
+	u, err := url.Parse(t.URL)
+	switch {
+	case t.URL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https"):
+		return at("traces.url", errors.New("want the URL of a collector, like http://127.0.0.1:4318"))
+	case t.Sample > 1:
+		return at("traces.sample", errors.New("want a part of 1, from 0 to 1"))
 	}
 	return nil
 }

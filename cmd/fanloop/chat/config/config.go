@@ -13,6 +13,7 @@ type Config struct {
 	AdminTLSKey     string        `yaml:"admin-tls-key" flag:"PEM 'file' with the key of --admin-tls-cert"`
 	AdminClientCA   string        `yaml:"admin-client-ca" flag:"PEM 'file' with the authorities of certificates by which callers and operators may show themselves"`
 	DataDir         string        `yaml:"data-dir" flag:"keep messages and revocations in this 'folder'; empty: until the end"`
+	MaxStore        Size          `yaml:"max-store" flag:"keep at most this 'size' of messages in --data-dir; 0: three quarters of what is free"`
 	Name            string        `yaml:"name" flag:"'name' of this node in its cluster; empty: that of the machine"`
 	Cluster         string        `yaml:"cluster" flag:"serve the other nodes of the cluster on 'host:port', where they reach it"`
 	Routes          []string      `yaml:"routes" flag:"'addresses' of all nodes, three or five, with commas: that of each --cluster"`
@@ -28,6 +29,7 @@ type Config struct {
 	Namespaces  map[string]Namespace `yaml:"namespaces"`
 	Hooks       Hooks                `yaml:"hooks"`
 	Limits      Limits               `yaml:"limits"`
+	Traces      Traces               `yaml:"traces"`
 	Operator    Operator             `yaml:"operator"`
 	Callers     []Caller             `yaml:"callers"`
 	Idempotency Idempotency          `yaml:"idempotency"`
@@ -117,6 +119,12 @@ type Rate struct {
 	Burst     float64 `yaml:"burst"`
 }
 
+// Traces is where spans of hooks and calls of the server API are sent.
+type Traces struct {
+	URL    string  `yaml:"url"`
+	Sample float64 `yaml:"sample"`
+}
+
 // Operator is who sees metrics, profiles and the operator's page. Without a key and
 // certificates, it is whoever is on this machine.
 type Operator struct {
@@ -165,6 +173,7 @@ func Default() Config {
 				Connections: 1000, Connects: Rate{50, 500}, Commands: Rate{500, 2000}, Bytes: Rate{4 << 20, 16 << 20},
 			},
 		},
+		Traces:      Traces{Sample: 1},
 		Idempotency: Idempotency{Keep: 10 * time.Minute, MaxKeys: 10_000, MaxBytes: 8 << 20},
 	}
 }

@@ -130,7 +130,7 @@ callers:
 	if r.PresenceLevel("quiet:a") != presence.Off {
 		t.Error("presence of quiet")
 	}
-	all, err := c.Hooks.All()
+	all, err := c.Hooks.All(func(*hooks.Config) {})
 	if err != nil || len(all) != 1 || all[hooks.Subscribe].Kind() != hooks.Subscribe {
 		t.Errorf("%v, %v", all, err)
 	}
@@ -218,6 +218,9 @@ func TestMistakes(t *testing.T) {
 		{"admin-tls-key: /nowhere/c", `x.yaml:1: admin-tls-key: set admin-tls-cert too`},
 		{"admin-client-ca: /nowhere/c", `x.yaml:1: admin-client-ca: certificates are shown by TLS: set admin-tls-cert`},
 		{"admin-tls-cert: /nowhere/c\nadmin-tls-key: /nowhere/c", `x.yaml:1: admin-tls-cert: stat /nowhere/c`},
+		{"traces: {url: 'grpc://x'}", `x.yaml:1: traces.url: want the URL of a collector`},
+		{"traces: {sample: 2}", `x.yaml:1: traces.sample: want a part of 1`},
+		{"max-store: big", `x.yaml:1: max-store: want a size`},
 		{"operator: {certificates: [ops]}", `operator.certificates: set admin-client-ca`},
 		{"operator: {key: short}", `operator: want a key of at least 32`},
 		{"operator: {key-file: /nowhere/a}", `operator.key-file: open /nowhere/a`},

@@ -78,6 +78,8 @@ func (f *flag) Type() string {
 		return "text"
 	case []string:
 		return "list"
+	case Size:
+		return "size"
 	}
 	return "duration"
 }

@@ -263,6 +263,8 @@ func (r *reader) who(n *yaml.Node, key string, w *Who) {
 // setScalar reads text into a field of one value, or a list with commas.
 func setScalar(v reflect.Value, text string) error {
 	switch p := v.Addr().Interface().(type) {
+	case encoding.TextUnmarshaler:
+		return p.UnmarshalText([]byte(text))
 	case *string:
 		*p = text
 	case *[]string:

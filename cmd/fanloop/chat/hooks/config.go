@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Kind is what a hook is asked about.
@@ -61,6 +63,9 @@ type Config struct {
 	OnState func(Kind, State)
 	// OnAnswer is called for each question. It does not block.
 	OnAnswer func(Kind, Outcome, time.Duration)
+	// Tracer records a span for each request, whose traceparent the request brings; nil:
+	// none.
+	Tracer trace.Tracer
 	// Transport is for tests; nil: one of its own.
 	Transport http.RoundTripper
 }

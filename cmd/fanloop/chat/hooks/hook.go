@@ -15,7 +15,13 @@ import (
 	"time"
 
 	"github.com/sony/gobreaker/v2"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/timing"
 )
 
 // ErrUnavailable: there was no answer, and nobody is let through without. The client
@@ -64,7 +70,7 @@ type Hook struct {
 	shared  atomic.Uint64
 	state   atomic.Value // State, as OnState was told
 	counts  [9]atomic.Uint64
-	took    atomic.Int64 // nanoseconds, of questions with an answer
+	took    timing.Counter // of questions with an answer
 }
 
 // New returns a Hook.
@@ -187,10 +193,27 @@ func (h *Hook) attempt(body []byte) (any, error) {
 	if end, _ := ctx.Deadline(); time.Until(end) < h.config.Timeout/10 {
 		return Answer{}, &failure{outcome: Busy, delay: h.delay()} // the answer would be late
 	}
-	a, err := h.breaker.Execute(func() (Answer, error) { return h.request(ctx, body) })
+	a, err := h.breaker.Execute(func() (Answer, error) { return h.traced(ctx, body) })
 	h.tellState()
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		err = &failure{outcome: Open, delay: h.delay()}
+	}
+	return a, err
+}
+
+// traced is request with a span.
+func (h *Hook) traced(ctx context.Context, body []byte) (Answer, error) {
+	if h.config.Tracer == nil {
+		return h.request(ctx, body)
+	}
+	ctx, span := h.config.Tracer.Start(ctx, "hook "+string(h.config.Kind), trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(attribute.String("fanloop.hook", string(h.config.Kind))))
+	defer span.End()
+	a, err := h.request(ctx, body)
+	outcome := string(OutcomeOf(a, err))
+	span.SetAttributes(attribute.String("fanloop.outcome", outcome))
+	if err != nil {
+		span.SetStatus(codes.Error, outcome)
 	}
 	return a, err
 }
@@ -216,6 +239,9 @@ func (h *Hook) request(ctx context.Context, body []byte) (Answer, error) {
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("User-Agent", "fanloop")
 	sign(r.Header, h.config.Secrets, time.Now(), h.config.Kind, rand.Text(), body)
+	if h.config.Tracer != nil {
+		propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(r.Header))
+	}
 	response, err := h.client.Do(r)
 	if err != nil {
 		return fail(Connection, err)
@@ -305,7 +331,7 @@ func (h *Hook) count(outcome Outcome, began time.Time) {
 		}
 	}
 	if outcome == Allowed || outcome == Refused {
-		h.took.Add(int64(took))
+		h.took.Add(took)
 	}
 	if h.config.OnAnswer != nil {
 		h.config.OnAnswer(h.config.Kind, outcome, took)
@@ -338,14 +364,14 @@ type Stats struct {
 	Pending  int // questions that run or wait
 	Outcomes map[Outcome]uint64
 	Shared   uint64        // questions that were asked together with others
-	Took     time.Duration // of all questions with an answer
+	Took     timing.Timing // of questions with an answer
 }
 
 // Stats returns the counts.
 func (h *Hook) Stats() Stats {
 	s := Stats{
 		Kind: h.config.Kind, State: h.circuit(), Running: len(h.running), Pending: int(h.pending.Load()),
-		Outcomes: make(map[Outcome]uint64, len(outcomes)), Shared: h.shared.Load(), Took: time.Duration(h.took.Load()),
+		Outcomes: make(map[Outcome]uint64, len(outcomes)), Shared: h.shared.Load(), Took: h.took.Value(),
 	}
 	for i, o := range outcomes {
 		s.Outcomes[o] = h.counts[i].Load()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/timing"
 	"github.com/fanloop-go/fanloop/engine/metrics"
 )
 
@@ -84,7 +85,7 @@ func collectHook(out chan<- prometheus.Metric, h *hooks.Stats) {
 	for outcome, n := range h.Outcomes {
 		out <- value(hookQuestions, prometheus.CounterValue, float64(n), kind, string(outcome))
 	}
-	out <- value(hookSeconds, prometheus.CounterValue, h.Took.Seconds(), kind)
+	out <- histogram(hookSeconds, &h.Took, kind)
 	out <- value(hookShared, prometheus.CounterValue, float64(h.Shared), kind)
 	out <- value(hookPending, prometheus.GaugeValue, float64(h.Pending), kind)
 	out <- value(hookOpen, prometheus.GaugeValue, truth(h.State != hooks.Closed), kind)
@@ -94,12 +95,12 @@ func value(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...s
 	return prometheus.MustNewConstMetric(d, kind, v, labels...)
 }
 
-func histogram(d *prometheus.Desc, t *service.Timing) prometheus.Metric {
+func histogram(d *prometheus.Desc, t *timing.Timing, labels ...string) prometheus.Metric {
 	buckets := make(map[float64]uint64, len(t.Buckets))
 	for i, n := range t.Buckets {
-		buckets[service.TimingBounds[i]] = n
+		buckets[timing.Bounds[i]] = n
 	}
-	return prometheus.MustNewConstHistogram(d, t.Count, t.Sum.Seconds(), buckets)
+	return prometheus.MustNewConstHistogram(d, t.Count, t.Sum.Seconds(), buckets, labels...)
 }
 
 func truth(is bool) float64 {

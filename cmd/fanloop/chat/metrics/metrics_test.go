@@ -16,6 +16,7 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/timing"
 )
 
 // fixed is a node that counted what it is given.
@@ -33,14 +34,14 @@ func (f *fixed) Ready() error { return f.ready }
 // number gives every number in v a value that no other has.
 func number(v reflect.Value, next *int) {
 	switch v.Kind() {
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		*next++
 		v.SetInt(int64(*next))
 	case reflect.Uint64:
 		*next++
 		v.SetUint(uint64(*next))
 	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[service.Timing]() {
+		if v.Type() == reflect.TypeFor[timing.Timing]() {
 			return
 		}
 		for i := range v.NumField() {
@@ -60,7 +61,7 @@ func numbered() (f *fixed, last int) {
 		last += 2
 	}
 	f.stats.Connected = true
-	f.stats.Stored = service.Timing{Count: 9, Sum: 3 * time.Second}
+	f.stats.Stored = timing.Timing{Count: 9, Sum: 3 * time.Second}
 	f.stats.Hooks = []hooks.Stats{{Kind: hooks.Connect, State: hooks.IsOpen, Pending: 7, Shared: 8, Outcomes: map[hooks.Outcome]uint64{hooks.Allowed: 5}}}
 	return f, last
 }

@@ -52,6 +52,8 @@ var table = []metric{
 	gauge("known_nodes", "Other nodes that this one hears.", func(s *service.Stats) int { return s.Revoked.Nodes }),
 	counter("dropped_revocation_messages_total", "Messages of other nodes about revocations that came too fast; they are made up for.", func(s *service.Stats) uint64 { return s.Revoked.Dropped }),
 	gauge("nats_connected", "1 while NATS can be reached.", func(s *service.Stats) int { return int(truth(s.Connected)) }),
+	gauge("store_used_bytes", "Bytes that the store of this process uses of its disk.", func(s *service.Stats) int { return int(s.Store.Used) }),
+	gauge("store_limit_bytes", "Bytes that the store of this process may use: less if its disk has less. 0: there is none.", func(s *service.Stats) int { return int(s.Store.Limit) }),
 	counter("nats_gaps_total", "Times that NATS may have lost messages of a topic; they are read again.", func(s *service.Stats) uint64 { return s.Cluster.Gaps }),
 	counter("nats_holes_total", "Live messages that did not follow the one before.", func(s *service.Stats) uint64 { return s.Cluster.Holes }),
 	counter("nats_reads_total", "Requests for messages to NATS.", func(s *service.Stats) uint64 { return s.Cluster.Reads }),
@@ -68,7 +70,7 @@ var (
 	read          = desc("history_seconds", "Time until a page of history was read, in seconds.")
 	loopLag       = desc("loop_lag_seconds", "Time until a loop got to something new, in seconds, at this scrape.", "loop")
 	hookQuestions = desc("hook_questions_total", "Questions to the backend, by hook and outcome.", "hook", "outcome")
-	hookSeconds   = desc("hook_seconds_total", "Time of all questions with an answer, in seconds.", "hook")
+	hookSeconds   = desc("hook_seconds", "Time until the backend had answered, in seconds.", "hook")
 	hookShared    = desc("hook_shared_questions_total", "Questions that were asked together with others.", "hook")
 	hookPending   = desc("hook_pending_questions", "Questions that run or wait.", "hook")
 	hookOpen      = desc("hook_circuit_open", "1 while the backend is not asked, or with one question only, as it failed.", "hook")

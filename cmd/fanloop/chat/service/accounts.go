@@ -25,8 +25,8 @@ type accounts struct {
 }
 
 // openAccounts prepares what the settings say. Without accounts, addr has to be of this
-// machine.
-func openAccounts(c *config.Config, addr net.Addr, bus cluster.Bus) (a *accounts, err error) {
+// machine. Hooks are prepared.
+func openAccounts(c *config.Config, addr net.Addr, bus cluster.Bus, prepare func(*hooks.Config)) (a *accounts, err error) {
 	opening := new(accounts)
 	defer func() {
 		if err != nil {
@@ -34,7 +34,7 @@ func openAccounts(c *config.Config, addr net.Addr, bus cluster.Bus) (a *accounts
 		}
 	}()
 	a = opening
-	if a.hooks, err = c.Hooks.All(); err != nil {
+	if a.hooks, err = c.Hooks.All(prepare); err != nil {
 		return nil, err
 	}
 	lists := revoke.Config{Bus: bus, Max: c.Accounts.MaxRevocations}

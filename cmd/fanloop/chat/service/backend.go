@@ -167,7 +167,7 @@ func (s *Service) publish(ctx context.Context, topic, id string, body []byte) (*
 		s.counts.unstored.Add(1)
 		return nil, err
 	}
-	s.counts.stored.add(time.Since(begin))
+	s.counts.stored.Add(time.Since(begin))
 	if ack.Duplicate {
 		s.counts.repeated.Add(1)
 	} else {

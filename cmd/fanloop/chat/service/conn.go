@@ -1,6 +1,7 @@
 package service
 
 import (
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -144,7 +145,7 @@ func (c *conn) Send(f protocol.Frame) {
 	c.happened("sent", f)
 	batch, err := c.encoding.Append(c.batch, f)
 	if err != nil {
-		c.service.log.Error("a frame cannot be encoded", "err", err)
+		c.service.faults.unencoded.Log(c.service.log, slog.LevelError, "a frame cannot be encoded", slog.Any("err", err))
 		return
 	}
 	c.batch = batch
@@ -190,13 +191,13 @@ func drained(ws *engine.WebSocket) {
 }
 
 // closed ends what the session began.
-func closed(ws *engine.WebSocket, _ engine.StatusCode, _ string) {
+func closed(ws *engine.WebSocket, status engine.StatusCode, _ string) {
 	c := engine.Get[*conn](ws)
 	if c == nil {
 		return
 	}
 	c.session.End()
-	c.happened("closed", nil)
+	c.ended(status)
 	c.service.registry.leave(c)
 	c.leave()
 	if c.timer != nil {

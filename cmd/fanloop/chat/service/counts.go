@@ -2,9 +2,9 @@ package service
 
 import (
 	"sync/atomic"
-	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/timing"
 )
 
 // counts are what a node has done. Any goroutine.
@@ -12,10 +12,10 @@ type counts struct {
 	errors    map[protocol.Code]*atomic.Uint64 // immutable map; answered to commands
 	closings  map[protocol.Code]*atomic.Uint64 // immutable map; last frames of connections
 	commands  atomic.Uint64
-	stored    timing // publishes, the repeated ones too
+	stored    timing.Counter // publishes, the repeated ones too
 	repeated  atomic.Uint64
 	unstored  atomic.Uint64
-	read      timing // pages of history
+	read      timing.Counter // pages of history
 	unread    atomic.Uint64
 	overloads atomic.Uint64 // questions that the crew had no place for
 }
@@ -50,40 +50,4 @@ func valuesAt(of map[protocol.Code]*atomic.Uint64) map[protocol.Code]uint64 {
 		all[code] = n.Load()
 	}
 	return all
-}
-
-// TimingBounds are the upper ends of the buckets of a Timing, in seconds.
-var TimingBounds = [...]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}
-
-// timing counts how long something took.
-type timing struct {
-	buckets [len(TimingBounds) + 1]atomic.Uint64
-	sum     atomic.Int64
-}
-
-func (t *timing) add(d time.Duration) {
-	i := 0
-	for i < len(TimingBounds) && d.Seconds() > TimingBounds[i] {
-		i++
-	}
-	t.buckets[i].Add(1)
-	t.sum.Add(int64(d))
-}
-
-// Timing is how often something took how long.
-type Timing struct {
-	Buckets [len(TimingBounds)]uint64 // of those that took at most so long, the shorter ones too
-	Count   uint64
-	Sum     time.Duration
-}
-
-func (t *timing) value() (v Timing) {
-	for i := range t.buckets {
-		v.Count += t.buckets[i].Load()
-		if i < len(v.Buckets) {
-			v.Buckets[i] = v.Count
-		}
-	}
-	v.Sum = time.Duration(t.sum.Load())
-	return v
 }

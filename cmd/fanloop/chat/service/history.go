@@ -27,7 +27,7 @@ func (s *Service) page(ctx context.Context, c *protocol.History) (p *protocol.Pa
 	if err != nil {
 		s.counts.unread.Add(1)
 	} else {
-		s.counts.read.add(time.Since(begin))
+		s.counts.read.Add(time.Since(begin))
 	}
 	return p, err
 }

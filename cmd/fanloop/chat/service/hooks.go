@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"log/slog"
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
@@ -102,7 +103,8 @@ func (b *backend) publishByHook(h *hooks.Hook, c *protocol.Publish, then func(da
 func (b *backend) replaced(data json.RawMessage) (protocol.Data, error) {
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, data); err != nil || compact.Len() > b.service.session.Limits.Data {
-		b.service.log.Error("the publish hook replaced data by what is larger than limits.data", "bytes", len(data))
+		b.service.faults.replaced.Log(b.service.log, slog.LevelError,
+			"the publish hook replaced data by what is larger than limits.data", slog.Int("bytes", len(data)))
 		return nil, protocol.Internal
 	}
 	return compact.Bytes(), nil

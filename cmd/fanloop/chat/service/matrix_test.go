@@ -1,7 +1,7 @@
 package service_test
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -133,7 +133,8 @@ func (c *client) tries(command protocol.Command) (refused bool, answer string) {
 	for {
 		f := c.next()
 		if e, is := f.(*protocol.Error); is {
-			return e.Code == protocol.Forbidden || e.Code == protocol.NotSubscribed, fmt.Sprint(e.Code)
+			refused := []protocol.Code{protocol.Forbidden, protocol.NotSubscribed, protocol.TokenRequired}
+			return slices.Contains(refused, e.Code), string(e.Code)
 		}
 		if a, is := f.(protocol.Command); is { // no frame is one
 			c.t.Fatalf("%+v", a)

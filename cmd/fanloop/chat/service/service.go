@@ -19,6 +19,7 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/session"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/telemetry"
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/engine/cluster"
 	"github.com/fanloop-go/fanloop/engine/cluster/keyed"
@@ -89,14 +90,16 @@ type Service struct {
 	taken   *nats.Subscription // of sessions that clients take to other nodes; nil: not yet
 	deaf    func()             // ends what is heard of markers; nil: nothing is
 
-	rules    atomic.Pointer[rules.Rules]
-	draining atomic.Bool
-	looking  looking
-	traces   traces
-	registry registry
-	noted    noted
-	writes   writes
-	taking   taking
+	rules     atomic.Pointer[rules.Rules]
+	draining  atomic.Bool
+	telemetry *telemetry.Telemetry // nil: spans are not recorded
+	looking   looking
+	traces    traces
+	faults    faults
+	registry  registry
+	noted     noted
+	writes    writes
+	taking    taking
 }
 
 // Start runs a node. Shutdown ends it.
@@ -111,6 +114,10 @@ func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, 
 		return nil, err
 	}
 	s.rules.Store(all)
+	if t := &c.Traces; t.URL != "" {
+		name, _ := c.NodeName() // join returns the error
+		s.telemetry = telemetry.New(telemetry.Config{URL: t.URL, Sample: t.Sample, Node: name, Log: log})
+	}
 	s.session = session.Config{
 		Rules: s.rules.Load, Now: time.Now, Limits: limitsOf(&c), Ping: pingEvery, ConnectWithin: connectWithin,
 		Development: !c.HasAccounts(),
@@ -159,7 +166,7 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 	if s.store, err = openStore(ctx, &s.config, duplicates, s.log); err != nil {
 		return err
 	}
-	s.broker = broker{s.store.broker}
+	s.broker = broker{&s.store.spaces}
 	s.node = cluster.NewNode(s.broker, cluster.Config{})
 	s.tails = newTails(s.node, s.session.Limits.Unread)
 	s.markers = &markers{nc: s.store.nc, replicas: s.config.Copies(), lifetime: s.store.age}
@@ -167,7 +174,7 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 		return err
 	}
 	bus := cluster.Lingering(s.store.broker, 0)
-	if s.accounts, err = openAccounts(&s.config, addr, s.others()); err != nil {
+	if s.accounts, err = openAccounts(&s.config, addr, s.others(), watched(s.log, s.Tracer())); err != nil {
 		return err
 	}
 	if err := s.await(ctx, s.accounts.revoked.Ready()); err != nil {
@@ -329,12 +336,17 @@ func (s *Service) close(end func() error) (err error) {
 	if s.store != nil {
 		s.store.close()
 	}
+	if s.telemetry != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		defer cancel()
+		s.telemetry.Close(ctx)
+	}
 	return err
 }
 
 // ended is called when the delivery of a topic ended by itself.
 func (s *Service) ended(ws *engine.WebSocket, topic string, err error) {
-	s.log.Debug("a subscription ended", "err", err)
+	s.faults.ended.Log(s.log, slog.LevelDebug, "a subscription ended", slog.Any("err", err))
 	c := engine.Get[*conn](ws)
 	attempt := c.attempt(topic)
 	c.do(func() {

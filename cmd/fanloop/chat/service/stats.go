@@ -2,14 +2,20 @@ package service
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/timing"
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/engine/cluster"
 	"github.com/fanloop-go/fanloop/engine/cluster/live"
+	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
 )
 
 // Stats count what a node does and has.
@@ -22,11 +28,11 @@ type Stats struct {
 	Commands  uint64
 	Errors    map[protocol.Code]uint64 // answers to commands
 	Closings  map[protocol.Code]uint64 // last frames of connections
-	Stored    Timing                   // publishes, the repeated ones too
+	Stored    timing.Timing            // publishes, the repeated ones too
 	Repeated  uint64                   // publishes whose id was known
 	Unstored  uint64                   // publishes that failed
 	Delivered uint64                   // messages, for each subscriber
-	Read      Timing                   // pages of history
+	Read      timing.Timing            // pages of history
 	Unread    uint64                   // pages that failed
 	Waiting   int                      // questions to the store, keys and backends
 	Overloads uint64                   // questions that had no place
@@ -36,8 +42,9 @@ type Stats struct {
 	Revoked   revoke.Stats
 	Hooks     []hooks.Stats // of those that are asked
 	Cluster   cluster.Stats
-	Kept      cluster.Budget // messages of topics, in memory
-	Live      live.Stats     // of all encodings together
+	Kept      cluster.Budget   // messages of topics, in memory
+	Live      live.Stats       // of all encodings together
+	Store     natsserver.Usage // of the disk; zero: not known
 }
 
 // Stats returns what was counted. It visits each topic. Any goroutine.
@@ -45,19 +52,23 @@ func (s *Service) Stats() Stats {
 	c := s.counts
 	st := Stats{
 		Commands: c.commands.Load(), Errors: valuesAt(c.errors), Closings: valuesAt(c.closings),
-		Stored: c.stored.value(), Repeated: c.repeated.Load(), Unstored: c.unstored.Load(),
-		Read: c.read.value(), Unread: c.unread.Load(), Waiting: s.crew.waiting(), Overloads: c.overloads.Load(),
-		Draining: s.draining.Load(), Connected: s.store.broker.Connected(),
+		Stored: c.stored.Value(), Repeated: c.repeated.Load(), Unstored: c.unstored.Load(),
+		Read: c.read.Value(), Unread: c.unread.Load(), Waiting: s.crew.waiting(), Overloads: c.overloads.Load(),
+		Draining: s.draining.Load(), Connected: s.store.spaces.connected(),
 		Revoked: s.accounts.revoked.Stats(), Cluster: s.node.Stats(), Kept: s.node.Kept(), Streams: s.streams.count(),
 	}
 	st.Sessions, st.Users = s.registry.count()
 	for _, h := range s.accounts.hooks {
 		st.Hooks = append(st.Hooks, h.Stats())
 	}
+	slices.SortFunc(st.Hooks, func(a, b hooks.Stats) int { return strings.Compare(string(a.Kind), string(b.Kind)) })
 	for _, t := range s.topics {
 		add(&st.Live, t.Stats())
 	}
 	st.Delivered, st.Subscriptions = st.Live.Delivered, st.Live.Live+st.Live.CatchingUp
+	if s.store.room != nil {
+		st.Store = *s.store.room.now.Load()
+	}
 	return st
 }
 
@@ -73,6 +84,14 @@ func add(sum *live.Stats, one live.Stats) {
 	sum.Lagging += one.Lagging
 }
 
+// Tracer records spans; nil: they are not recorded.
+func (s *Service) Tracer() trace.Tracer {
+	if s.telemetry == nil {
+		return nil
+	}
+	return s.telemetry.Tracer()
+}
+
 // Engine is the server of this node, for its counters.
 func (s *Service) Engine() *engine.Server { return s.server }
 
@@ -82,8 +101,10 @@ func (s *Service) Ready() error {
 	switch {
 	case s.draining.Load():
 		return ErrDraining
-	case !s.store.broker.Connected():
+	case !s.store.spaces.connected():
 		return ErrNoStore
+	case s.store.room != nil && s.store.room.full.Load():
+		return ErrFull
 	}
 	select {
 	case <-s.accounts.revoked.Ready():

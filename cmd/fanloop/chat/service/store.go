@@ -1,12 +1,14 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -19,11 +21,13 @@ import (
 
 // store is the broker of this node, with the NATS server if that is in this process.
 type store struct {
-	broker *natsbroker.Broker
+	broker *natsbroker.Broker // of topics without a namespace, and the bus; one of spaces
+	spaces spaces
 	nc     *nats.Conn         // for what is neither topics nor the bus
 	age    time.Duration      // of messages at most
 	server *natsserver.Server // nil: it is elsewhere
 	dir    string             // removed at the end; empty: kept
+	room   *capacity          // nil: the server is elsewhere
 }
 
 // openStore connects to NATS, which it starts unless there is a URL. Ids are
@@ -40,10 +44,7 @@ func openStore(ctx context.Context, c *config.Config, duplicates time.Duration, 
 	if err != nil {
 		return nil, err
 	}
-	size, age := historyOf(c)
-	settings := natsbroker.Config{
-		URL: c.NATS, PerTopic: size, MaxAge: age, Duplicates: min(duplicates, age), Replicas: c.Copies(),
-	}
+	settings := natsbroker.Config{URL: c.NATS, Replicas: c.Copies()}
 	if secret != "" {
 		settings.Options = append(settings.Options, nats.UserInfo(natsserver.User, secret))
 	}
@@ -51,13 +52,20 @@ func openStore(ctx context.Context, c *config.Config, duplicates time.Duration, 
 		if err := s.start(c, secret, log); err != nil {
 			return nil, err
 		}
+		s.room = newCapacity(s.server.Usage, log)
 		settings.URL = s.server.URL()
 		settings.Options = append(settings.Options, s.server.InProcess())
 	}
-	if err := s.connect(ctx, settings, len(c.Routes) > 0, log); err != nil {
-		return nil, err
+	settings.Options = slices.Clip(settings.Options) // several append to it
+	for _, one := range spacesOf(c) {
+		b, err := connectSpace(ctx, one.name, one.settings(settings, duplicates), len(c.Routes) > 0, log)
+		if err != nil {
+			return nil, err
+		}
+		s.spaces.add(one.name, b)
+		s.age = max(s.age, one.age)
 	}
-	s.age = age
+	s.broker = s.spaces.plain
 	s.nc, err = nats.Connect(settings.URL, append(settings.Options, nats.Name("fanloop-chat"), nats.MaxReconnects(-1))...)
 	return s, err
 }
@@ -66,8 +74,9 @@ func openStore(ctx context.Context, c *config.Config, duplicates time.Duration, 
 // no leader gets no answer.
 const formWithin = 10 * time.Second
 
-// connect opens the streams. Those of a cluster are there when enough nodes are.
-func (s *store) connect(ctx context.Context, settings natsbroker.Config, clustered bool, log *slog.Logger) (err error) {
+// connectSpace opens the streams of a namespace. Those of a cluster are there when enough
+// nodes are.
+func connectSpace(ctx context.Context, name string, settings natsbroker.Config, clustered bool, log *slog.Logger) (b *natsbroker.Broker, err error) {
 	var said time.Time
 	for {
 		if clustered && time.Since(said) > time.Minute {
@@ -75,20 +84,20 @@ func (s *store) connect(ctx context.Context, settings natsbroker.Config, cluster
 			log.Info("waiting for other nodes of the cluster: more than half of them have to run", "err", err)
 		}
 		attempt, cancel := context.WithTimeout(ctx, formWithin)
-		s.broker, err = natsbroker.Connect(attempt, settings)
+		b, err = natsbroker.Connect(attempt, settings)
 		cancel()
 		if errors.Is(err, natsbroker.ErrDiffers) { // made by an earlier configuration: only NATS can change it
-			log.Warn("the history keeps the limits that it was made with", "err", err)
+			log.Warn("the history keeps the limits that it was made with", "namespace", cmp.Or(name, config.DefaultNamespace), "err", err)
 			settings.PerTopic, settings.MaxAge, settings.Duplicates, settings.Replicas = 0, 0, 0, 0
 			continue
 		}
 		if err == nil || !clustered || !errors.Is(err, cluster.ErrUnavailable) || ctx.Err() != nil {
-			return err
+			return b, err
 		}
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
 }
@@ -96,7 +105,7 @@ func (s *store) connect(ctx context.Context, settings natsbroker.Config, cluster
 // start runs a NATS server in this process. Without a folder, messages are kept until
 // it ends.
 func (s *store) start(c *config.Config, secret string, log *slog.Logger) (err error) {
-	options := natsserver.Options{Dir: c.DataDir, Addr: c.NATSListen, Secret: secret, Logger: log}
+	options := natsserver.Options{Dir: c.DataDir, MaxStore: int64(c.MaxStore), Addr: c.NATSListen, Secret: secret, Logger: log}
 	if options.Dir == "" {
 		if s.dir, err = os.MkdirTemp("", "fanloop-chat-"); err != nil {
 			return fmt.Errorf("service: no folder for messages; set data-dir: %w", err)
@@ -126,8 +135,9 @@ func (s *store) close() {
 	if s.nc != nil {
 		s.nc.Close()
 	}
-	if s.broker != nil {
-		s.broker.Close()
+	s.spaces.close()
+	if s.room != nil {
+		s.room.close()
 	}
 	if s.server != nil {
 		s.server.Close()
@@ -135,13 +145,4 @@ func (s *store) close() {
 	if s.dir != "" {
 		_ = os.RemoveAll(s.dir) // a temporary folder
 	}
-}
-
-// historyOf is what topics keep: as much as the namespace that keeps most.
-func historyOf(c *config.Config) (size int, age time.Duration) {
-	size, age = 1, time.Hour
-	for _, n := range c.Namespaces {
-		size, age = max(size, n.HistorySize), max(age, n.HistoryAge)
-	}
-	return size, age
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/engine/cluster"
 )
 
@@ -47,13 +48,13 @@ type Event struct {
 
 // traces are those that somebody looks at. Without any, an event costs one atomic load.
 type traces struct {
-	on atomic.Pointer[[]*trace] // nil: nobody looks; the list does not change
+	on atomic.Pointer[[]*watcher] // nil: nobody looks; the list does not change
 
 	mu sync.Mutex // of changes
 }
 
-// trace is one that somebody looks at.
-type trace struct {
+// watcher is somebody who looks at one.
+type watcher struct {
 	of     Traced // immutable
 	events chan Event
 
@@ -64,8 +65,8 @@ type trace struct {
 // Trace returns what happens to one from now on, on this node, until ctx ends; then the
 // channel is closed.
 func (s *Service) Trace(ctx context.Context, of Traced) (<-chan Event, error) {
-	one := &trace{of: of, events: make(chan Event, traceWaiting)}
-	if !s.traces.change(func(all []*trace) []*trace {
+	one := &watcher{of: of, events: make(chan Event, traceWaiting)}
+	if !s.traces.change(func(all []*watcher) []*watcher {
 		if len(all) >= maxTraces {
 			return nil
 		}
@@ -76,8 +77,8 @@ func (s *Service) Trace(ctx context.Context, of Traced) (<-chan Event, error) {
 	read := make(chan Event)
 	go func() {
 		defer close(read)
-		defer s.traces.change(func(all []*trace) []*trace {
-			return slices.DeleteFunc(all, func(t *trace) bool { return t == one })
+		defer s.traces.change(func(all []*watcher) []*watcher {
+			return slices.DeleteFunc(all, func(t *watcher) bool { return t == one })
 		})
 		for {
 			select {
@@ -96,10 +97,10 @@ func (s *Service) Trace(ctx context.Context, of Traced) (<-chan Event, error) {
 }
 
 // change replaces the list; nil leaves it.
-func (t *traces) change(to func([]*trace) []*trace) bool {
+func (t *traces) change(to func([]*watcher) []*watcher) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var all []*trace
+	var all []*watcher
 	if now := t.on.Load(); now != nil {
 		all = slices.Clone(*now)
 	}
@@ -115,7 +116,7 @@ func (t *traces) change(to func([]*trace) []*trace) bool {
 }
 
 // note gives an event to those that it is about.
-func note(all []*trace, e Event) {
+func note(all []*watcher, e Event) {
 	e.Time = time.Now().UnixMilli()
 	for _, t := range all {
 		if t.of.Connection != 0 && t.of.Connection == e.Connection || t.of.User != "" && t.of.User == e.User || t.of.Topic != "" && t.of.Topic == e.Topic {
@@ -124,7 +125,7 @@ func note(all []*trace, e Event) {
 	}
 }
 
-func (t *trace) add(e Event) {
+func (t *watcher) add(e Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e.Missed = t.missed
@@ -173,6 +174,15 @@ func (c *conn) eventOf(event string, about any) Event {
 	return e
 }
 
+// ended notes that the connection is closed.
+func (c *conn) ended(status engine.StatusCode) {
+	if on := c.service.traces.on.Load(); on != nil {
+		e := c.eventOf("closed", nil)
+		e.Code = strconv.Itoa(int(status))
+		note(*on, e)
+	}
+}
+
 // hooked notes an answer of the backend.
 func (c *conn) hooked(kind, outcome, topic string, began time.Time) {
 	if on := c.service.traces.on.Load(); on != nil {
@@ -198,7 +208,7 @@ func (s *Service) delivered(encoding protocol.Encoding, m *cluster.Message) {
 	}
 }
 
-func (s *Service) noteDelivery(on []*trace, encoding protocol.Encoding, m *cluster.Message) {
+func (s *Service) noteDelivery(on []*watcher, encoding protocol.Encoding, m *cluster.Message) {
 	e := Event{Event: "message", Type: encoding.Subprotocol(), Topic: m.Topic, Offset: strconv.FormatUint(m.Offset, 10), Bytes: len(m.Data)}
 	note(on, e)
 	for _, t := range on {

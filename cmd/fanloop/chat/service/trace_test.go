@@ -16,6 +16,7 @@ func TestTracingCostsNothingWhileNobodyLooks(t *testing.T) {
 	run := func() {
 		c.happened("received", command)
 		c.happened("sent", frame)
+		c.ended(1000)
 		s.published("t", "ann", 1)
 		s.delivered(protocol.JSON, message)
 	}

@@ -1,16 +1,22 @@
 // The operator's page: asks the node for its state once a second while somebody sees it.
 // What the node says is shown as text, and never as markup.
+import { chart } from "./charts.js";
+import { endTrace, trace } from "./trace.js";
 
-const kept = 180; // points of a chart
 const every = 1000;
+const rows = 10; // of a table
 
 /** @param {string} id */
-const byID = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const byID = (id) => /** @type {any} */ (document.getElementById(id));
 
 const size = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const number = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
-const bytes = (n) => (n < 1024 ? `${n} B` : n < 1 << 20 ? `${number.format(n / 1024)} KiB` : `${number.format(n / (1 << 20))} MiB`);
+/** @param {number} n */
+const bytes = (n) => (n < 1024 ? `${Math.round(n)} B` : n < 1 << 20 ? `${number.format(n / 1024)} KiB` : n < 1 << 30 ? `${number.format(n / (1 << 20))} MiB` : `${number.format(n / (1 << 30))} GiB`);
+/** @param {number} s */
 const time = (s) => (s < 1 ? `${number.format(s * 1000)} ms` : `${number.format(s)} s`);
+/** @param {number} part */
+const percent = (part) => `${number.format(100 * part)} %`;
 
 // Each chart has a name, how a value is shown, and what it is of this state and the last.
 const perSecond = (key) => (now, last) => (last ? (1000 * (now[key] - last[key])) / (now.time - last.time) : 0);
@@ -19,72 +25,106 @@ const charts = [
 	["Users", size.format, (now) => now.users],
 	["Publishes/s", number.format, perSecond("published")],
 	["Deliveries/s", size.format, perSecond("delivered")],
-	["Errors/s", number.format, perSecond("errors")],
 	["Queued", bytes, (now) => now.queued],
 	["Loop lag", time, (now) => Math.max(0, ...(now.lag ?? []))],
 	["Catching up", size.format, (now) => now.lagging],
-].map(([name, show, of]) => makeChart(name, show, of));
+	["Errors/s", number.format, perSecond("errors")],
+].map(([name, show, of]) => ({ draw: chart(byID("charts"), name, show), of }));
 
 let key = ""; // of the operator; in memory only
 let last = null;
 let timer = 0;
 
-function makeChart(name, show, of) {
-	const figure = document.createElement("figure");
-	const caption = document.createElement("figcaption");
-	caption.textContent = name;
-	const output = document.createElement("output");
-	const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-	svg.setAttribute("viewBox", `0 0 ${kept - 1} 40`);
-	svg.setAttribute("preserveAspectRatio", "none");
-	svg.setAttribute("aria-hidden", "true");
-	const line = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
-	svg.append(line);
-	figure.append(caption, output, svg);
-	byID("charts").append(figure);
-	const points = [];
-	return (now, before) => {
-		const value = Math.max(0, of(now, before));
-		points.push(value);
-		if (points.length > kept) points.shift();
-		const top = Math.max(...points, Number.MIN_VALUE);
-		const from = kept - points.length;
-		line.setAttribute("points", points.map((v, i) => `${from + i},${(39 - (38 * v) / top).toFixed(1)}`).join(" "));
-		output.textContent = show(value);
-	};
-}
+const headers = () => (key ? { Authorization: `Bearer ${key}` } : {});
 
-/** @param {string} id @param {string[][]} rows */
-function fill(id, rows) {
-	const cells = rows.map((row) => {
+/**
+ * Shows rows of a table. With a kind, the first cell traces what it names.
+ * @param {string} id @param {string[][]} all @param {string} [kind]
+ */
+function fill(id, all, kind) {
+	const body = byID(id);
+	const heads = body.closest("table").tHead.rows[0].cells;
+	const focused = body.contains(document.activeElement) ? document.activeElement.textContent : null;
+	body.replaceChildren(...all.map((row) => {
 		const tr = document.createElement("tr");
 		row.forEach((text, i) => {
 			const td = tr.insertCell();
-			td.textContent = text;
+			td.className = heads[i].className;
 			td.dir = "auto";
-			if (i === 0) td.title = text;
-			if (i > 0 && byID(id).closest("table").tHead.rows[0].cells[i].className === "number") td.className = "number";
+			td.title = text;
+			if (i > 0 || !kind) {
+				td.textContent = text;
+				return;
+			}
+			const button = document.createElement("button");
+			button.className = "name";
+			button.textContent = text;
+			button.addEventListener("click", () => {
+				trace(kind, text, headers());
+				byID("trace").scrollIntoView({ block: "start" });
+			});
+			td.append(button);
 		});
 		return tr;
-	});
-	byID(id).replaceChildren(...cells);
+	}));
+	if (focused !== null) [...body.querySelectorAll("button")].find((b) => b.textContent === focused)?.focus();
+	if (all.length === 0) {
+		const td = body.insertRow().insertCell();
+		td.colSpan = heads.length;
+		td.className = "none";
+		td.textContent = "none";
+	}
 }
 
 function show(now) {
 	byID("node").textContent = now.node;
 	say(now.ready === "ready" ? "ready" : now.ready, now.ready === "ready" && now.connected ? "good" : "bad");
-	for (const draw of charts) draw(now, last);
-	fill("topics", (now.topics ?? []).map((t) => [t.name, number.format(t.size), number.format(t.rate), time(t.delay)]));
-	fill("talkers", (now.talkers ?? []).map((t) => [t.name, number.format(t.size), number.format(t.rate)]));
-	fill("slow", (now.slow ?? []).map((q) => [q.user, q.address, bytes(q.bytes)]));
-	byID("nodes").replaceChildren(...now.nodes.map((name) => {
-		const li = document.createElement("li");
-		li.textContent = name;
-		return li;
-	}));
+	for (const { draw, of } of charts) draw(of(now, last));
+	const topics = now.topics ?? [];
+	const busy = topics.filter((t) => t.rate > 0).sort((a, b) => b.rate - a.rate);
+	const large = topics.toSorted((a, b) => b.size - a.size);
+	fill("busiest", busy.slice(0, rows).map((t) => [t.name, number.format(t.rate), size.format(t.size), time(t.delay)]), "topic");
+	fill("topics", large.slice(0, rows).map((t) => [t.name, size.format(t.size), number.format(t.rate)]), "topic");
+	fill("talkers", (now.talkers ?? []).slice(0, rows).map((t) => [t.name, number.format(t.rate), size.format(t.size)]), "user");
+	fill("slow", (now.slow ?? []).slice(0, rows).map((q) => [q.user, q.address, bytes(q.bytes)]), "user");
+	showHooks(now);
+	byID("nodes").replaceChildren(...now.nodes.map(item));
+	byID("store").textContent = now.storeLimit > 0 ? `Messages use ${bytes(now.storeUsed)} of ${bytes(now.storeLimit)} here.` : "Messages are kept elsewhere.";
+	const alarms = alarmsOf(now);
+	byID("alarms").hidden = alarms.length === 0;
+	if (byID("alarms").textContent !== alarms.join("")) byID("alarms").replaceChildren(...alarms.map(item));
 	byID("sign-in").hidden = true;
 	byID("view").hidden = false;
 	last = now;
+}
+
+function item(text) {
+	const li = document.createElement("li");
+	li.textContent = text;
+	return li;
+}
+
+// What an operator should do something about.
+function alarmsOf(now) {
+	const all = [];
+	if (!now.connected) all.push("NATS cannot be reached: messages are not stored, and clients keep them.");
+	const full = now.storeLimit > 0 ? now.storeUsed / now.storeLimit : 0;
+	if (full >= 0.85) all.push(`The store is ${percent(full)} full (${bytes(now.storeUsed)} of ${bytes(now.storeLimit)}).`);
+	for (const h of now.hooks ?? []) if (h.state !== "closed") all.push(`The backend is not asked by the hook ${h.kind}: it gave no answers.`);
+	return all;
+}
+
+function showHooks(now) {
+	const all = now.hooks ?? [];
+	byID("hooks-section").hidden = all.length === 0;
+	fill("hooks", all.map((h) => {
+		const before = last?.hooks?.find((b) => b.kind === h.kind);
+		const asked = (x) => x.allowed + x.refused + x.timeouts + x.errors;
+		const answered = before ? h.answered - before.answered : h.answered;
+		const seconds = before ? h.seconds - before.seconds : h.seconds;
+		const rate = before ? (1000 * (asked(h) - asked(before))) / (now.time - last.time) : 0;
+		return [h.kind, h.state, number.format(rate), answered > 0 ? time(seconds / answered) : "", ...[h.allowed, h.refused, h.timeouts, h.errors, h.skipped].map(size.format)];
+	}));
 }
 
 function say(text, kind) {
@@ -97,8 +137,7 @@ async function look() {
 	clearTimeout(timer);
 	if (document.hidden) return; // goes on when it is seen again
 	try {
-		const headers = key ? { Authorization: `Bearer ${key}` } : {};
-		const response = await fetch("/admin/state", { method: "POST", headers, signal: AbortSignal.timeout(10_000) });
+		const response = await fetch("/admin/state", { method: "POST", headers: headers(), signal: AbortSignal.timeout(10_000) });
 		if (response.status === 401) return ask();
 		if (!response.ok) throw new Error(`the node answered ${response.status}`);
 		show(await response.json());
@@ -112,6 +151,7 @@ function ask() {
 	say("sign in", "");
 	byID("refused").textContent = key ? "This key is not known." : "";
 	key = "";
+	endTrace();
 	byID("view").hidden = true;
 	byID("sign-in").hidden = false;
 	byID("key").focus();
@@ -119,11 +159,15 @@ function ask() {
 
 byID("sign-in").addEventListener("submit", (event) => {
 	event.preventDefault();
-	const input = /** @type {HTMLInputElement} */ (byID("key"));
-	key = input.value;
-	input.value = "";
+	key = byID("key").value;
+	byID("key").value = "";
 	look();
 });
+byID("trace-form").addEventListener("submit", (event) => {
+	event.preventDefault();
+	trace(byID("trace-kind").value, byID("trace-name").value, headers());
+});
+byID("trace-end").addEventListener("click", endTrace);
 document.addEventListener("visibilitychange", () => {
 	last = null; // rates begin anew
 	if (!document.hidden) look();

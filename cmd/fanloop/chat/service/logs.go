@@ -1,0 +1,47 @@
+package service
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
+	"github.com/fanloop-go/fanloop/loop"
+)
+
+// faults bounds what clients and backends can have logged. Lines have no user content: who
+// it was is to be found by a trace.
+type faults struct {
+	unencoded loop.Throttle // frames
+	replaced  loop.Throttle // data of the publish hook
+	ended     loop.Throttle // subscriptions
+}
+
+// watched has a hook logged, that there is no answer and that the circuit changes, and
+// traced.
+func watched(log *slog.Logger, tracer trace.Tracer) func(*hooks.Config) {
+	return func(c *hooks.Config) {
+		c.Tracer = tracer
+		unanswered := new(loop.Throttle)
+		c.OnAnswer = func(kind hooks.Kind, outcome hooks.Outcome, took time.Duration) {
+			switch outcome {
+			case hooks.Allowed, hooks.Refused, hooks.Canceled:
+			default:
+				unanswered.Log(log, slog.LevelWarn, "a question to the backend has no answer",
+					slog.String("hook", string(kind)), slog.String("outcome", string(outcome)), slog.Duration("took", took))
+			}
+		}
+		c.OnState = func(kind hooks.Kind, state hooks.State) {
+			level, text := slog.LevelWarn, "the backend is not asked for a while, as it gave no answers"
+			switch state {
+			case hooks.Closed:
+				level, text = slog.LevelInfo, "the backend is asked again"
+			case hooks.HalfOpen:
+				level, text = slog.LevelInfo, "the backend is asked one question, to see whether it answers"
+			}
+			log.Log(context.Background(), level, text, "hook", string(kind))
+		}
+	}
+}

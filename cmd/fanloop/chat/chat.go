@@ -55,6 +55,8 @@ Exit code: 0 after a shutdown, 1 if it cannot serve, 2 for wrong usage.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	settings := config.AddFlags(flags)
+	cli.InGroup(flags, "For operators and backends", "admin", "admin-tls-cert", "admin-tls-key", "admin-client-ca")
+	cli.InGroup(flags, "Several nodes", "name", "address", "cluster", "routes", "nats-listen", "nats", "nats-secret-file")
 	cli.LevelFlag(flags, &log.Level, "log-level", "log from this level on: debug, info, warn or error")
 	flags.BoolVarP(&log.Quiet, "quiet", "q", false, "print errors only")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -56,6 +56,7 @@ type Node interface {
 	Engine() *engine.Server
 	Lag(context.Context) []time.Duration
 	Look(n int) service.Look
+	States(context.Context) []service.NodeState
 	Trace(context.Context, service.Traced) (<-chan service.Event, error)
 
 	// What the server API does.

@@ -208,6 +208,10 @@ func TestBackendActsOnAllNodes(t *testing.T) {
 	if got := info.Connections; got[0].Node != "one" || got[1].Node != "two" || !slices.Equal(got[1].Topics, []string{"a", "b"}) {
 		t.Errorf("%+v", info)
 	}
+	states := one.States(ctx) // for the operator's page
+	if len(states) != 2 || states[0].Name != "one" || states[0].Sessions != 1 || states[1].Name != "two" || states[1].Sessions != 2 || states[1].Users != 2 {
+		t.Errorf("%+v", states)
+	}
 	if topic, err := client.TopicInfo(ctx, "a"); err != nil || topic.Subscribers != 3 {
 		t.Errorf("%+v, %v", topic, err)
 	}

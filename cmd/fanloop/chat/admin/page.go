@@ -45,7 +45,16 @@ func (h *Handler) servePage() {
 		http.Redirect(w, r, "/admin", http.StatusSeeOther)
 	})
 	h.operator("POST /admin/state", http.HandlerFunc(h.state))
+	h.operator("POST /admin/nodes", http.HandlerFunc(h.nodes))
 	h.operator("POST /admin/trace", http.HandlerFunc(h.trace))
+}
+
+// nodes answers with how all nodes are.
+func (h *Handler) nodes(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
+	defer cancel()
+	body, _ := json.Marshal(h.config.Node.States(ctx)) // of plain fields
+	answer(w, "application/json", http.StatusOK, body)
 }
 
 // State is what the page shows, as it is now.

@@ -17,11 +17,10 @@ const (
 
 // Look is what an operator sees of a node by name.
 type Look struct {
-	Node    string   `json:"node"`
-	Nodes   []string `json:"nodes"` // all that are known, this one first
-	Topics  []Load   `json:"topics"`
-	Talkers []Load   `json:"talkers"`
-	Slow    []Queue  `json:"slow"`
+	Node    string  `json:"node"`
+	Topics  []Load  `json:"topics"`
+	Talkers []Load  `json:"talkers"`
+	Slow    []Queue `json:"slow"`
 }
 
 // Load is how much there is of a topic, or of a user.
@@ -124,7 +123,7 @@ func (w *window) counts() (topics, users map[string]uint64, lasted time.Duration
 func (s *Service) Look(n int) Look {
 	byTopic, byUser, lasted := s.looking.turn(true).counts()
 	topics, users := make(map[string]*Load), make(map[string]*Load)
-	look := Look{Node: s.name, Nodes: s.nodes.Names()}
+	look := Look{Node: s.name}
 	s.registry.each(func(c *conn, user string) {
 		loadOf(users, user).Size++
 		for _, topic := range c.topics() {

@@ -31,6 +31,7 @@ const (
 	actDisconnect                 // closes the connections of a user
 	actUser                       // lists the connections of a user
 	actTopic                      // counts the subscriptions of a topic
+	actNode                       // says how the node is
 )
 
 // order is what all nodes are asked.
@@ -45,6 +46,7 @@ type outcome struct {
 	Done        bool         `cbor:"1,keyasint"`
 	Count       int          `cbor:"2,keyasint"`
 	Connections []Connection `cbor:"3,keyasint,omitempty"`
+	Node        *NodeState   `cbor:"4,keyasint,omitempty"`
 }
 
 // Rules are those of now.
@@ -156,6 +158,8 @@ func (s *Service) obey(question []byte) []byte {
 			result.Connections = append(result.Connections, c.describe())
 		}
 		result.Count, result.Done = len(result.Connections), true
+	case actNode:
+		result.Node, result.Done = s.state(), true
 	case actTopic:
 		result.Count, result.Done = s.registry.subscribed(o.Topic), true
 	case actUnsubscribe:

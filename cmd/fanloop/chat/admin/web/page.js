@@ -88,7 +88,6 @@ function show(now) {
 	fill("talkers", (now.talkers ?? []).slice(0, rows).map((t) => [t.name, number.format(t.rate), size.format(t.size)]), "user");
 	fill("slow", (now.slow ?? []).slice(0, rows).map((q) => [q.user, q.address, bytes(q.bytes)]), "user");
 	showHooks(now);
-	byID("nodes").replaceChildren(...now.nodes.map(item));
 	byID("store").textContent = now.storeLimit > 0 ? `Messages use ${bytes(now.storeUsed)} of ${bytes(now.storeLimit)} here.` : "Messages are kept elsewhere.";
 	const alarms = alarmsOf(now);
 	byID("alarms").hidden = alarms.length === 0;
@@ -147,6 +146,19 @@ async function look() {
 	timer = setTimeout(look, every);
 }
 
+// The other nodes are asked less often, and one that hangs holds up nothing else.
+async function lookAtNodes() {
+	if (!document.hidden && !byID("view").hidden) {
+		try {
+			const response = await fetch("/admin/nodes", { method: "POST", headers: headers(), signal: AbortSignal.timeout(10_000) });
+			if (response.ok) fill("nodes", (await response.json()).map((n) => [n.name, n.state, size.format(n.sessions), size.format(n.users)]));
+		} catch {
+			// said by look
+		}
+	}
+	setTimeout(lookAtNodes, 3 * every);
+}
+
 function ask() {
 	say("sign in", "");
 	byID("refused").textContent = key ? "This key is not known." : "";
@@ -172,4 +184,4 @@ document.addEventListener("visibilitychange", () => {
 	last = null; // rates begin anew
 	if (!document.hidden) look();
 });
-look();
+look().then(lookAtNodes);

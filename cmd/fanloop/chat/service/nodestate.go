@@ -1,0 +1,48 @@
+package service
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+// NodeState is how a node of the chat is, for operators.
+type NodeState struct {
+	Name     string `cbor:"1,keyasint" json:"name"`
+	State    string `cbor:"2,keyasint" json:"state"` // ready, why not, or that there is no answer
+	Sessions int    `cbor:"3,keyasint" json:"sessions"`
+	Users    int    `cbor:"4,keyasint" json:"users"`
+}
+
+// state is that of this node. Others may ask for it while this one begins.
+func (s *Service) state() *NodeState {
+	state := &NodeState{Name: s.name, State: "ready"}
+	if err := s.Ready(); err != nil {
+		state.State = err.Error()
+	}
+	state.Sessions, state.Users = s.registry.count()
+	return state
+}
+
+// States asks all nodes how they are, as long as ctx lasts. This one is the first.
+func (s *Service) States(ctx context.Context) []NodeState {
+	known := s.nodes.Names()
+	question, _ := cbor.Marshal(&order{Act: actNode}) // of plain fields
+	answers, _ := s.nodes.Ask(ctx, question)          // who has not answered is listed below
+	var all []NodeState
+	for _, a := range answers {
+		one := outcome{Node: &NodeState{State: "runs an earlier version"}}
+		_ = cbor.Unmarshal(a.Body, &one) // it is what it was otherwise
+		one.Node.Name = a.Node
+		all = append(all, *one.Node)
+	}
+	for _, name := range known {
+		if !slices.ContainsFunc(all, func(n NodeState) bool { return n.Name == name }) {
+			all = append(all, NodeState{Name: name, State: "no answer"})
+		}
+	}
+	slices.SortFunc(all[1:], func(a, b NodeState) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}

@@ -83,7 +83,7 @@ function show(now) {
 	const topics = now.topics ?? [];
 	const busy = topics.filter((t) => t.rate > 0).sort((a, b) => b.rate - a.rate);
 	const large = topics.toSorted((a, b) => b.size - a.size);
-	fill("busiest", busy.slice(0, rows).map((t) => [t.name, number.format(t.rate), size.format(t.size), time(t.delay)]), "topic");
+	fill("busiest", busy.slice(0, rows).map((t) => [t.name, number.format(t.rate), time(t.delay)]), "topic");
 	fill("topics", large.slice(0, rows).map((t) => [t.name, size.format(t.size), number.format(t.rate)]), "topic");
 	fill("talkers", (now.talkers ?? []).slice(0, rows).map((t) => [t.name, number.format(t.rate), size.format(t.size)]), "user");
 	fill("slow", (now.slow ?? []).slice(0, rows).map((q) => [q.user, q.address, bytes(q.bytes)]), "user");

@@ -29,9 +29,10 @@ const (
 
 // Config says what users do. Durations are in nanoseconds in JSON.
 type Config struct {
-	URL   string // of the service's socket: ws://host:port/v1/socket
-	PID   int    // process whose CPU time and memory are read; 0: not known
-	Admin string // http://host:port of the service's operators, for its heap; "": not known
+	URL       string // of the service's socket: ws://host:port/v1/socket
+	PID       int    // process whose CPU time and memory are read; 0: not known
+	GivesBack bool   // the process returns freed memory at SIGUSR1
+	Admin     string // http://host:port of the service's operators, for its heap; "": not known
 
 	Users    int
 	Rooms    int

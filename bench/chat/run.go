@@ -10,6 +10,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/bench/load"
 	"github.com/fanloop-go/fanloop/bench/report"
+	"github.com/fanloop-go/fanloop/bench/scenario"
 )
 
 // Result is what a run measured. It has what was seen until then also if the run failed.
@@ -68,6 +69,9 @@ func Run(ctx context.Context, c Config, show func(string)) (*Result, error) {
 
 // measure goes through the phases.
 func (r *run) measure(ctx context.Context) error {
+	if err := r.giveBack(ctx); err != nil {
+		return err
+	}
 	before, err := r.memory(ctx)
 	if err != nil {
 		return err
@@ -91,7 +95,26 @@ func (r *run) weigh(ctx context.Context, before memory) error {
 	}
 	after, err := r.memory(ctx)
 	after.addTo(r.round, before, r.config.Users)
+	if err != nil || !r.config.GivesBack {
+		return err
+	}
+	if err := r.giveBack(ctx); err != nil {
+		return err
+	}
+	given, err := scenario.ResidentBytes(r.config.PID)
+	r.round["rss_conn_given"] = (float64(given) - before.rss) / float64(r.config.Users)
 	return err
+}
+
+// giveBack has the service return freed memory, if it can.
+func (r *run) giveBack(ctx context.Context) error {
+	if !r.config.GivesBack {
+		return nil
+	}
+	if err := scenario.GiveBack(r.config.PID); err != nil {
+		return err
+	}
+	return r.pause(ctx, settled)
 }
 
 // connect has everybody come.

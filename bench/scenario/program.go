@@ -44,6 +44,10 @@ func FreePort() (int, error) { return freePort() }
 // ResidentBytes is the memory that a process holds, exactly.
 func ResidentBytes(pid int) (uint64, error) { return residentBytes(pid) }
 
+// GiveBack asks a process of fanloop to return freed memory to the system, by SIGUSR1.
+// Other programs may end of it.
+func GiveBack(pid int) error { return askMemory(pid) }
+
 // KernelBytes is what the kernel holds for buffers of all TCP sockets of the machine.
 func KernelBytes() (n uint64, known bool) { return kernelBytes() }
 

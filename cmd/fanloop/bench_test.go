@@ -295,7 +295,7 @@ func TestBenchChat(t *testing.T) {
 	if r.code != exitOK || r.err != "" {
 		t.Fatalf("%+v", r)
 	}
-	for _, want := range []string{"chat30r3x128@150+cuts", "server µs/msg", "RSS/conn", "cut off ", "resumed p99", "page p50"} {
+	for _, want := range []string{"chat30r3x128@150+cuts", "server µs/msg", "RSS/conn", "after SIGUSR1", "heap/conn", "cut off ", "resumed p99", "page p50"} {
 		if !strings.Contains(r.out, want) {
 			t.Errorf("%q is missing in\n%s", want, r.out)
 		}

@@ -216,7 +216,10 @@ func (o *chatOptions) round(ctx context.Context, self string, cpus scenario.CPUs
 		return nil, err
 	}
 	defer s.Close()
-	c.URL, c.Admin, c.PID = s.URL, s.Admin, s.PID()
+	c.URL, c.Admin = s.URL, s.Admin
+	if load.HasProcessCPU { // and memory
+		c.PID, c.GivesBack = s.PID(), true
+	}
 	result, err := users.Run(ctx, c, show)
 	return result, s.Blame(err)
 }

@@ -44,7 +44,8 @@ machine, or with a key or a certificate. To have two nodes on one machine, give 
 own.
 
 Ctrl-C or SIGTERM has every client come back later and waits for connections to close
-(--shutdown-timeout); a second one ends at once.
+(--shutdown-timeout); a second one ends at once. SIGUSR1 gives freed memory back to the
+system and logs what is in use.
 
 Exit code: 0 after a shutdown, 1 if it cannot serve, 2 for wrong usage.`,
 		Example: `  fanloop chat
@@ -85,6 +86,7 @@ func run(ctx context.Context, c config.Config, o cli.LogOptions, std cli.Stdio) 
 	case err != nil:
 		return err
 	}
+	defer cli.ReportMemory(s.Engine(), log)()
 	operators, err := serveAdmin(&c, s, log)
 	if err != nil {
 		return errors.Join(err, end(s, nil, c.ShutdownTimeout))

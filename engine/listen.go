@@ -37,6 +37,12 @@ type ListenOptions struct {
 	// 0o660; on Linux they hold from the moment the file exists. Default: what
 	// the umask leaves of 0o777.
 	SocketMode fs.FileMode
+
+	// DeferAccept, on Linux, accepts a connection over TCP when its client has sent
+	// something: each costs the server less, and a client that is silent takes no
+	// descriptor. One that stays silent is accepted some seconds later, and HandshakeTimeout
+	// counts from then. Elsewhere it does nothing.
+	DeferAccept bool
 }
 
 // Listener is one address at which a server accepts connections. Any goroutine.
@@ -199,7 +205,7 @@ func (s *Server) listen(ln *Listener, opt ListenOptions, open func(loop.ListenCo
 	if s.closing {
 		return nil, ErrServerClosed
 	}
-	ln.on, err = open(loop.ListenConfig{Accept: ln.accept, Policy: &s.settings.policy})
+	ln.on, err = open(loop.ListenConfig{Accept: ln.accept, Policy: &s.settings.policy, DeferAccept: opt.DeferAccept})
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,9 @@ type ListenConfig struct {
 	Accept Accept
 	// Policy is the write policy of its connections; nil means no bounds.
 	Policy *WritePolicy
+	// DeferAccept leaves a connection with the kernel until its peer has sent
+	// something, or for some seconds. It counts for TCP on Linux.
+	DeferAccept bool
 }
 
 // acceptsPerEvent bounds how many connections one event takes in, so that
@@ -109,6 +112,9 @@ func (ln *Listener) Close() error {
 
 func (ln *Listener) register() (*Listener, error) {
 	for i, a := range ln.acceptors {
+		if a.cfg.DeferAccept {
+			deferAccept(a.fd)
+		}
 		if err := a.loop.Do(a.start); err != nil {
 			for _, rest := range ln.acceptors[i:] {
 				closeFD(rest.fd)

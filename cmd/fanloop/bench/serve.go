@@ -19,6 +19,7 @@ import (
 	"github.com/fanloop-go/fanloop/bench/load"
 	"github.com/fanloop-go/fanloop/bench/scenario"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
+	"github.com/fanloop-go/fanloop/engine"
 )
 
 // benchServeOptions are the flags of fanloop bench serve.
@@ -26,6 +27,7 @@ type benchServeOptions struct {
 	addr        string
 	loops       int
 	tls         bool
+	deferAccept bool
 	compression load.Compression
 	peer        string
 	peersDir    string
@@ -58,6 +60,7 @@ SIGUSR1 gives freed memory back to the system and logs what is in use.`,
 	flags.StringVarP(&o.addr, "addr", "a", o.addr, "`host:port` to listen on; port 0 takes a free one")
 	cli.CountFlag(flags, &o.loops, "loops", "event loops; 0: as many as GOMAXPROCS")
 	flags.BoolVar(&o.tls, "tls", false, "speak wss, with a certificate made for this run")
+	flags.BoolVar(&o.deferAccept, "defer-accept", false, "accept connections when the client has sent something (Linux)")
 	cli.ChoiceFlag(flags, &o.compression, "compression", "permessage-deflate to agree to: off, deflate or takeover", load.Off, load.Deflate, load.Takeover)
 	flags.StringVar(&o.peer, "peer", "", "`name` of a peer to serve with instead of fanloop")
 	flags.StringVar(&o.peersDir, "peers-dir", o.peersDir, "`folder` with the sources of the peers")
@@ -74,7 +77,7 @@ func (o *benchServeOptions) serve(ctx context.Context, std cli.Stdio) error {
 		return usageIfConfig(err)
 	}
 	defer cli.ReportMemory(srv, log)() // who can connect may signal
-	addr, err := srv.Listen(o.addr)
+	addr, err := srv.ListenWith(o.addr, engine.ListenOptions{TLS: srv.TLS, DeferAccept: o.deferAccept})
 	if err != nil {
 		return errors.Join(cli.ListenError("--addr", o.addr, err), srv.Close())
 	}

@@ -9,7 +9,7 @@ TIMERS   ?= 1m
 ARGS     ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help build run cluster interop test race timers long peers fuzz check bench pictures clean
+.PHONY: help build run cluster interop test race timers long peers fuzz check bench pictures figures clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
@@ -75,6 +75,9 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 
 pictures: ## write what the chat's pages look like into .cache/pictures (needs Chromium)
 	FANLOOP_INTEROP=required FANLOOP_PICTURES=$(CURDIR)/.cache/pictures $(GO) test -count=1 -run TestPictures ./cmd/fanloop/chat/page ./cmd/fanloop/chat/admin
+
+figures: ## measure the chat's page in Chromium: its first load, and its frames while messages arrive
+	FANLOOP_INTEROP=required FANLOOP_FIGURES=1 $(GO) test -count=1 -v -run TestFigures ./cmd/fanloop/chat/page
 
 # What vet looks at for other platforms: not the brokers, whose servers take long to compile.
 CORE = ./codec ./handshake ./loop ./engine ./engine/internal/... ./engine/pull ./engine/cluster ./cmd/...

@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/tracing"
 	"github.com/chromedp/chromedp"
 )
 
@@ -44,7 +45,8 @@ func StartBrowser(t testing.TB) *Browser {
 // Tab is a page in a window of its own, so it is seen.
 type Tab struct {
 	Script
-	ctx context.Context
+	ctx    context.Context
+	traced chan *tracing.EventDataCollected // of the trace that is recorded
 }
 
 // Open opens an address as somebody of whom the browser knows nothing yet.
@@ -80,6 +82,10 @@ func (tab *Tab) complaint(event any) {
 			text += " " + e.ExceptionDetails.Exception.Description
 		}
 		tab.t.Errorf("exception in the page: %s", text)
+	case *tracing.EventDataCollected:
+		tab.traced <- e
+	case *tracing.EventTracingComplete:
+		close(tab.traced)
 	case *page.EventJavascriptDialogOpening:
 		tab.t.Errorf("the page opened a dialog: %s", e.Message)
 	case *log.EventEntryAdded:

@@ -39,6 +39,37 @@ func (n *Node) Say(user, topic string, texts ...string) []string {
 	return n.Publish(user, topic, bodies...)
 }
 
+// Speak returns a function that publishes a text at once, as a user.
+func (n *Node) Speak(t testing.TB, user, topic string) func(text string) {
+	t.Helper()
+	s := n.speak(user)
+	t.Cleanup(func() { s.ws.CloseNow() })
+	return func(text string) {
+		data, err := json.Marshal(map[string]string{"text": text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.queue(&protocol.Publish{Ref: s.next(), Topic: topic, ID: fmt.Sprintf("said-%d", ids.Add(1)), Data: protocol.Data(data)})
+		s.flush()
+		await[*protocol.Published](s)
+	}
+}
+
+// Type returns a function that says that a user types, who is in a topic from now on.
+func (n *Node) Type(t testing.TB, user, topic string) func() {
+	t.Helper()
+	s := n.speak(user)
+	t.Cleanup(func() { s.ws.CloseNow() })
+	s.queue(&protocol.Subscribe{Ref: s.next(), Topic: topic, Attempt: 1, Mode: protocol.Passive})
+	s.flush()
+	await[*protocol.Subscribed](s)
+	return func() {
+		s.queue(&protocol.Set{Ref: s.next(), Topic: topic, Kind: protocol.KindTyping, Data: protocol.Data(`true`)})
+		s.flush()
+		await[*protocol.OK](s)
+	}
+}
+
 // Count returns texts with numbers: "line 0", "line 1", ...
 func Count(text string, n int) []string {
 	texts := make([]string, n)

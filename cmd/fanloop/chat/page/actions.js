@@ -47,7 +47,8 @@ export class Actions {
     };
     const page = this.#page;
     const tools = el("div.tools", { role: "toolbar", ariaLabel: "Actions" }, ...emoji.map((e) => button(`React with ${e}`, e, () => page.react(message, e))));
-    tools.append(el("i"), button("Mark unread from here", icon("unread"), () => page.markUnread(message)));
+    const more = button("More reactions", icon("more"), async () => (await import("./emoji.js")).choose(more, (emoji) => page.react(message, emoji)));
+    tools.append(more, el("i"), button("Mark unread from here", icon("unread"), () => page.markUnread(message)));
     if (message.user === page.me()) {
       tools.append(button("Edit", icon("edit"), () => page.edit(message)), button("Delete", icon("remove"), () => this.#remove(message)));
     }

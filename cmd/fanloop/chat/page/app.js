@@ -8,13 +8,16 @@ import { watchConnection } from "./connection.js";
 import { $, el } from "./dom.js";
 import { Drafts } from "./drafts.js";
 import { clean, plural, roomName, typingText } from "./format.js";
+import { Known } from "./known.js";
 import { List } from "./list.js";
+import { mentions } from "./mention.js";
 import { Notifier } from "./notify.js";
 import { avatar, renderer } from "./render.js";
 import { Room } from "./room.js";
 import { Rooms } from "./rooms.js";
 import { rows } from "./rows.js";
 import { outbox, Shown } from "./tabs.js";
+import { Watch } from "./watch.js";
 import { keyOf, signIn } from "./signin.js";
 
 const identity = await signIn();
@@ -57,6 +60,8 @@ const composer = new Composer(drafts, page);
 const sidebar = new Rooms((name) => (location.hash = encodeURIComponent(name)));
 const shown = new Shown(identity.user);
 const notifier = new Notifier(identity.user, shown, (name) => (location.hash = encodeURIComponent(name)), compareOffsets);
+const known = new Known(identity.user);
+const watch = new Watch(compareOffsets, elsewhere);
 new Actions(list, page);
 
 // Drawing: once a frame, whatever has changed.
@@ -86,6 +91,7 @@ function drawNow(other) {
 function drawRooms() {
   sidebar.show([...rooms.values()].map((r) => ({
     topic: r.name, current: r === room, draft: drafts.has(r.name), unread: r === room && !r.held && attentive() ? 0 : r.unread,
+    mention: r.mentioned && r.unread > 0 && !(r === room && attentive()), ...known.get(r.name),
   })));
 }
 
@@ -96,10 +102,11 @@ const attentive = () => document.visibilityState === "visible" && document.hasFo
 function seen() {
   if (list.follows) missed = 0;
   $("jump").hidden = list.follows;
-  $("jump").textContent = missed > 0 ? `↓ ${plural(missed, "new message")}` : "↓ Latest messages";
+  if (!list.follows) $("jump").textContent = missed > 0 ? `↓ ${plural(missed, "new message")}` : "↓ Latest messages";
   if (room && !room.held && attentive() && room.topic.state === "subscribed" && room.topic.mode === "live") {
     room.topic.read();
     room.caughtUp = true;
+    room.mentioned = false;
   }
 }
 
@@ -122,7 +129,8 @@ function changed(of, lines, source) {
   if (of !== room) return drawRooms();
   const others = lines.filter(({ user }) => user !== me());
   if (source === "live") {
-    void notifier.tell(room.name, room.topic.position?.epoch, others);
+    if (lines.length > 0) known.came(room.name, lines.at(-1).time);
+    tell(room, room.topic.position?.epoch, others);
     announcer.add(others);
   }
   if (source === "live" || source === "recovered") {
@@ -133,6 +141,20 @@ function changed(of, lines, source) {
     }
   }
   draw();
+}
+
+// Lines of others have come: of a muted room, only a mention is worth a word.
+function tell(of, epoch, others) {
+  const mine = others.filter(({ text }) => mentions(text, me()));
+  if (mine.length > 0) of.mentioned = true;
+  void notifier.tell(of.name, epoch, known.get(of.name).muted ? mine : others);
+}
+
+// What came in a room that is not on the screen.
+function elsewhere(of, epoch, lines) {
+  if (lines.length > 0) known.came(of.name, lines.at(-1).time);
+  tell(of, epoch, lines.filter(({ user }) => user !== me()));
+  drawRooms();
 }
 
 // The offset of the line in front of another, for the divider.
@@ -153,12 +175,40 @@ function join(name) {
   topic.on("presence", () => here() && people());
   topic.on("values", () => here() && typing());
   topic.on("marker", drawRooms);
-  topic.on("note", drawRooms);
+  topic.on("marker", () => watch.begin(joined));
+  topic.on("note", () => {
+    if (joined.unread > 0) watch.note(joined);
+    drawRooms();
+  });
   topic.on("outgoing", () => here() && draw());
   topic.on("state", (state, error) => here() && problem(state, error));
   topic.subscribe();
-  remember();
+  if (!known.names.includes(name)) known.set(name, { at: Date.now() });
   return joined;
+}
+
+function leave() {
+  const { name } = room;
+  $("options").open = false;
+  room.leave();
+  client.forget(name);
+  rooms.delete(name);
+  known.remove(name);
+  sidebar.remove(name);
+  room = null;
+  if (location.hash.length > 1) location.hash = "";
+  else follow();
+}
+
+function mute() {
+  known.set(room.name, { muted: !known.get(room.name).muted });
+  $("options").open = false;
+  options();
+  drawRooms();
+}
+
+function options() {
+  $("mute").textContent = known.get(room.name).muted ? "Unmute this room" : "Mute this room";
 }
 
 function enter(name) {
@@ -176,6 +226,7 @@ function enter(name) {
   composer.enter(name, roomName(name));
   people();
   typing();
+  options();
   problem(room.topic.state, room.topic.error);
   drawNow(true);
   if (matchMedia("(hover: hover)").matches) composer.focus();
@@ -209,20 +260,6 @@ function typing() {
   $("typing").textContent = typingText(names.map(clean));
 }
 
-function remember() {
-  try {
-    localStorage.setItem(keyOf(identity.user, "rooms"), JSON.stringify([...rooms.keys()]));
-  } catch {} // without a storage, the rooms last as long as the page
-}
-
-function remembered() {
-  try {
-    return JSON.parse(localStorage.getItem(keyOf(identity.user, "rooms"))) ?? [];
-  } catch {
-    return [];
-  }
-}
-
 function follow() {
   let name = "";
   try {
@@ -244,8 +281,10 @@ $("menu").addEventListener("click", () => {
 });
 $("app").addEventListener("click", (event) => {
   if (event.target === $("app")) $("app").classList.remove("open");
-  if (!event.target.closest?.("#people")) $("people").open = false;
+  for (const id of ["people", "options"]) if (!event.target.closest?.(`#${id}`)) $(id).open = false;
 });
+$("mute").addEventListener("click", mute);
+$("leave").addEventListener("click", leave);
 $("logout").addEventListener("click", () => client.logout());
 $("skip").addEventListener("click", (event) => (event.preventDefault(), composer.focus()));
 addEventListener("hashchange", follow);
@@ -266,6 +305,7 @@ client.on("connected", (frame) => {
   draw();
 });
 client.on("logout", () => {
+  known.end();
   identity.forget();
   location.replace(location.pathname);
 });
@@ -276,7 +316,7 @@ $("my-name").textContent = clean(identity.user);
 $("my-avatar").replaceWith(Object.assign(avatar(identity.user || "?"), { id: "my-avatar" }));
 $("app").hidden = false;
 bell();
-for (const name of remembered()) join(name);
+for (const name of known.names) join(name);
 for (const { topic } of client.outgoing) join(topic);
 follow();
 client.connect();

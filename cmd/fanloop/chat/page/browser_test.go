@@ -168,6 +168,15 @@ func TestPageInChromium(t *testing.T) {
 		ann.Do(`key("Escape")`)
 		ann.sees(`document.activeElement.id === "text"`)
 	})
+	t.Run("the first load is small by the browser's own account", func(t *testing.T) {
+		ann := enter(t, browser, node, "ann", "load")
+		var load struct{ Requests, Bytes int }
+		ann.Get(firstLoad, &load)
+		t.Logf("%+v", load)
+		if load.Requests < 10 || load.Requests > 30 || load.Bytes < 20_000 || load.Bytes > 60_000 {
+			t.Errorf("%d requests, %d bytes", load.Requests, load.Bytes)
+		}
+	})
 	t.Run("a message costs few layouts", func(t *testing.T) {
 		node.Say("bob", "cost", chattest.Count("before", 100)...)
 		ann := enter(t, browser, node, "ann", "cost")

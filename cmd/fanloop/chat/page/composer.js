@@ -44,7 +44,7 @@ export class Composer {
     this.#room = room;
     this.#editing = null;
     $("editing").hidden = $("elsewhere").hidden = true;
-    this.#text.placeholder = `Message #${name}`;
+    this.#text.placeholder = `Message #${name.length > 32 ? `${name.slice(0, 32)}…` : name}`;
     this.#put(this.#drafts.get(room));
   }
 

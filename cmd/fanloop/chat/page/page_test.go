@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -87,9 +88,25 @@ func TestNothingIsInlineAndNoTextBecomesHTML(t *testing.T) {
 	}
 }
 
+// A module that is not named in the page is found only when another one was loaded.
+func TestPageNamesAllModules(t *testing.T) {
+	html := get(t, "/").Body.String()
+	for name := range assets() {
+		if path.Ext(name) == ".js" && !later[name] && !strings.Contains(html, `="`+name+`"`) {
+			t.Errorf("%s is not in the page", name)
+		}
+	}
+}
+
+// later are files that the page loads when they are wanted.
+var later = map[string]bool{"emoji.js": true}
+
 func TestFirstLoadIsBelow60KBCompressed(t *testing.T) {
 	total := 0
 	for _, path := range paths() {
+		if later[path[1:]] {
+			continue
+		}
 		answer := ask(t, path, http.Header{"Accept-Encoding": {"br, gzip"}})
 		if got := answer.Header().Get("Content-Encoding"); got != "gzip" {
 			t.Errorf("%s: Content-Encoding %q", path, got)

@@ -3,6 +3,7 @@ package page_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -49,7 +50,12 @@ func TestPictures(t *testing.T) {
 	picture(ann, "light")
 	ann.Do(`look.shows("Same seed").dispatchEvent(new PointerEvent("pointerover", { bubbles: true }))`)
 	picture(ann, "actions")
-	ann.Do(`document.getElementById("people").open = true`)
+	ann.act("Same seed", "More reactions")
+	ann.sees(`document.querySelector(".emoji:popover-open")`)
+	picture(ann, "reactions")
+	ann.Do(`document.querySelector(".emoji").hidePopover(); document.getElementById("options").open = true`)
+	picture(ann, "options")
+	ann.Do(`document.getElementById("options").open = false; document.getElementById("people").open = true`)
 	picture(ann, "people")
 	ann.Do(`document.getElementById("people").open = false`)
 	ann.types("A message of\nseveral lines,\nthat is being written")
@@ -62,6 +68,8 @@ func TestPictures(t *testing.T) {
 	picture(ann, "phone-dark")
 	scheme(ann, "light")
 	picture(ann, "phone")
+	ann.Do(`look.shows("Great work").click(); await look.settled()`)
+	picture(ann, "phone-actions")
 	ann.Do(`document.getElementById("menu").click(); await new Promise((done) => setTimeout(done, 400))`)
 	picture(ann, "phone-rooms")
 	ann.Do(`document.getElementById("menu").click()`)
@@ -74,6 +82,16 @@ func TestPictures(t *testing.T) {
 	ann.sees(`!document.getElementById("banner").hidden && look.pending() === 1`)
 	picture(ann, "disconnected")
 	node.Proxy.Refuse(false)
+	ann.sees(`look.pending() === 0`)
+	ann.Run(chromedp.EmulateViewport(700, 600))
+	long := "a room whose name is longer than the list of rooms is wide, or its head"
+	node.Say("somebody whose name is longer than most names", long, "Short.", "averylongwordwithoutanyplacetobreakit"+strings.Repeat("averylongwordwithoutanyplacetobreakit", 5))
+	ann.visit(long)
+	ann.Do(`document.getElementById("mute").click()`)
+	picture(ann, "long-names")
+	ann.Do(`location.hash = "nowhere:room"`)
+	ann.sees(`!document.getElementById("trouble").hidden`)
+	picture(ann, "trouble")
 }
 
 func scheme(p *person, name string) {
@@ -101,7 +119,7 @@ func converse(node *chattest.Node) {
 		{"Émile Zola", "🎉"},
 		{"ann", "Great work, both of you."},
 		{"ann", "I'll write the release note this afternoon, then we can ship."},
-		{"Chen Wei", "Ship it 🚀"},
+		{"Chen Wei", "Ship it, @ann 🚀"},
 	} {
 		node.Say(line.user, "lobby", line.text)
 	}

@@ -2,6 +2,7 @@
 
 import { el } from "./dom.js";
 import { clean, clock, dayName, hue, initials, moment, plural, shortClock } from "./format.js";
+import { mentions, parts } from "./mention.js";
 import { onlyEmoji, parse } from "./text.js";
 
 const longText = 4000;
@@ -32,9 +33,10 @@ export function renderer(page) {
 }
 
 function message({ message: m, first }, page) {
-  const body = el("div.body", {}, first ? head(m.user, m.name, m.time) : null, text(m), reactions(m, page));
+  const body = el("div.body", {}, first ? head(m.user, m.name, m.time) : null, text(m, page.me()), reactions(m, page));
+  const mine = m.user !== page.me() && mentions(m.text, page.me());
   return el(
-    `article.row.message${first ? ".first" : ""}`,
+    `article.row.message${first ? ".first" : ""}${mine ? ".mentioned" : ""}`,
     { tabIndex: -1, ariaLabel: `${clean(m.name)}, ${clock(m.time)}: ${m.deleted ? "deleted" : m.text.slice(0, 300)}` },
     first ? avatar(m.user, m.name) : el("span.time.side-time", { ariaHidden: "true" }, shortClock(m.time)),
     body,
@@ -45,9 +47,9 @@ function head(user, name, time) {
   return el("div.head", {}, el("span.author", { dir: "auto" }, clean(name)), time ? el("time.time", { title: moment(time), dateTime: new Date(time).toISOString() }, clock(time)) : null);
 }
 
-function text({ text, edited, deleted }) {
+function text({ text, edited, deleted }, me) {
   if (deleted) return el("div.gone", {}, "This message was deleted.");
-  const box = el(`div.text${onlyEmoji(text) ? ".big" : ""}`, { dir: "auto" }, ...content(text));
+  const box = el(`div.text${onlyEmoji(text) ? ".big" : ""}`, { dir: "auto" }, ...content(text, me));
   if (text.length <= longText && text.split("\n", 40).length < 40) {
     if (edited) box.append(el("span.edited", {}, "(edited)"));
     return box;
@@ -58,13 +60,13 @@ function text({ text, edited, deleted }) {
   return el("div", {}, box, more);
 }
 
-function content(text) {
-  return parse(text).map(({ kind, text, href }) => {
+function content(text, me = "") {
+  return parse(text).flatMap(({ kind, text, href }) => {
     switch (kind) {
       case "link": return el("a", { href, target: "_blank", rel: "noopener noreferrer" }, text);
       case "code": return el("code", {}, text);
       case "block": return el("pre", {}, text);
-      default: return text;
+      default: return parts(text, me).map(({ text, mine }) => (mine ? el("mark", {}, text) : text));
     }
   });
 }

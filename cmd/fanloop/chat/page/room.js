@@ -14,6 +14,8 @@ export class Room {
   caughtUp = false;
   /** What is in the room is known, for the first time or again. */
   loaded = false;
+  /** The user is mentioned in what is new. */
+  mentioned = false;
   /** The user set the marker back: it stays there until they leave. */
   held = false;
   #back = null; // where the page in front begins; null with until set: at the end

@@ -1,4 +1,4 @@
-// The list of rooms with what is unread in them.
+// The list of rooms with what is unread in them, the last active first.
 
 import { $, el, icon } from "./dom.js";
 import { plural, roomName } from "./format.js";
@@ -16,32 +16,53 @@ export class Rooms {
     });
   }
 
-  /** @param {{topic: string, unread: number, draft: boolean, current: boolean}[]} rooms */
+  /** @param {{topic: string, unread: number, mention: boolean, muted: boolean, draft: boolean, current: boolean, at: number}[]} rooms */
   show(rooms) {
     for (const room of rooms) this.#link(room);
-    const total = rooms.reduce((sum, { unread }) => sum + unread, 0);
+    this.#sort(rooms);
+    const total = rooms.reduce((sum, { unread, muted }) => sum + (muted ? 0 : unread), 0);
     const current = rooms.find((room) => room.current);
-    document.title = `${total > 0 ? `(${total}) ` : ""}${current ? `${roomName(current.topic)} · ` : ""}fanloop`;
+    const title = `${total > 0 ? `(${total}) ` : ""}${current ? `${roomName(current.topic)} · ` : ""}fanloop`;
+    if (document.title !== title) document.title = title;
   }
 
-  #link({ topic, unread, draft, current }) {
+  // Not under the hand of who is about to choose.
+  #sort(rooms) {
+    if (this.#list.matches(":hover") || this.#list.contains(document.activeElement)) return;
+    const sorted = [...rooms].sort((a, b) => a.muted - b.muted || b.at - a.at);
+    let next = this.#list.firstChild;
+    for (const { topic } of sorted) {
+      const item = this.#links.get(topic).parentElement;
+      if (item === next) next = next.nextSibling;
+      else this.#list.insertBefore(item, next);
+    }
+  }
+
+  remove(topic) {
+    this.#links.get(topic)?.parentElement.remove();
+    this.#links.delete(topic);
+  }
+
+  #link({ topic, unread, mention, muted, draft, current }) {
     let link = this.#links.get(topic);
     if (!link) {
-      link = el("a", { href: `#${encodeURIComponent(topic)}` });
+      link = el("a", { href: `#${encodeURIComponent(topic)}`, title: roomName(topic) });
       this.#links.set(topic, link);
       this.#list.append(el("li", {}, link));
     }
-    const state = `${unread} ${draft} ${current}`;
+    const state = `${unread} ${mention} ${muted} ${draft} ${current}`;
     if (link.dataset.state === state) return;
     link.dataset.state = state;
-    link.className = unread > 0 ? "unread" : "";
+    link.className = `${unread > 0 && !muted ? "unread" : ""} ${muted ? "muted" : ""}`;
     if (current) link.ariaCurrent = "page";
     else link.removeAttribute("aria-current");
     link.replaceChildren(
       el("span.hash", { ariaHidden: "true" }, "#"),
       el("span.name", { dir: "auto" }, roomName(topic)),
       ...(draft && !current ? [icon("edit", "pen"), el("span.hidden", {}, "draft")] : []),
-      ...(unread > 0 ? [el("span.badge", { ariaLabel: plural(unread, "unread message") }, unread > 999 ? "999+" : String(unread))] : []),
+      ...(muted ? [icon("quiet", "pen"), el("span.hidden", {}, "muted")] : []),
+      ...(mention ? [el("span.badge.at", { role: "img", ariaLabel: "You are mentioned" }, "@")] : []),
+      ...(unread > 0 ? [el("span.badge", { role: "img", ariaLabel: plural(unread, "unread message") }, unread > 999 ? "999+" : String(unread))] : []),
     );
   }
 }

@@ -29,7 +29,8 @@ function messageRow(message, first) {
  */
 export function rows({ messages, outgoing = [], divider, me, begin, connected = true, compare }) {
   const list = [];
-  const shown = new Set();
+  const sent = new Set(outgoing.map(({ id }) => id));
+  const shown = new Set(); // of what was sent
   if (begin) list.push(beginRow);
   let before = null;
   let day = 0; // where the day of the last message begins, and where it ends
@@ -50,7 +51,7 @@ export function rows({ messages, outgoing = [], divider, me, begin, connected = 
     if (fresh) mark.version = ++mark.count;
     const first = before === null || before.user !== message.user || message.time - before.time > groupGap;
     list.push(messageRow(message, first));
-    shown.add(message.id);
+    if (sent.has(message.id)) shown.add(message.id);
     before = message;
   }
   for (const entry of outgoing) {

@@ -1,0 +1,92 @@
+package page_test
+
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/chattest"
+)
+
+// What people do with rooms and messages besides talking.
+func TestFeaturesInChromium(t *testing.T) {
+	browser, node := chattest.StartBrowser(t), chattest.StartNode(t, nil)
+	const notes = `globalThis.told = [];
+		globalThis.Notification = class {
+			static permission = "granted";
+			constructor(title, options) { told.push(title + ": " + options.body); }
+			close() {}
+		}`
+	const order = `[...document.querySelectorAll("#rooms .name")].map((name) => name.textContent).join()`
+
+	t.Run("a mention stands out, on the screen and in other rooms", func(t *testing.T) {
+		ann := enter(t, browser, node, "ann", "here")
+		ann.visit("there")
+		node.Say("bob", "here", "before")
+		ann.visit("here")
+		ann.sees(`look.shows("before") && look.end()`)
+		ann.visit("there")
+		ann.Do(notes)
+		node.Say("bob", "there", "look, @Ann!", "@anna is another")
+		ann.sees(`look.shows("look, ")?.matches(".mentioned") && look.shows("look, ").querySelector("mark").textContent === "@Ann"`)
+		ann.sees(`look.shows("@anna") && !look.shows("@anna").matches(".mentioned") && !document.querySelector(".badge.at")`)
+		node.Say("bob", "here", "in the other room, @ann")
+		ann.sees(`document.querySelector("#rooms .badge.at") && look.unread("here") !== "" && told.length === 1 && told[0].startsWith("bob in #here: in the other room, @ann")`)
+		ann.visit("here")
+		ann.sees(`look.shows("in the other room") && !document.querySelector(".badge.at")`)
+	})
+	t.Run("a muted room is quiet but for mentions, also after a reload", func(t *testing.T) {
+		ann := enter(t, browser, node, "ann", "loud")
+		node.Say("bob", "loud", "before")
+		ann.sees(`look.shows("before") && look.end()`)
+		ann.Do(`document.getElementById("mute").click()`)
+		ann.visit("calm")
+		ann.reload()
+		ann.Do(notes)
+		ann.sees(`document.querySelector("#rooms .muted .name").textContent === "loud"`)
+		node.Say("bob", "loud", "so much")
+		ann.sees(`look.unread("loud") !== "" && !document.title.startsWith("(")`)
+		node.Say("bob", "loud", "and @ann too")
+		ann.sees(`told.length === 1 && told[0].startsWith("bob in #loud: and @ann too")`)
+	})
+	t.Run("rooms are in the order of what came last, and can be left", func(t *testing.T) {
+		ann := enter(t, browser, node, "ann", "one")
+		for _, room := range []string{"two", "three"} {
+			ann.visit(room)
+		}
+		for _, room := range []string{"one", "two", "three"} {
+			node.Say("bob", room, "read")
+			ann.visit(room)
+			ann.sees(`look.shows("read")`)
+		}
+		node.Say("bob", "one", "news")
+		ann.Wait(`look.unread("one") !== "" && `+order+` === "one,three,two"`, `[...document.querySelectorAll("#rooms a")].map((a) => a.textContent).join()`, `localStorage["fanloop \"ann\" rooms"]`)
+		ann.visit("two")
+		ann.Do(`document.getElementById("leave").click()`)
+		ann.sees(order + ` === "one,three" && document.getElementById("title").textContent !== "two"`)
+		ann.reload()
+		ann.sees(order + ` === "one,three"`)
+	})
+	t.Run("any emoji is a reaction", func(t *testing.T) {
+		ann, bea := enter(t, browser, node, "ann", "emoji"), enter(t, browser, node, "bea", "emoji")
+		ann.says("ready?")
+		bea.sees(`look.shows("ready?") && !performance.getEntriesByName(location.origin + "/emoji.js").length`)
+		bea.act("ready?", "More reactions")
+		bea.sees(`document.querySelector(".emoji:popover-open button") === document.activeElement`)
+		bea.Do(`[...document.querySelectorAll(".emoji button")].find((b) => b.textContent === "🦄").click()`)
+		ann.sees(`look.shows("ready?").querySelector(".reaction")?.textContent === "🦄1"`)
+		bea.sees(`!document.querySelector(".emoji:popover-open")`)
+	})
+	t.Run("on a phone the actions cover nothing", func(t *testing.T) {
+		node.Say("bob", "phone", chattest.Count("a line that is so long that it takes two lines of a phone", 30)...)
+		ann := enter(t, browser, node, "ann", "phone")
+		ann.Run(chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile))
+		ann.sees(`look.lines().length > 5`)
+		ann.Do(`look.lines().at(-4).click()`)
+		ann.Wait(`(() => {
+			const tools = document.querySelector(".tools")?.getBoundingClientRect();
+			const under = [...document.querySelectorAll("#list :is(.text, .head, .reactions)")].map((e) => e.getBoundingClientRect());
+			return tools && tools.width <= 390 && under.every((r) => r.bottom <= tools.top + 1 || r.top >= tools.bottom - 1);
+		})()`)
+	})
+}

@@ -25,7 +25,10 @@ func (b *backend) askBackend(h *hooks.Hook, q hooks.Question, refused protocol.C
 	}
 	began := time.Now()
 	err := h.Go(context.Background(), q, func(a hooks.Answer, err error) {
-		outcome := hooks.OutcomeOf(a, err)
+		outcome := string(hooks.OutcomeOf(a, err))
+		if a.Otherwise {
+			outcome = "no answer, let through"
+		}
 		if err == nil && !a.Allow {
 			err = protocol.Fail(nil, refused, a.Reason)
 		}
@@ -38,7 +41,7 @@ func (b *backend) askBackend(h *hooks.Hook, q hooks.Question, refused protocol.C
 			return
 		}
 		b.conn.do(func() {
-			b.conn.hooked(string(h.Kind()), string(outcome), q.Topic, began)
+			b.conn.hooked(string(h.Kind()), outcome, q.Topic, began)
 			then(a, answer(err))
 		})
 	})

@@ -41,6 +41,7 @@ type Loop struct {
 	turnBy    time.Duration // the poller ends its wait by then; 0: inside a turn
 	reserve   int           // a descriptor given up when there are no others
 	stopping  bool
+	touched   phase         // of the last connection that was touched: a load that is used for nothing is left out
 	yielded   time.Duration // when yield passed through the scheduler
 	counters  Counters      // read by others through public
 	overload  func()        // overBudget as a value: a post allocates nothing
@@ -108,6 +109,10 @@ func (l *Loop) Clock() time.Duration { return l.group.now() }
 
 // Conns returns the number of the loop's open connections. Any goroutine.
 func (l *Loop) Conns() int { return int(l.conns.Load()) }
+
+// Touch brings what a write needs of c, a connection of l, into the caches of the CPU.
+// Loop only.
+func (l *Loop) Touch(c *Conn) { l.touched = c.phase }
 
 // Do runs fn on the loop. Any goroutine, also the loop's own: then fn runs in
 // the next iteration. The error is ErrStopped if fn will never run.

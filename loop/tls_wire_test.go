@@ -161,7 +161,7 @@ func readUntilEnd(peer net.Conn) (all []byte, err error) {
 	}
 }
 
-// The calls that send are made in four functions, each of which
+// The calls that send are made in five functions, each of which
 // looks for encryption first or was let through by what does: it cannot be passed by.
 func TestWhatSendsAsksForEncryption(t *testing.T) {
 	callers := map[string]bool{}
@@ -205,7 +205,7 @@ func TestWhatSendsAsksForEncryption(t *testing.T) {
 			})
 		}
 	}
-	for _, fn := range []string{"sendCorkLocked", "sendLocked", "send", "sendSealedLocked"} {
+	for _, fn := range []string{"sendCorkLocked", "DeliverSharedLocked", "sendLocked", "send", "sendSealedLocked"} {
 		if !callers[fn] {
 			t.Errorf("%s sends nothing: this test looks at the wrong names", fn)
 		}

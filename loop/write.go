@@ -1,5 +1,7 @@
 package loop
 
+import "syscall"
+
 // Write sends head and then body, which together are one write: in order, all
 // or nothing. It copies what the socket does not take at once, so both are
 // free when it returns. Any goroutine; it never blocks and never calls back.
@@ -80,6 +82,27 @@ func (c *Conn) WriteSharedLocked(s *Shared, urgent bool) error {
 	}
 	if sent := c.flushLocked(nil, s.b); sent < len(s.b) {
 		c.refer(s, sent)
+		c.blockedLocked()
+	}
+	return nil
+}
+
+// DeliverSharedLocked is WriteSharedLocked, urgent, for the loop outside of any event
+// of c: the shortest way for what a publish gives to one connection after the other.
+func (c *Conn) DeliverSharedLocked(s *Shared) error {
+	if c.out != nil || c.want&writable != 0 || c.tls != nil || c.phase != open || c.asked != stayOpen || len(s.b) == 0 || len(s.b) > maxSend {
+		return c.WriteSharedLocked(s, true)
+	}
+	n, err := send(int(c.fd), s.b)
+	switch {
+	case n == len(s.b):
+		c.loop.counters.BytesOut += uint64(n)
+	case err != nil && err != syscall.EAGAIN:
+		c.failLocked(errnoOf(err))
+	default:
+		n = max(n, 0)
+		c.loop.counters.BytesOut += uint64(n)
+		c.refer(s, n)
 		c.blockedLocked()
 	}
 	return nil

@@ -5,7 +5,7 @@ import "github.com/fanloop-go/fanloop/engine/internal/frames"
 // deliver writes what is in flight to subs, of one part. It returns the number of sends.
 func (f *fan) deliver(subs []*subscription) (sends int) {
 	for _, s := range subs {
-		_ = s.member.out.State()
+		f.loop.Touch(s.member.conn)
 	}
 	sent := 0
 	for _, s := range subs {
@@ -155,7 +155,7 @@ func (f *fan) sendLocked(m *Member, b *batch, n int) (sent int) {
 	m.seq = f.upTo
 	var err error
 	if len(b.frames) == 1 {
-		err = c.WriteSharedLocked(b.frames[0], true)
+		err = c.DeliverSharedLocked(b.frames[0])
 	} else if err = c.QueueSharedLocked(b.frames); err == nil {
 		c.FlushLocked()
 	}

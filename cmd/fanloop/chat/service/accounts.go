@@ -95,7 +95,7 @@ func (a *accounts) close() {
 }
 
 // connect checks who a client is. It uses the CPU and belongs on the crew.
-func (a *accounts) connect(c *protocol.Connect, from *conn) (auth.Claims, error) {
+func (a *accounts) connect(c *protocol.Connect, from *origin) (auth.Claims, error) {
 	switch {
 	case a.develop != nil:
 		return a.develop.Identify(c.User, from.remote, from.host, from.header)

@@ -51,14 +51,15 @@ func (b *backend) Connect(c *protocol.Connect, done func(session.Identity, error
 		b.connectByHook(h, c, entered)
 		return
 	}
+	from := b.conn.from
 	ask(b, func(context.Context) (auth.Claims, error) {
-		return b.service.accounts.connect(c, b.conn)
+		return b.service.accounts.connect(c, from)
 	}, entered)
 }
 
 // Refresh implements session.Backend.
 func (b *backend) Refresh(_ *session.Identity, token string, done func(session.Identity, error)) {
-	a, now := b.service.accounts, b.conn.claims
+	a, now := b.service.accounts, *b.conn.claims
 	refreshed := func(claims auth.Claims, err error) {
 		if err == nil {
 			err = answer(b.conn.revocation.Refresh(revocable(&claims)))
@@ -68,7 +69,7 @@ func (b *backend) Refresh(_ *session.Identity, token string, done func(session.I
 			return
 		}
 		if claims.User == now.User { // otherwise the session closes
-			b.conn.claims = claims
+			b.conn.claims = &claims
 		}
 		done(a.identity(&claims), nil)
 	}

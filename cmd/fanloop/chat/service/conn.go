@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,9 +26,8 @@ type conn struct {
 	service  *Service
 	ws       *engine.WebSocket
 	encoding protocol.Encoding
-	remote   net.Addr
-	host     string
-	header   http.Header
+	remote   netip.Addr // of the other end; invalid: it has none
+	backend  backend
 
 	// Owned by the loop.
 	session *session.Session
@@ -36,9 +36,10 @@ type conn struct {
 	timer   *time.Timer
 	due     time.Time // when timer fires; zero: not armed
 
-	passive map[string]*delivery // passive subscriptions, by topic
+	passive map[string]*delivery // passive subscriptions, by topic; nil: there were none
 
-	claims     auth.Claims          // of the token
+	from       *origin              // nil: nobody is asked about it any more
+	claims     *auth.Claims         // of the token; those of nobody before
 	revocation *revoke.Registration // nil: not connected yet
 	address    *limits.Place[netip.Prefix]
 	place      *limits.Place[string] // of the user; nil: not connected yet
@@ -48,33 +49,53 @@ type conn struct {
 	user, name string
 
 	mu       sync.Mutex
-	attempts map[string]uint32 // guarded by mu: of the deliveries, by topic
+	attempts []attempt // guarded by mu: of the deliveries
 }
+
+// attempt is that of the delivery of a topic.
+type attempt struct {
+	topic  string
+	number uint32
+}
+
+// origin is where a connection comes from. It is immutable.
+type origin struct {
+	remote net.Addr
+	host   string
+	header http.Header
+}
+
+// nobody are the claims of a connection before it has a token.
+var nobody auth.Claims
 
 // opened begins the session of a WebSocket.
 func (s *Service) opened(ws *engine.WebSocket, req *engine.Request) {
 	encoding, _ := protocol.EncodingOf(ws.Subprotocol())
-	header := http.Header{}
-	for _, name := range proxyHeaders {
-		if value := req.Header(name); value != "" {
-			header.Set(name, value)
-		}
+	c := &conn{service: s, ws: ws, encoding: encoding, remote: addrOf(ws.RemoteAddr()), claims: &nobody}
+	if s.accounts.develop != nil {
+		c.from = originOf(ws, req)
 	}
-	c := &conn{
-		service: s, ws: ws, encoding: encoding, remote: ws.RemoteAddr(), host: req.Host(), header: header,
-		attempts: make(map[string]uint32), passive: make(map[string]*delivery),
-	}
-	config := s.session
-	config.Backend = &backend{service: s, conn: c}
-	c.session = session.New(&config, c, c.admit)
+	c.backend = backend{service: s, conn: c}
+	c.session = session.New(&s.session, &c.backend, c, c.admit)
 	engine.Set(ws, c)
 	c.happened("opened", nil)
 	c.turn(c.arrive)
 }
 
+// originOf is where a WebSocket comes from.
+func originOf(ws *engine.WebSocket, req *engine.Request) *origin {
+	from := &origin{remote: ws.RemoteAddr(), host: req.Host(), header: http.Header{}}
+	for _, name := range proxyHeaders {
+		if value := req.Header(name); value != "" {
+			from.header.Set(name, value)
+		}
+	}
+	return from
+}
+
 // arrive takes a place of the address, or closes.
 func (c *conn) arrive() {
-	place, err := c.service.addresses.Connect(limits.Network(addrOf(c.remote)))
+	place, err := c.service.addresses.Connect(limits.Network(c.remote))
 	if err != nil {
 		c.session.CloseWith(protocol.RateLimited.Close(), closing(protocol.RateLimited))
 		return
@@ -87,7 +108,7 @@ func (c *conn) enter(claims *auth.Claims) (err error) {
 	if c.place, err = c.service.users.Connect(claims.User); err != nil {
 		return err
 	}
-	c.claims = *claims
+	c.claims, c.from = claims, nil
 	c.revocation, err = c.service.accounts.revoked.Register(revocable(claims), func(revoke.Revocation) {
 		c.do(func() { c.session.Close(protocol.Revoked, "") })
 	})
@@ -213,6 +234,7 @@ func (c *conn) arm() {
 		return
 	case at.IsZero():
 		c.timer.Stop()
+		c.timer = nil // most connections need no other
 	case c.timer == nil:
 		c.timer = time.AfterFunc(time.Until(at), c.expire)
 	default:
@@ -251,18 +273,22 @@ func (c *conn) admit(command protocol.Command) error {
 func (c *conn) attempt(topic string) uint32 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.attempts[topic]
+	for _, a := range c.attempts {
+		if a.topic == topic {
+			return a.number
+		}
+	}
+	return 0
 }
 
 // begin notes the attempt of a delivery; 0: it has ended.
-func (c *conn) begin(topic string, attempt uint32) {
+func (c *conn) begin(topic string, number uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if attempt == 0 {
-		delete(c.attempts, topic)
-		return
+	c.attempts = slices.DeleteFunc(c.attempts, func(a attempt) bool { return a.topic == topic })
+	if number != 0 {
+		c.attempts = append(c.attempts, attempt{topic, number})
 	}
-	c.attempts[topic] = attempt
 }
 
 // proxyHeaders are those by which a proxy shows itself.

@@ -19,7 +19,7 @@ import (
 // that hangs takes no place of the crew. An answer to a question from before a right was
 // taken away from the user does not count: the backend is asked again.
 func (b *backend) askBackend(h *hooks.Hook, q hooks.Question, refused protocol.Code, then func(hooks.Answer, error)) {
-	q.Address = addrOf(b.conn.remote).String()
+	q.Address = b.conn.remote.String()
 	if q.User == "" {
 		q.User, q.Session = b.conn.claims.User, b.conn.claims.Session
 	}

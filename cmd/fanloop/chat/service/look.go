@@ -130,7 +130,7 @@ func (s *Service) Look(n int) Look {
 			loadOf(topics, topic).Size++
 		}
 		if queued := c.ws.Buffered(); queued > 0 {
-			look.Slow = append(look.Slow, Queue{user, addrOf(c.remote).String(), queued})
+			look.Slow = append(look.Slow, Queue{user, c.remote.String(), queued})
 		}
 	})
 	look.Topics, look.Talkers = ranked(topics, byTopic, lasted, n, true), ranked(users, byUser, lasted, n, false)

@@ -17,7 +17,8 @@ type delivery struct {
 	topic   string
 	attempt uint32
 	from    cluster.Position // where messages go on; zero: none are delivered
-	shared  []string         // topics of the engine
+	counted uint8            // places of the subscription: of the user, then of the address
+	shared  []string         // kinds of frames that all get
 	release []func()
 	started bool
 	stopped bool
@@ -88,11 +89,11 @@ func (d *delivery) count() error {
 	if err := user.Subscribe(); err != nil {
 		return err
 	}
-	d.release = append(d.release, user.Unsubscribe)
+	d.counted++
 	if err := address.Subscribe(); err != nil {
 		return err
 	}
-	d.release = append(d.release, address.Unsubscribe)
+	d.counted++
 	return nil
 }
 
@@ -224,11 +225,10 @@ func (d *delivery) openPassive(a *protocol.Subscribed) error {
 
 // share subscribes to frames that all get.
 func (d *delivery) share(kind string) error {
-	name := sharedTopic(d.conn.encoding, kind, d.topic)
-	if err := d.conn.ws.Subscribe(name); err != nil {
+	if err := d.conn.ws.Subscribe(d.nameOf(kind)); err != nil {
 		return err
 	}
-	d.shared = append(d.shared, name)
+	d.shared = append(d.shared, kind)
 	return nil
 }
 
@@ -236,6 +236,9 @@ func (d *delivery) share(kind string) error {
 func (d *delivery) Start() {
 	d.started = true
 	if d.passive {
+		if d.conn.passive == nil {
+			d.conn.passive = make(map[string]*delivery)
+		}
 		d.conn.passive[d.topic] = d
 	}
 	d.conn.begin(d.topic, d.attempt)
@@ -260,12 +263,32 @@ func (d *delivery) Stop() {
 			d.live().Unsubscribe(d.conn.ws, d.topic)
 		}
 	}
-	for _, name := range d.shared {
-		_ = d.conn.ws.Unsubscribe(name) // the connection has ended
+	for _, kind := range d.shared {
+		_ = d.conn.ws.Unsubscribe(d.nameOf(kind)) // the connection has ended
 	}
 	for _, release := range d.release {
 		release()
 	}
+	d.uncount()
+}
+
+// uncount undoes count.
+func (d *delivery) uncount() {
+	if d.counted > 0 {
+		d.conn.place.Unsubscribe()
+	}
+	if d.counted > 1 {
+		d.conn.address.Unsubscribe()
+	}
+	d.counted = 0
+}
+
+// nameOf is the engine's topic of a kind of frames.
+func (d *delivery) nameOf(kind string) string {
+	if kind == plainKind {
+		return plainTopic(d.conn.encoding, d.topic)
+	}
+	return sharedTopic(d.conn.encoding, kind, d.topic)
 }
 
 // live delivers messages in the encoding of the connection.

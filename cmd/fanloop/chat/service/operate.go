@@ -215,7 +215,7 @@ func (s *Service) eachOf(ctx context.Context, user string, do func(*conn) bool) 
 // describe says what a connection is. Any goroutine.
 func (c *conn) describe() Connection {
 	return Connection{
-		Node: c.service.name, ID: c.ws.ID(), Address: addrOf(c.remote).String(),
+		Node: c.service.name, ID: c.ws.ID(), Address: c.remote.String(),
 		Encoding: c.encoding.Subprotocol(), Topics: c.topics(),
 	}
 }
@@ -225,8 +225,8 @@ func (c *conn) topics() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := make([]string, 0, len(c.attempts))
-	for topic := range c.attempts {
-		all = append(all, topic)
+	for _, a := range c.attempts {
+		all = append(all, a.topic)
 	}
 	slices.Sort(all)
 	return all

@@ -56,11 +56,6 @@ func (s *Service) publishPlain(topic, id string, stored []byte) (*protocol.Publi
 
 // openPlain subscribes to what is not stored, from this turn on.
 func (d *delivery) openPlain(a *protocol.Subscribed) error {
-	name := plainTopic(d.conn.encoding, d.topic)
-	if err := d.conn.ws.Subscribe(name); err != nil {
-		return err
-	}
-	d.shared = append(d.shared, name)
 	a.State = protocol.Fresh
-	return nil
+	return d.share(plainKind)
 }

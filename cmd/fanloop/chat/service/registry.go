@@ -14,12 +14,12 @@ type registry struct {
 	node string // in the names of sessions; immutable
 
 	mu    sync.Mutex
-	all   map[string]*conn              // guarded by mu
-	users map[string]map[*conn]struct{} // guarded by mu
+	all   map[string]*conn   // guarded by mu
+	users map[string][]*conn // guarded by mu
 }
 
 func newRegistry() registry {
-	return registry{node: rand.Text(), all: make(map[string]*conn), users: make(map[string]map[*conn]struct{})}
+	return registry{node: rand.Text(), all: make(map[string]*conn), users: make(map[string][]*conn)}
 }
 
 // join gives c a session: the one that it brings if that is the same user's, whose
@@ -36,10 +36,7 @@ func (r *registry) join(c *conn, brought, user string) (session string, state pr
 	}
 	c.user, c.name = user, session
 	r.all[session] = c
-	if r.users[user] == nil {
-		r.users[user] = make(map[*conn]struct{})
-	}
-	r.users[user][c] = struct{}{}
+	r.users[user] = append(r.users[user], c)
 	return session, state, old
 }
 
@@ -60,10 +57,9 @@ func (r *registry) leave(c *conn) {
 	if r.all[c.name] == c {
 		delete(r.all, c.name)
 	}
-	if mine := r.users[c.user]; mine != nil {
-		if delete(mine, c); len(mine) == 0 {
-			delete(r.users, c.user)
-		}
+	mine := slices.DeleteFunc(r.users[c.user], func(other *conn) bool { return other == c })
+	if r.users[c.user] = mine; len(mine) == 0 {
+		delete(r.users, c.user)
 	}
 }
 
@@ -105,8 +101,5 @@ func (r *registry) count() (sessions, users int) {
 func (r *registry) of(user string) (list []*conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for c := range r.users[user] {
-		list = append(list, c)
-	}
-	return list
+	return slices.Clone(r.users[user])
 }

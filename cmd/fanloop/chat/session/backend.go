@@ -81,7 +81,6 @@ type Backend interface {
 
 // Config is the same for all sessions of a service.
 type Config struct {
-	Backend Backend
 	// Rules are those of now; they may be replaced.
 	Rules func() *rules.Rules
 	// Now is the time; only differences count.

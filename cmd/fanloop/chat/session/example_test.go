@@ -35,10 +35,10 @@ func (printed) Close(status protocol.CloseCode, last *protocol.Closing) {
 func ExampleSession() {
 	all, _ := rules.New(map[string]rules.Namespace{"": rules.Default()})
 	config := &session.Config{
-		Backend: door{}, Rules: func() *rules.Rules { return all }, Now: time.Now,
+		Rules: func() *rules.Rules { return all }, Now: time.Now,
 		Limits: protocol.DefaultLimits(), ConnectWithin: 10 * time.Second, Development: true,
 	}
-	s := session.New(config, printed{}, nil)
+	s := session.New(config, door{}, printed{}, nil)
 	s.Receive(protocol.JSON, []byte(`{"type":"connect","ref":1,"version":1,"user":"ann"}
 {"type":"publish","ref":2,"topic":"lobby","id":"p1","data":"hi"}`))
 	s.Receive(protocol.JSON, []byte(`{"type":"connect","ref":3,"version":1,"user":"bob"}`))

@@ -29,7 +29,7 @@ func (s *Session) refresh(c *protocol.Refresh) {
 	}
 	s.refreshing = true
 	s.waiting++
-	s.config.Backend.Refresh(s.who, c.Token, func(who Identity, err error) {
+	s.backend.Refresh(s.who, c.Token, func(who Identity, err error) {
 		s.waiting--
 		s.refreshing = false
 		switch {
@@ -60,7 +60,7 @@ func (s *Session) refreshTopic(c *protocol.Refresh) {
 		return
 	}
 	s.waiting++
-	s.config.Backend.Authorize(s.who, c.Topic, c.Token, func(g Grant, err error) {
+	s.backend.Authorize(s.who, c.Topic, c.Token, func(g Grant, err error) {
 		s.waiting--
 		if err == nil && t.ended {
 			err = protocol.Stale

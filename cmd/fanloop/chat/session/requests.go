@@ -30,7 +30,7 @@ func (s *Session) publishNow(c *protocol.Publish) {
 		s.published(c, nil, err)
 		return
 	}
-	s.config.Backend.Author(c.Topic, *c.Target, func(author string, err error) {
+	s.backend.Author(c.Topic, *c.Target, func(author string, err error) {
 		if err != nil || s.state == closed {
 			s.published(c, nil, err)
 			return
@@ -50,7 +50,7 @@ func (s *Session) store(c *protocol.Publish, command rules.Command, author strin
 		s.published(c, nil, err)
 		return
 	}
-	s.config.Backend.Publish(s.who, c, may, func(p *protocol.Published, err error) { s.published(c, p, err) })
+	s.backend.Publish(s.who, c, may, func(p *protocol.Published, err error) { s.published(c, p, err) })
 }
 
 // published answers a publish, and begins the next one of its topic.
@@ -84,7 +84,7 @@ func (s *Session) history(c *protocol.History) {
 	asked := *c
 	asked.Limit = s.pageOf(c.Limit)
 	s.waiting++
-	s.config.Backend.History(&asked, func(p *protocol.Page, err error) {
+	s.backend.History(&asked, func(p *protocol.Page, err error) {
 		s.waiting--
 		// Rights may have been taken away while it was read.
 		if err == nil && s.state == connected {
@@ -108,7 +108,7 @@ func (s *Session) members(c *protocol.GetPresence) {
 	asked := *c
 	asked.Limit = s.pageOf(c.Limit)
 	s.waiting++
-	s.config.Backend.Members(&asked, func(m *protocol.Members, err error) {
+	s.backend.Members(&asked, func(m *protocol.Members, err error) {
 		s.waiting--
 		if err == nil && s.state == connected {
 			err = s.may(rules.DoPresence, c.Topic, "")
@@ -145,7 +145,7 @@ func (s *Session) set(c *protocol.Set) {
 	case c.Kind == protocol.KindTyping && key != s.who.User:
 		err = protocol.Forbidden
 	default:
-		err = s.config.Backend.Set(c.Topic, c.Kind, key, c.Data)
+		err = s.backend.Set(c.Topic, c.Kind, key, c.Data)
 	}
 	if err != nil {
 		s.answer(c, err)
@@ -161,7 +161,7 @@ func (s *Session) read(c protocol.Command, topic string) {
 		return
 	}
 	s.waiting++
-	s.config.Backend.Read(s.who, c, func(m *protocol.MarkerIs, err error) {
+	s.backend.Read(s.who, c, func(m *protocol.MarkerIs, err error) {
 		s.waiting--
 		// Rights may have been taken away while it was moved.
 		if err == nil && s.state == connected {

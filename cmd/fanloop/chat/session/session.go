@@ -19,9 +19,10 @@ const (
 
 // Session is one connection. Everything is owned by the goroutine that calls it.
 type Session struct {
-	config *Config
-	out    Output
-	admit  Admit
+	config  *Config
+	backend Backend
+	out     Output
+	admit   Admit
 
 	state      state
 	who        *Identity
@@ -37,12 +38,13 @@ type Session struct {
 	refused int      // commands in a row that were not admitted
 }
 
-// New returns the session of a connection that is open. admit may be nil.
-func New(config *Config, out Output, admit Admit) *Session {
+// New returns the session of a connection that is open. Sessions share config. admit may be
+// nil.
+func New(config *Config, backend Backend, out Output, admit Admit) *Session {
 	if admit == nil {
 		admit = func(protocol.Command) error { return nil }
 	}
-	return &Session{config: config, out: out, admit: admit, deadline: config.Now().Add(config.ConnectWithin)}
+	return &Session{config: config, backend: backend, out: out, admit: admit, deadline: config.Now().Add(config.ConnectWithin)}
 }
 
 // User is who is connected, and empty if nobody is yet.
@@ -119,7 +121,7 @@ func (s *Session) admitted(c protocol.Command) bool {
 
 func (s *Session) connect(c *protocol.Connect) {
 	s.state, s.deadline = connecting, time.Time{}
-	s.config.Backend.Connect(c, func(who Identity, err error) {
+	s.backend.Connect(c, func(who Identity, err error) {
 		if s.state != connecting {
 			return
 		}

@@ -73,7 +73,7 @@ func (s *Session) subscribe(c *protocol.Subscribe) {
 	t := &topic{name: c.Topic, attempt: c.Attempt, pending: c}
 	s.topics = append(s.topics, t)
 	s.waiting++
-	s.config.Backend.Authorize(s.who, c.Topic, c.Token, func(g Grant, err error) {
+	s.backend.Authorize(s.who, c.Topic, c.Token, func(g Grant, err error) {
 		if err == nil && !t.ended {
 			err = s.mayOpen(t, g)
 		}
@@ -83,7 +83,7 @@ func (s *Session) subscribe(c *protocol.Subscribe) {
 			return
 		}
 		asked := s.allowed(t, *c)
-		s.config.Backend.Open(s.who, &asked, func(o Opened, err error) {
+		s.backend.Open(s.who, &asked, func(o Opened, err error) {
 			s.waiting--
 			s.openedTopic(t, o, err)
 		})

@@ -62,10 +62,10 @@ func newWorld(t testing.TB) *world {
 	w := &world{t: t, now: time.Unix(1764329600, 0)}
 	w.setRules(nil)
 	w.config = session.Config{
-		Backend: w, Rules: func() *rules.Rules { return w.rules }, Now: func() time.Time { return w.now },
+		Rules: func() *rules.Rules { return w.rules }, Now: func() time.Time { return w.now },
 		Limits: protocol.DefaultLimits(), Ping: 25 * time.Second, ConnectWithin: 10 * time.Second,
 	}
-	w.s = session.New(&w.config, w, func(protocol.Command) error { return w.admit })
+	w.s = session.New(&w.config, w, w, func(protocol.Command) error { return w.admit })
 	return w
 }
 

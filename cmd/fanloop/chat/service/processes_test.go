@@ -44,10 +44,19 @@ func beNode(settings string) {
 // process is a node in a process of its own.
 type process struct {
 	cmd  *exec.Cmd
-	addr string
+	out  io.Reader
+	addr string // when it is ready
 }
 
 func startProcess(t *testing.T, settings string) *process {
+	t.Helper()
+	p := launch(t, settings)
+	p.ready(t)
+	return p
+}
+
+// launch starts a process. Nodes of a cluster are ready when enough were launched.
+func launch(t *testing.T, settings string) *process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), nodeVariable+"="+settings)
@@ -62,14 +71,19 @@ func startProcess(t *testing.T, settings string) *process {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &process{cmd: cmd}
+	p := &process{cmd: cmd, out: out}
 	t.Cleanup(p.kill)
-	line, err := bufio.NewReader(out).ReadString('\n')
+	return p
+}
+
+// ready returns when the node serves.
+func (p *process) ready(t *testing.T) {
+	t.Helper()
+	line, err := bufio.NewReader(p.out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.addr = strings.TrimSpace(line)
-	return p
 }
 
 // kill is SIGKILL, once.
@@ -197,6 +211,7 @@ func TestNodeIsKilledUnderAClient(t *testing.T) {
 
 // Three nodes with stores of their own are one chat, which goes on when one of them ends.
 func TestThreeNodesKeepTheMessagesTogether(t *testing.T) {
+	t.Parallel() // it mostly waits for leaders
 	if testing.Short() {
 		t.Skip("three servers")
 	}

@@ -154,6 +154,7 @@ func TestForeignPagesAreRefused(t *testing.T) {
 	}
 	for name, header := range map[string]map[string]string{
 		"no-cors": {"Content-Type": "text/plain", "Sec-Fetch-Site": "cross-site"},
+		"fetch":   {"Content-Type": "application/json", "Sec-Fetch-Site": "cross-site"},
 		"form":    {"Content-Type": "application/x-www-form-urlencoded"},
 	} {
 		if got := post(t, ctx, own+"/v1/stream", header, hello).StatusCode; got < 400 {

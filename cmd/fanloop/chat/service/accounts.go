@@ -107,7 +107,10 @@ func (a *accounts) connect(c *protocol.Connect, from *origin) (auth.Claims, erro
 
 // identity is what a session knows of a user.
 func (a *accounts) identity(claims *auth.Claims) session.Identity {
-	who := session.Identity{User: claims.User, Name: claims.Name, Grants: &claims.Grants}
+	who := session.Identity{User: claims.User, Name: claims.Name}
+	if grants := claims.Grants; grants.Topics != nil || grants.Namespaces != nil {
+		who.Grants = &grants // not those of claims: the session would keep all of it
+	}
 	switch {
 	case a.hooks[hooks.Connect] != nil:
 		who.Until = claims.Expires

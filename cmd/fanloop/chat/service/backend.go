@@ -58,8 +58,8 @@ func (b *backend) Connect(c *protocol.Connect, done func(session.Identity, error
 }
 
 // Refresh implements session.Backend.
-func (b *backend) Refresh(_ *session.Identity, token string, done func(session.Identity, error)) {
-	a, now := b.service.accounts, *b.conn.claims
+func (b *backend) Refresh(who *session.Identity, token string, done func(session.Identity, error)) {
+	a, now := b.service.accounts, auth.Claims{User: who.User, Session: b.conn.login}
 	refreshed := func(claims auth.Claims, err error) {
 		if err == nil {
 			err = answer(b.conn.revocation.Refresh(revocable(&claims)))
@@ -68,14 +68,14 @@ func (b *backend) Refresh(_ *session.Identity, token string, done func(session.I
 			done(session.Identity{}, err)
 			return
 		}
-		if claims.User == now.User { // otherwise the session closes
-			b.conn.claims = &claims
+		if claims.User == who.User { // otherwise the session closes
+			b.conn.login = claims.Session
 		}
 		done(a.identity(&claims), nil)
 	}
 	switch {
 	case a.hooks[hooks.Connect] != nil:
-		b.refreshByHook(token, refreshed)
+		b.refreshByHook(who, token, refreshed)
 	case a.verifier != nil:
 		ask(b, func(context.Context) (auth.Claims, error) {
 			return a.verifier.Refresh(auth.NewToken(token), now)

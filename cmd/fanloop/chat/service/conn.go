@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -39,23 +38,18 @@ type conn struct {
 	passive map[string]*delivery // passive subscriptions, by topic; nil: there were none
 
 	from       *origin              // nil: nobody is asked about it any more
-	claims     *auth.Claims         // of the token; those of nobody before
+	login      string               // the session that the token names; empty: none, or not connected yet
 	revocation *revoke.Registration // nil: not connected yet
 	address    *limits.Place[netip.Prefix]
 	place      *limits.Place[string] // of the user; nil: not connected yet
 	over       error                 // why the commands of this message are not admitted
 
-	// Guarded by registry.mu.
+	// Written on the loop, and under registry.mu once others find c there. Others read
+	// them under registry.mu.
 	user, name string
 
-	mu       sync.Mutex
-	attempts []attempt // guarded by mu: of the deliveries
-}
-
-// attempt is that of the delivery of a topic.
-type attempt struct {
-	topic  string
-	number uint32
+	mu         sync.Mutex
+	deliveries *delivery // those that were started and not stopped; guarded by mu
 }
 
 // origin is where a connection comes from. It is immutable.
@@ -65,13 +59,10 @@ type origin struct {
 	header http.Header
 }
 
-// nobody are the claims of a connection before it has a token.
-var nobody auth.Claims
-
 // opened begins the session of a WebSocket.
 func (s *Service) opened(ws *engine.WebSocket, req *engine.Request) {
 	encoding, _ := protocol.EncodingOf(ws.Subprotocol())
-	c := &conn{service: s, ws: ws, encoding: encoding, remote: addrOf(ws.RemoteAddr()), claims: &nobody}
+	c := &conn{service: s, ws: ws, encoding: encoding, remote: addrOf(ws.RemoteAddr())}
 	if s.accounts.develop != nil {
 		c.from = originOf(ws, req)
 	}
@@ -108,7 +99,7 @@ func (c *conn) enter(claims *auth.Claims) (err error) {
 	if c.place, err = c.service.users.Connect(claims.User); err != nil {
 		return err
 	}
-	c.claims, c.from = claims, nil
+	c.user, c.login, c.from = claims.User, claims.Session, nil
 	c.revocation, err = c.service.accounts.revoked.Register(revocable(claims), func(revoke.Revocation) {
 		c.do(func() { c.session.Close(protocol.Revoked, "") })
 	})
@@ -273,21 +264,36 @@ func (c *conn) admit(command protocol.Command) error {
 func (c *conn) attempt(topic string) uint32 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, a := range c.attempts {
-		if a.topic == topic {
-			return a.number
+	for d := c.deliveries; d != nil; d = d.next {
+		if d.topic == topic {
+			return d.attempt
 		}
 	}
 	return 0
 }
 
-// begin notes the attempt of a delivery; 0: it has ended.
-func (c *conn) begin(topic string, number uint32) {
+// begin notes a delivery, in place of another one of the topic.
+func (c *conn) begin(d *delivery) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.attempts = slices.DeleteFunc(c.attempts, func(a attempt) bool { return a.topic == topic })
-	if number != 0 {
-		c.attempts = append(c.attempts, attempt{topic, number})
+	c.forget(d.topic)
+	d.next, c.deliveries = c.deliveries, d
+}
+
+// end forgets the delivery of a topic.
+func (c *conn) end(topic string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forget(topic)
+}
+
+// forget is end under mu.
+func (c *conn) forget(topic string) {
+	for at := &c.deliveries; *at != nil; at = &(*at).next {
+		if d := *at; d.topic == topic {
+			*at, d.next = d.next, nil
+			return
+		}
 	}
 }
 

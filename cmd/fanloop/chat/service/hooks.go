@@ -21,7 +21,7 @@ import (
 func (b *backend) askBackend(h *hooks.Hook, q hooks.Question, refused protocol.Code, then func(hooks.Answer, error)) {
 	q.Address = b.conn.remote.String()
 	if q.User == "" {
-		q.User, q.Session = b.conn.claims.User, b.conn.claims.Session
+		q.User, q.Session = b.conn.user, b.conn.login
 	}
 	began := time.Now()
 	err := h.Go(context.Background(), q, func(a hooks.Answer, err error) {
@@ -60,7 +60,7 @@ func (b *backend) connectByHook(h *hooks.Hook, c *protocol.Connect, then func(au
 
 // refreshByHook has it say whether the client is still the same. Without a hook of its own
 // the question is that of connect.
-func (b *backend) refreshByHook(token string, then func(auth.Claims, error)) {
+func (b *backend) refreshByHook(who *session.Identity, token string, then func(auth.Claims, error)) {
 	all := b.service.accounts.hooks
 	h := all[hooks.Refresh]
 	if h == nil {
@@ -69,7 +69,7 @@ func (b *backend) refreshByHook(token string, then func(auth.Claims, error)) {
 	b.askBackend(h, hooks.Question{Token: auth.NewToken(token)}, protocol.Unauthorized, func(a hooks.Answer, err error) {
 		claims := claimsOf(&a)
 		if claims.User == "" { // the backend need not repeat it
-			claims.User, claims.Name, claims.Session = b.conn.claims.User, b.conn.claims.Name, b.conn.claims.Session
+			claims.User, claims.Name, claims.Session = who.User, who.Name, b.conn.login
 		}
 		then(claims, err)
 	})

@@ -16,15 +16,17 @@ type delivery struct {
 	conn    *conn
 	topic   string
 	attempt uint32
-	from    cluster.Position // where messages go on; zero: none are delivered
-	counted uint8            // places of the subscription: of the user, then of the address
-	shared  []string         // kinds of frames that all get
-	release []func()
+	counted uint8 // places of the subscription: of the user, then of the address
 	started bool
 	stopped bool
-
+	stored  bool // messages are delivered
 	passive bool
-	marker  *protocol.Marker // of a passive subscription; nil: there is none
+	from    *cluster.Position // where they go on; nil: none are delivered, or it was started
+	shared  []string          // kinds of frames that all get
+	release []func()
+	next    *delivery // of the connection; guarded by its mu
+
+	marker *protocol.Marker // of a passive subscription; nil: there is none
 }
 
 // Open implements session.Backend.
@@ -73,7 +75,8 @@ func (b *backend) Open(who *session.Identity, c *protocol.Subscribe, done func(s
 		return a, err
 	}, func(answer protocol.Subscribed, err error) {
 		if err == nil {
-			d.from = cluster.Position(*answer.Pos)
+			from := cluster.Position(*answer.Pos)
+			d.from, d.stored = &from, !from.IsZero()
 			err = d.openShared(who.User, c, space, &answer)
 		}
 		if err == nil && answer.Marker != nil {
@@ -241,12 +244,14 @@ func (d *delivery) Start() {
 		}
 		d.conn.passive[d.topic] = d
 	}
-	d.conn.begin(d.topic, d.attempt)
+	d.conn.begin(d)
 	d.conn.flush()
-	if d.from.IsZero() {
+	if !d.stored {
 		return
 	}
-	if err := d.live().Subscribe(d.conn.ws, d.topic, d.from); err != nil {
+	from := *d.from
+	d.from = nil // kept by nobody: those who are up to date need none
+	if err := d.live().Subscribe(d.conn.ws, d.topic, from); err != nil {
 		d.conn.do(func() { d.conn.session.Unsubscribe(d.topic, d.attempt, later(protocol.Unavailable)) })
 	}
 }
@@ -258,8 +263,8 @@ func (d *delivery) Stop() {
 		delete(d.conn.passive, d.topic)
 	}
 	if d.started {
-		d.conn.begin(d.topic, 0)
-		if !d.from.IsZero() {
+		d.conn.end(d.topic)
+		if d.stored {
 			d.live().Unsubscribe(d.conn.ws, d.topic)
 		}
 	}

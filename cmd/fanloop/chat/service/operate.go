@@ -224,9 +224,9 @@ func (c *conn) describe() Connection {
 func (c *conn) topics() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := make([]string, 0, len(c.attempts))
-	for _, a := range c.attempts {
-		all = append(all, a.topic)
+	all := []string{}
+	for d := c.deliveries; d != nil; d = d.next {
+		all = append(all, d.topic)
 	}
 	slices.Sort(all)
 	return all

@@ -225,7 +225,7 @@ func (s *Service) sendNotes(n passive.Note, end *tail) {
 			}
 			note := &protocol.Note{Topic: n.Topic, Count: n.Count}
 			if end != nil {
-				note.Unread = end.unread(d.conn.claims.User, d.marker)
+				note.Unread = end.unread(d.conn.user, d.marker)
 			}
 			d.conn.Send(note)
 		})

@@ -147,7 +147,7 @@ func (c *conn) happened(event string, about any) {
 
 // eventOf has what may be shown of a command or frame: names and positions.
 func (c *conn) eventOf(event string, about any) Event {
-	e := Event{Event: event, Type: protocol.NameOf(about), Connection: c.ws.ID(), Address: c.remote.String(), User: c.claims.User}
+	e := Event{Event: event, Type: protocol.NameOf(about), Connection: c.ws.ID(), Address: c.remote.String(), User: c.user}
 	v := reflect.Indirect(reflect.ValueOf(about))
 	if v.Kind() != reflect.Struct {
 		return e

@@ -53,13 +53,16 @@ type List struct {
 	entries map[place]*entry
 	sums    [buckets]uint64 // of the entries, by bucket
 	swept   time.Time
-	first   map[place]*link // registrations, as rings
-	count   int             // of registrations
+	first   [afterLastKind]map[string]*link // registrations, as rings by the names of their places
+	count   int                             // of registrations
 }
 
 // New returns a List. Close it before the bus and the store.
 func New(c Config) (*List, error) {
-	l := &List{config: c.withDefaults(), entries: make(map[place]*entry), first: make(map[place]*link), swept: time.Now()}
+	l := &List{config: c.withDefaults(), entries: make(map[place]*entry), swept: time.Now()}
+	for kind := range l.first {
+		l.first[kind] = make(map[string]*link)
+	}
 	if l.config.Store != nil {
 		records, err := l.config.Store.Load()
 		if err != nil {
@@ -216,7 +219,7 @@ func (l *List) checkLocked(id *Identity) error {
 		return ErrClosed
 	}
 	for _, at := range id.names() {
-		if e := l.entries[at]; at.name != "" && e != nil && e.concerns(id.Issued) {
+		if e := l.entries[at]; at.name != "" && e != nil && e.concerns(id.Issued.Unix()) {
 			return ErrRevoked
 		}
 	}

@@ -3,15 +3,18 @@ package revoke
 // Registration is a connection that a revocation ends. All of it is guarded by the
 // mutex of the list.
 type Registration struct {
-	list  *List
-	id    Identity
-	end   func(Revocation) // nil: it was called, or the registration is closed
-	links [3]link
+	list   *List
+	end    func(Revocation) // nil: it was called, or the registration is closed
+	issued int64            // Unix time of the token
+	user   link
+	others *[2]link // of the session and of the token; nil: the token names neither
 }
 
-// link is a registration in the ring of all that have one place.
+// link is a registration in the ring of all that have one place. All of one kind of
+// place are in a map by their names.
 type link struct {
-	of         *Registration
+	of         *Registration // nil: in no ring
+	name       string
 	next, prev *link
 }
 
@@ -77,40 +80,55 @@ func (l *List) remove(r *Registration) {
 
 // link adds r to the rings of its places. Under mu.
 func (l *List) link(r *Registration, id Identity) {
-	r.id = id
-	for i, at := range id.names() {
-		if at.name == "" {
-			continue
-		}
-		n := &r.links[i]
-		n.of = r
-		if first := l.first[at]; first != nil {
-			n.prev, n.next = first.prev, first
-			first.prev.next, first.prev = n, n
-		} else {
-			n.next, n.prev = n, n
-			l.first[at] = n
-		}
+	r.issued = id.Issued.Unix()
+	l.enter(r, User, &r.user, id.User)
+	if id.Session != "" || id.Token != "" {
+		r.others = new([2]link)
+		l.enter(r, Session, &r.others[0], id.Session)
+		l.enter(r, Token, &r.others[1], id.Token)
 	}
 }
 
 // unlink is the inverse. Under mu.
 func (l *List) unlink(r *Registration) {
-	for i, at := range r.id.names() {
-		n := &r.links[i]
-		if n.of == nil {
-			continue
-		}
-		if n.next == n {
-			delete(l.first, at)
-		} else {
-			n.prev.next, n.next.prev = n.next, n.prev
-			if l.first[at] == n {
-				l.first[at] = n.next
-			}
-		}
-		*n = link{}
+	l.quit(User, &r.user)
+	if r.others != nil {
+		l.quit(Session, &r.others[0])
+		l.quit(Token, &r.others[1])
+		r.others = nil
 	}
+}
+
+// enter adds n, which is of r, to a ring, unless the name is empty. Under mu.
+func (l *List) enter(r *Registration, kind Kind, n *link, name string) {
+	if name == "" {
+		return
+	}
+	n.of, n.name = r, name
+	if first := l.first[kind][name]; first != nil {
+		n.prev, n.next = first.prev, first
+		first.prev.next, first.prev = n, n
+		return
+	}
+	n.next, n.prev = n, n
+	l.first[kind][name] = n
+}
+
+// quit is the inverse. Under mu.
+func (l *List) quit(kind Kind, n *link) {
+	if n.of == nil {
+		return
+	}
+	first := l.first[kind]
+	if n.next == n {
+		delete(first, n.name)
+	} else {
+		n.prev.next, n.next.prev = n.next, n.prev
+		if first[n.name] == n {
+			first[n.name] = n.next
+		}
+	}
+	*n = link{}
 }
 
 // concerned takes out the registrations that e ends. Under mu.
@@ -118,13 +136,13 @@ func (l *List) concerned(e *entry) (all []ended) {
 	if e == nil {
 		return nil
 	}
-	first := l.first[e.place]
+	first := l.first[e.kind][e.name]
 	if first == nil {
 		return nil
 	}
 	var found []*Registration
 	for n := first; ; n = n.next {
-		if e.concerns(n.of.id.Issued) {
+		if e.concerns(n.of.issued) {
 			found = append(found, n.of)
 		}
 		if n.next == first {

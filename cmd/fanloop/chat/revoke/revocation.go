@@ -94,9 +94,9 @@ type entry struct {
 	ends   time.Time // on the monotonic clock of this node
 }
 
-// concerns reports whether a token of the place is revoked.
-func (e *entry) concerns(issued time.Time) bool {
-	return e.kind != User || issued.Unix() <= e.before
+// concerns reports whether a token of the place is revoked that was issued at a Unix time.
+func (e *entry) concerns(issued int64) bool {
+	return e.kind != User || issued <= e.before
 }
 
 // revocation is e as others see it.

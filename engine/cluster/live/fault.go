@@ -107,7 +107,7 @@ func (s *subscriber) omit(at cluster.Position) {
 	if s.phase == ended {
 		return
 	}
-	s.at, s.lost = at, true
+	s.catching.at, s.catching.lost = at, true
 	s.phase, s.again = queued, false
 	s.topic.topics.fast.push(s)
 }
@@ -129,8 +129,8 @@ func (t *Topics) drop(s *subscriber) {
 func (t *Topics) failAll(top *topic, err error) {
 	t.mu.Lock()
 	var all []*subscriber
-	for _, subs := range t.subs {
-		for _, s := range subs {
+	for _, s := range t.subs {
+		for ; s != nil; s = s.next {
 			if s.topic == top {
 				all = append(all, s)
 			}

@@ -148,7 +148,7 @@ type Topics struct {
 	// Guarded by mu, which is taken before that of a topic.
 	mu     sync.Mutex
 	topics map[string]*topic
-	subs   map[*engine.WebSocket][]*subscriber
+	subs   map[*engine.WebSocket]*subscriber // lists
 	closed bool
 	sweeps sync.WaitGroup
 }
@@ -162,7 +162,7 @@ func New(node *cluster.Node, server *engine.Server, config Config) *Topics {
 		config: config.withDefaults(),
 		limit:  server.Limits.WithDefaults().HighWater,
 		topics: make(map[string]*topic),
-		subs:   make(map[*engine.WebSocket][]*subscriber),
+		subs:   make(map[*engine.WebSocket]*subscriber),
 		lag:    make(map[*subscriber]bool),
 	}
 	t.claim()
@@ -224,8 +224,8 @@ func (t *Topics) Subscribe(ws *engine.WebSocket, name string, from cluster.Posit
 	if err != nil {
 		return err
 	}
-	s := &subscriber{topic: top, ws: ws, first: true, since: time.Now(), at: from}
-	t.subs[ws] = append(t.subs[ws], s)
+	s := &subscriber{topic: top, ws: ws, next: t.subs[ws], catching: &catching{first: true, since: time.Now(), at: from}}
+	t.subs[ws] = s
 	t.falls(s, false)
 	s.wake()
 	return nil
@@ -269,8 +269,8 @@ func (t *Topics) Stats() Stats {
 func (t *Topics) Close() {
 	t.mu.Lock()
 	t.closed = true
-	for _, subs := range t.subs {
-		for _, s := range subs {
+	for _, s := range t.subs {
+		for ; s != nil; s = s.next {
 			t.leave(s)
 		}
 	}
@@ -291,7 +291,7 @@ func (t *Topics) Close() {
 // find returns the subscription of ws to a topic; nil if there is none. Under mu, as
 // what follows.
 func (t *Topics) find(ws *engine.WebSocket, name string) *subscriber {
-	for _, s := range t.subs[ws] {
+	for s := t.subs[ws]; s != nil; s = s.next {
 		if s.topic.name == name {
 			return s
 		}
@@ -301,20 +301,25 @@ func (t *Topics) find(ws *engine.WebSocket, name string) *subscriber {
 
 // remove ends one subscription, unless it has ended.
 func (t *Topics) remove(s *subscriber) (was bool) {
-	subs := t.subs[s.ws]
-	for i := range subs {
-		if subs[i] != s {
-			continue
+	var before *subscriber
+	other := t.subs[s.ws]
+	for other != s {
+		if other == nil {
+			return false
 		}
-		subs[i] = subs[len(subs)-1]
-		subs[len(subs)-1] = nil
-		if t.subs[s.ws] = subs[:len(subs)-1]; len(subs) == 1 {
-			delete(t.subs, s.ws)
-		}
-		t.leave(s)
-		return true
+		before, other = other, other.next
 	}
-	return false
+	switch {
+	case before != nil:
+		before.next = s.next
+	case s.next != nil:
+		t.subs[s.ws] = s.next
+	default:
+		delete(t.subs, s.ws)
+	}
+	s.next = nil
+	t.leave(s)
+	return true
 }
 
 // leave takes a subscription from its topic.
@@ -345,7 +350,7 @@ func (t *Topics) enter(name string) (*topic, error) {
 func (t *Topics) forget(ws *engine.WebSocket) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, s := range t.subs[ws] {
+	for s := t.subs[ws]; s != nil; s = s.next {
 		t.leave(s)
 	}
 	delete(t.subs, ws)
@@ -355,7 +360,7 @@ func (t *Topics) forget(ws *engine.WebSocket) {
 func (t *Topics) drained(ws *engine.WebSocket) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, s := range t.subs[ws] {
+	for s := t.subs[ws]; s != nil; s = s.next {
 		s.wake()
 	}
 }
@@ -462,8 +467,10 @@ func (t *Topics) closedNode(of *turn, err error) {
 func (t *Topics) over(err error) {
 	t.mu.Lock()
 	var all []*subscriber
-	for _, subs := range t.subs {
-		all = append(all, subs...)
+	for _, s := range t.subs {
+		for ; s != nil; s = s.next {
+			all = append(all, s)
+		}
 	}
 	t.mu.Unlock()
 	for _, s := range all {

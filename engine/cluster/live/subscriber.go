@@ -16,12 +16,20 @@ type subscriber struct {
 	topic *topic
 	ws    *engine.WebSocket
 
+	next *subscriber // of ws, in another topic; guarded by the mutex of Topics
+
 	turn
 
 	// Guarded by the mutex of turn.
-	at      cluster.Position // behind what was sent; zero while live
+	joined   uint64 // number of the last publish before it became live
+	catching *catching
+}
+
+// catching is where a subscriber is that is not live; nil while it is. Who has ended keeps
+// it. The mutex of turn guards it.
+type catching struct {
+	at      cluster.Position // behind what was sent
 	since   time.Time        // it has been catching up
-	joined  uint64           // number of the last publish before it became live
 	first   bool             // the first page is owed
 	lost    bool             // it is not known where it was: the next page is a reset
 	allowed bool             // Server.MaySubscribe lets it become live
@@ -86,7 +94,7 @@ func (s *subscriber) admit() (admission, error) {
 		}
 	}
 	s.mu.Lock()
-	s.allowed = true
+	s.catching.allowed = true
 	s.mu.Unlock()
 	return s.topic.admit(s)
 }
@@ -101,7 +109,7 @@ func (s *subscriber) begin() *cluster.Subscription {
 	s.phase, s.again = running, false
 	var err error
 	if s.sub == nil {
-		s.sub, err = s.topic.topics.node.Join(s.topic.name, s.at, s.wake)
+		s.sub, err = s.topic.topics.node.Join(s.topic.name, s.catching.at, s.wake)
 	}
 	sub := s.sub
 	s.mu.Unlock()
@@ -115,7 +123,7 @@ func (s *subscriber) begin() *cluster.Subscription {
 // send sends a batch, and reports whether to go on.
 func (s *subscriber) send(b cluster.Batch) bool {
 	s.mu.Lock()
-	first, reset := s.first, b.Lost || s.lost
+	first, reset := s.catching.first, b.Lost || s.catching.lost
 	s.mu.Unlock()
 	t := s.topic.topics
 	if !first && !reset && len(b.Messages) == 0 {
@@ -161,7 +169,7 @@ func (s *subscriber) write(frame engine.Message, at cluster.Position) (err error
 		err = s.ws.Send(frame.Op, frame.Data)
 	}
 	if err == nil {
-		s.at, s.first, s.lost = at, false, false
+		s.catching.at, s.catching.first, s.catching.lost = at, false, false
 		return nil, false
 	}
 	sub := s.sub
@@ -195,13 +203,11 @@ func (s *subscriber) fall(first *mark) {
 	if s.phase != live || first != nil && (first.topic != top || first.number <= s.joined) {
 		return // it is about an earlier subscription
 	}
+	s.catching = &catching{since: time.Now(), lost: first == nil}
 	if first != nil {
-		s.at = first.before
-	} else {
-		s.lost = true
+		s.catching.at = first.before
 	}
 	top.live--
-	s.since = time.Now()
 	s.phase, s.again = queued, false
 	top.topics.slowed.Add(1)
 	top.topics.falls(s, true)
@@ -224,16 +230,19 @@ func (s *subscriber) lags(now time.Time, within time.Duration) bool {
 	unanswered := s.topic.unanswered()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if unanswered || s.first {
-		s.since = now
+	if s.phase == live || s.phase == ended {
+		return false
 	}
-	return s.phase != live && s.phase != ended && now.Sub(s.since) > within
+	if unanswered || s.catching.first {
+		s.catching.since = now
+	}
+	return now.Sub(s.catching.since) > within
 }
 
 func (s *subscriber) place() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.at.Offset
+	return s.catching.at.Offset
 }
 
 func (s *subscriber) ask(ctx context.Context) error {

@@ -83,7 +83,7 @@ func (top *topic) admit(s *subscriber) (admission, error) {
 	defer top.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch at := s.at; {
+	switch at := s.catching.at; {
 	case s.phase == ended || top.ended:
 	case at.Epoch != top.at.Epoch:
 		top.abroad[s] = true
@@ -94,7 +94,7 @@ func (top *topic) admit(s *subscriber) (admission, error) {
 		}
 	case top.at.Offset > at.Offset && !same(at, top.at):
 		return behind, nil
-	case !s.allowed:
+	case !s.catching.allowed:
 		return unasked, nil
 	case same(at, top.at):
 		if err := top.joinLocked(s); err != nil {
@@ -118,7 +118,7 @@ func (top *topic) joinLocked(s *subscriber) error {
 	if err := top.engine.Admit(s.ws); err != nil {
 		return err
 	}
-	s.phase, s.joined, s.at, s.allowed = live, top.number, cluster.Position{}, false
+	s.phase, s.joined, s.catching = live, top.number, nil
 	top.live++
 	top.topics.joins(s)
 	sub := s.sub
@@ -187,7 +187,7 @@ func (top *topic) arriveLocked(s *subscriber) error {
 	defer s.mu.Unlock()
 	switch {
 	case s.phase != ahead:
-	case s.at == top.at:
+	case s.catching.at == top.at:
 		return top.joinLocked(s)
 	default:
 		s.phase = queued

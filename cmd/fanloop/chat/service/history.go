@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
@@ -46,6 +47,40 @@ func (s *Service) before(ctx context.Context, c *protocol.History) (*protocol.Pa
 		return nil, protocol.PositionLost
 	}
 	return pageOf(page.Position.Epoch, page.Messages, page.Begin, c.Before == nil), nil
+}
+
+// lastPage reads the last n messages of a topic. The node may have fewer of them in
+// memory, as when a topic has just become live: then those in front are read too. If
+// that fails, the page is shorter, and its Position goes on.
+func (s *Service) lastPage(ctx context.Context, topic string, n int) (cluster.Page, error) {
+	page, err := s.node.Before(ctx, topic, cluster.Position{}, cluster.Budget{Messages: n, Bytes: pageBytes})
+	if err != nil {
+		return cluster.Page{}, err
+	}
+	for !page.Begin && len(page.Messages) < n {
+		room := pageBytes - bytesOf(page.Messages)
+		if room <= 0 {
+			break
+		}
+		front, err := s.node.Before(ctx, topic, page.Position, cluster.Budget{Messages: n - len(page.Messages), Bytes: room})
+		if err != nil || front.Lost || len(front.Messages) == 0 && !front.Begin {
+			break
+		}
+		page = cluster.Page{
+			Messages: slices.Concat(front.Messages, page.Messages), // memory of others: not appended to
+			Position: front.Position,
+			Begin:    front.Begin,
+		}
+	}
+	return page, nil
+}
+
+// bytesOf is what messages take of pageBytes.
+func bytesOf(all []cluster.Message) (n int) {
+	for i := range all {
+		n += len(all[i].Data) + len(all[i].ID)
+	}
+	return n
 }
 
 // after reads the page behind a position.

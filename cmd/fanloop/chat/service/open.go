@@ -142,7 +142,7 @@ func (s *Service) place(ctx context.Context, c *protocol.Subscribe) (a protocol.
 
 // lastOf adds the last messages of a topic, and moves the position behind them.
 func (s *Service) lastOf(ctx context.Context, c *protocol.Subscribe, a *protocol.Subscribed) error {
-	page, err := s.node.Before(ctx, c.Topic, cluster.Position{}, cluster.Budget{Messages: c.Last, Bytes: pageBytes})
+	page, err := s.lastPage(ctx, c.Topic, c.Last)
 	if err != nil {
 		return err
 	}

@@ -98,6 +98,27 @@ func TestUnknownPositionIsReset(t *testing.T) {
 	ann.publish("lobby", "3")
 }
 
+// A fresh subscription gets as many of the last messages as it asks for, also when the
+// node has only the newest of them in memory.
+func TestLastMessagesAreThoseOfTheStoreToo(t *testing.T) {
+	first, second, ctx := two(t, nil)
+	ann := connect(t, ctx, first, protocol.JSON, "ann")
+	ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+	ann.publish("lobby", "1", "2", "3", "4", "5")
+	ann.saw("5")
+	bob := connect(t, ctx, second, protocol.JSON, "bob")
+	bob.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1}) // this node has what follows
+	ann.publish("lobby", "6")
+	bob.saw("6")
+	for last, want := range map[int][]string{50: {"1", "2", "3", "4", "5", "6"}, 3: {"4", "5", "6"}, 1: {"6"}} {
+		late := connect(t, ctx, second, protocol.JSON, fmt.Sprint("late", last))
+		got := late.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1, Last: last})
+		if !slices.Equal(idsOf(got.Messages), want) || got.Begin != (last == 50) || got.Pos.ID != "6" {
+			t.Errorf("the last %d are %v, begin %v", last, idsOf(got.Messages), got.Begin)
+		}
+	}
+}
+
 // History scrolls back and forth without gaps or jumps.
 func TestHistoryScrollsBothWays(t *testing.T) {
 	s, ctx := start(t, nil)

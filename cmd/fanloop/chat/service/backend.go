@@ -36,13 +36,13 @@ func ask[T any](b *backend, question func(ctx context.Context) (T, error), then 
 }
 
 // Connect implements session.Backend.
-func (b *backend) Connect(c *protocol.Connect, done func(session.Identity, error)) {
+func (b *backend) Connect(c *protocol.Connect, done func(session.Identity, session.Entry, error)) {
 	entered := func(claims auth.Claims, err error) {
 		if err == nil {
 			err = answer(b.conn.enter(&claims))
 		}
 		if err != nil {
-			done(session.Identity{}, err)
+			done(session.Identity{}, session.Entry{}, err)
 			return
 		}
 		b.join(c.Session, &claims, done)

@@ -46,7 +46,9 @@ type conn struct {
 
 	// Written on the loop, and under registry.mu once others find c there. Others read
 	// them under registry.mu.
-	user, name string
+	user, name string // name: the last part of that of the session
+
+	next *conn // of the user; guarded by registry.mu
 
 	mu         sync.Mutex
 	deliveries *delivery // those that were started and not stopped; guarded by mu

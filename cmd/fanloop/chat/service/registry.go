@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
@@ -14,12 +15,12 @@ type registry struct {
 	node string // in the names of sessions; immutable
 
 	mu    sync.Mutex
-	all   map[string]*conn   // guarded by mu
-	users map[string][]*conn // guarded by mu
+	all   map[string]*conn // by the last part of the session's name, which is short; guarded by mu
+	users map[string]*conn // lists; guarded by mu
 }
 
 func newRegistry() registry {
-	return registry{node: rand.Text(), all: make(map[string]*conn), users: make(map[string][]*conn)}
+	return registry{node: rand.Text(), all: make(map[string]*conn), users: make(map[string]*conn)}
 }
 
 // join gives c a session: the one that it brings if that is the same user's, whose
@@ -27,24 +28,37 @@ func newRegistry() registry {
 func (r *registry) join(c *conn, brought, user string) (session string, state protocol.State, old *conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	session, state = "s."+r.node+"."+rand.Text(), protocol.Fresh
+	name := rand.Text()
+	state = protocol.Fresh
 	if brought != "" {
 		state = protocol.Reset
-		if was := r.all[brought]; was != nil && was.user == user {
-			session, state, old = brought, protocol.Resumed, was
+		if was := r.named(brought); was != nil && was.user == user {
+			name, state, old = was.name, protocol.Resumed, was
 		}
 	}
-	c.user, c.name = user, session
-	r.all[session] = c
-	r.users[user] = append(r.users[user], c)
-	return session, state, old
+	c.user, c.name = user, name
+	r.all[name] = c
+	c.next, r.users[user] = r.users[user], c
+	return r.prefix() + name, state, old
+}
+
+// prefix begins the names of all sessions of this node.
+func (r *registry) prefix() string { return "s." + r.node + "." }
+
+// named returns the connection of a session. Under mu.
+func (r *registry) named(session string) *conn {
+	name, is := strings.CutPrefix(session, r.prefix())
+	if !is {
+		return nil
+	}
+	return r.all[name]
 }
 
 // find returns the connection of a session; nil: there is none, or it is another user's.
 func (r *registry) find(session, user string) *conn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if c := r.all[session]; c != nil && c.user == user {
+	if c := r.named(session); c != nil && c.user == user {
 		return c
 	}
 	return nil
@@ -57,9 +71,17 @@ func (r *registry) leave(c *conn) {
 	if r.all[c.name] == c {
 		delete(r.all, c.name)
 	}
-	mine := slices.DeleteFunc(r.users[c.user], func(other *conn) bool { return other == c })
-	if r.users[c.user] = mine; len(mine) == 0 {
+	first := r.users[c.user]
+	for at := &first; *at != nil; at = &(*at).next {
+		if *at == c {
+			*at, c.next = c.next, nil
+			break
+		}
+	}
+	if first == nil {
 		delete(r.users, c.user)
+	} else {
+		r.users[c.user] = first
 	}
 }
 
@@ -101,5 +123,8 @@ func (r *registry) count() (sessions, users int) {
 func (r *registry) of(user string) (list []*conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.users[user])
+	for c := r.users[user]; c != nil; c = c.next {
+		list = append(list, c)
+	}
+	return list
 }

@@ -27,18 +27,19 @@ type takeover struct {
 }
 
 // join gives the connection its session, after the one that it brings was given up.
-func (b *backend) join(brought string, claims *auth.Claims, done func(session.Identity, error)) {
+func (b *backend) join(brought string, claims *auth.Claims, done func(session.Identity, session.Entry, error)) {
 	who := b.service.accounts.identity(claims)
 	joined := func(taken bool, _ error) {
+		var in session.Entry
 		var old *conn
-		who.Session, who.State, old = b.service.registry.join(b.conn, brought, who.User)
+		in.Session, in.State, old = b.service.registry.join(b.conn, brought, who.User)
 		if old != nil {
 			old.do(func() { old.session.Close(protocol.Replaced, "") })
 		}
 		if taken {
-			who.State = protocol.Resumed
+			in.State = protocol.Resumed
 		}
-		done(who, nil)
+		done(who, in, nil)
 	}
 	node := nodeOf(brought)
 	if node == "" || node == b.service.registry.node {

@@ -18,11 +18,15 @@ type Output interface {
 
 // Identity is who the client is, as a token or a hook says.
 type Identity struct {
-	User    string
-	Name    string
-	Grants  *rules.Grants
-	Until   time.Time // when it ends, by Config.Now; zero: never
-	Session string    // what the client brings next time
+	User   string
+	Name   string
+	Grants *rules.Grants
+	Until  time.Time // when it ends, by Config.Now; zero: never
+}
+
+// Entry is what a client is told when it is connected. The session does not keep it.
+type Entry struct {
+	Session string // what the client brings next time
 	State   protocol.State
 	Topics  []string // where the user belongs, if that is known
 }
@@ -55,7 +59,7 @@ type Opened struct {
 // otherwise. What they are given is not changed afterwards.
 type Backend interface {
 	// Connect checks who the client is.
-	Connect(c *protocol.Connect, done func(Identity, error))
+	Connect(c *protocol.Connect, done func(Identity, Entry, error))
 	// Refresh checks a new token of the connection. The user has to be the same.
 	Refresh(who *Identity, token string, done func(Identity, error))
 	// Authorize says what rights a user has in a topic besides those of who: by a topic

@@ -12,8 +12,8 @@ import (
 // door is a backend that knows everybody. A service has the other methods too.
 type door struct{ session.Backend }
 
-func (door) Connect(c *protocol.Connect, done func(session.Identity, error)) {
-	done(session.Identity{User: c.User, Session: "s.1", State: protocol.Fresh}, nil)
+func (door) Connect(c *protocol.Connect, done func(session.Identity, session.Entry, error)) {
+	done(session.Identity{User: c.User}, session.Entry{Session: "s.1", State: protocol.Fresh}, nil)
 }
 
 // printed is a connection.

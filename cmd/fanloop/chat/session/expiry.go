@@ -40,7 +40,6 @@ func (s *Session) refresh(c *protocol.Refresh) {
 			s.answer(c, protocol.Fail(c, protocol.Unauthorized, "the token is another user's"))
 			s.Close(protocol.Unauthorized, "the token is another user's")
 		default:
-			who.Session = s.who.Session
 			s.who = &who
 			s.out.Send(&protocol.Refreshed{Ref: c.Ref, TTL: s.ttl(who.Until)})
 			s.review()

@@ -121,7 +121,7 @@ func (s *Session) admitted(c protocol.Command) bool {
 
 func (s *Session) connect(c *protocol.Connect) {
 	s.state, s.deadline = connecting, time.Time{}
-	s.backend.Connect(c, func(who Identity, err error) {
+	s.backend.Connect(c, func(who Identity, in Entry, err error) {
 		if s.state != connecting {
 			return
 		}
@@ -131,17 +131,17 @@ func (s *Session) connect(c *protocol.Connect) {
 			s.CloseWith(fault.Code.Close(), &protocol.Closing{Code: fault.Code, Retry: fault.Retry, Delay: fault.Delay, Message: fault.Message})
 			return
 		}
-		s.connected(c, &who)
+		s.connected(c, &who, &in)
 	})
 }
 
-func (s *Session) connected(c *protocol.Connect, who *Identity) {
+func (s *Session) connected(c *protocol.Connect, who *Identity, in *Entry) {
 	s.state = connected
 	s.who = who
 	s.out.Send(&protocol.Connected{
-		Ref: c.Ref, Version: protocol.Version, State: who.State, Session: who.Session, User: who.User, Name: who.Name,
+		Ref: c.Ref, Version: protocol.Version, State: in.State, Session: in.Session, User: who.User, Name: who.Name,
 		Time: s.config.Now().UnixMilli(), TTL: s.ttl(who.Until), Ping: s.config.Ping.Milliseconds(),
-		Development: s.config.Development, Topics: who.Topics, Addresses: s.config.addresses(), Limits: s.config.Limits,
+		Development: s.config.Development, Topics: in.Topics, Addresses: s.config.addresses(), Limits: s.config.Limits,
 	})
 	early := s.early
 	s.early = nil

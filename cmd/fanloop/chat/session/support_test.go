@@ -133,9 +133,10 @@ func (w *world) called(c *call) {
 	w.calls = append(w.calls, c)
 }
 
-func (w *world) Connect(_ *protocol.Connect, done func(session.Identity, error)) {
-	c := &call{name: "Connect", who: session.Identity{User: "ann", Session: "s1", State: protocol.Fresh}}
-	c.answer = func(err error) { done(c.who, err) }
+func (w *world) Connect(_ *protocol.Connect, done func(session.Identity, session.Entry, error)) {
+	c := &call{name: "Connect", who: session.Identity{User: "ann"}}
+	in := session.Entry{Session: "s1", State: protocol.Fresh}
+	c.answer = func(err error) { done(c.who, in, err) }
 	w.called(c)
 }
 

@@ -33,7 +33,7 @@ type conn struct {
 	batch   []byte // frames that were not sent yet
 	held    bool   // the engine did not take the batch; reading is paused
 	timer   *time.Timer
-	due     time.Time // when timer fires; zero: not armed
+	due     int64 // when timer fires, in Unix nanoseconds; 0: not armed
 
 	passive map[string]*delivery // passive subscriptions, by topic; nil: there were none
 
@@ -222,10 +222,14 @@ func closed(ws *engine.WebSocket, status engine.StatusCode, _ string) {
 // arm has Expire called at the deadline of the session, which moves.
 func (c *conn) arm() {
 	at := c.session.Deadline()
+	var due int64
+	if !at.IsZero() {
+		due = at.UnixNano()
+	}
 	switch {
-	case at.Equal(c.due):
+	case due == c.due:
 		return
-	case at.IsZero():
+	case due == 0:
 		c.timer.Stop()
 		c.timer = nil // most connections need no other
 	case c.timer == nil:
@@ -233,13 +237,13 @@ func (c *conn) arm() {
 	default:
 		c.timer.Reset(time.Until(at))
 	}
-	c.due = at
+	c.due = due
 }
 
 // expire runs when the timer fires; one that was moved meanwhile does nothing.
 func (c *conn) expire() {
 	c.do(func() {
-		c.due = time.Time{}
+		c.due = 0
 		c.session.Expire()
 	})
 }

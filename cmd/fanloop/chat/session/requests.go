@@ -7,15 +7,25 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 )
 
+// publishing has the publishes that are under way.
+type publishing struct {
+	busy  []string            // the topics of those that the backend has
+	queue []*protocol.Publish // those behind them
+}
+
 // publish stores one message of a topic after the other, so that they are stored in
 // the order in which they came.
 func (s *Session) publish(c *protocol.Publish) {
 	s.waiting++
-	if slices.Contains(s.busy, c.Topic) {
-		s.queue = append(s.queue, c)
+	if s.publishing == nil {
+		s.publishing = new(publishing)
+	}
+	under := s.publishing
+	if slices.Contains(under.busy, c.Topic) {
+		under.queue = append(under.queue, c)
 		return
 	}
-	s.busy = append(s.busy, c.Topic)
+	under.busy = append(under.busy, c.Topic)
 	s.publishNow(c)
 }
 
@@ -66,13 +76,20 @@ func (s *Session) published(c *protocol.Publish, p *protocol.Published, err erro
 		answer.Ref, answer.Topic, answer.ID = c.Ref, c.Topic, c.ID
 		s.out.Send(&answer)
 	}
-	i := slices.IndexFunc(s.queue, func(next *protocol.Publish) bool { return next.Topic == c.Topic })
-	if i < 0 {
-		s.busy = slices.DeleteFunc(s.busy, func(topic string) bool { return topic == c.Topic })
+	under := s.publishing
+	if under == nil { // the answer has ended the session
 		return
 	}
-	next := s.queue[i]
-	s.queue = slices.Delete(s.queue, i, i+1)
+	i := slices.IndexFunc(under.queue, func(next *protocol.Publish) bool { return next.Topic == c.Topic })
+	if i < 0 {
+		under.busy = slices.DeleteFunc(under.busy, func(topic string) bool { return topic == c.Topic })
+		if len(under.busy) == 0 {
+			s.publishing = nil
+		}
+		return
+	}
+	next := under.queue[i]
+	under.queue = slices.Delete(under.queue, i, i+1)
 	s.publishNow(next)
 }
 

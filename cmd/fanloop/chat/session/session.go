@@ -25,17 +25,16 @@ type Session struct {
 	admit   Admit
 
 	state      state
+	refreshing bool
+	attempt    uint32 // the largest of all subscribes
 	who        *Identity
 	deadline   time.Time // of the first command, while there was none
-	refreshing bool
 
-	attempt uint32 // the largest of all subscribes
-	topics  []*topic
-	early   []protocol.Command // came while connecting
-	waiting int                // commands that the backend has not answered
-	queue   []*protocol.Publish
-	busy    []string // topics with a publish under way
-	refused int      // commands in a row that were not admitted
+	topics     []*topic
+	early      []protocol.Command // came while connecting
+	waiting    int                // commands that the backend has not answered
+	publishing *publishing        // nil: no publish is under way
+	refused    int                // commands in a row that were not admitted
 }
 
 // New returns the session of a connection that is open. Sessions share config. admit may be
@@ -230,5 +229,5 @@ func (s *Session) End() {
 	for _, t := range s.topics {
 		t.stop()
 	}
-	s.topics, s.early, s.queue = nil, nil, nil
+	s.topics, s.early, s.publishing = nil, nil, nil
 }

@@ -12,6 +12,8 @@
 package natsserver
 
 import (
+	"cmp"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -51,8 +53,8 @@ type Options struct {
 	// there. Empty: a random one, for a server on its own.
 	Name string
 	// Addr is where clients connect, as "host:port"; port 0 is a free one. Empty:
-	// only this process, by InProcess; for a server of a cluster, a free port of this
-	// machine.
+	// only this process, by InProcess. A server of a cluster then listens on a free port
+	// of this machine, which takes nobody else.
 	Addr string
 	// Secret is what clients show as the password of User, and the servers of a cluster
 	// to one another. Empty: whoever reaches Addr or Cluster.Addr may do everything.
@@ -66,6 +68,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Cluster joins other servers; nil: none.
 	Cluster *Cluster
+
+	inProcess string // the password where only this process is a client, and yet a port is open
 }
 
 // Cluster is the other servers that a server joins.
@@ -154,7 +158,10 @@ func await(s *server.Server, log *logger) error {
 	}
 }
 
-func (o Options) convert() (*server.Options, error) {
+// password is what clients show; empty: none.
+func (o *Options) password() string { return cmp.Or(o.Secret, o.inProcess) }
+
+func (o *Options) convert() (*server.Options, error) {
 	if o.Dir == "" {
 		return nil, errors.New("natsserver: set Options.Dir to a directory for the streams")
 	}
@@ -166,6 +173,7 @@ func (o Options) convert() (*server.Options, error) {
 	}
 	if o.Cluster != nil && o.Addr == "" {
 		o.Addr = "127.0.0.1:0" // routes begin when clients can connect
+		o.inProcess = rand.Text()
 	}
 	options := &server.Options{
 		ServerName:        o.Name,
@@ -182,8 +190,8 @@ func (o Options) convert() (*server.Options, error) {
 		options.SyncAlways = true
 	case SyncSeldom:
 	}
-	if o.Secret != "" {
-		options.Username, options.Password = User, o.Secret
+	if password := o.password(); password != "" {
+		options.Username, options.Password = User, password
 	}
 	var err error
 	if o.Addr != "" {
@@ -244,7 +252,14 @@ func (s *Server) RouteURL() string {
 }
 
 // InProcess makes a client connect to this server without a socket.
-func (s *Server) InProcess() nats.Option { return nats.InProcessServer(s.server) }
+func (s *Server) InProcess() nats.Option {
+	return func(o *nats.Options) error {
+		if s.options.inProcess != "" {
+			o.User, o.Password = User, s.options.password()
+		}
+		return nats.InProcessServer(s.server)(o)
+	}
+}
 
 // Close ends the server and returns when its streams are closed.
 func (s *Server) Close() {

@@ -136,3 +136,23 @@ func Example() {
 	fmt.Println(account.Streams, "streams")
 	// Output: 0 streams
 }
+
+// The port that a server of a cluster has to open takes nobody but its own process.
+func TestPortOfAClusterIsForItsProcessOnly(t *testing.T) {
+	s, err := natsserver.Start(natsserver.Options{Dir: t.TempDir(), Name: "a", Cluster: &natsserver.Cluster{Name: "c", Addr: "127.0.0.1:0", Routes: []string{"nats://127.0.0.1:1"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if nc, err := nats.Connect(s.URL()); !errors.Is(err, nats.ErrAuthorization) {
+		if err == nil {
+			nc.Close()
+		}
+		t.Errorf("a stranger connects: %v", err)
+	}
+	nc, err := nats.Connect(s.URL(), s.InProcess())
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc.Close()
+}

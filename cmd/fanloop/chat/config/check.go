@@ -87,7 +87,7 @@ func (c *Config) checkAdmin() error {
 		return nil
 	}
 	err := checkAddress(c.Admin)
-	if err == nil && !isLoopback(c.Admin) && c.Operator.isOpen() {
+	if err == nil && !IsLoopback(c.Admin) && c.Operator.isOpen() {
 		err = errors.New("other machines reach this address: set operator.key-file, or operator.certificates")
 	}
 	return at("admin", err)
@@ -95,7 +95,7 @@ func (c *Config) checkAdmin() error {
 
 // checkOpen refuses to let everybody in from everywhere.
 func (c *Config) checkOpen() error {
-	if c.HasAccounts() || checkAddress(c.Listen) != nil || isLoopback(c.Listen) {
+	if c.HasAccounts() || checkAddress(c.Listen) != nil || IsLoopback(c.Listen) {
 		return nil
 	}
 	return at("listen", fmt.Errorf("%w: accounts.keys, accounts.jwks.url or hooks.connect", auth.ErrNotLoopback))

@@ -65,16 +65,21 @@ func (c *Config) checkOwn(address string) error {
 		return nil
 	}
 	err := checkAddress(address)
-	if err == nil && !isLoopback(address) && c.NATSSecretFile == "" {
+	if err == nil && !IsLoopback(address) && c.NATSSecretFile == "" {
 		err = errors.New("whoever reaches this address could do everything: set nats-secret-file")
 	}
 	return err
 }
 
-func isLoopback(address string) bool {
-	host, _, _ := net.SplitHostPort(address)
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+// IsLoopback reports whether an address, with or without a port, is this machine by its
+// text alone: no name but localhost is looked up.
+func IsLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 func (c *Config) checkRoutes() error {

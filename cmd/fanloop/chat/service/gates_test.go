@@ -123,6 +123,31 @@ func TestLastEventID(t *testing.T) {
 	}
 }
 
+// X40: a name of somebody else that resolves to this machine does not make its pages own.
+func TestPagesOfReboundNamesAreRefusedWithoutAccounts(t *testing.T) {
+	s, ctx := start(t, nil)
+	for host, allowed := range map[string]bool{
+		s.Addr(): true, "localhost": true, "LOCALHOST:8000": true, "[::1]:8000": true, "127.0.0.2": true,
+		"evil.example": false, "evil.example:8000": false, "127.0.0.1.evil.example": false, "localhost.evil.example": false, "10.0.0.1": false,
+	} {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.Addr()+"/v1/commands", strings.NewReader("[]"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		req.Header.Set("Origin", "http://"+host)
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if refused := resp.StatusCode == http.StatusForbidden; refused == allowed {
+			t.Errorf("a page of %s: %s", host, resp.Status)
+		}
+	}
+}
+
 // X40: a page of another origin gets nothing done, and nothing to read, by any way.
 func TestForeignPagesAreRefused(t *testing.T) {
 	s, ctx := start(t, func(c *config.Config) { c.Origins = []string{"https://good.example"} })

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/page"
 	"github.com/fanloop-go/fanloop/handshake"
 )
@@ -27,8 +28,14 @@ func (s *Service) origins() handshake.OriginPolicy {
 	}
 	listed := handshake.AllowOrigins(s.config.Origins...)
 	return func(req *handshake.Request) bool {
-		return handshake.SameHost(req) || listed(req) || s.ofNode(req)
+		return s.own(req) || listed(req) || s.ofNode(req)
 	}
+}
+
+// own allows the own pages. Without accounts their host is this machine: a page of any
+// other could have its name resolved to it (DNS rebinding), and act as any user.
+func (s *Service) own(req *handshake.Request) bool {
+	return handshake.SameHost(req) && (s.config.HasAccounts() || config.IsLoopback(req.Host()))
 }
 
 // ofNode allows the pages of other nodes: also of one that has ended, whose pages come here.

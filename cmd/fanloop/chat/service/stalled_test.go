@@ -12,12 +12,12 @@ import (
 // X48: WebSockets and streams that stop reading hold up nobody, and no more than a bound
 // waits for each of them. When they read again they have every line, once and in order.
 func TestStalledReadersCatchUp(t *testing.T) {
-	const sockets, streams, lines = 10, 3, 1500
+	const sockets, streams, lines = 10, 3, 800
 	const most = 4 << 20 // of all that waits for one
 	s, ctx := start(t, func(c *config.Config) {
 		c.Limits.User.Commands, c.Limits.Address.Commands = config.Rate{}, config.Rate{}
 	})
-	text := protocol.Data(`"` + strings.Repeat("x", 8000) + `"`) // 12 MB in all: more than what kernels hold
+	text := protocol.Data(`"` + strings.Repeat("x", 15000) + `"`) // 12 MB in all: more than what kernels hold
 	in := &protocol.Subscribe{Ref: 2, Topic: "lobby", Attempt: 1}
 	stalled := make(map[*client]*protocol.Position)
 	for i := range sockets {

@@ -118,7 +118,7 @@ func TestFilesHaveFlagsThatExist(t *testing.T) {
 // What the pages and the script for a cluster name as flags are flags.
 func TestPagesNameFlagsThatExist(t *testing.T) {
 	flags := command().Flags()
-	others := []string{"--cacert", "--cert", "--key", "--now"} // of curl and systemctl
+	others := []string{"--cacert", "--cert", "--key", "--now", "--preset"} // of curl, systemctl, and fanloop bench chat
 	for _, file := range []string{"../OPERATIONS.md", "../BACKEND.md", "../cluster.sh", "../config/default.yaml"} {
 		for _, name := range inScript.FindAllString(read(t, file), -1) {
 			if flags.Lookup(strings.TrimPrefix(name, "--")) == nil && name != "--help" && !slices.Contains(others, name) {

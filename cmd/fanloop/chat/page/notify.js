@@ -5,6 +5,7 @@ import { clean, roomName } from "./format.js";
 import { keyOf } from "./signin.js";
 
 const off = "fanloop.quiet"; // the user wants none, whatever the browser allows
+const settling = 500; // what another tab writes to the storage is not seen at once
 
 export class Notifier {
   #user;
@@ -49,6 +50,7 @@ export class Notifier {
       if (life === epoch && this.#compare(line.offset, offset) <= 0) return;
       localStorage.setItem(key, `${epoch} ${line.offset}`);
       this.#show(room, line, lines.length);
+      return new Promise((resolve) => setTimeout(resolve, settling));
     };
     await (navigator.locks?.request(key, first) ?? first());
   }

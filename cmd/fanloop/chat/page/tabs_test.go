@@ -52,9 +52,12 @@ func TestTabsInChromium(t *testing.T) {
 		node.Proxy.Refuse(true)
 		second.sees(`look.state().state === "waiting"`)
 		second.says("not sent yet")
-		first.Do(`document.getElementById("logout").click()`)
 		for _, p := range []*person{first, second} {
-			p.Wait(`document.readyState !== "complete" || document.getElementById("signin")?.open`)
+			p.Do(`window.signedIn = true`)
+		}
+		first.Do(`document.getElementById("logout").click()`)
+		for _, p := range []*person{first, second} { // another document, of the page or of the browser's error
+			p.Wait(`!window.signedIn || document.getElementById("signin")?.open`)
 		}
 		node.Proxy.Refuse(false)
 		for _, p := range []*person{first, second} { // its page could not be loaded without a network

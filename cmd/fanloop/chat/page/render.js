@@ -32,8 +32,8 @@ export function renderer(page) {
   };
 }
 
-function message({ message: m, first, seen }, page) {
-  const body = el("div.body", {}, first ? head(m.user, m.name, m.time) : null, text(m, page.me()), reactions(m, page), seen ? el("div.seen", { dir: "auto" }, seen) : null);
+function message({ message: m, first }, page) {
+  const body = el("div.body", {}, first ? head(m.user, m.name, m.time) : null, text(m, page.me()), reactions(m, page));
   const mine = m.user !== page.me() && mentions(m.text, page.me());
   return el(
     `article.row.message${first ? ".first" : ""}${mine ? ".mentioned" : ""}`,

@@ -14,20 +14,20 @@ function dayRow(message) {
   return row;
 }
 
-function messageRow(message, first, seen) {
+function messageRow(message, first) {
   let row = messageRows.get(message);
-  if (row?.first === first && row.changes === message.version && row.seen === seen) return row;
+  if (row?.first === first && row.changes === message.version) return row;
   const { version, id, offset } = message;
-  row = { key: `${id} ${offset}`, type: "message", message, first, seen, changes: version, version: `${version} ${first} ${seen}` };
+  row = { key: `${id} ${offset}`, type: "message", message, first, changes: version, version: `${version} ${first}` };
   messageRows.set(message, row);
   return row;
 }
 
 /**
- * @param {{messages: object[], outgoing: object[], divider: string | null, me: string, begin: boolean, connected?: boolean, seen?: {message: object, text: string} | null, compare: (a: string, b: string) => number}} view
- * divider: the offset behind which messages are new; seen: which message says who has read it
+ * @param {{messages: object[], outgoing: object[], divider: string | null, me: string, begin: boolean, connected?: boolean, compare: (a: string, b: string) => number}} view
+ * divider: the offset behind which messages are new
  */
-export function rows({ messages, outgoing = [], divider, me, begin, connected = true, seen = null, compare }) {
+export function rows({ messages, outgoing = [], divider, me, begin, connected = true, compare }) {
   const list = [];
   const sent = new Set(outgoing.map(({ id }) => id));
   const shown = new Set(); // of what was sent
@@ -50,7 +50,7 @@ export function rows({ messages, outgoing = [], divider, me, begin, connected = 
     }
     if (fresh) mark.version = ++mark.count;
     const first = before === null || before.user !== message.user || message.time - before.time > groupGap;
-    list.push(messageRow(message, first, message === seen?.message ? seen.text : ""));
+    list.push(messageRow(message, first));
     if (sent.has(message.id)) shown.add(message.id);
     before = message;
   }

@@ -3,7 +3,8 @@ package loop
 import "syscall"
 
 // Whatever is written is queued, or given to the socket at once behind what is
-// queued: by flushLocked, and by nothing else. It is called
+// queued: by flushLocked. The two shortest ways, sendCorkLocked and
+// DeliverSharedLocked, leave whatever is not usual to it. It is called
 //
 //	uncork              when an event ends, for what it queued
 //	FlushLocked         when an iteration ends, for what was published

@@ -388,10 +388,13 @@ func TestWhatIsPublishedDuringAFlushWaits(t *testing.T) {
 	y := openLongFlush(t, srv)
 	x.room = y.room
 	y.duringFlush(func() { x.publish("two", queued(longFlushSubscribers)) })
+	y.untilFlushed()
 	x.wantOut("behind the flush", longFlushSubscribers)
 	x.clock.step(2*longFlushSubscribers*sendCost - 3*time.Millisecond)
 	x.wantOut("before its time", longFlushSubscribers)
 	x.clock.step(3 * time.Millisecond)
+	engine.Turn(srv) // which begins the flush
+	y.untilFlushed()
 	x.wantOut("at its time", 2*longFlushSubscribers)
 	wantEach(y.clients, "one", "two")
 }

@@ -54,6 +54,20 @@ func (x *longFlush) duringFlush(fn func()) {
 	}
 }
 
+// untilFlushed turns the loop until no flush is under way.
+func (x *longFlush) untilFlushed() {
+	x.t.Helper()
+	left := make(chan int, 1)
+	for {
+		if err := x.sockets[0].Do(func() { left <- engine.FlushLeft(x.sockets[0]) }); err != nil {
+			x.t.Fatal(err)
+		}
+		if within(x.t, "a turn of the loop", left) == 0 {
+			return
+		}
+	}
+}
+
 // wantEach wants each of clients to get texts.
 func wantEach(clients []*rawClient, texts ...string) {
 	for _, c := range clients {

@@ -1,6 +1,9 @@
 package codec
 
 import (
+	"math/bits"
+	"sync"
+
 	"github.com/klauspost/compress/flate"
 )
 
@@ -64,10 +67,50 @@ func (d *Deflater) AppendMessage(dst, p []byte, window *Window) []byte {
 		window.add(p)
 	}
 	d.writer.ResetDict(&d.out, d.context)
-	_, _ = d.writer.Write(p) // an appender takes everything
-	_ = d.writer.Flush()
+	d.write(d.writer, p)
+	if stored := len(d.out.bytes)-len(deflateTail)-len(dst) > len(p); stored && len(p) >= minSearched && shortensByCodes(p) {
+		d.out.bytes = d.out.bytes[:len(dst)]
+		d.encode(p)
+	}
 	dst, d.out.bytes = d.out.bytes, nil
 	return dst[:len(dst)-len(deflateTail)]
+}
+
+// encoders are borrowed by encode: few messages need one.
+var encoders = sync.Pool{New: func() any {
+	w, _ := flate.NewWriter(nil, flate.HuffmanOnly) // it is in range
+	return w
+}}
+
+// encode is AppendMessage of a message in which no match was found: package flate
+// stores it as it is, though most texts, and base64, become shorter by codes for their
+// bytes alone.
+func (d *Deflater) encode(p []byte) {
+	w := encoders.Get().(*flate.Writer)
+	defer encoders.Put(w)
+	w.Reset(&d.out)
+	d.write(w, p)
+}
+
+// shortensByCodes guesses from the front of p, which has minSearched bytes at least,
+// whether some bytes are much more frequent than others. 256 random bytes have 162
+// different values; text and base64 have 30 to 70.
+func shortensByCodes(p []byte) bool {
+	var seen [256 / 64]uint64
+	p = p[:min(len(p), 256)]
+	for _, b := range p {
+		seen[b/64] |= 1 << (b % 64)
+	}
+	values := 0
+	for _, word := range seen {
+		values += bits.OnesCount64(word)
+	}
+	return values < 64+len(p)/8
+}
+
+func (d *Deflater) write(w *flate.Writer, p []byte) {
+	_, _ = w.Write(p) // an appender takes everything
+	_ = w.Flush()
 }
 
 // appender is the io.Writer behind a Deflater.

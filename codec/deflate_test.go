@@ -117,6 +117,25 @@ func TestDeflaterKeepsConnectionsApart(t *testing.T) {
 	}
 }
 
+// Text is compressed where nothing in it repeats, too.
+func TestTextWithoutMatchesIsCompressed(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 10))
+	for _, bits := range []int{MinWindowBits, 12, MaxWindowBits} {
+		d := NewDeflater(bits)
+		for _, n := range []int{256, 1000, 100_000} {
+			text := make([]byte, n)
+			for i := range text {
+				text[i] = "0123456789abcdef"[rng.IntN(16)]
+			}
+			checkDeflate(t, d, bits, false, text)
+			checkDeflate(t, d, bits, true, text, text)
+			if p := d.AppendMessage(nil, text, nil); len(p) > n*9/10 {
+				t.Errorf("%d bits: %d hexadecimal digits became %d bytes", bits, n, len(p))
+			}
+		}
+	}
+}
+
 func TestTakeoverMakesSmallMessagesSmaller(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	d, window := NewDeflater(15), NewSendWindow(15)

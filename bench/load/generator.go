@@ -40,7 +40,11 @@ type Generator struct {
 	stormy     atomic.Bool  // a connection that is refused is tried again
 	allOpen    atomic.Pointer[gate]
 	publishers publishers
-	allocated  uint64 // heap objects before the last Work
+
+	// Owned by the goroutine that calls Work, Seen and Measure.
+	allocated uint64 // heap objects before the last Work
+	packs     bool   // a message came compressed
+	unpacked  uint64 // messages while none had
 
 	failed chan struct{} // closed with the first failure
 	once   sync.Once

@@ -71,12 +71,27 @@ func (g *Generator) judge(seen Window) error {
 		return nil
 	case seen.Messages == 0:
 		return fmt.Errorf("nothing arrived within %.3g s: does the server speak the bench protocol (echo; a message that begins with B goes to everybody)?", seen.Seconds)
-	case g.cfg.Compression != Off && g.cfg.Mode != Connect && seen.Compressed == 0:
-		return fmt.Errorf("the server agreed to compress and compressed none of %d messages of %d bytes: raise the size above its threshold", seen.Messages, g.cfg.Size)
+	case g.cfg.Compression != Off && g.cfg.Mode != Connect && g.packsNothing(seen):
+		return fmt.Errorf("the server agreed to compress and compressed none of %d messages of %d bytes: raise the size above its threshold", g.unpacked, g.cfg.Size)
 	case g.cfg.Rate > 0 && !g.cfg.Listen && g.fellShort(seen):
 		return g.rateError(seen)
 	}
 	return nil
+}
+
+// tries is how many messages each connection gets before a server that has compressed none
+// counts as one that never does: it may leave those plain that do not shrink, and a slice may
+// have no other.
+const tries = 8
+
+// packsNothing reports whether the server has compressed nothing since Start.
+func (g *Generator) packsNothing(seen Window) bool {
+	g.packs = g.packs || seen.Compressed > 0
+	if g.packs {
+		return false
+	}
+	g.unpacked += seen.Messages
+	return g.unpacked >= tries*uint64(g.cfg.Conns)
 }
 
 // watch takes what was seen, tick by tick, for d.

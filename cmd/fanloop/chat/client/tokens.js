@@ -76,19 +76,21 @@ export class Tokens {
 }
 
 /**
- * Makes a getToken that asks an address of your site by POST, with cookies.
- * The answer is the token as text. 401 and 403 are a no; anything else that is
- * not 2xx is asked again later.
+ * Makes a getToken that asks an address of your site by POST, with the cookies of the
+ * page's origin; { credentials: "include" } sends those of another origin too. The answer
+ * is the token as text. 401 and 403 are a no; anything else that is not 2xx is asked
+ * again later.
  * @param {string} url
+ * @param {{credentials?: RequestCredentials}} [options]
  * @returns {GetToken}
  */
-export function tokenFrom(url) {
+export function tokenFrom(url, { credentials = "same-origin" } = {}) {
   return async ({ topic, signal }) => {
     const response = await fetch(url, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ topic }),
-      credentials: "same-origin",
+      credentials,
       signal,
     });
     if (response.status === 401 || response.status === 403) throw new Refused(`HTTP ${response.status}`);

@@ -53,7 +53,7 @@ func (c *Config) mistakes() []error {
 	_, errCallers := c.APICallers()
 	_, errOperator := c.OperatorKey()
 	errs := []error{
-		at("listen", checkAddress(c.Listen)), at("address", checkPublic(c.Address)), c.checkAdmin(), c.checkAdminTLS(), c.checkOpen(), c.checkOrigins(),
+		at("listen", checkAddress(c.Listen)), at("address", checkPublic(c.Address)), c.checkAdmin(), c.checkAdminTLS(), c.checkOpen(), c.checkOrigins(), c.Page.check(),
 		errRules, errKeys, errHooks, errCallers, errOperator, c.Accounts.check(), c.Limits.check(), c.Traces.check(), c.Idempotency.check(),
 	}
 	return append(errs, c.checkCluster()...)
@@ -106,6 +106,16 @@ func (c *Config) checkOrigins() error {
 		if _, err := handshake.ParseOrigins(origin); err != nil || origin == "*" || origin == "null" {
 			return at(fmt.Sprintf("origins[%d]", i), fmt.Errorf("%q: want an origin like https://example.com", origin))
 		}
+	}
+	return nil
+}
+
+func (p *Page) check() error {
+	u, err := url.Parse(p.TokenURL)
+	path := err == nil && u.Scheme == "" && u.Host == "" && (p.TokenURL == "" || strings.HasPrefix(u.Path, "/"))
+	elsewhere := err == nil && checkPublic(u.Scheme+"://"+u.Host) == nil && (u.Scheme == "https" || IsLoopback(u.Host))
+	if u == nil || u.User != nil || !path && !elsewhere {
+		return at("page.token-url", fmt.Errorf("%q: want a path of the page's own origin, like /chat-token, or a URL with https", p.TokenURL))
 	}
 	return nil
 }

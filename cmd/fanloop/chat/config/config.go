@@ -26,6 +26,7 @@ type Config struct {
 	ShutdownTimeout time.Duration `yaml:"shutdown-timeout" flag:"wait this long for connections to close at the end"`
 
 	Accounts    Accounts             `yaml:"accounts"`
+	Page        Page                 `yaml:"page"`
 	Namespaces  map[string]Namespace `yaml:"namespaces"`
 	Hooks       Hooks                `yaml:"hooks"`
 	Limits      Limits               `yaml:"limits"`
@@ -45,6 +46,11 @@ type Accounts struct {
 	MaxLifetime    time.Duration `yaml:"max-lifetime"`
 	Leeway         time.Duration `yaml:"leeway"`
 	MaxRevocations int           `yaml:"max-revocations"`
+}
+
+// Page is what the page has to know of your site where there are accounts.
+type Page struct {
+	TokenURL string `yaml:"token-url"`
 }
 
 // Key checks tokens. One of Secret, SecretFile and PublicFile is set.

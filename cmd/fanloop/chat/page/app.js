@@ -21,10 +21,13 @@ import { Watch } from "./watch.js";
 import { keyOf, signIn } from "./signin.js";
 
 const identity = await signIn();
-const client = new Client({ ...(await outbox(identity.user)), tabs: keyOf(identity.user, "chat"), ...(identity.tokens ? { getToken: tokenFrom(identity.tokens) } : { user: identity.user }) });
+const who = identity.tokens ? { getToken: tokenFrom(identity.tokens, { credentials: "include" }) } : { user: identity.user };
+const client = new Client({ ...(await outbox(identity.user)), tabs: keyOf(identity.user, "chat"), ...who });
+const admission = await identity.admit(client);
 const me = () => client.user || identity.user;
 const rooms = new Map(); // topic -> Room
 let room = null; // the one on the screen
+const troubles = { forbidden: "You may not see this room.", bad_name: "This is not a name for a room.", unknown_topic: "There is no such room." };
 let missed = 0; // lines that came while the reader was further up
 
 const page = {
@@ -181,23 +184,27 @@ function join(name) {
     drawRooms();
   });
   topic.on("outgoing", () => here() && draw());
-  topic.on("state", (state, error) => here() && problem(state, error));
+  topic.on("state", (state, error) => problem(joined, state, error));
+  joined.isNew = !known.names.includes(name);
+  if (joined.isNew) known.set(name, { at: Date.now() });
   topic.subscribe();
-  if (!known.names.includes(name)) known.set(name, { at: Date.now() });
   return joined;
 }
 
 function leave() {
-  const { name } = room;
   $("options").open = false;
-  room.leave();
-  client.forget(name);
-  rooms.delete(name);
-  known.remove(name);
-  sidebar.remove(name);
+  drop(room);
   room = null;
   if (location.hash.length > 1) location.hash = "";
   else follow();
+}
+
+function drop(of) {
+  of.leave();
+  client.forget(of.name);
+  rooms.delete(of.name);
+  known.remove(of.name);
+  sidebar.remove(of.name);
 }
 
 function mute() {
@@ -215,6 +222,7 @@ function enter(name) {
   if (room?.name === name) return;
   room?.topic.typing(false);
   room?.leave();
+  if (room?.isNew && room.nowhere && room.topic.outgoing.length === 0) drop(room); // a mistyped name
   room = join(name);
   room.enter();
   look();
@@ -227,16 +235,25 @@ function enter(name) {
   people();
   typing();
   options();
-  problem(room.topic.state, room.topic.error);
+  trouble();
   drawNow(true);
   if (matchMedia("(hover: hover)").matches) composer.focus();
 }
 
-function problem(state, error) {
-  const text = { forbidden: "You may not see this room.", bad_name: "This is not a name for a room.", unknown_topic: "There is no such room." };
-  $("trouble").hidden = state !== "failed";
-  $("trouble").textContent = text[error?.code] ?? "This room cannot be shown.";
-  draw();
+// What is wrong with a room stays on the screen while it is tried again.
+function problem(of, state, error) {
+  if (state === "failed") {
+    of.trouble = troubles[error?.code] ?? "This room cannot be shown.";
+    if (of.nowhere && of.isNew) known.remove(of.name); // not for the next load either
+  } else if (state === "waiting" && error && error.code !== "rate_limited") of.trouble = "This room cannot be loaded now. Trying again…";
+  else if (state !== "subscribing") of.trouble = "";
+  if (of === room) (trouble(), draw());
+}
+
+function trouble() {
+  $("trouble").hidden = !room.trouble;
+  $("trouble-text").textContent = room.trouble;
+  $("remove").hidden = room.topic.state !== "failed";
 }
 
 function people() {
@@ -284,7 +301,7 @@ $("app").addEventListener("click", (event) => {
   for (const id of ["people", "options"]) if (!event.target.closest?.(`#${id}`)) $(id).open = false;
 });
 $("mute").addEventListener("click", mute);
-$("leave").addEventListener("click", leave);
+for (const id of ["leave", "remove"]) $(id).addEventListener("click", leave);
 $("logout").addEventListener("click", () => client.logout());
 $("skip").addEventListener("click", (event) => (event.preventDefault(), composer.focus()));
 addEventListener("hashchange", follow);
@@ -297,20 +314,26 @@ addEventListener("pagehide", () => shown.set(null)); // for the Back button
 addEventListener("pageshow", look);
 $("notify").addEventListener("click", async () => (await notifier.click(), bell()));
 
-client.on("connected", (frame) => {
+function connected(frame) {
+  if (client.state !== "connected") return; // it is not for this user
   $("my-name").textContent = clean(frame.name ?? me());
   $("my-avatar").replaceWith(Object.assign(avatar(me()), { id: "my-avatar" }));
   $("development").hidden = !frame.development;
   for (const topic of frame.topics ?? []) join(topic);
   draw();
-});
+}
+
+client.on("connected", connected);
 client.on("logout", () => {
   known.end();
   identity.forget();
   location.replace(location.pathname);
 });
-client.on("state", draw);
-watchConnection(client);
+client.on("state", (state, { error } = {}) => {
+  draw();
+  if (state === "failed" && error?.code === "bad_name") void identity.rename();
+});
+watchConnection(client, !!identity.tokens);
 
 $("my-name").textContent = clean(identity.user);
 $("my-avatar").replaceWith(Object.assign(avatar(identity.user || "?"), { id: "my-avatar" }));
@@ -318,5 +341,6 @@ $("app").hidden = false;
 bell();
 for (const name of known.names) join(name);
 for (const { topic } of client.outgoing) join(topic);
+if (admission) connected(admission);
 follow();
 client.connect();

@@ -232,9 +232,34 @@ func TestPageInChromium(t *testing.T) {
 	})
 	t.Run("a room that there is not says so", func(t *testing.T) {
 		ann := enter(t, browser, node, "ann", "nowhere:room")
-		ann.sees(`document.getElementById("trouble").textContent === "There is no such room." && !document.getElementById("trouble").hidden`)
+		const listed = `[...document.querySelectorAll("#rooms .name")].some((name) => name.textContent === "nowhere:room")`
+		ann.sees(`document.getElementById("trouble-text").textContent === "There is no such room." && !document.getElementById("trouble").hidden && ` + listed)
 		ann.visit("somewhere")
-		ann.sees(`document.getElementById("trouble").hidden`)
+		ann.sees(`document.getElementById("trouble").hidden && !` + listed)
+		ann.reload()
+		ann.sees(`!` + listed)
+		// One that there was before may come back, so the user removes it.
+		ann.Do(`const key = 'fanloop "ann" rooms';
+			localStorage.setItem(key, JSON.stringify([...JSON.parse(localStorage.getItem(key)), { name: "nowhere:room", at: 1, muted: false }]))`)
+		ann.reload()
+		ann.sees(listed)
+		ann.visit("nowhere:room")
+		ann.sees(`!document.getElementById("remove").hidden`)
+		ann.Do(`document.getElementById("remove").click()`)
+		ann.sees(`document.getElementById("title").textContent === "somewhere" && document.getElementById("trouble").hidden && !` + listed)
+	})
+	t.Run("a name that the service refuses can be chosen anew", func(t *testing.T) {
+		tab := browser.Open(t, node.Page("names"))
+		p := &person{tab, t, node, "a\u200bb"}
+		const asked = `document.getElementById("signin")?.open && !document.getElementById("signin-problem").hidden`
+		for _, name := range []string{p.name, "c\u2066d"} {
+			p.Wait(`document.getElementById("signin")?.open`)
+			p.Do(`document.getElementById("signin-name").value = ` + quote(name) + `; document.getElementById("signin-form").requestSubmit()`)
+			p.Wait(asked+` && document.getElementById("signin-name").value === `+quote(name), `document.body.innerText`)
+		}
+		p.Do(`document.getElementById("signin-name").value = "ann"; document.getElementById("signin-form").requestSubmit()`)
+		p.ready()
+		p.sees(`document.getElementById("my-name").textContent === "ann"`)
 	})
 }
 

@@ -1,20 +1,27 @@
 // The state of the connection, in words. A short loss is not worth a word.
 
 import { $ } from "./dom.js";
+import { verdict } from "./door.js";
+import { Storing } from "./storing.js";
 
 const patience = 1500; // ms of connecting that nobody has to know of
 const words = {
   idle: "Offline", "signing-in": "Signing in again…", connecting: "Connecting…", waiting: "Connection lost", suspended: "Paused", failed: "Signed out",
+  stuck: "Cannot store now",
 };
 
-export function watchConnection(client) {
+/** @param {boolean} accounts there are some */
+export function watchConnection(client, accounts) {
+  const storing = new Storing(client);
   let timer;
   let until = 0;
   let was = false; // connected, at some time
   let lost = null; // when the connection was lost; null while there is one
+  let before = ""; // the state before
 
   const show = (state, error) => {
     const { latency, transport } = client;
+    if (state === "connected" && storing.stuck) state = "stuck";
     let text = words[state] ?? "Connected";
     if (state === "connected" && latency !== undefined) text += ` · ${Math.max(1, Math.round(latency))} ms`;
     if (state === "connected" && transport === "sse") text += " · SSE";
@@ -22,9 +29,15 @@ export function watchConnection(client) {
     $("state").dataset.state = state;
     $("state-text").textContent = text;
     $("banner").hidden = state === "connected" || !was && state !== "failed";
-    $("banner-text").textContent = state === "failed" ? `The service refused the connection (${error?.code ?? "unknown"}).` : `${text}. What you write is sent when the connection is back.`;
+    const banner = banners(state, text, error);
+    if ($("banner-text").textContent !== banner) $("banner-text").textContent = banner;
   };
-  client.on("state", (state, { error, delay } = {}) => {
+  const banners = (state, text, error) => {
+    if (state === "failed") return why(error?.code, accounts, before);
+    if (state === "stuck") return "The service cannot store messages now. Yours wait here.";
+    return `${text}. What you write is sent when the connection is back.`;
+  };
+  const entered = (state, { error, delay } = {}) => {
     clearInterval(timer);
     until = Date.now() + (delay ?? 0);
     if (state === "connected") {
@@ -40,7 +53,21 @@ export function watchConnection(client) {
       tick();
       timer = setInterval(tick, 250);
     }
-  });
+    before = state;
+  };
+  client.on("state", entered);
+  client.on("outgoing", () => client.state === "connected" && show("connected"));
   setInterval(() => document.visibilityState === "visible" && client.state === "connected" && client.probe(), 15_000);
-  $("now").addEventListener("click", () => client.connect());
+  $("now").addEventListener("click", () => {
+    client.connect();
+    for (const entry of client.outgoing) if (entry.state === "unconfirmed" && !entry.mayRepeat) entry.retry();
+  });
+  if (client.state !== "idle") entered(client.state);
+}
+
+// Why the connection is over.
+function why(code, accounts, before) {
+  if (accounts) return verdict(code, before === "signing-in").join(". ");
+  if (code === "unauthorized") return "Without accounts, only this machine is served.";
+  return `The service refused the connection (${code ?? "unknown"}).`;
 }

@@ -9,7 +9,9 @@ import (
 	"embed"
 	"encoding/hex"
 	"errors"
+	"html/template"
 	"net/http"
+	"net/url"
 	"path"
 	"regexp"
 	"strings"
@@ -26,16 +28,46 @@ var files embed.FS
 // inline style, no other host.
 const policy = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
 
-// policyWith lets the page connect to other nodes too, of which these are the addresses.
-func policyWith(nodes []string) string {
-	if len(nodes) == 0 {
+// Settings are what the page depends on. The zero value is that of one node without
+// accounts.
+type Settings struct {
+	// Accounts reports that users show tokens. Without, they choose names.
+	Accounts bool
+	// TokenURL is where the page gets tokens: a path of its own origin, or a URL. Empty:
+	// nowhere, which the page says.
+	TokenURL string
+	// Nodes returns the addresses of other nodes, to which the page may connect too; nil:
+	// there are none.
+	Nodes func() []string
+	// Allowed reports whether the page that a request is of may import /fanloop.js; nil:
+	// no page of another origin may.
+	Allowed func(r *http.Request) bool
+}
+
+// policy lets the page connect to other nodes too, and to where its tokens are.
+func (s *Settings) policy() string {
+	var others []string
+	if s.Nodes != nil {
+		for _, node := range s.Nodes() {
+			others = append(others, node, "ws"+strings.TrimPrefix(node, "http"))
+		}
+	}
+	if u, err := url.Parse(s.TokenURL); err == nil && u.Host != "" {
+		others = append(others, u.Scheme+"://"+u.Host)
+	}
+	if len(others) == 0 {
 		return policy
 	}
-	connect := "; connect-src 'self'"
-	for _, node := range nodes {
-		connect += " " + node + " ws" + strings.TrimPrefix(node, "http")
+	return policy + "; connect-src 'self' " + strings.Join(others, " ")
+}
+
+// index is the page itself, with where its tokens are.
+func (s *Settings) index() asset {
+	var body bytes.Buffer
+	if err := template.Must(template.ParseFS(files, "index.html")).Execute(&body, s); err != nil {
+		panic(err) // what is embedded has only what Settings have
 	}
-	return policy + connect
+	return pack(body.Bytes(), ".html")
 }
 
 // types are those of the files, whatever the machine calls them.
@@ -77,22 +109,41 @@ func pack(body []byte, extension string) asset {
 	return asset{types[extension], hex.EncodeToString(sum[:12]), body, packed.Bytes()}
 }
 
-// Handler serves the page at "/" and its files, with the client as /fanloop.js. A browser
-// asks each time whether a file has changed, and gets what has changed compressed. nodes
-// returns the addresses of other nodes, to which the page may connect too; it may be nil.
-func Handler(nodes func() []string) http.Handler {
-	if nodes == nil {
-		nodes = func() []string { return nil }
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serve(w, r, policyWith(nodes())) })
+// handler serves the page.
+type handler struct {
+	settings Settings
+	index    func() asset
 }
 
-func serve(w http.ResponseWriter, r *http.Request, policy string) {
-	name := strings.TrimPrefix(r.URL.Path, "/")
-	if name == "" {
-		name = "index.html"
+// Handler serves the page at "/" and its files, with the client as /fanloop.js. A browser
+// asks each time whether a file has changed, and gets what has changed compressed.
+func Handler(s Settings) http.Handler {
+	return &handler{s, sync.OnceValue(s.index)}
+}
+
+// file returns a file by its path.
+func (h *handler) file(path string) (file asset, known bool) {
+	switch name := strings.TrimPrefix(path, "/"); name {
+	case "", "index.html":
+		return h.index(), true
+	default:
+		file, known = assets()[name]
+		return file, known
 	}
-	file, known := assets()[name]
+}
+
+// share lets pages of other origins import the client. Their origin is answered only where
+// it is allowed.
+func (h *handler) share(header http.Header, r *http.Request) {
+	header.Add("Vary", "Origin")
+	if origin := r.Header.Get("Origin"); origin != "" && h.settings.Allowed != nil && h.settings.Allowed(r) {
+		header.Set("Access-Control-Allow-Origin", origin)
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	file, known := h.file(r.URL.Path)
 	if !known {
 		http.NotFound(w, r)
 		return
@@ -110,12 +161,15 @@ func serve(w http.ResponseWriter, r *http.Request, policy string) {
 	}
 	header.Set("ETag", tag)
 	header.Set("Vary", "Accept-Encoding")
+	if r.URL.Path == "/fanloop.js" {
+		h.share(header, r)
+	}
 	header.Set("Content-Type", file.kind)
-	header.Set("Content-Security-Policy", policy)
+	header.Set("Content-Security-Policy", h.settings.policy())
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Cache-Control", "no-cache")
-	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(body)) // the tag may be known
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body)) // the tag may be known
 }
 
 // takesGzip reports whether an answer may be compressed.

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -22,7 +23,7 @@ func ask(t *testing.T, path string, header http.Header) *httptest.ResponseRecord
 	t.Helper()
 	answer, request := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
 	request.Header = header
-	Handler(nil).ServeHTTP(answer, request)
+	Handler(Settings{}).ServeHTTP(answer, request)
 	return answer
 }
 
@@ -55,6 +56,60 @@ func TestEachFileHasItsTypeAndTheSamePolicy(t *testing.T) {
 	}
 }
 
+// The page knows where tokens are from, and may ask there.
+func TestWhereTokensAreFrom(t *testing.T) {
+	for _, c := range []struct {
+		settings  Settings
+		meta, csp string
+	}{
+		{Settings{}, "", ""},
+		{Settings{TokenURL: "/ignored without accounts"}, "", ""},
+		{Settings{Accounts: true}, `<meta name="fanloop-tokens" content="">`, ""},
+		{Settings{Accounts: true, TokenURL: "/chat-token"}, `<meta name="fanloop-tokens" content="/chat-token">`, ""},
+		{Settings{Accounts: true, TokenURL: `https://example.com/t?a=1&b="`}, `<meta name="fanloop-tokens" content="https://example.com/t?a=1&amp;b=&#34;">`, "; connect-src 'self' https://example.com"},
+		{Settings{Nodes: func() []string { return []string{"https://n2.example"} }, TokenURL: "https://example.com:8443/t"}, "", "; connect-src 'self' https://n2.example wss://n2.example https://example.com:8443"},
+	} {
+		answer := httptest.NewRecorder()
+		Handler(c.settings).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/", nil))
+		meta := regexp.MustCompile(`<meta name="fanloop-tokens"[^>]*>`).FindString(answer.Body.String())
+		if meta != c.meta {
+			t.Errorf("%+v: %s", c.settings, meta)
+		}
+		if csp := answer.Header().Get("Content-Security-Policy"); csp != policy+c.csp {
+			t.Errorf("%+v: %s", c.settings, csp)
+		}
+	}
+}
+
+// X40: pages of listed origins import the client, and no origin is answered because it asks.
+func TestOtherOriginsImportTheClientIfListed(t *testing.T) {
+	h := Handler(Settings{Allowed: func(r *http.Request) bool { return r.Header.Get("Origin") == "https://listed.example" }})
+	for _, c := range []struct{ path, origin, want string }{
+		{"/fanloop.js", "https://listed.example", "https://listed.example"},
+		{"/fanloop.js", "https://other.example", ""},
+		{"/fanloop.js", "null", ""},
+		{"/fanloop.js", "", ""},
+		{"/app.js", "https://listed.example", ""},
+		{"/", "https://listed.example", ""},
+	} {
+		answer, request := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, c.path, nil)
+		if c.origin != "" {
+			request.Header.Set("Origin", c.origin)
+		}
+		h.ServeHTTP(answer, request)
+		header := answer.Header()
+		if got := header.Get("Access-Control-Allow-Origin"); got != c.want || header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%+v: %q", c, got)
+		}
+		if varies := slices.Contains(header.Values("Vary"), "Origin"); varies != (c.path == "/fanloop.js") {
+			t.Errorf("%+v: Vary %q", c, header.Values("Vary"))
+		}
+		if answer.Code != http.StatusOK {
+			t.Errorf("%+v: status %d", c, answer.Code)
+		}
+	}
+}
+
 func TestOtherPathsAreNotFound(t *testing.T) {
 	for _, path := range []string{"/page.go", "/test/serve.js", "/../page.go", "/x.js", "//", "/app.js/"} {
 		if answer := get(t, path); answer.Code != http.StatusNotFound {
@@ -65,7 +120,7 @@ func TestOtherPathsAreNotFound(t *testing.T) {
 
 func TestOtherMethodsAreRefused(t *testing.T) {
 	answer := httptest.NewRecorder()
-	Handler(nil).ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/", nil))
+	Handler(Settings{}).ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/", nil))
 	if answer.Code != http.StatusMethodNotAllowed {
 		t.Errorf("status %d, want 405", answer.Code)
 	}

@@ -34,6 +34,11 @@ func TestPictures(t *testing.T) {
 	stranger.Wait(`document.getElementById("signin")?.open`)
 	stranger.Picture(filepath.Join(folder, "signin.png"))
 
+	stranger.Do(`document.getElementById("signin-name").value = "dora\u200b"; document.getElementById("signin-form").requestSubmit()`)
+	stranger.Wait(`document.getElementById("signin").open && !document.getElementById("signin-problem").hidden`)
+	stranger.Picture(filepath.Join(folder, "signin-refused.png"))
+	doors(t, browser, folder)
+
 	for _, user := range []string{"bob", "Chen Wei", "dora"} {
 		enter(t, browser, node, user, "lobby")
 	}
@@ -92,6 +97,22 @@ func TestPictures(t *testing.T) {
 	ann.Do(`location.hash = "nowhere:room"`)
 	ann.sees(`!document.getElementById("trouble").hidden`)
 	picture(ann, "trouble")
+}
+
+// doors are what a page with accounts says to those who cannot come in.
+func doors(t *testing.T, browser *chattest.Browser, folder string) {
+	company := startCompany(t)
+	node := chattest.StartNode(t, withKeys(company.URL+"/chat-token"))
+	company.page.Store("http://" + node.Proxy.Addr())
+	for name, address := range map[string]string{"door": node.Page(""), "door-missing": chattest.StartNode(t, withKeys("")).Page("")} {
+		p := &person{Tab: browser.Open(t, address), t: t, node: node}
+		p.Run(chromedp.EmulateViewport(1200, 800))
+		p.Wait(`document.getElementById("door")?.open && document.getElementById("door-title").textContent !== "Signing in…"`)
+		p.Picture(filepath.Join(folder, name+".png"))
+		scheme(p, "dark")
+		p.Run(chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2), chromedp.EmulateMobile))
+		p.Picture(filepath.Join(folder, name+"-phone-dark.png"))
+	}
 }
 
 func scheme(p *person, name string) {

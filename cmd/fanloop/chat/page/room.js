@@ -18,6 +18,10 @@ export class Room {
   mentioned = false;
   /** The user set the marker back: it stays there until they leave. */
   held = false;
+  /** What is wrong with the room, for the user; empty: nothing. */
+  trouble = "";
+  /** The user had it not in the list before. */
+  isNew = false;
   #back = null; // where the page in front begins; null with until set: at the end
   #until = null; // what is behind this offset comes by itself
   #version = null; // of the marker
@@ -59,6 +63,11 @@ export class Room {
     let count = 0;
     for (let i = messages.length - 1; i >= 0 && this.#compare(messages[i].offset, from) > 0; i--) if (messages[i].user !== this.#me()) count++;
     return count;
+  }
+
+  /** There is no such room, and there cannot be. */
+  get nowhere() {
+    return this.topic.state === "failed" && ["unknown_topic", "bad_name"].includes(this.topic.error?.code);
   }
 
   /** Messages are on their way, in front of what is shown or all. */

@@ -1,21 +1,77 @@
-// Who the user is: a site names an address for tokens in the page, and in
-// development mode people choose a name, each tab its own.
+// Who the user is. Without accounts people choose a name, each tab its own. Where
+// there are accounts, the site gives tokens, and the service says whose they are.
 
 import { $ } from "./dom.js";
+import { admitted, shut } from "./door.js";
 
 const key = "fanloop.user";
+const account = "fanloop.account"; // who was here last, where there are accounts
+const left = "fanloop.left"; // the user has signed out of this tab
 
 /** What is kept of a user has a key that begins so. */
 export const keyOf = (user, what) => `fanloop ${JSON.stringify(user)} ${what}`;
 
-/** @returns {Promise<{user: string, tokens?: string, forget: () => void}>} */
+/**
+ * @typedef {object} Identity
+ * @property {string} user
+ * @property {string} [tokens] where they are from
+ * @property {() => void} forget leaves nothing of the user for the next one
+ * @property {(client: import("./fanloop.js").Client) => Promise<object | undefined>} admit
+ *   resolves when the user may see what is kept of them, with the frame that said so
+ * @property {() => Promise<void>} rename asks for another name, because this one was refused
+ */
+
+/** @returns {Promise<Identity>} */
 export async function signIn() {
   const tokens = document.querySelector("meta[name=fanloop-tokens]")?.content;
-  if (tokens) return { user: "", tokens, forget: () => clear("") };
+  return tokens === undefined ? withName() : withAccount(tokens);
+}
+
+async function withName() {
   const user = sessionStorage.getItem(key) ?? (await ask(localStorage.getItem(key) ?? ""));
+  take(user);
+  return {
+    user,
+    forget: () => clear(user),
+    admit: async () => undefined,
+    async rename() {
+      sessionStorage.removeItem(key); // another load asks too
+      $("signin-problem").hidden = false;
+      take(await ask(user));
+      location.reload();
+    },
+  };
+}
+
+function take(user) {
   sessionStorage.setItem(key, user);
   localStorage.setItem(key, user); // what the next tab suggests
-  return { user, forget: () => clear(user) };
+}
+
+async function withAccount(tokens) {
+  if (tokens === "") await shut("missing");
+  if (sessionStorage.getItem(left)) await shut("left");
+  sessionStorage.removeItem(left);
+  const user = localStorage.getItem(account) ?? "";
+  return {
+    user,
+    tokens,
+    forget() {
+      clear(user);
+      localStorage.removeItem(account);
+      sessionStorage.setItem(left, "yes");
+    },
+    admit: (client) => admitted(client, (now) => now === user || another(user, now)),
+    rename: async () => {}, // is for whoever has the accounts
+  };
+}
+
+// The site says that somebody else is here now, who sees nothing of the one before.
+function another(before, now) {
+  clear(before);
+  localStorage.setItem(account, now);
+  location.reload();
+  return false;
 }
 
 // Nothing of a user is left for the next one.

@@ -1,10 +1,6 @@
 package service
 
-import (
-	"net/http"
-
-	"github.com/fanloop-go/fanloop/handshake"
-)
+import "net/http"
 
 // allowed reports whether the page of a request may use this server. Pages of other
 // origins than the own may if the operator lists them, and are told so; cookies are never
@@ -19,8 +15,7 @@ func (s *streams) allowed(w http.ResponseWriter, r *http.Request) bool {
 		}
 		return true
 	}
-	req, err := handshake.FromHTTP(r.Method, r.RequestURI, r.Host, r.Header, r.Proto, r.ContentLength)
-	if err != nil || len(origins) > 1 || !s.service.origins()(req) {
+	if !s.service.allows(r) {
 		w.WriteHeader(http.StatusForbidden)
 		return false
 	}

@@ -12,7 +12,10 @@ import (
 // pages is what the port serves besides WebSockets: the page with the client, and streams.
 func (s *Service) pages() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", page.Handler(func() []string { return s.nodes.Known() }))
+	mux.Handle("/", page.Handler(page.Settings{
+		Accounts: s.config.HasAccounts(), TokenURL: s.config.Page.TokenURL,
+		Nodes: func() []string { return s.nodes.Known() }, Allowed: s.allows,
+	}))
 	mux.HandleFunc("POST /v1/stream", func(w http.ResponseWriter, r *http.Request) { s.streams.open(w, r) })
 	preflight := func(w http.ResponseWriter, r *http.Request) { s.streams.preflight(w, r) }
 	mux.HandleFunc("OPTIONS /v1/stream", preflight)
@@ -30,6 +33,12 @@ func (s *Service) origins() handshake.OriginPolicy {
 	return func(req *handshake.Request) bool {
 		return s.own(req) || listed(req) || s.ofNode(req)
 	}
+}
+
+// allows reports whether the page that a request is of may use this server.
+func (s *Service) allows(r *http.Request) bool {
+	req, err := handshake.FromHTTP(r.Method, r.RequestURI, r.Host, r.Header, r.Proto, r.ContentLength)
+	return err == nil && len(r.Header.Values("Origin")) <= 1 && s.origins()(req)
 }
 
 // own allows the own pages. Without accounts their host is this machine: a page of any

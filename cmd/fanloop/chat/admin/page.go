@@ -74,6 +74,12 @@ type State struct {
 	StoreUsed  int64 `json:"storeUsed"`
 	StoreLimit int64 `json:"storeLimit"`
 
+	// Of the servers that keep messages: whether enough of them run, and how many this node
+	// reaches, of how many; 0: not known.
+	Quorum  bool `json:"quorum"`
+	Reached int  `json:"reached"`
+	Servers int  `json:"servers"`
+
 	Hooks []Hook `json:"hooks"`
 
 	// Counted since the start.
@@ -119,6 +125,7 @@ func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 		s.Ready = err.Error()
 	}
 	s.StoreUsed, s.StoreLimit = st.Store.Used, st.Store.Limit
+	s.Quorum, s.Reached, s.Servers = st.Quorum, st.Servers.Reached, st.Servers.All
 	for i := range st.Hooks {
 		s.Hooks = append(s.Hooks, hookOf(&st.Hooks[i]))
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
 )
 
-// alarms keeps what is logged as an error.
+// alarms keeps what is logged.
 type alarms struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -28,10 +28,12 @@ func (a *alarms) Write(p []byte) (int, error) {
 	return a.text.Write(p)
 }
 
-func (a *alarms) has(text string) bool {
+func (a *alarms) has(text string) bool { return a.count(text) > 0 }
+
+func (a *alarms) count(text string) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return strings.Contains(a.text.String(), text)
+	return strings.Count(a.text.String(), text)
 }
 
 // X43: a store that fills makes the node not ready, with an alarm and a metric, before

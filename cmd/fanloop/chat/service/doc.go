@@ -3,6 +3,8 @@
 //
 //	service.go  Service: what a node is made of, its start and its end
 //	store.go    opens NATS, in this process or elsewhere
+//	capacity.go how full its disk is
+//	quorum.go   whether enough servers run to store messages
 //	ids.go      ids of publishes belong to users
 //	http.go     what the port serves besides WebSockets
 //	stream.go   streams: connections by Server-Sent Events and POST

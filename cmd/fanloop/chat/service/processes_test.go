@@ -19,7 +19,6 @@ import (
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
 	"github.com/fanloop-go/fanloop/engine/pull"
-	"github.com/fanloop-go/fanloop/internal/testnet"
 )
 
 // nodeVariable has the settings of a node that this program is to be, in place of tests.
@@ -206,79 +205,5 @@ func TestNodeIsKilledUnderAClient(t *testing.T) {
 	<-r.ws.WebSocket().Done()
 	if !slices.Equal(r.got, want) {
 		t.Errorf("%d lines were read:\n%v\nwant\n%v", len(r.got), r.got, want)
-	}
-}
-
-// Three nodes with stores of their own are one chat, which goes on when one of them ends.
-func TestThreeNodesKeepTheMessagesTogether(t *testing.T) {
-	t.Parallel() // it mostly waits for leaders
-	if testing.Short() {
-		t.Skip("three servers")
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	secret := t.TempDir() + "/secret"
-	if err := os.WriteFile(secret, []byte("a secret of all nodes"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	addrs := []string{testnet.FreeAddr(t), testnet.FreeAddr(t), testnet.FreeAddr(t)}
-	starting := make(chan *service.Service, len(addrs))
-	for i, addr := range addrs {
-		c := config.Default()
-		c.Listen, c.DataDir, c.Name, c.NATSSecretFile = "127.0.0.1:0", t.TempDir(), fmt.Sprint("n", i), secret
-		c.Cluster, c.Routes = addr, addrs
-		go func() {
-			s, err := service.Start(ctx, c, slog.New(slog.DiscardHandler))
-			if err != nil {
-				t.Error(err)
-			}
-			starting <- s
-		}()
-	}
-	var nodes []*service.Service
-	for range addrs {
-		if s := <-starting; s != nil {
-			nodes = append(nodes, s)
-			t.Cleanup(func() { _ = s.Shutdown(context.Background()) })
-		}
-	}
-	if len(nodes) < len(addrs) {
-		t.FailNow()
-	}
-	ann, bob := connect(t, ctx, nodes[0], protocol.JSON, "ann"), connect(t, ctx, nodes[1], protocol.JSON, "bob")
-	ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
-	pos := bob.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1}).Pos
-	ann.publish("lobby", "1")
-	if got := bob.messages(pos, 1); got[0] != "1" {
-		t.Error(got)
-	}
-	if err := nodes[2].Shutdown(ctx); err != nil {
-		t.Error(err)
-	}
-	for { // the stream may need another leader first
-		ann.send(&protocol.Publish{Ref: 9, Topic: "lobby", ID: "2", Data: protocol.Data(`2`)})
-		if done := ann.outcome(); done {
-			break
-		}
-	}
-	if got := bob.messages(pos, 1); got[0] != "2" {
-		t.Error(got)
-	}
-}
-
-// outcome waits for the answer to a publish, and reports whether it is stored; false: it
-// is to be tried again.
-func (c *client) outcome() bool {
-	c.t.Helper()
-	for {
-		switch f := c.next().(type) {
-		case *protocol.Published:
-			return true
-		case *protocol.Error:
-			if f.Retry != protocol.Later {
-				c.t.Fatalf("%+v", f)
-			}
-			return false
-		}
 	}
 }

@@ -83,6 +83,19 @@ func (s *spaces) connected() bool {
 	return s.plain.Connected()
 }
 
+// quorum returns why a stream cannot store. Without a connection nobody knows.
+func (s *spaces) quorum(ctx context.Context) error {
+	if !s.connected() {
+		return nil
+	}
+	for _, b := range s.named {
+		if err := b.Quorum(ctx); err != nil {
+			return err
+		}
+	}
+	return s.plain.Quorum(ctx)
+}
+
 func (s *spaces) close() {
 	for _, b := range s.named {
 		b.Close()

@@ -39,12 +39,14 @@ type Stats struct {
 
 	Draining  bool
 	Connected bool // to NATS
+	Quorum    bool // enough servers run to store messages, as far as this is known
 	Revoked   revoke.Stats
 	Hooks     []hooks.Stats // of those that are asked
 	Cluster   cluster.Stats
 	Kept      cluster.Budget   // messages of topics, in memory
 	Live      live.Stats       // of all encodings together
 	Store     natsserver.Usage // of the disk; zero: not known
+	Servers   natsserver.Peers // that keep messages with this node; zero: not known
 }
 
 // Stats returns what was counted. It visits each topic. Any goroutine.
@@ -68,6 +70,10 @@ func (s *Service) Stats() Stats {
 	st.Delivered, st.Subscriptions = st.Live.Delivered, st.Live.Live+st.Live.CatchingUp
 	if s.store.room != nil {
 		st.Store = *s.store.room.now.Load()
+	}
+	st.Quorum = true
+	if q := s.store.quorum; q != nil {
+		st.Quorum, st.Servers = q.why() == nil, *q.peers.Load()
 	}
 	return st
 }
@@ -105,6 +111,8 @@ func (s *Service) Ready() error {
 		return ErrNoStore
 	case s.store.room != nil && s.store.room.full.Load():
 		return ErrFull
+	case s.store.quorum != nil && s.store.quorum.why() != nil:
+		return s.store.quorum.why()
 	}
 	select {
 	case <-s.accounts.revoked.Ready():

@@ -28,6 +28,7 @@ type store struct {
 	server *natsserver.Server // nil: it is elsewhere
 	dir    string             // removed at the end; empty: kept
 	room   *capacity          // nil: the server is elsewhere
+	quorum *quorum            // nil: one server, in this process
 }
 
 // openStore connects to NATS, which it starts unless there is a URL. Ids are
@@ -67,7 +68,21 @@ func openStore(ctx context.Context, c *config.Config, duplicates time.Duration, 
 	}
 	s.broker = s.spaces.plain
 	s.nc, err = nats.Connect(settings.URL, append(settings.Options, nats.Name("fanloop-chat"), nats.MaxReconnects(-1))...)
-	return s, err
+	if err != nil {
+		return nil, err
+	}
+	s.watchQuorum(c, log)
+	return s, nil
+}
+
+// watchQuorum looks whether several servers can store.
+func (s *store) watchQuorum(c *config.Config, log *slog.Logger) {
+	switch {
+	case len(c.Routes) > 0:
+		s.quorum = newQuorum(s.spaces.quorum, s.server.Peers, log)
+	case c.NATS != "":
+		s.quorum = newQuorum(s.spaces.quorum, nil, log)
+	}
 }
 
 // formWithin is for one attempt to open the streams: what is asked while a cluster has
@@ -132,6 +147,9 @@ func (s *store) start(c *config.Config, secret string, log *slog.Logger) (err er
 }
 
 func (s *store) close() {
+	if s.quorum != nil {
+		s.quorum.close()
+	}
 	if s.nc != nil {
 		s.nc.Close()
 	}

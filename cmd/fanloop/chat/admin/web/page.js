@@ -89,12 +89,17 @@ function show(now) {
 	fill("slow", (now.slow ?? []).slice(0, rows).map((q) => [q.user, q.address, bytes(q.bytes)]), "user");
 	showHooks(now);
 	byID("store").textContent = now.storeLimit > 0 ? `Messages use ${bytes(now.storeUsed)} of ${bytes(now.storeLimit)} here.` : "Messages are kept elsewhere.";
-	const alarms = alarmsOf(now);
-	byID("alarms").hidden = alarms.length === 0;
-	if (byID("alarms").textContent !== alarms.join("")) byID("alarms").replaceChildren(...alarms.map(item));
+	list("alarms", alarmsOf(now));
+	list("warnings", warningsOf(now));
 	byID("sign-in").hidden = true;
 	byID("view").hidden = false;
 	last = now;
+}
+
+// Shows a list of texts, and nothing if there are none.
+function list(id, texts) {
+	byID(id).hidden = texts.length === 0;
+	if (byID(id).textContent !== texts.join("")) byID(id).replaceChildren(...texts.map(item));
 }
 
 function item(text) {
@@ -107,11 +112,23 @@ function item(text) {
 function alarmsOf(now) {
 	const all = [];
 	if (!now.connected) all.push("NATS cannot be reached: messages are not stored, and clients keep them.");
+	if (!now.quorum) all.push(`No quorum: messages are not stored until more than half of the servers that keep them run.${reached(now)} Clients keep what they send.`);
 	const full = now.storeLimit > 0 ? now.storeUsed / now.storeLimit : 0;
 	if (full >= 0.85) all.push(`The store is ${percent(full)} full (${bytes(now.storeUsed)} of ${bytes(now.storeLimit)}).`);
 	for (const h of now.hooks ?? []) if (h.state !== "closed") all.push(`The backend is not asked by the hook ${h.kind}: it gave no answers.`);
 	return all;
 }
+
+// What is not as it should be, and costs nobody anything yet.
+function warningsOf(now) {
+	if (!now.quorum || now.reached >= now.servers) return [];
+	const away = now.servers - now.reached;
+	const spare = Math.ceil(now.servers / 2) - 1 - away; // more may end
+	return [`${away === 1 ? "One server" : `${away} servers`} of ${now.servers} that keep the messages ${away === 1 ? "is" : "are"} away.` +
+		(spare > 0 ? "" : " When another one ends, messages are not stored: start it again, or replace it.")];
+}
+
+const reached = (now) => (now.servers > 0 ? ` This node reaches ${now.reached} of ${now.servers}, itself included.` : "");
 
 function showHooks(now) {
 	const all = now.hooks ?? [];

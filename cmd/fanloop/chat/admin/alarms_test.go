@@ -1,0 +1,66 @@
+package admin_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/admin"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/chattest"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
+	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
+)
+
+// clustered is a node that reaches so many servers of three.
+type clustered struct {
+	*service.Service
+	reached atomic.Int64
+}
+
+func (c *clustered) Stats() service.Stats {
+	st := c.Service.Stats()
+	st.Servers = natsserver.Peers{Reached: int(c.reached.Load()), All: 3}
+	st.Quorum = !st.Servers.Lost()
+	return st
+}
+
+func (c *clustered) Ready() error {
+	if c.Stats().Quorum {
+		return nil
+	}
+	return fmt.Errorf("%w: this node reaches 1 of 3 servers, itself included", service.ErrNoQuorum)
+}
+
+// The page warns when a server of the cluster is away, and shows an alarm when the quorum is
+// lost, each in its colour. /readyz fails with the reason then.
+func TestPageShowsServersThatAreAway(t *testing.T) {
+	browser := chattest.StartBrowser(t)
+	s, _ := start(t, nil)
+	node := &clustered{Service: s}
+	node.reached.Store(3)
+	h := admin.New(admin.Config{Node: node, Metrics: prometheus.NewRegistry(), Log: logger})
+	server := httptest.NewServer(h)
+	t.Cleanup(func() { h.End(); server.Close() })
+	page := browser.Open(t, server.URL+"/admin")
+	page.Wait(`document.getElementById("state").className === "good" && document.getElementById("alarms").hidden && document.getElementById("warnings").hidden`)
+	node.reached.Store(2)
+	page.Wait(`document.getElementById("warnings").textContent.startsWith("One server of 3")`)
+	node.reached.Store(1)
+	page.Wait(`document.getElementById("alarms").textContent.startsWith("No quorum") && document.getElementById("warnings").hidden && document.getElementById("state").className === "bad"`)
+	var colours []string
+	page.Get(`["alarms", "warnings", "store"].map((id) => getComputedStyle(document.getElementById(id)).color)`, &colours)
+	if colours[0] == colours[1] || colours[0] == colours[2] || colours[1] == colours[2] {
+		t.Errorf("%q", colours)
+	}
+	w := ask(h, http.MethodGet, "/readyz", nil)
+	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "no quorum: this node reaches 1 of 3") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	node.reached.Store(3)
+	page.Wait(`document.getElementById("alarms").hidden && document.getElementById("state").className === "good"`)
+}

@@ -85,6 +85,7 @@ type Handler struct {
 
 // New returns a Handler.
 func New(c Config) *Handler {
+	c.Idempotency.Partly = unconfirmed
 	h := &Handler{config: c, mux: http.NewServeMux(), guard: newGuard(c.OperatorKey, c.OperatorCertificates), keys: idempotency.New(c.Idempotency), ending: make(chan struct{})}
 	h.mux.HandleFunc("GET /healthz", h.healthy)
 	h.mux.HandleFunc("GET /readyz", h.ready)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"go.opentelemetry.io/otel/attribute"
@@ -141,6 +142,11 @@ func decode(body []byte, into any) error {
 	return protocol.Fail(nil, protocol.BadFrame, detail)
 }
 
+// unconfirmed reports that some nodes have done it, and not all have said so.
+func unconfirmed(err error) bool {
+	return errors.Is(err, nodes.ErrUnconfirmed) || errors.Is(err, revoke.ErrUnconfirmed)
+}
+
 // statuses are those of HTTP for codes; 500 for others.
 var statuses = map[protocol.Code]int{
 	protocol.BadFrame: 400, protocol.BadField: 400, protocol.BadName: 400, protocol.BadTarget: 400, protocol.UnknownKind: 400,
@@ -177,8 +183,12 @@ func problemOf(err error) *api.Problem {
 		return problem(409, "answer_lost", "the request was carried out; its answer was not kept")
 	case errors.Is(err, idempotency.ErrBusy):
 		return problem(503, string(protocol.Overloaded), "too many requests of the caller are under way")
-	case errors.Is(err, nodes.ErrUnconfirmed), errors.Is(err, revoke.ErrUnconfirmed):
-		return problem(503, "unconfirmed", "in force here; not all nodes have confirmed it. Send it again")
+	case unconfirmed(err):
+		detail := "not all nodes have confirmed it; repeat the call with the same key"
+		if silent, is := errors.AsType[*nodes.UnconfirmedError](err); is {
+			detail = "no answer of " + strings.Join(silent.Nodes, ", ") + "; repeat the call with the same key"
+		}
+		return problem(503, "unconfirmed", detail)
 	case errors.Is(err, revoke.ErrRevocation):
 		return problem(400, string(protocol.BadName), "a name has 1 to 128 bytes")
 	case errors.Is(err, revoke.ErrFull):

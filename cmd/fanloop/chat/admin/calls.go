@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/api"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/idempotency"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
@@ -221,7 +222,8 @@ func revocation(ctx context.Context, r *request, q *api.Revoke) (*api.Revoked, e
 	var all []revoke.Revocation
 	for kind, name := range map[revoke.Kind]string{revoke.User: q.User, revoke.Session: q.Session, revoke.Token: q.Token} {
 		if name != "" {
-			all = append(all, revoke.Revocation{Kind: kind, Name: name})
+			// A call that is repeated revokes what was issued up to the first one.
+			all = append(all, revoke.Revocation{Kind: kind, Name: name, Before: idempotency.Begun(ctx)})
 		}
 	}
 	if len(all) != 1 {

@@ -15,7 +15,9 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/api"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/metrics"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/nodes"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
 	"github.com/fanloop-go/fanloop/engine"
@@ -47,8 +49,14 @@ func callersOf(t *testing.T, c config.Config) config.Callers {
 // apiOf serves the API of a node, with a client.
 func apiOf(t *testing.T, s *service.Service) (*api.Client, http.Handler) {
 	t.Helper()
+	return apiOfNode(t, s, s)
+}
+
+// apiOfNode is apiOf, with what stands in for the node.
+func apiOfNode(t *testing.T, s *service.Service, n admin.Node) (*api.Client, http.Handler) {
+	t.Helper()
 	c := config.Default()
-	h := admin.New(admin.Config{Node: s, Metrics: metrics.Registry(s), OperatorKey: operatorKey, Callers: callersOf(t, c), Log: logger})
+	h := admin.New(admin.Config{Node: n, Metrics: metrics.Registry(s), OperatorKey: operatorKey, Callers: callersOf(t, c), Log: logger})
 	server := httptest.NewServer(h)
 	t.Cleanup(func() { server.Close(); h.Wait() })
 	return &api.Client{URL: server.URL, Key: callerKey, HTTP: server.Client()}, h
@@ -248,6 +256,52 @@ func TestBackendActsOnAllNodes(t *testing.T) {
 	}
 	if got := await[*protocol.Closing](bob); got.Code != protocol.Revoked {
 		t.Errorf("%+v", got)
+	}
+}
+
+// silentNode is a node whose calls to all nodes are confirmed by all but n2 and n3, until
+// it is loud. It notes what is revoked.
+type silentNode struct {
+	*service.Service
+	loud    bool
+	revoked []revoke.Revocation
+}
+
+func (n *silentNode) Revoke(_ context.Context, r revoke.Revocation) error {
+	if n.revoked = append(n.revoked, r); n.loud {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", revoke.ErrUnconfirmed, nodes.Unconfirmed([]string{"n3", "n2"}))
+}
+
+// X37: a revocation that not all nodes have confirmed is answered by 503, which names the
+// silent ones. Who repeats the call with the same key revokes what was issued up to the
+// first one, and no token of who has signed in since then; with another key, all.
+func TestUnconfirmedCallsMayBeRepeated(t *testing.T) {
+	s, ctx := start(t, nil)
+	node := &silentNode{Service: s}
+	client, _ := apiOfNode(t, s, node)
+	repeat := func(key string) error { return client.Revoke(ctx, key, api.Revoke{User: "ann"}) }
+	for range 2 {
+		problem, is := errors.AsType[*api.Problem](repeat("k1"))
+		if !is || problem.Status != 503 || problem.Code != "unconfirmed" || problem.Retry == 0 || !strings.Contains(problem.Detail, "n2, n3") {
+			t.Errorf("%+v", problem)
+		}
+	}
+	node.loud = true
+	for _, key := range []string{"k1", "k1", "k2"} {
+		if err := repeat(key); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(node.revoked) != 4 {
+		t.Fatalf("revoked %d times: %v", len(node.revoked), node.revoked)
+	}
+	first := node.revoked[0].Before
+	for i, r := range node.revoked {
+		if first.IsZero() || r.Before.Equal(first) != (i < 3) {
+			t.Errorf("%d: %v, want %v", i, r.Before, first)
+		}
 	}
 }
 

@@ -79,6 +79,10 @@ type Config struct {
 	// MaxBytes is for the answers of one caller (8 MiB). One that is larger than a
 	// sixteenth of it is not kept; the key is.
 	MaxBytes int
+	// Partly reports that an error leaves something done: then the key stays with its
+	// body, and who repeats it carries the same request on, with the Begun of its first
+	// attempt. Without it no error does.
+	Partly func(error) bool
 	// OnPanic is called when carrying a request out panicked, with the value and the
 	// stack. Callers get ErrPanic without them.
 	OnPanic func(key Key, value any, stack []byte)
@@ -108,6 +112,19 @@ type request struct {
 	response Response
 	err      error // ErrForgotten, or why it was not carried out
 	end      time.Time
+
+	begun   time.Time     // immutable; of the first attempt
+	partly  bool          // guarded by mu of the store: done in part, and to be carried on
+	element *list.Element // in done; guarded by mu of the store; nil: not there
+}
+
+type begunKey struct{}
+
+// Begun is when the request that ctx is for was carried out for the first time; zero: it
+// has no key.
+func Begun(ctx context.Context) time.Time {
+	begun, _ := ctx.Value(begunKey{}).(time.Time)
+	return begun
 }
 
 // New returns a Store.
@@ -124,6 +141,9 @@ func New(c Config) *Store {
 	if c.MaxBytes <= 0 {
 		c.MaxBytes = 8 << 20
 	}
+	if c.Partly == nil {
+		c.Partly = func(error) bool { return false }
+	}
 	if c.OnPanic == nil {
 		c.OnPanic = func(Key, any, []byte) {}
 	}
@@ -136,8 +156,8 @@ func (s *Store) Wait() { s.running.Wait() }
 // Do returns the answer to a request: that of carry if the key is new, otherwise that
 // of the first one, and then again is true. carry runs on a goroutine of its own with
 // Config.Timeout, and goes on when ctx ends: whoever asks again gets to know what
-// became of it. An error of carry means that nothing happened. It is returned to all
-// who wait, and the key is free again.
+// became of it. An error of carry means that nothing happened, unless it is
+// Config.Partly's. It is returned to all who wait, and the key is free again.
 func (s *Store) Do(ctx context.Context, key Key, body []byte, carry func(context.Context) (Response, error)) (r Response, again bool, err error) {
 	if err := key.Check(); err != nil {
 		return Response{}, false, err
@@ -167,16 +187,21 @@ func (s *Store) enter(key Key, body [32]byte) (q *request, again bool, err error
 		c = &caller{requests: make(map[Key]*request)}
 		s.callers[key.Caller] = c
 	}
+	begun := time.Now()
 	if q := c.requests[key]; q != nil {
-		if q.body != body {
+		switch {
+		case q.body != body:
 			return nil, false, ErrOtherBody
+		case !q.partly:
+			return q, true, nil
 		}
-		return q, true, nil
+		begun = q.begun
+		c.drop(q)
 	}
 	if len(c.requests) >= s.config.MaxKeys && !c.dropOldest() {
 		return nil, false, ErrBusy
 	}
-	q = &request{key: key, body: body, finished: make(chan struct{})}
+	q = &request{key: key, body: body, finished: make(chan struct{}), begun: begun}
 	c.requests[key] = q
 	s.running.Add(1)
 	return q, false, nil
@@ -185,29 +210,30 @@ func (s *Store) enter(key Key, body [32]byte) (q *request, again bool, err error
 // carry carries a request out and keeps the answer.
 func (s *Store) carry(ctx context.Context, q *request, do func(context.Context) (Response, error)) {
 	defer s.running.Done()
-	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, begunKey{}, q.begun), s.config.Timeout)
 	defer cancel()
 	r, err := s.call(ctx, q.key, do)
+	partly := err != nil && s.config.Partly(err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer close(q.finished)
 	c := s.callers[q.key.Caller]
-	q.response, q.err = r, err
-	if err != nil {
+	q.response, q.err, q.partly = r, err, partly
+	if err != nil && !partly {
 		delete(c.requests, q.key)
 		s.tidy(q.key.Caller, c)
 		return
 	}
 	q.end = time.Now().Add(s.config.Keep)
-	c.done.PushBack(q)
 	if len(r.Body) > s.config.MaxBytes/16 {
 		// Who waits gets it; who comes later does not.
 		kept := &request{key: q.key, body: q.body, finished: make(chan struct{}), err: ErrForgotten, end: q.end}
 		close(kept.finished)
 		c.requests[q.key] = kept
-		c.done.Back().Value = kept
+		kept.element = c.done.PushBack(kept)
 		return
 	}
+	q.element = c.done.PushBack(q)
 	c.bytes += len(r.Body)
 	for c.bytes > s.config.MaxBytes && c.dropOldest() {
 	}
@@ -231,10 +257,15 @@ func (c *caller) dropOldest() bool {
 	if first == nil {
 		return false
 	}
-	q := c.done.Remove(first).(*request)
+	c.drop(first.Value.(*request))
+	return true
+}
+
+// drop forgets a request that is done. Under mu.
+func (c *caller) drop(q *request) {
+	c.done.Remove(q.element)
 	c.bytes -= len(q.response.Body)
 	delete(c.requests, q.key)
-	return true
 }
 
 // forget drops what was kept for its time, of all callers: there are few. Under mu.

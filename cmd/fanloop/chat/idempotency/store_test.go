@@ -249,6 +249,57 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// X37: what was done in part is carried on by who repeats it, with the time of the first
+// attempt and the same body only. When it is done, the answer is kept; after Keep all is
+// forgotten.
+func TestPartlyDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		unconfirmed := errors.New("unconfirmed")
+		s := idempotency.New(idempotency.Config{Partly: func(err error) bool { return errors.Is(err, unconfirmed) }, MaxKeys: 2})
+		var begun []time.Time
+		fail := true
+		do := func(body string) (again bool, err error) {
+			_, again, err = s.Do(context.Background(), key, []byte(body), func(ctx context.Context) (idempotency.Response, error) {
+				begun = append(begun, idempotency.Begun(ctx))
+				if fail {
+					return idempotency.Response{}, unconfirmed
+				}
+				return idempotency.Response{Status: 200}, nil
+			})
+			return again, err
+		}
+		first := time.Now()
+		for range 3 {
+			if again, err := do("a"); again || !errors.Is(err, unconfirmed) {
+				t.Errorf("again %v, %v", again, err)
+			}
+			time.Sleep(time.Minute)
+		}
+		if _, err := do("b"); !errors.Is(err, idempotency.ErrOtherBody) {
+			t.Error("another body:", err)
+		}
+		fail = false
+		for _, want := range []bool{false, true} {
+			if again, err := do("a"); again != want || err != nil {
+				t.Errorf("again %v, %v", again, err)
+			}
+		}
+		for _, at := range begun {
+			if !at.Equal(first) {
+				t.Errorf("begun at %v, want %v", at, first)
+			}
+		}
+		if st := s.Stats(); len(begun) != 4 || st.Keys != 1 {
+			t.Errorf("carried out %d times, %v", len(begun), st)
+		}
+		time.Sleep(11 * time.Minute)
+		later := time.Now()
+		if again, err := do("b"); again || err != nil || !begun[4].Equal(later) {
+			t.Errorf("forgotten: again %v, %v, %v", again, err, begun[4])
+		}
+	})
+}
+
 // While MaxKeys requests are under way, no other begins.
 func TestAllUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

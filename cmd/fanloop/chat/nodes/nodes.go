@@ -4,7 +4,8 @@
 // Nodes send beats, so that each knows the others. One that was not heard for
 // [Config.ForgetAfter] is not waited for. A question that is not answered is sent again
 // with each beat, and a node that has answered it sends the same answer again: what it
-// asks for is done once.
+// asks for is done once. An order ([Nodes.Order]) is sent to a node that was silent as
+// soon as it is heard again.
 package nodes
 
 import (
@@ -12,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,8 +29,26 @@ const (
 	knownMost = 256  // addresses that are kept
 )
 
-// ErrUnconfirmed is wrapped by Ask: not all nodes have answered in time. Ask again.
+// ErrUnconfirmed: not all nodes have answered in time. Ask again. The error is an
+// UnconfirmedError.
 var ErrUnconfirmed = errors.New("nodes: not all nodes have answered; try again")
+
+// UnconfirmedError names the nodes that have not answered. It wraps ErrUnconfirmed.
+type UnconfirmedError struct{ Nodes []string }
+
+// Unconfirmed makes the error of names.
+func Unconfirmed(names []string) *UnconfirmedError {
+	slices.Sort(names)
+	return &UnconfirmedError{names}
+}
+
+// Error says which nodes.
+func (e *UnconfirmedError) Error() string {
+	return fmt.Sprintf("%v (%s)", ErrUnconfirmed, strings.Join(e.Nodes, ", "))
+}
+
+// Unwrap returns ErrUnconfirmed.
+func (e *UnconfirmedError) Unwrap() error { return ErrUnconfirmed }
 
 // channel is where nodes talk.
 var channel = cluster.Channel{Kind: "chat-nodes", Topic: "all"}
@@ -96,6 +116,7 @@ type Nodes struct {
 	others  Roster[peer, *ask]
 	done    []key // of answers, the oldest first
 	kept    map[key][]byte
+	debts   debts
 }
 
 // peer is what is known of a node.
@@ -107,7 +128,7 @@ type key struct {
 	number uint64
 }
 
-// ask is an Ask that waits.
+// ask is an Ask or Order that waits.
 type ask struct {
 	body    []byte
 	answers []Answer
@@ -123,7 +144,7 @@ func New(c Config) (*Nodes, error) {
 	}
 	n := &Nodes{
 		config: c, inbox: make(chan []byte, inboxSize), places: make(chan struct{}, answering), stop: make(chan struct{}),
-		settled: time.Now().Add(c.Settle), address: c.Address, id: NewID(), others: NewRoster[peer, *ask](), kept: make(map[key][]byte),
+		settled: time.Now().Add(c.Settle), address: c.Address, id: NewID(), others: NewRoster[peer, *ask](), kept: make(map[key][]byte), debts: make(debts),
 	}
 	var err error
 	if n.unhear, err = c.Bus.Listen(channel, n); err != nil {
@@ -193,17 +214,47 @@ func (n *Nodes) Withdraw() {
 }
 
 // Ask returns the answers of all nodes, this one's first. When ctx ends before, it
-// returns those that there are, and ErrUnconfirmed, wrapped.
+// returns those that there are, and an UnconfirmedError.
 func (n *Nodes) Ask(ctx context.Context, body []byte) ([]Answer, error) {
+	answers, _, missing := n.ask(ctx, body)
+	return answers, named(missing)
+}
+
+// Order is Ask for what is to be done. A node that does not answer, or that was forgotten
+// because it was silent, is sent it as soon as it is heard again, within an hour.
+func (n *Nodes) Order(ctx context.Context, body []byte) ([]Answer, error) {
+	answers, number, missing := n.ask(ctx, body)
+	n.mu.Lock()
+	n.debts.owe(number, body, missing)
+	n.mu.Unlock()
+	return answers, named(missing)
+}
+
+func named(missing map[ID]peer) error {
+	if len(missing) == 0 {
+		return nil
+	}
+	var names []string
+	for _, p := range missing {
+		names = append(names, p.name)
+	}
+	return Unconfirmed(names)
+}
+
+// ask sends a question, and returns the answers and the nodes that gave none before ctx
+// ended.
+func (n *Nodes) ask(ctx context.Context, body []byte) (answers []Answer, number uint64, missing map[ID]peer) {
 	n.settle(ctx)
-	own := Answer{n.config.Name, n.config.Answer(body)}
 	n.mu.Lock()
 	number, wait := n.others.Expect(&ask{body: body})
 	n.mu.Unlock()
-	if wait == nil {
-		return []Answer{own}, nil
+	if wait != nil {
+		n.send(&letter{Kind: question, Number: number, Body: body})
 	}
-	n.send(&letter{Kind: question, Number: number, Body: body})
+	answers = []Answer{{n.config.Name, n.config.Answer(body)}}
+	if wait == nil {
+		return answers, number, nil
+	}
 	select {
 	case <-wait.Done:
 	case <-ctx.Done():
@@ -211,11 +262,7 @@ func (n *Nodes) Ask(ctx context.Context, body []byte) ([]Answer, error) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	answers := append([]Answer{own}, wait.For.answers...)
-	if missing := n.others.GiveUp(number, wait); missing > 0 {
-		return answers, fmt.Errorf("%w: %d of %d", ErrUnconfirmed, missing, n.others.Len()+1)
-	}
-	return answers, nil
+	return append(answers, wait.For.answers...), number, n.others.GiveUp(number, wait)
 }
 
 // settle waits until the others have been heard.
@@ -273,11 +320,12 @@ func (n *Nodes) run() {
 // beat says that this node is there, forgets who is not, and asks again.
 func (n *Nodes) beat() {
 	n.mu.Lock()
-	n.others.ForgetSilent(n.config.ForgetAfter)
+	n.debts.lose(n.others.ForgetSilent(n.config.ForgetAfter))
 	letters := []*letter{{Kind: beat}}
 	for number, wait := range n.others.Waits() {
 		letters = append(letters, &letter{Kind: question, Number: number, Body: wait.For.body})
 	}
+	letters = append(letters, n.debts.due(n.others.Knows)...)
 	n.mu.Unlock()
 	for _, l := range letters {
 		n.send(l)
@@ -294,16 +342,18 @@ func (n *Nodes) take(data []byte) {
 	defer n.mu.Unlock()
 	if l.Kind == bye {
 		n.others.Forget(l.From)
+		delete(n.debts, l.From)
 		return
 	}
 	isNew := n.others.Hear(l.From, peer{l.Name, l.Address})
 	n.learn(l.Address)
 	switch {
 	case l.Kind == beat && isNew:
-		n.work.Go(func() { n.send(&letter{Kind: beat}) }) // so that it knows this one at once
-	case l.Kind == question:
+		n.work.Go(n.beat) // so that it knows this one at once, and what is to be done
+	case l.Kind == question && (l.To == ID{} || l.To == n.id):
 		n.questionLocked(&l)
 	case l.Kind == reply && l.To == n.id:
+		n.debts.settle(l.From, l.Number)
 		if wait := n.others.Confirm(l.Number, l.From); wait != nil { // it ends, but is read under mu
 			wait.For.answers = append(wait.For.answers, Answer{l.Name, l.Body})
 		}

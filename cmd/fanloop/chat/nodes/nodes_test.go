@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -188,5 +189,92 @@ func TestAddresses(t *testing.T) {
 		conns[2].Heal()
 		time.Sleep(2 * time.Second)
 		expect("back", "https://n2.example")
+	})
+}
+
+// X37: a node that is silent is named. It carries out what was ordered meanwhile when it
+// is heard again, once: what was ordered before it was given up, and behind that.
+func TestOrdersReachNodesThatWereSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := clustertest.NewStore(clustertest.Options{})
+		var conns []*clustertest.Conn
+		var all []*nodes.Nodes
+		did := make([]sync.Map, 3)
+		for i := range 3 {
+			conn := store.Connect()
+			n, err := nodes.New(nodes.Config{Bus: conn, Name: fmt.Sprint("n", i), Answer: func(q []byte) []byte {
+				times, _ := did[i].LoadOrStore(string(q), new(atomic.Int64))
+				times.(*atomic.Int64).Add(1)
+				return []byte("done")
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer n.Close()
+			conns, all = append(conns, conn), append(all, n)
+		}
+		time.Sleep(time.Second)
+		order := func(what string, wantAnswers int, wantSilent ...string) {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			answers, err := all[0].Order(ctx, []byte(what))
+			var silent *nodes.UnconfirmedError
+			if errors.As(err, &silent) != (len(wantSilent) > 0) || silent != nil && (!slices.Equal(silent.Nodes, wantSilent) || !errors.Is(err, nodes.ErrUnconfirmed)) {
+				t.Errorf("%s: %v, want of %v", what, err, wantSilent)
+			}
+			if len(answers) != wantAnswers {
+				t.Errorf("%s: %v", what, answers)
+			}
+		}
+		order("before", 3)
+		conns[2].Cut()
+		order("silent", 2, "n2")
+		time.Sleep(20 * time.Second)
+		order("given up", 2)
+		if _, err := all[0].Ask(t.Context(), []byte("only asked")); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(10 * time.Minute)
+		conns[2].Heal()
+		time.Sleep(5 * time.Second)
+		for i := range all {
+			for what, want := range map[string]int64{"before": 1, "silent": 1, "given up": 1, "only asked": 1} {
+				if i == 2 && what == "only asked" {
+					want = 0
+				}
+				var got int64
+				if times, is := did[i].Load(what); is {
+					got = times.(*atomic.Int64).Load()
+				}
+				if got != want {
+					t.Errorf("n%d did %q %d times, want %d", i, what, got, want)
+				}
+			}
+		}
+	})
+}
+
+// X37: who stood still does not know who was silent. It forgets nobody for the time that
+// it did not hear anything, and those who are silent from then on.
+func TestWhoStoodStillForgetsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := nodes.NewRoster[string, struct{}]()
+		other := nodes.NewID()
+		r.Hear(other, "other")
+		time.Sleep(time.Minute)
+		if gone := r.ForgetSilent(10 * time.Second); len(gone) > 0 || !r.Knows(other) {
+			t.Error("forgotten after it stood still")
+		}
+		for range 5 {
+			time.Sleep(2 * time.Second)
+			if gone := r.ForgetSilent(10 * time.Second); len(gone) > 0 {
+				t.Error("forgotten early")
+			}
+		}
+		time.Sleep(2 * time.Second)
+		if gone := r.ForgetSilent(10 * time.Second); !slices.Equal(gone, []nodes.ID{other}) || r.Knows(other) {
+			t.Error("still known:", gone)
+		}
 	})
 }

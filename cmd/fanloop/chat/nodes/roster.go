@@ -18,9 +18,10 @@ func NewID() (id ID) {
 // Roster has the other nodes that were heard, and the waits for all of them. P is what is
 // known of a node, W what a wait is for. It has no lock: its owner guards it. Use NewRoster.
 type Roster[P, W any] struct {
-	peers map[ID]*heard[P]
-	waits map[uint64]*Wait[W]
-	last  uint64
+	peers  map[ID]*heard[P]
+	waits  map[uint64]*Wait[P, W]
+	last   uint64
+	looked time.Time // for those that are silent
 }
 
 type heard[P any] struct {
@@ -29,15 +30,15 @@ type heard[P any] struct {
 }
 
 // Wait ends when all nodes that were known at its begin have confirmed it, or are gone.
-type Wait[W any] struct {
+type Wait[P, W any] struct {
 	For     W
 	Done    chan struct{} // closed at the end
-	missing map[ID]struct{}
+	missing map[ID]P
 }
 
 // NewRoster returns one without nodes.
 func NewRoster[P, W any]() Roster[P, W] {
-	return Roster[P, W]{peers: make(map[ID]*heard[P]), waits: make(map[uint64]*Wait[W])}
+	return Roster[P, W]{peers: make(map[ID]*heard[P]), waits: make(map[uint64]*Wait[P, W]), looked: time.Now()}
 }
 
 // Hear notes that a node is there now, and reports whether it is a new one.
@@ -46,6 +47,9 @@ func (r *Roster[P, W]) Hear(id ID, about P) (first bool) {
 	r.peers[id] = &heard[P]{about, time.Now()}
 	return first
 }
+
+// Knows reports whether a node is there.
+func (r *Roster[P, W]) Knows(id ID) bool { return r.peers[id] != nil }
 
 // Len is the number of nodes.
 func (r *Roster[P, W]) Len() int { return len(r.peers) }
@@ -69,32 +73,43 @@ func (r *Roster[P, W]) Forget(id ID) {
 	}
 }
 
-// ForgetSilent forgets those that were not heard for a time.
-func (r *Roster[P, W]) ForgetSilent(after time.Duration) {
+// ForgetSilent forgets those that were not heard for a time, and returns them. Call it
+// several times in that time: who did not, stood still, does not know who was silent, and
+// gives each of them that time again.
+func (r *Roster[P, W]) ForgetSilent(after time.Duration) (gone []ID) {
+	now := time.Now()
+	stood := now.Sub(r.looked) > after/2
+	r.looked = now
 	for id, p := range r.peers {
-		if time.Since(p.at) > after {
+		switch {
+		case stood:
+			p.at = now
+		case now.Sub(p.at) > after:
 			r.Forget(id)
+			gone = append(gone, id)
 		}
 	}
+	return gone
 }
 
-// Expect begins to wait for all nodes that are known; nil: there are none.
-func (r *Roster[P, W]) Expect(what W) (number uint64, w *Wait[W]) {
-	if len(r.peers) == 0 {
-		return 0, nil
-	}
-	w = &Wait[W]{what, make(chan struct{}), make(map[ID]struct{}, len(r.peers))}
-	for id := range r.peers {
-		w.missing[id] = struct{}{}
-	}
+// Expect begins to wait for all nodes that are known; nil: there are none. No other wait
+// has its number.
+func (r *Roster[P, W]) Expect(what W) (number uint64, w *Wait[P, W]) {
 	r.last++
+	if len(r.peers) == 0 {
+		return r.last, nil
+	}
+	w = &Wait[P, W]{what, make(chan struct{}), make(map[ID]P, len(r.peers))}
+	for id, p := range r.peers {
+		w.missing[id] = p.about
+	}
 	r.waits[r.last] = w
 	return r.last, w
 }
 
 // Waits are those that have not ended, by their numbers.
-func (r *Roster[P, W]) Waits() iter.Seq2[uint64, *Wait[W]] {
-	return func(yield func(uint64, *Wait[W]) bool) {
+func (r *Roster[P, W]) Waits() iter.Seq2[uint64, *Wait[P, W]] {
+	return func(yield func(uint64, *Wait[P, W]) bool) {
 		for number, w := range r.waits {
 			if !yield(number, w) {
 				return
@@ -105,7 +120,7 @@ func (r *Roster[P, W]) Waits() iter.Seq2[uint64, *Wait[W]] {
 
 // Confirm notes that a node has what a wait is for. It returns the wait if it was missing
 // the node.
-func (r *Roster[P, W]) Confirm(number uint64, id ID) *Wait[W] {
+func (r *Roster[P, W]) Confirm(number uint64, id ID) *Wait[P, W] {
 	w := r.waits[number]
 	if w == nil {
 		return nil
@@ -120,8 +135,9 @@ func (r *Roster[P, W]) Confirm(number uint64, id ID) *Wait[W] {
 	return w
 }
 
-// GiveUp ends a wait, and returns for how many nodes it waited in vain.
-func (r *Roster[P, W]) GiveUp(number uint64, w *Wait[W]) (missing int) {
+// GiveUp ends a wait, and returns the nodes for which it waited in vain, as they were
+// known when it began.
+func (r *Roster[P, W]) GiveUp(number uint64, w *Wait[P, W]) (missing map[ID]P) {
 	delete(r.waits, number)
-	return len(w.missing)
+	return w.missing
 }

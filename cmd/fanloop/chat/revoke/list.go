@@ -19,6 +19,8 @@ type Config struct {
 	Max int
 	// Bus reaches other nodes; nil: there are none.
 	Bus cluster.Bus
+	// Name is what an ErrUnconfirmed of another node calls this one.
+	Name string
 	// Every is the time between two beats to other nodes (500 ms).
 	Every time.Duration
 	// Store keeps revocations over a restart; nil: none does.
@@ -94,8 +96,9 @@ func (l *List) Close() {
 
 // Revoke adds a revocation and ends the connections that it concerns. It returns nil
 // when this node and all others that are known have ended theirs. When ctx ends
-// before, the error is ErrUnconfirmed, wrapped, and the revocation is in force here
-// all the same: others get it as soon as they can be reached.
+// before, the error is ErrUnconfirmed, wrapped, with a nodes.UnconfirmedError that names
+// those that did not answer, and the revocation is in force here all the same: others get
+// it as soon as they can be reached.
 func (l *List) Revoke(ctx context.Context, r Revocation) error {
 	e, err := l.check(r)
 	if err != nil {

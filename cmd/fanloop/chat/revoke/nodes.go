@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -38,7 +40,7 @@ type nodes struct {
 	ready   chan struct{} // closed when this node has what others have
 	dropped atomic.Uint64
 
-	others  roster.Roster[struct{}, *entry]
+	others  roster.Roster[string, *entry] // with their names
 	isReady bool
 	beats   int  // sent so far
 	failed  bool // the last beat was not sent
@@ -50,7 +52,7 @@ func (l *List) join() error {
 	n := &nodes{
 		list: l, inbox: make(chan []byte, inboxSize), gap: make(chan struct{}, 1),
 		stop: make(chan struct{}), done: make(chan struct{}), ready: make(chan struct{}),
-		id: roster.NewID(), others: roster.NewRoster[struct{}, *entry](),
+		id: roster.NewID(), others: roster.NewRoster[string, *entry](),
 	}
 	unhear, err := l.config.Bus.Listen(channel, n)
 	if err != nil {
@@ -113,7 +115,7 @@ func (n *nodes) beat() {
 	l.mu.Lock()
 	l.sweep()
 	n.others.ForgetSilent(forgetAfter)
-	messages := [][]byte{encodeBeat(n.id, sumOf(&l.sums))}
+	messages := [][]byte{encodeBeat(n.id, sumOf(&l.sums), l.config.Name)}
 	for ack, w := range n.others.Waits() {
 		messages = append(messages, encodeEntries(n.id, ack, []*entry{w.For}))
 	}
@@ -164,7 +166,8 @@ func (n *nodes) tell(ctx context.Context, e *entry) error {
 	}
 	n.list.mu.Lock()
 	defer n.list.mu.Unlock()
-	return errors.Join(fmt.Errorf("%w: %d of %d", ErrUnconfirmed, n.others.GiveUp(ack, w), n.others.Len()), err)
+	missing := roster.Unconfirmed(slices.Collect(maps.Values(n.others.GiveUp(ack, w))))
+	return errors.Join(fmt.Errorf("%w: %w", ErrUnconfirmed, missing), err)
 }
 
 // take handles a message of another node.
@@ -180,10 +183,10 @@ func (n *nodes) take(data []byte) {
 		l.mu.Unlock()
 		return
 	}
-	n.others.Hear(m.from, struct{}{})
 	var answers [][]byte
 	switch m.kind {
 	case messageBeat:
+		n.others.Hear(m.from, m.name)
 		switch {
 		case m.sum == sumOf(&l.sums):
 			n.becomeReady()

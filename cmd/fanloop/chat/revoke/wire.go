@@ -8,7 +8,7 @@ import (
 
 // A message on the bus is a version, a kind and the sender, and what the kind has:
 //
-//	beat     the sum of all entries
+//	beat     the sum of all entries, the name of the node
 //	sheet    to whom, and the sums of all buckets
 //	entries  a number to confirm (0: none), and entries: kind, before, milliseconds that
 //	         are left, the name with its length
@@ -39,6 +39,7 @@ type message struct {
 	from    nodeID
 	to      nodeID
 	sum     uint64
+	name    string
 	sums    *[buckets]uint64
 	ack     uint64
 	entries []*entry
@@ -50,8 +51,8 @@ func begin(kind messageKind, from nodeID) []byte {
 
 func encodeBye(from nodeID) []byte { return begin(messageBye, from) }
 
-func encodeBeat(from nodeID, sum uint64) []byte {
-	return binary.BigEndian.AppendUint64(begin(messageBeat, from), sum)
+func encodeBeat(from nodeID, sum uint64, name string) []byte {
+	return append(binary.BigEndian.AppendUint64(begin(messageBeat, from), sum), name...)
 }
 
 func encodeSheet(from, to nodeID, sums *[buckets]uint64) []byte {
@@ -97,10 +98,10 @@ func decode(data []byte) (m message, ok bool) {
 	case messageBye:
 		return m, len(rest) == 0
 	case messageBeat:
-		if len(rest) != 8 {
+		if len(rest) < 8 {
 			return m, false
 		}
-		m.sum = binary.BigEndian.Uint64(rest)
+		m.sum, m.name = binary.BigEndian.Uint64(rest), string(rest[8:])
 	case messageSheet:
 		if len(rest) != len(m.to)+8*buckets {
 			return m, false

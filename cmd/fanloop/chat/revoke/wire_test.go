@@ -11,7 +11,7 @@ import (
 func FuzzDecode(f *testing.F) {
 	a, b := nodeID{1}, nodeID{2}
 	e := []*entry{{place{User, "ann"}, 1_700_000_000, time.Now().Add(time.Hour)}, {place{Token, "t"}, 0, time.Now().Add(time.Minute)}}
-	for _, seed := range [][]byte{encodeBye(a), encodeBeat(a, 7), encodeSheet(a, b, new([buckets]uint64)), encodeAck(a, b, 9), encodeEntries(a, 3, e), nil, {9}} {
+	for _, seed := range [][]byte{encodeBye(a), encodeBeat(a, 7, "n1"), encodeSheet(a, b, new([buckets]uint64)), encodeAck(a, b, 9), encodeEntries(a, 3, e), nil, {9}} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -24,7 +24,7 @@ func FuzzDecode(f *testing.F) {
 		case messageBye:
 			again = encodeBye(m.from)
 		case messageBeat:
-			again = encodeBeat(m.from, m.sum)
+			again = encodeBeat(m.from, m.sum, m.name)
 		case messageSheet:
 			again = encodeSheet(m.from, m.to, m.sums)
 		case messageAck:

@@ -24,9 +24,9 @@ type accounts struct {
 	hooks    map[hooks.Kind]*hooks.Hook
 }
 
-// openAccounts prepares what the settings say. Without accounts, addr has to be of this
-// machine. Hooks are prepared.
-func openAccounts(c *config.Config, addr net.Addr, bus cluster.Bus, prepare func(*hooks.Config)) (a *accounts, err error) {
+// openAccounts prepares what the settings say, for the node of a name. Without accounts,
+// addr has to be of this machine. Hooks are prepared.
+func openAccounts(c *config.Config, addr net.Addr, name string, bus cluster.Bus, prepare func(*hooks.Config)) (a *accounts, err error) {
 	opening := new(accounts)
 	defer func() {
 		if err != nil {
@@ -37,7 +37,7 @@ func openAccounts(c *config.Config, addr net.Addr, bus cluster.Bus, prepare func
 	if a.hooks, err = c.Hooks.All(prepare); err != nil {
 		return nil, err
 	}
-	lists := revoke.Config{Bus: bus, Max: c.Accounts.MaxRevocations}
+	lists := revoke.Config{Bus: bus, Name: name, Max: c.Accounts.MaxRevocations}
 	if c.HasAccounts() {
 		if err := a.openKeys(&c.Accounts); err != nil {
 			return nil, err

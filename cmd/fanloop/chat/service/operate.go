@@ -104,18 +104,24 @@ func (s *Service) User(ctx context.Context, user string) ([]Connection, error) {
 
 // Unsubscribe ends the subscriptions of a user to a topic, on all nodes, and returns how
 // many there were. When it returns nil, the user gets nothing of them any more, and no
-// message that he published there is still on its way to the store.
+// message that he published there is still on its way to the store. A node that does not
+// answer within 5 s does it when it is heard again, and is named by a
+// nodes.UnconfirmedError.
 func (s *Service) Unsubscribe(ctx context.Context, user, topic string) (int, error) {
 	all, err := s.orderAll(ctx, order{Act: actUnsubscribe, User: user, Topic: topic})
 	return all.Count, err
 }
 
 // Disconnect closes the connections of a user to all nodes, and returns how many there
-// were. Clients do not come back by themselves.
+// were. Clients do not come back by themselves. Nodes that do not answer are treated as by
+// Unsubscribe.
 func (s *Service) Disconnect(ctx context.Context, user string) (int, error) {
 	all, err := s.orderAll(ctx, order{Act: actDisconnect, User: user})
 	return all.Count, err
 }
+
+// changes reports whether nodes that do not answer have to do it later.
+func (a act) changes() bool { return a == actUnsubscribe || a == actDisconnect }
 
 // orderAll has all nodes do something, and joins what they answer.
 func (s *Service) orderAll(ctx context.Context, o order) (all outcome, err error) {
@@ -125,14 +131,25 @@ func (s *Service) orderAll(ctx context.Context, o order) (all outcome, err error
 	if err != nil {
 		return all, err
 	}
-	answers, err := s.nodes.Ask(ctx, question)
+	ask := s.nodes.Ask
+	if o.Act.changes() {
+		ask = s.nodes.Order
+	}
+	answers, err := ask(ctx, question)
+	var undone []string
+	if silent, is := errors.AsType[*nodes.UnconfirmedError](err); is {
+		undone = silent.Nodes
+	}
 	for _, a := range answers {
 		var one outcome
 		if cbor.Unmarshal(a.Body, &one) != nil || !one.Done {
-			err = errors.Join(err, nodes.ErrUnconfirmed)
+			undone = append(undone, a.Node)
 		}
 		all.Count += one.Count
 		all.Connections = append(all.Connections, one.Connections...)
+	}
+	if len(undone) > 0 {
+		err = nodes.Unconfirmed(undone)
 	}
 	slices.SortFunc(all.Connections, func(a, b Connection) int {
 		if byNode := strings.Compare(a.Node, b.Node); byNode != 0 {

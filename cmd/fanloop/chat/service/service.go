@@ -173,8 +173,11 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 	if s.deaf, err = s.store.broker.Listen(markerChannel, markerReceiver{s}); err != nil {
 		return err
 	}
+	if s.name, err = s.config.NodeName(); err != nil {
+		return err
+	}
 	bus := cluster.Lingering(s.store.broker, 0)
-	if s.accounts, err = openAccounts(&s.config, addr, s.others(), watched(s.log, s.Tracer())); err != nil {
+	if s.accounts, err = openAccounts(&s.config, addr, s.name, s.others(), watched(s.log, s.Tracer())); err != nil {
 		return err
 	}
 	if err := s.await(ctx, s.accounts.revoked.Ready()); err != nil {
@@ -185,9 +188,6 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 		return err
 	}
 	if s.passive, err = passive.New(bus, passive.Config{}); err != nil {
-		return err
-	}
-	if s.name, err = s.config.NodeName(); err != nil {
 		return err
 	}
 	asking := nodes.Config{Bus: s.store.broker, Name: s.name, Address: s.config.Address, Answer: s.obey}
@@ -255,8 +255,11 @@ func (s *Service) serve() error {
 	return nil
 }
 
-// Revoke ends tokens before their time, on all nodes, as revoke.List.Revoke does.
+// Revoke ends tokens before their time, on all nodes, as revoke.List.Revoke does. Nodes
+// are waited for 5 s at most.
 func (s *Service) Revoke(ctx context.Context, r revoke.Revocation) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	return s.accounts.revoked.Revoke(ctx, r)
 }
 

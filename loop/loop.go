@@ -149,7 +149,10 @@ func (l *Loop) post(m mail) error {
 }
 
 // tick implements pollHandler.
-func (l *Loop) tick() { l.now = l.group.now() }
+func (l *Loop) tick() time.Duration {
+	l.now = l.group.now()
+	return l.now
+}
 
 // ready implements pollHandler.
 func (l *Loop) ready(fd int, ev interest) {

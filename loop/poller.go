@@ -39,11 +39,12 @@ type poller interface {
 
 // pollHandler is the loop as its poller sees it.
 type pollHandler interface {
-	// tick says that a batch of events begins.
-	tick()
+	// tick reads the clock, where a batch of events begins: the time since the group
+	// started.
+	tick() time.Duration
 	// ready says that fd is ready for ev.
 	ready(fd int, ev interest)
-	// turn ends an iteration. It returns how long the poller may wait at most
-	// (negative: until something happens) and whether to stop.
+	// turn ends an iteration. It returns how long after the last tick the poller may
+	// wait at most (negative: until something happens) and whether to stop.
 	turn() (wait time.Duration, stop bool)
 }

@@ -29,7 +29,9 @@ type epollPoller struct {
 	asleep atomic.Bool // the loop waits, or is about to
 
 	// Owned by the loop.
-	self     bool // turn again before waiting
+	timer    kernelTimer
+	now      time.Duration // of the batch that was reported last
+	self     bool          // turn again before waiting
 	events   [256]unix.EpollEvent
 	ready    int // of events, those of this batch
 	reported int // of them, those that were reported
@@ -49,8 +51,14 @@ func newEpollPoller() (poller, error) {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	p := &epollPoller{fd: fd, wakeFD: wakeFD}
-	if err := p.add(wakeFD, readable); err != nil {
+	timer, err := newKernelTimer()
+	if err != nil {
+		unix.Close(fd)
+		unix.Close(wakeFD)
+		return nil, err
+	}
+	p := &epollPoller{fd: fd, wakeFD: wakeFD, timer: timer}
+	if err := errors.Join(p.add(wakeFD, readable), timer.register(fd)); err != nil {
 		p.close()
 		return nil, err
 	}
@@ -106,7 +114,7 @@ func (p *epollPoller) wake() {
 func (p *epollPoller) wakeSelf() { p.self = true }
 
 func (p *epollPoller) run(h pollHandler) error {
-	h.tick()
+	p.now = h.tick()
 	for {
 		for p.reported < p.ready { // at first those that a callback left which did not return
 			p.reported++
@@ -120,8 +128,8 @@ func (p *epollPoller) run(h pollHandler) error {
 		if stop {
 			return nil
 		}
-		n, err := p.wait(wait)
-		h.tick()
+		n, err := p.wait(h, wait)
+		p.now = h.tick()
 		if err != nil {
 			return err
 		}
@@ -129,17 +137,14 @@ func (p *epollPoller) run(h pollHandler) error {
 	}
 }
 
-func (p *epollPoller) wait(wait time.Duration) (int, error) {
+func (p *epollPoller) wait(h pollHandler, wait time.Duration) (int, error) {
 	if p.ready > 1 || p.self { // there was more than one: it is busy
 		n, err := p.poll()
 		if n > 0 || p.self || err != nil {
 			return n, err
 		}
 	}
-	msec := -1
-	if wait >= 0 {
-		msec = int((wait + time.Millisecond - 1) / time.Millisecond)
-	}
+	msec := p.timeout(h, wait)
 	p.asleep.Store(true)
 	if p.woken.Load() {
 		p.asleep.Store(false)
@@ -151,6 +156,15 @@ func (p *epollPoller) wait(wait time.Duration) (int, error) {
 		return 0, nil
 	}
 	return max(n, 0), os.NewSyscallError("epoll_wait", err)
+}
+
+// timeout is that of a wait, in milliseconds: -1 where the timer ends it.
+func (p *epollPoller) timeout(h pollHandler, wait time.Duration) int {
+	at := p.now + wait
+	if wait < 0 || p.timer.ends(at) || wait >= longSleep && p.timer.set(at, at-h.tick()) {
+		return -1
+	}
+	return int((wait + time.Millisecond - 1) / time.Millisecond)
 }
 
 // poll asks for events without waiting and without telling the scheduler.
@@ -167,8 +181,12 @@ func (p *epollPoller) poll() (int, error) {
 }
 
 func (p *epollPoller) report(h pollHandler, e *unix.EpollEvent) {
-	if int(e.Fd) == p.wakeFD {
+	switch int(e.Fd) {
+	case p.wakeFD:
 		p.drainWake()
+		return
+	case p.timer.fd:
+		p.timer.fired()
 		return
 	}
 	var ev interest
@@ -195,5 +213,6 @@ func (p *epollPoller) close() error {
 	defer p.mu.Unlock()
 	p.closed = true
 	unix.Close(p.wakeFD)
+	p.timer.close()
 	return os.NewSyscallError("close", unix.Close(p.fd))
 }

@@ -12,10 +12,11 @@ import (
 
 // turner is a pollHandler that acts on its turns, by number.
 type turner struct {
+	began time.Time
 	turns []func() (wait time.Duration, stop bool)
 }
 
-func (t *turner) tick()               {}
+func (t *turner) tick() time.Duration { return time.Since(t.began) }
 func (t *turner) ready(int, interest) {}
 func (t *turner) turn() (time.Duration, bool) {
 	next := t.turns[0]

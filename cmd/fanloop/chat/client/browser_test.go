@@ -23,15 +23,24 @@ func TestClientInChromium(t *testing.T) {
 
 	t.Run("X05 back from the cache of the browser", func(t *testing.T) {
 		ann, tab := open(t, "back")
-		ann.Do(`document.getElementById("draft").value = "a draft"`)
 		node.Say("bob", "back", chattest.Count("before", 3)...)
-		ann.sees(`page.shown.length === 3`)
-		tab.Run(chromedp.Navigate(address(node, options{User: "ann", Room: "elsewhere"})))
-		ann.sees(`page.room.name === "elsewhere" && page.room.state === "subscribed"`)
-		chattest.Until(t, "one WebSocket is left", func() bool { now, _ := node.Proxy.Sockets(); return now == 1 })
-		node.Say("bob", "back", chattest.Count("meanwhile", 5)...)
-		ann.Do(`history.back()`) // no load event follows, for which chromedp would wait
-		ann.sees(`page.persisted && page.client.state === "connected" && page.room.name === "back"`)
+		leave := func() (kept bool) {
+			ann.Do(`document.getElementById("draft").value = "a draft"`)
+			ann.sees(`page.shown.length >= 3`)
+			tab.Run(chromedp.Navigate(address(node, options{User: "ann", Room: "elsewhere"})))
+			ann.sees(`page.room.name === "elsewhere" && page.room.state === "subscribed"`)
+			chattest.Until(t, "one WebSocket is left", func() bool { now, _ := node.Proxy.Sockets(); return now == 1 })
+			node.Say("bob", "back", chattest.Count("meanwhile", 5)...)
+			ann.Do(`history.back()`) // no load event follows, for which chromedp would wait
+			ann.sees(`page.room.name === "back" && page.client.state === "connected" && (page.persisted || performance.getEntriesByType("navigation")[0].type === "back_forward")`)
+			ann.Get(`page.persisted === true`, &kept)
+			return kept
+		}
+		for attempt := 1; !leave(); attempt++ { // a browser on a busy machine may load it anew
+			if attempt == 10 {
+				t.Fatal("the browser never keeps the page")
+			}
+		}
 		ann.showsTheStream()
 		ann.sees(`document.getElementById("draft").value === "a draft" && page.resets === 0`)
 		chattest.Until(t, "one WebSocket is left", func() bool { now, _ := node.Proxy.Sockets(); return now == 1 })

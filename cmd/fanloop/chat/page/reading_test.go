@@ -14,7 +14,7 @@ func TestReadingInChromium(t *testing.T) {
 	browser, node := chattest.StartBrowser(t), chattest.StartNode(t, nil)
 
 	t.Run("X22 a flood moves nobody who reads further up, and who is at the end stays there", func(t *testing.T) {
-		const flood = 2000
+		const flood = 1000
 		node.Say("bob", "flood", chattest.Count("before", 300)...)
 		up, down := enter(t, browser, node, "ann", "flood"), enter(t, browser, node, "bea", "flood")
 		down.sees(`look.end()`)
@@ -25,8 +25,8 @@ func TestReadingInChromium(t *testing.T) {
 			const top = list.getBoundingClientRect().top;
 			globalThis.moved = look.watch(look.lines().find((line) => line.getBoundingClientRect().top > top + 40))`)
 		node.Say("bob", "flood", chattest.Count("flood", flood)...)
-		down.sees(`look.shows("flood 1999") && look.end() && document.getElementById("jump").hidden`)
-		up.sees(`document.getElementById("jump").textContent === "↓ 2000 new messages" && moved() <= 1`)
+		down.sees(`look.shows("flood 999") && look.end() && document.getElementById("jump").hidden`)
+		up.sees(`document.getElementById("jump").textContent === "↓ 1000 new messages" && moved() <= 1`)
 		down.sees(`most.rows > 10 && most.rows < 150 && most.elements < 1500`)
 		down.Do(`const list = document.getElementById("list");
 			for (const part of [0.75, 0.5, 0.25]) {
@@ -79,9 +79,11 @@ func TestReadingInChromium(t *testing.T) {
 		ann := enter(t, browser, node, "ann", "late")
 		ann.sees(`look.end()`)
 		ann.Do(`globalThis.asked = 0;
-			const send = WebSocket.prototype.send;
+			const count = (text) => (asked += text.split('"type":"history"').length - 1);
+			const { fetch } = globalThis, { send } = WebSocket.prototype; // a slow machine may have made it a stream
+			globalThis.fetch = (url, init) => (count(init.body), fetch(url, init));
 			WebSocket.prototype.send = function (text) {
-				asked += text.split('"type":"history"').length - 1;
+				count(text);
 				return send.call(this, text);
 			};
 			const list = document.getElementById("list");
@@ -178,8 +180,7 @@ func TestReadingInChromium(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		bea.types("so")
-		ann.sees(`look.typing() === "bea is typing" && document.getAnimations().length > 0`)
+		bea.typesUntil("so", ann, `look.typing() === "bea is typing" && document.getAnimations().length > 0`)
 		motion("reduce")
 		ann.sees(`document.getAnimations().length === 0 && [...document.querySelectorAll("*")].every((e) => getComputedStyle(e).transitionDuration === "0s" && getComputedStyle(e).scrollBehavior === "auto")`)
 	})

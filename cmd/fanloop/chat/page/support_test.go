@@ -70,6 +70,23 @@ func (p *person) visit(room string) {
 	p.Wait(`document.getElementById("title").textContent === ` + quote(room) + ` && document.getElementById("list").ariaBusy === "false"`)
 }
 
+// typesUntil writes and goes on typing until another person sees something: that somebody
+// types is said for a few seconds only.
+func (p *person) typesUntil(text string, other *person, condition string) {
+	p.t.Helper()
+	p.types(text)
+	p.Do(`globalThis.typist = setInterval(() => document.getElementById("text").dispatchEvent(new Event("input")), 200)`)
+	other.sees(condition)
+	p.Do(`clearInterval(typist)`)
+}
+
+// locks counts the locks that tabs of the person hold, by a part of their names.
+func (p *person) locks(part string) (n int) {
+	p.t.Helper()
+	p.Get(`navigator.locks.query().then(({ held }) => held.filter(({ name }) => name.includes(`+quote(part)+`)).length)`, &n)
+	return n
+}
+
 // says writes into the composer and sends.
 func (p *person) says(text string) {
 	p.t.Helper()

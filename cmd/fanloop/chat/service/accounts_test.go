@@ -3,6 +3,7 @@ package service_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -195,6 +196,30 @@ func TestLimitsOfAUser(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	connect(t, ctx, s, protocol.JSON, "bob")
+}
+
+// Each connection of a user may subscribe to all its topics, one frame each, whatever the
+// rate is. Further subscribes count.
+func TestSubscribesOfAConnectCountApart(t *testing.T) {
+	s, ctx := start(t, func(c *config.Config) { c.Limits.User.Commands = config.Rate{PerSecond: 0.001, Burst: 2} })
+	for range 2 {
+		ann := connect(t, ctx, s, protocol.JSON, "ann")
+		for n := range s.Limits().Topics {
+			ann.send(&protocol.Subscribe{Ref: 2, Topic: fmt.Sprint("room", n), Attempt: uint32(n + 1)})
+		}
+		for range s.Limits().Topics {
+			await[*protocol.Subscribed](ann)
+		}
+		ann.ws.CloseNow()
+	}
+	ann := connect(t, ctx, s, protocol.JSON, "ann")
+	for n := range s.Limits().Topics + 2 {
+		ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: uint32(n + 1)})
+	}
+	ann.send(&protocol.Subscribe{Ref: 9, Topic: "lobby", Attempt: 9999})
+	if got := ann.failure(); got.Code != protocol.RateLimited || got.Ref != 9 {
+		t.Errorf("%+v", got)
+	}
 }
 
 // Without accounts a node serves this machine only.

@@ -32,6 +32,7 @@ type conn struct {
 	session *session.Session
 	batch   []byte // frames that were not sent yet
 	held    bool   // the engine did not take the batch; reading is paused
+	opening int32  // subscribes that did not count for the rate of the user
 	timer   *time.Timer
 	due     int64 // when timer fires, in Unix nanoseconds; 0: not armed
 
@@ -255,7 +256,7 @@ func (c *conn) admit(command protocol.Command) error {
 	if c.over != nil {
 		return answer(c.over)
 	}
-	if c.place != nil {
+	if c.place != nil && !c.opens(command) {
 		if err := c.place.Allow(1, 0); err != nil {
 			return answer(err)
 		}
@@ -264,6 +265,17 @@ func (c *conn) admit(command protocol.Command) error {
 		return nil
 	}
 	return answer(c.address.Allow(1, 0))
+}
+
+// opens reports whether a command is one of the first subscribes of the connection, as many
+// as it may have topics. They count for the address only: a user who comes back with all
+// his topics, on several devices too, is not over his rate.
+func (c *conn) opens(command protocol.Command) bool {
+	if _, is := command.(*protocol.Subscribe); !is || int(c.opening) >= c.service.session.Limits.Topics {
+		return false
+	}
+	c.opening++
+	return true
 }
 
 // attempt is that of the delivery of a topic. Any goroutine.

@@ -80,7 +80,7 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 // regardless is closed.
 func TestFloodsAreRefusedAndClosed(t *testing.T) {
 	w := newWorld(t).connect()
-	w.config.Limits.Burst = 3
+	w.config.Limits.Burst, w.config.Limits.Topics = 3, 3
 	limited := protocol.Fail(nil, protocol.RateLimited, "")
 	limited.Delay = 500
 	w.admit = limited
@@ -92,6 +92,31 @@ func TestFloodsAreRefusedAndClosed(t *testing.T) {
 	w.s.Do(&protocol.Ping{Ref: 4})
 	w.s.Receive(protocol.JSON, []byte(`{"type":"nonsense","ref":5}`+"\n"+`{"type":"ping","ref":6}`+"\n"+`{"type":"ping","ref":7}`+"\n"+`{"type":"ping","ref":8}`+"\n"+`{"type":"nonsense","ref":9}`))
 	w.want("rate_limited ref=1", "rate_limited ref=2", "pong ref=3", "rate_limited ref=4", "rate_limited ref=0", "rate_limited ref=6", "close 4029 rate_limited")
+}
+
+// Who subscribes to all topics at once, while connecting too, has not gone on regardless:
+// each subscribe is carried out or has its own answer, however small the burst is.
+func TestAllTopicsMayComeAtOnce(t *testing.T) {
+	all := func(w *world) {
+		w.config.Limits.Burst = 3
+		for n := range w.config.Limits.Topics {
+			w.s.Do(&protocol.Subscribe{Ref: protocol.Ref(n + 2), Topic: fmt.Sprint("room", n), Attempt: uint32(n + 1)})
+		}
+	}
+	w := newWorld(t)
+	w.s.Do(&protocol.Connect{Ref: 1, Version: 1})
+	w.got = nil
+	all(w)
+	if len(w.got) > 0 {
+		t.Errorf("%d answers while connecting", len(w.got))
+	}
+	w = newWorld(t).connect()
+	limited := protocol.Fail(nil, protocol.RateLimited, "")
+	w.admit = limited
+	all(w)
+	if n := len(w.got); n != w.config.Limits.Topics || w.got[n-1] != fmt.Sprint("rate_limited ref=", n+1) {
+		t.Errorf("%d answers, the last %s", n, w.got[n-1])
+	}
 }
 
 // What is malformed ends the connection, and nothing behind it is carried out. What is

@@ -93,7 +93,7 @@ func (s *Session) Do(c protocol.Command) {
 		s.fail(c, protocol.AlreadyConnected)
 	case s.state == opened:
 		s.fail(c, protocol.NotConnected)
-	case s.waiting+len(s.early) >= s.config.Limits.Burst: // what may come at once may wait
+	case s.waiting+len(s.early) >= s.atOnce(): // what may come at once may wait
 		s.fail(c, protocol.Overloaded)
 	case s.state == connecting:
 		s.early = append(s.early, c)
@@ -101,6 +101,10 @@ func (s *Session) Do(c protocol.Command) {
 		s.dispatch(c)
 	}
 }
+
+// atOnce is how many commands a client may send without waiting for answers: what the rate
+// lets through after a quiet time, or a subscribe for each of its topics.
+func (s *Session) atOnce() int { return max(s.config.Limits.Burst, s.config.Limits.Topics) }
 
 // admitted reports whether a command is within the rate. Who goes on regardless is
 // closed.
@@ -110,7 +114,7 @@ func (s *Session) admitted(c protocol.Command) bool {
 		s.refused = 0
 		return true
 	}
-	if s.refused++; s.refused > s.config.Limits.Burst {
+	if s.refused++; s.refused > s.atOnce() {
 		s.Close(protocol.RateLimited, "")
 		return false
 	}

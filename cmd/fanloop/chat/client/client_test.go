@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,23 @@ import (
 
 // patience is how long a program may take, against hanging only.
 const patience = 5 * time.Minute
+
+// The client's README says of each code what to do, of the protocol's and of its own.
+func TestEveryCodeIsInTheREADME(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := []string{"connection_lost", "no_token", "bad_answer", "breaker", "outbox_full", "not_found_out", "timeout", "unsubscribed"}
+	for _, code := range protocol.Codes() {
+		codes = append(codes, string(code))
+	}
+	for _, code := range codes {
+		if !regexp.MustCompile("(?m)^\\|.*`" + code + "`.*\\| (never|later|refresh) \\|").Match(text) {
+			t.Errorf("%s is not in the table", code)
+		}
+	}
+}
 
 // The tests of the client itself are in test/*.test.js.
 func TestClientInNode(t *testing.T) {

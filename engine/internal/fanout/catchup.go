@@ -59,8 +59,8 @@ func (s *subscription) appendUnsent(list []unsent, from, to uint64) []unsent {
 // goes by the topics that have messages, or by those that m has subscribed to,
 // whichever are fewer. Under the fan's lock.
 func (f *fan) eachLoaded(m *Member, fn func(*subscription)) {
-	if len(f.loaded) > len(m.subs) {
-		for _, s := range m.subs {
+	if len(f.loaded) > m.count() {
+		for s := range m.subs {
 			fn(s)
 		}
 		return

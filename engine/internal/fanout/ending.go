@@ -25,7 +25,7 @@ func (m *Member) AskClose(askLocked func() (first bool)) (first bool) {
 // publishes that were refused. Under the fan's lock.
 func (f *fan) noticeGaps(m *Member) {
 	f.catchUp(m)
-	for _, s := range m.subs {
+	for s := range m.subs {
 		if s.missed() > 0 {
 			f.markSlow(m)
 			return
@@ -87,10 +87,14 @@ func (m *Member) Close() {
 func (m *Member) lastTopic() (name string, there bool) {
 	m.fan.mu.Lock()
 	defer m.fan.mu.Unlock()
-	if len(m.subs) == 0 {
+	last := &m.only
+	switch n := m.count(); {
+	case n == 0:
 		return "", false
+	case m.rare != nil && m.rare.subs != nil:
+		last = m.rare.subs[n-1]
 	}
-	return m.subs[len(m.subs)-1].part.topic.name, true
+	return last.part.topic.name, true
 }
 
 // LeaveAll ends every subscription of a connection that is closed. Any goroutine

@@ -162,7 +162,7 @@ func TestOneTopicWithAMillionSubscribers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	grown(t, before, million, 138, "subscriber of one topic, its membership included")
+	grown(t, before, million, 106, "subscriber of one topic, its membership included")
 	for range 3 {
 		d, err := h.publish("everybody", textMessage("hello"))
 		if err != nil || d != (Delivery{Queued: million}) {

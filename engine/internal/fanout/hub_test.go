@@ -54,7 +54,7 @@ func TestForgettingAnOldPartLeavesItsSuccessorAlone(t *testing.T) {
 	if err := h.Subscribe(m, "topic"); err != nil {
 		t.Fatal(err)
 	}
-	old := m.subs[0].part
+	old := m.only.part
 	h.Unsubscribe(m, "topic")
 	if err := h.Subscribe(m, "topic"); err != nil {
 		t.Fatal(err)
@@ -141,7 +141,7 @@ func TestTopicIsClosedOnce(t *testing.T) {
 	if err := h.Subscribe(m, "topic"); err != nil {
 		t.Fatal(err)
 	}
-	p := m.subs[0].part
+	p := m.only.part
 	h.Unsubscribe(m, "topic")
 	m.fan.prune(p)
 	if w != (counter{1, 1}) {

@@ -39,21 +39,10 @@ type change struct {
 
 // join adds a subscription. Under the fan's lock, as all that follows.
 func (f *fan) join(m *Member, p *part) *subscription {
-	s := m.subscription()
-	*s = subscription{member: m, part: p, since: f.number, own: int32(len(m.subs)), lost: p.refused}
-	m.subs = append(m.subs, s)
+	s := m.add(subscription{member: m, part: p, since: f.number, lost: p.refused})
 	f.subscriptions.Add(1)
-	if len(m.subs) == 1 {
+	if m.count() == 1 {
 		f.members.Add(1)
-	}
-	switch {
-	case m.rare != nil:
-		m.rare.index[p.topic.name] = s
-	case len(m.subs) == indexFrom:
-		m.rare = &rare{index: make(map[string]*subscription, 2*indexFrom)}
-		for _, s := range m.subs {
-			m.rare.index[s.part.topic.name] = s
-		}
 	}
 	p.count++
 	p.parted = true
@@ -69,16 +58,10 @@ func (f *fan) join(m *Member, p *part) *subscription {
 // leave ends a subscription. Its backlog stays with the member.
 func (f *fan) leave(s *subscription) {
 	m := s.member
-	lastOwn := len(m.subs) - 1
-	m.subs[s.own], m.subs[lastOwn].own = m.subs[lastOwn], s.own
-	m.subs[lastOwn] = nil
-	m.subs = m.subs[:lastOwn]
+	m.remove(s)
 	f.subscriptions.Add(-1)
-	if lastOwn == 0 {
+	if m.count() == 0 {
 		f.members.Add(-1)
-	}
-	if m.rare != nil {
-		delete(m.rare.index, s.part.topic.name)
 	}
 	s.removeBacklog()
 	if !m.closing() {

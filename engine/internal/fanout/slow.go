@@ -125,7 +125,7 @@ func (f *fan) markSlow(m *Member) {
 func (f *fan) markSlowLocked(m *Member, list []unsent) {
 	w := &waiting{m: m}
 	m.slow.Store(w)
-	for _, s := range m.subs {
+	for s := range m.subs {
 		s.addBacklog(w)
 	}
 	for _, u := range list {
@@ -181,7 +181,7 @@ func (s *subscription) removeBacklog() {
 
 // unmarkSlowLocked undoes markSlow. Under the locks of the fan and the connection.
 func (m *Member) unmarkSlowLocked() {
-	for _, s := range m.subs {
+	for s := range m.subs {
 		s.removeBacklog()
 	}
 	m.seq = m.fan.number
@@ -199,7 +199,7 @@ func (f *fan) closeMember(m *Member) {
 	} else {
 		m.rare.closing = true
 	}
-	for _, s := range m.subs {
+	for s := range m.subs {
 		s.part.count--
 	}
 }

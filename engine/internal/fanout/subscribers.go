@@ -56,8 +56,8 @@ func (p *part) members() map[*Member]bool {
 func (m *Member) Topics() []string {
 	m.fan.mu.Lock()
 	defer m.fan.mu.Unlock()
-	names := make([]string, 0, len(m.subs))
-	for _, s := range m.subs {
+	names := make([]string, 0, m.count())
+	for s := range m.subs {
 		names = append(names, s.part.topic.name)
 	}
 	return names

@@ -48,3 +48,10 @@ var (
 	errShortClosePayload  = &ProtocolError{StatusProtocolError, "close frame payload is one byte"}
 	errInvalidStatusCode  = &ProtocolError{StatusProtocolError, "close frame has an invalid status code"}
 )
+
+// faults are the rules that a Reader finds broken, from 1 on.
+var faults = [...]*ProtocolError{
+	1: ErrMessageTooBig, ErrTooManyFragments, ErrInvalidUTF8,
+	errReservedBits, errUnexpectedRsv1, errReservedOpCode, errNotMasked, errMasked, errNonMinimalLength, errLengthBit63,
+	errFragmentedControl, errLongControl, errOrphanContinuation, errInterleavedMessage,
+}

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"math"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -30,10 +31,10 @@ type Event struct {
 // no buffer.
 type Reader struct {
 	cfg       *ReaderConfig
-	pending   *assembly      // nil while between messages with no byte left over
-	failure   *ProtocolError // set for good by the first broken rule
-	streaming bool           // for messages that start from now on
+	pending   *assembly // nil while between messages with no byte left over
 	frames    uint32
+	streaming bool  // for messages that start from now on
+	broken    uint8 // set for good by the first broken rule: its place in faults
 }
 
 // Init makes r ready for a new connection. cfg is shared and must not change
@@ -62,7 +63,7 @@ func (r *Reader) SetConfig(cfg *ReaderConfig) { r.cfg = cfg }
 // cut into pieces, and how much of a message was delivered when it turns out to
 // be bad.
 func (r *Reader) Next(b []byte) (ev Event, ok bool, n int, err error) {
-	if r.pending != nil || r.failure != nil {
+	if r.pending != nil || r.broken != 0 {
 		return r.resume(b)
 	}
 	if op, payload, n := r.whole(b); n > 0 {
@@ -140,8 +141,8 @@ func (r *Reader) start(b []byte) (Event, bool, int, error) {
 
 // resume is Next while a header, a frame or a message is pending.
 func (r *Reader) resume(b []byte) (ev Event, ok bool, n int, err error) {
-	if r.failure != nil {
-		return Event{}, false, 0, r.failure
+	if r.broken != 0 {
+		return Event{}, false, 0, faults[r.broken]
 	}
 	a := r.pending
 	if a.delivered {
@@ -237,7 +238,7 @@ func (r *Reader) Reset() {
 // fail gives the buffers back and makes fault the answer from now on.
 func (r *Reader) fail(fault *ProtocolError) (Event, bool, int, error) {
 	r.Reset()
-	r.failure = fault
+	r.broken = uint8(slices.Index(faults[:], fault))
 	return Event{}, false, 0, fault
 }
 

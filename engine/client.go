@@ -184,7 +184,7 @@ func (d *dialer) ask(ctx context.Context, t wsurl.Target, h *held) (*WebSocket, 
 		return nil, err
 	}
 	h.nc = tr.Conn
-	var first opening = c
+	var first stage = c
 	if t.Secure {
 		first = &secure{config: tlsconfig.Client(d.opt.TLS, t.Host), received: tr.Received, next: c}
 	} else {
@@ -262,8 +262,8 @@ func (d *dialer) connect(ctx context.Context, t wsurl.Target) (transport.Transpo
 }
 
 // adopt moves a transport to a loop, where first takes over.
-func (d *dialer) adopt(tr transport.Transport, first opening) (*WebSocket, error) {
-	ws := newWebSocket(d.settings, first)
+func (d *dialer) adopt(tr transport.Transport, first stage) (*WebSocket, error) {
+	ws := newWebSocket(d.settings, &opening{first})
 	if d.opt.Group == nil {
 		if _, err := clients.Acquire(d.settings.log); err != nil {
 			return nil, err

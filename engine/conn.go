@@ -39,7 +39,7 @@ type WebSocket struct {
 	// Owned by the loop.
 	reader    codec.Reader
 	callbacks *Callbacks    // shared, until own copies them
-	opening   opening       // nil once the opening handshake is over
+	opening   *opening      // nil once the opening handshake is over
 	heard     time.Duration // when bytes last came
 	messaged  time.Duration // when a message last came
 
@@ -48,7 +48,7 @@ type WebSocket struct {
 	extras  *extras       // what most connections never need; guarded by the lock of conn
 }
 
-func newWebSocket(e *settings, o opening) *WebSocket {
+func newWebSocket(e *settings, o *opening) *WebSocket {
 	ws := &WebSocket{callbacks: &e.callbacks, opening: o}
 	ws.terms.Store(e)
 	ws.reader.Init(&e.reader)

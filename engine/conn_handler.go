@@ -71,7 +71,7 @@ func (h *handler) OnDrain() {
 // refused, or its connection failed.
 func (h *handler) OnPanic(err *loop.PanicError) {
 	ws := (*WebSocket)(h)
-	if u, ok := ws.opening.(*upgrade); ok && !u.refused {
+	if u, ok := ws.upgrade(); ok && !u.refused {
 		ws.settings().logPanic(err, panicRefuses)
 		u.reject(ws, err)
 		return

@@ -27,7 +27,7 @@ type adoption struct {
 func (a *adoption) begin(ws *WebSocket) {
 	u := newUpgrade(a.service.server)
 	u.service, u.req = a.service, a.req
-	ws.opening = u
+	ws.opening.stage = u
 	u.answer(ws, a.req, a.extra, nil, a.buffered)
 }
 
@@ -51,7 +51,7 @@ func (s *Server) adopt(w http.ResponseWriter, r *http.Request, a *adoption) erro
 	}
 	a.buffered = buffered
 	_ = nc.SetDeadline(time.Time{}) // net/http's own
-	ws := newWebSocket(a.service.settings, a)
+	ws := newWebSocket(a.service.settings, &opening{a})
 	if err := s.enroll(nc, (*handler)(ws)); err != nil {
 		a.service.leave()
 		a.req.life.end(err)

@@ -40,7 +40,7 @@ func (s *Server) takeBack(c *webConn) bool {
 	if s.closing {
 		return false
 	}
-	ws := newWebSocket(s.settings, &keptAlive{server: s, received: c.in.Bytes()})
+	ws := newWebSocket(s.settings, &opening{&keptAlive{server: s, received: c.in.Bytes()}})
 	if c.proxied != nil {
 		ws.extras = &extras{proxied: c.proxied}
 	}

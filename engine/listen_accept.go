@@ -19,12 +19,13 @@ func (ln *Listener) accept(*loop.Loop) loop.Handler {
 	}
 	u := newUpgrade(s)
 	u.overLimit = e == headcount.Refused
-	return (*handler)(newWebSocket(s.settings, ln.stages(u)))
+	u.place.stage = ln.stages(u)
+	return (*handler)(newWebSocket(s.settings, &u.place))
 }
 
 // stages puts before u what connections of ln begin with.
-func (ln *Listener) stages(u *upgrade) opening {
-	var first opening = u
+func (ln *Listener) stages(u *upgrade) stage {
+	var first stage = u
 	if ln.tls != nil {
 		first = &secure{config: ln.tls, next: first, bad: &ln.server.badTLS}
 	}

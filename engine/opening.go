@@ -2,9 +2,13 @@ package engine
 
 import "github.com/fanloop-go/fanloop/engine/internal/outlet"
 
-// opening is a stage of the opening handshake: PROXY header and TLS may come
+// opening is where a connection keeps the stage of its opening handshake. One that is open
+// has none, so it costs an open connection a pointer and not an interface. Owned by the loop.
+type opening struct{ stage }
+
+// stage is a stage of the opening handshake: PROXY header and TLS may come
 // before that of RFC 6455. Each leads to the next by advance. Owned by the loop.
-type opening interface {
+type stage interface {
 	// begin is called when the transport is connected and the stages before are over.
 	begin(ws *WebSocket)
 	// data is called with bytes that arrived.

@@ -49,7 +49,7 @@ type addrs struct{ remote, local net.Addr }
 // proxyHeader reads the PROXY header of a connection, after which next begins.
 type proxyHeader struct {
 	trust *proxyheader.Trust
-	next  opening
+	next  stage
 	bad   *loop.Throttle
 
 	// Owned by the loop.

@@ -16,7 +16,7 @@ import (
 type secure struct {
 	config   *tls.Config // not to be changed any more
 	received []byte      // what a client's transport had read already
-	next     opening
+	next     stage
 	bad      *loop.Throttle // logs failures; nil: next reports them
 
 	begun bool // owned by the loop
@@ -43,7 +43,7 @@ func (s *secure) data(ws *WebSocket, b []byte) {
 }
 
 func (s *secure) finish(ws *WebSocket) {
-	if ws.opening == s {
+	if ws.opening != nil && ws.opening.stage == s {
 		ws.advance(s.next, nil)
 	}
 }
@@ -76,8 +76,8 @@ func (ws *WebSocket) TLS() *tls.ConnectionState { return ws.conn.TLS() }
 
 // advance begins the next stage of the opening handshake, with what was received
 // for it, which is borrowed. Loop only.
-func (ws *WebSocket) advance(next opening, received []byte) {
-	ws.opening = next
+func (ws *WebSocket) advance(next stage, received []byte) {
+	ws.opening.stage = next
 	next.begin(ws)
 	if len(received) > 0 && ws.opening != nil {
 		ws.opening.data(ws, received)

@@ -177,7 +177,7 @@ func (ws *WebSocket) holds(part float64) int {
 	}
 	ws.conn.Unlock()
 	own += ws.reader.Held() + l.waiting(ws.settings().dispatcher)
-	if u, ok := ws.opening.(*upgrade); ok {
+	if u, ok := ws.upgrade(); ok {
 		own += u.held
 	}
 	if m := ws.member.Load(); m != nil {

@@ -72,7 +72,7 @@ func closeInOrder(c *loop.Conn, f closeFrame) {
 		return
 	}
 	ws := (*WebSocket)(h)
-	if u, ok := ws.opening.(*upgrade); ok && u.question != nil {
+	if u, ok := ws.upgrade(); ok && u.question != nil {
 		u.reject(ws, errShuttingDown)
 		return
 	}

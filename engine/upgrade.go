@@ -15,6 +15,7 @@ import (
 
 // upgrade is the opening handshake on the server's side (RFC 6455 section 4.2).
 type upgrade struct {
+	place   opening // where the connection that comes from a listener keeps its stage
 	server  *Server
 	service *service // that the request leads to; nil: not that far
 	scanner handshake.Scanner
@@ -46,6 +47,15 @@ func (u *upgrade) hold(ws *WebSocket, n int) {
 		ws.conn.Loop().HoldHere(loop.UseHandshakes, n-u.held)
 		u.held = n
 	}
+}
+
+// upgrade returns the opening handshake of ws, if it is at that stage. Loop only.
+func (ws *WebSocket) upgrade() (u *upgrade, there bool) {
+	if ws.opening == nil {
+		return nil, false
+	}
+	u, there = ws.opening.stage.(*upgrade)
+	return u, there
 }
 
 func (u *upgrade) release(ws *WebSocket) {

@@ -14,7 +14,7 @@ func (u *upgrade) ask(ws *WebSocket, req *Request, headSize int, rest []byte) {
 	q := &question{from: shareOf(ws.RemoteAddr()), left: ws.peerLeft}
 	answered := func(extra http.Header, err error) {
 		_ = ws.conn.Do(func() { // closed meanwhile: no answer is needed
-			if ws.opening != u || u.question != q {
+			if now, there := ws.upgrade(); !there || now != u || u.question != q {
 				return
 			}
 			u.question = nil

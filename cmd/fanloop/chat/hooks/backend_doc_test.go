@@ -17,6 +17,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 )
 
@@ -97,6 +98,14 @@ func TestHooksOfTheDocument(t *testing.T) {
 	}
 	if sent != all["question"] {
 		t.Errorf("sent %s, the document has %s", sent, all["question"])
+	}
+	q = hooks.Question{
+		User: "ann", Session: "8f1c", Address: "192.0.2.1", Topic: "room:lobby", ID: "8f3zq0c2", Event: protocol.KindEdit,
+		Target: &protocol.Target{Offset: 81231, ID: "d0aa17"}, Author: "bob", Data: []byte(`{"text":"hi Ann"}`),
+	}
+	publish := newHook(t, hooks.Config{Kind: hooks.Publish, Timeout: time.Minute, Transport: b})
+	if _, err := publish.Ask(context.Background(), q); err != nil || sent != all["question about an edit"] {
+		t.Errorf("sent %s, the document has %s; %v", sent, all["question about an edit"], err)
 	}
 	b.set(says(200, all["refusal"]))
 	if a, err := h.Ask(context.Background(), q); err != nil || a.Allow || a.Reason != "members only" {

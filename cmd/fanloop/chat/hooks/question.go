@@ -11,6 +11,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 )
 
@@ -28,6 +29,10 @@ type Question struct {
 	Topic string          `json:"topic,omitempty"`
 	ID    string          `json:"id,omitempty"`   // of a publish
 	Event string          `json:"kind,omitempty"` // of a publish: edit, delete, react ...; empty: a message
+	// Target is the message that an edit, a deletion or a reaction is about, and Author is
+	// who published that.
+	Target *protocol.Target `json:"target,omitempty"`
+	Author string           `json:"author,omitempty"`
 	Data  json.RawMessage `json:"data,omitempty"`
 }
 

@@ -39,6 +39,16 @@ const (
 	KindUnreact = "unreact"
 )
 
+// Changes reports whether publishes of a kind change an earlier message. They are not
+// changed themselves.
+func Changes(kind string) bool {
+	switch kind {
+	case KindEdit, KindDelete, KindReact, KindUnreact:
+		return true
+	}
+	return false
+}
+
 // State says what became of the past.
 type State string
 

@@ -120,13 +120,13 @@ func (b *backend) needsToken(who *session.Identity, topic string) bool {
 }
 
 // Publish implements session.Backend.
-func (b *backend) Publish(who *session.Identity, c *protocol.Publish, may func() error, done func(*protocol.Published, error)) {
+func (b *backend) Publish(who *session.Identity, c *protocol.Publish, author string, may func() error, done func(*protocol.Published, error)) {
 	h := b.service.accounts.hooks[hooks.Publish]
 	if h == nil {
 		b.store(who, c, c.Data, done)
 		return
 	}
-	b.publishByHook(h, c, func(data protocol.Data, err error) {
+	b.publishByHook(h, c, author, func(data protocol.Data, err error) {
 		if err == nil {
 			err = may()
 		}

@@ -120,8 +120,8 @@ func (b *backend) Author(topic string, target protocol.Target, done func(string,
 			return "", protocol.BadTarget
 		}
 		body, err := bodyOf(found[0].Data)
-		if err == nil && body.Kind != protocol.KindMessage {
-			err = protocol.BadTarget // events are not changed
+		if err == nil && protocol.Changes(body.Kind) {
+			err = protocol.BadTarget
 		}
 		return body.User, err
 	}, done)

@@ -91,8 +91,8 @@ func (b *backend) authorizeByHook(h *hooks.Hook, topic string, done func(session
 }
 
 // publishByHook has the backend say whether a message is stored, and which.
-func (b *backend) publishByHook(h *hooks.Hook, c *protocol.Publish, then func(data protocol.Data, err error)) {
-	q := hooks.Question{Topic: c.Topic, ID: c.ID, Event: c.Kind, Data: c.Data}
+func (b *backend) publishByHook(h *hooks.Hook, c *protocol.Publish, author string, then func(data protocol.Data, err error)) {
+	q := hooks.Question{Topic: c.Topic, ID: c.ID, Event: c.Kind, Target: c.Target, Author: author, Data: c.Data}
 	b.askBackend(h, q, protocol.Forbidden, func(a hooks.Answer, err error) {
 		data := c.Data
 		if err == nil && a.Data != nil {

@@ -18,8 +18,9 @@ import (
 
 // asked is a question as a company's backend gets it.
 type asked struct {
-	Hook, Token, User, Session, Address, Topic, ID, Kind string
-	Data                                                 json.RawMessage
+	Hook, Token, User, Session, Address, Topic, ID, Kind, Author string
+	Target                                                       *struct{ Offset, ID string }
+	Data                                                         json.RawMessage
 }
 
 // withBackend has the hooks of these names answered by decide.
@@ -98,6 +99,46 @@ func TestBackendDecides(t *testing.T) {
 	if got := await[*protocol.Refreshed](ann); got.TTL == 0 {
 		t.Errorf("%+v", got)
 	}
+}
+
+// The backend decides who may change what: it hears which message an edit, a deletion or a
+// reaction is about, and who wrote that.
+func TestBackendHearsWhatIsChanged(t *testing.T) {
+	decide := func(q asked) string {
+		switch {
+		case q.Hook == "connect":
+			return fmt.Sprintf(`{"allow":true,"user":%q,"namespaces":{"":["moderate"]}}`, q.Token)
+		case q.Kind == "" && q.Target == nil && q.Author == "":
+			return `{"allow":true}`
+		case q.Kind == "react" && q.Target.ID == "1" && q.Author == "bob", q.User == q.Author:
+			return `{"allow":true}`
+		}
+		return fmt.Sprintf(`{"allow":false,"reason":"%s by %s, of %s at %s by %s"}`, q.Kind, q.User, q.Target.ID, q.Target.Offset, q.Author)
+	}
+	s, ctx := start(t, withBackend(t, decide, "connect", "publish"))
+	bob, ann := enter(t, ctx, s, "bob"), enter(t, ctx, s, "ann")
+	for _, c := range []*client{ann, bob} {
+		c.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+	}
+	bob.send(&protocol.Publish{Ref: 2, Topic: "lobby", ID: "1", Data: protocol.Data(`1`)})
+	pos := await[*protocol.Published](bob).Pos
+	about := func(kind, data string) *protocol.Publish {
+		c := &protocol.Publish{Ref: 5, Topic: "lobby", ID: kind, Kind: kind, Target: &protocol.Target{Offset: pos.Offset, ID: "1"}}
+		if data != "" {
+			c.Data = protocol.Data(data)
+		}
+		return c
+	}
+	ann.send(about(protocol.KindReact, `"👍"`))
+	await[*protocol.Published](ann)
+	for kind, data := range map[string]string{protocol.KindEdit: `"mine"`, protocol.KindDelete: "", protocol.KindUnreact: `"👍"`} {
+		ann.send(about(kind, data))
+		if got, want := ann.failure(), fmt.Sprintf("%s by ann, of 1 at %d by bob", kind, pos.Offset); got.Code != protocol.Forbidden || got.Message != want {
+			t.Errorf("%s: %+v, want %s", kind, got, want)
+		}
+	}
+	bob.send(about(protocol.KindEdit, `"better"`))
+	await[*protocol.Published](bob)
 }
 
 // X38: a backend that hangs on one question holds up nobody else, on whatever loop; its

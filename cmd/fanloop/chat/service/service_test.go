@@ -179,6 +179,37 @@ func TestOnlyOwnMessagesAreChanged(t *testing.T) {
 	}
 }
 
+// What changes a message names one that is there: a message of any kind, but for those that
+// change others.
+func TestWhatChangesAMessageNamesOneThatIsThere(t *testing.T) {
+	s, ctx := start(t, nil)
+	ann := connect(t, ctx, s, protocol.JSON, "ann")
+	ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+	publish := func(id, kind string, target *protocol.Target, data string) {
+		c := &protocol.Publish{Ref: 3, Topic: "lobby", ID: id, Kind: kind, Target: target}
+		if data != "" {
+			c.Data = protocol.Data(data)
+		}
+		ann.send(c)
+	}
+	publish("poll", "app.poll", nil, `{"question":"?"}`)
+	poll := &protocol.Target{Offset: await[*protocol.Published](ann).Pos.Offset, ID: "poll"}
+	publish("r", protocol.KindReact, poll, `"👍"`)
+	reaction := &protocol.Target{Offset: await[*protocol.Published](ann).Pos.Offset, ID: "r"}
+	n := 0
+	for kind, data := range map[string]string{protocol.KindReact: `"👍"`, protocol.KindUnreact: `"👍"`, protocol.KindEdit: `1`, protocol.KindDelete: ""} {
+		for _, target := range []*protocol.Target{{Offset: poll.Offset, ID: "other"}, {Offset: poll.Offset + 1000, ID: "poll"}, reaction} {
+			n++
+			publish(fmt.Sprint("bad", n), kind, target, data)
+			if got := ann.failure(); got.Code != protocol.BadTarget {
+				t.Errorf("%s of %+v: %+v", kind, target, got)
+			}
+		}
+		publish("good-"+kind, kind, poll, data)
+		await[*protocol.Published](ann)
+	}
+}
+
 // What cannot be read closes the connection of who sent it.
 func TestMalformedCloses(t *testing.T) {
 	s, ctx := start(t, nil)

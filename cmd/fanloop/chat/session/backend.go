@@ -68,11 +68,12 @@ type Backend interface {
 	// Open opens a subscription. Last is 0, Presence is false and the kind read is left
 	// out where the user has no right to what they ask for. What ends it later calls Session.Unsubscribe.
 	Open(who *Identity, c *protocol.Subscribe, done func(Opened, error))
-	// Author says who wrote a message that is to be changed.
+	// Author says who wrote a message that is to be changed, or reacted to.
 	Author(topic string, target protocol.Target, done func(user string, err error))
-	// Publish stores a message. If it asks somebody first, it calls may before it stores,
-	// on the goroutine of the session: rights may have ended meanwhile.
-	Publish(who *Identity, c *protocol.Publish, may func() error, done func(*protocol.Published, error))
+	// Publish stores a message. author is what Author said of the one that it changes. If it
+	// asks somebody first, it calls may before it stores, on the goroutine of the session:
+	// rights may have ended meanwhile.
+	Publish(who *Identity, c *protocol.Publish, author string, may func() error, done func(*protocol.Published, error))
 	// History reads a page.
 	History(c *protocol.History, done func(*protocol.Page, error))
 	// Members reads a page of users.

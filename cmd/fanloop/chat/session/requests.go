@@ -31,11 +31,11 @@ func (s *Session) publish(c *protocol.Publish) {
 
 func (s *Session) publishNow(c *protocol.Publish) {
 	command := commandOf(c)
-	if command != rules.DoEdit && command != rules.DoDelete {
+	if command == rules.DoPublish {
 		s.store(c, command, "")
 		return
 	}
-	// Who may not change own messages is refused before the message is looked up.
+	// Who may not do it to own messages is refused before the message is looked up.
 	if err := s.may(command, c.Topic, s.who.User); err != nil && s.may(command, c.Topic, "") != nil {
 		s.published(c, nil, err)
 		return
@@ -60,7 +60,7 @@ func (s *Session) store(c *protocol.Publish, command rules.Command, author strin
 		s.published(c, nil, err)
 		return
 	}
-	s.backend.Publish(s.who, c, may, func(p *protocol.Published, err error) { s.published(c, p, err) })
+	s.backend.Publish(s.who, c, author, may, func(p *protocol.Published, err error) { s.published(c, p, err) })
 }
 
 // published answers a publish, and begins the next one of its topic.

@@ -171,7 +171,7 @@ func (w *world) Author(_ string, _ protocol.Target, done func(string, error)) {
 	w.called(c)
 }
 
-func (w *world) Publish(_ *session.Identity, p *protocol.Publish, _ func() error, done func(*protocol.Published, error)) {
+func (w *world) Publish(_ *session.Identity, p *protocol.Publish, _ string, _ func() error, done func(*protocol.Published, error)) {
 	w.called(&call{name: "Publish " + p.ID, answer: func(err error) { done(&protocol.Published{}, err) }})
 }
 

@@ -104,7 +104,7 @@ func publish(ctx context.Context, r *request, q *api.Publish) (*api.Published, e
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.node.Publish(ctx, q.User, q.Name, c)
+	p, err := r.node.Publish(ctx, q.User, names.Display(q.Name), c)
 	if err != nil {
 		return nil, err
 	}

@@ -164,6 +164,19 @@ func TestBackendPublishes(t *testing.T) {
 	if err != nil || len(page.Messages) != 1 || page.Messages[0].Offset != first.Pos.Offset {
 		t.Errorf("%+v, %v", page, err)
 	}
+	bidi := api.Publish{Topic: "orders", User: "shop", Name: " The\u202e shop\n", Data: say.Data}
+	if _, err := client.Publish(ctx, "bidi", bidi); err != nil {
+		t.Error(err)
+	}
+	if m := ann.message(); m.Name != "The shop" {
+		t.Errorf("%+v", m)
+	}
+	if _, err := client.Broadcast(ctx, "bidi", api.Broadcast{Topics: []string{"orders"}, User: "shop", Name: "\u3164", Data: say.Data}); err != nil {
+		t.Error(err)
+	}
+	if m := ann.message(); m.Name != "" {
+		t.Errorf("%+v", m)
+	}
 	say.Data = protocol.Data(`2`)
 	if _, err := client.Publish(ctx, "order-17", say); codeOf(err) != "key_reused" {
 		t.Errorf("another body: %v", err)

@@ -11,7 +11,6 @@ import (
 
 // Limits of what is in a token.
 const (
-	maxName    = 128
 	maxID      = 128
 	maxInfo    = 4 << 10
 	maxGrants  = 256
@@ -26,7 +25,8 @@ const (
 type Claims struct {
 	// User is the claim sub: who it is. Never empty.
 	User string
-	// Name is the claim name: what people call the user. It may be empty.
+	// Name is the claim name, as [names.Display] shows it: what people call the user. It
+	// may be empty.
 	Name string
 	// ID is the claim jti: the token's own name. Empty: it can be revoked by its user
 	// or session only.
@@ -78,12 +78,10 @@ func parse(payload []byte) (*raw, error) {
 func (c *raw) take(name string, value json.RawMessage) (err error) {
 	switch name {
 	case "sub":
-		c.User, err = identifier(value, names.MaxUser)
-		if err == nil {
-			err = names.CheckUser(c.User)
-		}
+		c.User, err = checked(value, names.CheckUser)
 	case "name":
-		c.Name, err = identifier(value, maxName)
+		c.Name, err = text(value, MaxToken)
+		c.Name = names.Display(c.Name)
 	case "jti":
 		c.ID, err = identifier(value, maxID)
 	case "sid":
@@ -113,13 +111,20 @@ func (c *raw) take(name string, value json.RawMessage) (err error) {
 			return rules.CheckNamespace(name)
 		})
 	case "topic":
-		if c.Topic, err = text(value, 255); err == nil {
-			err = names.CheckTopic(c.Topic)
-		}
+		c.Topic, err = checked(value, names.CheckTopic)
 	case "rights":
 		c.Rights, err = rightsOf(value)
 	}
 	return err
+}
+
+// checked reads a name that has to be one.
+func checked(value json.RawMessage, check func(string) error) (string, error) {
+	name, err := text(value, MaxToken)
+	if err != nil {
+		return "", err
+	}
+	return name, check(name)
 }
 
 // identifier reads a name that is in keys and logs: not empty, without control

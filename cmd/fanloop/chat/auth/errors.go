@@ -1,15 +1,21 @@
 package auth
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
 
 // What may be wrong with a token. These are the texts that a peer may get.
 var (
 	// ErrInvalid: the token is not to be trusted, or not for this service. A client gets
-	// another token or gives up; the same token will not do.
+	// another token or gives up; the same token will not do. If a name in the token is
+	// against the rules, names.ErrName is wrapped too, and says which.
 	ErrInvalid = errors.New("auth: the token is not valid; get another one")
 	// ErrExpired: the token was good and its time is over. A client gets a new one.
 	ErrExpired = errors.New("auth: the token has expired; get a new one")
-	// ErrNotYet: the token is good and its time has not begun. A client tries again.
+	// ErrNotYet: the token is good and its time has not begun. A client tries again after
+	// WaitOf.
 	ErrNotYet = errors.New("auth: the token is not valid yet; check the clocks and try again")
 	// ErrUnavailable: there are no keys yet to check tokens with. A client tries again.
 	ErrUnavailable = errors.New("auth: tokens cannot be checked at the moment; try again")
@@ -28,6 +34,7 @@ const (
 	ReasonAlgorithm Reason = "algorithm" // names another algorithm than the key's
 	ReasonSignature Reason = "signature"
 	ReasonClaims    Reason = "claims" // a claim has a wrong type, is missing or there twice
+	ReasonName      Reason = "name"   // the name of a user, a topic or a namespace is against the rules
 	ReasonAudience  Reason = "audience"
 	ReasonIssuer    Reason = "issuer"
 	ReasonLifetime  Reason = "lifetime" // longer than allowed
@@ -41,6 +48,7 @@ const (
 type refusal struct {
 	error
 	reason Reason
+	wait   time.Duration // until the token is valid; 0: it does not help
 }
 
 func (r *refusal) Unwrap() error { return r.error }
@@ -50,12 +58,25 @@ func refuse(reason Reason) error {
 	switch reason {
 	case ReasonExpired:
 		err = ErrExpired
-	case ReasonNotYet:
-		err = ErrNotYet
 	case ReasonNoKeys:
 		err = ErrUnavailable
 	}
-	return &refusal{err, reason}
+	return &refusal{error: err, reason: reason}
+}
+
+// refuseName says which name is wrong, and how: the token was signed by a backend that
+// takes the name for a good one.
+func refuseName(err error) error {
+	return &refusal{error: fmt.Errorf("%w: %w", ErrInvalid, err), reason: ReasonName}
+}
+
+// WaitOf returns after what time a token that was refused with ErrNotYet is valid; 0 for
+// other errors.
+func WaitOf(err error) time.Duration {
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return r.wait
+	}
+	return 0
 }
 
 // ReasonOf returns the reason of an error of a Verifier; "" if it has none.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
 )
 
 // Config is how tokens are checked.
@@ -113,13 +115,29 @@ func (v *Verifier) verify(t Token) (*Claims, error) {
 		return nil, err
 	}
 	c, err := parse(payload)
-	if err != nil {
+	switch {
+	case errors.Is(err, names.ErrName):
+		return nil, refuseName(err)
+	case err != nil:
 		return nil, refuse(ReasonClaims)
 	}
-	if reason := v.judge(c); reason != "" {
+	switch reason := v.judge(c); reason {
+	case "":
+		return &c.Claims, nil
+	case ReasonNotYet:
+		return nil, &refusal{error: ErrNotYet, reason: reason, wait: v.begin(c).Sub(v.config.Now())}
+	default:
 		return nil, refuse(reason)
 	}
-	return &c.Claims, nil
+}
+
+// begin is when a token is valid for the first time.
+func (v *Verifier) begin(c *raw) time.Time {
+	begin := c.Issued
+	if c.notBefore.After(begin) {
+		begin = c.notBefore
+	}
+	return begin.Add(-v.config.Leeway)
 }
 
 // open returns the payload of a token whose signature is good. Nothing of the payload
@@ -201,7 +219,7 @@ func (v *Verifier) judge(c *raw) Reason {
 		return ReasonLifetime
 	case !now.Before(c.Expires.Add(leeway)):
 		return ReasonExpired
-	case now.Before(c.Issued.Add(-leeway)), now.Before(c.notBefore.Add(-leeway)):
+	case now.Before(v.begin(c)):
 		return ReasonNotYet
 	}
 	return ""

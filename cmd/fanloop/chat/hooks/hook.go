@@ -21,6 +21,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/timing"
 )
 
@@ -90,7 +91,7 @@ func New(c Config) (*Hook, error) {
 		Timeout:      c.Open*4/5 + mathrand.N(c.Open*2/5+1), // nodes do not try together
 		IsExcluded: func(err error) bool {
 			f, ok := errors.AsType[*failure](err)
-			return ok && f.late
+			return ok && (f.late || f.badName()) // of one user: the others are to be asked about
 		},
 		ReadyToTrip: func(n gobreaker.Counts) bool {
 			return int(n.ConsecutiveFailures) >= c.Failures || n.Requests >= 20 && n.TotalFailures*2 >= n.Requests
@@ -108,7 +109,8 @@ func (h *Hook) Kind() Kind { return h.config.Kind }
 // Ask asks the backend and returns its answer, at the latest after Config.Timeout or
 // when ctx ends. An answer that does not allow it is no error. Without an answer the
 // error is ErrUnavailable, wrapped, or the answer allows it and Otherwise is set. It
-// blocks: call it on a goroutine, never on a loop.
+// blocks: call it on a goroutine, never on a loop. If the answer has a user whose name is
+// refused, the error is names.ErrName, wrapped.
 func (h *Hook) Ask(ctx context.Context, q Question) (Answer, error) {
 	if !h.enter() {
 		return h.decide(Answer{}, &failure{outcome: Busy, delay: h.delay()}, time.Now())
@@ -273,16 +275,25 @@ type failure struct {
 	late    bool // the request had less than half of the time: the others took it
 }
 
+// badName reports whether the backend answered, for a user with a name that is refused.
+func (f *failure) badName() bool { return errors.Is(f.cause, names.ErrName) }
+
 func (f *failure) Error() string {
-	if f.cause == nil {
+	switch {
+	case f.cause == nil:
 		return fmt.Sprintf("%v (%s)", ErrUnavailable, f.outcome)
+	case f.badName():
+		return fmt.Sprintf("hooks: the answer of the backend cannot be used: %v", f.cause)
 	}
 	return fmt.Sprintf("%v (%s: %v)", ErrUnavailable, f.outcome, f.cause)
 }
 
 func (f *failure) Unwrap() []error {
-	if f.cause == nil {
+	switch {
+	case f.cause == nil:
 		return []error{ErrUnavailable}
+	case f.badName():
+		return []error{f.cause} // to try again does not help
 	}
 	return []error{ErrUnavailable, f.cause}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 )
 
@@ -53,7 +54,6 @@ func TestBackendsWithFaults(t *testing.T) {
 		"allow is text":          {says(200, `{"allow":"true"}`), hooks.Body},
 		"unknown right":          {says(200, `{"allow":true,"rights":["root"]}`), hooks.Body},
 		"expires is not a time":  {says(200, `{"allow":true,"expires":-1}`), hooks.Body},
-		"name with a line end":   {says(200, `{"allow":true,"user":"a\nb"}`), hooks.Body},
 		"info is 5 KiB":          {says(200, `{"allow":true,"info":"`+strings.Repeat("x", 5<<10)+`"}`), hooks.Body},
 		"connect without a user": {says(200, `{"allow":true}`), hooks.Body},
 	} {
@@ -89,6 +89,23 @@ func TestBackendsWithFaults(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A user whose name is refused is not let in, learns why, and is asked about no more: the
+// same answer would come again. The backend works: others are asked about.
+func TestNamesOfTheBackendAreChecked(t *testing.T) {
+	b := &backend{answer: says(200, `{"allow":true,"user":"evil\u202e"}`)}
+	h := newHook(t, hooks.Config{Kind: hooks.Connect, Timeout: time.Minute, Transport: b, Failures: 3})
+	for range 10 {
+		a, err := h.Ask(context.Background(), hooks.Question{})
+		if !errors.Is(err, names.ErrName) || errors.Is(err, hooks.ErrUnavailable) || !strings.Contains(err.Error(), "the user has an invisible") || a.Allow {
+			t.Errorf("%+v, %v", a, err)
+		}
+	}
+	b.set(says(200, `{"allow":true,"user":"ann","name":" Ann\u202e\u3164"}`))
+	if a, err := h.Ask(context.Background(), hooks.Question{}); err != nil || a.User != "ann" || a.Name != "Ann" {
+		t.Errorf("%+v, %v", a, err)
 	}
 }
 

@@ -26,14 +26,14 @@ type Question struct {
 	// check it. It is sent in the body only.
 	Token auth.Token `json:"-"`
 
-	Topic string          `json:"topic,omitempty"`
-	ID    string          `json:"id,omitempty"`   // of a publish
-	Event string          `json:"kind,omitempty"` // of a publish: edit, delete, react ...; empty: a message
+	Topic string `json:"topic,omitempty"`
+	ID    string `json:"id,omitempty"`   // of a publish
+	Event string `json:"kind,omitempty"` // of a publish: edit, delete, react ...; empty: a message
 	// Target is the message that an edit, a deletion or a reaction is about, and Author is
 	// who published that.
 	Target *protocol.Target `json:"target,omitempty"`
 	Author string           `json:"author,omitempty"`
-	Data  json.RawMessage `json:"data,omitempty"`
+	Data   json.RawMessage  `json:"data,omitempty"`
 }
 
 // body is the question as it is sent, with the token.
@@ -55,7 +55,7 @@ type Answer struct {
 	User string
 	// Session may be set with User; a revocation can name it.
 	Session string
-	// Name is what people call the user.
+	// Name is what people call the user, as names.Display shows it.
 	Name string
 	// Info is any JSON that others see of the user: up to 4 KiB.
 	Info json.RawMessage
@@ -105,17 +105,17 @@ func parseAnswer(kind Kind, body []byte) (a Answer, err error) {
 		}
 		return Answer{Reason: raw.Reason}, nil
 	}
-	a = Answer{Allow: true, User: raw.User, Session: raw.Session, Name: raw.Name, Info: raw.Info, Data: raw.Data}
+	a = Answer{Allow: true, User: raw.User, Session: raw.Session, Name: names.Display(raw.Name), Info: raw.Info, Data: raw.Data}
 	if kind == Connect && a.User == "" {
 		return Answer{}, fmt.Errorf("%w: there is no user", errAnswer)
 	}
-	if a.User != "" && names.CheckUser(a.User) != nil {
-		return Answer{}, fmt.Errorf("%w: user", errAnswer)
-	}
-	for _, name := range []string{a.Session, a.Name} {
-		if len(name) > 128 || strings.ContainsFunc(name, unicode.IsControl) {
-			return Answer{}, fmt.Errorf("%w: session and name have at most 128 bytes and no control characters", errAnswer)
+	if a.User != "" {
+		if err := names.CheckUser(a.User); err != nil {
+			return Answer{}, err
 		}
+	}
+	if len(a.Session) > 128 || strings.ContainsFunc(a.Session, unicode.IsControl) {
+		return Answer{}, fmt.Errorf("%w: session has at most 128 bytes and no control characters", errAnswer)
 	}
 	if len(a.Info) > 4<<10 {
 		return Answer{}, fmt.Errorf("%w: info is too long", errAnswer)

@@ -4,7 +4,8 @@
 // Names mean nothing but themselves: dots, stars, slashes, spaces and percent signs
 // are characters like others. What is refused is what two people, or two programs,
 // could take for something else: names that differ only in how letters are composed,
-// and characters that nobody sees.
+// and characters that nobody sees. What people call a user identifies nobody: there the
+// same characters are taken out, so that a bad name locks no user out.
 package names
 
 import (
@@ -25,6 +26,8 @@ const (
 	MaxKey       = 128
 	MaxKind      = 64
 	MaxID        = 64
+	MaxReaction  = 64
+	MaxDisplay   = 128
 )
 
 // ErrName is wrapped by all errors of the Check functions.
@@ -32,7 +35,7 @@ var ErrName = errors.New("names: refused")
 
 // Error says what is wrong with a name. It does not contain the name.
 type Error struct {
-	What   string // topic, user, key, kind, id
+	What   string // topic, user, key, kind, id, reaction
 	Reason string // goes on behind "the topic", say
 }
 
@@ -67,6 +70,9 @@ func CheckUser(user string) error { return check("user", user, MaxUser) }
 
 // CheckKey returns an [Error] if key cannot be the key of a value.
 func CheckKey(key string) error { return check("key", key, MaxKey) }
+
+// CheckReaction returns an [Error] if reaction cannot be one: an emoji, or a short text.
+func CheckReaction(reaction string) error { return check("reaction", reaction, MaxReaction) }
 
 const (
 	lower  = "abcdefghijklmnopqrstuvwxyz"
@@ -108,34 +114,17 @@ func check(what, name string, max int) error {
 	}
 	first, _ := utf8.DecodeRuneInString(name)
 	last, _ := utf8.DecodeLastRuneInString(name)
-	if unicode.IsSpace(first) || unicode.IsSpace(last) {
+	switch {
+	case isBlank(first) || isBlank(last):
 		return &Error{what, "begins or ends with white space"}
+	case unicode.IsMark(first):
+		return &Error{what, "begins with a mark that belongs to the character in front of it"}
 	}
-	return checkRunes(what, []rune(name))
-}
-
-func checkRunes(what string, runes []rune) error {
-	for i, r := range runes {
-		switch {
-		case unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp):
-			return &Error{what, "has a control character or a line end"}
-		case r == utf8.RuneError || isNoncharacter(r):
-			return &Error{what, "has a code point that is no character"}
-		case isJoiner(r):
-			if i == 0 || i == len(runes)-1 || !joins(runes[i-1]) || !joins(runes[i+1]) {
-				return &Error{what, "has a joiner that joins nothing"}
-			}
-		case unicode.Is(unicode.Cf, r):
-			return &Error{what, "has an invisible format character"}
+	runes := []rune(name)
+	for i := range runes {
+		if fault := faultAt(runes, i); fault != "" {
+			return &Error{what, fault}
 		}
 	}
 	return nil
 }
-
-// isJoiner: emoji, and several scripts, are not written without U+200C and U+200D.
-func isJoiner(r rune) bool { return r == 0x200c || r == 0x200d }
-
-// joins reports whether a joiner beside r can be seen.
-func joins(r rune) bool { return r > unicode.MaxASCII && !unicode.IsSpace(r) && !isJoiner(r) }
-
-func isNoncharacter(r rune) bool { return r&0xfffe == 0xfffe || 0xfdd0 <= r && r <= 0xfdef }

@@ -22,6 +22,7 @@ const (
 	AlreadyConnected   Code = "already_connected"
 	Unauthorized       Code = "unauthorized"
 	TokenExpired       Code = "token_expired"
+	TokenNotYetValid   Code = "token_not_yet_valid"
 	TokenRequired      Code = "token_required"
 	Forbidden          Code = "forbidden"
 	Revoked            Code = "revoked"
@@ -72,6 +73,7 @@ var ways = map[Code]struct {
 	AlreadyConnected:   {Never, 0},
 	Unauthorized:       {Never, 4401},
 	TokenExpired:       {AfterRefresh, 4300},
+	TokenNotYetValid:   {Later, 4004},
 	TokenRequired:      {AfterRefresh, 0},
 	Forbidden:          {Never, 0},
 	Revoked:            {Never, 4403},

@@ -231,3 +231,59 @@ func TestDevelopmentModeIsForLoopback(t *testing.T) {
 		t.Error("it serves every interface")
 	}
 }
+
+// A token that is not valid yet says so, and when to come back; a clock may be a little off.
+func TestTokenThatIsNotValidYet(t *testing.T) {
+	s, ctx := start(t, withAccounts)
+	for name, at := range map[string]time.Duration{"nbf": 40 * time.Second, "far": 30 * time.Hour} {
+		c := dial(t, ctx, s, protocol.JSON)
+		c.send(&protocol.Connect{Ref: 1, Version: 1, Token: token(t, time.Hour, jwt.MapClaims{"sub": "ann", "nbf": time.Now().Add(at).Unix()})})
+		got := c.failure()
+		if got.Code != protocol.TokenNotYetValid || got.Retry != protocol.Later || got.Delay <= 0 || got.Delay > 62_000 {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if name == "far" && got.Delay < 60_000 {
+			t.Errorf("%+v", got)
+		}
+		c.closes(protocol.TokenNotYetValid)
+	}
+	ann := enter(t, ctx, s, token(t, time.Hour, jwt.MapClaims{"sub": "ann", "nbf": time.Now().Add(20 * time.Second).Unix()}))
+	ann.send(&protocol.Subscribe{Ref: 2, Topic: "private:x", Attempt: 1, Token: token(t, time.Hour, jwt.MapClaims{
+		"sub": "ann", "topic": "private:x", "rights": []string{"subscribe"}, "nbf": time.Now().Add(time.Hour).Unix(),
+	})})
+	if got := ann.failure(); got.Code != protocol.TokenNotYetValid || got.Attempt != 1 || got.Retry != protocol.Later {
+		t.Errorf("%+v", got)
+	}
+	ann.send(&protocol.Refresh{Ref: 3, Token: token(t, time.Hour, jwt.MapClaims{"sub": "ann", "nbf": time.Now().Add(time.Hour).Unix()})})
+	if got := ann.failure(); got.Code != protocol.TokenNotYetValid {
+		t.Errorf("%+v", got)
+	}
+	ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 2}) // still connected
+}
+
+// X47: a name that is refused is one of the few things that a client learns of a token: it
+// is the company's own. What people call a user locks nobody out.
+func TestNamesThatComeFromTheCompany(t *testing.T) {
+	s, ctx := start(t, withAccounts)
+	for user, says := range map[string]string{"a\u202eb": "the user has an invisible format character", "\u3164": "the user has a filler that nobody sees", " ann": "the user begins or ends with white space"} {
+		c := dial(t, ctx, s, protocol.JSON)
+		c.send(&protocol.Connect{Ref: 1, Version: 1, Token: token(t, time.Hour, jwt.MapClaims{"sub": user})})
+		if got := c.failure(); got.Code != protocol.BadName || got.Retry != protocol.Never || got.Message != says {
+			t.Errorf("%q: %+v", user, got)
+		}
+		if got := await[*protocol.Closing](c); got.Code != protocol.BadName || got.Message != says {
+			t.Errorf("%q: %+v", user, got)
+		}
+	}
+	ann := dial(t, ctx, s, protocol.JSON)
+	ann.send(&protocol.Connect{Ref: 1, Version: 1, Token: token(t, time.Hour, jwt.MapClaims{"sub": "ann", "name": "Ann\u202e\u3164 Example\n"})})
+	if got := await[*protocol.Connected](ann); got.Name != "Ann Example" {
+		t.Errorf("%+v", got)
+	}
+	open, _ := start(t, nil)
+	c := dial(t, ctx, open, protocol.JSON)
+	c.send(&protocol.Connect{Ref: 1, Version: 1, User: "a\u2800"})
+	if got := c.failure(); got.Code != protocol.BadName || got.Message != "the user begins or ends with white space" {
+		t.Errorf("%+v", got)
+	}
+}

@@ -20,6 +20,7 @@ import (
 // the session answers as internal.
 func answer(err error) error {
 	var limit *limits.Error
+	var name *names.Error
 	switch {
 	case err == nil:
 		return nil
@@ -33,6 +34,8 @@ func answer(err error) error {
 		return e
 	case errors.Is(err, cluster.ErrUnavailable), errors.Is(err, cluster.ErrBehind), errors.Is(err, cluster.ErrClosed):
 		return later(protocol.Unavailable)
+	case errors.As(err, &name):
+		return protocol.Fail(nil, protocol.BadName, "the "+name.What+" "+name.Reason)
 	case errors.Is(err, names.ErrName), errors.Is(err, cluster.ErrTopic), errors.Is(err, keyed.ErrKey):
 		return protocol.Fail(nil, protocol.BadName, "")
 	case errors.Is(err, keyed.ErrTooLarge):
@@ -45,7 +48,11 @@ func answer(err error) error {
 		return protocol.Unauthorized
 	case errors.Is(err, auth.ErrExpired):
 		return protocol.TokenExpired
-	case errors.Is(err, auth.ErrNotYet), errors.Is(err, auth.ErrUnavailable):
+	case errors.Is(err, auth.ErrNotYet):
+		e := later(protocol.TokenNotYetValid)
+		e.Delay += min(auth.WaitOf(err), longestWait).Milliseconds()
+		return e
+	case errors.Is(err, auth.ErrUnavailable):
 		return later(protocol.Unavailable)
 	case errors.Is(err, revoke.ErrRevoked):
 		return protocol.Revoked
@@ -54,6 +61,10 @@ func answer(err error) error {
 	}
 	return err
 }
+
+// longestWait is until a token that is not valid yet is looked at again: a clock may have
+// been set, or there may be another token.
+const longestWait = time.Minute
 
 // later is a code to be tried again after a delay that differs between clients.
 func later(code protocol.Code) *protocol.Error {

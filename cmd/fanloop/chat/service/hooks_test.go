@@ -202,3 +202,24 @@ func TestBackendWithoutAnswer(t *testing.T) {
 		t.Errorf("the backend was asked %d times", n)
 	}
 }
+
+// A backend that gives a user a name which is refused locks out that user alone, with the
+// reason.
+func TestBackendNamesAUserThatCannotBe(t *testing.T) {
+	decide := func(q asked) string {
+		return fmt.Sprintf(`{"allow":true,"user":%q,"name":%q}`, q.Token, q.Token+"\u202e")
+	}
+	s, ctx := start(t, withBackend(t, decide, "connect"))
+	for range 10 {
+		c := dial(t, ctx, s, protocol.JSON)
+		c.send(&protocol.Connect{Ref: 1, Version: 1, Token: "ann "})
+		if got := c.failure(); got.Code != protocol.BadName || got.Retry != protocol.Never || got.Message != "the user begins or ends with white space" {
+			t.Fatalf("%+v", got)
+		}
+	}
+	ann := dial(t, ctx, s, protocol.JSON)
+	ann.send(&protocol.Connect{Ref: 1, Version: 1, Token: "ann"})
+	if got := await[*protocol.Connected](ann); got.Name != "ann" {
+		t.Errorf("%+v", got)
+	}
+}

@@ -50,6 +50,9 @@ func (p *pump) encode(m *cluster.Message) (frame engine.Message, returned bool) 
 	return t.config.Encoder.Message(m), true
 }
 
+// isNothing reports whether an encoder has nothing to send.
+func isNothing(m *engine.Message) bool { return m.Prepared == nil && m.Op == 0 }
+
 // encodeReset encodes the page for all that are live. If the encoder does not return, their
 // connections end.
 func (p *pump) encodeReset(at cluster.Position) (frame engine.Message, returned bool) {

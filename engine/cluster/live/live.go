@@ -42,7 +42,8 @@ type Encoder interface {
 	// Message encodes a new message. It is called once for the node, or not at all if
 	// nobody is live.
 	Message(m *cluster.Message) engine.Message
-	// Page encodes what one subscriber gets while it catches up.
+	// Page encodes what one subscriber gets while it catches up. The zero Message sends
+	// nothing.
 	Page(p *Page) engine.Message
 }
 

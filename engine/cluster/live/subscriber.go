@@ -163,9 +163,10 @@ func (s *subscriber) write(frame engine.Message, at cluster.Position) (err error
 	if s.phase == ended {
 		return nil, true
 	}
-	if frame.Prepared != nil {
+	switch {
+	case frame.Prepared != nil:
 		err = s.ws.SendPrepared(frame.Prepared)
-	} else {
+	case !isNothing(&frame):
 		err = s.ws.Send(frame.Op, frame.Data)
 	}
 	if err == nil {

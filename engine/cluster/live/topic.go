@@ -225,6 +225,9 @@ func (top *topic) restart(at cluster.Position, lost bool, page *engine.Message) 
 		return nil
 	}
 	top.topics.resets.Add(1)
+	if isNothing(page) {
+		return nil
+	}
 	return top.sendLocked(*page, before)
 }
 

@@ -108,12 +108,15 @@ func (h *Handler) carryOut(r *http.Request, c *call, caller rules.Caller, body [
 		text, err := json.Marshal(answer)
 		return idempotency.Response{Status: http.StatusOK, Body: text}, err
 	}
-	name := r.Header.Get("Idempotency-Key")
-	if name == "" || !c.changes {
+	all := r.Header.Values("Idempotency-Key")
+	if len(all) == 0 || !c.changes {
 		return do(r.Context())
 	}
-	key := idempotency.Key{Caller: caller.Name, Route: "POST " + c.path, Name: name}
-	if err := key.Check(); err != nil {
+	key := idempotency.Key{Caller: caller.Name, Route: "POST " + c.path, Name: all[0]}
+	if len(all) > 1 {
+		return idempotency.Response{}, idempotency.ErrKey
+	}
+	if err := key.Check(); err != nil { // also an empty one: who sends it wants to be safe
 		return idempotency.Response{}, err
 	}
 	one.key = key.MessageID

@@ -459,6 +459,12 @@ func TestBadCallsAreRefused(t *testing.T) {
 	if got := post(h, "/v1/publish", bodies["/v1/publish"], map[string]string{"Authorization": "Bearer " + callerKey, "Content-Type": "text/plain"}); got.Code != 415 {
 		t.Errorf("text/plain: %d", got.Code)
 	}
+	for _, key := range []string{"", " ", strings.Repeat("k", 129)} {
+		got := post(h, "/v1/publish", bodies["/v1/publish"], map[string]string{"Authorization": "Bearer " + callerKey, "Idempotency-Key": key})
+		if got.Code != 400 || !strings.Contains(got.Body.String(), `"bad_key"`) {
+			t.Errorf("idempotency key %q: %d %s", key, got.Code, got.Body)
+		}
+	}
 	if got := post(h, "/v1/publish", bodies["/v1/publish"], map[string]string{"Authorization": "Bearer " + callerKey, "Idempotency-Key": "a b"}); got.Code != 400 {
 		t.Errorf("a key with a space: %d", got.Code)
 	}

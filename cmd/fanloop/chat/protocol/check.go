@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
@@ -36,7 +37,7 @@ func check(c Command, limits *Limits) *Error {
 	var name *names.Error
 	if errors.As(err, &name) {
 		text = "the " + name.What + " " + name.Reason
-		if name.What != "id" {
+		if name.What != "id" && name.What != "reaction" {
 			code = BadName
 		}
 	}
@@ -131,10 +132,12 @@ func checkPublish(c *Publish, limits *Limits) error {
 // checkKind checks that what the service knows has what it needs.
 func checkKind(c *Publish) error {
 	switch c.Kind {
-	case KindEdit, KindReact, KindUnreact:
+	case KindEdit:
 		if c.Target == nil || c.Data == nil {
-			return fmt.Errorf("%s has a target and data", c.Kind)
+			return errors.New("edit has a target and data")
 		}
+	case KindReact, KindUnreact:
+		return checkReaction(c)
 	case KindDelete:
 		if c.Target == nil || c.Data != nil {
 			return errors.New("delete has a target and no data")
@@ -145,6 +148,15 @@ func checkKind(c *Publish) error {
 		}
 	}
 	return nil
+}
+
+// checkReaction takes a text: reactions are counted by it.
+func checkReaction(c *Publish) error {
+	var reaction string
+	if c.Target == nil || c.Data == nil || json.Unmarshal(c.Data, &reaction) != nil {
+		return fmt.Errorf("%s has a target, and a text as data", c.Kind)
+	}
+	return names.CheckReaction(reaction)
 }
 
 func checkHistory(c *History) error {

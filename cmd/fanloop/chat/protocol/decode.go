@@ -12,16 +12,28 @@ import (
 )
 
 // cborIn refuses what JSON cannot say, and whatever is twice or too deep.
-var cborIn = must(cbor.DecOptions{
-	DupMapKey:        cbor.DupMapKeyEnforcedAPF,
-	IndefLength:      cbor.IndefLengthForbidden,
-	TagsMd:           cbor.TagsForbidden,
-	MaxNestedLevels:  maxDepth,
-	MaxArrayElements: 16384,
-	MaxMapPairs:      1024,
-}.DecMode())
+var cborIn = must(cborOptions(cbor.ExtraDecErrorNone).DecMode())
 
-var errDeep = fmt.Errorf("the frame is nested more than %d levels", maxDepth)
+func cborOptions(extra cbor.ExtraDecErrorCond) cbor.DecOptions {
+	return cbor.DecOptions{
+		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
+		IndefLength:       cbor.IndefLengthForbidden,
+		TagsMd:            cbor.TagsForbidden,
+		MaxNestedLevels:   maxDepth,
+		MaxArrayElements:  16384,
+		MaxMapPairs:       1024,
+		ExtraReturnErrors: extra,
+	}
+}
+
+// cborKnown is cborIn that says when a map has members which a frame does not have: they
+// are not looked at.
+var cborKnown = must(cborOptions(cbor.ExtraDecErrorUnknownField).DecMode())
+
+var (
+	errDeep = fmt.Errorf("the frame is nested more than %d levels", maxDepth)
+	errRef  = errors.New("ref is a whole number from 1 to 4294967295")
+)
 
 // headSize is how much of a message that is too large is read.
 const headSize = 256
@@ -109,10 +121,8 @@ func (e Encoding) command(frame []byte, limits *Limits) (Command, *Error) {
 	}
 	i := indexOf(commandsByName, commandsByNumber, e, name, number)
 	if i < 0 {
-		var ref struct {
-			Ref `json:"ref,omitzero" cbor:"1,keyasint,omitempty"`
-		}
-		if err := e.unmarshal(frame, &ref); err != nil {
+		var ref Ping
+		if err := e.readCommand(frame, &ref); err != nil {
 			return nil, malformed(err)
 		}
 		fault := Fail(nil, UnknownCommand, "")
@@ -120,13 +130,52 @@ func (e Encoding) command(frame []byte, limits *Limits) (Command, *Error) {
 		return nil, fault
 	}
 	c := newCommand[i]()
-	if err := e.unmarshal(frame, c); err != nil {
+	if err := e.readCommand(frame, c); err != nil {
 		return nil, malformed(err)
 	}
 	if fault := check(c, limits); fault != nil {
 		return nil, fault
 	}
 	return c, nil
+}
+
+// readCommand reads a frame as a command, and refuses what is wrong in the rest of it.
+func (e Encoding) readCommand(frame []byte, c Command) error {
+	var err error
+	if e == CBOR {
+		err = readCBOR(frame, c)
+	} else {
+		err = json.Unmarshal(frame, c)
+	}
+	if err == nil && c.Answers() == 0 && e.hasRef(frame) {
+		err = errRef
+	}
+	return err
+}
+
+// readCBOR reads a frame. What it passes over has to be well-formed too, as in JSON.
+func readCBOR(frame []byte, c Command) error {
+	err := cborKnown.Unmarshal(frame, c)
+	var unknown *cbor.UnknownFieldError
+	if !errors.As(err, &unknown) {
+		return err
+	}
+	var all any
+	if err := cborIn.Unmarshal(frame, &all); err != nil {
+		return err
+	}
+	return cborIn.Unmarshal(frame, c)
+}
+
+// hasRef reports whether a frame that was read has a ref: then it is 0.
+func (e Encoding) hasRef(frame []byte) bool {
+	if e == JSON && !bytes.Contains(frame, []byte("ref")) && bytes.IndexByte(frame, '\\') < 0 {
+		return false
+	}
+	var only struct {
+		Ref *Ref `json:"ref" cbor:"1,keyasint"`
+	}
+	return e.unmarshal(frame, &only) == nil && only.Ref != nil
 }
 
 // malformed says what is wrong, and not what was received.
@@ -142,7 +191,7 @@ func malformed(err error) *Error {
 		}
 	case errors.As(err, &semantic):
 		message = fmt.Sprintf("a member has a value of the wrong type, at byte %d of the frame", semantic.ByteOffset)
-	case errors.Is(err, errNoType), errors.Is(err, errDeep):
+	case errors.Is(err, errNoType), errors.Is(err, errDeep), errors.Is(err, errRef):
 		message = err.Error()
 	}
 	return Fail(nil, BadFrame, message)

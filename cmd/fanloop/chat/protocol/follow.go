@@ -1,5 +1,7 @@
 package protocol
 
+import "math"
+
 // Verdict is what a subscriber does with a message that comes.
 type Verdict byte
 
@@ -27,8 +29,12 @@ func (p *Position) Follow(m *Message) Verdict {
 }
 
 // Read returns the marker after a Read of a position, in a topic of this epoch. What
-// is late, from another epoch, or from before a step back changes nothing.
+// is late, from another epoch, or from before a step back changes nothing. The zero Marker
+// is none: then nothing is late, since what the version is of was forgotten.
 func (m Marker) Read(pos Position, version uint32, epoch string) Marker {
+	if m == (Marker{}) && pos.Epoch == epoch {
+		return Marker{pos, version}
+	}
 	if version != m.Version {
 		return m
 	}
@@ -37,7 +43,8 @@ func (m Marker) Read(pos Position, version uint32, epoch string) Marker {
 
 // Unread returns the marker after an Unread, which sets it to the position on purpose.
 func (m Marker) Unread(pos Position, version uint32, epoch string) Marker {
-	if version != m.Version || pos.Epoch != epoch {
+	late := version != m.Version && m != (Marker{})
+	if late || pos.Epoch != epoch || version == math.MaxUint32 {
 		return m
 	}
 	return Marker{pos, version + 1}

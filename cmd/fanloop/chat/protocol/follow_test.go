@@ -1,6 +1,7 @@
 package protocol_test
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -77,6 +78,26 @@ func TestMarkersMoveForwardAndBackOnPurpose(t *testing.T) {
 	expect(60, 1)
 	m = protocol.Marker{Pos: old, Version: 1}.Read(at(3), 1, "now")
 	expect(3, 1)
+}
+
+// X24: where there is no marker, as when it was forgotten with the messages, no version is
+// late, and a position of another epoch makes none.
+func TestWithoutAMarkerNothingIsLate(t *testing.T) {
+	var none protocol.Marker
+	old := protocol.Position{Epoch: "then", Offset: 9, ID: "x"}
+	for name, one := range map[string]struct{ got, want protocol.Marker }{
+		"read":              {none.Read(at(5), 0, "now"), protocol.Marker{Pos: at(5)}},
+		"read, forgotten":   {none.Read(at(5), 3, "now"), protocol.Marker{Pos: at(5), Version: 3}},
+		"unread":            {none.Unread(at(5), 0, "now"), protocol.Marker{Pos: at(5), Version: 1}},
+		"unread, forgotten": {none.Unread(at(5), 3, "now"), protocol.Marker{Pos: at(5), Version: 4}},
+		"read elsewhere":    {none.Read(old, 0, "now"), none},
+		"unread elsewhere":  {none.Unread(old, 2, "now"), none},
+		"no version behind": {none.Unread(at(5), math.MaxUint32, "now"), none},
+	} {
+		if one.got != one.want {
+			t.Errorf("%s: %+v, want %+v", name, one.got, one.want)
+		}
+	}
 }
 
 // Whatever the order in which nodes hear of them, the later marker is the same.

@@ -290,6 +290,19 @@ func (c *conn) attempt(topic string) uint32 {
 	return 0
 }
 
+// awaits reports whether the client was told that messages of a topic follow the answer.
+// Any goroutine.
+func (c *conn) awaits(topic string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for d := c.deliveries; d != nil; d = d.next {
+		if d.topic == topic {
+			return d.more
+		}
+	}
+	return false
+}
+
 // begin notes a delivery, in place of another one of the topic.
 func (c *conn) begin(d *delivery) {
 	c.mu.Lock()

@@ -28,8 +28,8 @@ func (e *encoder) Message(m *cluster.Message) engine.Message {
 	return messageIn(e.encoding, e.encoding.AppendMessage(nil, &frame))
 }
 
-// Page implements live.Encoder. A page without messages is an empty frame: live sends
-// a first page whatever is in it. A reset for all has no attempt that all share, so
+// Page implements live.Encoder. A page without messages is sent to nobody but who was
+// told that messages follow, and waits for their end. A reset for all has no attempt that all share, so
 // each session ends its subscription, and the client comes back with its position.
 func (e *encoder) Page(p *live.Page) engine.Message {
 	var frames []byte
@@ -40,8 +40,11 @@ func (e *encoder) Page(p *live.Page) engine.Message {
 		c := engine.Get[*conn](p.WebSocket)
 		frames = e.append(frames, &protocol.ResetTo{Topic: p.Topic, Attempt: c.attempt(p.Topic), Pos: protocol.Position(p.Position)})
 	}
-	if len(p.Messages) > 0 || len(frames) == 0 {
+	if len(p.Messages) > 0 || p.WebSocket != nil && engine.Get[*conn](p.WebSocket).awaits(p.Topic) {
 		frames = e.append(frames, &protocol.Messages{Topic: p.Topic, Messages: messagesOf(p.Messages), More: p.More})
+	}
+	if frames == nil {
+		return engine.Message{}
 	}
 	return messageIn(e.encoding, frames)
 }

@@ -105,7 +105,7 @@ func attempts(topic string, pos *protocol.Position) []protocol.Command {
 		&protocol.Unread{Ref: 104, Topic: topic, Pos: &end},
 		&protocol.Set{Ref: 105, Topic: topic, Kind: protocol.KindTyping, Data: protocol.Data(`true`)},
 		&protocol.Publish{Ref: 106, Topic: topic, ID: "after", Data: protocol.Data(`1`)},
-		&protocol.Publish{Ref: 107, Topic: topic, ID: "react", Kind: protocol.KindReact, Target: &protocol.Target{Offset: pos.Offset, ID: pos.ID}, Data: protocol.Data(`1`)},
+		&protocol.Publish{Ref: 107, Topic: topic, ID: "react", Kind: protocol.KindReact, Target: &protocol.Target{Offset: pos.Offset, ID: pos.ID}, Data: protocol.Data(`"👍"`)},
 		&protocol.Subscribe{Ref: 108, Topic: topic, Attempt: 100, Pos: &end},
 		&protocol.Subscribe{Ref: 109, Topic: topic, Attempt: 101, Last: 50, Presence: true},
 		&protocol.Subscribe{Ref: 110, Topic: topic, Attempt: 102, Mode: protocol.Passive},

@@ -99,7 +99,7 @@ func TestEveryCommandOfTheProtocolAgainstEveryRight(t *testing.T) {
 		}
 		return p
 	}
-	all := forms(publish("ann"), publish("ben"), protocol.Data(`1`))
+	all := forms(publish("ann"), publish("ben"), protocol.Data(`"👍"`))
 	for _, one := range protocol.EveryCommand() {
 		rows := all[protocol.NameOf(one)]
 		if len(rows) == 0 {

@@ -21,6 +21,7 @@ type delivery struct {
 	stopped bool
 	stored  bool // messages are delivered
 	passive bool
+	more    bool              // the answer said that messages follow; immutable once it was started
 	from    *cluster.Position // where they go on; nil: none are delivered, or it was started
 	shared  []string          // kinds of frames that all get
 	release []func()
@@ -76,7 +77,7 @@ func (b *backend) Open(who *session.Identity, c *protocol.Subscribe, done func(s
 	}, func(answer protocol.Subscribed, err error) {
 		if err == nil {
 			from := cluster.Position(*answer.Pos)
-			d.from, d.stored = &from, !from.IsZero()
+			d.from, d.stored, d.more = &from, !from.IsZero(), answer.More
 			err = d.openShared(who.User, c, space, &answer)
 		}
 		if err == nil && answer.Marker != nil {

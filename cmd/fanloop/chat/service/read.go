@@ -51,6 +51,9 @@ func (s *Service) read(ctx context.Context, from *conn, user string, c protocol.
 	if err != nil {
 		return nil, err
 	}
+	if marker == (protocol.Marker{}) {
+		return nil, protocol.PositionLost // there is none, and none to be made of it
+	}
 	is := &protocol.MarkerIs{Topic: topic, Pos: marker.Pos, Version: marker.Version, Unread: end.unread(user, &marker)}
 	if _, is := c.(*protocol.Read); is && moved {
 		s.showRead(user, topic, marker.Pos)

@@ -51,7 +51,18 @@ func TestMarkersAreThoseOfTheUser(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	}
+	elsewhere := &protocol.Position{Epoch: "elsewhere", Offset: 1, ID: "x"}
+	for _, c := range []protocol.Command{&protocol.Read{Ref: 3, Topic: "lobby", Pos: elsewhere}, &protocol.Unread{Ref: 3, Topic: "lobby", Pos: elsewhere, Version: 1}} {
+		here.send(c)
+		if got := here.failure(); got.Code != protocol.PositionLost || got.Ref != 3 {
+			t.Errorf("without a marker: %+v", got)
+		}
+	}
 	one, two := bob.posOf("lobby", "1"), bob.posOf("lobby", "2")
+	early := connect(t, ctx, first, protocol.JSON, "cy")
+	early.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+	early.send(&protocol.Unread{Ref: 4, Topic: "lobby", Pos: one, Version: 7}) // of a marker that was forgotten
+	early.marks(one, 8, 1)
 	own, three := here.posOf("lobby", "own"), bob.posOf("lobby", "3")
 	there.saw("3")
 

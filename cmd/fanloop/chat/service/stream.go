@@ -81,6 +81,10 @@ func (s *streams) open(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	if len(bytes.TrimSpace(body)) == 0 { // a stream without connect could never have one
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
 	body = s.resuming(body, r.Header.Get("Last-Event-ID"))
 	ws, err := s.dial(r)
 	if err != nil {
@@ -272,14 +276,20 @@ func (s *streams) take(session, seq string, body []byte) int {
 	s.mu.Lock()
 	one := s.all[session]
 	s.mu.Unlock()
-	number, err := strconv.ParseUint(seq, 10, 64)
+	number, ok := parseSeq(seq)
 	switch {
+	case !ok:
+		return http.StatusBadRequest
 	case one == nil:
 		return http.StatusNotFound
-	case err != nil || number == 0:
-		return http.StatusBadRequest
 	}
 	return one.take(number, body)
+}
+
+// parseSeq reads the number of a POST, from 1 on. Each has one way to be written.
+func parseSeq(text string) (number uint64, ok bool) {
+	number, err := strconv.ParseUint(text, 10, 64)
+	return number, err == nil && number > 0 && strconv.FormatUint(number, 10) == text
 }
 
 // take carries out a POST once, and returns the status of its answer. Who sends more

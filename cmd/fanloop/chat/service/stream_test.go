@@ -198,6 +198,7 @@ func TestStreamRefuses(t *testing.T) {
 		"foreign page, commands": {"/v1/commands", map[string]string{"Origin": "https://evil.example"}, 403},
 		"no JSON":                {"/v1/stream", map[string]string{"Content-Type": "text/plain"}, 415},
 		"unknown session":        {"/v1/commands", map[string]string{"Fanloop-Session": "s.x", "Fanloop-Seq": "1"}, 404},
+		"no session":             {"/v1/commands", map[string]string{"Fanloop-Seq": "1"}, 404},
 	} {
 		if got := post(t, ctx, base+c.path, c.header, hello).StatusCode; got != c.status {
 			t.Errorf("%s: %d, want %d", name, got, c.status)
@@ -206,6 +207,17 @@ func TestStreamRefuses(t *testing.T) {
 	large := &protocol.Publish{Topic: "lobby", ID: "x", Data: protocol.Data(`"` + strings.Repeat("x", 1<<17) + `"`)}
 	if got := post(t, ctx, base+"/v1/stream", nil, large).StatusCode; got != http.StatusRequestEntityTooLarge {
 		t.Error(got)
+	}
+	if got := post(t, ctx, base+"/v1/stream", nil).StatusCode; got != http.StatusBadRequest {
+		t.Errorf("a stream that begins with nothing: %d", got)
+	}
+	ann := openStream(t, ctx, s, hello)
+	until[*protocol.Connected](ann)
+	for _, seq := range []string{"", "0", "01", "+1", "-1", "1.0", "1e0", "0x1", "18446744073709551616", "one"} {
+		header := map[string]string{"Fanloop-Session": ann.session, "Fanloop-Seq": seq}
+		if got := post(t, ctx, base+"/v1/commands", header, &protocol.Ping{Ref: 5}).StatusCode; got != http.StatusBadRequest {
+			t.Errorf("number %q: %d", seq, got)
+		}
 	}
 	proxied := openStreamVia(t, ctx, base, map[string]string{"X-Forwarded-For": "192.0.2.1"}, hello)
 	if e, is := proxied.next().(*protocol.Error); !is || e.Code != protocol.Unauthorized {

@@ -54,6 +54,7 @@ type client struct {
 	encoding protocol.Encoding
 	frames   []protocol.Frame
 	last     string // id of the last message
+	more     bool   // messages are to follow, as the last frame that says so has it
 }
 
 func dial(t *testing.T, ctx context.Context, s *service.Service, e protocol.Encoding) *client {
@@ -125,8 +126,13 @@ func (c *client) next() protocol.Frame {
 		switch f := f.(type) {
 		case *protocol.Message:
 			c.last = f.ID
+		case *protocol.Subscribed:
+			c.more = f.More
 		case *protocol.Messages:
-			if len(f.Messages) == 0 {
+			if len(f.Messages) == 0 && !c.more {
+				c.t.Errorf("an empty list where no more was to follow: %+v", f)
+			}
+			if c.more = f.More; len(f.Messages) == 0 {
 				continue
 			}
 			c.last = f.Messages[len(f.Messages)-1].ID

@@ -9,7 +9,7 @@ type Publish struct {
 	Topic string        `json:"topic"`
 	User  string        `json:"user"`
 	Name  string        `json:"name,omitzero"` // what people call the user, as names.Display shows it
-	ID    string        `json:"id,omitzero"` // empty: made of the idempotency key, or by chance
+	ID    string        `json:"id,omitzero"`   // empty: made of the idempotency key, or by chance
 	Kind  string        `json:"kind,omitzero"`
 	Data  protocol.Data `json:"data"`
 }

@@ -3,6 +3,7 @@ package natsbroker
 import (
 	"crypto/rand"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 
@@ -48,12 +49,61 @@ func (b *Broker) Send(c cluster.Channel, data []byte) error {
 }
 
 // Listen implements cluster.Bus, by one subscription of core NATS for each call;
-// cluster.Lingering shares them.
+// cluster.Lingering shares them. It does not wait for the connection: NATS gets to know of
+// the subscription behind what was sent before, and in front of what is sent later.
 func (b *Broker) Listen(c cluster.Channel, r cluster.Receiver) (func(), error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	return b.subscribe(b.busSubject(c), b.busLanes, &receiver{b.name, r})
+	if b.over() {
+		return nil, cluster.ErrClosed
+	}
+	l := &listening{broker: b, channel: c, receiver: &receiver{self: b.name, receiver: r}, since: b.attempts.Load()}
+	b.out.do(l.begin)
+	return l.stop, nil
+}
+
+// listening is one call of Listen.
+type listening struct {
+	// Immutable.
+	broker   *Broker
+	channel  cluster.Channel
+	receiver *receiver
+	since    uint64 // attempts to connect again, at the call
+
+	stopped atomic.Bool
+	leave   func() // of the goroutine that sends; nil: there is no subscription
+}
+
+// begin subscribes, on the goroutine that sends. Where the connection was lost since the
+// call, messages may have been.
+func (l *listening) begin() {
+	if l.stopped.Load() {
+		return
+	}
+	b := l.broker
+	leave, err := b.subscribe(b.busSubject(l.channel), b.busLanes, l.receiver)
+	if err != nil {
+		return // closed: nothing comes any more
+	}
+	l.leave = leave
+	if b.attempts.Load() != l.since {
+		l.receiver.gap(ErrReconnected)
+	}
+}
+
+// stop ends it.
+func (l *listening) stop() {
+	if !l.stopped.Swap(true) {
+		l.broker.out.do(l.end)
+	}
+}
+
+// end gives the subscription up, on the goroutine that sends.
+func (l *listening) end() {
+	if l.leave != nil {
+		l.leave()
+	}
 }
 
 // receiver is one who listens to a channel.

@@ -15,11 +15,13 @@ type outbox struct {
 	taken   letters // empty, or with the goroutine that sends; owned by it
 }
 
-// letters are messages in order, their data one behind the other.
+// letters are messages in order, their data one behind the other, and what else is done
+// between them.
 type letters struct {
-	subjects []string
-	ends     []int // of the data of each, in data
+	subjects []string // empty: something else is done
+	ends     []int    // of the data of each, in data
 	data     []byte
+	others   []func() // in order
 }
 
 // maxWaiting is how many bytes may wait, with subjects and 64 for each message.
@@ -45,6 +47,22 @@ func (o *outbox) add(subject string, parts ...[]byte) error {
 	for _, p := range parts {
 		w.data = append(w.data, p...)
 	}
+	o.append(subject)
+	return nil
+}
+
+// do has f called when all before it was sent, by the goroutine that sends. What waits is
+// not bounded: f takes or gives up a subscription.
+func (o *outbox) do(f func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.waiting.others = append(o.waiting.others, f)
+	o.append("")
+}
+
+// append ends a letter. Under mu.
+func (o *outbox) append(subject string) {
+	w := &o.waiting
 	w.subjects, w.ends = append(w.subjects, subject), append(w.ends, len(w.data))
 	if len(w.ends) == 1 {
 		select {
@@ -52,7 +70,6 @@ func (o *outbox) add(subject string, parts ...[]byte) error {
 		default:
 		}
 	}
-	return nil
 }
 
 // take returns what waits, until the next call.
@@ -63,7 +80,9 @@ func (o *outbox) take() *letters {
 		o.taken.data = nil
 	}
 	clear(o.taken.subjects)
+	clear(o.taken.others)
 	o.taken.subjects, o.taken.ends, o.taken.data = o.taken.subjects[:0], o.taken.ends[:0], o.taken.data[:0]
+	o.taken.others = o.taken.others[:0]
 	o.taken, o.waiting = o.waiting, o.taken
 	return &o.taken
 }
@@ -71,10 +90,15 @@ func (o *outbox) take() *letters {
 // keptData is the room for data that is kept.
 const keptData = 1 << 20
 
-// each calls send for each message.
+// each calls send for each message, and what is to be done between them.
 func (l *letters) each(send func(subject string, data []byte)) {
-	from := 0
+	from, done := 0, 0
 	for i, end := range l.ends {
+		if l.subjects[i] == "" {
+			l.others[done]()
+			done++
+			continue
+		}
 		send(l.subjects[i], l.data[from:end])
 		from = end
 	}

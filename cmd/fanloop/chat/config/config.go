@@ -176,7 +176,7 @@ func Default() Config {
 			Message: 64 << 10, Data: 16 << 10, Topics: 256,
 			User: Per{Connections: 50, Topics: 1000, Commands: Rate{20, 100}},
 			Address: Per{
-				Connections: 1000, Connects: Rate{50, 500}, Commands: Rate{500, 2000}, Bytes: Rate{4 << 20, 16 << 20},
+				Connections: 1000, Topics: 20_000, Connects: Rate{50, 500}, Commands: Rate{500, 2000}, Bytes: Rate{4 << 20, 16 << 20},
 			},
 		},
 		Traces:      Traces{Sample: 1},

@@ -176,7 +176,7 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 	if s.name, err = s.config.NodeName(); err != nil {
 		return err
 	}
-	bus := cluster.Lingering(s.store.broker, 0)
+	bus := s.topicBus()
 	if s.accounts, err = openAccounts(&s.config, addr, s.name, s.others(), watched(s.log, s.Tracer())); err != nil {
 		return err
 	}

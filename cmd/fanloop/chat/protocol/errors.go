@@ -152,6 +152,8 @@ type Error struct {
 	Delay    int64  `json:"delay,omitzero" cbor:"38,keyasint,omitempty"`
 	Message  string `json:"message,omitzero" cbor:"39,keyasint,omitempty"`
 	Versions []int  `json:"versions,omitzero" cbor:"41,keyasint,omitempty"`
+
+	connect bool // it answers a Connect
 }
 
 // Fail returns the error that answers c. A nil c: no command could be read. message
@@ -161,6 +163,7 @@ func Fail(c Command, code Code, message string) *Error {
 	if c != nil {
 		e.Ref = c.Answers()
 		e.Topic, e.Attempt, e.ID = subject(c)
+		_, e.connect = c.(*Connect)
 	}
 	if code == UnsupportedVersion {
 		e.Versions = []int{Version}
@@ -203,6 +206,9 @@ func (e *Error) Error() string {
 
 // Unwrap returns the code.
 func (e *Error) Unwrap() error { return e.Code }
+
+// OfConnect reports whether it answers a Connect. With the first one, the connection ends.
+func (e *Error) OfConnect() bool { return e.connect }
 
 // Fatal reports whether the connection ends with this error.
 func (e *Error) Fatal() bool {

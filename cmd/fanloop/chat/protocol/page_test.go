@@ -168,6 +168,9 @@ func collect(t *testing.T, of reflect.Type, members map[string]int) {
 	}
 	for i := range of.NumField() {
 		field := of.Field(i)
+		if !field.IsExported() {
+			continue // not sent
+		}
 		collect(t, field.Type, members)
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if field.Anonymous && name == "" {

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -27,6 +28,26 @@ func TestPublishesKeepTheirOrder(t *testing.T) {
 	w.s.Do(&protocol.Publish{Topic: "a", ID: "p4", Data: protocol.Data("1")})
 	w.answer("Publish p4", nil) // without a ref there is no answer
 	w.want("published ref=13", "call Publish p4")
+}
+
+// Whatever is wrong with the first connect ends the connection: it says what, and a client
+// need not look which part of the server found it. A second connect ends nothing.
+func TestAConnectThatFailsEndsTheConnection(t *testing.T) {
+	long := strings.Repeat("x", 200)
+	for frame, want := range map[string][]string{
+		`{"type":"connect","ref":1,"version":2}`:                                        {"unsupported_version ref=1", "close 4406 unsupported_version"},
+		`{"type":"connect","ref":1,"version":1,"user":"a\u202e"}`:                       {"bad_name ref=1", "close 4499 bad_name"},
+		`{"type":"connect","ref":1,"version":1,"session":"` + long + `"}` + "\n" + `{}`: {"bad_field ref=1", "close 4499 bad_field"},
+		`{"type":"connect","ref":1,"version":1,"ref":2}`:                                {"bad_frame ref=0", "close 4400 bad_frame"},
+		`{"type":"subscribe","ref":1,"topic":"","attempt":1}`:                           {"bad_name ref=1"},
+	} {
+		w := newWorld(t)
+		w.s.Receive(protocol.JSON, []byte(frame))
+		w.want(want...)
+	}
+	w := newWorld(t).connect()
+	w.s.Receive(protocol.JSON, []byte(`{"type":"connect","ref":7,"version":1,"user":"a\u202e"}`))
+	w.want("bad_name ref=7")
 }
 
 // A backend may answer before its methods return.

@@ -75,7 +75,7 @@ func (s *Session) malformed(err error) {
 		return
 	}
 	s.out.Send(fault)
-	if fault.Fatal() {
+	if fault.Fatal() || s.state == opened && fault.OfConnect() {
 		s.Close(fault.Code, fault.Message)
 	}
 }

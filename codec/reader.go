@@ -238,7 +238,7 @@ func (r *Reader) Reset() {
 // fail gives the buffers back and makes fault the answer from now on.
 func (r *Reader) fail(fault *ProtocolError) (Event, bool, int, error) {
 	r.Reset()
-	r.broken = uint8(slices.Index(faults[:], fault))
+	r.broken = uint8(slices.Index(faults, fault))
 	return Event{}, false, 0, fault
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -91,6 +92,8 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	switch {
 	case errors.As(err, &large):
 		refuse(w, http.StatusRequestEntityTooLarge, string(protocol.TooLarge), "the body has more than 1 MiB")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		write(w, problemOf(err))
 	case err != nil:
 		refuse(w, http.StatusBadRequest, string(protocol.BadFrame), "the body ended early")
 	}
@@ -196,6 +199,8 @@ func problemOf(err error) *api.Problem {
 		return problem(400, string(protocol.BadName), "a name has 1 to 128 bytes")
 	case errors.Is(err, revoke.ErrFull):
 		return problem(503, string(protocol.Overloaded), "the list of revocations is full")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return problem(408, "timeout", "the body took too long")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return problem(503, string(protocol.Unavailable), "it took too long")
 	case errors.As(err, &fault) && statuses[fault.Code] != 0:

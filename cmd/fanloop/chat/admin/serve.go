@@ -18,15 +18,26 @@ type Server struct {
 	handler *Handler
 }
 
+// What a client may take for the head of a request, and then for the body. An answer may take
+// as long as it does.
+const (
+	headWithin = 10 * time.Second
+	bodyWithin = 30 * time.Second
+)
+
 // Listen begins to serve h on an address. Shutdown ends it.
 func Listen(address string, h *Handler) (*Server, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
+	return serve(l, h), nil
+}
+
+func serve(l net.Listener, h *Handler) *Server {
 	s := &Server{addr: l.Addr(), done: make(chan struct{}), handler: h}
 	s.http = http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		Handler: h, ReadHeaderTimeout: headWithin, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(h.config.Log.Handler(), slog.LevelDebug), TLSConfig: h.config.TLS,
 	}
 	go func() {
@@ -39,7 +50,7 @@ func Listen(address string, h *Handler) (*Server, error) {
 			h.config.Log.Error("the admin address is not served any more", "err", err)
 		}
 	}()
-	return s, nil
+	return s
 }
 
 // Addr is where it listens.

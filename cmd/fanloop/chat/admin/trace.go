@@ -2,7 +2,9 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -66,6 +68,8 @@ func tracedOf(w http.ResponseWriter, r *http.Request) (of service.Traced, err er
 		}
 	}
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return of, err
 	case err != nil || given != 1:
 		return of, protocol.Fail(nil, protocol.BadField, "want one of user, topic and connection")
 	case of.User != "":

@@ -19,8 +19,8 @@ var ErrNoQuorum = errors.New("service: no quorum")
 const (
 	askEvery = 2 * time.Second
 	// electing is how long a stream may be unable to store: a leader that ended is replaced
-	// by then.
-	electing = 10 * time.Second
+	// by then, also when the first election (4 to 9 s) has no winner.
+	electing = 20 * time.Second
 	// quorumLines is the time between two lines of the log.
 	quorumLines = 10 * time.Second
 )

@@ -40,7 +40,7 @@ func TestChatServesUntilItIsAskedToEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status := statusOf(t, strings.Fields(third)[1]+"healthz"); status != http.StatusOK {
+	if status := statusOf(t, strings.Fields(third)[1]); !strings.HasSuffix(third, "/admin\n") || status != http.StatusOK {
 		t.Errorf("%s is answered with %d", third, status)
 	}
 	var answer strings.Builder
@@ -163,7 +163,8 @@ func TestUnknownVariablesAreNamed(t *testing.T) {
 	t.Setenv("FANLOOP_CHAT_LISTEN", "127.0.0.1:0")
 	t.Setenv("FANLOOP_CHAT_SERVICE_HOST", "10.0.0.1") // as Kubernetes has it
 	got := cli.UnknownVariables(subcommand(t, "chat"))
-	want := []string{"FANLOOP_CHAT_LISEN; did you mean FANLOOP_CHAT_LISTEN?", "FANLOOP_CHAT_SERVICE_HOST"}
+	const none = " has no effect: there is no flag for it"
+	want := []string{"FANLOOP_CHAT_LISEN" + none + "; did you mean FANLOOP_CHAT_LISTEN?", "FANLOOP_CHAT_SERVICE_HOST" + none}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -50,6 +50,7 @@ var wrongByName = map[string][][]string{
 	"peer":             {{"nosuch", "--peers-dir", "../../bench/peers"}},
 	"pprof":            {{"localhost"}},
 	"proxy":            {{"ftp://127.0.0.1"}, {"127.0.0.1"}},
+	"proxy-header":     {{"x"}, {"proxy-protocol"}},
 	"proxy-protocol":   {{"10.0.0"}},
 	"scenarios":        {{"walk5"}, {""}},
 	"server-cpus":      {{"x"}, {"-1"}},
@@ -57,6 +58,7 @@ var wrongByName = map[string][][]string{
 	"subprotocol":      {{"a b"}, {"chat,chat"}},
 	"target":           {{"nosuch://127.0.0.1"}, {"ws://"}},
 	"url":              {{"ftp://127.0.0.1"}, {"ws://"}, {"wss://127.0.0.1:1"}},
+	"trusted-proxies":  {{"10.0.0"}, {"proxy.example"}},
 	"unix":             {{strings.Repeat("x", 120)}},
 }
 

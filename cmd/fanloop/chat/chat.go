@@ -65,8 +65,8 @@ Exit code: 0 after a shutdown, 1 if it cannot serve, 2 for wrong usage.`,
 		if err != nil {
 			return cli.Usagef("%v", err)
 		}
-		for _, name := range cli.UnknownVariables(cmd) {
-			fmt.Fprintf(std.Err, "fanloop: the variable %s is of no flag and has no effect\n", name)
+		for _, line := range cli.UnknownVariables(cmd) {
+			fmt.Fprintln(std.Err, "fanloop: "+line)
 		}
 		return run(cmd.Context(), c, log, std)
 	}
@@ -95,21 +95,30 @@ func run(ctx context.Context, c config.Config, o cli.LogOptions, std cli.Stdio) 
 		fmt.Fprint(std.Out, startLines(&c, s, operators))
 	}
 	<-ctx.Done()
-	log.Info("shutting down; a second signal ends at once")
+	sessions := s.Stats().Sessions
+	log.Info("shutting down; a second signal ends at once", "sessions", sessions)
 	s.Drain()
 	time.Sleep(c.ShutdownDelay)
-	return end(s, operators, c.ShutdownTimeout)
+	if err := end(s, operators, c.ShutdownTimeout); err != nil {
+		return err
+	}
+	log.Info("ended: all connections are closed, and what was acknowledged is stored")
+	return nil
 }
 
 // startLines say where the node is, who is let in and where messages are kept. Those of a
 // node with a name begin with it.
 func startLines(c *config.Config, s *service.Service, operators *admin.Server) string {
-	lines := []string{fmt.Sprintf("listening on http://%s/  ws://%[1]s/v1/socket", s.Addr())}
+	scheme := ""
+	if c.TLSCert != "" {
+		scheme = "s"
+	}
+	lines := []string{fmt.Sprintf("listening on http%s://%s/  ws%[1]s://%[2]s/v1/socket", scheme, s.Addr())}
 	if !c.HasAccounts() {
 		lines = append(lines, "without accounts: whoever opens the page chooses a name; only this machine is served")
 	}
 	if operators != nil {
-		lines = append(lines, "operators: "+operators.URL()+"/")
+		lines = append(lines, "operators: "+operators.URL()+"/admin")
 	}
 	lines = append(lines, "messages: "+keptIn(c))
 	name := ""

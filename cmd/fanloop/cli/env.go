@@ -61,8 +61,9 @@ func ShowVariables(cmd *cobra.Command) {
 	}
 }
 
-// UnknownVariables are those of the environment that begin as the variables of cmd do and
-// stand in for no flag of it or of a command below, each with what may be meant.
+// UnknownVariables says of each variable of the environment that begins as those of cmd do,
+// and stands in for no flag of it or of a command below, that it has no effect, and what may
+// be meant.
 func UnknownVariables(cmd *cobra.Command) (all []string) {
 	prefix := Variable(cmd, &pflag.Flag{})
 	var known []string
@@ -70,7 +71,7 @@ func UnknownVariables(cmd *cobra.Command) (all []string) {
 	for _, one := range os.Environ() {
 		name, _, _ := strings.Cut(one, "=")
 		if strings.HasPrefix(name, prefix) && !slices.Contains(known, name) {
-			all = append(all, name+DidYouMean(name, known))
+			all = append(all, name+" has no effect: there is no flag for it"+DidYouMean(name, known))
 		}
 	}
 	slices.Sort(all)

@@ -53,9 +53,11 @@ func (c *Config) mistakes() []error {
 	_, errCallers := c.APICallers()
 	_, errOperator := c.OperatorKey()
 	errs := []error{
-		at("listen", checkAddress(c.Listen)), at("address", checkPublic(c.Address)), c.checkAdmin(), c.checkAdminTLS(), c.checkOpen(), c.checkOrigins(), c.Page.check(),
+		at("listen", checkAddress(c.Listen)), at("address", checkPublic(c.Address)), c.checkAdmin(), c.checkOpen(), c.checkOrigins(), c.Page.check(),
 		errRules, errKeys, errHooks, errCallers, errOperator, c.Accounts.check(), c.Limits.check(), c.Traces.check(), c.Idempotency.check(),
 	}
+	_, errProxies := c.Proxies()
+	errs = append(append(errs, errProxies), c.checkTLS()...)
 	return append(errs, c.checkCluster()...)
 }
 

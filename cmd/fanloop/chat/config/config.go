@@ -2,11 +2,17 @@ package config
 
 import (
 	"time"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/proxies"
 )
 
 // Config are the settings of one node. Default returns the usual ones.
 type Config struct {
 	Listen          string        `yaml:"listen" flag:"serve clients and the page on 'host:port'"`
+	TLSCert         string        `yaml:"tls-cert" flag:"serve clients by TLS with the certificate in this PEM 'file'; it is read again when it changes"`
+	TLSKey          string        `yaml:"tls-key" flag:"PEM 'file' with the key of --tls-cert"`
+	TrustedProxies  []string      `yaml:"trusted-proxies" flag:"'addresses' and networks of proxies that name the client, with commas: 10.0.0.0/8"`
+	ProxyHeader     string        `yaml:"proxy-header" flag:"how trusted proxies name the client: x-forwarded-for, forwarded or proxy-protocol"`
 	Address         string        `yaml:"address" flag:"'URL' where clients reach this node, like https://n1.chat.example; told to clients of other nodes"`
 	Admin           string        `yaml:"admin" flag:"serve operators and the server API on 'host:port'; empty: not at all"`
 	AdminTLSCert    string        `yaml:"admin-tls-cert" flag:"serve the admin address by TLS with the certificate in this PEM 'file'; it is read again when it changes"`
@@ -165,6 +171,7 @@ type Idempotency struct {
 func Default() Config {
 	return Config{
 		Listen:          "127.0.0.1:8000",
+		ProxyHeader:     proxies.ForwardedFor,
 		Admin:           "127.0.0.1:8001",
 		ShutdownTimeout: 10 * time.Second,
 		Accounts: Accounts{

@@ -28,8 +28,13 @@ func TestDefaultFileIsTheDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for i, line := range strings.Split(string(config.DefaultFile), "\n") {
+		if len(line) > 95 {
+			t.Errorf("line %d is too long to be read: %s", i+1, line)
+		}
+	}
 	want := config.Default()
-	for _, list := range []*[]string{&want.Routes, &want.Origins, &want.Accounts.Audience} {
+	for _, list := range []*[]string{&want.TrustedProxies, &want.Routes, &want.Origins, &want.Accounts.Audience} {
 		*list = []string{}
 	}
 	want.Accounts.Keys, want.Callers, want.Operator.Certificates = []config.Key{}, []config.Caller{}, []string{}
@@ -152,6 +157,8 @@ func TestMistakes(t *testing.T) {
 		{"lisen: x", `x.yaml:1: lisen: unknown key; did you mean listen?`},
 		{"a: 1", `x.yaml:1: a: unknown key`},
 		{"\n\nlimits:\n  user:\n    conections: 3", `x.yaml:5: limits.user.conections: unknown key; did you mean connections?`},
+		{"histroy-size: 3", `x.yaml:1: histroy-size: unknown key; did you mean namespaces.NAME.history-size?`},
+		{"namespaces:\n  team:\n    histroy-size: 3", `x.yaml:3: namespaces.team.histroy-size: unknown key; did you mean history-size?`},
 		{"hooks: {conect: {}}", `hooks.conect: unknown key; did you mean connect?`},
 		{"hooks: {x: {}}", `hooks.x: unknown key; want connect, subscribe, publish, refresh`},
 		{"accounts:\n  keys:\n    - id: a\n      algoritm: x", `x.yaml:4: accounts.keys[0].algoritm: unknown key; did you mean algorithm?`},
@@ -222,6 +229,12 @@ func TestMistakes(t *testing.T) {
 		{"admin-tls-key: /nowhere/c", `x.yaml:1: admin-tls-key: set admin-tls-cert too`},
 		{"admin-client-ca: /nowhere/c", `x.yaml:1: admin-client-ca: certificates are shown by TLS: set admin-tls-cert`},
 		{"admin-tls-cert: /nowhere/c\nadmin-tls-key: /nowhere/c", `x.yaml:1: admin-tls-cert: stat /nowhere/c`},
+		{"tls-cert: /nowhere/c", `x.yaml:1: tls-cert: set tls-key too`},
+		{"tls-key: /nowhere/c", `x.yaml:1: tls-key: set tls-cert too`},
+		{"tls-cert: /nowhere/c\ntls-key: /nowhere/c", `x.yaml:1: tls-cert: stat /nowhere/c`},
+		{"trusted-proxies: [10.0.0.1, 10.0.0]", `x.yaml:1: trusted-proxies[1]: "10.0.0": want an address like 10.0.0.1, or a network`},
+		{"proxy-header: x-real-ip", `x.yaml:1: proxy-header: "x-real-ip": want x-forwarded-for, forwarded or proxy-protocol`},
+		{"proxy-header: proxy-protocol", `x.yaml:1: proxy-header: set trusted-proxies`},
 		{"traces: {url: 'grpc://x'}", `x.yaml:1: traces.url: want the URL of a collector`},
 		{"traces: {sample: 2}", `x.yaml:1: traces.sample: want a part of 1`},
 		{"max-store: big", `x.yaml:1: max-store: want a size`},

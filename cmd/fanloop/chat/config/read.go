@@ -195,7 +195,11 @@ func (r *reader) object(n *yaml.Node, key string, v reflect.Value) {
 	r.pairs(n, key, func(name string, k, value *yaml.Node) {
 		field, known := fields[name]
 		if !known {
-			r.fail(k.Line, join(key, name), "unknown key%s", meant(name, names))
+			hint := meant(name, names)
+			if hint == "" {
+				hint = elsewhere(name)
+			}
+			r.fail(k.Line, join(key, name), "unknown key%s", hint)
 			return
 		}
 		r.value(value, join(key, name), field)
@@ -211,6 +215,37 @@ func meant(name string, names []string) string {
 		return "; want " + strings.Join(names, ", ")
 	}
 	return ""
+}
+
+// elsewhere names the keys of other places that may be meant, where there are few.
+func elsewhere(name string) string {
+	var found []string
+	walk(reflect.TypeFor[Config](), "", func(key, last string) {
+		if cli.DidYouMean(name, []string{last}) != "" {
+			found = append(found, key)
+		}
+	})
+	if len(found) == 0 || len(found) > 3 {
+		return ""
+	}
+	return "; did you mean " + strings.Join(found, " or ") + "?"
+}
+
+// walk calls f for each key below one, with its last word. NAME is what the operator names.
+func walk(t reflect.Type, key string, f func(key, last string)) {
+	switch t.Kind() {
+	case reflect.Pointer:
+		walk(t.Elem(), key, f)
+	case reflect.Map:
+		walk(t.Elem(), join(key, "NAME"), f)
+	case reflect.Struct:
+		for field := range t.Fields() {
+			if last := field.Tag.Get("yaml"); last != "" {
+				f(join(key, last), last)
+				walk(field.Type, join(key, last), f)
+			}
+		}
+	}
 }
 
 // named sets the entries of a map. What the default has under the same name is where

@@ -25,7 +25,7 @@ type conn struct {
 	service  *Service
 	ws       *engine.WebSocket
 	encoding protocol.Encoding
-	remote   netip.Addr // of the other end; invalid: it has none
+	remote   netip.Addr // of the client; invalid: it has none
 	backend  backend
 
 	// Owned by the loop.
@@ -65,7 +65,7 @@ type origin struct {
 // opened begins the session of a WebSocket.
 func (s *Service) opened(ws *engine.WebSocket, req *engine.Request) {
 	encoding, _ := protocol.EncodingOf(ws.Subprotocol())
-	c := &conn{service: s, ws: ws, encoding: encoding, remote: addrOf(ws.RemoteAddr())}
+	c := &conn{service: s, ws: ws, encoding: encoding, remote: s.proxies.Client(addrOf(ws.RemoteAddr()), req.Values)}
 	if s.accounts.develop != nil {
 		c.from = originOf(ws, req)
 	}

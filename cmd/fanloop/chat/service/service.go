@@ -16,6 +16,7 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/limits"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/nodes"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/proxies"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/session"
@@ -66,6 +67,7 @@ type Service struct {
 	accounts  *accounts
 	users     *limits.Table[string]
 	addresses *limits.Table[netip.Prefix]
+	proxies   proxies.Proxies
 	clock     *limits.Clock
 	store     *store
 	broker    cluster.Broker // of store
@@ -114,6 +116,9 @@ func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, 
 		return nil, err
 	}
 	s.rules.Store(all)
+	if s.proxies, err = c.Proxies(); err != nil {
+		return nil, err
+	}
 	if t := &c.Traces; t.URL != "" {
 		name, _ := c.NodeName() // join returns the error
 		s.telemetry = telemetry.New(telemetry.Config{URL: t.URL, Sample: t.Sample, Node: name, Log: log})
@@ -142,10 +147,23 @@ func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, 
 	if s.streams, err = s.openStreams(); err != nil {
 		return nil, fmt.Errorf("service: streams: %w", err)
 	}
-	if s.listener, err = s.server.Listen(c.Listen); err != nil {
-		return nil, &ListenError{c.Listen, err}
+	if err := s.listen(); err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+// listen lets clients in.
+func (s *Service) listen() error {
+	secure, err := s.config.TLS(s.log)
+	if err != nil {
+		return err
+	}
+	s.listener, err = s.server.ListenWith(s.config.Listen, engine.ListenOptions{TLS: secure, ProxyProtocol: s.proxies.Protocol()})
+	if err != nil {
+		return &ListenError{s.config.Listen, err}
+	}
+	return nil
 }
 
 // bound makes the limits of users and addresses.

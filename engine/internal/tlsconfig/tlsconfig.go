@@ -28,9 +28,13 @@ func Client(config *tls.Config, host string) *tls.Config {
 
 // Server returns a copy of config for connections that a loop serves, or will.
 // protos returns their NextProtos, given those of config. What GetConfigForClient
-// returns is adapted likewise.
+// returns is adapted likewise. Copies of one config resume the sessions of one another.
 func Server(config *tls.Config, protos func([]string) []string) *tls.Config {
+	original := config
 	config = adapted(config, protos)
+	if config.WrapSession == nil && config.UnwrapSession == nil { // copies would make keys of their own
+		config.WrapSession, config.UnwrapSession = original.EncryptTicket, original.DecryptTicket
+	}
 	if get := config.GetConfigForClient; get != nil {
 		clients := &clientConfigs{protos: protos, now: time.Now}
 		config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {

@@ -69,16 +69,19 @@ func parseSockstat(text string) (uint64, bool) {
 	return 0, false
 }
 
+// settleGiven is how long a server has to return freed memory when it is asked.
+const settleGiven = time.Second
+
 // giveBack asks the server to return freed memory, and waits for it to settle.
 func (o *round) giveBack(ctx context.Context) error {
 	if !o.server.GivesBack || o.process.exited == nil {
-		return pause(ctx, o.spec.Settle)
+		return pause(ctx, min(o.spec.Settle, settleGiven))
 	}
 	before := o.process.lines(heapLine)
 	if err := askMemory(o.process.pid); err != nil {
 		return fmt.Errorf("send SIGUSR1: %w", err)
 	}
-	if err := pause(ctx, o.spec.Settle); err != nil || !o.server.logs {
+	if err := pause(ctx, min(o.spec.Settle, settleGiven)); err != nil || !o.server.logs {
 		return err
 	}
 	for end := time.Now().Add(patience); o.process.lines(heapLine) == before && time.Now().Before(end); {

@@ -48,7 +48,7 @@ type Spec struct {
 	Slice     time.Duration // in slices: how long a server is on turn; default 100 ms
 	Time      time.Duration // in slices: how long all rounds take together; default 30 s
 	WarmUp    time.Duration // before a round or a slice; default 300 ms, or a tenth of the slice
-	Settle    time.Duration // before memory is read; default 1 s
+	Settle    time.Duration // before memory is read; default 1 s, and 3 s of idle: servers may give memory back by themselves
 	Deadline  time.Duration // for a handshake, and the longest silence; default 10 s
 	Processes int           // client processes; default: as many as the connections need
 	Sources   int           // source addresses; default: as many as the ports need
@@ -82,6 +82,9 @@ func (s Spec) withDefaults() Spec {
 	}
 	orDefault(&s.Window, 2*time.Second)
 	orDefault(&s.WarmUp, 300*time.Millisecond)
+	if s.Kind == Idle {
+		orDefault(&s.Settle, 3*time.Second)
+	}
 	orDefault(&s.Settle, time.Second)
 	orDefault(&s.Deadline, 10*time.Second)
 	if most := load.MaxConns(); s.Processes == 0 {

@@ -76,7 +76,7 @@ func (o *benchServeOptions) serve(ctx context.Context, std cli.Stdio) error {
 	if err != nil {
 		return usageIfConfig(err)
 	}
-	defer cli.ReportMemory(srv, log)() // who can connect may signal
+	defer cli.ReturnMemory(srv, log)() // who can connect may signal
 	addr, err := srv.ListenWith(o.addr, engine.ListenOptions{TLS: srv.TLS, DeferAccept: o.deferAccept})
 	if err != nil {
 		return errors.Join(cli.ListenError("--addr", o.addr, err), srv.Close())

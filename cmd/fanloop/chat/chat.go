@@ -86,7 +86,7 @@ func run(ctx context.Context, c config.Config, o cli.LogOptions, std cli.Stdio) 
 	case err != nil:
 		return err
 	}
-	defer cli.ReportMemory(s.Engine(), log)()
+	defer cli.ReturnMemory(s.Engine(), log)()
 	operators, err := serveAdmin(&c, s, log)
 	if err != nil {
 		return errors.Join(err, end(s, nil, c.ShutdownTimeout))

@@ -7,29 +7,62 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
 )
 
-// ReportMemory gives freed memory back to the system and logs what is in use,
-// at every SIGUSR1, where there is one, until stop is called.
-func ReportMemory(srv *engine.Server, log *slog.Logger) (stop func()) {
+// ReturnMemory gives freed memory back to the system when a storm of connections is over,
+// until stop is called. The garbage of handshakes stays in the process otherwise until
+// connections make more of it. At every SIGUSR1, where there is one, it does so too, and
+// logs what is in use.
+func ReturnMemory(srv *engine.Server, log *slog.Logger) (stop func()) {
 	signals := make(chan os.Signal, 1)
 	notifyUSR1(signals)
-	ended := make(chan struct{})
+	stopped, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		for range signals {
-			debug.FreeOSMemory()
-			log.Info("memory in use", memoryInUse(srv)...)
+		look := time.NewTicker(time.Second)
+		defer look.Stop()
+		var tide tide
+		for {
+			select {
+			case <-stopped:
+				return
+			case <-signals:
+				debug.FreeOSMemory()
+				log.Info("memory in use", memoryInUse(srv)...)
+			case <-look.C:
+				if tide.turned(srv.Conns()) {
+					debug.FreeOSMemory()
+				}
+			}
 		}
 	}()
 	return func() {
 		signal.Stop(signals)
-		close(signals)
+		close(stopped)
 		<-ended
 	}
 }
+
+// tide is how many connections there were: when memory was given back, and at the last
+// look.
+type tide struct{ settled, last int }
+
+// turned reports whether many connections came or went since it last did, a quarter of
+// them and a thousand at least, and few do now.
+func (t *tide) turned(conns int) bool {
+	moves := apart(conns, t.last)
+	t.last = conns
+	if apart(conns, t.settled) < max(1000, t.settled/4) || moves > conns/100 {
+		return false
+	}
+	t.settled = conns
+	return true
+}
+
+func apart(a, b int) int { return max(a-b, b-a) }
 
 // memoryInUse is the summary, as attributes of a log line.
 func memoryInUse(srv *engine.Server) []any {

@@ -94,7 +94,7 @@ func (o *echoOptions) run(ctx context.Context, std cli.Stdio) error {
 		}
 		defer stop()
 	}
-	defer cli.ReportMemory(srv, log)() // who can connect may signal
+	defer cli.ReturnMemory(srv, log)() // who can connect may signal
 	open, err := o.listen.open(srv, log)
 	if err != nil {
 		return errors.Join(err, srv.Close())

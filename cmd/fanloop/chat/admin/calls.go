@@ -100,7 +100,7 @@ func publish(ctx context.Context, r *request, q *api.Publish) (*api.Published, e
 	if err := errors.Join(r.may(rules.CallPublish, q.Topic), names.CheckUser(q.User)); err != nil {
 		return nil, err
 	}
-	c, err := checked(r, &protocol.Publish{Topic: q.Topic, ID: r.id(q.ID, q.Topic), Kind: q.Kind, Data: q.Data})
+	c, err := checked(r, &protocol.Publish{Topic: q.Topic, ID: r.id(q.ID, q.Topic), Kind: q.Kind, Target: q.Target, Data: q.Data})
 	if err != nil {
 		return nil, err
 	}

@@ -177,6 +177,24 @@ func TestBackendPublishes(t *testing.T) {
 	if m := ann.message(); m.Name != "" {
 		t.Errorf("%+v", m)
 	}
+	target := &protocol.Target{Offset: first.Pos.Offset, ID: first.ID}
+	for _, change := range []api.Publish{{Kind: protocol.KindEdit, Data: protocol.Data(`"better"`)}, {Kind: protocol.KindReact, Data: protocol.Data(`"👍"`)}, {Kind: protocol.KindDelete}} {
+		change.Topic, change.User, change.Target = "orders", "moderator", target
+		if _, err := client.Publish(ctx, "", change); err != nil {
+			t.Errorf("%s: %v", change.Kind, err)
+		}
+		if m := ann.message(); m.Kind != change.Kind || m.User != "moderator" || m.Target == nil || *m.Target != *target || string(m.Data) != string(change.Data) {
+			t.Errorf("%+v", m)
+		}
+		change.Target = &protocol.Target{Offset: first.Pos.Offset, ID: "other"}
+		if _, err := client.Publish(ctx, "", change); codeOf(err) != "bad_target" {
+			t.Errorf("%s of a message that is not there: %v", change.Kind, err)
+		}
+		change.Target = nil
+		if _, err := client.Publish(ctx, "", change); codeOf(err) != "bad_field" {
+			t.Errorf("%s of nothing: %v", change.Kind, err)
+		}
+	}
 	say.Data = protocol.Data(`2`)
 	if _, err := client.Publish(ctx, "order-17", say); codeOf(err) != "key_reused" {
 		t.Errorf("another body: %v", err)

@@ -4,14 +4,16 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 )
 
-// Publish stores a message in a topic, in the name of a user.
+// Publish stores a message in a topic, in the name of a user. With a Target it edits, deletes
+// or reacts to a message, whoever published that.
 type Publish struct {
-	Topic string        `json:"topic"`
-	User  string        `json:"user"`
-	Name  string        `json:"name,omitzero"` // what people call the user, as names.Display shows it
-	ID    string        `json:"id,omitzero"`   // empty: made of the idempotency key, or by chance
-	Kind  string        `json:"kind,omitzero"`
-	Data  protocol.Data `json:"data"`
+	Topic  string           `json:"topic"`
+	User   string           `json:"user"`
+	Name   string           `json:"name,omitzero"` // what people call the user, as names.Display shows it
+	ID     string           `json:"id,omitzero"`   // empty: made of the idempotency key, or by chance
+	Kind   string           `json:"kind,omitzero"`
+	Target *protocol.Target `json:"target,omitzero"`
+	Data   protocol.Data    `json:"data,omitzero"` // required, but for a deletion
 }
 
 // Published is where it is stored.

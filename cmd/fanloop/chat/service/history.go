@@ -111,18 +111,21 @@ func pageOf(epoch string, messages []cluster.Message, begin, end bool) *protocol
 
 // Author implements session.Backend.
 func (b *backend) Author(topic string, target protocol.Target, done func(string, error)) {
-	ask(b, func(ctx context.Context) (string, error) {
-		found, err := b.service.broker.Read(ctx, topic, target.Offset, cluster.Budget{Messages: 1, Bytes: 1})
-		switch {
-		case err != nil:
-			return "", err
-		case len(found) == 0 || found[0].Offset != target.Offset || found[0].ID != target.ID:
-			return "", protocol.BadTarget
-		}
-		body, err := bodyOf(found[0].Data)
-		if err == nil && protocol.Changes(body.Kind) {
-			err = protocol.BadTarget
-		}
-		return body.User, err
-	}, done)
+	ask(b, func(ctx context.Context) (string, error) { return b.service.author(ctx, topic, target) }, done)
+}
+
+// author is who published a message that can be changed.
+func (s *Service) author(ctx context.Context, topic string, target protocol.Target) (string, error) {
+	found, err := s.broker.Read(ctx, topic, target.Offset, cluster.Budget{Messages: 1, Bytes: 1})
+	switch {
+	case err != nil:
+		return "", err
+	case len(found) == 0 || found[0].Offset != target.Offset || found[0].ID != target.ID:
+		return "", protocol.BadTarget
+	}
+	body, err := bodyOf(found[0].Data)
+	if err == nil && protocol.Changes(body.Kind) {
+		err = protocol.BadTarget
+	}
+	return body.User, err
 }

@@ -56,7 +56,7 @@ func (s *Service) Rules() *rules.Rules { return s.rules.Load() }
 func (s *Service) Limits() protocol.Limits { return s.session.Limits }
 
 // Publish stores a message of a user, or of who the caller says. The command is one
-// that was decoded.
+// that was decoded. What it changes may be the message of anybody.
 func (s *Service) Publish(ctx context.Context, user, name string, c *protocol.Publish) (*protocol.Published, error) {
 	body, err := storedBody(&protocol.Body{User: user, Name: name, Kind: c.Kind, Target: c.Target, Data: c.Data})
 	if err != nil {
@@ -64,6 +64,14 @@ func (s *Service) Publish(ctx context.Context, user, name string, c *protocol.Pu
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
+	if protocol.Changes(c.Kind) {
+		if !s.keepsHistory(c.Topic) {
+			return nil, protocol.Off
+		}
+		if _, err := s.author(ctx, c.Topic, *c.Target); err != nil {
+			return nil, answer(err)
+		}
+	}
 	s.published(c.Topic, user, len(c.Data))
 	p, err := s.publish(ctx, c.Topic, storedID(user, c.ID), body)
 	return p, answer(err)

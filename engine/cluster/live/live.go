@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,87 +26,6 @@ var (
 
 // errTooSlow is what the connection of ErrLagging ends with, so that it counts as CauseSlow.
 var errTooSlow = fmt.Errorf("%w: %w", engine.ErrSlow, ErrLagging)
-
-// Encoder makes messages of WebSockets from what subscribers are to get. Its methods
-// are called by several goroutines at the same time, without a lock, and must not block:
-// other topics wait for the goroutine. What they return is text or binary, and they may return prepared
-// messages; Key, Retain and Tag of it are ignored.
-//
-// If one panics or calls runtime.Goexit, the messages that it was called with are left out,
-// and who would have got them gets a page with Reset. If that happens for a page without
-// messages, its connection is closed with 1011, or those of all who are live in the topic
-// if the page is for them.
-type Encoder interface {
-	// Message encodes a new message. It is called once for the node, or not at all if
-	// nobody is live.
-	Message(m *cluster.Message) engine.Message
-	// Page encodes what one subscriber gets while it catches up. The zero Message sends
-	// nothing.
-	Page(p *Page) engine.Message
-}
-
-// Page is what a subscriber gets that catches up.
-type Page struct {
-	Topic string
-	// WebSocket is the subscriber's; nil: the page is for all that are live.
-	WebSocket *engine.WebSocket
-	// Messages are the next ones, in order. They are shared: do not change them.
-	Messages []cluster.Message
-	// Position is the place behind the page.
-	Position cluster.Position
-	// First: the page is the answer to Subscribe.
-	First bool
-	// Reset: messages may be missing in front of Position that nobody gets. If the page
-	// is the first, the position that was brought is not recovered.
-	Reset bool
-	// More: another page follows before the subscriber is up to date.
-	More bool
-}
-
-// Config is how Topics work. The zero value of each field but Encoder means its
-// default.
-type Config struct {
-	// Encoder makes the frames.
-	Encoder Encoder
-	// Prefix begins the names of the engine's topics ("live:"). Server.MaySubscribe is
-	// asked about these names, without a lock, each time before a connection becomes live.
-	// Publish nothing to them. Several Topics of one server need prefixes that do not begin
-	// with each other: New panics otherwise.
-	Prefix string
-	// Page is what a subscriber that catches up gets at a time (128 messages, 64 KiB);
-	// more where a single message fills it.
-	Page cluster.Budget
-	// Within is how long a subscriber may catch up before its connection is closed, with
-	// 1013 (1 min). The time in which the broker does not answer is not counted.
-	Within time.Duration
-	// Workers is how many goroutines encode and send (4), and how many wait for the
-	// broker (4).
-	Workers int
-	// Ended is called when a subscription ends otherwise than by Unsubscribe or with its
-	// connection: by the error of Server.MaySubscribe, ErrLagging, or the end of the node.
-	// It must not block. If it panics or calls runtime.Goexit, the connection is closed with
-	// 1011.
-	Ended func(ws *engine.WebSocket, topic string, err error)
-}
-
-func (c Config) withDefaults() Config {
-	if c.Prefix == "" {
-		c.Prefix = "live:"
-	}
-	if c.Page.Messages <= 0 {
-		c.Page.Messages = 128
-	}
-	if c.Page.Bytes <= 0 {
-		c.Page.Bytes = 64 << 10
-	}
-	if c.Within <= 0 {
-		c.Within = time.Minute
-	}
-	if c.Workers <= 0 {
-		c.Workers = 4
-	}
-	return c
-}
 
 // Stats counts what Topics did.
 type Stats struct {
@@ -392,68 +309,6 @@ func (t *Topics) quit(s *subscriber, err error) {
 	if was && t.config.Ended != nil && !errors.Is(err, engine.ErrClosed) {
 		call(s.ws, func() { t.config.Ended(s.ws, s.topic.name, err) })
 	}
-}
-
-// sweep closes connections that are not up to date in time, and looks again at those
-// that wait for their queue: what fills it may not be what OnDrain is called for.
-func (t *Topics) sweep() {
-	tick := time.NewTicker(min(time.Second, t.config.Within/4))
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-t.ctx.Done():
-			return
-		}
-		t.sweepAt(time.Now())
-	}
-}
-
-func (t *Topics) sweepAt(now time.Time) {
-	for _, s := range t.lagging() {
-		if !s.lags(now, t.config.Within) {
-			s.wake()
-			continue
-		}
-		t.lagged.Add(1)
-		t.quit(s, ErrLagging)
-		_ = s.ws.Fail(engine.StatusTryAgainLater, "too slow", errTooSlow) // a code that may be sent
-	}
-}
-
-// lagging returns the subscribers that are not live.
-func (t *Topics) lagging() []*subscriber {
-	t.counting.Lock()
-	defer t.counting.Unlock()
-	return slices.Collect(maps.Keys(t.lag))
-}
-
-// joins counts s among those who are live.
-func (t *Topics) joins(s *subscriber) {
-	t.counting.Lock()
-	defer t.counting.Unlock()
-	t.live++
-	delete(t.lag, s)
-}
-
-// falls counts s among those who catch up; was: it was live.
-func (t *Topics) falls(s *subscriber, was bool) {
-	t.counting.Lock()
-	defer t.counting.Unlock()
-	if was {
-		t.live--
-	}
-	t.lag[s] = true
-}
-
-// leaves counts s no more; was: it was live.
-func (t *Topics) leaves(s *subscriber, was bool) {
-	t.counting.Lock()
-	defer t.counting.Unlock()
-	if was {
-		t.live--
-	}
-	delete(t.lag, s)
 }
 
 // closedNode ends everything if the node is closed, which is what err says of a

@@ -60,9 +60,11 @@ func (h *Handler) serveCall(c *call) http.HandlerFunc {
 	}
 }
 
-// caller is who shows a key or a certificate. Browsers are none: a key that a page has is everybody's.
+// caller is who shows a key or a certificate. Requests of browsers are refused: a key that a
+// page has is everybody's. A browser sends Origin with every POST, and Sec-Fetch-Site to a
+// trustworthy URL; Sec-Fetch-Mode alone is sent by the fetch of Node, which is no browser.
 func (h *Handler) caller(w http.ResponseWriter, r *http.Request) (rules.Caller, bool) {
-	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Mode") != "" {
+	if r.Header["Origin"] != nil || r.Header["Sec-Fetch-Site"] != nil {
 		refuse(w, http.StatusForbidden, string(protocol.Forbidden), "the server API is for backends, and not for browsers")
 		return rules.Caller{}, false
 	}

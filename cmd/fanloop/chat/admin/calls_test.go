@@ -379,8 +379,14 @@ func post(h http.Handler, path, body string, header map[string]string) *httptest
 	return w
 }
 
-// Every call, without a key, with a wrong one, with one that may not, out of its
-// namespace, from a browser, and with the right one.
+// fetchOfNode are the headers of a fetch of Node 20 that posts JSON with a key.
+var fetchOfNode = map[string]string{
+	"Authorization": "Bearer " + callerKey, "Content-Type": "application/json", "Accept": "*/*", "Accept-Language": "*",
+	"Sec-Fetch-Mode": "cors", "User-Agent": "node", "Accept-Encoding": "gzip, deflate", "Connection": "keep-alive",
+}
+
+// X40: every call, without a key, with a wrong one, with one that may not, out of its
+// namespace, from a browser, by Node's fetch, and with the right one.
 func TestWhoMayCallWhat(t *testing.T) {
 	s, _ := start(t, nil)
 	_, h := apiOf(t, s)
@@ -404,6 +410,8 @@ func TestWhoMayCallWhat(t *testing.T) {
 			{"a page of this origin", map[string]string{"Authorization": "Bearer " + callerKey, "Origin": "http://127.0.0.1:8001"}, 403},
 			{"a page of another origin", map[string]string{"Authorization": "Bearer " + callerKey, "Origin": "https://evil.example"}, 403},
 			{"a browser without an origin", map[string]string{"Authorization": "Bearer " + callerKey, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Site": "none"}, 403},
+			{"a browser that hides its origin", map[string]string{"Authorization": "Bearer " + callerKey, "Origin": "null"}, 403},
+			{"fetch of Node", fetchOfNode, 200},
 			{"a caller", map[string]string{"Authorization": "Bearer " + callerKey}, 200},
 		} {
 			got := post(h, path, body, c.header)

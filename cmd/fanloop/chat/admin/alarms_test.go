@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -63,4 +64,34 @@ func TestPageShowsServersThatAreAway(t *testing.T) {
 	}
 	node.reached.Store(3)
 	page.Wait(`document.getElementById("alarms").hidden && document.getElementById("state").className === "good"`)
+}
+
+// lonely is a node that hears of another one only for a while.
+type lonely struct {
+	*service.Service
+	gone atomic.Bool
+}
+
+func (l *lonely) States(context.Context) []service.NodeState {
+	all := []service.NodeState{{Name: "n1", State: "ready"}}
+	if !l.gone.Load() {
+		all = append(all, service.NodeState{Name: "n2", State: "ready", Admin: "http://n2.internal:8001/admin"})
+	}
+	return all
+}
+
+// The page has a link to the pages of other nodes, and shows one that was killed as gone, in
+// a colour.
+func TestPageShowsNodesThatAreGone(t *testing.T) {
+	browser := chattest.StartBrowser(t)
+	s, _ := start(t, nil)
+	node := &lonely{Service: s}
+	h := admin.New(admin.Config{Node: node, Metrics: prometheus.NewRegistry(), Log: logger})
+	server := httptest.NewServer(h)
+	t.Cleanup(func() { h.End(); server.Close() })
+	page := browser.Open(t, server.URL+"/admin")
+	page.Wait(`document.querySelector("#nodes a")?.href === "http://n2.internal:8001/admin"`)
+	node.gone.Store(true)
+	page.Wait(`document.querySelector("#nodes tr.bad")?.textContent.startsWith("n2gone since ")`)
+	page.Wait(`[...document.querySelectorAll("#charts small")].every((s) => / since /.test(s.textContent))`)
 }

@@ -2,10 +2,13 @@ package service
 
 import (
 	"context"
+	"net"
 	"slices"
 	"strings"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
 )
 
 // NodeState is how a node of the chat is, for operators.
@@ -14,16 +17,31 @@ type NodeState struct {
 	State    string `cbor:"2,keyasint" json:"state"` // ready, why not, or that there is no answer
 	Sessions int    `cbor:"3,keyasint" json:"sessions"`
 	Users    int    `cbor:"4,keyasint" json:"users"`
+	Admin    string `cbor:"5,keyasint,omitempty" json:"admin,omitzero"` // URL of its page; empty: not known
 }
 
 // state is that of this node. Others may ask for it while this one begins.
 func (s *Service) state() *NodeState {
-	state := &NodeState{Name: s.name, State: "ready"}
+	state := &NodeState{Name: s.name, State: "ready", Admin: adminURL(&s.config)}
 	if err := s.Ready(); err != nil {
 		state.State = err.Error()
 	}
 	state.Sessions, state.Users = s.registry.count()
 	return state
+}
+
+// adminURL is where operators reach a node; empty where it listens on all its addresses, or
+// on any port.
+func adminURL(c *config.Config) string {
+	host, port, err := net.SplitHostPort(c.Admin)
+	if ip := net.ParseIP(host); err != nil || host == "" || port == "0" || ip != nil && ip.IsUnspecified() {
+		return ""
+	}
+	scheme := "http"
+	if c.AdminTLSCert != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + c.Admin + "/admin"
 }
 
 // States asks all nodes how they are, as long as ctx lasts. This one is the first.

@@ -34,7 +34,8 @@ type Traced struct {
 type Event struct {
 	Time       int64   `json:"time"` // of the clock of this node, in Unix milliseconds
 	Event      string  `json:"event"`
-	Type       string  `json:"type,omitzero"` // of the command or frame
+	Type       string  `json:"type,omitzero"`     // of the command or frame
+	Encoding   string  `json:"encoding,omitzero"` // of a message, which is encoded for many at once
 	Connection uint64  `json:"connection,omitzero"`
 	Address    string  `json:"address,omitzero"`
 	User       string  `json:"user,omitzero"`
@@ -209,7 +210,7 @@ func (s *Service) delivered(encoding protocol.Encoding, m *cluster.Message) {
 }
 
 func (s *Service) noteDelivery(on []*watcher, encoding protocol.Encoding, m *cluster.Message) {
-	e := Event{Event: "message", Type: encoding.Subprotocol(), Topic: m.Topic, Offset: strconv.FormatUint(m.Offset, 10), Bytes: len(m.Data)}
+	e := Event{Event: "message", Type: protocol.NameOf(new(protocol.Message)), Encoding: encoding.Subprotocol(), Topic: m.Topic, Offset: strconv.FormatUint(m.Offset, 10), Bytes: len(m.Data)}
 	note(on, e)
 	for _, t := range on {
 		if t.of.Topic != "" {

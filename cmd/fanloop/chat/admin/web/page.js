@@ -168,12 +168,31 @@ async function lookAtNodes() {
 	if (!document.hidden && !byID("view").hidden) {
 		try {
 			const response = await fetch("/admin/nodes", { method: "POST", headers: headers(), signal: AbortSignal.timeout(10_000) });
-			if (response.ok) fill("nodes", (await response.json()).map((n) => [n.name, n.state, size.format(n.sessions), size.format(n.users)]));
+			if (response.ok) showNodes(await response.json());
 		} catch {
 			// said by look
 		}
 	}
 	setTimeout(lookAtNodes, 3 * every);
+}
+
+/** @type {Map<string, any>} Each node that was seen since the page was opened, and when last. */
+const seen = new Map();
+
+function showNodes(nodes) {
+	for (const n of nodes) seen.set(n.name, { ...n, at: new Date() });
+	const all = [...seen.values()].map((n) => (nodes.some((other) => other.name === n.name) ? n : { ...n, state: `gone since ${n.at.toLocaleTimeString()}`, sessions: 0, users: 0 }));
+	fill("nodes", all.map((n) => [n.name, n.state, size.format(n.sessions), size.format(n.users)]));
+	all.forEach((n, i) => {
+		const row = byID("nodes").rows[i];
+		row.className = n.state === "ready" ? "" : "bad";
+		// A loopback address of another machine would lead to this one.
+		if (!n.admin || new URL(n.admin).host === location.host || i === 0) return;
+		const link = document.createElement("a");
+		link.href = n.admin;
+		link.textContent = n.name;
+		row.cells[0].replaceChildren(link);
+	});
 }
 
 function ask() {

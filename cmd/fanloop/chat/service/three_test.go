@@ -36,6 +36,7 @@ func startThree(t *testing.T, ctx context.Context, log *slog.Logger) *cluster {
 		c := config.Default()
 		c.Listen, c.DataDir, c.Name, c.NATSSecretFile = "127.0.0.1:0", t.TempDir(), fmt.Sprint("n", i), secret
 		c.Cluster, c.Routes = addr, routes
+		c.Limits.User, c.Limits.Address = config.Per{}, config.Per{} // who is told to try later does so at once
 		all.settings[i] = c
 	}
 	t.Cleanup(func() { all.stop(0, 1, 2) })

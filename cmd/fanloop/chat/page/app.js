@@ -7,7 +7,7 @@ import { Composer } from "./composer.js";
 import { watchConnection } from "./connection.js";
 import { $, el } from "./dom.js";
 import { Drafts } from "./drafts.js";
-import { clean, plural, roomName, typingText } from "./format.js";
+import { clean, plural, roomName, seenText, typingText } from "./format.js";
 import { Known } from "./known.js";
 import { List } from "./list.js";
 import { mentions } from "./mention.js";
@@ -81,7 +81,7 @@ function draw() {
 function drawNow(other) {
   if (!room) return;
   const { timeline, divider, begin, topic } = room;
-  const content = rows({ messages: timeline.messages, outgoing: topic.outgoing, divider, me: me(), begin: begin && timeline.messages.length > 0, connected: page.connected(), compare: compareOffsets });
+  const content = rows({ messages: timeline.messages, outgoing: topic.outgoing, divider, me: me(), begin: begin && timeline.messages.length > 0, connected: page.connected(), seen: seenBy(), compare: compareOffsets });
   if (other) list.replace(content);
   else list.update(content);
   if ($("list").scrollTop < 600) room.more(); // also where a page does not fill the list
@@ -89,6 +89,14 @@ function drawNow(other) {
   $("list").ariaBusy = String(room.busy);
   seen();
   drawRooms();
+}
+
+// The last own line says who has read it.
+function seenBy() {
+  const message = page.lastOwn();
+  if (!message) return null;
+  const readers = room.readers(message);
+  return { message, readers, text: seenText(readers.map(clean)) };
 }
 
 function drawRooms() {
@@ -171,12 +179,12 @@ function before(line) {
 function join(name) {
   let joined = rooms.get(name);
   if (joined) return joined;
-  const topic = client.topic(name, { last: 50, presence: true, kinds: ["typing"], mode: "passive" });
+  const topic = client.topic(name, { last: 50, presence: true, kinds: ["typing", "read"], mode: "passive" });
   joined = new Room(topic, changed, compareOffsets, me);
   rooms.set(name, joined);
   const here = () => joined === room;
   topic.on("presence", () => here() && people());
-  topic.on("values", () => here() && typing());
+  topic.on("values", (kind) => here() && (kind === "read" ? draw() : typing()));
   topic.on("marker", drawRooms);
   topic.on("marker", () => watch.begin(joined));
   topic.on("note", () => {

@@ -1,6 +1,7 @@
 package page_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -76,6 +77,39 @@ func TestFeaturesInChromium(t *testing.T) {
 		bea.Do(`[...document.querySelectorAll(".emoji button")].find((b) => b.textContent === "🦄").click()`)
 		ann.sees(`look.shows("ready?").querySelector(".reaction")?.textContent === "🦄1"`)
 		bea.sees(`!document.querySelector(".emoji:popover-open")`)
+	})
+	t.Run("the last own message says who has read it, also after a reload", func(t *testing.T) {
+		ann, bea := enter(t, browser, node, "ann", "seen"), enter(t, browser, node, "bea", "seen")
+		ann.says("ready?")
+		ann.sees(`look.seen() === "ready?: Seen by bea"`)
+		bea.sees(`look.shows("ready?") && look.seen() === ""`)
+		bea.Do(`look.hide()`)
+		ann.says("and now?")
+		bea.sees(`look.shows("and now?")`)
+		ann.sees(`look.shows("and now?") && look.seen() === ""`)
+		bea.Do(`look.hide(false)`)
+		ann.sees(`look.seen() === "and now?: Seen by bea"`)
+		ann.reload()
+		ann.sees(`look.seen() === "and now?: Seen by bea"`)
+	})
+	t.Run("X22 who has read comes and goes without moving a line", func(t *testing.T) {
+		ann := enter(t, browser, node, "ann", "seen faces")
+		ann.says("a line that is long enough to break where the window is narrow, however little room there is beside it")
+		ann.sees(`look.pending() === 0 && look.shows("a line")`)
+		const shape = `JSON.stringify(look.lines().map((line) => [line.querySelector(".body").getBoundingClientRect(), line.querySelector(".text").getBoundingClientRect()]))`
+		for _, width := range []int64{1200, 390} {
+			ann.Run(chromedp.EmulateViewport(width, 800))
+			ann.Do(`await look.settled(); globalThis.before = ` + shape)
+			readers := []*person{}
+			for _, name := range []string{"bea", "cy", "dan", "eve"} {
+				readers = append(readers, enter(t, browser, node, fmt.Sprint(name, width), "seen faces"))
+			}
+			ann.sees(`look.lines().at(-1).querySelectorAll(".seen .avatar").length === 2 && /^\+[0-9]$/.test(document.querySelector(".seen").textContent.slice(-2))`)
+			ann.Wait(`before === `+shape, `before`, shape)
+			for _, p := range readers {
+				p.Close()
+			}
+		}
 	})
 	t.Run("on a phone the actions cover nothing", func(t *testing.T) {
 		node.Say("bob", "phone", chattest.Count("a line that is so long that it takes two lines of a phone", 30)...)

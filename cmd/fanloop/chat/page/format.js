@@ -50,4 +50,12 @@ export function typingText(names) {
   return "Several people are typing";
 }
 
+/** "Seen by Ann and Bob", "Seen by Ann, Bob, Cy and 4 others". */
+export function seenText(names) {
+  if (names.length === 0) return "";
+  const shown = names.length > 4 ? [...names.slice(0, 3), `${names.length - 3} others`] : names;
+  const last = shown.at(-1);
+  return `Seen by ${shown.length > 1 ? `${shown.slice(0, -1).join(", ")} and ${last}` : last}`;
+}
+
 export const plural = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;

@@ -27,20 +27,27 @@ export function renderer(page) {
     // Only what is in the row changes: focus and listeners stay.
     old.className = element.className;
     old.ariaLabel = element.ariaLabel;
-    old.replaceChildren(...element.childNodes);
+    old.replaceChildren(...element.childNodes, ...old.querySelectorAll(":scope > .tools"));
     return old;
   };
 }
 
-function message({ message: m, first }, page) {
-  const body = el("div.body", {}, first ? head(m.user, m.name, m.time) : null, text(m, page.me()), reactions(m, page));
+function message({ message: m, first, seen, readers }, page) {
+  const body = el("div.body", {}, first ? head(m.user, m.name, m.time) : null, text(m, page.me()), reactions(m, page), seen ? faces(seen, readers) : null);
   const mine = m.user !== page.me() && mentions(m.text, page.me());
   return el(
-    `article.row.message${first ? ".first" : ""}${mine ? ".mentioned" : ""}`,
+    `article.row.message${m.user === page.me() ? ".own" : ""}${first ? ".first" : ""}${mine ? ".mentioned" : ""}`,
     { tabIndex: -1, ariaLabel: `${clean(m.name)}, ${clock(m.time)}: ${m.deleted ? "deleted" : m.text.slice(0, 300)}` },
     first ? avatar(m.user, m.name) : el("span.time.side-time", { ariaHidden: "true" }, shortClock(m.time)),
     body,
   );
+}
+
+// Who has read: in a place that is theirs also while it is empty, so nothing moves.
+function faces(text, readers) {
+  const most = readers.length > 3 ? 2 : 3;
+  const more = readers.length > most ? el("span", {}, `+${readers.length - most}`) : null;
+  return el("div.seen", { role: "img", title: text, ariaLabel: text }, ...readers.slice(0, most).map((user) => avatar(user)), more);
 }
 
 function head(user, name, time) {
@@ -88,7 +95,7 @@ const actions = { edit: "Your edit", delete: "Your deletion", react: "Your react
 function outgoing({ entry, first }, page) {
   const said = entry.kind ? null : el("div.text", { dir: "auto" }, ...content(entry.data?.text ?? ""));
   const body = el("div.body", {}, first ? head(page.me(), page.me()) : null, said, delivery(entry, page));
-  return el(`article.row.message.pending${first ? ".first" : ""}`, { tabIndex: -1 }, first ? avatar(page.me()) : el("span"), body);
+  return el(`article.row.message.own.pending${first ? ".first" : ""}`, { tabIndex: -1 }, first ? avatar(page.me()) : el("span"), body);
 }
 
 const states = { sending: "Sending…", unconfirmed: "Not confirmed yet, trying again…", stored: "Stored" };

@@ -3,6 +3,7 @@
 import { Timeline } from "./timeline.js";
 
 const pageSize = 100;
+const mostReaders = 100; // with more people here, the service does not say how far they read
 
 export class Room {
   timeline = new Timeline();
@@ -32,6 +33,7 @@ export class Room {
 
   #resumed = false;
   #me;
+  #read = new Map(); // user -> the position that they have read up to, of what is known
 
   /**
    * @param {(room: Room, lines: object[], source: string) => void} changed
@@ -46,6 +48,7 @@ export class Room {
     this.changed = changed;
     topic.on("subscribed", (frame) => this.#subscribed(frame));
     topic.on("marker", (marker) => this.#marked(marker));
+    topic.on("values", (kind, values) => kind === "read" && this.#reads(values));
     topic.on("reset", (position) => this.#reset(position));
     topic.on("messages", (messages, source) => {
       const lines = this.timeline.append(messages);
@@ -68,6 +71,22 @@ export class Room {
   /** There is no such room, and there cannot be. */
   get nowhere() {
     return this.topic.state === "failed" && ["unknown_topic", "bad_name"].includes(this.topic.error?.code);
+  }
+
+  /** The others who have read a line, as far as is known. */
+  readers({ offset }) {
+    const { position, presence } = this.topic;
+    if (!position || presence?.count > mostReaders) return [];
+    const has = ([user, pos]) => user !== this.#me() && pos.epoch === position.epoch && this.#compare(pos.offset, offset) >= 0;
+    return [...this.#read].filter(has).map(([user]) => user);
+  }
+
+  // A position that is gone, or further back, takes nothing away: what was read is read.
+  #reads(values) {
+    for (const [user, pos] of values) {
+      const known = this.#read.get(user);
+      if (known?.epoch !== pos.epoch || this.#compare(pos.offset, known.offset) > 0) this.#read.set(user, pos);
+    }
   }
 
   /** Messages are on their way, in front of what is shown or all. */

@@ -14,20 +14,20 @@ function dayRow(message) {
   return row;
 }
 
-function messageRow(message, first) {
+function messageRow(message, first, seen, readers) {
   let row = messageRows.get(message);
-  if (row?.first === first && row.changes === message.version) return row;
+  if (row?.first === first && row.changes === message.version && row.seen === seen) return row;
   const { version, id, offset } = message;
-  row = { key: `${id} ${offset}`, type: "message", message, first, changes: version, version: `${version} ${first}` };
+  row = { key: `${id} ${offset}`, type: "message", message, first, seen, readers, changes: version, version: `${version} ${first} ${seen}` };
   messageRows.set(message, row);
   return row;
 }
 
 /**
- * @param {{messages: object[], outgoing: object[], divider: string | null, me: string, begin: boolean, connected?: boolean, compare: (a: string, b: string) => number}} view
- * divider: the offset behind which messages are new
+ * @param {{messages: object[], outgoing: object[], divider: string | null, me: string, begin: boolean, connected?: boolean, seen?: {message: object, text: string, readers: string[]} | null, compare: (a: string, b: string) => number}} view
+ * divider: the offset behind which messages are new; seen: which message says who has read it
  */
-export function rows({ messages, outgoing = [], divider, me, begin, connected = true, compare }) {
+export function rows({ messages, outgoing = [], divider, me, begin, connected = true, seen = null, compare }) {
   const list = [];
   const sent = new Set(outgoing.map(({ id }) => id));
   const shown = new Set(); // of what was sent
@@ -50,7 +50,7 @@ export function rows({ messages, outgoing = [], divider, me, begin, connected = 
     }
     if (fresh) mark.version = ++mark.count;
     const first = before === null || before.user !== message.user || message.time - before.time > groupGap;
-    list.push(messageRow(message, first));
+    list.push(messageRow(message, first, message === seen?.message ? seen.text : "", seen?.readers));
     if (sent.has(message.id)) shown.add(message.id);
     before = message;
   }

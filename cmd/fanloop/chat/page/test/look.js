@@ -16,6 +16,8 @@ globalThis.look = (() => {
   const pending = () => view.querySelectorAll(".pending").length;
   const people = () => $("count").textContent;
   const typing = () => $("typing").textContent;
+  // Who has read: the one line that says it, and under which message.
+  const seen = () => [...view.querySelectorAll(".seen")].map((by) => `${by.closest(".row").querySelector(".text").textContent}: ${by.ariaLabel}`).join();
   const unread = (room) => [...document.querySelectorAll("#rooms a")].find((a) => a.querySelector(".name").textContent === room)?.querySelector(".badge")?.textContent ?? "";
   function divider() {
     const mark = view.querySelector(".row.new");
@@ -127,5 +129,5 @@ globalThis.look = (() => {
     return most;
   }
 
-  return { hide, watch, listen, countElements, lines, texts, shows, count, pending, people, typing, unread, divider, end, state, holes, read, settled };
+  return { hide, watch, listen, countElements, lines, texts, shows, count, pending, people, typing, seen, unread, divider, end, state, holes, read, settled };
 })();

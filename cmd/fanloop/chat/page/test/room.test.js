@@ -98,3 +98,22 @@ test("X24 unread from a line on is behind the line in front of it", () => {
   assert.deepEqual(topic.marked, [{ epoch: "e", offset: "1", id: "m1" }, { epoch: "e", offset: "0", id: "" }]);
   assert.ok(room.held);
 });
+
+test("a line is read by the others whose position of this epoch is not in front of it, in a room of at most 100", () => {
+  const topic = new Topic();
+  const room = new Room(topic, () => {}, compare, () => "me");
+  const reads = (positions) => topic.emit("values", "read", new Map(Object.entries(positions)));
+  reads({ me: { epoch: "e", offset: "30" }, ann: { epoch: "e", offset: "10" }, bob: { epoch: "e", offset: "9" }, cy: { epoch: "old", offset: "99" } });
+  topic.emit("values", "typing", new Map([["dan", true]]));
+  assert.deepEqual(room.readers(message(10)), ["ann"]);
+  reads({ ann: { epoch: "e", offset: "8" }, bob: { epoch: "e", offset: "11" } }); // ann's is late
+  assert.deepEqual(room.readers(message(10)), ["ann", "bob"]);
+  reads({}); // their time is over
+  assert.deepEqual(room.readers(message(11)), ["bob"]);
+  topic.presence = { count: 101 };
+  assert.deepEqual(room.readers(message(10)), []);
+  topic.presence = { count: 100 };
+  assert.deepEqual(room.readers(message(10)), ["ann", "bob"]);
+  topic.position = { epoch: "next", offset: "5", id: "" };
+  assert.deepEqual(room.readers(message(4)), []);
+});

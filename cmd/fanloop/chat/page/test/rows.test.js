@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compareOffsets } from "../../client/base.js";
+import { seenText } from "../format.js";
 import { rows } from "../rows.js";
 
 const noon = new Date(2026, 5, 1, 12).getTime();
@@ -43,4 +44,19 @@ test("an edit on its way is no row, a refused one is", () => {
   const entry = { id: "e", kind: "edit", state: "sending" };
   assert.equal(view([], { outgoing: [entry] }).length, 0);
   assert.equal(view([], { outgoing: [{ ...entry, state: "refused" }] }).length, 1);
+});
+
+test("one line says who has read it, and is drawn again when that changes", () => {
+  const messages = [line(1, "me", 0), line(2, "me", 1)];
+  const last = (text, of = messages[1]) => view(messages, { seen: { message: of, text } }).filter(({ type }) => type === "message");
+  const [before, after, then] = [last(""), last("Seen by a"), last("Seen by a")];
+  assert.deepEqual(after.map(({ seen }) => seen), ["", "Seen by a"]);
+  assert.equal(after[0], before[0]);
+  assert.notEqual(after[1].version, before[1].version);
+  assert.equal(then[1], after[1]);
+});
+
+test("many who have read are three names and a count", () => {
+  const all = ["a", "b", "c", "d", "e", "f"];
+  assert.deepEqual([0, 1, 2, 4, 5, 6].map((n) => seenText(all.slice(0, n))), ["", "Seen by a", "Seen by a and b", "Seen by a, b, c and d", "Seen by a, b, c and 2 others", "Seen by a, b, c and 3 others"]);
 });

@@ -139,8 +139,8 @@ function look() {
 function changed(of, lines, source) {
   if (of !== room) return drawRooms();
   const others = lines.filter(({ user }) => user !== me());
+  if (lines.length > 0) known.came(room.name, lines.at(-1).time); // however it came
   if (source === "live") {
-    if (lines.length > 0) known.came(room.name, lines.at(-1).time);
     tell(room, room.topic.position?.epoch, others);
     announcer.add(others);
   }

@@ -30,7 +30,9 @@ export class Known {
 
   /** Something came, which may be often: that is written down later. */
   came(name, at) {
-    this.#rooms.set(name, { ...this.get(name), at });
+    const known = this.get(name);
+    if (at <= known.at) return;
+    this.#rooms.set(name, { ...known, at });
     this.#saving ??= setTimeout(() => this.#save(), 1000);
   }
 

@@ -34,6 +34,7 @@ const page = {
   me,
   connected: () => client.state === "connected",
   limit: () => client.limits.data,
+  names: () => [...(room.topic.presence?.users ?? room.topic.presence?.sample ?? []), ...room.timeline.messages.map(({ user }) => user)].filter((user) => user !== me()),
   typing: (on) => room?.topic.typing(on),
   send(text) {
     list.following = true;
@@ -248,6 +249,11 @@ function enter(name) {
   if (matchMedia("(hover: hover)").matches) composer.focus();
 }
 
+function reveal({ id, offset }) {
+  drawNow(false); // it may have come in a page just now
+  list.reveal(`${id} ${offset}`, "start")?.focus({ preventScroll: true });
+}
+
 // What is wrong with a room stays on the screen while it is tried again.
 function problem(of, state, error) {
   if (state === "failed") {
@@ -307,6 +313,10 @@ $("menu").addEventListener("click", () => {
 $("app").addEventListener("click", (event) => {
   if (event.target === $("app")) $("app").classList.remove("open");
   for (const id of ["people", "options"]) if (!event.target.closest?.(`#${id}`)) $(id).open = false;
+});
+$("search").addEventListener("click", async () => {
+  $("options").open = false;
+  (await import("./search.js")).search(room, reveal);
 });
 $("mute").addEventListener("click", mute);
 for (const id of ["leave", "remove"]) $(id).addEventListener("click", leave);

@@ -1,6 +1,7 @@
 // The composer: a message of several lines, its draft, and the edit of a
 // message that was sent.
 
+import { Completion } from "./complete.js";
 import { $ } from "./dom.js";
 
 const encoder = new TextEncoder();
@@ -21,11 +22,13 @@ export class Composer {
   #composed = -Infinity; // when the last composition ended
   #foreign = ""; // the draft as another tab wrote it
   #replaced = ""; // what was here before
+  #completion;
 
   constructor(drafts, page) {
     this.#drafts = drafts;
     this.#page = page;
     const text = this.#text;
+    this.#completion = new Completion(text, page.names);
     text.addEventListener("input", () => this.#input());
     text.addEventListener("beforeinput", (event) => this.#refuse(event, event.data));
     text.addEventListener("paste", (event) => this.#refuse(event, event.clipboardData?.getData("text")));
@@ -44,6 +47,7 @@ export class Composer {
     this.#room = room;
     this.#editing = null;
     $("editing").hidden = $("elsewhere").hidden = true;
+    this.#completion.close();
     this.#text.placeholder = `Message #${name.length > 32 ? `${name.slice(0, 32)}…` : name}`;
     this.#put(this.#drafts.get(room));
   }
@@ -93,6 +97,7 @@ export class Composer {
 
   #input() {
     const over = this.#check();
+    this.#completion.look();
     if (this.#editing) return;
     $("elsewhere").hidden = true;
     const value = this.#text.value;
@@ -126,7 +131,7 @@ export class Composer {
   }
 
   #key(event) {
-    if (composing(event, event.timeStamp - this.#composed)) return;
+    if (composing(event, event.timeStamp - this.#composed) || this.#completion.key(event)) return;
     if (event.key === "Enter" && !event.shiftKey && !event.altKey) {
       event.preventDefault();
       this.#composed = -Infinity;
@@ -141,6 +146,7 @@ export class Composer {
   #send() {
     const text = this.#text.value.trim();
     if (text === "" || this.#check() > 0) return;
+    this.#completion.close();
     const edited = this.#editing;
     if (edited) {
       this.#leaveEdit();

@@ -78,6 +78,52 @@ func TestFeaturesInChromium(t *testing.T) {
 		ann.sees(`look.shows("ready?").querySelector(".reaction")?.textContent === "🦄1"`)
 		bea.sees(`!document.querySelector(".emoji:popover-open")`)
 	})
+	t.Run("X25 names are completed while @ is typed, and keys of an input method are its own", func(t *testing.T) {
+		ann := enter(t, browser, node, "ann", "complete")
+		node.Say("Bo Chen", "complete", "one")
+		node.Say("bea", "complete", "two")
+		ann.sees(`look.shows("one") && look.shows("two")`)
+		ann.Do(`const field = document.getElementById("text");
+			let clock = 1e6; // of the events: a slow machine has no part in it
+			globalThis.key = (key, more) => {
+				const event = new KeyboardEvent("keydown", { key, cancelable: true, ...more });
+				Object.defineProperty(event, "timeStamp", { value: (clock += 1000) });
+				field.dispatchEvent(event);
+				return event.defaultPrevented;
+			};
+			globalThis.write = (text) => { field.focus(); field.value = text; field.setSelectionRange(text.length, text.length); field.dispatchEvent(new Event("input")); };
+			globalThis.list = () => [...document.querySelectorAll("#names:not([hidden]) [role=option]")].map((one) => (one.ariaSelected === "true" ? "> " : "") + one.lastChild.textContent).join();
+			globalThis.is = (names, text) => { if (list() !== names || field.value !== text) throw new Error(list() + " | " + field.value); };
+			write("hi @b");
+			is("> bea,Bo Chen", "hi @b");
+			for (const more of [{ isComposing: true }, { keyCode: 229 }]) for (const name of ["Enter", "Tab", "ArrowUp", "ArrowDown", "Escape"]) if (key(name, more)) throw new Error(name + " was taken");
+			is("> bea,Bo Chen", "hi @b");
+			if (field.role !== "combobox" || field.getAttribute("aria-expanded") !== "true" || document.getElementById(field.getAttribute("aria-controls")).role !== "listbox") throw new Error("roles");
+			key("ArrowDown");
+			is("bea,> Bo Chen", "hi @b");
+			if (document.getElementById(field.getAttribute("aria-activedescendant")).ariaSelected !== "true") throw new Error("active");
+			key("ArrowDown");
+			is("> bea,Bo Chen", "hi @b");
+			key("Escape");
+			is("", "hi @b");
+			if (field.role || field.hasAttribute("aria-expanded") || field.hasAttribute("aria-activedescendant")) throw new Error("roles stay");
+			write("@c");
+			is("> Bo Chen", "@c");
+			key("Tab");
+			is("", "@Bo Chen ");
+			if (key("Tab")) throw new Error("Tab is the page's again");
+			write("@b");
+			document.querySelector("#names li").click();
+			is("", "@bea ");
+			write("@bea and @bo");
+			key("Enter");
+			is("", "@bea and @Bo Chen ");
+			field.setSelectionRange(2, 2); // back into the first one
+			write("@bea");
+			is("", "@bea");
+			key("Enter")`)
+		ann.sees(`look.count("@bea") === 1 && look.pending() === 0 && document.getElementById("text").value === ""`)
+	})
 	t.Run("the last own message says who has read it, also after a reload", func(t *testing.T) {
 		ann, bea := enter(t, browser, node, "ann", "seen"), enter(t, browser, node, "bea", "seen")
 		ann.says("ready?")
@@ -110,6 +156,21 @@ func TestFeaturesInChromium(t *testing.T) {
 				p.Close()
 			}
 		}
+	})
+	t.Run("a room is searched as far back as the user asks", func(t *testing.T) {
+		node.Say("bob", "search", append([]string{"the needle, long ago"}, chattest.Count("hay", 400)...)...)
+		node.Say("cy", "search", "another needle")
+		ann := enter(t, browser, node, "ann", "search")
+		ann.sees(`look.shows("another needle") && look.end() && !performance.getEntriesByName(location.origin + "/search.js").length`)
+		ann.Do(`document.getElementById("search").click()`)
+		ann.sees(`document.querySelector(".search[open] input") === document.activeElement`)
+		ann.Do(`const field = document.querySelector(".search input"); field.value = "NEEDLE"; field.dispatchEvent(new Event("input"))`)
+		const results = `[...document.querySelectorAll(".result")].map((one) => one.lastChild.lastChild.textContent).join("|")`
+		ann.sees(results + ` === "another needle" && !document.querySelector(".search .secondary").hidden`)
+		ann.Do(`document.querySelector(".search .secondary").click()`)
+		ann.Wait(results+` === "another needle|the needle, long ago" && /^2 of /.test(document.querySelector(".search .hint").textContent)`, results)
+		ann.Do(`[...document.querySelectorAll(".result")].at(-1).click()`)
+		ann.sees(`!document.querySelector(".search") && document.activeElement === look.shows("the needle") && look.holes().length === 0`)
 	})
 	t.Run("on a phone the actions cover nothing", func(t *testing.T) {
 		node.Say("bob", "phone", chattest.Count("a line that is so long that it takes two lines of a phone", 30)...)

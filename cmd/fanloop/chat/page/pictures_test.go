@@ -63,6 +63,7 @@ func TestPictures(t *testing.T) {
 	ann.Do(`document.getElementById("options").open = false; document.getElementById("people").open = true`)
 	picture(ann, "people")
 	ann.Do(`document.getElementById("people").open = false`)
+	searches(ann, folder, "")
 	ann.types("A message of\nseveral lines,\nthat is being written")
 	picture(ann, "composer")
 	ann.types("")
@@ -71,6 +72,7 @@ func TestPictures(t *testing.T) {
 	ann.Run(chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2), chromedp.EmulateMobile))
 	ann.Do(`document.getElementById("list").dispatchEvent(new PointerEvent("pointerleave")); await new Promise((done) => setTimeout(done, 400))`)
 	picture(ann, "phone-dark")
+	searches(ann, folder, "phone-dark-")
 	scheme(ann, "light")
 	picture(ann, "phone")
 	ann.Do(`look.shows("Great work").click(); await look.settled()`)
@@ -97,6 +99,18 @@ func TestPictures(t *testing.T) {
 	ann.Do(`location.hash = "nowhere:room"`)
 	ann.sees(`!document.getElementById("trouble").hidden`)
 	picture(ann, "trouble")
+}
+
+// searches are the search in a room, and the names while @ is typed.
+func searches(p *person, folder, name string) {
+	p.Do(`document.getElementById("search").click()`)
+	p.sees(`document.querySelector(".search[open]")`)
+	p.Do(`const field = document.querySelector(".search input"); field.value = "morning"; field.dispatchEvent(new Event("input")); await look.settled()`)
+	p.Picture(filepath.Join(folder, name+"search.png"))
+	p.Do(`document.querySelector(".search").close()
+		const field = document.getElementById("text"); field.focus(); field.value = "What do you think, @"; field.dispatchEvent(new Event("input")); await look.settled()`)
+	p.Picture(filepath.Join(folder, name+"names.png"))
+	p.types("")
 }
 
 // doors are what a page with accounts says to those who cannot come in.

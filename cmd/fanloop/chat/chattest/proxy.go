@@ -18,6 +18,7 @@ type Proxy struct {
 	target   string             // guarded by mu
 	refusing bool               // guarded by mu: no connection is accepted
 	blocking bool               // guarded by mu: no WebSocket opens
+	muting   bool               // guarded by mu: nothing passes to clients
 	links    map[*link]struct{} // guarded by mu
 	accepted int                // guarded by mu: WebSockets, from the beginning
 }
@@ -105,6 +106,7 @@ func (p *Proxy) add(l *link) bool {
 	if p.refusing || p.blocking && l.socket {
 		return false
 	}
+	l.muteDown.Store(p.muting)
 	p.links[l] = struct{}{}
 	if l.socket {
 		p.accepted++
@@ -192,7 +194,12 @@ func (p *Proxy) Move(target string) (before string) {
 }
 
 // Cut ends all connections.
-func (p *Proxy) Cut() { p.each((*link).reset) }
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	p.muting = false
+	p.mu.Unlock()
+	p.each((*link).reset)
+}
 
 // Stall lets nothing through on the connections that exist, and keeps them open.
 func (p *Proxy) Stall() {
@@ -202,8 +209,14 @@ func (p *Proxy) Stall() {
 	})
 }
 
-// Mute lets what clients send through, and no answer, on the connections that exist.
-func (p *Proxy) Mute() { p.each(func(l *link) { l.muteDown.Store(true) }) }
+// Mute lets what clients send through, and no answer, also on the connections that they
+// make when they miss it, until all are cut.
+func (p *Proxy) Mute() {
+	p.mu.Lock()
+	p.muting = true
+	p.mu.Unlock()
+	p.each(func(l *link) { l.muteDown.Store(true) })
+}
 
 func (p *Proxy) each(do func(*link)) {
 	p.mu.Lock()

@@ -153,6 +153,36 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
+// A token of another user is refused at refresh, by keys as by a hook. The connection goes
+// on, and stays that of its user for revocations too.
+func TestRefreshOfAnotherUserChangesNothing(t *testing.T) {
+	decide := func(q asked) string { return fmt.Sprintf(`{"allow":true,"user":%q}`, q.Token) }
+	for name, c := range map[string]struct {
+		settings func(*config.Config)
+		token    func(user string) string
+	}{
+		"keys": {withAccounts, func(user string) string { return token(t, time.Hour, jwt.MapClaims{"sub": user}) }},
+		"hook": {withBackend(t, decide, "connect"), func(user string) string { return user }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, ctx := start(t, c.settings)
+			ann := enter(t, ctx, s, c.token("ann"))
+			ann.send(&protocol.Refresh{Ref: 2, Token: c.token("bob")})
+			if got := ann.failure(); got.Code != protocol.Unauthorized || got.Ref != 2 {
+				t.Errorf("%+v", got)
+			}
+			for i, user := range []string{"bob", "ann"} {
+				ann.send(&protocol.Ping{Ref: protocol.Ref(3 + i)})
+				await[*protocol.Pong](ann)
+				if err := s.Revoke(ctx, revoke.Revocation{Kind: revoke.User, Name: user}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ann.closes(protocol.Revoked)
+		})
+	}
+}
+
 // A revocation closes the connections of a user and lets no other in, while others
 // stay.
 func TestRevocationCloses(t *testing.T) {

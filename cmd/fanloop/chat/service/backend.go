@@ -61,16 +61,18 @@ func (b *backend) Connect(c *protocol.Connect, done func(session.Identity, sessi
 func (b *backend) Refresh(who *session.Identity, token string, done func(session.Identity, error)) {
 	a, now := b.service.accounts, auth.Claims{User: who.User, Session: b.conn.login}
 	refreshed := func(claims auth.Claims, err error) {
-		if err == nil {
+		switch {
+		case err != nil:
+		case claims.User != who.User: // before it is registered for what concerns that user
+			err = protocol.Fail(nil, protocol.Unauthorized, "the token is another user's")
+		default:
 			err = answer(b.conn.revocation.Refresh(revocable(&claims)))
 		}
 		if err != nil {
 			done(session.Identity{}, err)
 			return
 		}
-		if claims.User == who.User { // otherwise the session closes
-			b.conn.login = claims.Session
-		}
+		b.conn.login = claims.Session
 		done(a.identity(&claims), nil)
 	}
 	switch {

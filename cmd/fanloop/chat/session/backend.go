@@ -60,7 +60,7 @@ type Opened struct {
 type Backend interface {
 	// Connect checks who the client is.
 	Connect(c *protocol.Connect, done func(Identity, Entry, error))
-	// Refresh checks a new token of the connection. The user has to be the same.
+	// Refresh checks a new token of the connection. One of another user is refused.
 	Refresh(who *Identity, token string, done func(Identity, error))
 	// Authorize says what rights a user has in a topic besides those of who: by a topic
 	// token, which may be empty, or by a hook.

@@ -261,14 +261,16 @@ func TestTokensExpire(t *testing.T) {
 	w.want("call Refresh", "close 4300 token_expired")
 }
 
-// A token of another user ends the connection.
-func TestARefreshIsOfTheSameUser(t *testing.T) {
-	w := newWorld(t).connect()
+// A token that is refused changes nothing.
+func TestARefreshThatIsRefusedChangesNothing(t *testing.T) {
+	w := connectUntil(t)
+	until := w.s.Deadline()
 	w.s.Do(&protocol.Refresh{Ref: 2, Token: "t"})
-	c := w.next("Refresh")
-	c.who.User = "bob"
-	c.answer(nil)
-	w.want("call Refresh", "unauthorized ref=2", "close 4401 unauthorized")
+	w.answer("Refresh", protocol.Unauthorized)
+	w.want("call Refresh", "unauthorized ref=2")
+	if got := w.s.Deadline(); !got.Equal(until) {
+		t.Errorf("%v, was %v", got, until)
+	}
 }
 
 // A new token with fewer rights ends the subscriptions that need them.

@@ -36,9 +36,6 @@ func (s *Session) refresh(c *protocol.Refresh) {
 		case s.state == closed:
 		case err != nil:
 			s.answer(c, err)
-		case who.User != s.who.User:
-			s.answer(c, protocol.Fail(c, protocol.Unauthorized, "the token is another user's"))
-			s.Close(protocol.Unauthorized, "the token is another user's")
 		default:
 			s.who = &who
 			s.out.Send(&protocol.Refreshed{Ref: c.Ref, TTL: s.ttl(who.Until)})

@@ -75,8 +75,27 @@ func (b *Broker) shardOf(topic string) *shard {
 	return b.shards[shardOf(topic, len(b.shards))]
 }
 
-// open returns the stream, made with a new epoch if it is not there.
-func (s *shard) open(ctx context.Context, options ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
+// patience is how long the first question waits for an answer before it is asked again.
+// While a stream has no leader, or the cluster has none, nobody answers.
+const patience = 2 * time.Second
+
+// open returns the stream, made with a new epoch if it is not there. It asks until ctx ends.
+func (s *shard) open(ctx context.Context, options ...jetstream.StreamInfoOpt) (info *jetstream.StreamInfo, err error) {
+	for wait := patience; ; wait *= 2 {
+		attempt, cancel := context.WithTimeout(ctx, wait)
+		info, err = s.look(attempt, options...)
+		cancel()
+		switch {
+		case err == nil:
+			return info, nil
+		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
+			return nil, unavailable(fmt.Errorf("stream %s: %w", s.stream(), err))
+		}
+	}
+}
+
+// look asks once, again only if another node made the stream meanwhile.
+func (s *shard) look(ctx context.Context, options ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
 	for {
 		stream, err := s.broker.js.Stream(ctx, s.stream())
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -86,15 +105,11 @@ func (s *shard) open(ctx context.Context, options ...jetstream.StreamInfoOpt) (*
 		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse): // another node was faster
 			continue
 		case err != nil:
-			return nil, unavailable(fmt.Errorf("stream %s: %w", s.stream(), err))
+			return nil, err
 		case len(options) == 0:
 			return stream.CachedInfo(), nil
 		}
-		info, err := stream.Info(ctx, options...)
-		if err != nil {
-			return nil, unavailable(fmt.Errorf("stream %s: %w", s.stream(), err))
-		}
-		return info, nil
+		return stream.Info(ctx, options...)
 	}
 }
 

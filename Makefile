@@ -47,6 +47,7 @@ timers: ## play the random models with all timers on for TIMERS (1m) each, under
 
 long: ## kill nodes of a cluster a hundred times, and play the random models for long, with seeds never played before
 	FANLOOP_CRASHES=100 FANLOOP_SEED=random $(GO) test -count=1 -timeout 30m -v -run TestNodesAreKilled ./engine/cluster/live
+	FANLOOP_CRASHES=20 $(GO) test -count=1 -timeout 30m -v -run TestLeadersAreKilledAndThenAll ./cmd/fanloop/chat/service
 	FANLOOP_ROUNDS=200 FANLOOP_SEED=random $(GO) test -race -count=1 -timeout 30m -run TestModel ./engine/cluster ./engine/cluster/internal/... ./engine/cluster/keyed ./engine/cluster/passive ./engine/cluster/presence
 	FANLOOP_ROUNDS=50 FANLOOP_SEED=random $(GO) test -race -count=1 -timeout 30m -run TestModel ./engine/cluster/live ./engine/cluster/relay
 	FANLOOP_LONG=1 FANLOOP_SEED=random $(GO) test -race -count=1 -timeout 30m -run 'Random|TestGapModel|TestSlowUnsubscribe' ./engine

@@ -18,11 +18,17 @@ import (
 // stores have no leader, say.
 func enterAt(t *testing.T, ctx context.Context, addr, user string, in protocol.Subscribe) (*client, *protocol.Subscribed) {
 	t.Helper()
-	for {
+	return enterAs(t, ctx, addr, &protocol.Connect{Ref: 1, Version: 1, User: user}, in)
+}
+
+// enterAs is enterAt with the first command.
+func enterAs(t *testing.T, ctx context.Context, addr string, hello *protocol.Connect, in protocol.Subscribe) (*client, *protocol.Subscribed) {
+	t.Helper()
+	for ; ; time.Sleep(20 * time.Millisecond) {
 		c := &client{t: t, ctx: ctx, encoding: protocol.JSON}
 		c.dial(addr)
 		in.Ref, in.Attempt = 2, 1
-		c.send(&protocol.Connect{Ref: 1, Version: 1, User: user}, &in)
+		c.send(hello, &in)
 		for again := false; !again; {
 			switch f := c.next().(type) {
 			case *protocol.Subscribed:
@@ -41,9 +47,44 @@ func enterAt(t *testing.T, ctx context.Context, addr, user string, in protocol.S
 // say publishes until it is stored.
 func (c *client) say(id string) {
 	c.t.Helper()
+	c.sayIn("lobby", id)
+}
+
+// sayIn is say in a topic.
+func (c *client) sayIn(topic, id string) {
+	c.t.Helper()
 	for stored := false; !stored; {
-		c.send(&protocol.Publish{Ref: 9, Topic: "lobby", ID: id, Data: protocol.Data(`1`)})
+		c.send(&protocol.Publish{Ref: 9, Topic: topic, ID: id, Data: protocol.Data(`1`)})
 		stored = c.outcome()
+	}
+}
+
+// launchCluster returns three nodes that are ready, each a process with a store of its own,
+// and their settings, to which more is added.
+func launchCluster(t *testing.T, more string) (settings []string, nodes []*process) {
+	t.Helper()
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("a secret of all nodes"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	routes := []string{testnet.FreeAddr(t), testnet.FreeAddr(t), testnet.FreeAddr(t)}
+	for i, route := range routes {
+		settings = append(settings, fmt.Sprintf("{listen: '127.0.0.1:0', name: n%d, data-dir: %q, nats-secret-file: %q, cluster: %q, routes: [%s]%s}",
+			i, t.TempDir(), secret, route, strings.Join(routes, ", "), more))
+	}
+	nodes = make([]*process, len(settings))
+	launchAll(t, settings, nodes)
+	return settings, nodes
+}
+
+// launchAll starts all nodes, and returns when they are ready.
+func launchAll(t *testing.T, settings []string, nodes []*process) {
+	t.Helper()
+	for i := range nodes {
+		nodes[i] = launch(t, settings[i])
+	}
+	for _, n := range nodes {
+		n.ready(t)
 	}
 }
 
@@ -57,21 +98,7 @@ func TestNodeWithItsStoreIsKilled(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	secret := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(secret, []byte("a secret of all nodes"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	routes := []string{testnet.FreeAddr(t), testnet.FreeAddr(t), testnet.FreeAddr(t)}
-	settings := make([]string, len(routes))
-	nodes := make([]*process, len(routes))
-	for i, route := range routes {
-		settings[i] = fmt.Sprintf("{listen: '127.0.0.1:0', name: n%d, data-dir: %q, nats-secret-file: %q, cluster: %q, routes: [%s]}",
-			i, t.TempDir(), secret, route, strings.Join(routes, ", "))
-		nodes[i] = launch(t, settings[i])
-	}
-	for _, n := range nodes {
-		n.ready(t)
-	}
+	settings, nodes := launchCluster(t, "")
 	reader, in := enterAt(t, ctx, nodes[0].addr, "reader", protocol.Subscribe{Topic: "lobby"})
 	pos := in.Pos
 	watcher, seen := enterAt(t, ctx, nodes[1].addr, "watcher", protocol.Subscribe{Topic: "lobby", Presence: true})

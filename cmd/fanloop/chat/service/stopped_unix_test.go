@@ -11,6 +11,23 @@ import (
 	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
 )
 
+func (p *process) send(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Error(err)
+	}
+}
+
+// stop is SIGSTOP. It returns when the process stands still, which is a moment later.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	p.send(t, syscall.SIGSTOP)
+	var state syscall.WaitStatus
+	if _, err := syscall.Wait4(p.cmd.Process.Pid, &state, syscall.WUNTRACED, nil); err != nil || !state.Stopped() {
+		t.Error(state, err)
+	}
+}
+
 // X37: a node that is stopped by SIGSTOP is named by what all nodes have to do, and does it
 // when it goes on.
 func TestNodeThatIsStoppedCatchesUp(t *testing.T) {
@@ -22,17 +39,5 @@ func TestNodeThatIsStoppedCatchesUp(t *testing.T) {
 	t.Cleanup(server.Close)
 	first, ctx := start(t, func(c *config.Config) { c.NATS, c.Name = server.URL(), "n1" })
 	second := startProcess(t, fmt.Sprintf("{listen: '127.0.0.1:0', nats: %q, name: n2}", server.URL()))
-	send := func(s syscall.Signal) {
-		if err := second.cmd.Process.Signal(s); err != nil {
-			t.Error(err)
-		}
-	}
-	stop := func() {
-		send(syscall.SIGSTOP)
-		var state syscall.WaitStatus // it is stopped a moment later
-		if _, err := syscall.Wait4(second.cmd.Process.Pid, &state, syscall.WUNTRACED, nil); err != nil || !state.Stopped() {
-			t.Error(state, err)
-		}
-	}
-	whileSilent(t, ctx, first, second.addr, stop, func() { send(syscall.SIGCONT) })
+	whileSilent(t, ctx, first, second.addr, func() { second.stop(t) }, func() { second.send(t, syscall.SIGCONT) })
 }

@@ -225,9 +225,9 @@ func TestStreamRefuses(t *testing.T) {
 	}
 }
 
-func openStreamVia(t *testing.T, ctx context.Context, base string, header map[string]string, first protocol.Command) *stream {
+func openStreamVia(t *testing.T, ctx context.Context, base string, header map[string]string, first ...protocol.Command) *stream {
 	t.Helper()
-	c := &stream{t: t, ctx: ctx, base: base, lines: bufio.NewScanner(post(t, ctx, base+"/v1/stream", header, first).Body)}
+	c := &stream{t: t, ctx: ctx, base: base, lines: bufio.NewScanner(post(t, ctx, base+"/v1/stream", header, first...).Body)}
 	return c
 }
 

@@ -100,6 +100,38 @@ func TestChatSaysWhatToDo(t *testing.T) {
 	}
 }
 
+// A folder of a single node is refused to a node of a cluster, and the reverse, before its
+// messages are lost or hidden.
+func TestChatRefusesTheFolderOfAnotherMode(t *testing.T) {
+	const routes = "127.0.0.1:1,127.0.0.1:2,127.0.0.1:3"
+	for _, tt := range []struct {
+		has, record string
+		args        []string
+		want        string
+	}{
+		{"$G/streams/chat", "", []string{"--name", "n1", "--cluster", "127.0.0.1:1", "--routes", routes},
+			"has the messages of a node without --cluster and --routes: start it without them as before, or choose another folder with --data-dir"},
+		{"$SYS/_js_/_meta_", "", nil, "has the messages of a node of a cluster: start it with its --name, --cluster and --routes as before"},
+		{"$SYS/_js_/_meta_", `{"cluster":"fanloop","name":"n2"}`, []string{"--name", "n1", "--cluster", "127.0.0.1:1", "--routes", routes},
+			`has the messages of node "n2" of a cluster: start it with its --name, --cluster and --routes as before`},
+	} {
+		dir := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(dir, "jetstream", tt.has), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if tt.record != "" {
+			if err := os.WriteFile(filepath.Join(dir, "mode.json"), []byte(tt.record), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var said strings.Builder
+		code := run(t.Context(), append([]string{"chat", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir", dir}, tt.args...), cli.Stdio{Out: io.Discard, Err: &said})
+		if want := "fanloop: --data-dir " + dir + " " + tt.want; code != exitUsage || !strings.Contains(said.String(), want) {
+			t.Errorf("%d, %q; want %q", code, &said, want)
+		}
+	}
+}
+
 // A signal while a node waits for others ends it in order, and it has said for whom it
 // waits once.
 func TestChatIsEndedWhileItWaits(t *testing.T) {
@@ -124,7 +156,7 @@ func TestChatIsEndedWhileItWaits(t *testing.T) {
 	}()
 	<-said.found
 	stop()
-	if code := <-ended; code != exitOK || strings.Contains(said.String(), "fanloop:") {
+	if code := <-ended; code != exitOK || strings.Contains(said.String(), "fanloop:") || strings.Contains(said.String(), "<nil>") {
 		t.Errorf("%d, %s", code, said)
 	}
 }

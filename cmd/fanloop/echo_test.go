@@ -159,7 +159,7 @@ func TestUsr1LogsWhatIsInUseAndGoesOn(t *testing.T) {
 }
 
 func TestSignalClosesConnectionsInOrder(t *testing.T) { // L01
-	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 		s := startEcho(t)
 		ws := s.dial(t, "/", nil)
 		s.signal(t, sig)

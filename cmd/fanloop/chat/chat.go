@@ -19,6 +19,7 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/metrics"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
+	"github.com/fanloop-go/fanloop/engine/cluster/natsserver"
 )
 
 // New is the command fanloop chat.
@@ -43,7 +44,7 @@ Metrics, health, profiles and the server API are on another address (--admin), f
 machine, or with a key or a certificate. To have two nodes on one machine, give each its
 own.
 
-Ctrl-C or SIGTERM has every client come back later and waits for connections to close
+Ctrl-C, SIGTERM or SIGHUP has every client come back later and waits for connections to close
 (--shutdown-timeout); a second one ends at once. SIGUSR1 gives freed memory back to the
 system and logs what is in use.
 
@@ -77,12 +78,15 @@ Exit code: 0 after a shutdown, 1 if it cannot serve, 2 for wrong usage.`,
 func run(ctx context.Context, c config.Config, o cli.LogOptions, std cli.Stdio) error {
 	log := o.Logger(std.Err)
 	s, err := service.Start(ctx, c, log)
+	mode, other := errors.AsType[*natsserver.ModeError](err)
 	switch listen := (*service.ListenError)(nil); {
 	case err != nil && ctx.Err() != nil:
 		log.Info("ended before it served", "err", context.Cause(ctx))
 		return nil
 	case errors.As(err, &listen):
 		return cli.ListenError("--listen", listen.Address, listen.Err)
+	case other:
+		return otherMode(mode)
 	case err != nil:
 		return err
 	}
@@ -104,6 +108,19 @@ func run(ctx context.Context, c config.Config, o cli.LogOptions, std cli.Stdio) 
 	}
 	log.Info("ended: all connections are closed, and what was acknowledged is stored")
 	return nil
+}
+
+// otherMode says how to start in a folder that another node used, or this one with other
+// settings.
+func otherMode(e *natsserver.ModeError) error {
+	whose, before := "a node without --cluster and --routes", "without them"
+	if e.Had.Cluster != "" {
+		whose, before = "a node of a cluster", "with its --name, --cluster and --routes"
+		if e.Had.Name != "" {
+			whose = fmt.Sprintf("node %q of a cluster", e.Had.Name)
+		}
+	}
+	return cli.Usagef("--data-dir %s has the messages of %s: start it %s as before, or choose another folder with --data-dir", e.Dir, whose, before)
 }
 
 // startLines say where the node is, who is let in and where messages are kept. Those of a

@@ -34,3 +34,19 @@ func TestLinesOfOneKindAreFew(t *testing.T) {
 		}
 	})
 }
+
+// The secret of Options is no password in a file of configuration, which NATS warns of.
+func TestSecretIsNoWarning(t *testing.T) {
+	var out bytes.Buffer
+	s, err := Start(Options{
+		Dir: t.TempDir(), Name: "a", Secret: "a secret of all servers", Logger: slog.New(slog.NewTextHandler(&out, nil)),
+		Addr: "127.0.0.1:0",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if strings.Contains(out.String(), "assword") {
+		t.Errorf("%s", out.String())
+	}
+}

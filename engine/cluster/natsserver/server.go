@@ -47,7 +47,9 @@ const (
 
 // Options is how a server runs.
 type Options struct {
-	// Dir holds the streams. It is made if need be. Each server needs one of its own.
+	// Dir holds the streams. It is made if need be. Each server needs one of its own. Start
+	// records whose it is: a server without a cluster does not start in the Dir of one with,
+	// nor the reverse, nor one with another Name or Cluster.Name.
 	Dir string
 	// Name is unique in a cluster, and stays the same over restarts with the same Dir
 	// there. Empty: a random one, for a server on its own.
@@ -100,7 +102,7 @@ const readyWithin = 30 * time.Second
 // Start runs a server and returns when clients can connect. Streams that have
 // replicas on other servers are there when enough of those are. It handles no
 // signals: call Close before the process ends. The error is ErrInUse if another server
-// uses the directory.
+// uses the directory, and a *ModeError if it has the streams of another server.
 func Start(o Options) (*Server, error) {
 	options, err := o.convert()
 	if err != nil {
@@ -110,7 +112,10 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	started, err := start(o, options)
+	var started *Server
+	if err = claim(o.Dir, o.mode()); err == nil {
+		started, err = start(o, options)
+	}
 	if err != nil {
 		_ = dir.Close()
 		return nil, err

@@ -96,7 +96,11 @@ func connectSpace(ctx context.Context, name string, settings natsbroker.Config, 
 	for {
 		if clustered && time.Since(said) > time.Minute {
 			said = time.Now()
-			log.Info("waiting for other nodes of the cluster: more than half of them have to run", "err", err)
+			var why []any
+			if err != nil {
+				why = []any{"err", err}
+			}
+			log.Info("waiting for other nodes of the cluster: more than half of them have to run", why...)
 		}
 		attempt, cancel := context.WithTimeout(ctx, formWithin)
 		b, err = natsbroker.Connect(attempt, settings)

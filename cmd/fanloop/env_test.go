@@ -88,6 +88,15 @@ func TestBadVariableIsOneLineAndExitCodeTwo(t *testing.T) {
 	}
 }
 
+func TestAllBadVariablesAreNamed(t *testing.T) {
+	got := command(t, "", []string{"FANLOOP_ECHO_MAX_MESSAGE=1x", "FANLOOP_ECHO_LOOPS=-1"}, "echo", "--addr", "127.0.0.1:0")
+	for _, variable := range []string{"FANLOOP_ECHO_MAX_MESSAGE", "FANLOOP_ECHO_LOOPS"} {
+		if got.code != exitUsage || !strings.Contains(got.err, variable+"=") {
+			t.Errorf("%+v, want %s", got, variable)
+		}
+	}
+}
+
 func TestHelpNamesTheVariableOfEveryFlag(t *testing.T) {
 	root := newRoot(cli.Stdio{Out: io.Discard, Err: io.Discard})
 	names := make(map[string]string) // of variables, and the command

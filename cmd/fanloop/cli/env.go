@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -19,21 +20,24 @@ func Variable(cmd *cobra.Command, f *pflag.Flag) string {
 }
 
 // ApplyEnvironment sets the flags of cmd that the command line left alone and
-// whose variable is not empty.
+// whose variable is not empty. The error names every variable that is wrong.
 func ApplyEnvironment(cmd *cobra.Command) error {
-	var first error
+	var wrong []string
 	flags := cmd.Flags()
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := Variable(cmd, f)
 		text := os.Getenv(name)
-		if first != nil || f.Changed || text == "" || !HasVariable(f) {
+		if f.Changed || text == "" || !HasVariable(f) {
 			return
 		}
 		if err := setAll(flags, f, text); err != nil {
-			first = Usagef("%s=%q: %s", name, text, wanted(f, err))
+			wrong = append(wrong, fmt.Sprintf("%s=%q: %s", name, text, wanted(f, err)))
 		}
 	})
-	return first
+	if len(wrong) > 0 {
+		return Usagef("%s", strings.Join(wrong, "\n"))
+	}
+	return nil
 }
 
 // setAll sets a flag from its variable, which holds one value a line if the

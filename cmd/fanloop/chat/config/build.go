@@ -44,6 +44,7 @@ const DefaultNamespace = "default"
 // Rules are those of the namespaces.
 func (c *Config) Rules() (*rules.Rules, error) {
 	all := make(map[string]rules.Namespace, len(c.Namespaces))
+	var errs []error
 	for name, n := range c.Namespaces {
 		key := "namespaces." + name
 		if name == DefaultNamespace {
@@ -51,9 +52,12 @@ func (c *Config) Rules() (*rules.Rules, error) {
 		}
 		one := rules.Namespace{HistorySize: n.HistorySize, HistoryAge: n.HistoryAge, Presence: presence.Level(n.Presence), ReadPositions: n.ReadPositions, Who: n.Who}
 		if _, err := rules.New(map[string]rules.Namespace{name: one}); err != nil {
-			return nil, at(key, err)
+			errs = append(errs, at(key, err))
 		}
 		all[name] = one
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
 	}
 	return rules.New(all)
 }
@@ -67,17 +71,17 @@ func (c *Config) HasAccounts() bool {
 // StaticKeys are the configured keys. It reads their files.
 func (a *Accounts) StaticKeys() (auth.Static, error) {
 	var all []*auth.Key
+	var errs []error
 	for i, k := range a.Keys {
-		key := fmt.Sprintf("accounts.keys[%d]", i)
 		text, err := k.text()
-		if err != nil {
-			return nil, at(key, err)
+		var one *auth.Key
+		if err == nil {
+			one, err = auth.NewKey(k.ID, k.Algorithm, text)
 		}
-		one, err := auth.NewKey(k.ID, k.Algorithm, text)
-		if err != nil {
-			return nil, at(key, err)
-		}
-		all = append(all, one)
+		all, errs = append(all, one), append(errs, at(fmt.Sprintf("accounts.keys[%d]", i), err))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	keys, err := auth.NewStatic(all...)
 	return keys, at("accounts.keys", err)
@@ -129,6 +133,7 @@ func (a *Accounts) Verifier(keys auth.Keys) (*auth.Verifier, error) {
 // secrets.
 func (h *Hooks) All(prepare func(*hooks.Config)) (map[hooks.Kind]*hooks.Hook, error) {
 	all := make(map[hooks.Kind]*hooks.Hook)
+	var errs []error
 	for kind, one := range map[hooks.Kind]*Hook{
 		hooks.Connect: h.Connect, hooks.Subscribe: h.Subscribe, hooks.Publish: h.Publish, hooks.Refresh: h.Refresh,
 	} {
@@ -140,9 +145,10 @@ func (h *Hooks) All(prepare func(*hooks.Config)) (map[hooks.Kind]*hooks.Hook, er
 			prepare(&c)
 			all[kind], err = hooks.New(c)
 		}
-		if err != nil {
-			return nil, at("hooks."+string(kind), err)
-		}
+		errs = append(errs, at("hooks."+string(kind), err))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	return all, nil
 }
@@ -216,6 +222,7 @@ func (c *Callers) FindCertificate(names []string) (rules.Caller, bool) {
 func (c *Config) APICallers() (Callers, error) {
 	all := Callers{make(map[[32]byte]rules.Caller), make(map[string]rules.Caller)}
 	var names []string
+	var errs []error
 	for i := range c.Callers {
 		one := &c.Callers[i]
 		caller, err := one.caller()
@@ -225,10 +232,11 @@ func (c *Config) APICallers() (Callers, error) {
 		if err == nil {
 			err = all.add(one, caller, c.AdminClientCA != "")
 		}
-		if err != nil {
-			return Callers{}, at(fmt.Sprintf("callers[%d]", i), err)
-		}
+		errs = append(errs, at(fmt.Sprintf("callers[%d]", i), err))
 		names = append(names, one.Name)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return Callers{}, err
 	}
 	return all, nil
 }

@@ -18,7 +18,7 @@ import (
 // A key that is not in the file is that of a flag.
 func (c *Config) check(file string, lines map[string]int) error {
 	var all []error
-	for _, err := range c.mistakes() {
+	for _, err := range flat(c.mistakes()) {
 		var k *keyError
 		switch {
 		case err == nil:
@@ -33,6 +33,18 @@ func (c *Config) check(file string, lines map[string]int) error {
 		}
 	}
 	return errors.Join(all...)
+}
+
+// flat replaces errors that were joined by their parts.
+func flat(errs []error) (all []error) {
+	for _, err := range errs {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			all = append(all, flat(joined.Unwrap())...)
+			continue
+		}
+		all = append(all, err)
+	}
+	return all
 }
 
 // lineOf is the line of a key, or of the one around it that is in the file.
@@ -104,12 +116,13 @@ func (c *Config) checkOpen() error {
 }
 
 func (c *Config) checkOrigins() error {
+	var errs []error
 	for i, origin := range c.Origins {
 		if _, err := handshake.ParseOrigins(origin); err != nil || origin == "*" || origin == "null" {
-			return at(fmt.Sprintf("origins[%d]", i), fmt.Errorf("%q: want an origin like https://example.com", origin))
+			errs = append(errs, at(fmt.Sprintf("origins[%d]", i), fmt.Errorf("%q: want an origin like https://example.com", origin)))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (p *Page) check() error {
@@ -123,49 +136,53 @@ func (p *Page) check() error {
 }
 
 func (a *Accounts) check() error {
-	j := &a.JWKS
-	switch {
-	case a.MaxLifetime <= 0:
-		return at("accounts.max-lifetime", errors.New("want more than 0"))
-	case a.MaxRevocations <= 0:
-		return at("accounts.max-revocations", errors.New("want more than 0"))
-	case j.URL != "" && (j.Every < time.Second || j.AtLeast < time.Second || j.MaxStale < j.Every):
-		return at("accounts.jwks", errors.New("want every and at-least of 1s or more, and a max-stale that is not less than every"))
+	var errs []error
+	if a.MaxLifetime <= 0 {
+		errs = append(errs, at("accounts.max-lifetime", errors.New("want more than 0")))
 	}
-	return nil
+	if a.MaxRevocations <= 0 {
+		errs = append(errs, at("accounts.max-revocations", errors.New("want more than 0")))
+	}
+	if j := &a.JWKS; j.URL != "" && (j.Every < time.Second || j.AtLeast < time.Second || j.MaxStale < j.Every) {
+		errs = append(errs, at("accounts.jwks", errors.New("want every and at-least of 1s or more, and a max-stale that is not less than every")))
+	}
+	return errors.Join(errs...)
 }
 
 func (t *Traces) check() error {
 	u, err := url.Parse(t.URL)
-	switch {
-	case t.URL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https"):
-		return at("traces.url", errors.New("want the URL of a collector, like http://127.0.0.1:4318"))
-	case t.Sample > 1:
-		return at("traces.sample", errors.New("want a part of 1, from 0 to 1"))
+	var errs []error
+	if t.URL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		errs = append(errs, at("traces.url", errors.New("want the URL of a collector, like http://127.0.0.1:4318")))
 	}
-	return nil
+	if t.Sample > 1 {
+		errs = append(errs, at("traces.sample", errors.New("want a part of 1, from 0 to 1")))
+	}
+	return errors.Join(errs...)
 }
 
 func (l *Limits) check() error {
+	var errs []error
 	switch {
 	case l.Message < 1<<10:
-		return at("limits.message", errors.New("want 1KiB or more"))
+		errs = append(errs, at("limits.message", errors.New("want 1KiB or more")))
 	case l.Data <= 0 || l.Data > l.Message-512:
-		return at("limits.data", errors.New("want more than 0, and 512 bytes less than limits.message"))
-	case l.Topics <= 0:
-		return at("limits.topics", errors.New("want more than 0"))
+		errs = append(errs, at("limits.data", errors.New("want more than 0, and 512 bytes less than limits.message")))
+	}
+	if l.Topics <= 0 {
+		errs = append(errs, at("limits.topics", errors.New("want more than 0")))
 	}
 	for key, p := range map[string]*Per{"limits.user": &l.User, "limits.address": &l.Address} {
 		for name, r := range map[string]Rate{"connects": p.Connects, "commands": p.Commands, "bytes": p.Bytes} {
 			if r.PerSecond > 0 && r.Burst < 1 {
-				return at(key+"."+name, errors.New("want a burst of 1 or more"))
+				errs = append(errs, at(key+"."+name, errors.New("want a burst of 1 or more")))
 			}
 		}
-		if r := p.Bytes; r.PerSecond > 0 && r.Burst < float64(l.Message) {
-			return at(key+".bytes", errors.New("want a burst of limits.message or more"))
+		if r := p.Bytes; r.PerSecond > 0 && r.Burst >= 1 && r.Burst < float64(l.Message) {
+			errs = append(errs, at(key+".bytes", errors.New("want a burst of limits.message or more")))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (i *Idempotency) check() error {

@@ -254,6 +254,27 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// Mistakes of one list, or of one group of settings, are all reported.
+func TestAllMistakesOfAListAtOnce(t *testing.T) {
+	for text, want := range map[string][]string{
+		"callers: [{name: a, key: short}, {name: b, key: short}]":                      {"callers[0]", "callers[1]"},
+		"accounts: {keys: [{id: a, algorithm: HS256}, {id: b, algorithm: HS256}]}":     {"accounts.keys[0]", "accounts.keys[1]"},
+		"hooks: {subscribe: {url: x}, publish: {url: x}}":                              {"hooks.subscribe", "hooks.publish"},
+		"namespaces: {a: {history-size: 0}, b: {history-size: 0}}":                     {"namespaces.a", "namespaces.b"},
+		"origins: ['*', 'null']":                                                       {"origins[0]", "origins[1]"},
+		"limits: {message: 1, topics: 0, user: {commands: {per-second: 5, burst: 0}}}": {"limits.message", "limits.topics", "limits.user.commands"},
+		"traces: {url: x, sample: 2}":                                                  {"traces.url", "traces.sample"},
+		"accounts: {max-lifetime: 0s, max-revocations: 0}":                             {"accounts.max-lifetime", "accounts.max-revocations"},
+	} {
+		_, err := config.Parse("x.yaml", []byte(text))
+		for _, key := range want {
+			if err == nil || strings.Count(err.Error(), key+": ") != 1 {
+				t.Errorf("%s: want one mistake of %s:\n%v", text, key, err)
+			}
+		}
+	}
+}
+
 // All mistakes are reported together, each as a value.
 func TestAllMistakesAtOnce(t *testing.T) {
 	_, err := config.Parse("x.yaml", []byte("lisen: a\nadmi: b\nlimits: {topic: 3}\n"))

@@ -32,13 +32,13 @@ func New(std cli.Stdio) *cobra.Command {
 WebSockets (/v1/socket), or by streams where those are blocked (/v1/stream).
 The JavaScript client is at /fanloop.js.
 
-Messages are kept by a NATS server in this process, in --data-dir, or until the end
-without one. Three or five nodes keep them together: give each --name, --data-dir,
+Messages are kept by a NATS server in this process: in --data-dir, or without one until
+the process stops. Three or five nodes keep them together: give each --name, --data-dir,
 --cluster, its own address, and --routes, those of all. --nats uses NATS servers that run
 elsewhere, such as those of other nodes (--nats-listen).
 
-Without accounts, whoever comes has the name that they say, and only loopback addresses
-are served. The page says so.
+Without accounts, users choose their names themselves, and only loopback addresses are
+served. The page says so.
 
 Metrics, health, profiles and the server API are on another address (--admin), for this
 machine, or with a key or a certificate. To have two nodes on one machine, give each its

@@ -29,6 +29,9 @@ func (h *handler) OnData(b []byte) {
 	}
 	ws.receive(b)
 	ws.carryOut()
+	if !ws.out.IsOpen() {
+		ws.cameLate(len(b))
+	}
 }
 
 // OnEOF implements loop.Handler.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"github.com/fanloop-go/fanloop/codec"
+	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -62,6 +63,20 @@ func (ws *WebSocket) discard(n int) {
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
 	ws.endingLocked().discarded += n
+}
+
+// cameLate counts bytes that came while this side is closing, and drops the connection when
+// they are more than an honest peer has under way that has not read the close frame yet. Loop
+// only.
+func (ws *WebSocket) cameLate(n int) {
+	ws.conn.Lock()
+	e := ws.endingLocked()
+	e.flood += n
+	over := ws.phase() == outlet.Closing && e.flood > ws.settings().limits.mostLate()
+	ws.conn.Unlock()
+	if over {
+		ws.drop(ErrCloseTimeout)
+	}
 }
 
 // deliverMessage gives a message, or a piece of one, to its callback or to the

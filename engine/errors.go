@@ -67,7 +67,7 @@ var (
 	// ErrIdleTimeout: no message came for Limits.IdleTimeout.
 	ErrIdleTimeout = errors.New("engine: no message within Limits.IdleTimeout; send something more often, or raise it")
 	// ErrCloseTimeout: the peer did not answer a close frame within
-	// Limits.CloseTimeout.
+	// Limits.CloseTimeout, or before it had sent more than that allows.
 	ErrCloseTimeout = errors.New("engine: the peer did not finish the closing handshake within Limits.CloseTimeout; it hangs or is gone")
 	// ErrWriteTimeout: the peer took less than 1 KiB within Limits.WriteTimeout. A
 	// handler of Server.HTTP that writes gets it too, with os.ErrDeadlineExceeded.

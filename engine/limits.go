@@ -87,8 +87,9 @@ type Limits struct {
 	IdleTimeout time.Duration
 	// CloseTimeout bounds the time in which a connection that is closing makes no
 	// progress: the peer neither answers the close frame nor takes 1 KiB of what is queued
-	// before it. It also bounds how long a refused peer may take to read the answer.
-	// Default: 5 s.
+	// before it. It also bounds how long a refused peer may take to read the answer. A peer
+	// that sends more than MaxMessage and 16 MiB in place of an answer (32 MiB where MaxMessage
+	// is off) is dropped at once. Default: 5 s.
 	CloseTimeout time.Duration
 
 	// MaxConnections bounds the connections of a server, including those in the opening

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"math"
+
 	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
@@ -22,6 +24,15 @@ func newBounds(role codec.Role, asked Limits) bounds {
 	b.deflate.Rsv1 = true
 	b.policy = b.limits.policy()
 	return b
+}
+
+// mostLate is how many bytes a peer may send on a connection that is closing: the message that
+// it has begun, and what it sends before it has read the close frame.
+func (l Limits) mostLate() int {
+	if l.MaxMessage <= 0 {
+		return 2 * maxLate
+	}
+	return int(min(l.MaxMessage, math.MaxInt-maxLate)) + maxLate
 }
 
 func (l Limits) head() handshake.Limits {

@@ -155,7 +155,8 @@ func (ws *WebSocket) arrives(now, limit time.Duration) bool {
 	return (record || ws.assembles()) && ws.unfinished(now) < limit
 }
 
-// maxLate bounds what arrivesLate counts where MaxMessage is off.
+// maxLate is what a peer may have under way besides a message, and of a message where
+// MaxMessage is off.
 const maxLate = 16 << 20
 
 // arrivesLate reports whether the peer of a closing connection gets on with a message: it

@@ -236,11 +236,11 @@ func TestBytesAndRequests(t *testing.T) {
 		t.Error(err)
 	}
 	for range 8 {
-		if err := table.Allow("ann", 1); err != nil {
+		if err := table.Allow("ann", 1, 0); err != nil {
 			t.Error(err)
 		}
 	}
-	if err := table.Allow("ann", 1); exceeded(err) != limits.Commands {
+	if err := table.Allow("ann", 1, 0); exceeded(err) != limits.Commands {
 		t.Error("a request counts with the connection:", err)
 	}
 }
@@ -251,14 +251,14 @@ func TestMemoryIsBounded(t *testing.T) {
 	d := newDriven()
 	table := newTable(t, d, limits.Limits{Commands: limits.Rate{PerSecond: 0.001, Burst: 1}, Connections: 1}, 100)
 	connect(t, table, "ann")
-	if err := table.Allow("last", 1); err != nil {
+	if err := table.Allow("last", 1, 0); err != nil {
 		t.Error(err)
 	}
 	for n := range 10_000 {
-		_ = table.Allow(fmt.Sprint(n), 1)
-		_ = table.Allow("last", 1)
+		_ = table.Allow(fmt.Sprint(n), 1, 0)
+		_ = table.Allow("last", 1, 0)
 		if n == 50 {
-			if err := table.Allow("7", 1); exceeded(err) != limits.Commands {
+			if err := table.Allow("7", 1, 0); exceeded(err) != limits.Commands {
 				t.Error("forgotten while there was room:", err)
 			}
 		}
@@ -266,7 +266,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	if n := table.Len(); n != 101 {
 		t.Errorf("%d are remembered", n)
 	}
-	if err := table.Allow("last", 1); exceeded(err) != limits.Commands {
+	if err := table.Allow("last", 1, 0); exceeded(err) != limits.Commands {
 		t.Error("who was there last is forgotten:", err)
 	}
 	if _, err := table.Connect("ann"); exceeded(err) != limits.Connections {
@@ -279,7 +279,7 @@ func TestRecoveredAreForgotten(t *testing.T) {
 	d := newDriven()
 	table := newTable(t, d, limits.Limits{Commands: limits.Rate{PerSecond: 1, Burst: 1}}, 0)
 	for n := range 1000 {
-		_ = table.Allow(fmt.Sprint(n), 1)
+		_ = table.Allow(fmt.Sprint(n), 1, 0)
 	}
 	if n := table.Len(); n != 1000 {
 		t.Errorf("%d are remembered", n)

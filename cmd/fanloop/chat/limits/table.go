@@ -128,12 +128,12 @@ func (t *Table[K]) Connect(key K) (*Place[K], error) {
 	return &Place[K]{table: t, entry: e}, nil
 }
 
-// Allow takes a cost of somebody who need not be connected, or returns an Error.
-func (t *Table[K]) Allow(key K, cost float64) error {
+// Allow is Place.Allow for somebody who need not be connected.
+func (t *Table[K]) Allow(key K, cost, bytes float64) error {
 	t.mu.Lock()
 	e := t.find(key)
 	t.mu.Unlock()
-	return t.take(e, cost, 0)
+	return t.take(e, cost, bytes)
 }
 
 func (t *Table[K]) take(e *entry[K], cost, bytes float64) error {

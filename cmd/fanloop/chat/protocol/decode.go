@@ -96,11 +96,8 @@ func Frames(e Encoding, message []byte) iter.Seq2[Frame, error] {
 // refused later.
 func (e Encoding) first(message []byte) (frame, rest []byte) {
 	if e == JSON {
-		for len(frame) == 0 && len(message) > 0 {
-			frame, message, _ = bytes.Cut(message, []byte{'\n'})
-			frame = bytes.TrimSpace(frame)
-		}
-		return frame, message
+		frame, rest, _ = bytes.Cut(bytes.TrimSpace(message), []byte{'\n'}) // behind empty lines, however many
+		return bytes.TrimSpace(frame), rest
 	}
 	if len(message) == 0 {
 		return nil, nil

@@ -222,8 +222,8 @@ func TestLimitsOfAUser(t *testing.T) {
 	}
 	second := dial(t, ctx, s, protocol.JSON)
 	second.send(&protocol.Connect{Ref: 1, Version: 1, User: "ann"})
-	if got := second.failure(); got.Code != protocol.RateLimited {
-		t.Errorf("%+v", got)
+	if got := second.failure(); got.Code != protocol.RateLimited || got.Delay < 1000 {
+		t.Errorf("where another connection has to end first: %+v", got)
 	}
 	connect(t, ctx, s, protocol.JSON, "bob")
 }

@@ -1,6 +1,8 @@
 package service
 
 import (
+	"cmp"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -91,7 +93,11 @@ func originOf(ws *engine.WebSocket, req *engine.Request) *origin {
 func (c *conn) arrive() {
 	place, err := c.service.addresses.Connect(limits.Network(c.remote))
 	if err != nil {
-		c.session.CloseWith(protocol.RateLimited.Close(), closing(protocol.RateLimited))
+		last := closing(protocol.RateLimited)
+		if limit, is := errors.AsType[*limits.Error](err); is {
+			last.Delay = max(last.Delay, limited(limit).Delay)
+		}
+		c.session.CloseWith(protocol.RateLimited.Close(), last)
 		return
 	}
 	c.address = place
@@ -134,11 +140,21 @@ func addrOf(a net.Addr) netip.Addr {
 func received(ws *engine.WebSocket, message []byte) {
 	if c := engine.Get[*conn](ws); c != nil {
 		c.turn(func() {
-			if c.address != nil {
-				c.over = c.address.Allow(0, float64(len(message)))
-			}
+			c.charge(message)
 			c.session.Receive(c.encoding, message)
 		})
+	}
+}
+
+// charge takes the bytes of what came. If they are too many, admit refuses what is in it.
+func (c *conn) charge(came []byte) {
+	bytes := float64(len(came))
+	c.over = nil
+	if c.place != nil {
+		c.over = c.place.Allow(0, bytes)
+	}
+	if c.address != nil {
+		c.over = cmp.Or(c.address.Allow(0, bytes), c.over)
 	}
 }
 

@@ -25,9 +25,7 @@ func answer(err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &limit):
-		e := protocol.Fail(nil, protocol.RateLimited, "")
-		e.Delay = max(1, limit.Retry.Milliseconds())
-		return e
+		return limited(limit)
 	case errors.Is(err, hooks.ErrUnavailable):
 		e := later(protocol.Unavailable)
 		e.Delay = max(e.Delay, hooks.DelayOf(err).Milliseconds())
@@ -61,6 +59,19 @@ func answer(err error) error {
 	}
 	return err
 }
+
+// limited is the answer to what is over a limit: when the rate has room again or, where
+// something has to end first, in some seconds.
+func limited(err *limits.Error) *protocol.Error {
+	e := protocol.Fail(nil, protocol.RateLimited, "")
+	if e.Delay = max(1, err.Retry.Milliseconds()); err.Retry == 0 {
+		e.Delay = (untilOneEnds + rand.N(untilOneEnds)).Milliseconds()
+	}
+	return e
+}
+
+// untilOneEnds is the least after which to try again what waits for the end of something.
+const untilOneEnds = 5 * time.Second
 
 // longestWait is until a token that is not valid yet is looked at again: a clock may have
 // been set, or there may be another token.

@@ -37,6 +37,11 @@ const (
 	crewSize      = 64
 	settleWithin  = 1500 * time.Millisecond // nodes beat once a second
 	crewWaiting   = 4096
+
+	// What costs no command: pings and pongs a second, and the frames of one message.
+	controlRate  = 20
+	minFragments = 128
+	fragment     = 64 // bytes, on the average
 )
 
 // Why a node should get no new connections.
@@ -268,7 +273,10 @@ func (s *Service) serve() error {
 		Callbacks:    callbacks,
 		Origin:       s.origins(),
 		Subprotocols: protocol.Subprotocols(),
-		Limits:       engine.Limits{MaxMessage: 32 * int64(s.session.Limits.Message), PingInterval: pingEvery},
+		Limits: engine.Limits{
+			MaxMessage: 32 * int64(s.session.Limits.Message), PingInterval: pingEvery,
+			MaxControlRate: controlRate, MaxFragments: max(minFragments, s.session.Limits.Message/fragment),
+		},
 	})
 	return nil
 }

@@ -74,7 +74,7 @@ func (s *streams) close() {
 
 // open serves POST /v1/stream.
 func (s *streams) open(w http.ResponseWriter, r *http.Request) {
-	if !s.allowed(w, r) {
+	if !s.admits(w, r) {
 		return
 	}
 	body, ok := s.body(w, r)
@@ -250,7 +250,7 @@ func retry(w http.ResponseWriter) {
 
 // command serves POST /v1/commands.
 func (s *streams) command(w http.ResponseWriter, r *http.Request) {
-	if !s.allowed(w, r) {
+	if !s.admits(w, r) {
 		return
 	}
 	body, ok := s.body(w, r)
@@ -324,8 +324,12 @@ func (s *streams) body(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 		return nil, false
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.service.session.Limits.Message)))
+	over := s.charge(r, 0, len(body))
 	var large *http.MaxBytesError
 	switch {
+	case over != nil:
+		refuseFor(w, over)
+		return nil, false
 	case errors.As(err, &large):
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 	case err != nil:

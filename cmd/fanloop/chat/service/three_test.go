@@ -164,6 +164,7 @@ func (c *client) outcome() bool {
 			if f.Retry != protocol.Later {
 				c.t.Fatalf("%+v", f)
 			}
+			time.Sleep(time.Duration(f.Delay) * time.Millisecond) // who goes on regardless is closed
 			return false
 		}
 	}

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -109,10 +110,50 @@ func TestFloodsAreRefusedAndClosed(t *testing.T) {
 	w.s.Do(&protocol.Ping{Ref: 2})
 	w.admit = nil
 	w.s.Do(&protocol.Ping{Ref: 3})
+	w.s.Do(&protocol.Ping{Ref: 3})
 	w.admit = limited
 	w.s.Do(&protocol.Ping{Ref: 4})
 	w.s.Receive(protocol.JSON, []byte(`{"type":"nonsense","ref":5}`+"\n"+`{"type":"ping","ref":6}`+"\n"+`{"type":"ping","ref":7}`+"\n"+`{"type":"ping","ref":8}`+"\n"+`{"type":"nonsense","ref":9}`))
-	w.want("rate_limited ref=1", "rate_limited ref=2", "pong ref=3", "rate_limited ref=4", "rate_limited ref=0", "rate_limited ref=6", "close 4029 rate_limited")
+	w.want("rate_limited ref=1", "rate_limited ref=2", "pong ref=3", "pong ref=3", "rate_limited ref=4", "rate_limited ref=0", "rate_limited ref=6", "close 4029 rate_limited")
+}
+
+// Who goes on far over the rate is closed, though some of it is carried out all the time.
+func TestFloodsAreClosedThoughSomeIsCarriedOut(t *testing.T) {
+	w := newWorld(t).connect()
+	w.config.Limits.Burst, w.config.Limits.Topics = 5, 3
+	limited := protocol.Fail(nil, protocol.RateLimited, "")
+	refused := 0
+	for n := range 100 {
+		if w.admit = limited; n%3 == 0 {
+			w.admit = nil
+		}
+		w.got = nil
+		w.s.Do(&protocol.Ping{Ref: 1})
+		switch {
+		case slices.Equal(w.got, []string{"close 4029 rate_limited"}):
+			if refused != 9 { // less 4 of the 5 that were carried out
+				t.Errorf("closed after %d", refused)
+			}
+			return
+		case w.admit != nil:
+			refused++
+		}
+	}
+	t.Error("a flood is not closed")
+}
+
+// A message without a frame costs as much as a command, also before connect.
+func TestMessagesWithoutAFrameCount(t *testing.T) {
+	w := newWorld(t)
+	w.config.Limits.Burst, w.config.Limits.Topics = 3, 3
+	w.s.Receive(protocol.JSON, nil)
+	w.s.Receive(protocol.JSON, []byte("\n \r\n"))
+	w.want()
+	w.admit = protocol.Fail(nil, protocol.RateLimited, "")
+	for _, e := range []protocol.Encoding{protocol.JSON, protocol.CBOR, protocol.JSON, protocol.CBOR, protocol.JSON} {
+		w.s.Receive(e, nil)
+	}
+	w.want("rate_limited ref=0", "rate_limited ref=0", "rate_limited ref=0", "close 4029 rate_limited")
 }
 
 // Who subscribes to all topics at once, while connecting too, has not gone on regardless:

@@ -34,7 +34,7 @@ type Session struct {
 	early      []protocol.Command // came while connecting
 	waiting    int                // commands that the backend has not answered
 	publishing *publishing        // nil: no publish is under way
-	refused    int                // commands in a row that were not admitted
+	refused    int                // commands that were not admitted, less those that were since
 }
 
 // New returns the session of a connection that is open. Sessions share config. admit may be
@@ -54,9 +54,12 @@ func (s *Session) User() string {
 	return s.who.User
 }
 
-// Receive carries out what a client sent.
+// Receive carries out what a client sent. A message without a frame costs as much as a
+// command.
 func (s *Session) Receive(e protocol.Encoding, message []byte) {
+	empty := true
 	for c, err := range protocol.Commands(e, s.config.Limits, message) {
+		empty = false
 		switch {
 		case s.state == closed:
 			return
@@ -65,6 +68,9 @@ func (s *Session) Receive(e protocol.Encoding, message []byte) {
 		default:
 			s.Do(c)
 		}
+	}
+	if empty && s.state != closed {
+		s.admitted(nil)
 	}
 }
 
@@ -106,12 +112,12 @@ func (s *Session) Do(c protocol.Command) {
 // lets through after a quiet time, or a subscribe for each of its topics.
 func (s *Session) atOnce() int { return max(s.config.Limits.Burst, s.config.Limits.Topics) }
 
-// admitted reports whether a command is within the rate. Who goes on regardless is
-// closed.
+// admitted reports whether a command is within the rate. Who goes on regardless is closed:
+// when more than atOnce were refused, less those that were admitted since.
 func (s *Session) admitted(c protocol.Command) bool {
 	err := s.admit(c)
 	if err == nil {
-		s.refused = 0
+		s.refused = max(0, s.refused-1)
 		return true
 	}
 	if s.refused++; s.refused > s.atOnce() {

@@ -1,0 +1,136 @@
+package service_test
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/engine"
+)
+
+// once is a rate that lets through a burst, and nothing more while a test runs.
+func once(burst float64) config.Rate { return config.Rate{PerSecond: 0.0001, Burst: burst} }
+
+// Messages without a frame cost commands of the address, before connect too, and who goes on
+// is closed.
+func TestMessagesWithoutAFrameCount(t *testing.T) {
+	s, ctx := start(t, func(c *config.Config) {
+		c.Limits.Address.Commands, c.Limits.User.Commands, c.Limits.Topics = once(3), once(4), 4
+	})
+	c := dial(t, ctx, s, protocol.JSON)
+	for i := range 3 + 4 + 1 {
+		if err := c.ws.Write(ctx, engine.Text, []byte(strings.Repeat("\n", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 4 {
+		if got := c.failure(); got.Code != protocol.RateLimited {
+			t.Errorf("%+v", got)
+		}
+	}
+	c.closes(protocol.RateLimited)
+}
+
+// Their bytes cost too, those of the address and those of the user.
+func TestBytesOfMessagesWithoutAFrameCount(t *testing.T) {
+	for name, limit := range map[string]func(*config.Config){
+		"address": func(c *config.Config) { c.Limits.Address.Bytes = once(3000) },
+		"user":    func(c *config.Config) { c.Limits.User.Bytes = once(3000) },
+	} {
+		s, ctx := start(t, limit)
+		c := connect(t, ctx, s, protocol.JSON, "ann")
+		for range 2 {
+			if err := c.ws.Write(ctx, engine.Text, bytes.Repeat([]byte("\n"), 2000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := c.failure(); got.Code != protocol.RateLimited {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// A POST costs a command of its address and its bytes, whatever the answer is.
+func TestPostsCount(t *testing.T) {
+	hello := &protocol.Connect{Ref: 1, Version: 1, User: "ann"}
+	for name, tt := range map[string]struct {
+		limit  func(*config.Config)
+		path   string
+		header map[string]string
+		status int // before the limit
+	}{
+		"unknown session": {func(c *config.Config) { c.Limits.Address.Commands = once(3) }, "/v1/commands", map[string]string{"Fanloop-Session": "s.x", "Fanloop-Seq": "1"}, 404},
+		"no number":       {func(c *config.Config) { c.Limits.Address.Commands = once(3) }, "/v1/commands", nil, 400},
+		"no JSON":         {func(c *config.Config) { c.Limits.Address.Commands = once(3) }, "/v1/stream", map[string]string{"Content-Type": "text/plain"}, 415},
+		"bytes":           {func(c *config.Config) { c.Limits.Address.Bytes = once(3 * 50) }, "/v1/commands", map[string]string{"Fanloop-Session": "s.x", "Fanloop-Seq": "1"}, 404},
+	} {
+		s, ctx := start(t, tt.limit)
+		statuses := func(n int) (all []int, last *http.Response) {
+			for range n {
+				last = post(t, ctx, "http://"+s.Addr()+tt.path, tt.header, hello)
+				all = append(all, last.StatusCode)
+			}
+			return all, last
+		}
+		got, last := statuses(10)
+		if got[0] != tt.status || last.StatusCode != http.StatusTooManyRequests {
+			t.Errorf("%s: %v", name, got)
+		}
+		if after, err := strconv.Atoi(last.Header.Get("Retry-After")); err != nil || after < 1 {
+			t.Errorf("%s: %v", name, last.Header)
+		}
+	}
+}
+
+// POSTs without a frame cost commands of the stream that they are for.
+func TestPostsWithoutAFrameCount(t *testing.T) {
+	s, ctx := start(t, func(c *config.Config) { c.Limits.User.Commands, c.Limits.Topics = once(4), 4 })
+	c := openStream(t, ctx, s, &protocol.Connect{Ref: 1, Version: 1, User: "ann"})
+	until[*protocol.Connected](c)
+	for i := range 4 + 4 + 1 {
+		if got := c.do(i + 1); got != http.StatusNoContent {
+			t.Fatalf("POST %d: %d", i+1, got)
+		}
+	}
+	for {
+		switch f := c.next().(type) {
+		case *protocol.Error:
+			if f.Code != protocol.RateLimited {
+				t.Fatalf("%+v", f)
+			}
+		case *protocol.Closing:
+			if f.Code != protocol.RateLimited {
+				t.Errorf("%+v", f)
+			}
+			return
+		case nil:
+			t.Fatal("the stream ended without a word")
+		}
+	}
+}
+
+// What costs no command is bounded: pings, and the frames of one message.
+func TestFramesOfTheWebSocketAreBounded(t *testing.T) {
+	s, ctx := start(t, nil)
+	for name, flood := range map[string]func(ws *engine.WebSocket) error{
+		"pings":     func(ws *engine.WebSocket) error { return ws.Ping(nil) },
+		"fragments": func(ws *engine.WebSocket) error { return ws.SendFragment(engine.Text, nil, false) },
+	} {
+		c := connect(t, ctx, s, protocol.JSON, "ann")
+		for range 5000 { // more than are saved up in a minute
+			if flood(c.ws.WebSocket()) != nil {
+				break // it is closed already
+			}
+		}
+		_, _, err := c.ws.Read(ctx)
+		var closed *engine.CloseError
+		if !errors.As(err, &closed) || closed.Code != engine.StatusPolicyViolation {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

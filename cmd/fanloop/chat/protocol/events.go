@@ -6,7 +6,7 @@ import (
 )
 
 // AppendEvent appends one event of a stream, with frames in JSON that Append and Join
-// made. id is the session, in the first event of a stream; retry is in milliseconds.
+// made. id is the session, in the event of a stream that has it first; retry is in milliseconds.
 // Both may be missing.
 func AppendEvent(stream []byte, id string, retry int64, frames []byte) []byte {
 	if id != "" {

@@ -7,10 +7,8 @@ type Command uint8
 
 const (
 	_ Command = iota
-	// DoSubscribe subscribes from now on, live or passively.
+	// DoSubscribe subscribes, live or passively. What it carries from before takes DoHistory.
 	DoSubscribe
-	// DoResume subscribes behind a position: what was missed comes first.
-	DoResume
 	// DoUnsubscribe ends a subscription.
 	DoUnsubscribe
 	// DoPublish sends a message.
@@ -59,7 +57,6 @@ type demand struct {
 // demands has every command. One that is missing is refused.
 var demands = [afterLastCommand]demand{
 	DoSubscribe:   {name: "subscribe", rights: RightsOf(Subscribe)},
-	DoResume:      {name: "resume", rights: RightsOf(Subscribe, History), stored: true},
 	DoUnsubscribe: {name: "unsubscribe", always: true},
 	DoPublish:     {name: "publish", rights: RightsOf(Publish)},
 	DoSet:         {name: "set", rights: RightsOf(Signal), subscribed: true},

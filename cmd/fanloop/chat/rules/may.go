@@ -148,8 +148,6 @@ func (n *Namespace) has(s Subject, topic string, wanted Rights) error {
 		case who == Nobody:
 			return ErrDenied
 		case granted.Has(Rights(right)) || who == Users || who == Subscribers && s.Subscribed:
-		case who == Subscribers && wanted&Rights(Subscribe) != 0 && n.has(s, topic, Rights(Subscribe)) == nil:
-			// Resuming is the first act of a subscriber.
 		case who == Subscribers:
 			return ErrNotSubscribed
 		default:

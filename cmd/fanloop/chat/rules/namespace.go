@@ -115,6 +115,9 @@ func (n *Namespace) check() error {
 			return fmt.Errorf("who has right %d: %d is unknown", right, who)
 		}
 	}
+	if n.Who[Signal] == Users {
+		return fmt.Errorf("signal: users: keyed values and read positions are those of subscribers; want nobody, granted or subscribers")
+	}
 	if n.Who[Subscribe] == Subscribers {
 		return fmt.Errorf("subscribe: subscribers: nobody could begin; want nobody, granted or users")
 	}

@@ -18,6 +18,7 @@ func TestNamespacesAreChecked(t *testing.T) {
 		"right":     {Who: map[rules.Right]rules.Who{1 << 14: rules.Users}},
 		"rights":    {Who: map[rules.Right]rules.Who{3: rules.Users}},
 		"who":       {Who: map[rules.Right]rules.Who{rules.Publish: 9}},
+		"signal":    {Who: map[rules.Right]rules.Who{rules.Signal: rules.Users}},
 		"subscribe": {Who: map[rules.Right]rules.Who{rules.Subscribe: rules.Subscribers}},
 	} {
 		if _, err := rules.New(map[string]rules.Namespace{"": n}); err == nil {

@@ -44,7 +44,7 @@ func forms(own, others *protocol.Published, data protocol.Data) map[string][]tri
 		"subscribe": {
 			{name: "subscribe", command: &protocol.Subscribe{Ref: 9, Topic: matrixTopic, Attempt: 9}, takes: []rules.Right{rules.Subscribe}},
 			{name: "subscribe passively", command: &protocol.Subscribe{Ref: 9, Topic: matrixTopic, Attempt: 9, Mode: protocol.Passive}, takes: []rules.Right{rules.Subscribe}},
-			{name: "resume", command: &protocol.Subscribe{Ref: 9, Topic: matrixTopic, Attempt: 9, Pos: own.Pos}, takes: []rules.Right{rules.Subscribe, rules.History}},
+			{name: "resume", command: &protocol.Subscribe{Ref: 9, Topic: matrixTopic, Attempt: 9, Pos: own.Pos}, takes: []rules.Right{rules.Subscribe}},
 		},
 		"unsubscribe": {{name: "unsubscribe", command: &protocol.Unsubscribe{Ref: 9, Topic: matrixTopic, Attempt: 1}, always: true}},
 		"publish": {

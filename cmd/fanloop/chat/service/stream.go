@@ -103,7 +103,7 @@ func (s *streams) open(w http.ResponseWriter, r *http.Request) {
 	session := ""
 	defer func() { s.forget(session, one) }()
 	var event []byte
-	for first := true; ; first = false {
+	for {
 		message, err := readOrBeat(r.Context(), ws)
 		if err != nil {
 			return
@@ -112,7 +112,7 @@ func (s *streams) open(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case message == nil:
 			event = append(event, protocol.Beat...)
-		case first:
+		case session == "": // an error may come first
 			session = sessionOf(message)
 			s.remember(session, one)
 			event = protocol.AppendEvent(event, session, delay(), message)

@@ -248,3 +248,24 @@ func TestShutdownEndsStreams(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// X42: what is answered in front of connected does not take the session of the stream away.
+func TestAStreamHasItsSessionBehindAnError(t *testing.T) {
+	s, ctx := start(t, nil)
+	for name, first := range map[string]protocol.Command{
+		"before it is connected": &protocol.Ping{Ref: 8}, "a name that is none": &protocol.Subscribe{Ref: 8, Topic: " ", Attempt: 1},
+	} {
+		c := openStream(t, ctx, s, first, &protocol.Connect{Ref: 1, Version: 1, User: "ann"})
+		if fault, is := c.next().(*protocol.Error); !is || fault.Ref != 8 {
+			t.Fatalf("%s: %+v", name, fault)
+		}
+		connected := until[*protocol.Connected](c)
+		if c.session == "" || c.session != connected.Session {
+			t.Errorf("%s: the id is %q, the session %q", name, c.session, connected.Session)
+		}
+		if status := c.do(1, &protocol.Ping{Ref: 9}); status != http.StatusNoContent {
+			t.Errorf("%s: a POST of the session has %d", name, status)
+		}
+		until[*protocol.Pong](c)
+	}
+}

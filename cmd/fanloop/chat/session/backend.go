@@ -65,8 +65,9 @@ type Backend interface {
 	// Authorize says what rights a user has in a topic besides those of who: by a topic
 	// token, which may be empty, or by a hook.
 	Authorize(who *Identity, topic, token string, done func(Grant, error))
-	// Open opens a subscription. Last is 0, Presence is false and the kind read is left
-	// out where the user has no right to what they ask for. What ends it later calls Session.Unsubscribe.
+	// Open opens a subscription. Last is 0, Pos is nil, Presence is false and the kind read
+	// is left out where the user has no right to what they ask for. What ends it later calls
+	// Session.Unsubscribe.
 	Open(who *Identity, c *protocol.Subscribe, done func(Opened, error))
 	// Author says who wrote a message that is to be changed, or reacted to.
 	Author(topic string, target protocol.Target, done func(user string, err error))

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
-	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 )
 
 // refreshGrace is how much longer a token holds while a new one is being checked.
@@ -71,19 +70,19 @@ func (s *Session) refreshTopic(c *protocol.Refresh) {
 	})
 }
 
-// review ends the subscriptions to which there is no right any more.
+// review ends the subscriptions to which, or to a part of which, there is no right any more.
 func (s *Session) review() {
 	for _, t := range append([]*topic(nil), s.topics...) {
 		if !t.open() {
 			continue // decided when it is authorized
 		}
-		if err := s.mayAs(rules.DoSubscribe, t, false); err != nil {
+		if err := s.mayKeep(t); err != nil {
 			s.Unsubscribe(t.name, t.attempt, err)
 		}
 	}
 }
 
-// Review ends the subscriptions to which there is no right any more. Call it when
+// Review ends the subscriptions to which, or to a part of which, there is no right any more. Call it when
 // rules were replaced.
 func (s *Session) Review() {
 	if s.state == connected {
@@ -142,11 +141,11 @@ func (s *Session) Expire() {
 	}
 }
 
-// expireTopic ends a subscription whose grant ended, unless there is a right to it
+// expireTopic ends a subscription whose grant ended, unless there is a right to all of it
 // without the grant.
 func (s *Session) expireTopic(t *topic) {
 	t.rights, t.expires = 0, time.Time{}
-	if t.open() && s.mayAs(rules.DoSubscribe, t, false) != nil {
+	if t.open() && s.mayKeep(t) != nil {
 		s.Unsubscribe(t.name, t.attempt, protocol.TokenExpired)
 	}
 }

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"slices"
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
@@ -18,6 +17,7 @@ type topic struct {
 	rights   rules.Rights        // from a topic token or a hook
 	expires  time.Time           // of those; zero: never
 	ended    bool
+	carries  feeds // what was asked for and allowed; from when it is being opened on
 }
 
 // open reports whether the client knows that it is subscribed.
@@ -93,25 +93,7 @@ func (s *Session) subscribe(c *protocol.Subscribe) {
 // mayOpen notes what was granted, and decides.
 func (s *Session) mayOpen(t *topic, g Grant) error {
 	t.rights, t.expires = g.Rights, g.Until
-	command := rules.DoSubscribe
-	if t.pending.Pos != nil {
-		command = rules.DoResume
-	}
-	return s.may(command, t.name, "")
-}
-
-// allowed is what is left of a subscribe that asks for more than the user may see.
-func (s *Session) allowed(t *topic, c protocol.Subscribe) protocol.Subscribe {
-	c.Token = ""
-	c.Last = min(c.Last, s.config.Limits.Page)
-	if s.mayAs(rules.DoHistory, t, true) != nil {
-		c.Last = 0
-	}
-	if s.mayAs(rules.DoPresence, t, true) != nil {
-		c.Presence = false
-		c.Kinds = slices.DeleteFunc(slices.Clone(c.Kinds), func(kind string) bool { return kind == protocol.KindRead })
-	}
-	return c
+	return s.may(rules.DoSubscribe, t.name, "")
 }
 
 func (s *Session) failOpen(t *topic, err error) {
@@ -128,7 +110,7 @@ func (s *Session) openedTopic(t *topic, o Opened, err error) {
 	}
 	// Rights may have ended while it was opened.
 	if !t.ended {
-		err = s.mayAs(rules.DoSubscribe, t, false)
+		err = s.mayKeep(t)
 	}
 	if t.ended || err != nil {
 		o.Delivery.Stop()
@@ -137,6 +119,10 @@ func (s *Session) openedTopic(t *topic, o Opened, err error) {
 	}
 	answer := o.Answer
 	answer.Ref, answer.Topic, answer.Attempt, answer.TTL = t.pending.Ref, t.name, t.attempt, s.ttl(t.expires)
+	answer.State = stateOf(t.pending, t.carries, &answer)
+	if !answer.More {
+		t.carries &^= feedHistory // it is all in the answer
+	}
 	t.pending, t.delivery = nil, o.Delivery
 	s.out.Send(&answer)
 	o.Delivery.Start()

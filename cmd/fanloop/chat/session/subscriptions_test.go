@@ -143,25 +143,20 @@ func TestASubscribeAsksForWhatIsAllowed(t *testing.T) {
 	}
 }
 
-// Who has no right to subscribe, or to what was missed, is refused before anything is
-// opened.
+// Who has no right to subscribe is refused before anything is opened.
 func TestSubscribesWithoutARightAreRefused(t *testing.T) {
-	pos := &protocol.Position{Epoch: "e", Offset: 1, ID: "x"}
 	for _, test := range []struct {
 		topic string
-		pos   *protocol.Position
 		who   map[rules.Right]rules.Who
 		want  string
 	}{
-		{"private:a", nil, nil, "forbidden ref=2"},
-		{"nowhere:a", nil, nil, "unknown_topic ref=2"},
-		{"plain:a", pos, nil, "off ref=2"},
-		{"a", pos, map[rules.Right]rules.Who{rules.History: rules.Nobody}, "forbidden ref=2"},
-		{"a", nil, map[rules.Right]rules.Who{rules.Subscribe: rules.Nobody}, "forbidden ref=2"},
+		{"private:a", nil, "forbidden ref=2"},
+		{"nowhere:a", nil, "unknown_topic ref=2"},
+		{"a", map[rules.Right]rules.Who{rules.Subscribe: rules.Nobody}, "forbidden ref=2"},
 	} {
 		w := newWorld(t).connect()
 		w.setRules(test.who)
-		w.s.Do(&protocol.Subscribe{Ref: 2, Topic: test.topic, Attempt: 1, Pos: test.pos})
+		w.s.Do(&protocol.Subscribe{Ref: 2, Topic: test.topic, Attempt: 1})
 		w.answer("Authorize", nil)
 		w.want("call Authorize", test.want)
 	}

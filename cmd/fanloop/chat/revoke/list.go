@@ -15,6 +15,9 @@ type Config struct {
 	// Lifetime is how long a token can be good after it was issued: MaxLifetime of the
 	// Verifier (24 h). It is the same on all nodes.
 	Lifetime time.Duration
+	// Leeway is how far the clock of who makes tokens may be ahead, as for the Verifier (0).
+	// It is the same on all nodes.
+	Leeway time.Duration
 	// Max is how many revocations there may be (200 000).
 	Max int
 	// Bus reaches other nodes; nil: there are none.
@@ -125,7 +128,7 @@ func (l *List) check(r Revocation) (*entry, error) {
 		if r.Before.IsZero() {
 			r.Before = now
 		}
-		e.before = r.Before.Unix()
+		e.before = r.Before.Add(l.config.Leeway).Unix()
 	}
 	return e, nil
 }
@@ -209,7 +212,7 @@ func (l *List) sweep() {
 	}
 }
 
-// Check returns ErrRevoked if a token is revoked now. It is for what happens once: a
+// Check returns ErrRevoked if a token is revoked now, or ErrTooSoon. It is for what happens once: a
 // request, a topic token. What lives registers.
 func (l *List) Check(id Identity) error {
 	l.mu.Lock()
@@ -221,12 +224,18 @@ func (l *List) checkLocked(id *Identity) error {
 	if l.closed {
 		return ErrClosed
 	}
+	var soon error
 	for _, at := range id.names() {
-		if e := l.entries[at]; at.name != "" && e != nil && e.concerns(id.Issued.Unix()) {
+		e := l.entries[at]
+		switch {
+		case at.name == "" || e == nil || !e.concerns(id.Issued.Unix()):
+		case e.kind == User && id.Issued.Unix() > e.before-int64(l.config.Leeway/time.Second):
+			soon = &tooSoon{time.Until(time.Unix(e.before+1, 0))}
+		default:
 			return ErrRevoked
 		}
 	}
-	return nil
+	return soon
 }
 
 // Stats are counts for metrics.

@@ -249,3 +249,43 @@ func Example() {
 	// close the connection: the session is revoked
 	// revoke: the token was revoked; sign in again
 }
+
+// X37: a clock that is ahead does not save its tokens: all connections that are there end,
+// and a token of the near future is not used. What is issued behind the leeway is good.
+func TestAUserIsRevokedWhateverTheClockOfTheIssuer(t *testing.T) {
+	const leeway = 30 * time.Second
+	l := newList(t, revoke.Config{Leeway: leeway})
+	now := time.Now()
+	id := func(ahead time.Duration) revoke.Identity {
+		return revoke.Identity{User: "ann", Session: "s", Token: "t", Issued: now.Add(ahead)}
+	}
+	for _, ahead := range []time.Duration{-time.Minute, 0, leeway - time.Second, leeway} {
+		there := connect(t, l, id(ahead))
+		if err := l.Revoke(context.Background(), revoke.Revocation{Kind: revoke.User, Name: "ann", Before: now}); err != nil {
+			t.Fatal(err)
+		}
+		if there.ended() != 1 {
+			t.Errorf("a connection by a token of %v ahead ended %d times", ahead, there.ended())
+		}
+		l = newList(t, revoke.Config{Leeway: leeway})
+	}
+	if err := l.Revoke(context.Background(), revoke.Revocation{Kind: revoke.User, Name: "ann", Before: now}); err != nil {
+		t.Fatal(err)
+	}
+	for ahead, want := range map[time.Duration]error{
+		-time.Minute: revoke.ErrRevoked, 0: revoke.ErrRevoked,
+		2 * time.Second: revoke.ErrTooSoon, leeway: revoke.ErrTooSoon, leeway + time.Second: nil,
+	} {
+		err := l.Check(id(ahead))
+		if !errors.Is(err, want) {
+			t.Errorf("%v ahead: %v instead of %v", ahead, err, want)
+		}
+		if soon := want == revoke.ErrTooSoon; soon != (revoke.WaitOf(err) > 0) || revoke.WaitOf(err) > leeway+2*time.Second {
+			t.Errorf("%v ahead: wait %v", ahead, revoke.WaitOf(err))
+		}
+	}
+	_ = l.Revoke(context.Background(), revoke.Revocation{Kind: revoke.Session, Name: "s"})
+	if err := l.Check(id(leeway)); !errors.Is(err, revoke.ErrRevoked) {
+		t.Errorf("a token of a session that is revoked too: %v", err)
+	}
+}

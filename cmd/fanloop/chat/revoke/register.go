@@ -30,7 +30,7 @@ func end(all []ended) {
 	}
 }
 
-// Register adds a connection, or returns ErrRevoked if its token is revoked already.
+// Register adds a connection, or returns what Check does.
 // From then on the first revocation that concerns it calls end, once, on any
 // goroutine, perhaps before Register has returned. end does not block. Call it when a
 // connection is as far that end can close it, and before it may do anything.
@@ -46,7 +46,7 @@ func (l *List) Register(id Identity, end func(Revocation)) (*Registration, error
 	return r, nil
 }
 
-// Refresh replaces the token of a connection, or returns ErrRevoked and leaves it as
+// Refresh replaces the token of a connection, or returns what Check does and leaves it as
 // it is. A registration that was ended or closed returns ErrRevoked too.
 func (r *Registration) Refresh(id Identity) error {
 	r.list.mu.Lock()

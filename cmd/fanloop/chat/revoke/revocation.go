@@ -45,6 +45,9 @@ var (
 	// ErrRevoked: the token, its session or its user is revoked. The client is not to try
 	// again.
 	ErrRevoked = errors.New("revoke: the token was revoked; sign in again")
+	// ErrTooSoon: the user was revoked, and the token was issued so soon afterwards that it
+	// may be an older one of a clock that is ahead. Try again with another; WaitOf says when.
+	ErrTooSoon = errors.New("revoke: the token was issued too soon after the user was revoked; wait and get another")
 	// ErrRevocation: the revocation is invalid.
 	ErrRevocation = errors.New("revoke: want a user, a session or a token by a name of 1 to 128 bytes, and no time in the future")
 	// ErrFull: the list has Config.Max revocations.
@@ -58,13 +61,29 @@ var (
 	ErrClosed = errors.New("revoke: closed")
 )
 
+// tooSoon is ErrTooSoon.
+type tooSoon struct{ wait time.Duration }
+
+func (e *tooSoon) Error() string   { return ErrTooSoon.Error() }
+func (*tooSoon) Is(err error) bool { return err == ErrTooSoon }
+
+// WaitOf is how long to wait after ErrTooSoon: a token that is issued then is good. It is 0
+// for other errors.
+func WaitOf(err error) time.Duration {
+	if soon, is := errors.AsType[*tooSoon](err); is {
+		return max(0, soon.wait)
+	}
+	return 0
+}
+
 // Revocation says what is not good any more.
 type Revocation struct {
 	Kind Kind
 	Name string
-	// Before is for a User: tokens issued at this second or earlier are revoked, so who
-	// signs in anew waits for the next second. The zero time is now, by the clock of
-	// this node: give the time of who makes the tokens if his clock may be ahead.
+	// Before is for a User: tokens issued at this second or earlier are revoked, and those
+	// issued up to Config.Leeway later, since the clock of who makes them may be ahead. Who
+	// signs in anew waits for the next second behind that. The zero time is now, by the
+	// clock of this node.
 	Before time.Time
 }
 

@@ -44,6 +44,9 @@ func openAccounts(c *config.Config, addr net.Addr, name string, bus cluster.Bus,
 		}
 		if a.verifier != nil {
 			lists.Lifetime = a.verifier.MaxLifetime()
+			if a.hooks[hooks.Connect] == nil { // otherwise the clock is this one
+				lists.Leeway = a.verifier.Leeway()
+			}
 		}
 	} else if a.develop, err = auth.NewDevelopment(addr); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
@@ -25,7 +26,11 @@ func ask[T any](b *backend, question func(ctx context.Context) (T, error), then 
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
 		result, err := question(ctx)
-		b.conn.do(func() { then(result, answer(err)) })
+		err = answer(err)
+		if isFault(err) {
+			b.service.faults.internal.Log(b.service.log, slog.LevelError, "a command failed", slog.Any("err", err))
+		}
+		b.conn.do(func() { then(result, err) })
 	})
 	if !ok {
 		b.service.counts.overloads.Add(1)

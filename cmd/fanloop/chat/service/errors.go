@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"time"
@@ -30,7 +31,8 @@ func answer(err error) error {
 		e := later(protocol.Unavailable)
 		e.Delay = max(e.Delay, hooks.DelayOf(err).Milliseconds())
 		return e
-	case errors.Is(err, cluster.ErrUnavailable), errors.Is(err, cluster.ErrBehind), errors.Is(err, cluster.ErrClosed):
+	case errors.Is(err, cluster.ErrUnavailable), errors.Is(err, cluster.ErrBehind), errors.Is(err, cluster.ErrClosed),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled): // the question had its time
 		return later(protocol.Unavailable)
 	case errors.As(err, &name):
 		return protocol.Fail(nil, protocol.BadName, "the "+name.What+" "+name.Reason)
@@ -52,6 +54,10 @@ func answer(err error) error {
 		return e
 	case errors.Is(err, auth.ErrUnavailable):
 		return later(protocol.Unavailable)
+	case errors.Is(err, revoke.ErrTooSoon):
+		e := protocol.Fail(nil, protocol.TokenExpired, "the token was made too soon after the user was revoked")
+		e.Delay = delay() + min(revoke.WaitOf(err), longestWait).Milliseconds()
+		return e
 	case errors.Is(err, revoke.ErrRevoked):
 		return protocol.Revoked
 	case errors.Is(err, auth.ErrNotLoopback):
@@ -72,6 +78,13 @@ func limited(err *limits.Error) *protocol.Error {
 
 // untilOneEnds is the least after which to try again what waits for the end of something.
 const untilOneEnds = 5 * time.Second
+
+// isFault reports whether the session answers err as internal. It is to be logged.
+func isFault(err error) bool {
+	_, isError := errors.AsType[*protocol.Error](err)
+	_, isCode := errors.AsType[protocol.Code](err)
+	return err != nil && !isError && !isCode
+}
 
 // longestWait is until a token that is not valid yet is looked at again: a clock may have
 // been set, or there may be another token.

@@ -17,6 +17,7 @@ type faults struct {
 	unencoded loop.Throttle // frames
 	replaced  loop.Throttle // data of the publish hook
 	ended     loop.Throttle // subscriptions
+	internal  loop.Throttle // commands that are answered with that code
 }
 
 // watched has a hook logged, that there is no answer and that the circuit changes, and

@@ -82,7 +82,8 @@ func (q *quorum) measure(ctx context.Context) {
 	q.say(why)
 }
 
-// unable is why a stream cannot store, for longer than it takes to choose a leader.
+// unable is why a stream cannot store: at once after a loss, which ends when all can store
+// again, and otherwise only after the time that it takes to choose a leader.
 func (q *quorum) unable(ctx context.Context) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, askEvery)
@@ -94,7 +95,7 @@ func (q *quorum) unable(ctx context.Context) error {
 	case q.since.IsZero():
 		q.since = began
 	}
-	if err == nil || time.Since(q.since) < electing {
+	if q.why() == nil && time.Since(q.since) < electing {
 		return nil
 	}
 	return err

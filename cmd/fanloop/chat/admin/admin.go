@@ -69,6 +69,7 @@ type Node interface {
 	User(ctx context.Context, user string) ([]service.Connection, error)
 	Unsubscribe(ctx context.Context, user, topic string) (int, error)
 	Disconnect(ctx context.Context, user string) (int, error)
+	Silent() []string
 	Revoke(context.Context, revoke.Revocation) error
 }
 

@@ -204,7 +204,7 @@ func unsubscribe(ctx context.Context, r *request, q *api.Unsubscribe) (*api.Ende
 		return nil, err
 	}
 	n, err := r.node.Unsubscribe(ctx, q.User, q.Topic)
-	return &api.Ended{Ended: n}, err
+	return &api.Ended{Ended: n, Silent: r.node.Silent()}, err
 }
 
 func disconnect(ctx context.Context, r *request, q *api.Disconnect) (*api.Ended, error) {
@@ -212,7 +212,7 @@ func disconnect(ctx context.Context, r *request, q *api.Disconnect) (*api.Ended,
 		return nil, err
 	}
 	n, err := r.node.Disconnect(ctx, q.User)
-	return &api.Ended{Ended: n}, err
+	return &api.Ended{Ended: n, Silent: r.node.Silent()}, err
 }
 
 func revocation(ctx context.Context, r *request, q *api.Revoke) (*api.Revoked, error) {

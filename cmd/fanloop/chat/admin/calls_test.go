@@ -298,6 +298,8 @@ type silentNode struct {
 	revoked []revoke.Revocation
 }
 
+func (n *silentNode) Silent() []string { return []string{"n2", "n3"} }
+
 func (n *silentNode) Revoke(_ context.Context, r revoke.Revocation) error {
 	if n.revoked = append(n.revoked, r); n.loud {
 		return nil
@@ -318,6 +320,10 @@ func TestUnconfirmedCallsMayBeRepeated(t *testing.T) {
 		if !is || problem.Status != 503 || problem.Code != "unconfirmed" || problem.Retry == 0 || !strings.Contains(problem.Detail, "n2, n3") {
 			t.Errorf("%+v", problem)
 		}
+	}
+	ended, err := client.Disconnect(ctx, "d1", "ann")
+	if err != nil || !slices.Equal(ended.Silent, []string{"n2", "n3"}) {
+		t.Errorf("a call without the silent nodes does not name them: %+v, %v", ended, err)
 	}
 	node.loud = true
 	for _, key := range []string{"k1", "k1", "k2"} {

@@ -122,6 +122,9 @@ type Disconnect struct {
 // Ended is how many subscriptions, or connections, were ended.
 type Ended struct {
 	Ended int `json:"ended"`
+	// Silent names the nodes that count as ended because they were silent, within the last
+	// hour. One that was only stopped or cut off has not done it yet.
+	Silent []string `json:"silent,omitzero"`
 }
 
 // Revoke ends tokens before their time. One of the names is set.

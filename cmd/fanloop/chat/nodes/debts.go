@@ -17,6 +17,7 @@ type debts map[ID]*debtor
 
 // debtor is a node that is silent, or has orders to confirm.
 type debtor struct {
+	name   string
 	since  time.Time // when it was given up
 	silent bool      // what is ordered now is owed to it, too
 	orders []owed    // the oldest first
@@ -28,17 +29,17 @@ type owed struct {
 }
 
 // of returns what a node owes.
-func (d debts) of(id ID) *debtor {
+func (d debts) of(id ID, name string) *debtor {
 	if d[id] == nil {
-		d[id] = &debtor{since: time.Now()}
+		d[id] = &debtor{name: name, since: time.Now()}
 	}
 	return d[id]
 }
 
 // lose notes that nodes are silent, and forgets those that were so for too long.
-func (d debts) lose(gone []ID) {
-	for _, id := range gone {
-		d.of(id).silent = true
+func (d debts) lose(gone map[ID]peer) {
+	for id, p := range gone {
+		d.of(id, p.name).silent = true
 	}
 	for id, one := range d {
 		if time.Since(one.since) > owedFor {
@@ -49,8 +50,8 @@ func (d debts) lose(gone []ID) {
 
 // owe notes an order for those that are missing, and for those that are silent.
 func (d debts) owe(number uint64, body []byte, missing map[ID]peer) {
-	for id := range missing {
-		d.of(id)
+	for id, p := range missing {
+		d.of(id, p.name)
 	}
 	for id, one := range d {
 		if _, is := missing[id]; !is && !one.silent {

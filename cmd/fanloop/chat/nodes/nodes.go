@@ -230,6 +230,26 @@ func (n *Nodes) Order(ctx context.Context, body []byte) ([]Answer, error) {
 	return answers, named(missing)
 }
 
+// Silent are the names of the nodes that were forgotten because they were silent, sorted, for
+// an hour: an Order was answered without them. A node that was stopped or cut off serves its
+// clients when it is back, before it has the order. One that is heard under its name again
+// is not among them.
+func (n *Nodes) Silent() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var all []string
+	for _, one := range n.debts {
+		if one.silent {
+			all = append(all, one.name)
+		}
+	}
+	for p := range n.others.All() {
+		all = slices.DeleteFunc(all, func(name string) bool { return name == p.name })
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 func named(missing map[ID]peer) error {
 	if len(missing) == 0 {
 		return nil

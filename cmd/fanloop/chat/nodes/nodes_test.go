@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -227,17 +228,26 @@ func TestOrdersReachNodesThatWereSilent(t *testing.T) {
 				t.Errorf("%s: %v", what, answers)
 			}
 		}
+		leftOut := func(want ...string) {
+			t.Helper()
+			if got := all[0].Silent(); !slices.Equal(got, want) {
+				t.Errorf("left out are %q, want %q", got, want)
+			}
+		}
 		order("before", 3)
 		conns[2].Cut()
 		order("silent", 2, "n2")
+		leftOut()
 		time.Sleep(20 * time.Second)
 		order("given up", 2)
+		leftOut("n2")
 		if _, err := all[0].Ask(t.Context(), []byte("only asked")); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(10 * time.Minute)
 		conns[2].Heal()
 		time.Sleep(5 * time.Second)
+		leftOut()
 		for i := range all {
 			for what, want := range map[string]int64{"before": 1, "silent": 1, "given up": 1, "only asked": 1} {
 				if i == 2 && what == "only asked" {
@@ -273,7 +283,7 @@ func TestWhoStoodStillForgetsNobody(t *testing.T) {
 			}
 		}
 		time.Sleep(2 * time.Second)
-		if gone := r.ForgetSilent(10 * time.Second); !slices.Equal(gone, []nodes.ID{other}) || r.Knows(other) {
+		if gone := r.ForgetSilent(10 * time.Second); !maps.Equal(gone, map[nodes.ID]string{other: "other"}) || r.Knows(other) {
 			t.Error("still known:", gone)
 		}
 	})

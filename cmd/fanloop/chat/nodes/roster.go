@@ -76,7 +76,7 @@ func (r *Roster[P, W]) Forget(id ID) {
 // ForgetSilent forgets those that were not heard for a time, and returns them. Call it
 // several times in that time: who did not, stood still, does not know who was silent, and
 // gives each of them that time again.
-func (r *Roster[P, W]) ForgetSilent(after time.Duration) (gone []ID) {
+func (r *Roster[P, W]) ForgetSilent(after time.Duration) (gone map[ID]P) {
 	now := time.Now()
 	stood := now.Sub(r.looked) > after/2
 	r.looked = now
@@ -86,7 +86,10 @@ func (r *Roster[P, W]) ForgetSilent(after time.Duration) (gone []ID) {
 			p.at = now
 		case now.Sub(p.at) > after:
 			r.Forget(id)
-			gone = append(gone, id)
+			if gone == nil {
+				gone = make(map[ID]P)
+			}
+			gone[id] = p.about
 		}
 	}
 	return gone

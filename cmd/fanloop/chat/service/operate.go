@@ -128,6 +128,10 @@ func (s *Service) Disconnect(ctx context.Context, user string) (int, error) {
 	return all.Count, err
 }
 
+// Silent are the names of nodes without which Unsubscribe and Disconnect return nil, as
+// nodes.Nodes.Silent says.
+func (s *Service) Silent() []string { return s.nodes.Silent() }
+
 // changes reports whether nodes that do not answer have to do it later.
 func (a act) changes() bool { return a == actUnsubscribe || a == actDisconnect }
 

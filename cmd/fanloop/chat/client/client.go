@@ -12,6 +12,13 @@ import (
 //go:embed *.js
 var sources embed.FS
 
+//go:embed types.d.ts
+var types []byte
+
+// Types returns types.d.ts: what an application sees of the module, for TypeScript. Do not
+// change it.
+func Types() []byte { return types }
+
 // parts are the sources in the order in which they stand in the module: each
 // imports only from those before it.
 var parts = []string{

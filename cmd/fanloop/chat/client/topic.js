@@ -359,32 +359,35 @@ export class Topic extends Emitter {
     return this.#around.outbox.add(this.name, { data });
   }
 
-  /** @param {Target} target @param {unknown} data */
+  /** @param {Target | Outgoing} target a message, or what publish returned @param {unknown} data */
   edit(target, data) {
     return this.#event("edit", target, data);
   }
 
-  /** @param {Target} target */
+  /** @param {Target | Outgoing} target */
   delete(target) {
     return this.#event("delete", target);
   }
 
-  /** @param {Target} target @param {unknown} data */
+  /** @param {Target | Outgoing} target @param {unknown} data */
   react(target, data) {
     return this.#event("react", target, data);
   }
 
-  /** @param {Target} target @param {unknown} data */
+  /** @param {Target | Outgoing} target @param {unknown} data */
   unreact(target, data) {
     return this.#event("unreact", target, data);
   }
 
   /**
    * @param {string} kind
-   * @param {Target} target
+   * @param {Target | Outgoing} target
    * @param {unknown} [data]
    */
-  #event(kind, { offset, id }, data) {
+  #event(kind, target, data) {
+    const place = "settled" in target ? target.position : target;
+    if (!place) throw new TypeError("fanloop: a message is changed once it is stored: wait for settled");
+    const { offset, id } = place;
     return this.#around.outbox.add(this.name, { kind, target: { offset, id }, data });
   }
 

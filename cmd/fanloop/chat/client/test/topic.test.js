@@ -586,3 +586,18 @@ test("the end of a connection changes the state of a publish once", async () => 
   network.cut();
   assert.deepEqual(states, ["sending", "sending", "unconfirmed"]);
 });
+
+test("a message is changed by what publish returned, once it is stored", async () => {
+  const { topic, service, pass } = await room();
+  const entry = topic.publish("a typo");
+  assert.throws(() => topic.edit(entry, "the text"), /settled/);
+  await pass(1000);
+  assert.equal(entry.state, "stored");
+  topic.edit(entry, "the text");
+  topic.delete(entry);
+  await pass(1000);
+  const { offset, id } = service.topic("room:a").all[0];
+  assert.deepEqual(service.topic("room:a").all.slice(1).map(({ kind, target, data }) => ({ kind, target, data })), [
+    { kind: "edit", target: { offset, id }, data: "the text" }, { kind: "delete", target: { offset, id }, data: undefined },
+  ]);
+});

@@ -21,6 +21,8 @@ type Node struct {
 	t     testing.TB
 	addr  string // without the proxy
 	Proxy *Proxy
+	// Service is the node itself; nil where it is another process.
+	Service *service.Service
 }
 
 // Settings are those of a node for tests: without limits by rate, and open to whoever
@@ -44,11 +46,11 @@ func StartNode(t testing.TB, change func(*config.Config)) *Node {
 	if change != nil {
 		change(&c)
 	}
-	addr := run(t, c)
-	return &Node{t, addr, StartProxy(t, addr)}
+	s := run(t, c)
+	return &Node{t, s.Addr(), StartProxy(t, s.Addr()), s}
 }
 
-func run(t testing.TB, c config.Config) (addr string) {
+func run(t testing.TB, c config.Config) *service.Service {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -63,7 +65,7 @@ func run(t testing.TB, c config.Config) (addr string) {
 			t.Error(err)
 		}
 	})
-	return s.Addr()
+	return s
 }
 
 func logger() *slog.Logger {
@@ -155,5 +157,5 @@ func (n *Node) Serve(addr string) {
 // server in front of it.
 func Behind(t testing.TB, addr, front string) *Node {
 	t.Helper()
-	return &Node{t, addr, StartProxy(t, front)}
+	return &Node{t: t, addr: addr, Proxy: StartProxy(t, front)}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -126,11 +127,20 @@ func (c *Config) checkOrigins() error {
 }
 
 func (p *Page) check() error {
-	u, err := url.Parse(p.TokenURL)
-	path := err == nil && u.Scheme == "" && u.Host == "" && (p.TokenURL == "" || strings.HasPrefix(u.Path, "/"))
+	return cmp.Or(
+		at("page.token-url", checkOfSite(p.TokenURL, "/chat-token")),
+		at("page.sign-in-url", checkOfSite(p.SignInURL, "/sign-in")),
+	)
+}
+
+// checkOfSite takes a path, and a URL of another origin that nobody can read or change on
+// the way.
+func checkOfSite(address, example string) error {
+	u, err := url.Parse(address)
+	path := err == nil && u.Scheme == "" && u.Host == "" && (address == "" || strings.HasPrefix(u.Path, "/"))
 	elsewhere := err == nil && checkPublic(u.Scheme+"://"+u.Host) == nil && (u.Scheme == "https" || IsLoopback(u.Host))
 	if u == nil || u.User != nil || !path && !elsewhere {
-		return at("page.token-url", fmt.Errorf("%q: want a path of the page's own origin, like /chat-token, or a URL with https", p.TokenURL))
+		return fmt.Errorf("%q: want a path of the page's own origin, like %s, or a URL with https", address, example)
 	}
 	return nil
 }

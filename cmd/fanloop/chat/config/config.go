@@ -56,7 +56,8 @@ type Accounts struct {
 
 // Page is what the page has to know of your site where there are accounts.
 type Page struct {
-	TokenURL string `yaml:"token-url"`
+	TokenURL  string `yaml:"token-url"`
+	SignInURL string `yaml:"sign-in-url"`
 }
 
 // Key checks tokens. One of Secret, SecretFile and PublicFile is set.

@@ -220,6 +220,7 @@ func TestMistakes(t *testing.T) {
 		{"page: {token-url: //example.com/t}", `page.token-url: "//example.com/t": want a path`},
 		{"page: {token-url: 'http://example.com/t'}", `page.token-url: "http://example.com/t": want a path`},
 		{"page: {token-url: 'https://a:b@example.com/t'}", `page.token-url:`},
+		{"page: {sign-in-url: 'http://example.com/in'}", `page.sign-in-url: "http://example.com/in": want a path`},
 		{"callers: [{name: a, key: short}]", `callers[0]: want a key of at least 32`},
 		{"callers: [{key: " + secret + "}]", `callers[0]: want a name`},
 		{"callers: [{name: a, key: " + secret + ", calls: [root]}]", `callers[0]: "root" is no call`},

@@ -23,6 +23,7 @@ type site struct {
 	*httptest.Server
 	page   atomic.Value // the origin of the page
 	broken atomic.Bool  // it gives no tokens now
+	tokens atomic.Int64 // that it gave
 }
 
 func startCompany(t *testing.T) *site {
@@ -56,6 +57,7 @@ func (s *site) token(w http.ResponseWriter, r *http.Request) {
 	case s.broken.Load():
 		http.Error(w, "later", http.StatusServiceUnavailable)
 	default:
+		s.tokens.Add(1)
 		now := time.Now()
 		claims := jwt.MapClaims{"sub": user.Value, "name": strings.ToUpper(user.Value), "iat": now.Unix(), "exp": now.Add(15 * time.Minute).Unix()}
 		text, _ := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(tokenSecret))
@@ -73,7 +75,10 @@ func withKeys(tokenURL string) func(*config.Config) {
 // The page where there are accounts.
 func TestAccountsInChromium(t *testing.T) {
 	browser, company := chattest.StartBrowser(t), startCompany(t)
-	node := chattest.StartNode(t, withKeys(company.URL+"/chat-token"))
+	node := chattest.StartNode(t, func(c *config.Config) {
+		withKeys(company.URL + "/chat-token")(c)
+		c.Page.SignInURL = company.URL + "/sign-in"
+	})
 	company.page.Store("http://" + node.Proxy.Addr())
 	somebody := func(t *testing.T) *person { return &person{Tab: browser.Open(t, "about:blank"), t: t, node: node} }
 	const door = `document.getElementById("door")?.open && document.getElementById("door").innerText`
@@ -96,6 +101,20 @@ func TestAccountsInChromium(t *testing.T) {
 		ann.sees(`look.count("hello") === 1 && !document.getElementById("door").open`)
 		if policy := policyOf(t, node); !strings.HasSuffix(policy, "; connect-src 'self' "+company.URL) {
 			t.Error(policy)
+		}
+	})
+	t.Run("a load asks for one token, the first one too", func(t *testing.T) {
+		ann := somebody(t)
+		ann.Run(chromedp.Navigate(company.URL + "/sign-in?user=ann"))
+		before := company.tokens.Load()
+		ann.Run(chromedp.Navigate(node.Page("once")))
+		ann.ready()
+		if n := company.tokens.Load() - before; n != 1 {
+			t.Errorf("%d tokens for the first load", n)
+		}
+		ann.reload()
+		if n := company.tokens.Load() - before; n != 2 {
+			t.Errorf("%d tokens for two loads", n)
 		}
 	})
 	t.Run("X07 whoever signs in on the site next sees nothing of the one before", func(t *testing.T) {
@@ -125,7 +144,7 @@ func TestAccountsInChromium(t *testing.T) {
 	t.Run("who is not signed in on the site is told so, and comes in later", func(t *testing.T) {
 		ann := somebody(t)
 		ann.Run(chromedp.Navigate(node.Page("later")))
-		ann.Wait(`/You are not signed in/.test(`+door+`)`, door)
+		ann.Wait(`/You are not signed in/.test(`+door+`) && document.getElementById("door-link").href === `+quote(company.URL+"/sign-in"), door)
 		other := &person{Tab: ann.Again(t, company.URL+"/sign-in?user=ann"), t: t, node: node}
 		company.broken.Store(true)
 		ann.Do(`document.getElementById("door-action").click()`)

@@ -25,6 +25,7 @@ export class Announcer {
 
   clear() {
     this.#lines = [];
+    this.#region.textContent = "";
   }
 
   #speak() {

@@ -1,6 +1,6 @@
 // The page: who the user is, and how its parts work together.
 
-import { Client, compareOffsets, tokenFrom } from "./fanloop.js";
+import { Client, compareOffsets } from "./fanloop.js";
 import { Actions } from "./actions.js";
 import { Announcer } from "./announce.js";
 import { Composer } from "./composer.js";
@@ -18,16 +18,17 @@ import { Rooms } from "./rooms.js";
 import { rows } from "./rows.js";
 import { outbox, Shown } from "./tabs.js";
 import { Watch } from "./watch.js";
-import { keyOf, signIn } from "./signin.js";
+import { keyOf } from "./keys.js";
+import { signIn } from "./signin.js";
 
 const identity = await signIn();
-const who = identity.tokens ? { getToken: tokenFrom(identity.tokens, { credentials: "include" }) } : { user: identity.user };
+const who = identity.getToken ? { getToken: identity.getToken } : { user: identity.user };
 const client = new Client({ ...(await outbox(identity.user)), tabs: keyOf(identity.user, "chat"), ...who });
 const admission = await identity.admit(client);
 const me = () => client.user || identity.user;
 const rooms = new Map(); // topic -> Room
 let room = null; // the one on the screen
-const troubles = { forbidden: "You may not see this room.", bad_name: "This is not a name for a room.", unknown_topic: "There is no such room." };
+const troubles = { bad_name: "This is not a name for a room.", unknown_topic: "There is no such room." };
 let missed = 0; // lines that came while the reader was further up
 
 const page = {
@@ -223,15 +224,21 @@ function mute() {
   drawRooms();
 }
 
+// Closes the menus of the head, unless something is in them.
+function closeMenus(target) {
+  for (const id of ["people", "options"]) if (!target?.closest?.(`#${id}`)) $(id).open = false;
+}
+
 function options() {
   $("mute").textContent = known.get(room.name).muted ? "Unmute this room" : "Mute this room";
 }
 
 function enter(name) {
   if (room?.name === name) return;
+  closeMenus();
   room?.topic.typing(false);
   room?.leave();
-  if (room?.isNew && room.nowhere && room.topic.outgoing.length === 0) drop(room); // a mistyped name
+  if (room?.useless && !drafts.has(room.name)) drop(room);
   room = join(name);
   room.enter();
   look();
@@ -241,8 +248,6 @@ function enter(name) {
   $("app").classList.remove("open");
   $("menu").ariaExpanded = "false";
   composer.enter(name, roomName(name));
-  people();
-  typing();
   options();
   trouble();
   drawNow(true);
@@ -256,27 +261,54 @@ function reveal({ id, offset }) {
 
 // What is wrong with a room stays on the screen while it is tried again.
 function problem(of, state, error) {
+  if (state === "subscribed") of.admitted = true;
   if (state === "failed") {
-    of.trouble = troubles[error?.code] ?? "This room cannot be shown.";
+    of.trouble = failure(of, error);
+    conceal(of);
     if (of.nowhere && of.isNew) known.remove(of.name); // not for the next load either
   } else if (state === "waiting" && error && error.code !== "rate_limited") of.trouble = "This room cannot be loaded now. Trying again…";
   else if (state !== "subscribing") of.trouble = "";
   if (of === room) (trouble(), draw());
 }
 
+function failure(of, error) {
+  if (error?.code !== "forbidden") return troubles[error?.code] ?? "This room cannot be shown.";
+  if (of.admitted) return "You may not see this room any more.";
+  return `You may not see this room${error.message ? `: ${error.message}` : ""}.`;
+}
+
+// Nothing stays on the screen of what the user may not see any more.
+function conceal(of) {
+  of.conceal();
+  if (of !== room) return;
+  announcer.clear();
+  document.querySelector(".search[open]")?.close();
+}
+
+// The user may see nothing any more.
+const ends = ["forbidden", "revoked", "unauthorized"];
+
+function over(error) {
+  if (ends.includes(error?.code)) for (const of of rooms.values()) conceal(of);
+}
+
 function trouble() {
-  $("trouble").hidden = !room.trouble;
+  const failed = room.topic.state === "failed";
+  $("trouble").hidden = !room.trouble || client.state === "failed"; // which the banner says
   $("trouble-text").textContent = room.trouble;
-  $("remove").hidden = room.topic.state !== "failed";
+  $("remove").hidden = !failed;
+  composer.lock(failed || client.state === "failed");
+  people();
+  typing();
 }
 
 function people() {
-  const presence = room?.topic.presence;
+  const presence = composer.locked ? null : room?.topic.presence;
   $("people").hidden = !presence || presence.level === "off";
   if (!presence) return;
   const users = [...(presence.users ?? presence.sample ?? [])].sort((a, b) => (b === me()) - (a === me()) || a.localeCompare(b));
   $("count").textContent = plural(presence.count ?? users.length, "person", "people");
-  $("stack").replaceChildren(...users.filter((user) => user !== me()).slice(0, 3).map((user) => avatar(user, [...user][0])));
+  $("stack").replaceChildren(...users.slice(0, 3).map((user) => avatar(user, [...user][0])));
   $("members").replaceChildren(...users.slice(0, 100).map((user) => el("li", {}, avatar(user), el("span", { dir: "auto" }, clean(user) + (user === me() ? " (you)" : "")))));
 }
 
@@ -287,7 +319,7 @@ function bell() {
 }
 
 function typing() {
-  const names = room ? [...room.topic.values("typing").keys()].filter((user) => user !== me()) : [];
+  const names = room && !composer.locked ? [...room.topic.values("typing").keys()].filter((user) => user !== me()) : [];
   $("typing").textContent = typingText(names.map(clean));
 }
 
@@ -312,7 +344,12 @@ $("menu").addEventListener("click", () => {
 });
 $("app").addEventListener("click", (event) => {
   if (event.target === $("app")) $("app").classList.remove("open");
-  for (const id of ["people", "options"]) if (!event.target.closest?.(`#${id}`)) $(id).open = false;
+  closeMenus(event.target);
+});
+$("app").addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  event.target.closest?.("details[open]")?.querySelector("summary").focus();
+  closeMenus();
 });
 $("search").addEventListener("click", async () => {
   $("options").open = false;
@@ -348,10 +385,12 @@ client.on("logout", () => {
   location.replace(location.pathname);
 });
 client.on("state", (state, { error } = {}) => {
+  if (state === "failed") over(error);
+  if (room) trouble();
   draw();
   if (state === "failed" && error?.code === "bad_name") void identity.rename();
 });
-watchConnection(client, !!identity.tokens);
+watchConnection(client);
 
 $("my-name").textContent = clean(identity.user);
 $("my-avatar").replaceWith(Object.assign(avatar(identity.user || "?"), { id: "my-avatar" }));

@@ -23,6 +23,9 @@ export class Composer {
   #foreign = ""; // the draft as another tab wrote it
   #replaced = ""; // what was here before
   #completion;
+  #name = "";
+  /** Nothing can be written here now. */
+  locked = false;
 
   constructor(drafts, page) {
     this.#drafts = drafts;
@@ -48,11 +51,21 @@ export class Composer {
     this.#editing = null;
     $("editing").hidden = $("elsewhere").hidden = true;
     this.#completion.close();
-    this.#text.placeholder = `Message #${name.length > 32 ? `${name.slice(0, 32)}…` : name}`;
+    this.#name = name.length > 32 ? `${name.slice(0, 32)}…` : name;
+    this.lock(this.locked);
     this.#put(this.#drafts.get(room));
   }
 
+  /** Takes no text any more, or takes it again. What was written stays. */
+  lock(on) {
+    this.locked = this.#text.readOnly = on;
+    this.#text.placeholder = on ? "You cannot write here" : `Message #${this.#name}`;
+    if (on && this.#editing) this.enter(this.#room, this.#name);
+    else this.#check();
+  }
+
   edit(message) {
+    if (this.locked) return;
     this.#editing = message;
     $("editing").hidden = false;
     this.#put(message.text);
@@ -126,7 +139,7 @@ export class Composer {
     const over = size - this.#page.limit();
     this.#text.classList.toggle("huge", value.length > huge);
     this.#complain(over);
-    $("send").disabled = value.trim() === "" || over > 0;
+    $("send").disabled = this.locked || value.trim() === "" || over > 0;
     return over;
   }
 
@@ -145,7 +158,7 @@ export class Composer {
 
   #send() {
     const text = this.#text.value.trim();
-    if (text === "" || this.#check() > 0) return;
+    if (this.locked || text === "" || this.#check() > 0) return;
     this.#completion.close();
     const edited = this.#editing;
     if (edited) {

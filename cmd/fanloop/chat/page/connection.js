@@ -2,6 +2,7 @@
 
 import { $ } from "./dom.js";
 import { verdict } from "./door.js";
+import { duration } from "./format.js";
 import { Storing } from "./storing.js";
 
 const patience = 1500; // ms of connecting that nobody has to know of
@@ -10,20 +11,18 @@ const words = {
   stuck: "Cannot store now",
 };
 
-/** @param {boolean} accounts there are some */
-export function watchConnection(client, accounts) {
+export function watchConnection(client) {
   const storing = new Storing(client);
   let timer;
   let until = 0;
   let was = false; // connected, at some time
   let lost = null; // when the connection was lost; null while there is one
-  let before = ""; // the state before
 
   const show = (state, error) => {
     const { latency, transport } = client;
     if (state === "connected" && storing.stuck) state = "stuck";
-    let text = words[state] ?? "Connected";
-    if (state === "connected" && latency !== undefined) text += ` · ${Math.max(1, Math.round(latency))} ms`;
+    let text = words[state] ?? "Online";
+    if (state === "connected" && latency !== undefined) text += ` · ${duration(latency)}`;
     if (state === "connected" && transport === "sse") text += " · SSE";
     if (state === "waiting") text = `Reconnecting in ${Math.max(1, Math.ceil((until - Date.now()) / 1000))} s`;
     $("state").dataset.state = state;
@@ -33,7 +32,7 @@ export function watchConnection(client, accounts) {
     if ($("banner-text").textContent !== banner) $("banner-text").textContent = banner;
   };
   const banners = (state, text, error) => {
-    if (state === "failed") return why(error?.code, accounts, before);
+    if (state === "failed") return why(error?.code);
     if (state === "stuck") return "The service cannot store messages now. Yours wait here.";
     return `${text}. What you write is sent when the connection is back.`;
   };
@@ -53,7 +52,6 @@ export function watchConnection(client, accounts) {
       tick();
       timer = setInterval(tick, 250);
     }
-    before = state;
   };
   client.on("state", entered);
   client.on("outgoing", () => client.state === "connected" && show("connected"));
@@ -66,8 +64,7 @@ export function watchConnection(client, accounts) {
 }
 
 // Why the connection is over.
-function why(code, accounts, before) {
-  if (accounts) return verdict(code, before === "signing-in").join(". ");
+function why(code) {
   if (code === "unauthorized") return "Without accounts, only this machine is served.";
-  return `The service refused the connection (${code ?? "unknown"}).`;
+  return verdict(code).join(". ");
 }

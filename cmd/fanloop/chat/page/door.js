@@ -21,6 +21,7 @@ export function verdict(code, bySite = false) {
   switch (code) {
     case "unauthorized": return ["You cannot come in", "The chat does not take what your site says of you. Ask your administrator: the log of the chat has the reason."];
     case "bad_name": return ["You cannot come in", "The chat cannot take the name of your account. Ask your administrator to change it."];
+    case "forbidden": return ["You have been disconnected", "Whoever runs the chat has ended your connection."];
     case "revoked": return ["You have been signed out", "Your administrator has ended this sign-in."];
     default: return ["You cannot come in", `The service refused the connection (${code ?? "unknown"}).`];
   }
@@ -33,7 +34,7 @@ export function shut(why) {
 
 /**
  * Connects, and resolves when the service has said who the user is and they are the one
- * for whom the page is. Until then the door is shut.
+ * for whom the page is. Until then the door is shut, and again when they may not stay.
  * @param {(user: string) => boolean} welcome also asked when the client connects again
  */
 export function admitted(client, welcome) {
@@ -41,14 +42,16 @@ export function admitted(client, welcome) {
   let bySite = false;
   const timer = setTimeout(() => show(words["signing-in"]), patience);
   client.on("state", (state, { error } = {}) => {
+    const no = bySite && error?.code === "unauthorized";
+    bySite = state === "signing-in" || state === "connected"; // the site is asked for tokens in both
+    if (state === "failed") in_ = false;
     if (in_ || state === "connected") return;
-    if (state === "failed") say(verdict(error?.code, bySite).concat("Try again"));
+    if (state === "failed") say([...verdict(error?.code, no), "Try again"], no ? signInURL() : "");
     else if (state === "waiting") say(words[error?.code] ?? words.connection_lost);
-    bySite = state === "signing-in";
   });
-  const say = (text) => {
+  const say = (text, link) => {
     clearTimeout(timer);
-    show(text, () => client.connect());
+    show(text, () => client.connect(), link);
   };
   return new Promise((resolve) => {
     client.on("connected", (frame) => {
@@ -62,12 +65,18 @@ export function admitted(client, welcome) {
   });
 }
 
-function show([title, text, action], run) {
+// Where people sign in on the site, or "".
+const signInURL = () => document.querySelector("meta[name=fanloop-sign-in]")?.content ?? "";
+
+function show([title, text, action], run, link = "") {
   const [door, button] = [$("door"), $("door-action")];
   $("door-title").textContent = title;
   $("door-text").textContent = text;
   button.hidden = !action;
   button.textContent = action ?? "";
+  button.className = link ? "secondary" : "primary";
+  $("door-link").hidden = !link;
+  $("door-link").href = link;
   button.onclick = run;
   door.oncancel = (event) => event.preventDefault();
   if (!door.open) door.showModal();

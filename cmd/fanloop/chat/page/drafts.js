@@ -1,6 +1,6 @@
 // Drafts, one for each user and room, as people type.
 
-import { keyOf } from "./signin.js";
+import { keyOf } from "./keys.js";
 
 export class Drafts {
   #storage;

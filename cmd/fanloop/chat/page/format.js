@@ -1,6 +1,6 @@
 // Names, times and numbers as people read them.
 
-const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const time = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
 const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const dayOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
@@ -35,11 +35,23 @@ export function initials(name) {
   return letters.map((word) => [...word][0]).join("").toLocaleUpperCase() || "?";
 }
 
-/** One of eight colours, the same for a user everywhere. */
+const hues = new Map(); // user -> colour
+const wearers = new Array(8).fill(0); // how many users have each colour
+
+/**
+ * One of eight colours, which a user keeps as long as the page lives: that of the name, or
+ * the next one that fewer users have. Nine users are needed for two of one colour.
+ */
 export function hue(user) {
+  let colour = hues.get(user);
+  if (colour !== undefined) return colour;
   let hash = 2166136261;
   for (let i = 0; i < user.length; i++) hash = Math.imul(hash ^ user.charCodeAt(i), 16777619);
-  return (hash >>> 13) % 8;
+  const fewest = Math.min(...wearers);
+  for (colour = (hash >>> 13) % 8; wearers[colour] > fewest; ) colour = (colour + 1) % 8;
+  wearers[colour]++;
+  hues.set(user, colour);
+  return colour;
 }
 
 /** "Ann is typing", "Ann and Bob are typing", "Several people are typing". */
@@ -57,5 +69,8 @@ export function seenText(names) {
   const last = shown.at(-1);
   return `Seen by ${shown.length > 1 ? `${shown.slice(0, -1).join(", ")} and ${last}` : last}`;
 }
+
+/** "12 ms", "1.2 s": never longer than "999 ms". */
+export const duration = (ms) => (ms < 999.5 ? `${Math.max(1, Math.round(ms))} ms` : `${Math.min(99, ms / 1000).toFixed(ms < 9950 ? 1 : 0)} s`);
 
 export const plural = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;

@@ -1,6 +1,6 @@
 // Which rooms the user has in the list, and how.
 
-import { keyOf } from "./signin.js";
+import { keyOf } from "./keys.js";
 
 export class Known {
   #key;

@@ -2,7 +2,7 @@
 // it first, and none while a tab shows the room.
 
 import { clean, roomName } from "./format.js";
-import { keyOf } from "./signin.js";
+import { keyOf } from "./keys.js";
 
 const off = "fanloop.quiet"; // the user wants none, whatever the browser allows
 const settling = 500; // what another tab writes to the storage is not seen at once

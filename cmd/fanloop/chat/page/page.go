@@ -36,6 +36,8 @@ type Settings struct {
 	// TokenURL is where the page gets tokens: a path of its own origin, or a URL. Empty:
 	// nowhere, which the page says.
 	TokenURL string
+	// SignInURL is where people sign in who are not: a link of the page. Empty: there is none.
+	SignInURL string
 	// Nodes returns the addresses of other nodes, to which the page may connect too; nil:
 	// there are none.
 	Nodes func() []string
@@ -76,6 +78,7 @@ var types = map[string]string{
 	".css":  "text/css; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
 	".svg":  "image/svg+xml",
+	".ts":   "text/plain; charset=utf-8",
 }
 
 // asset is a file as it is sent.
@@ -84,10 +87,10 @@ type asset struct {
 	body, gzip []byte
 }
 
-// assets are all files by name, with the client as fanloop.js. They are packed when the
+// assets are all files by name, with the client as fanloop.js and its types. They are packed when the
 // first one is asked for.
 var assets = sync.OnceValue(func() map[string]asset {
-	all := map[string]asset{"fanloop.js": pack(client.Module(), ".js")}
+	all := map[string]asset{"fanloop.js": pack(client.Module(), ".js"), "types.d.ts": pack(client.Types(), ".ts")}
 	entries, err := files.ReadDir(".")
 	for _, entry := range entries {
 		body, failed := files.ReadFile(entry.Name())

@@ -39,7 +39,7 @@ func paths() []string {
 }
 
 func TestEachFileHasItsTypeAndTheSamePolicy(t *testing.T) {
-	types := map[string]string{"": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+	types := map[string]string{"": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".ts": "text/plain"}
 	for _, path := range paths() {
 		answer := get(t, path)
 		if answer.Code != http.StatusOK {
@@ -67,6 +67,7 @@ func TestWhereTokensAreFrom(t *testing.T) {
 		{Settings{Accounts: true}, `<meta name="fanloop-tokens" content="">`, ""},
 		{Settings{Accounts: true, TokenURL: "/chat-token"}, `<meta name="fanloop-tokens" content="/chat-token">`, ""},
 		{Settings{Accounts: true, TokenURL: `https://example.com/t?a=1&b="`}, `<meta name="fanloop-tokens" content="https://example.com/t?a=1&amp;b=&#34;">`, "; connect-src 'self' https://example.com"},
+		{Settings{Accounts: true, TokenURL: "/t", SignInURL: "/in?back=1&x"}, `<meta name="fanloop-tokens" content="/t">`, ""},
 		{Settings{Nodes: func() []string { return []string{"https://n2.example"} }, TokenURL: "https://example.com:8443/t"}, "", "; connect-src 'self' https://n2.example wss://n2.example https://example.com:8443"},
 	} {
 		answer := httptest.NewRecorder()
@@ -153,8 +154,8 @@ func TestPageNamesAllModules(t *testing.T) {
 	}
 }
 
-// later are files that the page loads when they are wanted.
-var later = map[string]bool{"emoji.js": true, "search.js": true}
+// later are files that the page loads when they are wanted, or never.
+var later = map[string]bool{"emoji.js": true, "search.js": true, "types.d.ts": true}
 
 func TestFirstLoadIsBelow60KBCompressed(t *testing.T) {
 	total := 0

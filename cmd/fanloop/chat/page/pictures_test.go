@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/chattest"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 )
 
@@ -99,6 +100,20 @@ func TestPictures(t *testing.T) {
 	ann.Do(`location.hash = "nowhere:room"`)
 	ann.sees(`!document.getElementById("trouble").hidden`)
 	picture(ann, "trouble")
+	ann.visit("lobby")
+	if _, err := node.Service.Unsubscribe(t.Context(), "ann", "lobby"); err != nil {
+		t.Fatal(err)
+	}
+	ann.sees(`!document.getElementById("trouble").hidden`)
+	picture(ann, "removed")
+	scheme(ann, "dark")
+	ann.Run(chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2), chromedp.EmulateMobile))
+	picture(ann, "removed-phone-dark")
+	if _, err := node.Service.Disconnect(t.Context(), "ann"); err != nil {
+		t.Fatal(err)
+	}
+	ann.sees(`!document.getElementById("banner").hidden`)
+	picture(ann, "ended-phone-dark")
 }
 
 // searches are the search in a room, and the names while @ is typed.
@@ -116,7 +131,10 @@ func searches(p *person, folder, name string) {
 // doors are what a page with accounts says to those who cannot come in.
 func doors(t *testing.T, browser *chattest.Browser, folder string) {
 	company := startCompany(t)
-	node := chattest.StartNode(t, withKeys(company.URL+"/chat-token"))
+	node := chattest.StartNode(t, func(c *config.Config) {
+		withKeys(company.URL + "/chat-token")(c)
+		c.Page.SignInURL = company.URL + "/sign-in"
+	})
 	company.page.Store("http://" + node.Proxy.Addr())
 	for name, address := range map[string]string{"door": node.Page(""), "door-missing": chattest.StartNode(t, withKeys("")).Page("")} {
 		p := &person{Tab: browser.Open(t, address), t: t, node: node}

@@ -103,6 +103,11 @@ const reasons = {
   too_large: "it is too long", outbox_full: "too many messages are waiting", forbidden: "you may not write here", rate_limited: "too fast",
 };
 
+// Why something was refused. A backend that forbids may say so in its own words.
+function reason(error) {
+  return (error?.code === "forbidden" && error.message) || reasons[error?.code];
+}
+
 function delivery(entry, page) {
   const button = (label, action) => {
     const b = el("button.plain", { type: "button" }, label);
@@ -114,6 +119,6 @@ function delivery(entry, page) {
   }
   if (entry.state !== "refused") return el("div.delivery", {}, page.connected() ? states[entry.state] : "Waiting for the connection");
   const what = actions[entry.kind] ?? "Not sent";
-  const why = reasons[entry.error?.code];
+  const why = reason(entry.error);
   return el("div.delivery.bad", {}, `${what}${entry.kind ? " was not saved" : ""}${why ? `: ${why}` : ""}. `, button("Try again", page.retry), entry.kind ? null : button("Edit", page.rework), button("Discard", page.discard));
 }

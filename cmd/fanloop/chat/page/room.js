@@ -21,6 +21,8 @@ export class Room {
   held = false;
   /** What is wrong with the room, for the user; empty: nothing. */
   trouble = "";
+  /** The user was let in. */
+  admitted = false;
   /** The user had it not in the list before. */
   isNew = false;
   #back = null; // where the page in front begins; null with until set: at the end
@@ -62,6 +64,7 @@ export class Room {
     const { messages } = this.timeline;
     const from = marker.pos?.epoch === position?.epoch && marker.pos?.offset;
     const all = from && (this.begin || messages.length > 0 && this.#compare(messages[0].offset, from) <= 0);
+    if (this.topic.state === "failed") return 0;
     if (mode === "passive" || !all) return marker.unread ?? 0;
     let count = 0;
     for (let i = messages.length - 1; i >= 0 && this.#compare(messages[i].offset, from) > 0; i--) if (messages[i].user !== this.#me()) count++;
@@ -71,6 +74,12 @@ export class Room {
   /** There is no such room, and there cannot be. */
   get nowhere() {
     return this.topic.state === "failed" && ["unknown_topic", "bad_name"].includes(this.topic.error?.code);
+  }
+
+  /** It is in the list for nothing: a mistyped name, or the user was removed from it. */
+  get useless() {
+    if (this.topic.outgoing.length > 0) return false;
+    return this.isNew && this.nowhere || this.admitted && this.topic.state === "failed" && this.topic.error?.code === "forbidden";
   }
 
   /** The others who have read a line, as far as is known. */
@@ -110,13 +119,24 @@ export class Room {
     this.topic.configure({ mode: "passive" });
   }
 
+  /** The user may not see the room any more: nothing of it is kept, until they may. */
+  conceal() {
+    this.timeline = new Timeline();
+    this.topic.forget();
+    this.#read.clear();
+    this.divider = this.#back = this.#until = null;
+    this.begin = this.loaded = this.mentioned = this.held = false;
+  }
+
   /** Loads the page in front of what is loaded; one at a time. */
   async more() {
     if (this.#loading || this.#resting || this.topic.state !== "subscribed") return false;
     if (this.begin || !(this.#back || this.#until)) return false;
     this.#loading = true;
+    const { timeline } = this;
     try {
       const page = await this.topic.history({ before: this.#back ?? undefined, limit: pageSize });
+      if (timeline !== this.timeline) return false; // it was concealed meanwhile
       this.#took(page);
       return true;
     } catch (error) {

@@ -3,18 +3,17 @@
 
 import { $ } from "./dom.js";
 import { admitted, shut } from "./door.js";
+import { Client, tokenFrom } from "./fanloop.js";
+import { keyOf } from "./keys.js";
 
 const key = "fanloop.user";
 const account = "fanloop.account"; // who was here last, where there are accounts
 const left = "fanloop.left"; // the user has signed out of this tab
 
-/** What is kept of a user has a key that begins so. */
-export const keyOf = (user, what) => `fanloop ${JSON.stringify(user)} ${what}`;
-
 /**
  * @typedef {object} Identity
  * @property {string} user
- * @property {string} [tokens] where they are from
+ * @property {import("./fanloop.js").GetToken} [getToken] where there are accounts
  * @property {() => void} forget leaves nothing of the user for the next one
  * @property {(client: import("./fanloop.js").Client) => Promise<object | undefined>} admit
  *   resolves when the user may see what is kept of them, with the frame that said so
@@ -52,10 +51,11 @@ async function withAccount(tokens) {
   if (tokens === "") await shut("missing");
   if (sessionStorage.getItem(left)) await shut("left");
   sessionStorage.removeItem(left);
-  const user = localStorage.getItem(account) ?? "";
+  const first = localStorage.getItem(account) ? null : await firstVisit(tokens);
+  const user = localStorage.getItem(account);
   return {
     user,
-    tokens,
+    getToken: first ?? tokensOf(tokens),
     forget() {
       clear(user);
       localStorage.removeItem(account);
@@ -63,6 +63,24 @@ async function withAccount(tokens) {
     },
     admit: (client) => admitted(client, (now) => now === user || another(user, now)),
     rename: async () => {}, // is for whoever has the accounts
+  };
+}
+
+const tokensOf = (url) => tokenFrom(url, { credentials: "include" });
+
+// Nobody was here before: the service says whose the token is. The page goes on with it, so
+// the site is asked once.
+async function firstVisit(url) {
+  const ask = tokensOf(url);
+  let kept = null;
+  const client = new Client({ getToken: async (need) => (kept = await ask(need)) });
+  await admitted(client, () => true);
+  localStorage.setItem(account, client.user);
+  client.disconnect();
+  return (need) => {
+    const token = kept ?? ask(need);
+    kept = null;
+    return token;
   };
 }
 

@@ -1,7 +1,7 @@
 // What the tabs of a user have in common: locks say which of them lives and which
 // shows a room. They end with the tab, however it ends.
 
-import { keyOf } from "./signin.js";
+import { keyOf } from "./keys.js";
 
 const patience = 1000; // until the page before a reload has gone
 

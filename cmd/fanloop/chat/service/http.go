@@ -13,7 +13,7 @@ import (
 func (s *Service) pages() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", page.Handler(page.Settings{
-		Accounts: s.config.HasAccounts(), TokenURL: s.config.Page.TokenURL,
+		Accounts: s.config.HasAccounts(), TokenURL: s.config.Page.TokenURL, SignInURL: s.config.Page.SignInURL,
 		Nodes: func() []string { return s.nodes.Known() }, Allowed: s.allows,
 	}))
 	mux.HandleFunc("POST /v1/stream", func(w http.ResponseWriter, r *http.Request) { s.streams.open(w, r) })

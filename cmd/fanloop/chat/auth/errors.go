@@ -27,7 +27,9 @@ type Reason string
 
 // All reasons.
 const (
-	ReasonSize      Reason = "size"      // too long, or empty
+	ReasonMissing   Reason = "missing"   // there is none
+	ReasonSize      Reason = "size"      // too long
+	ReasonSpace     Reason = "space"     // begins or ends with white space, as the line end of a file
 	ReasonFormat    Reason = "format"    // not three parts of base64 and JSON
 	ReasonHeader    Reason = "header"    // asks for what is not supported
 	ReasonKey       Reason = "key"       // names a key that is not there
@@ -43,6 +45,14 @@ const (
 	ReasonNotYet    Reason = "not-yet"
 	ReasonNoKeys    Reason = "no-keys"
 )
+
+// Reasons are all reasons, for labels that are there from the beginning.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonMissing, ReasonSize, ReasonSpace, ReasonFormat, ReasonHeader, ReasonKey, ReasonAlgorithm, ReasonSignature, ReasonClaims,
+		ReasonName, ReasonAudience, ReasonIssuer, ReasonLifetime, ReasonPurpose, ReasonExpired, ReasonNotYet, ReasonNoKeys,
+	}
+}
 
 // refusal is one of the errors above with a reason that its text does not have.
 type refusal struct {

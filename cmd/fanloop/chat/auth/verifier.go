@@ -110,8 +110,13 @@ func (v *Verifier) Topic(t Token, user, topic string) (Claims, error) {
 // verify checks all that both kinds have.
 func (v *Verifier) verify(t Token) (*Claims, error) {
 	compact := t.Reveal()
-	if compact == "" || len(compact) > MaxToken {
+	switch {
+	case compact == "":
+		return nil, refuse(ReasonMissing)
+	case len(compact) > MaxToken:
 		return nil, refuse(ReasonSize)
+	case strings.TrimSpace(compact) != compact:
+		return nil, refuse(ReasonSpace)
 	}
 	payload, err := v.open(compact)
 	if err != nil {

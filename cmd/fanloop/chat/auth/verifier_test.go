@@ -45,15 +45,16 @@ func TestForgedTokens(t *testing.T) {
 	}
 	future := fmt.Sprint(now.Add(time.Hour).Unix())
 	forged := map[auth.Reason]map[string]string{
+		auth.ReasonMissing: {"empty": ""},
+		auth.ReasonSpace:   {"line end of a file": whole + "\n", "line end of Windows": whole + "\r\n", "space": " " + whole},
 		auth.ReasonSize: {
-			"empty":       "",
 			"1 MB kid":    header(`{"alg":"HS256","kid":"` + strings.Repeat("k", 1<<20) + `"}`),
 			"large claim": claims(toJSON(good(m{"x": strings.Repeat("x", auth.MaxToken)}))),
 		},
 		auth.ReasonFormat: {
 			"one part": "x", "two parts": head + "." + body, "four parts": whole + ".x", "only dots": "..",
 			"padding": head + "=." + body + "." + signature, "line end": head + "\n." + body + "." + signature,
-			"line end in signature": whole + "\r\n", "standard alphabet": head + "." + body + ".+/+/",
+			"line end in signature": whole[:len(whole)-4] + "\r\n" + whole[len(whole)-4:], "standard alphabet": head + "." + body + ".+/+/",
 			"signature with loose bits": whole[:len(whole)-1] + next(whole[len(whole)-1]),
 			"header is no object":       header(`[]`), "header is nothing": header(``), "header twice": header(`{"alg":"HS256"}{"alg":"HS256"}`),
 			"alg twice": header(`{"alg":"HS256","alg":"none"}`), "alg twice, escaped": header(`{"alg":"HS256","\u0061lg":"none"}`),

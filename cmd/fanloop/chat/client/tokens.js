@@ -78,7 +78,7 @@ export class Tokens {
 /**
  * Makes a getToken that asks an address of your site by POST, with the cookies of the
  * page's origin; { credentials: "include" } sends those of another origin too. The answer
- * is the token as text. 401 and 403 are a no; anything else that is not 2xx is asked
+ * is the token as text; white space around it is left out. 401 and 403 are a no; anything else that is not 2xx is asked
  * again later.
  * @param {string} url
  * @param {{credentials?: RequestCredentials}} [options]
@@ -95,6 +95,6 @@ export function tokenFrom(url, { credentials = "same-origin" } = {}) {
     });
     if (response.status === 401 || response.status === 403) throw new Refused(`HTTP ${response.status}`);
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
-    return response.text();
+    return (await response.text()).trim();
   };
 }

@@ -68,6 +68,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	for code, n := range st.Closings {
 		out <- value(closings, prometheus.CounterValue, float64(n), string(code))
 	}
+	for reason, n := range st.Tokens {
+		out <- value(tokens, prometheus.CounterValue, float64(n), string(reason))
+	}
 	out <- histogram(stored, &st.Stored)
 	out <- histogram(read, &st.Read)
 	for i := range st.Hooks {

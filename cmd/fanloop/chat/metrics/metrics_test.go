@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
@@ -59,6 +60,11 @@ func numbered() (f *fixed, last int) {
 	for _, code := range protocol.Codes() {
 		f.stats.Errors[code], f.stats.Closings[code] = uint64(last+1), uint64(last+2)
 		last += 2
+	}
+	f.stats.Tokens = make(map[auth.Reason]uint64)
+	for _, reason := range auth.Reasons() {
+		last++
+		f.stats.Tokens[reason] = uint64(last)
 	}
 	f.stats.Connected = true
 	f.stats.Stored = timing.Timing{Count: 9, Sum: 3 * time.Second}

@@ -69,6 +69,7 @@ var (
 	ready         = desc("ready", "1 while the node should get new connections.")
 	failures      = desc("errors_total", "Errors that answered a command, by code.", "code")
 	closings      = desc("closed_connections_total", "Connections that the node closed, by the code of the last frame.", "code")
+	tokens        = desc("refused_tokens_total", "Tokens that were refused, by reason.", "reason")
 	stored        = desc("publish_seconds", "Time until a message was stored, in seconds.")
 	read          = desc("history_seconds", "Time until a page of history was read, in seconds.")
 	loopLag       = desc("loop_lag_seconds", "Time until a loop got to something new, in seconds, at this scrape.", "loop")
@@ -79,6 +80,6 @@ var (
 	hookOpen      = desc("hook_circuit_open", "1 while the backend is not asked, or with one question only, as it failed.", "hook")
 
 	labelled = []*prometheus.Desc{
-		ready, failures, closings, stored, read, loopLag, hookQuestions, hookSeconds, hookShared, hookPending, hookOpen,
+		ready, failures, closings, tokens, stored, read, loopLag, hookQuestions, hookSeconds, hookShared, hookPending, hookOpen,
 	}
 )

@@ -58,7 +58,9 @@ func (b *backend) Connect(c *protocol.Connect, done func(session.Identity, sessi
 	}
 	from := b.conn.from
 	ask(b, func(context.Context) (auth.Claims, error) {
-		return b.service.accounts.connect(c, from)
+		claims, err := b.service.accounts.connect(c, from)
+		b.service.refused(err, "connect")
+		return claims, err
 	}, entered)
 }
 
@@ -85,7 +87,9 @@ func (b *backend) Refresh(who *session.Identity, token string, done func(session
 		b.refreshByHook(who, token, refreshed)
 	case a.verifier != nil:
 		ask(b, func(context.Context) (auth.Claims, error) {
-			return a.verifier.Refresh(auth.NewToken(token), now)
+			claims, err := a.verifier.Refresh(auth.NewToken(token), now)
+			b.service.refused(err, "refresh")
+			return claims, err
 		}, refreshed)
 	default:
 		done(session.Identity{}, protocol.Unauthorized)
@@ -108,6 +112,7 @@ func (b *backend) Authorize(who *session.Identity, topic, token string, done fun
 	default:
 		ask(b, func(context.Context) (session.Grant, error) {
 			claims, err := a.verifier.Topic(auth.NewToken(token), who.User, topic)
+			b.service.refused(err, "topic")
 			if err == nil {
 				err = a.revoked.Check(revocable(&claims))
 			}

@@ -31,7 +31,11 @@ func (s *Service) origins() handshake.OriginPolicy {
 	}
 	listed := handshake.AllowOrigins(s.config.Origins...)
 	return func(req *handshake.Request) bool {
-		return s.own(req) || listed(req) || s.ofNode(req)
+		if s.own(req) || listed(req) || s.ofNode(req) {
+			return true
+		}
+		s.refusedOrigin(req)
+		return false
 	}
 }
 

@@ -103,6 +103,7 @@ type Service struct {
 	looking   looking
 	traces    traces
 	faults    faults
+	refusals  *refusals
 	registry  registry
 	noted     noted
 	writes    writes
@@ -115,7 +116,7 @@ func Start(ctx context.Context, c config.Config, log *slog.Logger) (_ *Service, 
 	if err != nil {
 		return nil, &ListenError{c.Listen, err}
 	}
-	s := &Service{log: log, config: c, counts: newCounts(), registry: newRegistry(), taking: taking{last: make(map[string]time.Time)}, writes: writes{all: make(map[string]map[*write]struct{})}, noted: noted{all: make(map[string]map[*delivery]struct{})}}
+	s := &Service{log: log, config: c, counts: newCounts(), refusals: newRefusals(), registry: newRegistry(), taking: taking{last: make(map[string]time.Time)}, writes: writes{all: make(map[string]map[*write]struct{})}, noted: noted{all: make(map[string]map[*delivery]struct{})}}
 	all, err := c.Rules()
 	if err != nil {
 		return nil, err

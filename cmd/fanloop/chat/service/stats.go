@@ -8,6 +8,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
@@ -28,6 +29,7 @@ type Stats struct {
 	Commands  uint64
 	Errors    map[protocol.Code]uint64 // answers to commands
 	Closings  map[protocol.Code]uint64 // last frames of connections
+	Tokens    map[auth.Reason]uint64   // that were refused
 	Stored    timing.Timing            // publishes, the repeated ones too
 	Repeated  uint64                   // publishes whose id was known
 	Unstored  uint64                   // publishes that failed
@@ -53,7 +55,7 @@ type Stats struct {
 func (s *Service) Stats() Stats {
 	c := s.counts
 	st := Stats{
-		Commands: c.commands.Load(), Errors: valuesAt(c.errors), Closings: valuesAt(c.closings),
+		Commands: c.commands.Load(), Errors: valuesAt(c.errors), Closings: valuesAt(c.closings), Tokens: s.refusals.counted(),
 		Stored: c.stored.Value(), Repeated: c.repeated.Load(), Unstored: c.unstored.Load(),
 		Read: c.read.Value(), Unread: c.unread.Load(), Waiting: s.crew.waiting(), Overloads: c.overloads.Load(),
 		Draining: s.draining.Load(), Connected: s.store.spaces.connected(),

@@ -63,11 +63,9 @@ func NewVerifier(c Config) (*Verifier, error) {
 // Keep a revocation that long.
 func (v *Verifier) MaxLifetime() time.Duration { return v.config.MaxLifetime + 2*v.config.Leeway }
 
-// Leeway is how far the clock of who makes tokens may be ahead of the Verifier's.
+// Leeway is how far the clock of the one who makes tokens may differ from the Verifier's: how
+// long after its time a token still counts.
 func (v *Verifier) Leeway() time.Duration { return v.config.Leeway }
-
-// End is when a connection with these claims is to be closed, unless it is refreshed.
-func (v *Verifier) End(c Claims) time.Time { return c.Expires.Add(v.config.Leeway) }
 
 // Connection checks a connection token. The error is ErrInvalid, ErrExpired, ErrNotYet
 // or ErrUnavailable.

@@ -113,9 +113,9 @@ func (a *accounts) identity(claims *auth.Claims) session.Identity {
 	}
 	switch {
 	case a.hooks[hooks.Connect] != nil:
-		who.Until = claims.Expires
+		who.Expires = claims.Expires
 	case a.verifier != nil:
-		who.Until = a.verifier.End(*claims)
+		who.Expires, who.Grace = claims.Expires, a.verifier.Leeway()
 	}
 	return who
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +95,32 @@ func TestTokensDecideWhoConnects(t *testing.T) {
 	if got.User != "ann" || got.Name != "Ann" || got.TTL == 0 || got.Development {
 		t.Errorf("%+v", got)
 	}
+}
+
+// A client gets the topics that its token names, and how long it is until the token expires:
+// without the leeway of clocks.
+func TestConnectedSaysWhatTheTokenSays(t *testing.T) {
+	s, ctx := start(t, withAccounts)
+	text := token(t, time.Hour, jwt.MapClaims{"sub": "ann", "topics": map[string][]string{"room:b": {"moderate"}, "private:a": {"subscribe"}}})
+	for _, encoding := range []protocol.Encoding{protocol.JSON, protocol.CBOR} {
+		client := dial(t, ctx, s, encoding)
+		client.send(&protocol.Connect{Ref: 1, Version: 1, Token: text})
+		got := await[*protocol.Connected](client)
+		if !slices.Equal(got.Topics, []string{"private:a", "room:b"}) || got.TTL > time.Hour.Milliseconds() {
+			t.Errorf("%+v", got)
+		}
+	}
+	if got := await[*protocol.Connected](connecting(t, ctx, s, token(t, time.Hour, jwt.MapClaims{"sub": "ann"}))); got.Topics != nil {
+		t.Errorf("%+v", got)
+	}
+}
+
+// connecting is a client that has sent its token.
+func connecting(t *testing.T, ctx context.Context, s *service.Service, text string) *client {
+	t.Helper()
+	c := dial(t, ctx, s, protocol.JSON)
+	c.send(&protocol.Connect{Ref: 1, Version: 1, Token: text})
+	return c
 }
 
 // A topic that needs a grant is opened by a topic token, and not by that of another

@@ -116,7 +116,7 @@ func (b *backend) Authorize(who *session.Identity, topic, token string, done fun
 			if err == nil {
 				err = a.revoked.Check(revocable(&claims))
 			}
-			return session.Grant{Rights: claims.Rights, Until: a.verifier.End(claims)}, err
+			return session.Grant{Rights: claims.Rights, Expires: claims.Expires, Grace: a.verifier.Leeway()}, err
 		}, done)
 	}
 }

@@ -83,7 +83,7 @@ func (b *backend) Set(topic, name, key string, data protocol.Data) error {
 	k := b.service.kinds[name]
 	switch {
 	case k == nil:
-		return protocol.UnknownKind
+		return protocol.Fail(nil, protocol.UnknownKind, "the topic has no keyed values of the kind "+name)
 	case data == nil:
 		return answer(k.values.Delete(topic, key))
 	}

@@ -177,7 +177,7 @@ func (d *delivery) openShared(user string, c *protocol.Subscribe, space *rules.N
 		}
 		k := s.kinds[name]
 		if k == nil {
-			return protocol.UnknownKind
+			return protocol.Fail(nil, protocol.UnknownKind, "the topic has no keyed values of the kind "+name)
 		}
 		if err := d.openKind(k, a); err != nil {
 			return err

@@ -2,6 +2,7 @@ package service_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
@@ -97,7 +98,11 @@ func TestTyping(t *testing.T) {
 		}
 	}
 	bob.send(&protocol.Set{Ref: 5, Topic: "lobby", Kind: "unheard", Data: protocol.Data(`1`)})
-	if got := bob.failure(); got.Code != protocol.UnknownKind {
+	if got := bob.failure(); got.Code != protocol.UnknownKind || !strings.HasSuffix(got.Message, " unheard") {
+		t.Errorf("%+v", got)
+	}
+	bob.send(&protocol.Subscribe{Ref: 6, Topic: "other", Attempt: 9, Kinds: []string{protocol.KindTyping, "unheard"}})
+	if got := bob.failure(); got.Code != protocol.UnknownKind || !strings.HasSuffix(got.Message, " unheard") {
 		t.Errorf("%+v", got)
 	}
 }

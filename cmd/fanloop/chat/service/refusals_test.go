@@ -98,6 +98,24 @@ func TestRefusedTokensOfTopicsAndRefreshes(t *testing.T) {
 	}
 }
 
+// A deletion, and an edit, leave the data of the message in the history: README says so.
+func TestDeletionsHideAndDoNotErase(t *testing.T) {
+	s, ctx := start(t, nil)
+	ann := connect(t, ctx, s, protocol.JSON, "ann")
+	ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+	ann.send(&protocol.Publish{Ref: 2, Topic: "lobby", ID: "m", Data: protocol.Data(`"text"`)})
+	stored := await[*protocol.Published](ann)
+	target := &protocol.Target{Offset: stored.Pos.Offset, ID: stored.Pos.ID}
+	ann.send(&protocol.Publish{Ref: 3, Topic: "lobby", ID: "e", Kind: protocol.KindEdit, Target: target, Data: protocol.Data(`"new"`)})
+	await[*protocol.Published](ann)
+	ann.send(&protocol.Publish{Ref: 4, Topic: "lobby", ID: "d", Kind: protocol.KindDelete, Target: target})
+	await[*protocol.Published](ann)
+	page := history(ann, protocol.History{Topic: "lobby"})
+	if len(page.Messages) != 3 || string(page.Messages[0].Data) != `"text"` || string(page.Messages[1].Data) != `"new"` {
+		t.Errorf("%+v", page.Messages)
+	}
+}
+
 // Every reason has an advice for the operator.
 func TestEveryReasonHasAdvice(t *testing.T) {
 	for _, reason := range auth.Reasons() {

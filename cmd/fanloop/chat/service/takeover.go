@@ -2,6 +2,8 @@ package service
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -30,7 +32,7 @@ type takeover struct {
 func (b *backend) join(brought string, claims *auth.Claims, done func(session.Identity, session.Entry, error)) {
 	who := b.service.accounts.identity(claims)
 	joined := func(taken bool, _ error) {
-		var in session.Entry
+		in := session.Entry{Topics: topicsOf(claims)}
 		var old *conn
 		in.Session, in.State, old = b.service.registry.join(b.conn, brought, who.User)
 		if old != nil {
@@ -49,6 +51,12 @@ func (b *backend) join(brought string, claims *auth.Claims, done func(session.Id
 	ask(b, func(ctx context.Context) (bool, error) {
 		return b.service.takeOver(ctx, node, takeover{brought, who.User}), nil
 	}, joined)
+}
+
+// topicsOf are the topics that a token, or the backend, names: those that the user belongs
+// to, in the order of their names.
+func topicsOf(c *auth.Claims) []string {
+	return slices.Sorted(maps.Keys(c.Grants.Topics))
 }
 
 // takeOver has another node close the connection of a session, and reports whether there

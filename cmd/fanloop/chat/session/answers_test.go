@@ -77,7 +77,7 @@ func disturb(w *world, r *rand.Rand) {
 	case 4, 5, 6, 7, 8, 9:
 		if len(w.calls) > 0 {
 			c := w.calls[len(w.calls)-1]
-			c.grant.Rights, c.grant.Until = rules.AllRights, w.now.Add(time.Duration(r.IntN(5))*time.Second)
+			c.grant.Rights, c.grant.Expires = rules.AllRights, w.now.Add(time.Duration(r.IntN(5))*time.Second)
 		}
 		answerAny(w, r)
 	}

@@ -21,8 +21,14 @@ type Identity struct {
 	User   string
 	Name   string
 	Grants *rules.Grants
-	Until  time.Time // when it ends, by Config.Now; zero: never
+	// Expires is when the token expires, by Config.Now, as the client is told; zero: never.
+	Expires time.Time
+	// Grace is how much longer the connection lasts, since clocks differ.
+	Grace time.Duration
 }
+
+// until is when the connection ends; zero: never.
+func (i *Identity) until() time.Time { return with(i.Expires, i.Grace) }
 
 // Entry is what a client is told when it is connected. The session does not keep it.
 type Entry struct {
@@ -33,8 +39,20 @@ type Entry struct {
 
 // Grant is what a topic token or a hook adds to the rights in a topic.
 type Grant struct {
-	Rights rules.Rights
-	Until  time.Time // when it ends, by Config.Now; zero: never
+	Rights  rules.Rights
+	Expires time.Time     // by Config.Now, as the client is told; zero: never
+	Grace   time.Duration // how much longer it counts, since clocks differ
+}
+
+// until is when the rights end; zero: never.
+func (g *Grant) until() time.Time { return with(g.Expires, g.Grace) }
+
+// with is a time that is not never, and some grace.
+func with(t time.Time, grace time.Duration) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(grace)
 }
 
 // Delivery is a subscription of the backend. Its methods are called once each, Start

@@ -262,10 +262,55 @@ func connectUntil(t *testing.T) *world {
 	w := newWorld(t)
 	w.s.Do(&protocol.Connect{Ref: 1, Version: 1})
 	c := w.next("Connect")
-	c.who.Until = w.now.Add(time.Minute)
+	c.who.Expires = w.now.Add(time.Minute)
 	c.answer(nil)
 	w.got = nil
 	return w
+}
+
+// The client is told when its token expires; the connection lasts longer by the grace, as
+// the clocks of the backend, the node and the client differ.
+func TestTTLIsWithoutGrace(t *testing.T) {
+	w := newWorld(t)
+	var told []int64
+	w.sent = func(f protocol.Frame) {
+		switch f := f.(type) {
+		case *protocol.Connected:
+			told = append(told, f.TTL)
+		case *protocol.Refreshed:
+			told = append(told, f.TTL)
+		case *protocol.Subscribed:
+			told = append(told, f.TTL)
+		}
+	}
+	who := session.Identity{User: "ann", Expires: w.now.Add(15 * time.Minute), Grace: 30 * time.Second}
+	grant := session.Grant{Rights: rules.RightsOf(rules.Subscribe), Expires: w.now.Add(5 * time.Minute), Grace: 30 * time.Second}
+	w.s.Do(&protocol.Connect{Ref: 1, Version: 1})
+	c := w.next("Connect")
+	c.who = who
+	c.answer(nil)
+	w.s.Do(&protocol.Refresh{Ref: 2, Token: "t"})
+	c = w.next("Refresh")
+	c.who = who
+	c.answer(nil)
+	w.s.Do(&protocol.Subscribe{Ref: 3, Topic: "private:a", Attempt: 1, Token: "t"})
+	c = w.next("Authorize")
+	c.grant = grant
+	c.answer(nil)
+	w.answer("Open", nil)
+	w.s.Do(&protocol.Refresh{Ref: 4, Topic: "private:a", Attempt: 1, Token: "t"})
+	c = w.next("Authorize")
+	c.grant = grant
+	c.answer(nil)
+	if !slices.Equal(told, []int64{900_000, 900_000, 300_000, 300_000}) {
+		t.Errorf("%v", told)
+	}
+	w.got, w.now = nil, w.now.Add(15*time.Minute+29*time.Second)
+	w.s.Expire()
+	w.want("stop 1", "unsubscribed attempt=1 token_expired")
+	w.now = w.now.Add(time.Second)
+	w.s.Expire()
+	w.want("close 4300 token_expired")
 }
 
 // X21: a token that ends closes the connection; one that was refreshed does not, nor
@@ -287,7 +332,7 @@ func TestTokensExpire(t *testing.T) {
 	w.s.Expire()
 	w.want()
 	c := w.next("Refresh")
-	c.who.Until = w.now.Add(time.Minute)
+	c.who.Expires = w.now.Add(time.Minute)
 	c.answer(nil)
 	w.s.Expire()
 	w.want("refreshed ref=2")
@@ -342,7 +387,7 @@ func grantedUntil(t *testing.T, topic string) *world {
 	w := newWorld(t).connect()
 	w.s.Do(&protocol.Subscribe{Ref: 2, Topic: topic, Attempt: 1, Token: "t"})
 	c := w.next("Authorize")
-	c.grant = session.Grant{Rights: rules.RightsOf(rules.Subscribe), Until: w.now.Add(time.Minute)}
+	c.grant = session.Grant{Rights: rules.RightsOf(rules.Subscribe), Expires: w.now.Add(time.Minute)}
 	c.answer(nil)
 	w.answer("Open", nil)
 	w.want("call Authorize", "call Open", "subscribed ref=2 attempt=1", "start 1")
@@ -365,7 +410,7 @@ func TestTopicTokensExpire(t *testing.T) {
 	w = grantedUntil(t, "private:a")
 	w.s.Do(&protocol.Refresh{Ref: 3, Topic: "private:a", Attempt: 1, Token: "t2"})
 	c := w.next("Authorize")
-	c.grant = session.Grant{Rights: rules.RightsOf(rules.Subscribe), Until: w.now.Add(2 * time.Minute)}
+	c.grant = session.Grant{Rights: rules.RightsOf(rules.Subscribe), Expires: w.now.Add(2 * time.Minute)}
 	c.answer(nil)
 	w.now = w.now.Add(time.Minute)
 	w.s.Expire()
@@ -375,7 +420,7 @@ func TestTopicTokensExpire(t *testing.T) {
 	w = newWorld(t).connect()
 	w.s.Do(&protocol.Subscribe{Ref: 2, Topic: "private:a", Attempt: 1, Token: "t"})
 	c = w.next("Authorize")
-	c.grant = session.Grant{Rights: rules.RightsOf(rules.Subscribe), Until: w.now.Add(time.Minute)}
+	c.grant = session.Grant{Rights: rules.RightsOf(rules.Subscribe), Expires: w.now.Add(time.Minute)}
 	c.answer(nil)
 	w.now = w.now.Add(time.Minute)
 	w.s.Expire()
@@ -389,7 +434,7 @@ func TestRightsEndWithTheirToken(t *testing.T) {
 	w.setRules(map[rules.Right]rules.Who{rules.Publish: rules.Granted})
 	w.s.Do(&protocol.Subscribe{Ref: 2, Topic: "a", Attempt: 1, Token: "t"})
 	c := w.next("Authorize")
-	c.grant = session.Grant{Rights: rules.RightsOf(rules.Publish), Until: w.now.Add(time.Minute)}
+	c.grant = session.Grant{Rights: rules.RightsOf(rules.Publish), Expires: w.now.Add(time.Minute)}
 	c.answer(nil)
 	w.answer("Open", nil)
 	w.got = nil

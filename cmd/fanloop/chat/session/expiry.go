@@ -37,7 +37,7 @@ func (s *Session) refresh(c *protocol.Refresh) {
 			s.answer(c, err)
 		default:
 			s.who = &who
-			s.out.Send(&protocol.Refreshed{Ref: c.Ref, TTL: s.ttl(who.Until)})
+			s.out.Send(&protocol.Refreshed{Ref: c.Ref, TTL: s.ttl(who.Expires)})
 			s.review()
 		}
 	})
@@ -64,8 +64,8 @@ func (s *Session) refreshTopic(c *protocol.Refresh) {
 			s.answer(c, err)
 			return
 		}
-		t.rights, t.expires = g.Rights, g.Until
-		s.out.Send(&protocol.Refreshed{Ref: c.Ref, Topic: c.Topic, TTL: s.ttl(g.Until)})
+		t.rights, t.expires = g.Rights, g.until()
+		s.out.Send(&protocol.Refreshed{Ref: c.Ref, Topic: c.Topic, TTL: s.ttl(g.Expires)})
 		s.review()
 	})
 }
@@ -114,10 +114,10 @@ func (s *Session) expiry() time.Time {
 	switch {
 	case s.who == nil:
 		return time.Time{}
-	case s.refreshing && !s.who.Until.IsZero():
-		return s.who.Until.Add(refreshGrace)
+	case s.refreshing:
+		return with(s.who.until(), refreshGrace)
 	}
-	return s.who.Until
+	return s.who.until()
 }
 
 // Expire ends what has come to its end by now.

@@ -149,7 +149,7 @@ func (s *Session) connected(c *protocol.Connect, who *Identity, in *Entry) {
 	s.who = who
 	s.out.Send(&protocol.Connected{
 		Ref: c.Ref, Version: protocol.Version, State: in.State, Session: in.Session, User: who.User, Name: who.Name,
-		Time: s.config.Now().UnixMilli(), TTL: s.ttl(who.Until), Ping: s.config.Ping.Milliseconds(),
+		Time: s.config.Now().UnixMilli(), TTL: s.ttl(who.Expires), Ping: s.config.Ping.Milliseconds(),
 		Development: s.config.Development, Topics: in.Topics, Addresses: s.config.addresses(), Limits: s.config.Limits,
 	})
 	early := s.early

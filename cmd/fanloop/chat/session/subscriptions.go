@@ -70,6 +70,10 @@ func (s *Session) subscribe(c *protocol.Subscribe) {
 		s.fail(c, protocol.TooManyTopics)
 		return
 	}
+	if _, err := s.config.Rules().Namespace(c.Topic); err != nil { // nobody is asked about it
+		s.answer(c, codeOf(err))
+		return
+	}
 	t := &topic{name: c.Topic, attempt: c.Attempt, pending: c}
 	s.topics = append(s.topics, t)
 	s.waiting++
@@ -85,6 +89,7 @@ func (s *Session) subscribe(c *protocol.Subscribe) {
 		asked := s.allowed(t, *c)
 		s.backend.Open(s.who, &asked, func(o Opened, err error) {
 			s.waiting--
+			o.Answer.TTL = s.ttl(g.Expires)
 			s.openedTopic(t, o, err)
 		})
 	})
@@ -92,7 +97,7 @@ func (s *Session) subscribe(c *protocol.Subscribe) {
 
 // mayOpen notes what was granted, and decides.
 func (s *Session) mayOpen(t *topic, g Grant) error {
-	t.rights, t.expires = g.Rights, g.Until
+	t.rights, t.expires = g.Rights, g.until()
 	return s.may(rules.DoSubscribe, t.name, "")
 }
 
@@ -118,7 +123,7 @@ func (s *Session) openedTopic(t *topic, o Opened, err error) {
 		return
 	}
 	answer := o.Answer
-	answer.Ref, answer.Topic, answer.Attempt, answer.TTL = t.pending.Ref, t.name, t.attempt, s.ttl(t.expires)
+	answer.Ref, answer.Topic, answer.Attempt = t.pending.Ref, t.name, t.attempt
 	answer.State = stateOf(t.pending, t.carries, &answer)
 	if !answer.More {
 		t.carries &^= feedHistory // it is all in the answer

@@ -90,8 +90,8 @@ func TestTopicWithoutHistory(t *testing.T) {
 		if got := ann.failure(); got.Code != protocol.Off {
 			t.Errorf("%+v", got)
 		}
-		bob.send(&protocol.Subscribe{Ref: 7, Topic: topic, Attempt: 2, Pos: &protocol.Position{Epoch: "x", Offset: 1, ID: "1"}})
-		if got := bob.failure(); got.Code != protocol.Off {
+		again := protocol.Subscribe{Topic: topic, Attempt: 2, Pos: &protocol.Position{Epoch: "x", Offset: 1, ID: "1"}}
+		if got := bob.subscribe(again); got.State != protocol.Reset || got.Pos != nil {
 			t.Errorf("%+v", got)
 		}
 	}

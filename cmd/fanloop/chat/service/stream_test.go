@@ -264,7 +264,7 @@ func TestAStreamHasItsSessionBehindAnError(t *testing.T) {
 			t.Errorf("%s: the id is %q, the session %q", name, c.session, connected.Session)
 		}
 		if status := c.do(1, &protocol.Ping{Ref: 9}); status != http.StatusNoContent {
-			t.Errorf("%s: a POST of the session has %d", name, status)
+			t.Fatalf("%s: a POST of the session has %d", name, status)
 		}
 		until[*protocol.Pong](c)
 	}

@@ -33,13 +33,20 @@ func (s *Service) page(ctx context.Context, c *protocol.History) (p *protocol.Pa
 	return p, err
 }
 
+// lastTries is how often the last page is read, where what was last expires meanwhile.
+const lastTries = 3
+
 // before reads the page in front of a position, or the last one.
 func (s *Service) before(ctx context.Context, c *protocol.History) (*protocol.Page, error) {
 	var at cluster.Position
+	tries := lastTries
 	if c.Before != nil {
-		at = cluster.Position(*c.Before)
+		at, tries = cluster.Position(*c.Before), 1
 	}
 	page, err := s.node.Before(ctx, c.Topic, at, cluster.Budget{Messages: c.Limit, Bytes: pageBytes})
+	for ; err == nil && page.Lost && tries > 1; tries-- {
+		page, err = s.node.Before(ctx, c.Topic, at, cluster.Budget{Messages: c.Limit, Bytes: pageBytes})
+	}
 	switch {
 	case err != nil:
 		return nil, err

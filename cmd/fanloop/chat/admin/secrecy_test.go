@@ -126,7 +126,7 @@ func TestLogsOfHooksHaveNoContent(t *testing.T) {
 	log := new(logbook)
 	c := config.Default()
 	c.Listen, c.DataDir = "127.0.0.1:0", t.TempDir()
-	c.Limits.User.Commands = config.Rate{}
+	c.Limits.User.Commands, c.Limits.Address.Commands = config.Rate{}, config.Rate{}
 	connect := config.Hook{URL: backend.URL + "/?" + text, Secrets: []config.Secret{config.NewSecret(operatorKey)}, Failures: 1 << 20}
 	publish := connect
 	c.Hooks.Connect, c.Hooks.Publish = &connect, &publish

@@ -54,7 +54,7 @@ func TestTopicWithoutHistory(t *testing.T) {
 		plain := c.Namespaces[config.DefaultNamespace]
 		plain.HistorySize, plain.HistoryAge = 0, 0
 		c.Namespaces["plain"] = plain
-		c.Limits.User.Commands = config.Rate{}
+		c.Limits.User.Commands, c.Limits.Address.Commands = config.Rate{}, config.Rate{}
 	})
 	for _, topic := range []string{"plain:x", "plain:" + strings.Repeat("y", 249)} {
 		ann, bob := connect(t, ctx, first, protocol.JSON, "ann"), connect(t, ctx, second, protocol.CBOR, "bob")

@@ -333,7 +333,9 @@ func TestIdsBelongToUsers(t *testing.T) {
 
 // X15: what was missed comes in pages, of which all but the last say that more follows.
 func TestPagesSayThatMoreFollows(t *testing.T) {
-	s, ctx := start(t, func(c *config.Config) { c.Limits.User.Commands = config.Rate{} })
+	s, ctx := start(t, func(c *config.Config) {
+		c.Limits.User.Commands, c.Limits.Address.Commands = config.Rate{}, config.Rate{}
+	})
 	ann := connect(t, ctx, s, protocol.JSON, "ann")
 	pos := ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1}).Pos
 	last := ""

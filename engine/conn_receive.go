@@ -69,10 +69,13 @@ func (ws *WebSocket) discard(n int) {
 // they are more than an honest peer has under way that has not read the close frame yet. Loop
 // only.
 func (ws *WebSocket) cameLate(n int) {
+	if ws.phase() != outlet.Closing {
+		return // nothing to count, or it has ended
+	}
 	ws.conn.Lock()
 	e := ws.endingLocked()
 	e.flood += n
-	over := ws.phase() == outlet.Closing && e.flood > ws.settings().limits.mostLate()
+	over := e.flood > ws.settings().limits.mostLate()
 	ws.conn.Unlock()
 	if over {
 		ws.drop(ErrCloseTimeout)

@@ -43,17 +43,16 @@ func (s *Service) before(ctx context.Context, c *protocol.History) (*protocol.Pa
 	if c.Before != nil {
 		at, tries = cluster.Position(*c.Before), 1
 	}
-	page, err := s.node.Before(ctx, c.Topic, at, cluster.Budget{Messages: c.Limit, Bytes: pageBytes})
-	for ; err == nil && page.Lost && tries > 1; tries-- {
-		page, err = s.node.Before(ctx, c.Topic, at, cluster.Budget{Messages: c.Limit, Bytes: pageBytes})
+	for ; tries > 0; tries-- {
+		page, err := s.node.Before(ctx, c.Topic, at, cluster.Budget{Messages: c.Limit, Bytes: pageBytes})
+		if err != nil {
+			return nil, err
+		}
+		if !page.Lost {
+			return pageOf(page.Position.Epoch, page.Messages, page.Begin, c.Before == nil), nil
+		}
 	}
-	switch {
-	case err != nil:
-		return nil, err
-	case page.Lost:
-		return nil, protocol.PositionLost
-	}
-	return pageOf(page.Position.Epoch, page.Messages, page.Begin, c.Before == nil), nil
+	return nil, protocol.PositionLost
 }
 
 // lastPage reads the last n messages of a topic. The node may have fewer of them in

@@ -342,8 +342,13 @@ func TestNewEpochIsNoticedByReading(t *testing.T) {
 	})
 }
 
-// slowReads is a broker whose reads of history take so long that all others wait for one.
+// slowReads is a broker whose answers take so long that all others wait for one.
 type slowReads struct{ cluster.Broker }
+
+func (b slowReads) Head(ctx context.Context, topic string) (cluster.Head, error) {
+	time.Sleep(50 * time.Millisecond)
+	return b.Broker.Head(ctx, topic)
+}
 
 func (b slowReads) Read(ctx context.Context, topic string, from uint64, max cluster.Budget) ([]cluster.Message, error) {
 	time.Sleep(50 * time.Millisecond)

@@ -30,6 +30,13 @@ func (f *feed) want() {
 	}
 }
 
+// wantOpen asks for the first round, unless one is under way or will be tried again. Under mu.
+func (f *feed) wantOpen() {
+	if !f.open && !f.running {
+		f.want()
+	}
+}
+
 // run makes rounds while they are wanted. After one that failed the feed is queued
 // again in a while.
 func (f *feed) run() {
@@ -109,9 +116,7 @@ func (f *feed) readsOwn(ctx context.Context) error {
 // opened returns when the topic is followed and its end is known.
 func (f *feed) opened(ctx context.Context) error {
 	f.mu.Lock()
-	if !f.open {
-		f.want()
-	}
+	f.wantOpen()
 	return f.awaitAndUnlock(ctx, func() bool { return f.open })
 }
 

@@ -84,9 +84,7 @@ func (n *Node) Join(topic string, from Position, notify func()) (*Subscription, 
 	}
 	s := &Subscription{feed: f, notify: notify, at: from, begun: f.begun}
 	f.subs[s] = struct{}{}
-	if !f.open {
-		f.want()
-	}
+	f.wantOpen()
 	return s, nil
 }
 

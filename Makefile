@@ -9,7 +9,7 @@ TIMERS   ?= 1m
 ARGS     ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help build run cluster interop test race timers long peers fuzz check bench pictures figures clean
+.PHONY: help build run cluster interop test test-units test-poison test-crashes test-interop race race-units race-interop timers long peers fuzz check bench pictures figures clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
@@ -26,21 +26,32 @@ cluster: build ## run three nodes of one chat on this machine, on ports 8010, 80
 interop: ## install what the interoperability tests drive, where possible
 	@.ci/interop
 
-test: interop ## run all tests; PACKAGES="./codec/..." narrows them
-	$(GO) test -timeout 20m $(PACKAGES)
-	$(GO) test -tags poison -run Poison ./engine ./engine/pull
+test: interop test-units test-poison ## run all tests; PACKAGES="./codec/..." narrows them
 ifneq ($(filter ./... ./engine/... ./engine/cluster/...,$(PACKAGES)),)
-	FANLOOP_CRASHES=20 $(GO) test -count=1 -run TestNodesAreKilled ./engine/cluster/live
+test: test-crashes
 endif
 ifeq ($(PACKAGES),./...)
-	cd engine/interop && $(GO) test ./...
+test: test-interop
 endif
 
-race: ## run the tests under the race detector, those of loop with netpoll too
-	$(GO) test -race -tags netpoll -timeout 20m $(PACKAGES)
+test-units: interop
+	$(GO) test -timeout 20m $(PACKAGES)
+test-poison:
+	$(GO) test -tags poison -run Poison ./engine ./engine/pull
+test-crashes:
+	FANLOOP_CRASHES=20 $(GO) test -count=1 -run TestNodesAreKilled ./engine/cluster/live
+test-interop: interop
+	cd engine/interop && $(GO) test ./...
+
+race: race-units ## run the tests under the race detector, those of loop with netpoll too
 ifneq ($(filter ./... ./engine/...,$(PACKAGES)),)
-	cd engine/interop && $(GO) test -race -run 'Go|Gorilla|Coder|Peers|Example' ./...
+race: race-interop
 endif
+
+race-units:
+	$(GO) test -race -tags netpoll -timeout 20m $(PACKAGES)
+race-interop:
+	cd engine/interop && $(GO) test -race -run 'Go|Gorilla|Coder|Peers|Example' ./...
 
 timers: ## play the random models with all timers on for TIMERS (1m) each, under the race detector
 	FANLOOP_MODEL=$(TIMERS) $(GO) test -race -tags netpoll -count=1 -run TestTimeModel ./engine

@@ -43,7 +43,7 @@ type ending struct {
 	unreadOnce bool // CloseTimeout found something unread
 	discarded  int  // bytes of messages that came while closing
 	late       int  // how many may come in all; see arrivesLate
-	flood      int  // bytes of any kind that came while closing; see cameLate
+	flood      int  // bytes of any kind that came since then; see cameLate
 }
 
 // extrasLocked returns the extras of ws, made if need be.

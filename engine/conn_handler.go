@@ -34,6 +34,12 @@ func (h *handler) OnData(b []byte) {
 	}
 }
 
+// OnDiscard implements loop.DiscardHandler.
+func (h *handler) OnDiscard(n int) {
+	ws := (*WebSocket)(h)
+	ws.cameLate(n)
+}
+
 // OnEOF implements loop.Handler.
 func (h *handler) OnEOF() {
 	ws := (*WebSocket)(h)

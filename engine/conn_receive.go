@@ -2,7 +2,6 @@ package engine
 
 import (
 	"github.com/fanloop-go/fanloop/codec"
-	"github.com/fanloop-go/fanloop/engine/internal/outlet"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
@@ -65,20 +64,17 @@ func (ws *WebSocket) discard(n int) {
 	ws.endingLocked().discarded += n
 }
 
-// cameLate counts bytes that came while this side is closing, and drops the connection when
-// they are more than an honest peer has under way that has not read the close frame yet. Loop
-// only.
+// cameLate counts n bytes that came after the last that this side says: a close frame, or the
+// refusal of the handshake. It ends the connection when they are more than an honest peer has
+// under way that has not read it yet. Loop only, inside an event of the connection.
 func (ws *WebSocket) cameLate(n int) {
-	if ws.phase() != outlet.Closing {
-		return // nothing to count, or it has ended
-	}
 	ws.conn.Lock()
 	e := ws.endingLocked()
 	e.flood += n
 	over := e.flood > ws.settings().limits.mostLate()
 	ws.conn.Unlock()
 	if over {
-		ws.drop(ErrCloseTimeout)
+		ws.abandon()
 	}
 }
 

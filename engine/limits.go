@@ -88,8 +88,8 @@ type Limits struct {
 	// CloseTimeout bounds the time in which a connection that is closing makes no
 	// progress: the peer neither answers the close frame nor takes 1 KiB of what is queued
 	// before it. It also bounds how long a refused peer may take to read the answer. A peer
-	// that sends more than MaxMessage and 16 MiB in place of an answer (32 MiB where MaxMessage
-	// is off) is dropped at once. Default: 5 s.
+	// that sends more than MaxMessage and 16 MiB meanwhile (32 MiB where MaxMessage is off) is
+	// dropped at once. Default: 5 s.
 	CloseTimeout time.Duration
 
 	// MaxConnections bounds the connections of a server, including those in the opening

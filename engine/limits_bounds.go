@@ -26,8 +26,8 @@ func newBounds(role codec.Role, asked Limits) bounds {
 	return b
 }
 
-// mostLate is how many bytes a peer may send on a connection that is closing: the message that
-// it has begun, and what it sends before it has read the close frame.
+// mostLate is how many bytes a peer may send after the close frame, or the refusal of its
+// handshake: the message that it has begun, and what it sends before it has read either.
 func (l Limits) mostLate() int {
 	if l.MaxMessage <= 0 {
 		return 2 * maxLate

@@ -153,6 +153,11 @@ func (ws *WebSocket) closeExpired() {
 		ws.arm(deadlineClose, time.Millisecond)
 		return
 	}
+	ws.abandon()
+}
+
+// abandon ends a connection that is closing without waiting for its peer any longer. Loop only.
+func (ws *WebSocket) abandon() {
 	switch ws.phase() {
 	case outlet.Closing, outlet.Leaving:
 		ws.drop(ErrCloseTimeout)
@@ -162,7 +167,9 @@ func (ws *WebSocket) closeExpired() {
 			return
 		}
 		ws.conn.Close(loop.CloseNow) // only the peer's end of the transport is missing
-	case outlet.Opening, outlet.Open, outlet.Closed: // they have other deadlines
+	case outlet.Opening: // refused
+		ws.conn.Close(loop.CloseNow)
+	case outlet.Open, outlet.Closed: // not closing
 	}
 }
 

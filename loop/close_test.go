@@ -112,6 +112,42 @@ func TestCloseLingerDeliversLastWordsToAPeerThatStillSends(t *testing.T) {
 	})
 }
 
+// bounded is a DiscardHandler that ends the connection at the first byte over most.
+type bounded struct {
+	*scripted
+	most, dropped int // owned by the loop
+}
+
+func (b *bounded) OnDiscard(n int) {
+	b.run(func(*scripted) {
+		if b.dropped += n; b.dropped > b.most {
+			b.Close(CloseNow)
+		}
+	})
+}
+
+func TestDiscardHandlerBoundsALinger(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend Backend) {
+		g := start(t, Config{Backend: backend})
+		b := &bounded{scripted: newScripted(), most: 4 << 20}
+		ln := listen(t, g, nil, func(*Loop) Handler { return b })
+		peer := connectTo(t, ln)
+		receive(t, b.open)
+		b.Close(CloseLinger)
+		readAll(t, peer)
+		floodUntil(peer, nil)
+		if err := receive(t, b.closed); err != nil {
+			t.Errorf("OnClose(%v) after this side closed", err)
+		}
+		onLoop(t, g.Loops()[0], func() {
+			if b.dropped <= b.most || b.dropped > b.most+readBufferSize {
+				t.Errorf("%d bytes were dropped, want the end at the first over %d", b.dropped, b.most)
+			}
+		})
+		b.checkOrder(t)
+	})
+}
+
 func TestLingerEndsWhenAStrongerModeIsAskedFor(t *testing.T) {
 	for _, mode := range []CloseMode{CloseNow, CloseReset, CloseFlushed} {
 		s := newScripted()

@@ -43,6 +43,14 @@ type Handler interface {
 	OnClose(err error)
 }
 
+// DiscardHandler is a [Handler] that bounds what a peer sends after Close.
+type DiscardHandler interface {
+	Handler
+	// OnDiscard says that n bytes of the peer were read and dropped, since Close was
+	// called. Close(CloseNow) ends the connection of a peer that sends too many.
+	OnDiscard(n int)
+}
+
 // WritePolicy bounds the write queues of the connections that share it.
 type WritePolicy struct {
 	// Limit is the most bytes a queue may hold; 0 means no limit. A write to
@@ -60,7 +68,8 @@ const (
 	stayOpen CloseMode = iota // Close was not called
 	// CloseLinger flushes, ends the writing side, then drops what still
 	// arrives until the peer ends too, so that it can read the last words. The
-	// handler sets a timer to bound the wait.
+	// handler sets a timer to bound the wait; a [DiscardHandler] can bound the
+	// bytes.
 	CloseLinger
 	// CloseFlushed closes after what is queued was given to the kernel. If the
 	// peer sends until then, the kernel resets the connection, and the peer may

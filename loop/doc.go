@@ -7,7 +7,8 @@
 //
 // Programs with WebSockets use package engine. Use this one for a protocol of your own:
 // [Start] a [Group], give it a [Listener], dial or adopt connections, and embed [Conn] in
-// a [Handler]. [WritePolicy] bounds what waits, [PanicHandler] decides about panics.
+// a [Handler]. [WritePolicy] bounds what waits, [DiscardHandler] what comes after Close,
+// [PanicHandler] decides about panics.
 //
 // The rest serves package engine and may change in any release: methods whose names end
 // in Locked, the ledger of a [Loop] (Hold, Refer, Forget, Held, Budget), the turns of

@@ -283,9 +283,13 @@ func (c *Conn) readReady(ev interest) {
 		}
 		n, err := recv(int(c.fd), buf)
 		c.loop.counters.BytesIn += uint64(max(n, 0))
-		if n > 0 && s.listens() {
+		switch {
+		case n <= 0:
+		case s.listens():
 			c.handler.OnData(buf[:n])
 			Poison(buf[:n])
+		default:
+			c.discarded(n)
 		}
 		c.leave()
 		if n <= 0 {
@@ -301,6 +305,13 @@ func (c *Conn) readReady(ev interest) {
 	}
 	if edgeTriggered {
 		c.askAgain()
+	}
+}
+
+// discarded reports n bytes that came after Close. Loop only, inside an event.
+func (c *Conn) discarded(n int) {
+	if h, ok := c.handler.(DiscardHandler); ok && c.phase != ended {
+		h.OnDiscard(n)
 	}
 }
 

@@ -55,6 +55,8 @@ func (c *Conn) readSealed(ev interest) {
 			t.arrival.heard = c.loop.now
 			c.loop.Charge(Cost(n) * costDecrypted)
 			t.deliver(buf[:n])
+		default:
+			c.discarded(n)
 		}
 		c.leave()
 		switch {

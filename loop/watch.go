@@ -150,10 +150,11 @@ func namedCall(name string) bool {
 	return false
 }
 
-// isEvent reports whether name is that of a method of [Handler] or [PanicHandler].
+// isEvent reports whether name is that of a method of [Handler], [DiscardHandler] or
+// [PanicHandler].
 func isEvent(name string) bool {
 	switch name[strings.LastIndexByte(name, '.')+1:] {
-	case "OnOpen", "OnData", "OnEOF", "OnNotify", "OnTimer", "OnDrain", "OnClose", "OnPanic":
+	case "OnOpen", "OnData", "OnEOF", "OnNotify", "OnTimer", "OnDrain", "OnDiscard", "OnClose", "OnPanic":
 		return true
 	}
 	return false

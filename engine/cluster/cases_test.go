@@ -24,7 +24,7 @@ var cases = map[string]string{
 	"C11 positions that are not there":              "TestLostPositions live.TestLostPositionIsReset",
 	"C12 a store of yesterday":                      "TestBrokerRestarts natsbroker.TestServerRestarts live.TestStoreIsReplaced",
 	"C13 a server stops, and its connections stand": "natsbroker.TestServerStops natsbroker.TestSilentConnectionIsFound",
-	"C14 everybody comes back at once":              "TestRecoveryStormReadsOnce live.TestEverybodyComesBackAtOnce",
+	"C14 everybody comes back at once":              "TestRecoveryStormReadsOnce TestWhatWasReadMeanwhileIsNotReadAgain live.TestEverybodyComesBackAtOnce",
 	"C15 a reader stalls":                           "TestSlowReaderGoesOnFromHistory live.TestSlowReaderCatchesUp",
 	"C16 joins and leaves in masses":                "presence.TestStorm",
 	"C17 one id published on two nodes":             "clustertest.sameIDAtOnce live.TestNodesAreKilled",

@@ -194,18 +194,27 @@ func (s *Subscription) look(max Budget) ([]Message, place, error) {
 	default:
 		where = ahead
 	}
-	if where == before && s.at.ID != "" && f.gone.has(s.at.Offset) {
-		return nil, foreign, nil
-	}
 	if where == before {
-		if old, w := f.old.after(s.at); w == inside && len(old) > 0 {
-			return old, inside, nil
-		}
+		messages, where = f.older(s.at)
+		return messages, where, nil
 	}
 	if where == inside && len(max.Take(messages)) == len(messages) {
 		s.idle, s.seen = true, f.ring.end()
 	}
 	return messages, where, nil
+}
+
+// older finds the messages behind a position in front of the ring in what was read from
+// history. The place is before where they have to be read, and foreign where nothing is
+// kept. Under mu.
+func (f *feed) older(at Position) ([]Message, place) {
+	if at.ID != "" && f.gone.has(at.Offset) {
+		return nil, foreign
+	}
+	if messages, where := f.old.after(at); where == inside && len(messages) > 0 {
+		return messages, inside
+	}
+	return nil, before
 }
 
 // take moves the position behind the messages that are within the budget.
@@ -254,7 +263,14 @@ func (s *Subscription) fetch(ctx context.Context) ([]Message, place, error) {
 	defer func() { <-f.reading }()
 	f.mu.Lock()
 	end := f.ring.end().Offset
+	_, where := f.ring.after(s.at)
+	if where == before {
+		_, where = f.older(s.at)
+	}
 	f.mu.Unlock()
+	if where != before {
+		return nil, before, nil // somebody has read it since the caller looked
+	}
 	page, err := f.node.read(ctx, f.topic, start(s.at), end)
 	if err != nil {
 		return nil, before, err

@@ -8,6 +8,7 @@ import (
 	"net"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/fanloop-go/fanloop/engine"
 )
@@ -71,14 +72,20 @@ func TestAConnectionAllocatesFewObjects(t *testing.T) {
 		server *engine.Server
 		most   float64
 	}{
-		"that does nothing":              {&engine.Server{Loops: 1}, 6},
-		"that subscribes, and is tagged": {&engine.Server{Loops: 1, OnUpgrade: tagged}, 9},
+		"that does nothing":              {&engine.Server{Loops: 1}, 5},
+		"that subscribes, and is tagged": {&engine.Server{Loops: 1, OnUpgrade: tagged}, 10},
 	} {
 		client := newPlainClient(t, listen(t, c.server))
 		client.stay(t) // so that topics do
+		visit := func() {
+			client.visit(t)
+			for end := time.Now().Add(patience); c.server.Conns() > 1 && time.Now().Before(end); { // two at once need two of everything
+				time.Sleep(20 * time.Microsecond)
+			}
+		}
 		least := math.MaxFloat64
 		for range 10 { // what other tests have left running allocates too
-			least = min(least, testing.AllocsPerRun(200, func() { client.visit(t) }))
+			least = min(least, testing.AllocsPerRun(200, visit))
 		}
 		if least > c.most {
 			t.Errorf("a connection %s allocates %v objects, want at most %v", name, least, c.most)

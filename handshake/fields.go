@@ -12,9 +12,17 @@ type fields struct {
 	text  string
 	start uint32               // of the first header line
 	lines uint32               // header lines
+	seen  uint32               // see count
 	first [namedHeaders]uint32 // where the first line of a named header begins
-	seen  [namedHeaders]uint8  // lines of it: 0, 1 or more
 }
+
+// count gives how many lines of h there are; 2 stands for more. Each header has two bits.
+func (f *fields) count(h header) int { return int(f.seen >> (2 * h) & 3) }
+
+// part is some of the text of a head.
+type part struct{ from, to uint32 }
+
+func (f *fields) cut(p part) string { return f.text[p.from:p.to] }
 
 // fill reads the header lines, as many as that, that start at pos of text, a head
 // that a Scanner accepted.
@@ -23,10 +31,13 @@ func (f *fields) fill(text string, pos, lines int) {
 	for text[pos] != '\r' {
 		colon := pos + strings.IndexByte(text[pos:], ':')
 		if h := named(text[pos:colon]); h != unnamed {
-			if f.seen[h] == 0 {
+			n := f.count(h)
+			if n == 0 {
 				f.first[h] = uint32(pos)
 			}
-			f.seen[h] = min(f.seen[h]+1, 2)
+			if n < 2 {
+				f.seen += 1 << (2 * h)
+			}
 		}
 		pos = colon + strings.IndexByte(text[colon:], '\r') + len("\r\n")
 	}
@@ -58,13 +69,14 @@ func (f *fields) each(name string) iter.Seq[string] {
 // eachOf is each for a named header.
 func (f *fields) eachOf(h header) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		if f.seen[h] == 0 {
+		n := f.count(h)
+		if n == 0 {
 			return
 		}
-		for pos, again := int(f.first[h]), true; again && f.more(pos); again = f.seen[h] > 1 {
-			var n, value string
-			n, value, pos = f.line(pos)
-			if named(n) == h && !yield(value) {
+		for pos, again := int(f.first[h]), true; again && f.more(pos); again = n > 1 {
+			var name, value string
+			name, value, pos = f.line(pos)
+			if named(name) == h && !yield(value) {
 				return
 			}
 		}
@@ -73,14 +85,32 @@ func (f *fields) eachOf(h header) iter.Seq[string] {
 
 // only gives the first value of h and how many lines have this name; 2 stands for more.
 func (f *fields) only(h header) (value string, count int) {
-	if f.seen[h] > 0 {
-		_, value, _ = f.line(int(f.first[h]))
+	p, count := f.place(h)
+	return f.cut(p), count
+}
+
+// place is only for where the value is.
+func (f *fields) place(h header) (value part, count int) {
+	count = f.count(h)
+	if count == 0 {
+		return part{}, 0
 	}
-	return value, int(f.seen[h])
+	from := f.first[h] + uint32(len(headerNames[h])+len(":"))
+	to := from + uint32(strings.IndexByte(f.text[from:], '\r'))
+	for from < to && isOWS(f.text[from]) {
+		from++
+	}
+	for from < to && isOWS(f.text[to-1]) {
+		to--
+	}
+	return part{from, to}, count
 }
 
 // hasElement reports whether a list named h holds element, case folded.
 func (f *fields) hasElement(h header, element string) bool {
+	if value, n := f.only(h); n == 0 || n == 1 && equalFold(value, element) { // as most are
+		return n > 0
+	}
 	for list := range f.eachOf(h) {
 		if equalFold(list, element) {
 			return true

@@ -42,10 +42,11 @@ const (
 
 // Scanner finds the end of a head, strictly and in pieces. It serves requests
 // and responses. The zero value is ready; use a new one for every head. It holds
-// 12 bytes and no pointer, and belongs to one goroutine at a time.
+// 24 bytes and no pointer, and belongs to one goroutine at a time.
 type Scanner struct {
 	pos     uint32 // octets accepted
 	headers uint32
+	line    requestLine // once it is behind s, unless the head is that of a response
 	at      place
 }
 
@@ -151,7 +152,7 @@ func (s *Scanner) startLine(b []byte) error {
 	if status {
 		_, err = parseStatusLine(b[:n])
 	} else {
-		_, err = parseRequestLine(b[:n])
+		s.line, err = parseRequestLine(b[:n])
 	}
 	if err != nil {
 		return err

@@ -115,14 +115,16 @@ func lower(c byte) byte {
 
 // trimOWS removes optional whitespace (RFC 9110 §5.6.3) at both ends.
 func trimOWS(s string) string {
-	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+	for s != "" && isOWS(s[0]) {
 		s = s[1:]
 	}
-	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+	for s != "" && isOWS(s[len(s)-1]) {
 		s = s[:len(s)-1]
 	}
 	return s
 }
+
+func isOWS(c byte) bool { return c == ' ' || c == '\t' }
 
 // elements yields the non-empty elements of a comma-separated list
 // (RFC 9110 §5.6.1: a recipient ignores empty ones).

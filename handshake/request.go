@@ -17,10 +17,12 @@ type Request struct {
 	Peer fmt.Stringer
 
 	fields
-	path  string
-	query string
-	host  string
+	path  string // its escapes decoded
+	query part
+	host  part
 	line  requestLine
+
+	upgrades bool // see IsUpgrade
 }
 
 // RemoteAddr gives the peer's address, usually host:port; "" when it is not
@@ -57,24 +59,27 @@ func (s *Scanner) Request(head []byte) (*Request, error) {
 
 // ReadRequest is Request for an r of the caller's, whose zero value it fills. After an error r
 // is of no use.
-func (s *Scanner) ReadRequest(head []byte, r *Request) (err error) {
+func (s *Scanner) ReadRequest(head []byte, r *Request) error {
 	if err := s.whole(head); err != nil {
 		return err
 	}
-	lineEnd := bytes.IndexByte(head, '\r')
-	if r.line, err = parseRequestLine(head[:lineEnd]); err != nil {
+	if s.line.methodEnd == 0 { // it is the head of a response
+		_, err := parseRequestLine(head[:bytes.IndexByte(head, '\r')])
 		return err
 	}
-	r.fill(string(head), lineEnd+len("\r\n"), int(s.headers))
+	r.line = s.line
+	r.fill(string(head), r.line.size()+len("\r\n"), int(s.headers))
 	if err := r.resolveTarget(); err != nil {
 		return err
 	}
+	r.upgrades = r.hasElement(upgradeHeader, "websocket")
 	return r.checkBody()
 }
 
 // resolveTarget finds host, path and query (RFC 9112 §3.2).
 func (r *Request) resolveTarget() error {
-	host, n := r.only(hostHeader)
+	inHeader, n := r.place(hostHeader)
+	host := r.cut(inHeader)
 	switch {
 	case n > 1:
 		return malformed("there is more than one Host")
@@ -85,7 +90,7 @@ func (r *Request) resolveTarget() error {
 	if !ok && host != "" {
 		return malformed("the Host is not valid")
 	}
-	r.host = host
+	r.host = inHeader
 	rest := r.RequestURI()
 	if rest == "*" && r.Method() == "OPTIONS" {
 		r.path = rest
@@ -99,9 +104,11 @@ func (r *Request) resolveTarget() error {
 		if !ok || def == noPort || n == 1 && (named.host == "" || !target.names(named, def)) {
 			return malformed("the target is neither a path nor a URI of this host")
 		}
-		r.host, rest = host, path
+		from := r.line.methodEnd + uint32(1+len(scheme)+len("://"))
+		r.host, rest = part{from, from + uint32(len(host))}, path
 	}
 	path, query, _ := strings.Cut(rest, "?")
+	r.query = part{r.line.targetEnd - uint32(len(query)), r.line.targetEnd}
 	path, err := url.PathUnescape(path)
 	if err != nil {
 		return malformed("the path has a percent sign that is no escape")
@@ -109,7 +116,7 @@ func (r *Request) resolveTarget() error {
 	if path == "" {
 		path = "/" // RFC 9110 §4.2.3
 	}
-	r.path, r.query = path, query
+	r.path = path
 	return nil
 }
 
@@ -139,8 +146,11 @@ func (r *Request) checkBody() error {
 	case codings == 1 && r.line.minor == 0:
 		return malformed("HTTP/1.0 has no Transfer-Encoding")
 	}
+	if codings == 0 {
+		return nil
+	}
 	for _, name := range [...]string{"Content-Length", "Transfer-Encoding", "Trailer"} {
-		if codings == 1 && r.hasElement(trailerHeader, name) {
+		if r.hasElement(trailerHeader, name) {
 			return malformed("the Trailer announces a header that cannot be one") // RFC 9110 §6.5.1
 		}
 	}
@@ -165,10 +175,10 @@ func (r *Request) Path() string { return r.path }
 
 // Query gives what follows the "?" of the target, not decoded; url.ParseQuery
 // reads it.
-func (r *Request) Query() string { return r.query }
+func (r *Request) Query() string { return r.cut(r.query) }
 
 // Host gives the host and port the request names, as sent.
-func (r *Request) Host() string { return r.host }
+func (r *Request) Host() string { return r.cut(r.host) }
 
 // Origin gives the Origin header, "" when there is none. It is what a browser
 // says about the page that opens the connection; other clients can say anything.

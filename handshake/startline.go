@@ -4,10 +4,13 @@ import "bytes"
 
 // requestLine gives the offsets of the parts of a request line.
 type requestLine struct {
-	methodEnd uint32
+	methodEnd uint32 // 0: there is none
 	targetEnd uint32
 	minor     byte // of HTTP/1.x
 }
+
+// size is the number of octets of the line, without its CR LF.
+func (l requestLine) size() int { return int(l.targetEnd) + len(" HTTP/1.1") }
 
 // Method gives the method at the front of head, which need not be whole or valid;
 // "" if there is none, or not all of it yet.

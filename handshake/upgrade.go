@@ -3,7 +3,7 @@ package handshake
 // IsUpgrade reports whether the request asks for a WebSocket: its Upgrade header
 // names websocket. CheckUpgrade then reports whether it asks in the right way. Any
 // other request belongs to an HTTP handler.
-func (r *Request) IsUpgrade() bool { return r.hasElement(upgradeHeader, "websocket") }
+func (r *Request) IsUpgrade() bool { return r.upgrades }
 
 // CheckUpgrade checks the client's half of the opening handshake (RFC 6455
 // §4.2.1). The error is a *Rejection: 505 unless HTTP/1.1, 405 unless GET, 426 for
@@ -21,7 +21,7 @@ func (r *Request) CheckUpgrade() error {
 		return Reject(505, "a WebSocket needs HTTP/1.1")
 	case r.Method() != "GET" && (r.Method() != "HEAD" || r.IsUpgrade()):
 		return rejectWith(405, "a WebSocket is asked for by GET", "Allow", "GET")
-	case r.host == "": // item 2
+	case r.Host() == "": // item 2
 		return Reject(400, "the Host is empty")
 	case !r.IsUpgrade(): // item 3
 		return Reject(426, "this address speaks WebSocket")

@@ -72,8 +72,8 @@ func TestAConnectionAllocatesFewObjects(t *testing.T) {
 		server *engine.Server
 		most   float64
 	}{
-		"that does nothing":              {&engine.Server{Loops: 1}, 5},
-		"that subscribes, and is tagged": {&engine.Server{Loops: 1, OnUpgrade: tagged}, 10},
+		"that does nothing":              {&engine.Server{Loops: 1}, 3},
+		"that subscribes, and is tagged": {&engine.Server{Loops: 1, OnUpgrade: tagged}, 9},
 	} {
 		client := newPlainClient(t, listen(t, c.server))
 		client.stay(t) // so that topics do

@@ -10,6 +10,9 @@ import (
 
 // ended handles the end of a connection that was open. cause is the error of the transport.
 func (ws *WebSocket) ended(cause error) {
+	if cause == loop.ErrPeerReset && ws.vanish() {
+		return
+	}
 	prev := ws.phase()
 	ws.become(outlet.Closed)
 	ws.conn.Lock()
@@ -40,6 +43,31 @@ func (ws *WebSocket) ended(cause error) {
 	ws.over()
 }
 
+// vanish is ended for a connection of which nothing is known but that the peer reset it, and
+// nobody is told: most that come and go. It allocates nothing. It reports whether ws is one.
+func (ws *WebSocket) vanish() bool {
+	if ws.callbacks.OnError != nil || ws.callbacks.OnClose != nil {
+		return false
+	}
+	ws.conn.Lock()
+	bare := ws.extras == nil && ws.out.IsOpen()
+	if bare {
+		ws.out.MoveLocked(outlet.Closed)
+		ws.extras = resetExtras
+	}
+	ws.conn.Unlock()
+	if !bare {
+		return false
+	}
+	if m := ws.member.Load(); m != nil {
+		m.LeaveAll()
+	}
+	if s := ws.settings().server; s != nil {
+		s.endings[CausePeerGone].Add(1)
+	}
+	return true
+}
+
 // dropInputLocked drops the input that waits.
 func (ws *WebSocket) dropInputLocked() {
 	in := ws.knownInputLocked()
@@ -62,10 +90,11 @@ func (ws *WebSocket) over() {
 		e.status.code = StatusAbnormalClosure // section 7.1.5
 	}
 	f, inOrder := e.status, ws.extras.lane != nil || ws.callbacks.OnClose != nil
+	why, _ := ws.causeLocked()
 	ws.conn.Unlock()
 	ws.cancelContext()
 	if s := ws.settings().server; s != nil {
-		s.endings[ws.Cause()].Add(1)
+		s.endings[why].Add(1)
 	}
 	if ws.settings().dispatcher != nil && inOrder {
 		ws.keepAddresses()
@@ -105,6 +134,8 @@ func (ws *WebSocket) finished() {
 // abnormal explains an end without a closing handshake.
 func (ws *WebSocket) abnormal(cause error) error {
 	switch {
+	case cause == loop.ErrPeerReset:
+		return errPeerReset
 	case cause == nil || errors.Is(cause, io.EOF):
 		return ErrAbnormalClosure
 	case cause == loop.ErrStopped && ws.settings().server != nil:
@@ -118,6 +149,8 @@ func (ws *WebSocket) abnormal(cause error) error {
 // abnormalError is ErrAbnormalClosure with the error of the network. Its text is made when
 // it is asked for: in a storm of resets that would cost much.
 type abnormalError struct{ cause error }
+
+var errPeerReset error = &abnormalError{loop.ErrPeerReset}
 
 func (e *abnormalError) Error() string { return ErrAbnormalClosure.Error() + ": " + e.cause.Error() }
 

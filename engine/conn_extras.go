@@ -46,10 +46,27 @@ type ending struct {
 	flood      int  // bytes of any kind that came since then; see cameLate
 }
 
+// resetExtras are those of all connections that ended because the peer reset them, and had none
+// before. Immutable: extrasLocked and endingLocked make others of them.
+var (
+	resetExtras = &extras{ending: resetEnding}
+	resetEnding = &ending{
+		why:    CausePeerGone,
+		status: closeFrame{code: StatusAbnormalClosure},
+		err:    errPeerReset,
+		final:  true,
+		ended:  true,
+	}
+)
+
 // extrasLocked returns the extras of ws, made if need be.
 func (ws *WebSocket) extrasLocked() *extras {
-	if ws.extras == nil {
+	switch ws.extras {
+	case nil:
 		ws.extras = new(extras)
+	case resetExtras:
+		own := *resetExtras
+		ws.extras = &own
 	}
 	return ws.extras
 }
@@ -88,8 +105,12 @@ func (ws *WebSocket) endingLocked() *ending {
 		})
 		ws.extras, both.extras.ending = &both.extras, &both.ending
 	}
-	if ws.extras.ending == nil {
-		ws.extras.ending = new(ending)
+	switch x := ws.extrasLocked(); x.ending {
+	case nil:
+		x.ending = new(ending)
+	case resetEnding:
+		own := *resetEnding
+		x.ending = &own
 	}
 	return ws.extras.ending
 }

@@ -27,7 +27,7 @@ func (s *Server) fromHTTP(r *http.Request) (*Request, error) {
 		return nil, err
 	}
 	req.Peer = &webPeer{addr: r.RemoteAddr, tls: r.TLS}
-	return &Request{Request: req, server: s, web: r, arrived: time.Now()}, nil
+	return &Request{Request: req, server: s, web: &httpRequest{r, time.Now()}}, nil
 }
 
 // ServeHTTP implements http.Handler. It makes a WebSocket of a request that net/http or a router

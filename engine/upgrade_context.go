@@ -2,7 +2,7 @@ package engine
 
 import (
 	"context"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,7 +21,7 @@ import (
 func (r *Request) Context() context.Context {
 	switch {
 	case r.web != nil:
-		deadline := r.arrived.Add(r.server.settings.limits.HandshakeTimeout)
+		deadline := r.web.arrived.Add(r.server.settings.limits.HandshakeTimeout)
 		return r.life.context(r.web.Context(), deadline, r.server.ctx)
 	case r.server != nil:
 		return r.life.context(r.server.ctx, time.Time{}, nil)
@@ -44,20 +44,39 @@ func (r *Request) late() error {
 // lifetime is the context of a request. It is made when it is asked for, and ends with
 // the opening handshake.
 type lifetime struct {
-	mu     sync.Mutex
-	ctx    context.Context // nil: it was not asked for
-	cancel context.CancelCauseFunc
-	ended  error // why; nil: it has not ended
+	state atomic.Pointer[contextState] // nil: it was not asked for and has not ended
 }
+
+// contextState is a context that was asked for, or the end of one that was not.
+type contextState struct {
+	ctx    context.Context         // nil: it was not asked for
+	cancel context.CancelCauseFunc // of ctx
+	ended  error                   // why; nil: it has not ended, or ctx knows. Immutable
+}
+
+// overState is the end of most: that of a handshake that became a WebSocket.
+var overState = &contextState{ended: errHandshakeOver}
 
 // context returns the context. It has a deadline unless that is zero, and ends with
 // server, too, unless that is nil.
 func (l *lifetime) context(parent context.Context, deadline time.Time, server context.Context) context.Context {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ctx != nil {
-		return l.ctx
+	for {
+		before := l.state.Load()
+		if before != nil && before.ctx != nil {
+			return before.ctx
+		}
+		now := newContext(parent, deadline, server)
+		if before != nil {
+			now.cancel(before.ended)
+		}
+		if l.state.CompareAndSwap(before, now) {
+			return now.ctx
+		}
+		now.cancel(context.Canceled) // nobody has seen it
 	}
+}
+
+func newContext(parent context.Context, deadline time.Time, server context.Context) *contextState {
 	stop := func() {}
 	if !deadline.IsZero() {
 		parent, stop = context.WithDeadlineCause(parent, deadline, ErrHandshakeTimeout)
@@ -67,30 +86,26 @@ func (l *lifetime) context(parent context.Context, deadline time.Time, server co
 	if server != nil {
 		unbind = context.AfterFunc(server, func() { cancel(context.Cause(server)) })
 	}
-	l.ctx, l.cancel = ctx, func(cause error) { cancel(cause); stop(); unbind() }
-	if l.ended != nil {
-		l.cancel(l.ended)
-	}
-	return l.ctx
+	return &contextState{ctx: ctx, cancel: func(cause error) { cancel(cause); stop(); unbind() }}
 }
 
 // end cancels the context; the first cause counts.
 func (l *lifetime) end(cause error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ended == nil {
-		l.ended = cause
+	end := overState
+	if cause != errHandshakeOver {
+		end = &contextState{ended: cause}
 	}
-	if l.cancel != nil {
-		l.cancel(cause)
+	if s := l.state.Load(); s == nil && l.state.CompareAndSwap(nil, end) {
+		return
+	}
+	if s := l.state.Load(); s.ctx != nil {
+		s.cancel(cause)
 	}
 }
 
 func (l *lifetime) cause() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ctx == nil {
-		return nil
+	if s := l.state.Load(); s != nil && s.ctx != nil {
+		return context.Cause(s.ctx)
 	}
-	return context.Cause(l.ctx)
+	return nil
 }

@@ -47,20 +47,30 @@ type Request struct {
 	Slow *Slow
 
 	server  *Server
-	web     *http.Request // nil: it did not come through net/http
-	arrived time.Time     // of web
+	web     *httpRequest  // nil: it did not come through net/http
 	matched *http.Request // that led to the endpoint, by a pattern of Handle; nil: none did
 	life    lifetime
 }
 
+// httpRequest is a request as net/http received it.
+type httpRequest struct {
+	*http.Request
+	arrived time.Time
+}
+
 // HTTP returns the request as net/http received it. It is nil unless it came through
 // [Server.ServeHTTP] or [Server.Upgrade].
-func (r *Request) HTTP() *http.Request { return r.web }
+func (r *Request) HTTP() *http.Request {
+	if r.web == nil {
+		return nil
+	}
+	return r.web.Request
+}
 
 // PathValue returns what the named wildcard of the pattern matched, as [http.Request.PathValue]
 // does; "" if there is none.
 func (r *Request) PathValue(name string) string {
-	for _, by := range []*http.Request{r.matched, r.web} {
+	for _, by := range []*http.Request{r.matched, r.HTTP()} {
 		if by != nil {
 			return by.PathValue(name)
 		}

@@ -324,15 +324,16 @@ func (c *Conn) askAgain() {
 	}
 }
 
-// errPeerReset is made before: many peers may leave like that at once.
-var errPeerReset = os.NewSyscallError("recv", syscall.ECONNRESET)
+// ErrPeerReset is what OnClose gets if the peer reset the connection. It is made before: many
+// peers may leave like that at once.
+var ErrPeerReset = os.NewSyscallError("recv", syscall.ECONNRESET)
 
 // readEnded is what a recv without bytes means.
 func (c *Conn) readEnded(s status, err error) {
 	switch {
 	case err == syscall.EAGAIN:
 	case err == syscall.ECONNRESET:
-		c.end(errPeerReset)
+		c.end(ErrPeerReset)
 	case err != nil:
 		c.end(os.NewSyscallError("recv", err))
 	case s.phase == finSent: // both sides are done

@@ -13,6 +13,8 @@ import (
 	"encoding/hex"
 	"net/http"
 	"time"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/reload"
 )
 
 var (
@@ -57,6 +59,7 @@ var assets = map[string]asset{
 	"/socket.js":     newAsset(typeJavaScript, socketJS),
 	"/log.js":        newAsset(typeJavaScript, logJS),
 	"/values.js":     newAsset(typeJavaScript, valuesJS),
+	"/reload.js":     newAsset(typeJavaScript, reload.Script),
 }
 
 func newAsset(contentType string, body []byte) asset {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/reload"
 )
 
 //go:embed web
@@ -20,10 +21,12 @@ var web embed.FS
 var pageFiles = map[string]struct{ file, kind string }{
 	"/admin":           {"web/index.html", "text/html; charset=utf-8"},
 	"/admin/style.css": {"web/style.css", "text/css; charset=utf-8"},
-	"/admin/page.js":   {"web/page.js", "text/javascript; charset=utf-8"},
-	"/admin/charts.js": {"web/charts.js", "text/javascript; charset=utf-8"},
-	"/admin/trace.js":  {"web/trace.js", "text/javascript; charset=utf-8"},
+	"/admin/page.js":   {"web/page.js", script},
+	"/admin/charts.js": {"web/charts.js", script},
+	"/admin/trace.js":  {"web/trace.js", script},
 }
+
+const script = "text/javascript; charset=utf-8"
 
 // policy allows the page its own files and nothing else.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " +
@@ -36,17 +39,22 @@ func (h *Handler) servePage() {
 		if err != nil {
 			panic(err) // it is embedded
 		}
-		h.mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Security-Policy", policy)
-			answer(w, f.kind, http.StatusOK, body)
-		})
+		h.serveFile(path, f.kind, body)
 	}
+	h.serveFile("/admin/reload.js", script, reload.Script)
 	h.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/admin", http.StatusSeeOther)
 	})
 	h.operator("POST /admin/state", http.HandlerFunc(h.state))
 	h.operator("POST /admin/nodes", http.HandlerFunc(h.nodes))
 	h.operator("POST /admin/trace", http.HandlerFunc(h.trace))
+}
+
+func (h *Handler) serveFile(path, kind string, body []byte) {
+	h.mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Security-Policy", policy)
+		answer(w, kind, http.StatusOK, body)
+	})
 }
 
 // nodes answers with how all nodes are.

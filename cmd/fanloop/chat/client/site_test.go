@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/reload"
 )
 
 // secret signs the tokens of the site.
@@ -46,6 +48,10 @@ func serveSite(t *testing.T, node string, module []byte) string {
 	mux.HandleFunc("/fanloop.js", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
 		_, _ = w.Write(module)
+	})
+	mux.HandleFunc("/reload.js", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript")
+		_, _ = w.Write(reload.Script)
 	})
 	mux.HandleFunc("/favicon.ico", http.NotFound)
 	mux.HandleFunc("POST /token", s.token)

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/client"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/reload"
 )
 
 //go:embed *.html *.css *.js *.svg
@@ -87,10 +88,13 @@ type asset struct {
 	body, gzip []byte
 }
 
-// assets are all files by name, with the client as fanloop.js and its types. They are packed when the
-// first one is asked for.
+// assets are all files by name, with those of other packages. They are packed when the first
+// one is asked for.
 var assets = sync.OnceValue(func() map[string]asset {
-	all := map[string]asset{"fanloop.js": pack(client.Module(), ".js"), "types.d.ts": pack(client.Types(), ".ts")}
+	all := map[string]asset{
+		"fanloop.js": pack(client.Module(), ".js"), "types.d.ts": pack(client.Types(), ".ts"),
+		"reload.js": pack(reload.Script, ".js"),
+	}
 	entries, err := files.ReadDir(".")
 	for _, entry := range entries {
 		body, failed := files.ReadFile(entry.Name())

@@ -73,7 +73,7 @@ func TestAConnectionAllocatesFewObjects(t *testing.T) {
 		most   float64
 	}{
 		"that does nothing":              {&engine.Server{Loops: 1}, 3},
-		"that subscribes, and is tagged": {&engine.Server{Loops: 1, OnUpgrade: tagged}, 9},
+		"that subscribes, and is tagged": {&engine.Server{Loops: 1, OnUpgrade: tagged}, 8},
 	} {
 		client := newPlainClient(t, listen(t, c.server))
 		client.stay(t) // so that topics do

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fanloop-go/fanloop/engine/internal/frames"
 	"github.com/fanloop-go/fanloop/engine/internal/httpdate"
 	"github.com/fanloop-go/fanloop/handshake"
 	"github.com/fanloop-go/fanloop/loop"
@@ -146,6 +145,9 @@ func (u *upgrade) decide(ws *WebSocket, head, rest []byte) {
 	u.answer(ws, req, extra, err, rest)
 }
 
+// usualResponse is room for a 101 with a subprotocol and compression.
+const usualResponse = 320
+
 // answer sends 101 or the refusal.
 func (u *upgrade) answer(ws *WebSocket, req *Request, extra http.Header, err error, rest []byte) {
 	u.hold(ws, 0) // rest is about to be looked at
@@ -153,8 +155,6 @@ func (u *upgrade) answer(ws *WebSocket, req *Request, extra http.Header, err err
 		u.reject(ws, err)
 		return
 	}
-	buf := frames.BorrowScratch()
-	defer frames.ReturnScratch(buf)
 	if err := ws.choose(req); err != nil {
 		u.reject(ws, err)
 		return
@@ -167,8 +167,8 @@ func (u *upgrade) answer(ws *WebSocket, req *Request, extra http.Header, err err
 	if !req.NoCompression {
 		extensions = ws.settings().compressor.answer(ws, req.Request)
 	}
-	response, err := handshake.AppendResponse((*buf)[:0], req.Request, subprotocol, extensions, extra)
-	*buf = response[:0]
+	var buf [usualResponse]byte
+	response, err := handshake.AppendResponse(buf[:0], req.Request, subprotocol, extensions, extra)
 	if err != nil {
 		u.reject(ws, err)
 		return

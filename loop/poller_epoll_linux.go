@@ -150,12 +150,9 @@ func (p *epollPoller) wait(h pollHandler, wait time.Duration) (int, error) {
 		p.asleep.Store(false)
 		return p.poll() // mail that brings mail must not keep the descriptors waiting
 	}
-	n, err := unix.EpollWait(p.fd, p.events[:], msec)
+	n, err := p.block(msec)
 	p.asleep.Store(false)
-	if err == unix.EINTR {
-		return 0, nil
-	}
-	return max(n, 0), os.NewSyscallError("epoll_wait", err)
+	return n, err
 }
 
 // timeout is that of a wait, in milliseconds: -1 where the timer ends it.
@@ -167,10 +164,22 @@ func (p *epollPoller) timeout(h pollHandler, wait time.Duration) int {
 	return int((wait + time.Millisecond - 1) / time.Millisecond)
 }
 
+// block waits for events, as long as the timeout says.
+func (p *epollPoller) block(msec int) (int, error) {
+	n, _, errno := syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd),
+		uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), uintptr(msec), 0, 0)
+	return batch(n, errno)
+}
+
 // poll asks for events without waiting and without telling the scheduler.
 func (p *epollPoller) poll() (int, error) {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd),
 		uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), 0, 0, 0)
+	return batch(n, errno)
+}
+
+// batch is what epoll_pwait returned: how many events.
+func batch(n uintptr, errno syscall.Errno) (int, error) {
 	switch errno {
 	case 0:
 		return int(n), nil

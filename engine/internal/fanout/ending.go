@@ -83,10 +83,8 @@ func (m *Member) Close() {
 	m.discard()
 }
 
-// lastTopic returns the topic of the subscription that m made last.
+// lastTopic returns the topic of the subscription that m made last. Under the fan's lock.
 func (m *Member) lastTopic() (name string, there bool) {
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
 	last := &m.only
 	switch n := m.count(); {
 	case n == 0:
@@ -100,16 +98,27 @@ func (m *Member) lastTopic() (name string, there bool) {
 // LeaveAll ends every subscription of a connection that is closed. Any goroutine
 // that holds no lock.
 func (m *Member) LeaveAll() {
-	m.Close()
-	for name, more := m.lastTopic(); more; name, more = m.lastTopic() {
-		sh := m.fan.hub.shard(name)
-		sh.mu.Lock()
-		m.fan.mu.Lock()
-		if s := m.find(name); s != nil {
-			m.fan.leave(s)
-			sh.prune(s.part)
-		}
-		m.fan.mu.Unlock()
-		sh.mu.Unlock()
+	m.fan.mu.Lock()
+	m.fan.closeMember(m)
+	m.discard()
+	name, more := m.lastTopic()
+	m.fan.mu.Unlock()
+	for more {
+		name, more = m.leave(name)
 	}
+}
+
+// leave ends the subscription to the topic called name, if there is one, and returns the topic
+// of another.
+func (m *Member) leave(name string) (next string, more bool) {
+	sh := m.fan.hub.shard(name)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	m.fan.mu.Lock()
+	defer m.fan.mu.Unlock()
+	if s := m.find(name); s != nil {
+		m.fan.leave(s)
+		sh.prune(s.part)
+	}
+	return m.lastTopic()
 }

@@ -96,7 +96,8 @@ func (m *Member) add(one subscription) *subscription {
 			m.rare.subs = append(m.rare.subs, &m.only)
 		}
 	}
-	r, s := m.rare, &one
+	r, s := m.rare, new(subscription)
+	*s = one // which is on the stack this way
 	s.own = int32(len(r.subs))
 	r.subs = append(r.subs, s)
 	switch {

@@ -324,8 +324,8 @@ func (c *Conn) askAgain() {
 	}
 }
 
-// ErrPeerReset is what OnClose gets if the peer reset the connection. It is made before: many
-// peers may leave like that at once.
+// ErrPeerReset is what OnClose gets if a read finds that the peer has reset the connection. It is
+// made before: many peers may leave like that at once.
 var ErrPeerReset = os.NewSyscallError("recv", syscall.ECONNRESET)
 
 // readEnded is what a recv without bytes means.

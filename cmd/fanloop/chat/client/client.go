@@ -22,11 +22,12 @@ func Types() []byte { return types }
 // parts are the sources in the order in which they stand in the module: each
 // imports only from those before it.
 var parts = []string{
-	"base.js", "tokens.js", "transport.js", "attempts.js", "link.js", "returning.js", "session.js", "live.js", "outbox.js", "topic.js", "fanloop.js",
+	"base.js", "alarm.js", "codes.js", "tokens.js", "transport.js", "attempts.js", "link.js", "returning.js", "connector.js", "session.js",
+	"live.js", "outbox.js", "chain.js", "subscription.js", "topic.js", "fanloop.js",
 }
 
 // Module returns the client as one ES module: its sources joined, without
-// comments and indentation. Do not change it.
+// comments, indentation, and the line ends that say nothing. Do not change it.
 var Module = sync.OnceValue(func() []byte {
 	var module bytes.Buffer
 	for i, name := range parts {
@@ -45,6 +46,7 @@ var (
 	imports    = regexp.MustCompile(`(?m)^import .* from "\./.*";\n`)
 	exports    = regexp.MustCompile(`(?m)^export `)
 	indents    = regexp.MustCompile(`(?m)^\s+`)
+	lineEnds   = regexp.MustCompile(`([;{,])\n`)
 )
 
 // join prepares one source: what it takes from another is in the same module
@@ -56,5 +58,5 @@ func join(source []byte, last bool) []byte {
 	if !last {
 		source = exports.ReplaceAll(source, nil)
 	}
-	return source
+	return lineEnds.ReplaceAll(source, []byte("$1"))
 }

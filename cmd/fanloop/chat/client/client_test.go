@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -93,6 +94,45 @@ func TestTypesOfTheClient(t *testing.T) {
 	chattest.Program(t, "node")
 	chattest.Packages(t, "test/npm")
 	run(t, nil, filepath.Join("test", "npm", "node_modules", ".bin", "tsc"), "-p", "tsconfig.json")
+}
+
+// An application in TypeScript names the classes of the module, with the types that the service
+// hands out.
+func TestTypesForAnApplication(t *testing.T) {
+	t.Parallel()
+	chattest.Program(t, "node")
+	chattest.Packages(t, "test/npm")
+	app, err := os.ReadFile("test/app.ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, body := range map[string][]byte{"fanloop.js": client.Module(), "fanloop.d.ts": client.Types(), "app.ts": app} {
+		if err := os.WriteFile(filepath.Join(dir, name), body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, nil, filepath.Join("test", "npm", "node_modules", ".bin", "tsc"), "--ignoreConfig", "--noEmit", "--strict", "--types", "",
+		"--target", "es2022", "--module", "es2022", "--moduleResolution", "bundler", filepath.Join(dir, "app.ts"))
+}
+
+// The module exports what its types name, and nothing else.
+func TestTypesNameWhatTheModuleExports(t *testing.T) {
+	node := chattest.Program(t, "node")
+	module := filepath.Join(t.TempDir(), "module.mjs")
+	if err := os.WriteFile(module, client.Module(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	exported := strings.Fields(run(t, nil, node, "-e", `import(process.argv[1]).then((m) => console.log(Object.keys(m).join(" ")))`, module))
+	var named []string
+	for _, match := range regexp.MustCompile(`(?m)^export (?:class|function|const) (\w+)`).FindAllSubmatch(client.Types(), -1) {
+		named = append(named, string(match[1]))
+	}
+	slices.Sort(exported)
+	slices.Sort(named)
+	if !slices.Equal(exported, named) {
+		t.Errorf("the module exports %v, its types name %v", exported, named)
+	}
 }
 
 // The module exports what its last source does, and its parts do not clash.

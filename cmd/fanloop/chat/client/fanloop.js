@@ -1,6 +1,6 @@
 // The client of the fanloop chat, for browsers and Node.
 
-/** @import {ClientOptions, ConnectedFrame, ConnectionState, Env, GetToken, StateDetail, TopicOptions} from "./types.d.ts" */
+/** @import {Client as Declared, ClientEvents, ClientOptions, Env, GetToken, TopicOptions} from "./types.d.ts" */
 import { ChatError, compareOffsets, Emitter, Refused, surroundings } from "./base.js";
 import { Outbox, Outgoing } from "./outbox.js";
 import { Session } from "./session.js";
@@ -10,17 +10,9 @@ import { Topic } from "./topic.js";
 export { ChatError, compareOffsets, Outgoing, Refused, tokenFrom, Topic };
 
 /**
- * @typedef {{
- *   state: [state: ConnectionState, detail: StateDetail],
- *   connected: [frame: ConnectedFrame],
- *   outgoing: [entry: Outgoing],
- *   logout: [],
- * }} ClientEvents
- */
-
-/**
  * A chat: one connection that comes back by itself, and topics on it.
  * @extends {Emitter<ClientEvents>}
+ * @implements {Declared}
  */
 export class Client extends Emitter {
   #env;

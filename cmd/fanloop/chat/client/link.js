@@ -1,11 +1,13 @@
 // One connection, from its opening to its end: the commands on it, and whether
 // anybody answers.
 
-/** @import {AnswerFrame, Env, Limits, Transport} from "./types.d.ts" */
+/** @import {AnswerFrame, Ending, Env, Frame, Limits, Transport} from "./types.d.ts" */
+import { Alarm } from "./alarm.js";
 import { connectionLost, defaultLimits, pack } from "./base.js";
 
-export const answerPatience = 5_000; // then a probe
+const answerPatience = 5_000; // then a probe
 export const pongPatience = 3_000;
+const sleep = 2_000; // an alarm that is so late was held up by the machine
 const commandPatience = 30_000; // although pongs come
 
 export class Link {
@@ -15,13 +17,14 @@ export class Link {
   /** @readonly */ openedAt;
   /** When the first message went. @type {number | undefined} */
   sentAt;
-  /** 0 until connected has come. */
+  /** 0 until connected has come, and after the end. */
   connectedAt = 0;
-  /** When something came last. */
-  heardAt;
   /** Round trip of the last probe in milliseconds. @type {number | undefined} */
   latency;
   #env;
+  #ended;
+  #alarm;
+  #heardAt; // when something came last
   #ping = 0; // how often the service pings
   #provedAt = 0; // when a pong came last
   #probedAt = 0; // when the probe that has no pong was sent, or 0
@@ -35,11 +38,14 @@ export class Link {
   /**
    * @param {Env} env
    * @param {string} base
+   * @param {(ending: Ending) => void} ended called where nobody answers
    */
-  constructor(env, base) {
+  constructor(env, base, ended) {
     this.#env = env;
+    this.#ended = ended;
+    this.#alarm = new Alarm(env, (late) => this.#look(late));
     this.base = base;
-    this.openedAt = this.heardAt = env.now();
+    this.openedAt = this.#heardAt = env.now();
   }
 
   /** No command is without its answer. */
@@ -60,6 +66,7 @@ export class Link {
       this.#commands.set(ref, { at: this.#env.now(), answer });
     }
     this.#queue.push(JSON.stringify({ type, ref, ...rest }));
+    if (this.connectedAt) this.#alarm.hasten(this.#due);
     if (this.#flushing) return;
     this.#flushing = true;
     queueMicrotask(() => this.flush());
@@ -75,11 +82,14 @@ export class Link {
     return pack(this.#queue, defaultLimits);
   }
 
-  /** @param {number} ref @param {AnswerFrame} frame */
-  answer(ref, frame) {
+  /** Gives an answer to its command. Says whether the frame is one. @param {Frame} frame */
+  answered(frame) {
+    const { ref } = /** @type {{ref?: number}} */ (frame);
+    if (ref === undefined) return false;
     const command = this.#commands.get(ref);
     this.#commands.delete(ref);
-    command?.answer(frame);
+    command?.answer(/** @type {AnswerFrame} */ (frame));
+    return true;
   }
 
   /**
@@ -93,10 +103,13 @@ export class Link {
     this.latency = now - (this.sentAt ?? now);
     this.#ping = ping;
     this.transport?.begin(session, limits);
+    this.#watch();
   }
 
   /** Nothing that it brings counts any more. @param {string} why */
   end(why) {
+    this.connectedAt = 0;
+    this.#alarm.set(Infinity);
     this.transport?.close(why);
     this.#queue = [];
     const commands = [...this.#commands.values()];
@@ -106,21 +119,13 @@ export class Link {
 
   // Whether anybody is there.
 
-  /** When to look: for a pong, an answer, or a word of the service. */
-  get due() {
-    if (this.#probedAt) return this.#probedAt + pongPatience;
-    let due = Infinity;
-    for (const { at } of this.#commands.values()) {
-      due = Math.max(at, this.#provedAt, this.transport?.busyUntil ?? 0) + answerPatience;
-      break; // the oldest
-    }
-    const visible = this.#env.document?.visibilityState !== "hidden";
-    if (visible && this.#ping > 0) due = Math.min(due, this.heardAt + 2 * this.#ping);
-    return due;
+  /** Something came. */
+  heard() {
+    this.#heardAt = this.#env.now();
   }
 
-  /** Asks whether anybody is there, unless that is asked. @param {() => void} answered */
-  probe(answered) {
+  /** Asks whether anybody is there, unless that is asked. */
+  probe() {
     if (this.#probedAt) return;
     const at = (this.#probedAt = this.#env.now());
     this.command({ type: "ping" }, ({ type }) => {
@@ -128,22 +133,43 @@ export class Link {
       this.#probedAt = 0;
       this.#provedAt = this.#env.now();
       this.latency = this.#provedAt - at;
-      answered();
+      this.#watch();
     });
+    this.#watch();
   }
 
-  /** The probe is unanswered for too long. */
-  get dead() {
-    return this.#probedAt > 0 && this.#env.now() >= this.#probedAt + pongPatience;
+  #watch() {
+    if (this.connectedAt) this.#alarm.set(this.#due);
   }
 
-  /** The machine slept: the probe says nothing. */
-  forgetProbe() {
-    this.#probedAt = 0;
+  // When to look: for a pong, an answer, or a word of the service.
+  get #due() {
+    if (this.#probedAt) return this.#probedAt + pongPatience;
+    let due = Infinity;
+    for (const { at } of this.#commands.values()) {
+      due = Math.max(at, this.#provedAt, this.transport?.busyUntil ?? 0) + answerPatience;
+      break; // the oldest
+    }
+    const visible = this.#env.document?.visibilityState !== "hidden";
+    if (visible && this.#ping > 0) due = Math.min(due, this.#heardAt + 2 * this.#ping);
+    return due;
   }
 
-  /** A command whose answer does not come on a live connection has failed. */
-  giveUp() {
+  // After a sleep of the machine, a probe that was under way says nothing.
+  /** @param {number} late */
+  #look(late) {
+    if (this.#probedAt && this.#env.now() >= this.#due) {
+      if (late <= sleep) return this.#ended({ code: 1006, reason: "no answer to a probe" });
+      this.#probedAt = 0;
+      this.probe();
+    }
+    this.#giveUp();
+    if (this.connectedAt && this.#env.now() >= this.#due) this.probe();
+    this.#watch();
+  }
+
+  // A command whose answer does not come on a live connection has failed.
+  #giveUp() {
     const before = this.#env.now() - commandPatience;
     for (const [ref, { at, answer }] of this.#commands) {
       if (at > before) return;

@@ -2,6 +2,7 @@
 
 /** @import {Env, KindFrame, MarkerState, Position, PresenceFrame, PresenceState} from "./types.d.ts" */
 /** @import {Session} from "./session.js" */
+import { Alarm } from "./alarm.js";
 import { movesOn } from "./base.js";
 
 /** @implements {PresenceState} */
@@ -49,8 +50,7 @@ export class Values {
   #session;
   #topic;
   #changed;
-  /** @type {unknown} */
-  #timer;
+  #alarm; // when the next value expires
   #typedAt = -Infinity;
 
   /**
@@ -61,6 +61,7 @@ export class Values {
    */
   constructor(env, session, topic, changed) {
     this.#env = env;
+    this.#alarm = new Alarm(env, () => this.#expire());
     this.#session = session;
     this.#topic = topic;
     this.#changed = changed;
@@ -103,13 +104,11 @@ export class Values {
   }
 
   #expireIn() {
-    this.#env.clearTimeout(this.#timer);
     let next = Infinity;
     for (const { entries } of this.#kinds.values()) {
       for (const { until } of entries.values()) next = Math.min(next, until);
     }
-    const delay = next - this.#env.now();
-    if (delay < 2 ** 31) this.#timer = this.#env.setTimeout(() => this.#expire(), delay);
+    this.#alarm.set(next);
   }
 
   #expire() {

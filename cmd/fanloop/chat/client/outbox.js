@@ -1,9 +1,10 @@
 // What was published and is not known to be stored: sent in order, again with
 // the same id, and never again by itself where that could store it twice.
 
-/** @import {AnswerFrame, ConnectedFrame, Env, Failure, Message, OutgoingState, Page, Position, Storage, Target} from "./types.d.ts" */
+/** @import {AnswerFrame, ConnectedFrame, Env, Failure, Message, Outgoing as Declared, OutgoingState, Page, Position, Storage, Target} from "./types.d.ts" */
 /** @import {Session} from "./session.js" */
 /** @import {Topic} from "./topic.js" */
+import { Alarm } from "./alarm.js";
 import { backoff, byteLength, ChatError, compareOffsets, randomId } from "./base.js";
 
 const most = 100; // entries
@@ -11,7 +12,7 @@ const pagesMost = 50; // to look through for one id
 const unknown = -1;
 const notCarriedOut = new Set(["not_subscribed", "rate_limited", "overloaded", "not_stored"]);
 
-/** One publish, from Enter to stored. */
+/** One publish, from Enter to stored. @implements {Declared} */
 export class Outgoing {
   /** @type {OutgoingState} */
   state = "sending";
@@ -86,8 +87,7 @@ export class Outbox {
   #storage;
   #key;
   #changed;
-  /** @type {unknown} */
-  #timer;
+  #alarm; // when the next entry is due
   #tokens = 1;
   #filledAt = 0;
 
@@ -101,6 +101,7 @@ export class Outbox {
    */
   constructor(env, session, topicOf, changed, storage, key) {
     this.#env = env;
+    this.#alarm = new Alarm(env, () => this.flush());
     this.#session = session;
     this.#topicOf = topicOf;
     this.#changed = changed;
@@ -201,8 +202,7 @@ export class Outbox {
       if (due > this.#env.now()) next = Math.min(next, due);
       else this.#next(entry);
     }
-    this.#env.clearTimeout(this.#timer);
-    if (next < Infinity) this.#timer = this.#env.setTimeout(() => this.flush(), next - this.#env.now());
+    this.#alarm.set(next);
   }
 
   // When an entry may go: now, later, or when something else happens.
@@ -231,7 +231,7 @@ export class Outbox {
     const topic = this.#topicOf(entry.topic);
     if (entry.first === 0 || this.#inWindow(entry)) return this.#send(entry, topic);
     // All that came after the first attempt was seen, and it was not there.
-    if (topic?.state === "subscribed" && topic.mode === "live" && entry.from && entry.lineage === topic.lineage) return this.#send(entry, topic, true);
+    if (topic?.state === "subscribed" && topic.mode === "live" && entry.from && entry.lineage === topic.chain.lineage) return this.#send(entry, topic, true);
     if (topic?.state !== "subscribed" && topic?.state !== "failed") return void (entry.held = true);
     void this.#lookUp(entry, topic);
   }
@@ -254,13 +254,13 @@ export class Outbox {
       entry.first = this.#env.wall();
       entry.firstNow = this.#env.now();
       entry.from = topic?.position ?? null;
-      entry.lineage = topic?.lineage ?? null;
+      entry.lineage = topic?.chain.lineage ?? null;
     }
     this.#tokens--;
     entry.busy = true;
     this.#update(entry, "sending");
     const { topic: name, id, kind, target, data } = entry;
-    const subscription = topic?.subscription;
+    const subscription = topic?.subscription.attempt;
     this.#session.command({ type: "publish", topic: name, id, kind, target, data }, (answer) => {
       entry.busy = false;
       if (anew && answer.type === "error" && notCarriedOut.has(answer.code)) entry.first = 0;
@@ -282,7 +282,7 @@ export class Outbox {
     const unsubscribed = code === "not_subscribed";
     const error = (unsubscribed && topic?.error) || { code, retry, message, delay };
     // Final is this only of a subscription that lives, or of one that failed.
-    const lives = topic?.state === "subscribed" && topic.mode === "live" && topic.subscription === subscription;
+    const lives = topic?.state === "subscribed" && topic.mode === "live" && topic.subscription.attempt === subscription;
     const misses = unsubscribed && topic?.state !== "failed" && !lives;
     if (misses) entry.held = true;
     else if (retry === "never") return this.#refuse(entry, error);

@@ -3,33 +3,37 @@
 // with an error.
 
 /** @import {Env} from "./types.d.ts" */
+import { Alarm } from "./alarm.js";
 import { SocketTransport } from "./transport.js";
 
 const firstTrial = 60_000; // until the first trial, then more and more rarely
 const trialPatience = 10_000; // then it is given up
 
 export class Returning {
-  /** When to look again. */
-  due = Infinity;
   #env;
-  #changed;
+  #works;
+  #alarm;
+  #base = "";
   #trials = 0; // so far; -1 where WebSocket has worked
   /** @type {{transport: SocketTransport, proven: boolean} | undefined} */
   #trial;
 
   /**
    * @param {Env} env
-   * @param {() => void} changed
+   * @param {(now: boolean) => void} works called when a trial is proven, and with now when
+   *   it should not wait longer
    */
-  constructor(env, changed) {
+  constructor(env, works) {
     this.#env = env;
-    this.#changed = changed;
+    this.#works = works;
+    this.#alarm = new Alarm(env, () => this.#look());
   }
 
-  /** A stream has begun. */
-  begin() {
+  /** A stream to this address has begun. @param {string} base */
+  begin(base) {
+    this.#base = base;
     const n = this.#trials++;
-    this.due = this.#env.now() + (n < 0 ? 1000 : firstTrial * 2 ** Math.min(n, 3)) * (1 + this.#env.random());
+    this.#alarm.set(this.#env.now() + (n < 0 ? 1000 : firstTrial * 2 ** Math.min(n, 3)) * (1 + this.#env.random()));
   }
 
   /** WebSocket works here: it is tried soon. */
@@ -40,7 +44,7 @@ export class Returning {
   stop() {
     this.#trial?.transport.close();
     this.#trial = undefined;
-    this.due = Infinity;
+    this.#alarm.set(Infinity);
   }
 
   /** Whether frames pass both ways. */
@@ -48,18 +52,19 @@ export class Returning {
     return this.#trial?.proven ?? false;
   }
 
-  /** The time has come: begins a trial, or gives up one without an answer. @param {string} base */
-  look(base) {
+  // The time has come: begins a trial, or ends one.
+  #look() {
+    if (this.proven) return this.#works(true);
     if (this.#trial) return this.#later();
-    this.due = this.#env.now() + trialPatience;
+    this.#alarm.set(this.#env.now() + trialPatience);
     try {
-      const transport = new SocketTransport(this.#env, base, {
+      const transport = new SocketTransport(this.#env, this.#base, {
         first: () => '{"type":"ping","ref":1}',
         heard: () => {},
         ended: () => this.#later(),
         received: () => {
           if (this.#trial) this.#trial.proven = true;
-          this.#changed();
+          this.#works(false);
         },
       });
       this.#trial = { transport, proven: false };
@@ -70,15 +75,14 @@ export class Returning {
 
   #later() {
     this.stop();
-    this.begin();
-    this.#changed();
+    this.begin(this.#base);
   }
 
   /** Hands over the connection of a trial. */
   take() {
     const transport = this.#trial?.transport;
     this.#trial = undefined;
-    this.due = Infinity;
+    this.#alarm.set(Infinity);
     return transport;
   }
 }

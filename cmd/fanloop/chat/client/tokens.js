@@ -1,6 +1,8 @@
-// Gets a token when one is needed: one fetch at a time, whoever asks.
+// Gets a token when one is needed, one fetch at a time whoever asks, and renews it
+// on a connection or a subscription that goes on.
 
-/** @import {Env, Failure, GetToken} from "./types.d.ts" */
+/** @import {AnswerFrame, Env, Failure, GetToken} from "./types.d.ts" */
+import { Alarm } from "./alarm.js";
 import { backoff, Refused } from "./base.js";
 
 const patience = 60_000;
@@ -12,6 +14,8 @@ export class Tokens {
   #get;
   #topic;
   #done;
+  #bring;
+  #alarm; // when to get the next one
   #fetching = 0;
   #fetches = 0;
   #failures = 0;
@@ -21,12 +25,15 @@ export class Tokens {
    * @param {GetToken | undefined} get
    * @param {string | undefined} topic
    * @param {(failure?: Failure) => void} done called when a fetch has ended
+   * @param {(token: string, answer: (frame: AnswerFrame) => void) => void} bring brings a token to the service
    */
-  constructor(env, get, topic, done) {
+  constructor(env, get, topic, done, bring) {
     this.#env = env;
     this.#get = get;
     this.#topic = topic;
     this.#done = done;
+    this.#bring = bring;
+    this.#alarm = new Alarm(env, () => this.fetch());
   }
 
   get canFetch() {
@@ -62,6 +69,36 @@ export class Tokens {
   clear() {
     this.value = "";
     this.#fetching = 0;
+  }
+
+  // Renewal.
+
+  /** The service has taken the token, which lives so long. @param {number | undefined} ttl */
+  taken(ttl) {
+    this.#fetchIn(ttl === undefined ? Infinity : ttl * (0.7 + 0.2 * this.#env.random()));
+  }
+
+  /** Brings a new token to the service. */
+  renew() {
+    this.#bring(this.value, (answer) => {
+      if (answer.type === "refreshed") this.taken(answer.ttl);
+      else if (answer.type === "error") this.again(answer);
+    });
+  }
+
+  /** No new token was got, or it was not taken: another one may do. @param {Failure} failure */
+  again({ delay }) {
+    this.#fetchIn(delay ?? 1000 + backoff(this.#env, 6));
+  }
+
+  /** @param {number} delay */
+  #fetchIn(delay) {
+    this.#alarm.set(this.canFetch ? this.#env.now() + delay : Infinity);
+  }
+
+  /** There is nothing to renew any more. */
+  stop() {
+    this.#alarm.set(Infinity);
   }
 
   /**

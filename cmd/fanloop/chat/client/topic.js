@@ -1,14 +1,13 @@
-// One topic: its subscription, its position, and what belongs to it.
+// One topic, as the application sees it: what comes of its subscription, and what
+// is done with it.
 
-/** @import {AnswerFrame, Failure, Env, Message, Page, Position, SubscribedFrame, Target, TopicFrame, TopicOptions, TopicState} from "./types.d.ts" */
+/** @import {Env, Failure, Message, Page, Position, SubscribedFrame, Target, Topic as Declared, TopicEvents, TopicFrame, TopicOptions, TopicState} from "./types.d.ts" */
 /** @import {Outbox, Outgoing} from "./outbox.js" */
 /** @import {Session} from "./session.js" */
-import { backoff, compareOffsets, Emitter } from "./base.js";
+import { Emitter } from "./base.js";
+import { Chain } from "./chain.js";
 import { Marker, Presence, Values } from "./live.js";
-import { Tokens } from "./tokens.js";
-
-const breakerWindow = 60_000;
-const breakerAttempts = 5;
+import { Subscription } from "./subscription.js";
 
 /**
  * @typedef {object} Around what topics share
@@ -19,51 +18,23 @@ const breakerAttempts = 5;
  */
 
 /**
- * @typedef {{
- *   state: [state: TopicState, error: Failure | null],
- *   subscribed: [frame: SubscribedFrame],
- *   reset: [position: Position | null],
- *   messages: [messages: Message[], source: "page" | "history" | "live"],
- *   presence: [presence: Presence],
- *   values: [kind: string, values: Map<string, unknown>],
- *   marker: [marker: Marker],
- *   note: [count: number],
- *   outgoing: [entry: Outgoing],
- * }} TopicEvents
+ * @extends {Emitter<TopicEvents>}
+ * @implements {Declared}
  */
-
-/** @extends {Emitter<TopicEvents>} */
 export class Topic extends Emitter {
-  /** @type {TopicState} */
-  state = "idle";
-  /** Why the state is waiting or failed. @type {Failure | null} */
-  error = null;
-  /** Behind the last message that you got. @type {Position | null} */
-  position = null;
-  /** Changes whenever messages may be missing before what follows. @internal */
-  lineage = {};
   /** Whether messages from history are still coming. */
   recovering = false;
-  /** Where the page in front of the first messages is, if there may be one. @type {Position | null} */
-  back = null;
   /** The count of a passive subscription. @type {number | undefined} */
   count;
   /** @type {Presence | null} */
   presence = null;
   /** @readonly */ name;
   /** @readonly */ marker;
-  #values;
+  /** @internal @readonly */ subscription;
+  /** @internal @readonly */ chain = new Chain();
   #around;
   #options;
-  #tokens;
-  #attempt = 0;
-  /** Another number for each subscription that began. @internal */
-  subscription = 0;
-  /** @type {number[]} */
-  #tries = [];
-  #failures = 0;
-  /** @type {unknown} */
-  #timer;
+  #values;
 
   /**
    * @param {Around} around
@@ -76,26 +47,48 @@ export class Topic extends Emitter {
     this.#around = around;
     this.name = name;
     this.#options = options;
-    this.#tokens = new Tokens(env, options.getToken, name, (failure) => this.#fetched(failure));
+    this.subscription = new Subscription(around, name, options.getToken, () => this.#asks(), {
+      entered: (state, error) => this.#entered(state, error),
+      left: () => void (this.recovering = false),
+      began: (frame) => this.#began(frame),
+    });
     this.marker = new Marker(env, session, name, () => this.emit("marker", this.marker));
     this.#values = new Values(env, session, name, (kind) => this.emit("values", kind, this.values(kind)));
   }
 
   // The subscription.
 
+  get state() {
+    return this.subscription.state;
+  }
+
+  /** Why the state is waiting or failed. */
+  get error() {
+    return this.subscription.error;
+  }
+
+  get mode() {
+    return this.#options.mode ?? "live";
+  }
+
+  /** Behind the last message that you got. */
+  get position() {
+    return this.chain.position;
+  }
+
+  /** Where the page in front of the first messages is, if there may be one. */
+  get back() {
+    return this.chain.back;
+  }
+
   /** Subscribes, and stays subscribed across connections. */
   subscribe() {
-    if (this.state === "subscribing" || this.state === "subscribed") return;
-    this.#tries = [];
-    this.#failures = 0;
-    this.#begin();
+    this.subscription.subscribe();
   }
 
   /** Ends the subscription. The position is kept for the next one. */
   unsubscribe() {
-    if (this.state === "idle") return;
-    this.#stop();
-    this.#enter("idle");
+    this.subscription.unsubscribe();
   }
 
   /**
@@ -104,186 +97,67 @@ export class Topic extends Emitter {
    */
   configure(options) {
     Object.assign(this.#options, options);
-    if (this.state === "subscribed" || this.#attempt > 0) this.#begin();
-  }
-
-  get mode() {
-    return this.#options.mode ?? "live";
+    this.subscription.renew();
   }
 
   /** Forgets the position: the next subscription is a fresh one. */
   forget() {
-    this.position = this.back = null;
-    this.lineage = {};
-  }
-
-  #leave() {
-    this.#around.env.clearTimeout(this.#timer);
-    this.#attempt = 0;
-    this.recovering = false;
-  }
-
-  // #enter is the only place that changes the state.
-  /**
-   * @param {TopicState} state
-   * @param {Failure | null} [error]
-   */
-  #enter(state, error = null) {
-    if (state === this.state && !error) return;
-    this.state = state;
-    this.error = error;
-    this.emit("state", state, error);
-    if (state === "failed") this.#around.outbox.flush();
+    this.chain.forget();
   }
 
   /** @internal The first message of a connection is being written. */
   opening() {
-    if (this.state !== "idle" && this.state !== "failed") this.#begin();
+    this.subscription.opening();
   }
 
   /** @internal The connection ended. */
   lost() {
-    this.#leave();
-    this.#tries = [];
     this.#values.lost();
-    if (this.state === "subscribed" || this.state === "waiting") this.#enter("subscribing");
+    this.subscription.lost();
   }
 
-  // Sends a subscribe, or waits for what it needs.
-  #begin() {
-    this.#leave();
-    const { session, nextAttempt } = this.#around;
-    if (this.#tokens.canFetch && !this.#tokens.value) this.#tokens.fetch();
-    else if (session.open) {
-      const attempt = (this.#attempt = nextAttempt());
-      const { last, presence, kinds, mode } = this.#options;
-      const pos = mode === "passive" ? undefined : (this.position ?? undefined);
-      const token = this.#tokens.value || undefined;
-      this.#command({ type: "subscribe", attempt, pos, last, presence, kinds, mode, token }, (answer) => this.#answered(attempt, answer));
-    }
-    this.#enter("subscribing");
+  #asks() {
+    const { last, presence, kinds, mode } = this.#options;
+    const pos = mode === "passive" ? undefined : (this.position ?? undefined);
+    return { pos, last, presence, kinds, mode };
   }
 
-  // Subscribes again after a subscription ended that had begun, or a token did
-  // not help. Where that goes on and on, more of it is no cure.
-  /** @param {Failure} error */
-  #again(error) {
-    const now = this.#around.env.now();
-    this.#tries = [...this.#tries.filter((at) => now - at < breakerWindow), now];
-    if (this.#tries.length > breakerAttempts) this.#fail({ code: "breaker", retry: "never", message: `subscribed too often: ${error.code}` });
-    else if (error.delay) this.#wait(error);
-    else this.#begin();
-  }
-
-  /** @param {Failure} error */
-  #fail(error) {
-    this.#stop();
-    this.#enter("failed", error);
-  }
-
-  #stop() {
-    const attempt = this.#attempt;
-    this.#leave();
-    if (attempt > 0 && this.#around.session.open) this.#command({ type: "unsubscribe", attempt }, () => {});
-  }
-
-  /** @param {Failure} error */
-  #wait(error) {
-    const { env } = this.#around;
-    this.#leave();
-    const delay = Math.max(error.delay ?? 0, backoff(env, this.#failures++));
-    this.#timer = env.setTimeout(() => this.state === "waiting" && this.#begin(), delay);
-    this.#enter("waiting", error);
-  }
-
-  // What to do after an error, as it says itself.
-  /** @param {Failure} error */
-  #retry(error) {
-    if (error.code === "connection_lost") return; // lost follows
-    if (error.retry === "later") return this.#wait(error);
-    if (error.retry === "never" || !this.#tokens.canFetch) return this.#fail(error);
-    this.#tokens.value = "";
-    this.#again(error);
-  }
-
-  /** @param {Failure} [failure] */
-  #fetched(failure) {
-    if (this.state === "subscribed") {
-      if (!failure) this.#refresh();
-      else if (failure.retry === "never") this.#fail(failure);
-      else this.#refreshIn(failure.delay, 1);
-    } else if (this.state === "subscribing") {
-      if (failure) this.#retry(failure);
-      else this.#begin();
-    }
-  }
-
-  #refresh() {
-    const attempt = this.#attempt;
-    this.#command({ type: "refresh", attempt, token: this.#tokens.value }, (answer) => {
-      if (attempt === this.#attempt && answer.type === "refreshed") this.#refreshIn(answer.ttl);
-    });
-  }
-
-  /** @param {number} [ttl] @param {number} [share] */
-  #refreshIn(ttl, share = 0.7 + 0.2 * this.#around.env.random()) {
-    const { env } = this.#around;
-    env.clearTimeout(this.#timer);
-    if (ttl === undefined || !this.#tokens.canFetch) return;
-    this.#timer = env.setTimeout(() => this.#tokens.fetch(), Math.min(ttl * share, 2 ** 31 - 1));
+  /**
+   * @param {TopicState} state
+   * @param {Failure | null} error
+   */
+  #entered(state, error) {
+    this.emit("state", state, error);
+    if (state === "failed") this.#around.outbox.flush();
   }
 
   // What the service sends.
 
-  /**
-   * @param {number} attempt
-   * @param {AnswerFrame} answer
-   */
-  #answered(attempt, answer) {
-    if (attempt !== this.#attempt) return; // the answer to an earlier attempt
-    if (answer.type === "error") return this.#retry(answer);
-    if (answer.type === "subscribed") this.#subscribed(attempt, answer);
-  }
-
-  /**
-   * @param {number} attempt
-   * @param {SubscribedFrame} frame
-   */
-  #subscribed(attempt, frame) {
+  /** @param {SubscribedFrame} frame */
+  #began(frame) {
     const before = this.position;
-    const live = () => this.#attempt === attempt;
-    this.#failures = 0;
-    this.subscription = attempt;
+    const attempt = this.subscription.attempt;
+    const messages = this.chain.begin(frame, this.mode === "live");
     this.recovering = frame.more ?? false;
-    if (this.mode === "live") {
-      this.position = frame.pos ?? null;
-      if (frame.state !== "resumed") this.#restart(frame);
-    }
     this.count = frame.count;
     this.presence = frame.presence ? new Presence(frame.presence) : null;
-    this.#refreshIn(frame.ttl);
-    const messages = (frame.messages ?? []).filter(({ offset }) => frame.state !== "resumed" || !before || compareOffsets(offset ?? "", before.offset) > 0);
     for (const message of messages) this.#around.outbox.seen(this, message);
-    this.#enter("subscribed");
-    if (live() && frame.state === "reset" && before) this.emit("reset", this.position);
-    if (live()) this.emit("subscribed", frame);
-    if (live() && messages.length > 0) this.emit("messages", messages, "page");
-    if (live() && this.presence) this.emit("presence", this.presence);
-    if (live()) this.#values.replace(frame.kinds ?? []);
-    if (live()) this.marker.take({ version: 0, ...frame.marker, unread: frame.unread });
-    if (live()) this.#around.outbox.flush();
-  }
-
-  /** @param {SubscribedFrame} frame */
-  #restart({ back }) {
-    this.lineage = {};
-    this.back = back ?? null;
+    const live = () => this.subscription.attempt === attempt;
+    return () => {
+      if (live() && frame.state === "reset" && before) this.emit("reset", this.position);
+      if (live()) this.emit("subscribed", frame);
+      if (live() && messages.length > 0) this.emit("messages", messages, "page");
+      if (live() && this.presence) this.emit("presence", this.presence);
+      if (live()) this.#values.replace(frame.kinds ?? []);
+      if (live()) this.marker.take({ version: 0, ...frame.marker, unread: frame.unread });
+      if (live()) this.#around.outbox.flush();
+    };
   }
 
   /** @internal @param {TopicFrame} frame */
   received(frame) {
     if (frame.type === "marker") return this.marker.take(frame);
-    if (frame.type === "unsubscribed") return this.#ended(frame);
+    if (frame.type === "unsubscribed") return this.subscription.ended(frame);
     // Until the answer to the latest attempt, frames belong to an earlier one.
     if (this.state !== "subscribed") return;
     switch (frame.type) {
@@ -293,7 +167,9 @@ export class Topic extends Emitter {
         this.recovering = frame.more ?? false;
         return this.#take(frame.messages, "history");
       case "reset":
-        return frame.attempt === this.#attempt && this.#reset(frame.pos);
+        if (frame.attempt !== this.subscription.attempt) return;
+        this.chain.reset(frame.pos);
+        return this.emit("reset", frame.pos);
       case "presence":
         return this.presence?.apply(frame) && this.emit("presence", this.presence);
       case "values":
@@ -305,46 +181,17 @@ export class Topic extends Emitter {
     }
   }
 
-  // Takes messages by the rule of positions, and moves the position first.
   /**
    * @param {Message[]} messages
    * @param {"history" | "live"} source
    */
   #take(messages, source) {
-    const attempt = this.#attempt;
-    /** @type {Message[]} */
-    const taken = [];
-    let hole = false;
-    for (const message of messages) {
-      const { offset, prev, id } = message;
-      const position = this.position;
-      if (offset !== undefined && position) {
-        if (compareOffsets(offset, position.offset) <= 0) continue;
-        hole = prev !== undefined && compareOffsets(prev, position.offset) > 0;
-        if (hole) break;
-        this.position = { epoch: position.epoch, offset, id };
-      }
-      taken.push(message);
-    }
+    const attempt = this.subscription.attempt;
+    const { taken, hole } = this.chain.take(messages);
     for (const message of taken) this.#around.outbox.seen(this, message);
-    if (hole && attempt === this.#attempt) this.#again({ code: "hole", retry: "later" });
+    if (hole && attempt === this.subscription.attempt) this.subscription.again({ code: "hole", retry: "later" });
     if (taken.length > 0) this.emit("messages", taken, source);
     if (!this.recovering && source === "history") this.#around.outbox.flush();
-  }
-
-  /** @param {Position} position */
-  #reset(position) {
-    this.position = position;
-    this.lineage = {};
-    this.emit("reset", position);
-  }
-
-  /** @param {{attempt: number} & Partial<Failure>} frame */
-  #ended({ attempt, code = "unsubscribed", retry = "never", message, delay }) {
-    if (attempt !== this.#attempt) return;
-    const error = { code, retry, message, delay };
-    if (retry === "later") this.#again(error);
-    else this.#retry(error);
   }
 
   // Messages.
@@ -460,13 +307,5 @@ export class Topic extends Emitter {
    */
   markUnread(position) {
     this.marker.markUnread(position);
-  }
-
-  /**
-   * @param {{type: string} & Record<string, unknown>} frame
-   * @param {(answer: AnswerFrame) => void} answer
-   */
-  #command({ type, ...rest }, answer) {
-    this.#around.session.command({ type, topic: this.name, ...rest }, answer);
   }
 }

@@ -1,5 +1,148 @@
-// The types of the client: what an application sees, and the frames of the
-// protocol as far as the client reads them.
+// The types of the client: the module fanloop.js as an application sees it, and the
+// frames of the protocol as far as the client reads them. README.md says how an
+// application in TypeScript uses this file.
+
+/** A chat: one connection that comes back by itself, and topics on it. */
+export class Client {
+  constructor(options?: ClientOptions);
+  readonly state: ConnectionState;
+  /** Who you are, as the service knows it; "" before the first connection. */
+  readonly user: string;
+  readonly limits: Limits;
+  /** Undefined while there is no connection. */
+  readonly transport: "websocket" | "sse" | undefined;
+  /** The last round trip in milliseconds. */
+  readonly latency: number | undefined;
+  /** All that is not stored yet or was refused, of all topics. */
+  readonly outgoing: Outgoing[];
+  /** Adds a listener. Returns a function that removes it. */
+  on<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): () => void;
+  /** Connects, and stays connected until you disconnect. */
+  connect(): void;
+  /** Closes the connection. Topics and the outbox stay for the next one. */
+  disconnect(): void;
+  /** Disconnects and forgets the user: token, topics, positions and outbox. The other tabs of the option tabs do the same. */
+  logout(): void;
+  /** Takes another token of the same user. After a refusal, call connect too. */
+  setToken(token: string): void;
+  /** Returns the topic of this name, always the same object. The options count when it is made. */
+  topic(name: string, options?: TopicOptions): Topic;
+  /** Unsubscribes from a topic and forgets it. */
+  forget(name: string): void;
+  /** Measures the round trip; the connection is given up if nobody answers. */
+  probe(): void;
+}
+
+export type ClientEvents = {
+  state: [state: ConnectionState, detail: StateDetail];
+  connected: [frame: ConnectedFrame];
+  outgoing: [entry: Outgoing];
+  logout: [];
+};
+
+/** One topic. Client.topic makes it. */
+export class Topic {
+  private constructor();
+  readonly name: string;
+  readonly state: TopicState;
+  /** Why the state is waiting or failed. */
+  readonly error: Failure | null;
+  readonly mode: "live" | "passive";
+  /** Behind the last message that you got. */
+  readonly position: Position | null;
+  /** Where the page in front of the first messages is, if there may be one. */
+  readonly back: Position | null;
+  /** Whether messages from history are still coming. */
+  readonly recovering: boolean;
+  /** The count of a passive subscription. */
+  readonly count: number | undefined;
+  readonly presence: PresenceState | null;
+  readonly marker: MarkerState;
+  /** What was published and is not stored yet, or was refused. */
+  readonly outgoing: Outgoing[];
+  /** Adds a listener. Returns a function that removes it. */
+  on<Name extends keyof TopicEvents>(name: Name, listener: (...args: TopicEvents[Name]) => void): () => void;
+  /** Subscribes, and stays subscribed across connections. */
+  subscribe(): void;
+  /** Ends the subscription. The position is kept for the next one. */
+  unsubscribe(): void;
+  /** Changes what the subscription asks for, such as its mode. */
+  configure(options: TopicOptions): void;
+  /** Forgets the position: the next subscription is a fresh one. */
+  forget(): void;
+  /** Publishes a message. What is returned says how it fares, at once and always: publish does not throw. */
+  publish(data: unknown): Outgoing;
+  edit(target: Target | Outgoing, data: unknown): Outgoing;
+  delete(target: Target | Outgoing): Outgoing;
+  react(target: Target | Outgoing, data: unknown): Outgoing;
+  unreact(target: Target | Outgoing, data: unknown): Outgoing;
+  /** Gets a page of messages: the last ones, or those before or after a position. */
+  history(where?: { before?: Position; after?: Position; limit?: number }): Promise<Page>;
+  /** Gets users in the order of their names, from behind one on. */
+  members(where?: { after?: string; limit?: number }): Promise<MembersFrame>;
+  /** The values of a kind, by key. A kind is one that the subscription asks for. */
+  values(kind: string): Map<string, unknown>;
+  /** Sets a value, or takes it away where data is undefined. Nothing is sent while there is no connection. */
+  set(kind: string, data?: unknown, key?: string): void;
+  /** Says that the user types, or has stopped. Call it at each input. */
+  typing(on: boolean): void;
+  /** Moves the marker forward, to the position of the topic where none is given. */
+  read(position?: Position | null): void;
+  /** Sets the marker back on purpose. */
+  markUnread(position: Position): void;
+}
+
+export type TopicEvents = {
+  state: [state: TopicState, error: Failure | null];
+  subscribed: [frame: SubscribedFrame];
+  reset: [position: Position | null];
+  messages: [messages: Message[], source: "page" | "history" | "live"];
+  presence: [presence: PresenceState];
+  values: [kind: string, values: Map<string, unknown>];
+  marker: [marker: MarkerState];
+  note: [count: number];
+  outgoing: [entry: Outgoing];
+};
+
+/** One publish, from Enter to stored. */
+export class Outgoing {
+  private constructor();
+  readonly id: string;
+  readonly topic: string;
+  readonly kind: string | undefined;
+  readonly target: Target | undefined;
+  readonly data: unknown;
+  readonly state: OutgoingState;
+  /** Why it is refused, or not confirmed yet. */
+  readonly error: Failure | null;
+  /** Nobody can find out whether it is stored: retry may store it twice. */
+  readonly mayRepeat: boolean;
+  /** Where it is stored. */
+  readonly position: Position | null;
+  /** Resolves to the entry when it is stored or refused. */
+  readonly settled: Promise<Outgoing>;
+  /** Sends it now, with its id, although it was refused or may be stored. */
+  retry(): void;
+  /** Gives it up. What is on its way may be stored all the same. */
+  discard(): void;
+}
+
+/** An error with the protocol's code and what it says of another attempt. */
+export class ChatError extends Error {
+  constructor(failure: Failure);
+  code: string;
+  retry: Failure["retry"];
+  delay: number | undefined;
+}
+
+/** Throw it in getToken when the answer is no: the client stops and says so. */
+export class Refused extends Error {}
+
+/** Compares offsets, which pass 2^53: by length, then by characters. */
+export function compareOffsets(a: string, b: string): number;
+
+/** Makes a getToken that asks an address of your site by POST. */
+export function tokenFrom(url: string, options?: { credentials?: RequestCredentials }): GetToken;
 
 /** A place in a topic: behind the message with this offset and id. Never take it apart. */
 export interface Position {
@@ -209,6 +352,15 @@ export interface PresenceFrame {
   reset?: boolean;
 }
 
+export interface MembersFrame {
+  type: "members";
+  ref: number;
+  topic: string;
+  count: number;
+  members: Member[];
+  end?: boolean;
+}
+
 export type TopicFrame =
   | ({ type: "message"; topic: string } & Message)
   | { type: "messages"; topic: string; messages: Message[]; more?: boolean }
@@ -226,7 +378,7 @@ export type AnswerFrame =
   | { type: "published"; ref: number; topic: string; id: string; pos?: Position; duplicate?: boolean }
   | ({ type: "marker"; ref?: number; topic: string } & MarkerState)
   | ({ type: "page"; ref: number; topic: string } & Page)
-  | { type: "members"; ref: number; topic: string; count: number; members: Member[]; end?: boolean }
+  | MembersFrame
   | { type: "refreshed"; ref: number; topic?: string; ttl?: number }
   | { type: "pong"; ref: number; time: number }
   | { type: "ok"; ref: number };

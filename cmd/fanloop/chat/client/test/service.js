@@ -31,6 +31,7 @@ export class Service {
   log = []; // [type, topic] of every command that came
   ttl;
   topicTtl;
+  unrefreshed = []; // errors that refreshes are answered with, in turn
   ping = 25_000;
   firstOffset = 1n;
 
@@ -295,6 +296,8 @@ class Connection {
   }
 
   refresh({ ref, topic }) {
+    const error = this.service.unrefreshed.shift();
+    if (error) return this.send({ type: "error", ref, topic, ...error });
     this.send({ type: "refreshed", ref, topic, ttl: topic ? this.service.topicTtl : this.service.ttl });
   }
 

@@ -339,6 +339,20 @@ test("a topic token is fetched when it is asked for, and renewed", async () => {
   assert.equal(topic.state, "failed");
 });
 
+test("X21: a topic token that cannot be renewed at once is renewed later, on the same subscription", async () => {
+  const world = new World(5);
+  world.service.topicTtl = 60_000;
+  world.service.unrefreshed.push({ code: "unavailable", retry: "later" });
+  const client = world.client();
+  let fetches = 0;
+  const topic = client.topic("private:a", { getToken: () => `#${++fetches}` });
+  topic.subscribe();
+  client.connect();
+  await world.pass(75_000); // behind the first renewal, and the wait after it failed
+  assert.deepEqual(world.service.log.filter(([type]) => type === "refresh").map(([, , { token }]) => token), ["#2", "#3"]);
+  assert.equal(world.service.count("subscribe"), 1);
+});
+
 test("X24: of two read positions the larger wins, and only unread goes back", async () => {
   const { topic, service, pass } = await room();
   for (let i = 0; i < 9; i++) service.say("room:a", "bob", i);
@@ -485,6 +499,23 @@ test("a publish to a topic that is not subscribed waits for the subscription if 
   await pass(100);
   assert.equal(entry.state, "stored");
   assert.equal(service.topic("room:b").all.length, 1);
+});
+
+test("X17: a listener of its own message that unsubscribes ends the subscription that brings it", async () => {
+  const { topic, network, service, pass, oracle } = await room();
+  dropAnswers(network);
+  const entry = topic.publish("mine");
+  await pass(20);
+  topic.on("outgoing", ({ state }) => state === "stored" && topic.unsubscribe());
+  topic.forget(); // the next subscription begins with a page that has it
+  network.fate = () => "pass";
+  network.cut();
+  await pass(5000);
+  assert.equal(entry.state, "stored");
+  assert.equal(topic.state, "idle");
+  service.say("room:a", "bob", "later");
+  await pass(1000);
+  assert.deepEqual(oracle.texts, []);
 });
 
 test("what is too large is refused before it is sent", async () => {

@@ -159,7 +159,7 @@ func unconfirmed(err error) bool {
 var statuses = map[protocol.Code]int{
 	protocol.BadFrame: 400, protocol.BadField: 400, protocol.BadName: 400, protocol.BadTarget: 400, protocol.UnknownKind: 400,
 	protocol.TooLarge: 413, protocol.Forbidden: 403, protocol.UnknownTopic: 404, protocol.Off: 409, protocol.PositionLost: 410,
-	protocol.RateLimited: 429, protocol.Overloaded: 503, protocol.Unavailable: 503, protocol.NotStored: 503,
+	protocol.RateLimited: 429, protocol.Overloaded: 503, protocol.Unavailable: 503,
 }
 
 // problemOf is what a caller gets to know of an error.

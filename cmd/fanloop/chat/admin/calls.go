@@ -231,11 +231,3 @@ func revocation(ctx context.Context, r *request, q *api.Revoke) (*api.Revoked, e
 	}
 	return new(api.Revoked), r.node.Revoke(ctx, all[0])
 }
-
-// Paths are those of the server API.
-func Paths() (all []string) {
-	for i := range calls {
-		all = append(all, calls[i].path)
-	}
-	return all
-}

@@ -29,9 +29,6 @@ func (t Token) Reveal() string {
 	return *t.text
 }
 
-// Empty reports whether there is no token.
-func (t Token) Empty() bool { return t.Reveal() == "" }
-
 // String implements fmt.Stringer.
 func (t Token) String() string { return redacted }
 

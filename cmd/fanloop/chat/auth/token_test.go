@@ -48,7 +48,7 @@ func TestTokensDoNotShowThemselves(t *testing.T) {
 			t.Errorf("%s is in:\n%s", part, shown)
 		}
 	}
-	if secret.Reveal() != text || secret.Empty() || !(auth.Token{}).Empty() || (auth.Token{}).Reveal() != "" {
+	if secret.Reveal() != text || (auth.Token{}).Reveal() != "" {
 		t.Error("the token is lost")
 	}
 	var read struct{ Token auth.Token }

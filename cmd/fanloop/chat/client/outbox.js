@@ -10,7 +10,7 @@ import { backoff, byteLength, ChatError, compareOffsets, randomId } from "./base
 const most = 100; // entries
 const pagesMost = 50; // to look through for one id
 const unknown = -1;
-const notCarriedOut = new Set(["not_subscribed", "rate_limited", "overloaded", "not_stored"]);
+const notCarriedOut = new Set(["not_subscribed", "rate_limited", "overloaded"]);
 
 /** One publish, from Enter to stored. @implements {Declared} */
 export class Outgoing {

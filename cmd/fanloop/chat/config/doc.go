@@ -4,5 +4,5 @@
 //
 // A key that does not exist, is there twice or has a wrong value is an error that names
 // the file, the line and the key, and the key that may be meant. All errors of a file
-// are reported together. [DefaultFile] has every key with its default and what it does.
+// are reported together. default.yaml has every key with its default and what it does.
 package config

@@ -1,6 +1,6 @@
 // Whether the service stores what the user sends, as far as its answers say.
 
-const refusals = new Set(["not_stored", "unavailable", "overloaded", "internal", "timeout"]);
+const refusals = new Set(["unavailable", "overloaded", "internal", "timeout"]);
 const patience = 6000; // ms without an answer: the service waits 5 s for its store
 
 export class Storing {

@@ -37,7 +37,6 @@ const (
 	RateLimited        Code = "rate_limited"
 	Overloaded         Code = "overloaded"
 	Unavailable        Code = "unavailable"
-	NotStored          Code = "not_stored"
 	Internal           Code = "internal"
 
 	// These end connections and are in no Error.
@@ -88,7 +87,6 @@ var ways = map[Code]struct {
 	RateLimited:        {Later, 4029},
 	Overloaded:         {Later, 4003},
 	Unavailable:        {Later, 0},
-	NotStored:          {Later, 0},
 	Internal:           {Later, 0},
 	Draining:           {Later, 4000},
 	Slow:               {Later, 4001},

@@ -1,7 +1,5 @@
 package protocol
 
-import ()
-
 // NewOf returns one frame of each type.
 func NewOf(side string) (all []any) {
 	if side == "client" {

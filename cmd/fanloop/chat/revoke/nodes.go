@@ -43,7 +43,6 @@ type nodes struct {
 	others  roster.Roster[string, *entry] // with their names
 	isReady bool
 	beats   int  // sent so far
-	failed  bool // the last beat was not sent
 	asked   bool // somebody, since the last beat
 }
 
@@ -124,13 +123,9 @@ func (n *nodes) beat() {
 		n.becomeReady() // there is nobody
 	}
 	l.mu.Unlock()
-	failed := false
 	for _, m := range messages {
-		failed = l.config.Bus.Send(channel, m) != nil || failed
+		_ = l.config.Bus.Send(channel, m) // the next beat says it again
 	}
-	l.mu.Lock()
-	n.failed = failed
-	l.mu.Unlock()
 }
 
 // becomeReady is under mu.
@@ -245,23 +240,4 @@ func (l *List) Ready() <-chan struct{} {
 		return ready
 	}
 	return l.nodes.ready
-}
-
-// Alone reports that this node may miss revocations: it cannot send, or it hears
-// nothing of any node that it knew. Whoever crashed is waited for one minute.
-func (l *List) Alone() bool {
-	if l.nodes == nil {
-		return false
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.nodes.failed {
-		return true
-	}
-	for _, heard := range l.nodes.others.All() {
-		if time.Since(heard) < 6*l.config.Every {
-			return false
-		}
-	}
-	return l.nodes.others.Len() > 0
 }

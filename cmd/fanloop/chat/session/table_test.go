@@ -137,8 +137,7 @@ func TestAnswersOfTheBackend(t *testing.T) {
 		w.answer(test.call, nil)
 		w.want(test.want)
 		for err, want := range map[error]string{
-			protocol.Unavailable:                           "unavailable ref=9",
-			protocol.Fail(nil, protocol.NotStored, "full"): "not_stored ref=9",
+			protocol.Fail(nil, protocol.Unavailable, "full"): "unavailable ref=9",
 			errUnknown: "internal ref=9",
 		} {
 			w := newWorld(t).connect().subscribe("a", 1)

@@ -18,7 +18,7 @@ function world() {
 }
 
 test("what is refused for now is stuck until something is stored", () => {
-  for (const code of ["not_stored", "unavailable", "overloaded", "internal", "timeout"]) {
+  for (const code of ["unavailable", "overloaded", "internal", "timeout"]) {
     const w = world(), one = {}, two = {};
     w.is(one, "sending");
     w.is(two, "sending");
@@ -34,7 +34,7 @@ test("what is refused for now is stuck until something is stored", () => {
 
 test("what is discarded is not waited for", () => {
   const w = world(), one = {};
-  w.is(one, "unconfirmed", "not_stored");
+  w.is(one, "unconfirmed", "unavailable");
   w.client.outgoing = [];
   assert.equal(w.storing.stuck, false);
   w.is({}, "sending");

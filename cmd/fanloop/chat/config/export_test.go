@@ -2,7 +2,7 @@ package config
 
 import _ "embed"
 
-// DefaultFile is a file with every setting at its default, and what it does.
+// DefaultFile is the documented file.
 //
 //go:embed default.yaml
 var DefaultFile []byte

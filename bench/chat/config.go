@@ -9,13 +9,13 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 )
 
-// Sizes is how users are spread over rooms.
+// Sizes names a distribution of users over rooms.
 type Sizes string
 
-// How users are spread over rooms.
+// The distributions.
 const (
-	Equal Sizes = "equal" // as many in each
-	Zipf  Sizes = "zipf"  // the n-th room has 1/n of the first
+	Equal Sizes = "equal" // the same number in each room
+	Zipf  Sizes = "zipf"  // the n-th room has 1/n of the users of the first
 )
 
 // Encoding names an encoding of the protocol.
@@ -29,41 +29,41 @@ const (
 
 // Config says what users do. Durations are in nanoseconds in JSON.
 type Config struct {
-	URL       string // of the service's socket: ws://host:port/v1/socket
-	PID       int    // process whose CPU time and memory are read; 0: not known
-	GivesBack bool   // the process returns freed memory at SIGUSR1
-	Admin     string // http://host:port of the service's operators, for its heap; "": not known
+	URL       string // ws://host:port/v1/socket
+	PID       int    // process whose CPU time and memory are measured; 0: none
+	GivesBack bool   // the process returns freed memory to the system on SIGUSR1
+	Admin     string // operator's address, http://host:port, to measure the heap; "": none
 
 	Users    int
 	Rooms    int
-	PerUser  int     // rooms of a user
-	Sizes    Sizes   // of rooms
-	Talkers  int     // users who publish; 0: all
-	Rate     float64 // messages a second, of all talkers together
-	Size     int     // bytes of a message's data
-	Cuts     float64 // share of the users who are cut off once, and come back
-	Away     time.Duration
-	Reads    float64 // pages of history a second, of all users together
-	Presence bool    // users see who is there
+	PerUser  int           // rooms of each user
+	Sizes    Sizes         // distribution of users over rooms
+	Talkers  int           // users who publish; 0: all
+	Rate     float64       // messages a second, of all talkers together
+	Size     int           // bytes of a message's data
+	Cuts     float64       // share of the users who are cut once, and reconnect
+	Away     time.Duration // longest time until they reconnect
+	Reads    float64       // pages of history a second, of all users together
+	Presence bool          // users subscribe to presence
 	Encoding Encoding
 
-	WarmUp   time.Duration // talk that is checked but not measured
-	Time     time.Duration // talk that is measured
-	Opening  int           // users that connect at once
-	Deadline time.Duration // longest silence while something is due
+	WarmUp   time.Duration // of talk that is checked and not measured
+	Time     time.Duration // of talk that is measured
+	Opening  int           // users that connect at the same time
+	Deadline time.Duration // longest silence while something is expected
 	Seed     uint64
 }
 
-// minSize is a message's data with an empty text.
+// minSize is the size of a message's data with an empty text.
 const minSize = len(`{"text":""}`)
 
-// maxRooms of a user is what one connection of the service may subscribe to by default.
+// maxRooms is the most topics of one connection, by default.
 const maxRooms = 256
 
-// maxPlanned bounds what one run may publish.
+// maxPlanned bounds the messages of a run.
 const maxPlanned = 10_000_000
 
-// Check says what is wrong with c, as a *load.ConfigError.
+// Check returns a *load.ConfigError if c is invalid.
 func (c Config) Check() error {
 	messages := c.Rate * (c.WarmUp + c.Time).Seconds()
 	switch {
@@ -95,7 +95,7 @@ func wrong(format string, values ...any) error {
 	return &load.ConfigError{Reason: fmt.Sprintf(format, values...)}
 }
 
-// target is where the service is.
+// target parses the URL.
 func (c Config) target() (*url.URL, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Scheme != "ws" || u.Host == "" {
@@ -104,7 +104,7 @@ func (c Config) target() (*url.URL, error) {
 	return u, nil
 }
 
-// encoding is that of the protocol.
+// encoding returns the encoding as package protocol has it.
 func (c Config) encoding() protocol.Encoding {
 	if c.Encoding == CBOR {
 		return protocol.CBOR
@@ -112,7 +112,8 @@ func (c Config) encoding() protocol.Encoding {
 	return protocol.JSON
 }
 
-// Name says in one word what users do, as in chat10000r1000x128@1000.
+// Name describes c in one word, such as chat10000r1000x128@1000: users, rooms, bytes of a
+// message, messages a second.
 func (c Config) Name() string {
 	name := fmt.Sprintf("chat%dr%d", c.Users, c.Rooms)
 	if c.PerUser > 1 {

@@ -14,15 +14,15 @@ import (
 type conn struct {
 	loop.Conn
 	user    *user
-	opening *opening // nil once open
+	opening *opening // nil once the opening handshake is over
 	reader  codec.Reader
 
-	back    bool          // the user was there before
-	leaving bool          // this side closed it
-	away    time.Duration // and comes back after this time
+	back    bool          // the user has been connected before
+	leaving bool          // the plan cut it
+	away    time.Duration // until the user reconnects, after a cut
 }
 
-// opening is the opening handshake, while it lasts.
+// opening is the state of the opening handshake.
 type opening struct {
 	request handshake.ClientRequest
 	scanner handshake.Scanner
@@ -51,7 +51,7 @@ func (c *conn) OnOpen() {
 		c.user.crowd.fail(fmt.Errorf("the service cannot be asked for: %w", err))
 		return
 	}
-	_ = c.Write(request, nil) // ended: OnClose follows
+	_ = c.Write(request, nil) // an error means that OnClose follows
 }
 
 // OnData implements loop.Handler.
@@ -89,7 +89,7 @@ func (c *conn) answered(b []byte) {
 	c.receive(o.head[n:])
 }
 
-// receive reads what arrived, event by event.
+// receive reads frames, and handles each message.
 func (c *conn) receive(b []byte) {
 	at := c.user.crowd.now()
 	for {
@@ -106,9 +106,9 @@ func (c *conn) receive(b []byte) {
 		case codec.Text, codec.Binary:
 			c.user.receive(ev.Payload, at)
 		case codec.Ping: // §5.5.3
-			_ = c.Write(codec.AppendMaskedFrame(nil, codec.Pong, true, ev.Payload), nil) // ended: OnClose follows
+			_ = c.Write(codec.AppendMaskedFrame(nil, codec.Pong, true, ev.Payload), nil) // an error means that OnClose follows
 		case codec.Close:
-			code, reason, _ := codec.ParseClosePayload(ev.Payload) // the empty one says nothing more
+			code, reason, _ := codec.ParseClosePayload(ev.Payload) // code 0 if the payload is invalid
 			c.user.reason = fmt.Sprintf("%d %s %s", code, c.user.reason, reason)
 			c.Close(loop.CloseReset)
 			c.user.left(c, errHungUp)

@@ -18,7 +18,7 @@ import (
 	"github.com/fanloop-go/fanloop/loop"
 )
 
-// crowd is all users of a run, on one loop: rooms are shared, and nothing is locked.
+// crowd has all users of a run. They share one loop, so the rooms need no lock.
 type crowd struct {
 	// Immutable after newCrowd.
 	config    Config
@@ -37,23 +37,23 @@ type crowd struct {
 	users   []user
 	figures figures
 	talk    talk
-	open    int // users whose subscriptions stand
-	asked   int // users whose connection was asked for
+	open    int // users with all subscriptions live
+	asked   int // users who were told to connect
 	pages   int
-	message []byte // of one message, while it is made
+	message []byte // scratch space for send, as frame is
 	frame   []byte
 
-	all    chan struct{} // closed when everybody is there for the first time
+	all    chan struct{} // closed when every user has connected once
 	failed chan struct{} // closed with the first failure
 	once   sync.Once
-	err    error // valid after failed
+	err    error // set before failed is closed
 }
 
-// talk is the part of the plan that is under way. Owned by the loop.
+// talk is the progress of the plan. Owned by the loop.
 type talk struct {
 	start int64 // clock
 	next  int   // in plan.events
-	from  int64 // clock from which messages are measured
+	from  int64 // clock at which the warm-up ends: later messages are measured
 }
 
 func newCrowd(ctx context.Context, c Config, run string) (*crowd, error) {
@@ -92,7 +92,7 @@ func newCrowd(ctx context.Context, c Config, run string) (*crowd, error) {
 	return w, ctx.Err()
 }
 
-// hostPort adds the port of ws to a host that has none.
+// hostPort adds port 80 to a host without a port.
 func hostPort(host string) string {
 	if _, _, err := net.SplitHostPort(host); err != nil {
 		return net.JoinHostPort(host, "80")
@@ -100,10 +100,12 @@ func hostPort(host string) string {
 	return host
 }
 
-// perSource stays below the number of ephemeral ports of one address.
+// perSource bounds the connections from one address, which has about 28 000 ephemeral
+// ports by default.
 const perSource = 10_000
 
-// sources are addresses to connect from: several only on the loopback network.
+// sources returns the local addresses to connect from. On the loopback network there is one
+// for each perSource users; elsewhere the kernel chooses.
 func sources(to *net.TCPAddr, users int) []net.Addr {
 	if ip := to.IP.To4(); ip == nil || !ip.IsLoopback() {
 		return []net.Addr{nil}
@@ -117,13 +119,13 @@ func sources(to *net.TCPAddr, users int) []net.Addr {
 	return all
 }
 
-// close drops all connections and ends the loop.
-func (w *crowd) close() { _ = w.group.Stop(context.Background()) } // without a deadline it cannot fail
+// close drops all connections and stops the loop.
+func (w *crowd) close() { _ = w.group.Stop(context.Background()) } // it fails only when its context ends
 
-// now is the clock of a run, in nanoseconds, and never 0.
+// now returns the nanoseconds since the run began, plus 1: 0 stands for "never".
 func (w *crowd) now() int64 { return int64(time.Since(w.origin)) + 1 }
 
-// fail ends the run with its first failure. Any goroutine.
+// fail ends the run with err, unless it has failed already. Any goroutine.
 func (w *crowd) fail(err error) {
 	w.once.Do(func() {
 		w.err = err
@@ -147,7 +149,7 @@ func (w *crowd) do(fn func()) error {
 
 // dial connects a user. Any goroutine.
 func (w *crowd) dial(u *user) {
-	_ = w.loop.Do(func() { // ended: nobody waits
+	_ = w.loop.Do(func() { // an error means that the run has ended
 		u.began = w.now()
 		cfg := loop.DialConfig{Local: w.sources[int(u.n)%len(w.sources)]}
 		if err := w.group.Dial(w.addr, newConn(u), cfg); err != nil {
@@ -156,7 +158,7 @@ func (w *crowd) dial(u *user) {
 	})
 }
 
-// dialNext connects the next user who was never there. Loop only.
+// dialNext connects the next user that was not told to connect yet. Loop only.
 func (w *crowd) dialNext() {
 	if w.asked < len(w.users) {
 		w.asked++
@@ -164,7 +166,8 @@ func (w *crowd) dialNext() {
 	}
 }
 
-// unopened is the end of a connection before its handshake was over.
+// unopened handles a connection that ended before its opening handshake was complete. It fails
+// the run, or retries once every user has connected.
 func (w *crowd) unopened(u *user, err error) {
 	select {
 	case <-w.all:
@@ -185,7 +188,7 @@ func (w *crowd) unopened(u *user, err error) {
 	w.fail(fmt.Errorf("user %d cannot connect: %w", u.n, err))
 }
 
-// arrived is called when all subscriptions of a user stand.
+// arrived is called when all subscriptions of a user are live.
 func (w *crowd) arrived(u *user, at int64) {
 	if u.in {
 		return
@@ -203,7 +206,7 @@ func (w *crowd) arrived(u *user, at int64) {
 	}
 }
 
-// gone is called when a connection ends, for whatever reason.
+// gone is called when a connection has ended, for any reason.
 func (w *crowd) gone(u *user) {
 	if u.in {
 		u.in = false
@@ -211,7 +214,7 @@ func (w *crowd) gone(u *user) {
 	}
 }
 
-// lost is the end of a connection that was to stay. false: the run has failed.
+// lost handles a connection that the plan did not end. It reports whether the run goes on.
 func (w *crowd) lost(u *user, err error) bool {
 	reason := u.reason
 	if reason == "" {
@@ -235,8 +238,8 @@ func (w *crowd) begin() {
 	w.talk.from = w.talk.start + int64(w.config.WarmUp)
 }
 
-// act does what is due, and returns in what time something else is; 0: nothing is left.
-// Loop only.
+// act carries out the events that are due. It returns the time until the next event; 0 if none
+// is left. Loop only.
 func (w *crowd) act() time.Duration {
 	at := w.now()
 	for ; w.talk.next < len(w.plan.events); w.talk.next++ {
@@ -262,19 +265,19 @@ func (w *crowd) act() time.Duration {
 	return 0
 }
 
-// delivered is called for each message that a user got in its turn.
+// delivered is called for each message that a user got in order.
 func (w *crowd) delivered(v *view, e *entry, at int64) {
 	w.figures.deliveries++
 	w.figures.last = at
 	switch due := w.ledger.messages[e.number].due; {
 	case due < v.since:
-		w.figures.recovered++ // the user was away
+		w.figures.recovered++ // it was due while the user was away
 	case due >= w.talk.from && w.talk.from > 0:
 		w.figures.delivery.Record(at - due)
 	}
 }
 
-// acked is called for each publish that is stored.
+// acked is called for the first acknowledgement of each publish.
 func (w *crowd) acked(m *message, duplicate bool, at int64) {
 	w.figures.acks++
 	if duplicate {

@@ -1,14 +1,15 @@
-// Package chat measures a chat service that runs, by its own protocol: users connect,
-// subscribe to their rooms and publish, some are cut off and come back by their
-// positions, some read history. One seed decides who does what when.
+// Package chat measures a running chat service by its own protocol. Users connect, subscribe
+// to their rooms and publish. Some lose their connection and resume from their positions,
+// some read history. One seed decides who does what, and when.
 //
-// Every message of every user is checked: each user gets each message of its rooms
-// once, in the order of offsets, as it was published. See [Faults].
+// Every delivery is checked: each user must get each message of its rooms once, in the order
+// of offsets, with the content that was published. See [Faults].
 //
-//	plan      who is in which room, and all that is to happen, by the seed
+//	plan      which user is in which room, and every event of the run; made from the seed
 //	ledger    what was published, what each room has, and what each user must get next
-//	crowd     the users on one event loop of package loop, and the phases of a run
+//	crowd     the users, on one event loop of package loop
+//	run       the phases of a run, and its figures
 //
-// [Run] is in the process of the caller. A [Remote] runs it in a process of its own, for
-// other CPUs; [Child] is that process.
+// [Run] runs in the process of the caller. A [Remote] runs it in a child process, which can
+// use other CPUs; [Child] is what that process runs.
 package chat

@@ -5,19 +5,19 @@ import (
 	"strings"
 )
 
-// Faults are deliveries that are not what the service promises.
+// Faults count what breaks the promises of the service.
 type Faults struct {
-	Missing    int      `json:"missing,omitempty"`    // a user did not get a message of its room
-	Doubled    int      `json:"doubled,omitempty"`    // a user got it twice, or it was stored twice
-	Disordered int      `json:"disordered,omitempty"` // a message came behind one with a larger offset
-	Foreign    int      `json:"foreign,omitempty"`    // it was not published in this room, or the user is not there
-	Damaged    int      `json:"damaged,omitempty"`    // it, or what it says of its place, is not as it was
-	Resets     int      `json:"resets,omitempty"`     // the service says that messages may be lost
-	Unanswered int      `json:"unanswered,omitempty"` // publishes without published
-	First      []string `json:"first,omitempty"`      // what was noticed first
+	Missing    int      `json:"missing,omitempty"`    // deliveries: a user did not get a message of one of its rooms
+	Doubled    int      `json:"doubled,omitempty"`    // deliveries: a user got a message twice, or it was stored twice
+	Disordered int      `json:"disordered,omitempty"` // deliveries: behind a message with a larger offset
+	Foreign    int      `json:"foreign,omitempty"`    // deliveries: not published in this room, or the user is not in it
+	Damaged    int      `json:"damaged,omitempty"`    // deliveries: content, offset or prev differ from what was published
+	Resets     int      `json:"resets,omitempty"`     // subscriptions that the service could not resume
+	Unanswered int      `json:"unanswered,omitempty"` // publishes without an acknowledgement
+	First      []string `json:"first,omitempty"`      // descriptions of the first faults
 }
 
-// firstFaults is how many faults are described.
+// firstFaults bounds the faults that are described.
 const firstFaults = 3
 
 func (f *Faults) note(format string, values ...any) {
@@ -26,7 +26,7 @@ func (f *Faults) note(format string, values ...any) {
 	}
 }
 
-// String lists the faults; empty: there are none.
+// String lists the faults; it is empty if there are none.
 func (f Faults) String() string {
 	var counts []string
 	for _, c := range []struct {
@@ -43,7 +43,7 @@ func (f Faults) String() string {
 	return strings.Join(counts, ", ")
 }
 
-// Err is nil if there are no faults, and otherwise a *FaultError.
+// Err returns a *FaultError, or nil if there are no faults.
 func (f Faults) Err() error {
 	if f.String() == "" {
 		return nil

@@ -8,21 +8,21 @@ import (
 
 // figures are what a run counts. Owned by the loop.
 type figures struct {
-	connected  load.Latency // from the connection to the last subscribed
-	resumed    load.Latency // the same, of those who come back
-	delivery   load.Latency // from the time a publish was due
-	ack        load.Latency // the same, to published
-	history    load.Latency // from history to its page
-	late       load.Latency // of publishes, by this side
+	connected  load.Latency // from dialing to the answer to the last subscribe
+	resumed    load.Latency // the same, of users who reconnect
+	delivery   load.Latency // of each delivery, from the time the publish was due
+	ack        load.Latency // of each acknowledgement, from the time the publish was due
+	history    load.Latency // from the request of a page to its answer
+	late       load.Latency // from the time a publish was due to its sending, by this side
 	deliveries int
-	recovered  int // of deliveries: published while the user was away
+	recovered  int // of deliveries: due while the user was away
 	acks       int
-	duplicates int // publishes that were sent again and stored before
+	duplicates int // publishes that were repeated and had been stored before
 	cuts       int
 	ended      int // connections that the service ended
 	retries    int
 	last       int64    // clock of the last delivery
-	notes      []string // about what was not planned
+	notes      []string // unplanned events
 }
 
 func (f *figures) note(format string, values ...any) {

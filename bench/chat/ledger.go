@@ -11,50 +11,51 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 )
 
-// ledger knows what was published, and what each room has. Owned by the loop.
+// ledger records what was published and what each room has, and checks each delivery against
+// it. Owned by the loop.
 type ledger struct {
-	run      string // in front of names, so that runs do not meet
+	run      string // part of all names and ids, so that runs do not share rooms or users
 	encoding protocol.Encoding
 	filler   string
-	size     int // of data
+	size     int // of a message's data, in bytes
 	messages []message
 	rooms    []room
 	faults   Faults
 }
 
-// message is one that is published.
+// message is a planned message and what became of it.
 type message struct {
 	planned
-	due      int64  // clock when it was to leave; 0: it was not published yet
-	acked    uint64 // offset that published named; 0: no answer yet
-	offset   uint64 // in its room; 0: nobody got it yet
+	due      int64  // clock at which it was due; 0: not published yet
+	acked    uint64 // offset in the acknowledgement; 0: none yet
+	offset   uint64 // offset in the first delivery; 0: none yet
 	answered bool
 }
 
-// room has its messages in the order of offsets, as users got them first.
+// room has the messages that any user got, in the order of offsets.
 type room struct {
 	topic string
 	size  int
 	log   []entry
 }
 
-// entry is a message of a room.
+// entry is one message of a room.
 type entry struct {
 	number int32
 	offset uint64
 	id     string
-	frame  []byte // as it comes live
+	frame  []byte // the bytes of its live delivery, which are the same for all users
 }
 
-// view is what one user has of one room.
+// view is the state of one user in one room.
 type view struct {
 	room    *room
-	next    int32   // index in the room's log of what comes next
-	holes   []int32 // indices of what was passed over
+	next    int32   // index in the room's log of the next expected message
+	holes   []int32 // indices of messages that were skipped
 	live    bool    // subscribed
 	pos     protocol.Position
 	attempt uint32
-	since   int64 // clock of the last subscribed
+	since   int64 // clock at which the subscription became live
 }
 
 func newLedger(run string, c Config, p *plan) *ledger {
@@ -71,17 +72,17 @@ func newLedger(run string, c Config, p *plan) *ledger {
 
 func (k *ledger) userName(i int32) string { return fmt.Sprintf("bench %s user %d", k.run, i) }
 
-// id is that of a publish.
+// id returns the id of a message.
 func (k *ledger) id(number int) string { return k.run + "-" + strconv.Itoa(number) }
 
-// data is what a message says. Neighbours differ.
+// data returns the content of a message, which differs from that of the message before it.
 func (k *ledger) data(number int) []byte {
 	from := number % 56
 	return append(append([]byte(`{"text":"`), k.filler[from:from+k.size-minSize]...), `"}`...)
 }
 
-// match returns the length of the frame at the front of p if it is just what v gets next,
-// and moves v. n == 0: decode it.
+// match compares the front of p with the next expected message of v. If they are equal, it
+// moves v on and returns the length of the frame. n == 0 means that p has to be decoded.
 func (k *ledger) match(v *view, p []byte) (e *entry, n int) {
 	if !v.live || int(v.next) >= len(v.room.log) {
 		return nil, 0
@@ -94,7 +95,7 @@ func (k *ledger) match(v *view, p []byte) (e *entry, n int) {
 	return e, len(e.frame)
 }
 
-// deliver notes that user got m in v. nil: it is not one that the user lacks.
+// deliver records that user got m in v. It returns nil if m was not expected, which is a fault.
 func (k *ledger) deliver(user int32, v *view, m *protocol.Message) *entry {
 	number, ok := k.recognize(user, v.room, m)
 	if !ok {
@@ -130,7 +131,8 @@ func (k *ledger) deliver(user int32, v *view, m *protocol.Message) *entry {
 	return &v.room.log[i]
 }
 
-// recognize returns the number of m, which has to be as it was published.
+// recognize returns the number of m. ok is false, and a fault recorded, if m differs from what was
+// published in r.
 func (k *ledger) recognize(user int32, r *room, m *protocol.Message) (number int, ok bool) {
 	text, ours := strings.CutPrefix(m.ID, k.run+"-")
 	number, err := strconv.Atoi(text)
@@ -151,7 +153,7 @@ func (k *ledger) recognize(user int32, r *room, m *protocol.Message) (number int
 	return number, true
 }
 
-// late notes a message that v is past.
+// late records a message that came behind a later one, or a second time.
 func (k *ledger) late(user int32, v *view, i int32, m *protocol.Message) {
 	if at := slices.Index(v.holes, i); at >= 0 {
 		v.holes = slices.Delete(v.holes, at, at+1)
@@ -164,7 +166,7 @@ func (k *ledger) late(user int32, v *view, i int32, m *protocol.Message) {
 	k.faults.note("user %d got %q at offset %d twice", user, m.ID, m.Offset)
 }
 
-// append adds a message that nobody had yet to its room.
+// append adds a message to the log of its room, which no user got before.
 func (k *ledger) append(user int32, r *room, number int, m *protocol.Message) {
 	known := &k.messages[number]
 	switch last := r.before(len(r.log)); {
@@ -187,7 +189,7 @@ func (k *ledger) append(user int32, r *room, number int, m *protocol.Message) {
 	r.log = append(r.log, entry{number: int32(number), offset: m.Offset, id: m.ID, frame: k.encoding.AppendMessage(nil, &live)})
 }
 
-// answered notes that a publish is stored, and whether that is news.
+// answered records an acknowledgement, and reports whether it is the first of its message.
 func (k *ledger) answered(number int, offset uint64) bool {
 	m := &k.messages[number]
 	if m.offset != 0 && m.offset != offset || m.acked != 0 && m.acked != offset {
@@ -200,7 +202,7 @@ func (k *ledger) answered(number int, offset uint64) bool {
 	return first
 }
 
-// joined notes the answer to a subscription.
+// joined records the answer to a subscribe.
 func (k *ledger) joined(user int32, v *view, s *protocol.Subscribed) {
 	resumed := v.pos.Epoch != ""
 	switch {
@@ -218,14 +220,14 @@ func (k *ledger) joined(user int32, v *view, s *protocol.Subscribed) {
 	v.pos = *s.Pos
 }
 
-// reset notes that the service gave up a position.
+// reset records that the service could not resume from a position.
 func (k *ledger) reset(user int32, v *view, pos protocol.Position) {
 	k.faults.Resets++
 	k.faults.note("user %d got a reset in %q, to offset %d", user, v.room.topic, pos.Offset)
 	v.next, v.pos = int32(v.room.behind(pos.Offset)), pos
 }
 
-// position is behind the last message that v has.
+// position returns the position behind the last message of v; nil if there is none.
 func (v *view) position() *protocol.Position {
 	if v.pos.Epoch == "" {
 		return nil
@@ -238,7 +240,7 @@ func (v *view) position() *protocol.Position {
 	return &pos
 }
 
-// page checks a page of history: messages of the room, without holes.
+// page checks a page of history: its messages must be those of the room, without a gap.
 func (k *ledger) page(user int32, r *room, list []protocol.Message) {
 	at := -1
 	for j := range list {
@@ -261,13 +263,14 @@ func (k *ledger) page(user int32, r *room, list []protocol.Message) {
 		case !known && (at >= 0 || m.Prev == r.before(i)):
 			k.append(user, r, number, m)
 		case !known:
-			return // messages are on their way that the page begins behind
+			return // the page begins behind messages that are still being delivered
 		}
 		at = i
 	}
 }
 
-// settle counts what did not come. users has the views of each.
+// settle counts the messages that were not delivered or not acknowledged. users has the views
+// of each user.
 func (k *ledger) settle(users [][]view) {
 	for user, views := range users {
 		for i := range views {
@@ -291,7 +294,8 @@ func (k *ledger) settle(users [][]view) {
 	}
 }
 
-// find returns where an offset is, or belongs.
+// find returns the index of an offset, and whether it is there; otherwise the index at which it
+// belongs.
 func (r *room) find(offset uint64) (int, bool) {
 	if n := len(r.log); n == 0 || r.log[n-1].offset < offset {
 		return n, false
@@ -307,7 +311,7 @@ func (r *room) find(offset uint64) (int, bool) {
 	})
 }
 
-// behind is the index of the first message behind an offset.
+// behind returns the index of the first message behind an offset.
 func (r *room) behind(offset uint64) int {
 	i, known := r.find(offset)
 	if known {
@@ -316,7 +320,7 @@ func (r *room) behind(offset uint64) int {
 	return i
 }
 
-// before is the offset of the message in front of index i; 0: there is none.
+// before returns the offset of the message in front of index i; 0 if there is none.
 func (r *room) before(i int) uint64 {
 	if i == 0 {
 		return 0

@@ -8,8 +8,8 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 )
 
-// check is a ledger with two rooms, a user in the first one, and three messages in it
-// that another user has.
+// check has a ledger of two rooms, a user in the first room, and three messages of it that
+// another user got.
 type check struct {
 	*ledger
 	view   view
@@ -48,7 +48,7 @@ func newCheck(t *testing.T, e Encoding) *check {
 	return check
 }
 
-// message is one as the service sends it.
+// message returns a message as the service sends it.
 func (c *check) message(n int, offset, prev uint64) protocol.Message {
 	return protocol.Message{
 		Topic: c.rooms[c.messages[n].room].topic, Offset: offset, Prev: prev, ID: c.id(n), Time: 5,
@@ -56,7 +56,7 @@ func (c *check) message(n int, offset, prev uint64) protocol.Message {
 	}
 }
 
-// elsewhere is the number of a message of the other room.
+// elsewhere returns the number of a message of the other room.
 func (c *check) elsewhere() int {
 	for n := range c.messages {
 		if c.messages[n].room == 1 {
@@ -66,14 +66,14 @@ func (c *check) elsewhere() int {
 	panic("all are in one room")
 }
 
-// get delivers messages to the viewer.
+// get delivers messages to the user.
 func (c *check) get(all ...protocol.Message) {
 	for i := range all {
 		c.deliver(viewer, &c.view, &all[i])
 	}
 }
 
-// Each way in which a delivery can be wrong is a fault, and one of its kind.
+// Each kind of wrong delivery counts as one fault of its kind.
 func TestEveryWrongDeliveryIsAFault(t *testing.T) {
 	for name, c := range map[string]struct {
 		do   func(c *check, m []protocol.Message)
@@ -168,7 +168,7 @@ func TestEveryWrongDeliveryIsAFault(t *testing.T) {
 	}
 }
 
-// A publish without an answer, and one that nobody gets, are faults.
+// A publish without an acknowledgement, and one that no user gets, are faults.
 func TestPublishesAreFollowedToTheEnd(t *testing.T) {
 	k := newCheck(t, JSON)
 	k.get(k.stored...)
@@ -185,7 +185,7 @@ func TestPublishesAreFollowedToTheEnd(t *testing.T) {
 	}
 }
 
-// What a user gets next is recognized by its bytes, and nothing else is.
+// Only the next expected message is matched by its bytes.
 func TestOnlyTheNextMessageIsRecognized(t *testing.T) {
 	for _, e := range []Encoding{JSON, CBOR} {
 		k := newCheck(t, e)
@@ -211,7 +211,7 @@ func TestOnlyTheNextMessageIsRecognized(t *testing.T) {
 	}
 }
 
-// Recognizing a message allocates nothing.
+// Matching a message allocates nothing.
 func TestRecognizingAllocatesNothing(t *testing.T) {
 	k := newCheck(t, JSON)
 	frame := k.encoding.AppendMessage(nil, &k.stored[0])

@@ -15,11 +15,11 @@ import (
 	"github.com/fanloop-go/fanloop/bench/scenario"
 )
 
-// memory is what the service holds, and the kernel for both sides; 0: not known.
+// memory has the memory of the service, and that of the kernel for both sides, in bytes; 0 if
+// not known.
 type memory struct{ rss, kernel, slab, heap float64 }
 
-// memory reads what the service holds now. The heap is read last: garbage is collected
-// before.
+// memory reads the memory of the service. The heap comes last, as reading it collects garbage.
 func (r *run) memory(ctx context.Context) (m memory, err error) {
 	if r.config.PID != 0 {
 		rss, err := scenario.ResidentBytes(r.config.PID)
@@ -40,7 +40,7 @@ func (r *run) memory(ctx context.Context) (m memory, err error) {
 	return m, err
 }
 
-// addTo adds what each user takes.
+// addTo adds the figures for each user: the difference to before, divided by the users.
 func (m memory) addTo(round report.Round, before memory, users int) {
 	n := float64(users)
 	if m.rss > 0 {
@@ -57,21 +57,22 @@ func (m memory) addTo(round report.Round, before memory, users int) {
 	}
 }
 
-// slabOf reads what the kernel holds for objects such as sockets, in bytes; 0: not known.
+// slabOf returns the memory of the kernel's own objects, such as sockets, in bytes; 0 if not
+// known.
 func slabOf(meminfo string) float64 {
 	for line := range strings.Lines(meminfo) {
 		if f := strings.Fields(line); len(f) == 3 && f[0] == "Slab:" && f[2] == "kB" {
-			kib, _ := strconv.ParseFloat(f[1], 64) // not known
+			kib, _ := strconv.ParseFloat(f[1], 64) // 0 if it is no number
 			return kib * 1024
 		}
 	}
 	return 0
 }
 
-// heapLine is the metric of what is allocated.
+// heapLine is the metric of the allocated heap.
 const heapLine = "go_memstats_alloc_bytes "
 
-// heap asks the service's operators what is allocated, once garbage is collected.
+// heap collects garbage in the service and returns its allocated heap, by the operator's address.
 func heap(ctx context.Context, admin string) (float64, error) {
 	if _, err := get(ctx, admin+"/debug/pprof/heap?gc=1"); err != nil {
 		return 0, err

@@ -6,7 +6,7 @@ import (
 	"github.com/fanloop-go/fanloop/bench/report"
 )
 
-// What users take is what is there more than without them, for each.
+// The memory of a user is the difference to the memory without users, divided by their number.
 func TestMemoryIsOfOneUser(t *testing.T) {
 	round := make(report.Round)
 	memory{rss: 9000, kernel: 500, slab: 4000, heap: 3000}.addTo(round, memory{rss: 1000, kernel: 100, slab: 2000, heap: 1000}, 4)

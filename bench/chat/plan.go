@@ -8,23 +8,23 @@ import (
 	"time"
 )
 
-// plan is all that is to happen, made of a Config and nothing else. It is immutable.
+// plan has every event of a run. It depends on the Config only, and is immutable.
 type plan struct {
 	rooms  [][]int32 // of each user
 	sizes  []int     // of each room
-	events []event   // in the order of their times
-	sent   []planned // what is published; its index is the number of a message
+	events []event   // in the order of time
+	sent   []planned // all messages; the index is the number of a message
 }
 
 // planned is a message before it is published.
 type planned struct{ user, room int32 }
 
-// event is something that a user does.
+// event is one action of a user.
 type event struct {
-	at   time.Duration // since talk began
+	at   time.Duration // since the talk began
 	kind eventKind
 	user int32
-	n    int32         // publish: number of the message; read: the user's how manyth room
+	n    int32         // publish: number of the message; read: index of the room among the user's
 	away time.Duration // cut: for how long
 }
 
@@ -36,7 +36,7 @@ const (
 	read
 )
 
-// newPlan makes the plan of a seed.
+// newPlan makes the plan of a Config. Each kind of event has a source of chance of its own.
 func newPlan(c Config) *plan {
 	p := &plan{rooms: make([][]int32, c.Users), sizes: make([]int, c.Rooms)}
 	source := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(c.Seed, n)) }
@@ -48,7 +48,8 @@ func newPlan(c Config) *plan {
 	return p
 }
 
-// spread puts users into rooms. No room is empty: the first members go around.
+// spread assigns users to rooms. The first assignments go to the rooms in turn, so that none
+// is empty.
 func (p *plan) spread(c Config, r *rand.Rand) {
 	weights := make([]float64, c.Rooms)
 	sum := 0.0
@@ -87,8 +88,8 @@ func (p *plan) talk(c Config, r *rand.Rand) {
 	}
 }
 
-// cuts cuts a share of the users off while it is measured, talkers or not. All are to be
-// back before the end.
+// cuts adds the cuts of a share of the users, whether they talk or not. They happen after the
+// warm-up, and all users are back before the end.
 func (p *plan) cuts(c Config, r *rand.Rand) {
 	most := min(c.Away, c.Time/2)
 	for _, user := range r.Perm(c.Users)[:int(c.Cuts*float64(c.Users))] {
@@ -98,7 +99,7 @@ func (p *plan) cuts(c Config, r *rand.Rand) {
 	}
 }
 
-// reads has users read pages of history at even times.
+// reads adds the reads of history, at even intervals.
 func (p *plan) reads(c Config, r *rand.Rand) {
 	for i := range evenTimes(c.Reads, c.Time) {
 		user := int32(r.IntN(c.Users))
@@ -106,7 +107,7 @@ func (p *plan) reads(c Config, r *rand.Rand) {
 	}
 }
 
-// evenTimes yields those of rate events a second, for a while.
+// evenTimes yields the times of rate events a second, below length.
 func evenTimes(rate float64, length time.Duration) func(func(time.Duration) bool) {
 	return func(yield func(time.Duration) bool) {
 		for i := 0; rate > 0; i++ {
@@ -118,7 +119,7 @@ func evenTimes(rate float64, length time.Duration) func(func(time.Duration) bool
 	}
 }
 
-// deliveries is how many there will be if nothing is lost.
+// deliveries returns the number of deliveries if none is lost.
 func (p *plan) deliveries() (n int) {
 	for _, m := range p.sent {
 		n += p.sizes[m.room]

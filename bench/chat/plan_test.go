@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// busyDay has all that a plan can have.
+// busyDay has every kind of event.
 func busyDay() Config {
 	c := Default()
 	c.Users, c.Rooms, c.PerUser, c.Talkers = 300, 40, 3, 20
@@ -15,7 +15,7 @@ func busyDay() Config {
 	return c
 }
 
-// A seed decides all that happens.
+// The same seed makes the same plan, and another seed another one.
 func TestSameSeedSamePlan(t *testing.T) {
 	c := busyDay()
 	one, again := newPlan(c), newPlan(c)
@@ -29,7 +29,7 @@ func TestSameSeedSamePlan(t *testing.T) {
 	}
 }
 
-// The plan is what the Config asks for.
+// The plan has what the Config asks for.
 func TestPlanIsWhatIsAskedFor(t *testing.T) {
 	c := busyDay()
 	p := newPlan(c)
@@ -75,7 +75,7 @@ func TestPlanIsWhatIsAskedFor(t *testing.T) {
 	}
 }
 
-// Rooms of equal sizes are equal.
+// With Equal, all rooms have the same number of users.
 func TestEqualRoomsAreEqual(t *testing.T) {
 	c := busyDay()
 	c.Sizes = Equal
@@ -85,7 +85,7 @@ func TestEqualRoomsAreEqual(t *testing.T) {
 	}
 }
 
-// What cannot be measured is refused with what would be.
+// An invalid Config is refused with an error that names valid values.
 func TestConfigIsChecked(t *testing.T) {
 	for name, spoil := range map[string]func(*Config){
 		"no users":              func(c *Config) { c.Users = 0 },

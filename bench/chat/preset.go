@@ -7,7 +7,7 @@ import (
 	"github.com/fanloop-go/fanloop/bench/report"
 )
 
-// Default is what is measured unless flags say otherwise.
+// Default is the Config without flags.
 func Default() Config {
 	return Config{
 		Users: 1000, Rooms: 100, PerUser: 1, Sizes: Equal, Talkers: 200, Rate: 100, Size: 128,
@@ -16,17 +16,17 @@ func Default() Config {
 	}
 }
 
-// Preset is a scenario with a name, and what it is to reach.
+// Preset is a named scenario with goals.
 type Preset string
 
 // The presets.
 const (
 	NoPreset  Preset = "none"
-	BigRoom   Preset = "big-room"   // everybody in one room
-	ManyRooms Preset = "many-rooms" // ten in each
+	BigRoom   Preset = "big-room"   // all users in one room
+	ManyRooms Preset = "many-rooms" // ten users in each room
 )
 
-// Config is that of the preset.
+// Config returns the Config of the preset.
 func (p Preset) Config() Config {
 	c := Default()
 	switch p {
@@ -41,11 +41,11 @@ func (p Preset) Config() Config {
 	return c
 }
 
-// goal is a bound of a figure.
+// goal is a bound that a figure should keep.
 type goal struct {
 	key   string
 	bound float64
-	least bool // the figure is at least that; otherwise at most
+	least bool // bound is a minimum; otherwise a maximum
 }
 
 func (p Preset) goals() []goal {
@@ -58,7 +58,7 @@ func (p Preset) goals() []goal {
 	return nil
 }
 
-// Goals says of each goal of the preset what it is, and whether a run reached it.
+// Goals returns the text of each goal of the preset, and whether figures reach it.
 func (p Preset) Goals(figures report.Round) (all [][2]string) {
 	for _, g := range p.goals() {
 		m := metricOf(g.key)

@@ -12,7 +12,7 @@ import (
 	"github.com/fanloop-go/fanloop/bench/scenario"
 )
 
-// line is what a child writes: what is under way, and at the end what came out.
+// line is a line of a child's output: its progress, or, as the last one, its result.
 type line struct {
 	Show   string  `json:"show,omitempty"`
 	Over   bool    `json:"over,omitempty"`
@@ -21,15 +21,15 @@ type line struct {
 	Usage  bool    `json:"usage,omitempty"` // the error is a *load.ConfigError
 }
 
-// Child is what the process does that a Remote starts: it carries out the Config that it
-// reads.
+// Child runs the Config that it reads from in, and writes lines to out. A Remote starts a
+// process that calls it.
 func Child(ctx context.Context, in io.Reader, out io.Writer) error {
 	var c Config
 	if err := json.NewDecoder(in).Decode(&c); err != nil {
 		return fmt.Errorf("read what to do: %w", err)
 	}
 	lines := json.NewEncoder(out)
-	result, err := Run(ctx, c, func(text string) { _ = lines.Encode(line{Show: text}) }) // the last line will tell
+	result, err := Run(ctx, c, func(text string) { _ = lines.Encode(line{Show: text}) }) // the last line reports a failure to write
 	last := line{Over: true, Result: result}
 	if err != nil {
 		_, usage := errors.AsType[*load.ConfigError](err)
@@ -38,13 +38,13 @@ func Child(ctx context.Context, in io.Reader, out io.Writer) error {
 	return lines.Encode(last)
 }
 
-// Remote runs in a process of its own.
+// Remote runs a Config in a child process.
 type Remote struct {
-	Command []string      // the program that calls Child, and its arguments
-	CPUs    scenario.CPUs // where it runs
+	Command []string      // a program that calls Child, and its arguments
+	CPUs    scenario.CPUs // on which it runs
 }
 
-// Run is [Run]. The error is not a *FaultError: see Result.Faults.
+// Run is [Run] in a child process. Its error is no *FaultError: read Result.Faults.
 func (r Remote) Run(ctx context.Context, c Config, show func(string)) (*Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -76,7 +76,7 @@ func (r Remote) Run(ctx context.Context, c Config, show func(string)) (*Result, 
 	return result, err
 }
 
-// talkTo gives a child its Config and reads what it writes.
+// talkTo writes c to a child, and reads its lines until the result.
 func talkTo(c Config, in io.Writer, out io.Reader, show func(string)) (*Result, error) {
 	if err := json.NewEncoder(in).Encode(c); err != nil {
 		return nil, err

@@ -13,18 +13,18 @@ import (
 	"github.com/fanloop-go/fanloop/bench/scenario"
 )
 
-// Result is what a run measured. It has what was seen until then also if the run failed.
+// Result is what a run measured. That of a failed run has what was seen until the failure.
 type Result struct {
 	Figures report.Round `json:"figures"`
-	Latency load.Latency `json:"latency"` // from the time a publish was due to each delivery
+	Latency load.Latency `json:"latency"` // of each delivery, from the time the publish was due
 	Faults  Faults       `json:"faults,omitzero"`
-	Notes   []string     `json:"notes,omitempty"` // what was not planned, and what fails nothing
+	Notes   []string     `json:"notes,omitempty"` // unplanned events that do not fail the run
 }
 
-// settled is how long the service rests before its memory is read.
+// settled is the pause before the memory of the service is read.
 const settled = time.Second
 
-// run is one run of Run.
+// run is the state of one call of Run.
 type run struct {
 	*crowd
 	show  func(string)
@@ -33,15 +33,15 @@ type run struct {
 	from, to moment
 }
 
-// moment is what was counted and used up to a time.
+// moment has the counters and the CPU time of both sides at one time.
 type moment struct {
 	at          int64
 	deliveries  int
 	server, own time.Duration
 }
 
-// Run measures the service at c.URL. show is told what is under way. A fault of the
-// service is a *FaultError.
+// Run measures the service at c.URL. It calls show with a line of progress. Its error is a
+// *FaultError if the service lost, repeated, reordered or damaged a message.
 func Run(ctx context.Context, c Config, show func(string)) (*Result, error) {
 	w, err := newCrowd(ctx, c, strconv.FormatUint(rand.Uint64()>>32, 36))
 	if err != nil {
@@ -67,7 +67,7 @@ func Run(ctx context.Context, c Config, show func(string)) (*Result, error) {
 	return result, err
 }
 
-// measure goes through the phases.
+// measure carries out the phases of the run.
 func (r *run) measure(ctx context.Context) error {
 	if err := r.giveBack(ctx); err != nil {
 		return err
@@ -85,10 +85,10 @@ func (r *run) measure(ctx context.Context) error {
 	return r.speak(ctx)
 }
 
-// weigh reads what everybody together takes.
+// weigh measures the memory that all users together take.
 func (r *run) weigh(ctx context.Context, before memory) error {
 	if before == (memory{}) {
-		return nil // not known
+		return nil // neither PID nor Admin is set
 	}
 	if err := r.pause(ctx, settled); err != nil {
 		return err
@@ -106,7 +106,7 @@ func (r *run) weigh(ctx context.Context, before memory) error {
 	return err
 }
 
-// giveBack has the service return freed memory, if it can.
+// giveBack makes the service return freed memory to the system, if it can.
 func (r *run) giveBack(ctx context.Context) error {
 	if !r.config.GivesBack {
 		return nil
@@ -117,7 +117,7 @@ func (r *run) giveBack(ctx context.Context) error {
 	return r.pause(ctx, settled)
 }
 
-// connect has everybody come.
+// connect connects all users.
 func (r *run) connect(ctx context.Context) error {
 	began := r.now()
 	if err := r.do(func() {
@@ -139,11 +139,11 @@ func (r *run) connect(ctx context.Context) error {
 }
 
 func (r *run) openUsers() (n int) {
-	_ = r.do(func() { n = r.open }) // 0 of a loop that has ended
+	_ = r.do(func() { n = r.open }) // 0 if the loop has ended
 	return n
 }
 
-// speak carries out the plan, and waits for what is under way at its end.
+// speak carries out the plan, and waits until everything is delivered.
 func (r *run) speak(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	over := make(chan struct{})
@@ -162,7 +162,7 @@ func (r *run) speak(ctx context.Context) error {
 	seen := func() int { return r.figures.deliveries + r.figures.acks + r.open }
 	err := r.until(ctx, seen, r.complete, func(int) string { return r.progress() })
 	if err == errSilent {
-		err = nil // settle says what is missing
+		err = nil // settle counts what is missing
 	}
 	if noted := r.note(&r.to); err == nil {
 		err = noted
@@ -170,8 +170,8 @@ func (r *run) speak(ctx context.Context) error {
 	return err
 }
 
-// complete reports whether all of the plan has happened, or what did not is known. Loop
-// only.
+// complete reports whether the whole plan was carried out and each delivery came or is known to
+// be missing. Loop only.
 func (r *run) complete() bool {
 	faults := &r.ledger.faults
 	known := r.figures.deliveries + faults.Missing + faults.Disordered
@@ -185,7 +185,7 @@ func (r *run) progress() string {
 		time.Duration(f.delivery.At(0.99)).Round(time.Millisecond/10))
 }
 
-// note reads clocks on the loop, there and then.
+// note reads the counters and clocks, on the loop so that they belong together.
 func (r *run) note(m *moment) error {
 	var err error
 	if ended := r.do(func() {
@@ -194,7 +194,7 @@ func (r *run) note(m *moment) error {
 			m.server, err = load.ProcessCPU(r.config.PID)
 		}
 		if load.HasProcessCPU {
-			m.own, _ = load.ProcessCPU(os.Getpid()) // it is there
+			m.own, _ = load.ProcessCPU(os.Getpid()) // this process exists
 		}
 	}); ended != nil {
 		return ended
@@ -202,11 +202,11 @@ func (r *run) note(m *moment) error {
 	return err
 }
 
-// shortestNap bounds how often the loop is woken for the plan: what is due by then is done
-// together, each publish with its own time.
+// shortestNap bounds how often the loop is woken for the plan. Events that are due by then are
+// carried out together; each publish keeps its own due time.
 const shortestNap = 200 * time.Microsecond
 
-// pace has the loop do what is due until nothing is left. It closes over at its end.
+// pace has the loop carry out the plan, event by event. It closes over when it returns.
 func (r *run) pace(ctx context.Context, over chan<- struct{}) {
 	defer close(over)
 	for {
@@ -220,8 +220,8 @@ func (r *run) pace(ctx context.Context, over chan<- struct{}) {
 	}
 }
 
-// until waits for a condition of the loop. It ends with a failure, with ctx, or with
-// errSilent when seen was the same for the deadline.
+// until waits until met returns true. Its error is that of the run or of ctx, or errSilent if
+// seen returned the same number for the whole deadline. All functions are called on the loop.
 func (r *run) until(ctx context.Context, seen func() int, met func() bool, text func(int) string) error {
 	last, changed := -1, time.Now()
 	for {
@@ -245,15 +245,15 @@ func (r *run) until(ctx context.Context, seen func() int, met func() bool, text 
 	}
 }
 
-// waits reports whether the plan has more to do: silence is no fault then.
+// waits reports whether the plan has events left. Until then silence is not a fault.
 func (r *run) waits() (more bool) {
-	_ = r.do(func() { more = r.talk.start > 0 && r.talk.next < len(r.plan.events) }) // nothing is left of a loop that ended
+	_ = r.do(func() { more = r.talk.start > 0 && r.talk.next < len(r.plan.events) }) // false if the loop has ended
 	return more
 }
 
 var errSilent = fmt.Errorf("nothing more comes")
 
-// pause waits, unless the run fails.
+// pause waits for d, or until the run fails.
 func (r *run) pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-r.failed:
@@ -274,7 +274,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// settle counts what did not come. Loop only.
+// settle counts what was not delivered. Loop only.
 func (r *run) settle() {
 	views := make([][]view, len(r.users))
 	for i := range r.users {
@@ -283,7 +283,7 @@ func (r *run) settle() {
 	r.ledger.settle(views)
 }
 
-// count makes figures of what was seen. Loop only.
+// count turns the counters into figures. Loop only.
 func (r *run) count() {
 	f, round := &r.figures, r.round
 	n := float64(r.to.deliveries - r.from.deliveries)
@@ -318,7 +318,7 @@ func (r *run) count() {
 	}
 }
 
-// quantiles adds p50_ns and so on, with a prefix.
+// quantiles adds the figures prefix + "p50_ns" and so on.
 func quantiles(round report.Round, prefix string, l *load.Latency, all ...float64) {
 	if l.Count() == 0 {
 		return

@@ -20,7 +20,7 @@ import (
 	"github.com/fanloop-go/fanloop/engine/pull"
 )
 
-// startService runs a service in this process with the settings that StartService has.
+// startService runs a service in this process, with the settings of StartService.
 func startService(t *testing.T) (addr string) {
 	t.Helper()
 	c, err := config.Parse("chat.yaml", []byte(settings))
@@ -42,7 +42,7 @@ func startService(t *testing.T) (addr string) {
 	return s.Addr()
 }
 
-// small is a run of a moment.
+// small is the Config of a short run.
 func small(addr string) Config {
 	c := Default()
 	c.URL = "ws://" + addr + "/v1/socket"
@@ -51,7 +51,7 @@ func small(addr string) Config {
 	return c
 }
 
-// Users talk, are cut off, come back and read history, and everything arrives.
+// Users talk, are cut, reconnect and read history, and every message is delivered.
 func TestEverythingArrives(t *testing.T) {
 	addr := startService(t)
 	for name, change := range map[string]func(*Config){
@@ -86,7 +86,7 @@ func TestEverythingArrives(t *testing.T) {
 	}
 }
 
-// disturber is between users and a service, and changes one frame.
+// disturber is a proxy between users and a service. It changes one frame.
 type disturber struct {
 	addr    string
 	disturb func(frame []byte) [][]byte // what becomes of a live message
@@ -95,7 +95,7 @@ type disturber struct {
 	seen int // live messages; guarded by mu
 }
 
-// listen serves until the test ends.
+// listen accepts connections until the test ends.
 func (d *disturber) listen(t *testing.T) (addr string) {
 	t.Helper()
 	srv := &engine.Server{Subprotocols: []string{"fanloop.chat.v1.json"}, OnUpgrade: pull.Serve(d.serve)}
@@ -132,7 +132,7 @@ func (d *disturber) serve(ctx context.Context, down *pull.Conn, req *engine.Requ
 	return nil
 }
 
-// disturbed is the live message, of all that pass, that something happens to.
+// disturbed is the number of the live message that is changed.
 const disturbed = 100
 
 func (d *disturber) pass(message []byte) []byte {
@@ -153,8 +153,8 @@ func (d *disturber) pass(message []byte) []byte {
 	return bytes.Join(frames, []byte{'\n'})
 }
 
-// A service that loses, repeats, damages or misdirects one message fails the run with a
-// text that says so.
+// A service that loses, repeats, damages or misdirects one message fails the run, and the error
+// says which.
 func TestOneWrongMessageFailsTheRun(t *testing.T) {
 	addr := startService(t)
 	none := []byte(`{"type":"pong","time":1}`)
@@ -186,7 +186,7 @@ func TestOneWrongMessageFailsTheRun(t *testing.T) {
 	}
 }
 
-// A message that comes behind the next one of its room is out of order.
+// Two messages of a room that are swapped are out of order.
 func TestReorderedMessageFailsTheRun(t *testing.T) {
 	var held []byte
 	d := &disturber{addr: startService(t)}
@@ -206,7 +206,7 @@ func TestReorderedMessageFailsTheRun(t *testing.T) {
 	}
 }
 
-// A run says what to do when it cannot be made.
+// The error of a run that cannot begin says what to do.
 func TestRunSaysWhatToDo(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/fanloop-go/fanloop/bench/scenario"
 )
 
-// settings are those of the service that StartService starts. All users come from a few
-// addresses, so nothing is bounded for an address; talkers may talk as they like.
+// settings are the settings of the service that StartService starts. All users connect from a
+// few addresses, so nothing is limited by address. Talkers have no limit of commands.
 const settings = `limits:
   user:
     commands: {per-second: 0, burst: 0}
@@ -22,7 +22,7 @@ const settings = `limits:
     bytes: {per-second: 0, burst: 0}
 `
 
-// Service is a chat service in a process of its own, with a new folder for its messages.
+// Service is a chat service in a child process. It keeps its messages in a temporary folder.
 type Service struct {
 	*scenario.Program
 	URL   string
@@ -31,8 +31,8 @@ type Service struct {
 	dir string
 }
 
-// StartService runs a program with fanloop's commands as a chat service on some CPUs. It
-// ends with ctx, or by Close.
+// StartService runs a program that has the commands of fanloop as a chat service, on some CPUs.
+// It ends when ctx does, or by Close.
 func StartService(ctx context.Context, program string, cpus scenario.CPUs) (s *Service, err error) {
 	s = new(Service)
 	if s.dir, err = os.MkdirTemp("", "fanloop-bench-chat-"); err != nil {
@@ -62,11 +62,11 @@ func (s *Service) start(ctx context.Context, program string, cpus scenario.CPUs)
 	args := []string{program, "chat", "--config", file, "--listen", addrs[0], "--admin", addrs[1],
 		"--data-dir", filepath.Join(s.dir, "data"), "--shutdown-timeout", "1s", "--log-level", "warn"}
 	var err error
-	s.Program, err = scenario.StartProgram(ctx, "fanloop chat", args, addrs[1], cpus) // which listens last
+	s.Program, err = scenario.StartProgram(ctx, "fanloop chat", args, addrs[1], cpus) // this address is opened last
 	return err
 }
 
-// Close ends the service and removes its messages.
+// Close stops the service and removes its folder.
 func (s *Service) Close() {
 	s.Stop()
 	_ = os.RemoveAll(s.dir) // temporary

@@ -19,28 +19,28 @@ type user struct {
 	views   []view
 	conn    *conn // nil while away
 	began   int64 // clock when the connection was asked for
-	joined  int   // subscriptions of this connection
-	in      bool  // all stood at one time
+	joined  int   // live subscriptions of this connection
+	in      bool  // all of them have been live at once
 	attempt uint32
-	waiting []waiting
+	waiting []waiting // in the order of publishing
 	reads   map[protocol.Ref]pageRead
 	reason  string // of the last closing frame
 }
 
-// waiting is a message that was published, or is to be, and has no answer.
+// waiting is a message to publish that has not been acknowledged yet.
 type waiting struct {
 	number int32
 	sent   bool // on this connection
 }
 
-// pageRead is a page that was asked for.
+// pageRead is a page of history that was requested.
 type pageRead struct {
 	view int
 	at   int64
 }
 
-// Refs of commands: connect, subscriptions by their attempts, publishes by their
-// numbers, pages.
+// Refs of commands. The attempt is added to refSubscribe, the number of the message to
+// refPublish, and the number of the page to refRead.
 const (
 	refConnect   = 1
 	refSubscribe = 16
@@ -48,7 +48,7 @@ const (
 	refRead      = 1 << 30
 )
 
-// hello is the first message of a connection: connect, and all subscriptions.
+// hello sends connect and all subscriptions, in as few messages as possible.
 func (u *user) hello() {
 	k := &u.crowd.ledger
 	commands := []protocol.Command{&protocol.Connect{Ref: refConnect, Version: protocol.Version, User: k.userName(u.n), Session: u.session}}
@@ -61,10 +61,10 @@ func (u *user) hello() {
 	}
 }
 
-// perMessage is how many commands are in one message, fewer than the service's limit.
+// perMessage bounds the commands in one message. The service allows 64 by default.
 const perMessage = 50
 
-// subscription begins v anew, where it was.
+// subscription returns the command that subscribes v, from its last position.
 func (u *user) subscription(v *view) protocol.Command {
 	u.attempt++
 	v.live, v.attempt = false, u.attempt
@@ -74,7 +74,7 @@ func (u *user) subscription(v *view) protocol.Command {
 	}
 }
 
-// send sends commands in one message.
+// send encodes commands into one message and writes it.
 func (u *user) send(commands ...protocol.Command) {
 	c := u.crowd
 	c.message = c.message[:0]
@@ -90,19 +90,19 @@ func (u *user) send(commands ...protocol.Command) {
 		op = codec.Binary
 	}
 	c.frame = codec.AppendMaskedFrame(c.frame[:0], op, true, c.message)
-	_ = u.conn.Write(c.frame, nil) // ended: OnClose follows
+	_ = u.conn.Write(c.frame, nil) // an error means that OnClose follows
 }
 
-// here reports whether commands can be sent.
+// here reports whether the user is connected and subscribed to all of its rooms.
 func (u *user) here() bool { return u.conn != nil && u.joined == len(u.views) }
 
-// publish sends a message now, or when the user is back.
+// publish sends a message now, or when the user has reconnected.
 func (u *user) publish(number int32) {
 	u.waiting = append(u.waiting, waiting{number: number})
 	u.submit()
 }
 
-// submit sends the publishes that wait, for the first time or again.
+// submit sends every waiting message that was not sent on this connection.
 func (u *user) submit() {
 	if !u.here() {
 		return
@@ -119,14 +119,14 @@ func (u *user) publication(number int32) protocol.Command {
 	k := &u.crowd.ledger
 	m := &k.messages[number]
 	if m.due == 0 {
-		m.due = u.crowd.now() // its author was away
+		m.due = u.crowd.now() // the author was away when it was due
 	}
 	return &protocol.Publish{
 		Ref: protocol.Ref(refPublish + number), Topic: k.rooms[m.room].topic, ID: k.id(int(number)), Data: k.data(int(number)),
 	}
 }
 
-// read asks for the last page of a room, or does not if the user is away.
+// read requests the last page of a room. It does nothing while the user is away.
 func (u *user) read(which int32) {
 	if !u.here() {
 		return
@@ -140,14 +140,14 @@ func (u *user) read(which int32) {
 	u.send(&protocol.History{Ref: ref, Topic: u.views[which].room.topic, Limit: pageSize})
 }
 
-// pageSize is how many messages of history a reader asks for.
+// pageSize is the number of messages requested as one page.
 const pageSize = 50
 
-// presenceFrame begins frames that are not looked into.
+// presenceFrame is the prefix of frames that are skipped without decoding.
 var presenceFrame = []byte(`{"type":"presence"`)
 
-// receive takes the frames of a message. What the user is to get next is recognized by
-// its bytes, anything else is decoded.
+// receive handles the frames of one message. A frame that equals the next expected message of
+// a room is matched by its bytes. Other frames are decoded.
 func (u *user) receive(p []byte, at int64) {
 	for len(p) > 0 {
 		if n := u.known(p, at); n > 0 {
@@ -172,8 +172,8 @@ func (u *user) receive(p []byte, at int64) {
 	}
 }
 
-// known is the length of the next frame, with what separates it, if it is the next message
-// of one of the user's rooms. Otherwise it is 0.
+// known returns the length of the first frame of p, separator included, if it is the next
+// expected message of one of the user's rooms; 0 if not.
 func (u *user) known(p []byte, at int64) int {
 	for i := range u.views {
 		v := &u.views[i]
@@ -190,7 +190,7 @@ func (u *user) known(p []byte, at int64) int {
 	return 0
 }
 
-// take acts on one frame.
+// take handles one decoded frame.
 func (u *user) take(f protocol.Frame, at int64) {
 	switch f := f.(type) {
 	case *protocol.Message:
@@ -218,7 +218,7 @@ func (u *user) take(f protocol.Frame, at int64) {
 	}
 }
 
-// view is the user's of a topic; nil: it is in no such room.
+// view returns the user's view of a topic; nil if the user is not in that room.
 func (u *user) view(topic string) *view {
 	i := slices.IndexFunc(u.views, func(v view) bool { return v.room.topic == topic })
 	if i < 0 {
@@ -243,7 +243,7 @@ func (u *user) messages(topic string, list []protocol.Message, at int64) {
 	}
 }
 
-// subscribed goes on with what waits once all rooms are there.
+// subscribed handles the answer to a subscribe. After the last one, waiting messages are sent.
 func (u *user) subscribed(s *protocol.Subscribed, at int64) {
 	v := u.view(s.Topic)
 	if v == nil || s.Attempt != v.attempt || v.live {
@@ -259,7 +259,8 @@ func (u *user) subscribed(s *protocol.Subscribed, at int64) {
 	u.submit()
 }
 
-// unsubscribed subscribes again after a while, if the service allows it.
+// unsubscribed subscribes again after the service's delay. It fails the run if the service says
+// not to retry.
 func (u *user) unsubscribed(f *protocol.Unsubscribed) {
 	v := u.view(f.Topic)
 	if v == nil || v.attempt != f.Attempt {
@@ -274,17 +275,17 @@ func (u *user) unsubscribed(f *protocol.Unsubscribed) {
 	u.resubscribe(v, f.Delay)
 }
 
-// resubscribe sends the subscription of v again after some milliseconds.
+// resubscribe subscribes v again after delay milliseconds.
 func (u *user) resubscribe(v *view, delay int64) {
 	u.crowd.figures.retries++
 	u.later(delay, func() { u.send(u.subscription(v)) })
 }
 
-// later runs fn after some milliseconds, if the connection is still there.
+// later runs fn on the loop after delay milliseconds, unless the connection has ended by then.
 func (u *user) later(delay int64, fn func()) {
 	on := u.conn
 	time.AfterFunc(time.Duration(max(delay, 10))*time.Millisecond, func() {
-		_ = u.crowd.loop.Do(func() { // ended: nobody waits
+		_ = u.crowd.loop.Do(func() { // an error means that the run has ended
 			if on != nil && u.conn == on {
 				fn()
 			}
@@ -292,7 +293,7 @@ func (u *user) later(delay int64, fn func()) {
 	})
 }
 
-// awaits is where a message waits for its answer; -1: it does not.
+// awaits returns the index of a message in waiting; -1 if it is not there.
 func (u *user) awaits(number int32) int {
 	return slices.IndexFunc(u.waiting, func(w waiting) bool { return w.number == number })
 }
@@ -323,7 +324,8 @@ func (u *user) page(f *protocol.Page, at int64) {
 	u.crowd.figures.history.Record(at - asked.at)
 }
 
-// refused repeats what may succeed later. Anything else fails the run.
+// refused handles an error. It retries a command that may succeed later; other errors fail the
+// run.
 func (u *user) refused(f *protocol.Error) {
 	c := u.crowd
 	if f.Retry != protocol.Later || f.Ref == 0 {
@@ -344,11 +346,11 @@ func (u *user) refused(f *protocol.Error) {
 			u.later(f.Delay, func() { u.send(u.subscription(v)) })
 		}
 	default:
-		u.reason = string(f.Code) // the service closes
+		u.reason = string(f.Code) // the service closes the connection next
 	}
 }
 
-// again sends a publish again that was refused on this connection.
+// again retries a publish that was refused on this connection.
 func (u *user) again(number int32) {
 	if i := u.awaits(number); i >= 0 {
 		u.waiting[i].sent = false
@@ -356,8 +358,8 @@ func (u *user) again(number int32) {
 	}
 }
 
-// left is the end of the connection. The user comes back, after a while that it was to be
-// away, or soon.
+// left handles the end of the connection. The user reconnects: after its planned absence if it
+// was cut, and after 100 ms otherwise.
 func (u *user) left(c *conn, err error) {
 	if u.conn != c {
 		return
@@ -385,7 +387,7 @@ func (u *user) left(c *conn, err error) {
 	time.AfterFunc(away, func() { u.crowd.dial(u) })
 }
 
-// cut drops the connection without a word, as a network does.
+// cut resets the connection without a close frame, as a failing network does.
 func (u *user) cut(away time.Duration) {
 	if !u.here() {
 		return

@@ -19,9 +19,9 @@ var (
 )
 
 // Config is how a Broker works. The zero value of each field means its default. Shards to
-// Duplicates are those of the streams: they are fixed when those are made, by the first
-// node. From then on zero takes what they have, and any other value has to be equal, or
-// Connect returns ErrConfig.
+// Duplicates are those of the streams, which the first node makes. From then on zero takes
+// what they have, and any other value has to be equal, or Connect returns ErrConfig. Change
+// has it change PerTopic, MaxAge and Duplicates instead.
 type Config struct {
 	// URL is that of one or more servers, with commas between ("nats://127.0.0.1:4222").
 	URL string
@@ -44,6 +44,8 @@ type Config struct {
 	Replicas int
 	// Duplicates is how long ids are remembered (1 min), at most MaxAge.
 	Duplicates time.Duration
+	// Change says which limits of existing streams Connect changes (ChangeNone).
+	Change Change
 	// ProbeEvery is the time between two messages by which the connection is tested
 	// (5 s). One that delivers none for twice that is closed and made anew.
 	ProbeEvery time.Duration
@@ -51,6 +53,20 @@ type Config struct {
 	// goroutine. It must not block. Nodes are told without it.
 	OnGap func(reason error)
 }
+
+// Change says which limits of existing streams Connect changes: PerTopic, MaxAge and
+// Duplicates, where they are not zero. Give all nodes the same limits: the streams have those of
+// the last node that changed them.
+type Change int
+
+const (
+	ChangeNone Change = iota
+	// ChangeLarger sets limits that are larger than before. What was removed by the smaller
+	// ones stays away.
+	ChangeLarger
+	// ChangeAll sets smaller limits too. They remove messages at once, for good.
+	ChangeAll
+)
 
 const (
 	defaultShards = 16

@@ -1,6 +1,7 @@
 package natsbroker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,8 +19,9 @@ import (
 
 // Metadata of the streams.
 const (
-	metaEpoch  = "fanloop.epoch"
-	metaShards = "fanloop.shards"
+	metaEpoch    = "fanloop.epoch"
+	metaShards   = "fanloop.shards"
+	metaPerTopic = "fanloop.per-topic" // see leastPerTopic
 )
 
 // shard is one stream.
@@ -35,7 +37,7 @@ type shard struct {
 type state struct {
 	asked    time.Time // it is not older
 	epoch    string
-	perTopic int64
+	perTopic int64  // the smallest there ever was: topics may have been cut to it
 	first    uint64 // its first message; one behind the last if there is none
 	last     uint64
 }
@@ -48,6 +50,7 @@ func (b *Broker) openShards(ctx context.Context) error {
 	if shards == 0 {
 		shards = defaultShards
 	}
+	var differs error // of the first one that does; the limits of all are changed before
 	for i := 0; i < shards; i++ {
 		s := &shard{names: names{b.config.Prefix, i}, broker: b, shards: shards, asking: make(chan struct{}, 1)}
 		info, err := s.open(ctx)
@@ -61,14 +64,15 @@ func (b *Broker) openShards(ctx context.Context) error {
 		case have != shards && (b.config.Shards != 0 || i > 0):
 			return fmt.Errorf("%w: stream %s is one of %d; Shards is %d", ErrConfig, s.stream(), have, shards)
 		}
-		if err := b.given.fits(&info.Config); err != nil {
-			return err
+		if info, err = s.adapt(ctx, info); err != nil {
+			return b.config.refused(err)
 		}
+		differs = cmp.Or(differs, b.given.fits(&info.Config))
 		shards, s.shards = have, have
 		s.learn(info, time.Now())
 		b.shards = append(b.shards, s)
 	}
-	return nil
+	return differs
 }
 
 func (b *Broker) shardOf(topic string) *shard {
@@ -118,7 +122,7 @@ func (s *shard) learn(info *jetstream.StreamInfo, asked time.Time) *state {
 	n := &state{
 		asked:    asked,
 		epoch:    info.Config.Metadata[metaEpoch],
-		perTopic: info.Config.MaxMsgsPerSubject,
+		perTopic: leastPerTopic(&info.Config),
 		first:    info.State.FirstSeq,
 		last:     info.State.LastSeq,
 	}

@@ -81,6 +81,7 @@ type JWKS struct {
 type Namespace struct {
 	HistorySize   int           `yaml:"history-size"`
 	HistoryAge    time.Duration `yaml:"history-age"`
+	HistoryShrink bool          `yaml:"history-shrink"`
 	Presence      Level         `yaml:"presence"`
 	ReadPositions bool          `yaml:"read-positions"`
 	Who           Who           `yaml:"who"`

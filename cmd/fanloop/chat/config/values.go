@@ -94,5 +94,5 @@ func (w Who) set(right, who string) (names []string, err error) {
 // defaultNamespace is rules.Default in the words of the file.
 func defaultNamespace() Namespace {
 	n := rules.Default()
-	return Namespace{n.HistorySize, n.HistoryAge, Level(n.Presence), n.ReadPositions, Who(n.Who)}
+	return Namespace{n.HistorySize, n.HistoryAge, false, Level(n.Presence), n.ReadPositions, Who(n.Who)}
 }

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -16,3 +17,16 @@ func PriceSends(t *testing.T, d time.Duration) {
 
 // AdviceFor is what the log says of a refused token.
 func AdviceFor(reason auth.Reason) string { return advice[reason] }
+
+// MarkersLive is how long the store keeps read positions; 0: for ever.
+func MarkersLive(ctx context.Context, s *Service) (time.Duration, error) {
+	bucket, err := s.markers.open(ctx)
+	if err != nil {
+		return 0, err
+	}
+	status, err := bucket.Status(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return status.TTL(), nil
+}

@@ -46,16 +46,34 @@ func (m *markers) open(ctx context.Context) (jetstream.KeyValue, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.bucket, err = js.KeyValue(ctx, markerBucket)
+	bucket, err := js.KeyValue(ctx, markerBucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		m.bucket, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+		bucket, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
 			Bucket: markerBucket, Description: "how far users have read", TTL: m.lifetime, Replicas: m.replicas,
 		})
 	}
 	if errors.Is(err, jetstream.ErrBucketExists) { // another node was faster
-		m.bucket, err = js.KeyValue(ctx, markerBucket)
+		bucket, err = js.KeyValue(ctx, markerBucket)
 	}
-	return m.bucket, err
+	if err == nil {
+		bucket, err = m.prolong(ctx, js, bucket)
+	}
+	if err == nil {
+		m.bucket = bucket
+	}
+	return bucket, err
+}
+
+// prolong has markers live as long as messages do, if the bucket was made when those were kept
+// for a shorter time.
+func (m *markers) prolong(ctx context.Context, js jetstream.JetStream, bucket jetstream.KeyValue) (jetstream.KeyValue, error) {
+	status, err := bucket.Status(ctx)
+	if err != nil || status.TTL() == 0 || status.TTL() >= m.lifetime {
+		return bucket, err
+	}
+	config := status.Config()
+	config.TTL = m.lifetime
+	return js.UpdateKeyValue(ctx, config)
 }
 
 // get returns the marker of a user in a topic; nil: there is none. revision is for put.

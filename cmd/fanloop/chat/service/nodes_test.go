@@ -97,25 +97,6 @@ func TestTopicWithoutHistory(t *testing.T) {
 	}
 }
 
-// A node whose configuration keeps more than the streams do that an earlier one made
-// starts, and works with those.
-func TestStoredHistoryKeepsItsLimits(t *testing.T) {
-	dir := t.TempDir()
-	s, ctx := start(t, func(c *config.Config) { c.DataDir = dir })
-	if err := s.Shutdown(ctx); err != nil {
-		t.Fatal(err)
-	}
-	s, ctx = start(t, func(c *config.Config) {
-		c.DataDir = dir
-		for name, n := range c.Namespaces {
-			n.HistorySize *= 2
-			n.HistoryAge *= 2
-			c.Namespaces[name] = n
-		}
-	})
-	connect(t, ctx, s, protocol.JSON, "ann")
-}
-
 // Who comes to another node takes the session along: the old connection is told and closed
 // at once, by WebSocket or by stream, and nobody else's is.
 func TestSessionGoesToAnotherNode(t *testing.T) {

@@ -27,19 +27,21 @@ type space struct {
 	name string // empty: topics without one
 	size int
 	age  time.Duration
+	// shrink: messages over smaller limits than before are removed.
+	shrink bool
 }
 
 // spacesOf are those that keep history, that without a name first.
 func spacesOf(c *config.Config) []space {
-	all := []space{{"", 1, time.Hour}}
+	all := []space{{size: 1, age: time.Hour}}
 	for _, name := range slices.Sorted(maps.Keys(c.Namespaces)) {
 		n := c.Namespaces[name]
 		switch {
 		case n.HistorySize == 0 || n.HistoryAge == 0:
 		case name == config.DefaultNamespace:
-			all[0] = space{"", n.HistorySize, n.HistoryAge}
+			all[0] = space{"", n.HistorySize, n.HistoryAge, n.HistoryShrink}
 		default:
-			all = append(all, space{name, n.HistorySize, n.HistoryAge})
+			all = append(all, space{name, n.HistorySize, n.HistoryAge, n.HistoryShrink})
 		}
 	}
 	return all
@@ -51,6 +53,10 @@ func (s space) settings(of natsbroker.Config, duplicates time.Duration) natsbrok
 		of.Prefix, of.Shards = "fanloop-ns-"+s.name, spaceShards
 	}
 	of.PerTopic, of.MaxAge, of.Duplicates = s.size, s.age, min(duplicates, s.age)
+	of.Change = natsbroker.ChangeLarger
+	if s.shrink {
+		of.Change = natsbroker.ChangeAll
+	}
 	return of
 }
 

@@ -105,8 +105,9 @@ func connectSpace(ctx context.Context, name string, settings natsbroker.Config, 
 		attempt, cancel := context.WithTimeout(ctx, formWithin)
 		b, err = natsbroker.Connect(attempt, settings)
 		cancel()
-		if errors.Is(err, natsbroker.ErrDiffers) { // made by an earlier configuration: only NATS can change it
-			log.Warn("the history keeps the limits that it was made with", "namespace", cmp.Or(name, config.DefaultNamespace), "err", err)
+		if errors.Is(err, natsbroker.ErrDiffers) {
+			log.Warn("the history keeps larger limits than the settings have; history-shrink removes what is over them, for good",
+				"namespace", cmp.Or(name, config.DefaultNamespace), "err", err)
 			settings.PerTopic, settings.MaxAge, settings.Duplicates, settings.Replicas = 0, 0, 0, 0
 			continue
 		}

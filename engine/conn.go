@@ -28,6 +28,7 @@ type WebSocket struct {
 	timer        deadline                // what the timer of conn was set for; owned by the loop
 	ownCallbacks bool                    // callbacks is not shared; owned by the loop
 	waits        bool                    // the last ping has not left this process yet; owned by the loop
+	owes         bool                    // the peer has given no sign of life since it was pinged; owned by the loop
 	params       handshake.DeflateParams // that were agreed on; immutable once the connection is open
 
 	// Set once, under the lock of conn.
@@ -40,12 +41,11 @@ type WebSocket struct {
 	reader    codec.Reader
 	callbacks *Callbacks    // shared, until own copies them
 	opening   *opening      // nil once the opening handshake is over
-	heard     time.Duration // when bytes last came
+	heard     time.Duration // when bytes last came; if it owes: when it was pinged
 	messaged  time.Duration // when a message last came
 
-	control controlMeter  // owned by the loop
-	pinged  time.Duration // since when the peer owes a sign of life for a ping; 0: it does not; owned by the loop
-	extras  *extras       // what most connections never need; guarded by the lock of conn
+	control controlMeter // owned by the loop
+	extras  *extras      // what most connections never need; guarded by the lock of conn
 }
 
 func newWebSocket(e *settings, o *opening) *WebSocket {

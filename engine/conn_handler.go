@@ -22,7 +22,7 @@ func (h *handler) OnOpen() {
 // OnData implements loop.Handler.
 func (h *handler) OnData(b []byte) {
 	ws := (*WebSocket)(h)
-	ws.heard = ws.conn.Loop().Now()
+	ws.hear(ws.conn.Loop().Now())
 	if ws.opening != nil {
 		ws.opening.data(ws, b)
 		return

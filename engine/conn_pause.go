@@ -63,7 +63,7 @@ func (ws *WebSocket) resume() {
 		return
 	}
 	for ws.paused.Load() == 0 {
-		ws.heard = ws.conn.Loop().Now() // the silence was this side's
+		ws.hear(ws.conn.Loop().Now()) // the silence was this side's
 		if m := ws.takeWaiting(); m != nil {
 			ws.goOn(m)
 			continue

@@ -22,7 +22,7 @@ func LoopOf(ws *WebSocket) int { return ws.conn.Loop().Index() }
 // Pinged makes ws one that was pinged now and whose PongTimeout has begun. On
 // the owning loop.
 func Pinged(ws *WebSocket) {
-	ws.pinged = ws.conn.Loop().Now()
+	ws.heard, ws.owes = ws.conn.Loop().Now(), true
 	ws.arm(deadlinePong, ws.settings().limits.PongTimeout)
 }
 
@@ -100,7 +100,7 @@ func Expire(ws *WebSocket, what string) {
 		case deadlinePing:
 			ws.heard = now - long
 		case deadlinePong:
-			ws.heard, ws.pinged = now-long, now-long/2
+			ws.heard, ws.owes = now-long/2, true
 		case deadlineIdle:
 			ws.messaged = now - long
 		}

@@ -22,7 +22,7 @@ type stage interface {
 // open makes ws an open connection. The answer is queued, and no frame has been parsed.
 func (ws *WebSocket) open(subprotocol string, onUpgrade func()) {
 	ws.opening = nil
-	ws.heard = ws.conn.Loop().Now()
+	ws.hear(ws.conn.Loop().Now())
 	ws.messaged = ws.heard
 	ws.control = controlMeter(ws.heard) // nothing is saved up
 	if ws.callbacks.OnFragment != nil {

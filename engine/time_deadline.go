@@ -65,13 +65,17 @@ func (ws *WebSocket) expired() {
 	}
 }
 
+// hear notes a sign of life of the peer, which is any byte.
+func (ws *WebSocket) hear(now time.Duration) { ws.heard, ws.owes = now, false }
+
 // rest starts the clocks anew while reading is paused: the silence of a peer that
 // is not listened to says nothing.
 func (ws *WebSocket) rest(now time.Duration) {
 	if ws.paused.Load() == 0 {
 		return
 	}
-	ws.heard, ws.messaged = now, now
+	ws.hear(now)
+	ws.messaged = now
 	ws.conn.RestUnopened()
 	if in := ws.peekInput(); in != nil {
 		in.arrival.at = now
@@ -81,18 +85,15 @@ func (ws *WebSocket) rest(now time.Duration) {
 // alive acts on a deadline of an open connection. It reports whether the connection
 // stays open.
 func (ws *WebSocket) alive(what deadline, now time.Duration) bool {
-	if at, ok := ws.conn.Heard(); ok {
-		ws.heard = max(ws.heard, at)
-	}
-	if ws.heard >= ws.pinged {
-		ws.pinged = 0 // any byte is a sign of life
+	if at, ok := ws.conn.Heard(); ok && at >= ws.heard {
+		ws.hear(at)
 	}
 	if !ws.checkExpiry(now) || !ws.checkProgress(now) {
 		return false
 	}
 	switch what {
 	case deadlinePing:
-		if ws.pinged == 0 && now-ws.heard >= ws.settings().limits.PingInterval {
+		if !ws.owes && now-ws.heard >= ws.settings().limits.PingInterval {
 			ws.askForLife(now)
 		}
 		return true
@@ -115,9 +116,9 @@ func (ws *WebSocket) armAlive(now time.Duration) {
 			first, in = what, max(d, time.Millisecond)
 		}
 	}
-	sooner(l.PingInterval > 0 && ws.pinged == 0, deadlinePing, ws.heard+l.PingInterval-now)
-	sooner(ws.pinged != 0, deadlinePong, ws.pinged+l.PongTimeout-now)
-	sooner(ws.pinged != 0 && l.PingInterval > 0, deadlinePing, l.PingInterval) // answered by then: ping on
+	sooner(l.PingInterval > 0 && !ws.owes, deadlinePing, ws.heard+l.PingInterval-now)
+	sooner(ws.owes, deadlinePong, ws.heard+l.PongTimeout-now)
+	sooner(ws.owes && l.PingInterval > 0, deadlinePing, l.PingInterval) // answered by then: ping on
 	sooner(l.IdleTimeout > 0, deadlineIdle, ws.idleSince(now)+l.IdleTimeout-now)
 	sooner(l.WriteTimeout > 0, deadlineProgress, l.WriteTimeout)
 	sooner(l.ReadTimeout > 0, deadlineProgress, l.ReadTimeout)

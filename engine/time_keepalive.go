@@ -44,7 +44,7 @@ func (p *progress) moved(n int, now time.Duration) bool {
 // askForLife sends a ping. The clock of the answer runs from now on, or from when
 // the ping has left this process.
 func (ws *WebSocket) askForLife(now time.Duration) {
-	ws.pinged = now
+	ws.heard, ws.owes = now, true
 	ws.watchDelivery()
 	ws.conn.Lock()
 	defer ws.conn.Unlock()
@@ -66,10 +66,10 @@ func (ws *WebSocket) watchDelivery() {
 func (ws *WebSocket) checkPong(now time.Duration) bool {
 	limit := ws.settings().limits.PongTimeout
 	switch {
-	case ws.pinged == 0 || now-ws.pinged < limit:
+	case !ws.owes || now-ws.heard < limit:
 	case ws.conn.Unread(): // a loop that was held up has not read it yet
 	case ws.takes(limit):
-		ws.pinged = now
+		ws.heard = now
 	default:
 		ws.drop(ErrPongTimeout)
 		return false

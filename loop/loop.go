@@ -32,7 +32,7 @@ type Loop struct {
 	// Owned by the loop.
 	now       time.Duration // since the group started, read once per batch
 	buf       []byte        // every recv of the loop lands here
-	slots     []*Conn       // by descriptor
+	table     connTable
 	listeners map[int]*acceptor
 	wheel     wheel
 	alarm     alarm
@@ -89,6 +89,7 @@ func newLoop(g *Group, index int) (*Loop, error) {
 		call:      call{accepted: noFD},
 		meter:     meter{budget: g.cfg.IterationBudget, left: g.cfg.IterationBudget},
 	}
+	l.wheel.table = &l.table
 	l.ledger.budget = int64(g.cfg.Budget)
 	if g.cfg.Budget > 0 {
 		l.ledger.budget = int64(max(1, g.cfg.Budget/g.cfg.Loops))
@@ -119,19 +120,19 @@ func (l *Loop) Touch(c *Conn) { l.touched = c.phase }
 func (l *Loop) Do(fn func()) error { return l.post(mail{fn: fn}) }
 
 // Each calls fn for every open connection of the loop. Loop only.
-func (l *Loop) Each(fn func(*Conn)) { l.EachOf(0, len(l.slots), fn) }
+func (l *Loop) Each(fn func(*Conn)) { l.EachOf(0, len(l.table.conns), fn) }
 
 // EachOf calls fn for those open connections of the loop that lie in n places from
 // place from on. It returns where to go on, 0 after the last place. What is opened
 // meanwhile may be left out. Loop only.
 func (l *Loop) EachOf(from, n int, fn func(*Conn)) (next int) {
-	to := min(len(l.slots), from+n)
-	for _, c := range l.slots[min(from, to):to] {
+	to := min(len(l.table.conns), from+n)
+	for _, c := range l.table.conns[min(from, to):to] {
 		if c != nil && c.phase != ended {
 			fn(c)
 		}
 	}
-	if to == len(l.slots) {
+	if to == len(l.table.conns) {
 		return 0
 	}
 	return to
@@ -156,12 +157,10 @@ func (l *Loop) tick() time.Duration {
 
 // ready implements pollHandler.
 func (l *Loop) ready(fd int, ev interest) {
-	if fd < len(l.slots) {
-		if c := l.slots[fd]; c != nil {
-			l.meter.begin()
-			c.ready(ev)
-			return
-		}
+	if c := l.table.of(fd); c != nil {
+		l.meter.begin()
+		c.ready(ev)
+		return
 	}
 	if a := l.listeners[fd]; a != nil {
 		a.accept()
@@ -284,20 +283,6 @@ func (l *Loop) closeEnded() {
 	rest := copy(l.ended, l.ended[n:])
 	clear(l.ended[rest:])
 	l.ended, l.closed = l.ended[:rest], 0
-}
-
-// enlist makes c the owner of the events of fd.
-func (l *Loop) enlist(fd int, c *Conn) {
-	for fd >= len(l.slots) {
-		l.slots = append(l.slots, make([]*Conn, max(64, len(l.slots)))...)
-	}
-	l.slots[fd] = c
-	l.conns.Add(1)
-}
-
-func (l *Loop) delist(fd int) {
-	l.slots[fd] = nil
-	l.conns.Add(-1)
 }
 
 // end closes everything the loop owns. Mail that was accepted is still read. It

@@ -12,8 +12,9 @@ const (
 	wheelSlots = 512
 )
 
-// links are a connection's place in the wheel of its loop.
-type links struct{ prev, next *Conn }
+// links are a connection's place in the wheel of its loop: its neighbours in the list of a
+// slot, by descriptor plus one; 0: none. As pointers they would take twice the room.
+type links struct{ prev, next int32 }
 
 // timerState is where the timer of a connection is. Owned by the loop.
 type timerState uint8
@@ -31,8 +32,9 @@ const maxTimer = 365 * 24 * time.Hour
 // mod wheelSlots is a list of the connections due at tick t or a multiple of
 // the wheel later. Owned by the loop.
 type wheel struct {
-	cursor   int64 // every tick up to this one has been swept
-	slots    [wheelSlots]*Conn
+	table    *connTable // finds a connection by its links
+	cursor   int64      // every tick up to this one has been swept
+	slots    [wheelSlots]int32
 	occupied [wheelSlots / 64]uint64
 	due      []*Conn // of the sweep that is under way
 	rung     int     // of due, those whose OnTimer was called
@@ -40,7 +42,7 @@ type wheel struct {
 
 func ticksUp(d time.Duration) int64 { return int64((d + tickLength - 1) / tickLength) }
 
-// arm makes c due at the moment at (in time since the group started, at most
+// arm makes c, which is in the table, due at the moment at (in time since the group started, at most
 // maxTimer from now), replacing an earlier arm.
 func (w *wheel) arm(c *Conn, at time.Duration) {
 	due := uint32(max(ticksUp(at), w.cursor+1))
@@ -50,15 +52,17 @@ func (w *wheel) arm(c *Conn, at time.Duration) {
 		}
 		w.disarm(c)
 	}
-	slot := due % wheelSlots
+	slot, place := due%wheelSlots, c.fd+1
 	head := w.slots[slot]
 	c.timer, c.due, c.timed = links{next: head}, due, timerArmed
-	if head != nil {
-		head.timer.prev = c
+	if head != 0 {
+		w.at(head).timer.prev = place
 	}
-	w.slots[slot] = c
+	w.slots[slot] = place
 	w.occupied[slot/64] |= 1 << (slot % 64)
 }
+
+func (w *wheel) at(place int32) *Conn { return w.table.conns[place-1] }
 
 // disarm takes c out of the wheel if it is in.
 func (w *wheel) disarm(c *Conn) {
@@ -67,16 +71,16 @@ func (w *wheel) disarm(c *Conn) {
 	if was != timerArmed {
 		return
 	}
-	if t.next != nil {
-		t.next.timer.prev = t.prev
+	if t.next != 0 {
+		w.at(t.next).timer.prev = t.prev
 	}
-	if t.prev != nil {
-		t.prev.timer.next = t.next
+	if t.prev != 0 {
+		w.at(t.prev).timer.next = t.next
 		return
 	}
 	slot := c.due % wheelSlots
 	w.slots[slot] = t.next
-	if t.next == nil {
+	if t.next == 0 {
 		w.occupied[slot/64] &^= 1 << (slot % 64)
 	}
 }
@@ -91,14 +95,14 @@ func (w *wheel) sweep(now time.Duration) []*Conn {
 	}
 	for n := min(tick-w.cursor, wheelSlots); n > 0; n-- {
 		slot := (tick - n + 1) % wheelSlots
-		for c := w.slots[slot]; c != nil; {
-			next := c.timer.next
+		for place := w.slots[slot]; place != 0; {
+			c := w.at(place)
+			place = c.timer.next
 			if int32(c.due-uint32(tick)) <= 0 {
 				w.disarm(c)
 				c.timed = timerDue
 				w.due = append(w.due, c)
 			}
-			c = next
 		}
 	}
 	w.cursor = tick

@@ -11,9 +11,9 @@ func TestWheelFiresNeverEarlyAndAtMostOneTickLate(t *testing.T) {
 	random := newRandom(t)
 	starts := []time.Duration{0, 511 * tickLength, 1<<32*tickLength - time.Second} // the last: due wraps
 	for _, now := range starts {
-		var w wheel
-		w.sweep(now)
 		conns := make([]Conn, 200)
+		w := wheelOf(conns)
+		w.sweep(now)
 		model := make(map[*Conn]time.Duration)
 		for range 20000 {
 			c := &conns[random.IntN(len(conns))]
@@ -47,6 +47,16 @@ func TestWheelFiresNeverEarlyAndAtMostOneTickLate(t *testing.T) {
 	}
 }
 
+// wheelOf returns a wheel for conns.
+func wheelOf(conns []Conn) *wheel {
+	w := &wheel{table: new(connTable)}
+	for fd := range conns {
+		conns[fd].fd = int32(fd)
+		w.table.put(fd, &conns[fd])
+	}
+	return w
+}
+
 func checkWait(t *testing.T, now, wait time.Duration, model map[*Conn]time.Duration) {
 	t.Helper()
 	for _, at := range model {
@@ -76,11 +86,11 @@ func checkSweep(t *testing.T, now time.Duration, due []*Conn, model map[*Conn]ti
 }
 
 func TestTimersOfAYearDoNotFireEarly(t *testing.T) {
-	var w wheel
-	var c Conn
+	conns := make([]Conn, 1)
+	w := wheelOf(conns)
 	now := time.Hour
 	w.sweep(now)
-	w.arm(&c, now+maxTimer)
+	w.arm(&conns[0], now+maxTimer)
 	for range 10000 {
 		now += time.Duration(wheelSlots) * tickLength
 		if due := w.sweep(now); len(due) > 0 {

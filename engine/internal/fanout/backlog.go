@@ -168,7 +168,7 @@ func (b *backlog) clear() {
 // own is the memory of b besides its messages.
 func (b *backlog) own() int {
 	n := b.room*messageSize + b.keyRoom*keySize + b.keyBytes
-	if b.live > 0 || b.s.backlog == b {
+	if b.live > 0 || b.s.backlog() == b {
 		n += backlogSize
 	}
 	return n

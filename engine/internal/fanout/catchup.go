@@ -42,7 +42,6 @@ func after(msgs []Message, number uint64) []Message {
 // appendUnsent appends what s is to get of the messages numbered above from, up
 // to to. Under the fan's lock.
 func (s *subscription) appendUnsent(list []unsent, from, to uint64) []unsent {
-	from = max(from, s.since)
 	for _, msgs := range [2][]Message{s.part.inflight, s.part.pending} {
 		msgs = after(msgs, from)
 		for i := range msgs {
@@ -86,7 +85,7 @@ func (f *fan) collect(list []unsent, m *Member, from, to uint64) []unsent {
 // has nothing to catch up with: its policy decided when it was published. One
 // that is closing gets nothing more. Under the fan's lock.
 func (f *fan) catchUp(m *Member) {
-	if len(f.loaded) == 0 || m.slow.Load() != nil || m.closing() {
+	if len(f.loaded) == 0 || m.waiting() != nil || m.closing() {
 		return
 	}
 	c := m.conn
@@ -135,7 +134,7 @@ func (m *Member) writeLocked(msg Message) {
 // waits in its backlogs is written before that too, as far as OnGap need not be called
 // first. Any goroutine that holds no lock.
 func (m *Member) CatchUp() {
-	if m.fan.busy.Load() || m.slow.Load() != nil {
+	if m.fan.busy.Load() || m.waiting() != nil {
 		m.catchUpAll()
 	}
 }
@@ -145,7 +144,7 @@ func (m *Member) catchUpAll() {
 	m.fan.mu.Lock()
 	defer m.fan.mu.Unlock()
 	m.fan.catchUp(m)
-	if w := m.slow.Load(); w != nil && w.reporting == 0 {
+	if w := m.waiting(); w != nil && w.reporting == 0 {
 		c := m.conn
 		c.Lock()
 		defer c.Unlock()

@@ -3,12 +3,12 @@ package fanout
 import "time"
 
 // IsSlow reports whether policies decide what m gets. Any goroutine.
-func (m *Member) IsSlow() bool { return m.slow.Load() != nil }
+func (m *Member) IsSlow() bool { return m.waiting() != nil }
 
 // Waiting returns how many bytes of messages wait for m besides what is queued for its
 // connection. Any goroutine.
 func (m *Member) Waiting() int {
-	if w := m.slow.Load(); w != nil {
+	if w := m.waiting(); w != nil {
 		return int(w.held.Load())
 	}
 	return 0
@@ -22,7 +22,7 @@ func (m *Member) Holds() (own, shared int) {
 	}
 	m.fan.mu.Lock()
 	defer m.fan.mu.Unlock()
-	if w := m.slow.Load(); w != nil {
+	if w := m.waiting(); w != nil {
 		return w.own, w.weight
 	}
 	return 0, 0

@@ -32,11 +32,10 @@ func (f *fan) deliverOne(s *subscription) (sent int) {
 	if !f.readyLocked(m) {
 		return 0
 	}
-	had := max(m.seq, s.since)
-	if had < p.inflight[0].number {
+	if m.seq < p.inflight[0].number {
 		return f.sendLocked(m, b, len(p.inflight))
 	}
-	f.msgs = pointers(f.msgs, after(p.inflight, had))
+	f.msgs = pointers(f.msgs, after(p.inflight, m.seq))
 	return f.sendMessagesLocked(m)
 }
 
@@ -51,7 +50,7 @@ func (f *fan) deliverSeveral(s *subscription) (sent int) {
 	}
 	f.mu.Lock()
 	list := f.collect(f.list[:0], m, 0, f.upTo) // from 0: without the connection's lock m.seq is unknown
-	gap := f.gapped && m.slow.Load() == nil && reachesGap(list)
+	gap := f.gapped && m.waiting() == nil && reachesGap(list)
 	f.mu.Unlock()
 	if gap { // as slow it gets what is in front
 		f.slowed = append(f.slowed, m)

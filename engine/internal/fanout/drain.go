@@ -3,7 +3,7 @@ package fanout
 // Drained calls OnGap for a slow member and writes what waits for it, if its
 // connection has sent everything. On the loop, inside an event of the connection.
 func (m *Member) Drained() {
-	if m.slow.Load() == nil || m.blocked() {
+	if m.waiting() == nil || m.blocked() {
 		return
 	}
 	m.callOnGap()
@@ -34,7 +34,7 @@ func (m *Member) writeWaiting() {
 	c := m.conn
 	c.Lock()
 	defer c.Unlock()
-	w := m.slow.Load()
+	w := m.waiting()
 	w.writeWaitingLocked(false)
 	w.reporting = 0
 	switch {

@@ -11,7 +11,7 @@ func (m *Member) AskClose(askLocked func() (first bool)) (first bool) {
 	f.noticeGaps(m)
 	m.conn.Lock()
 	defer m.conn.Unlock()
-	if w := m.slow.Load(); w != nil && w.reporting == 0 {
+	if w := m.waiting(); w != nil && w.reporting == 0 {
 		w.writeWaitingLocked(true)
 	}
 	first = askLocked()
@@ -50,7 +50,7 @@ func (m *Member) Finish() {
 	defer f.mu.Unlock()
 	m.conn.Lock()
 	defer m.conn.Unlock()
-	if w := m.slow.Load(); w != nil {
+	if w := m.waiting(); w != nil {
 		w.writeWaitingLocked(true)
 		w.discard()
 	}
@@ -65,7 +65,7 @@ func (m *Member) loseBehindFragment() bool {
 	defer f.mu.Unlock()
 	m.conn.Lock()
 	defer m.conn.Unlock()
-	w := m.slow.Load()
+	w := m.waiting()
 	if w == nil || m.out.Fragments == 0 {
 		return false
 	}
@@ -85,12 +85,12 @@ func (m *Member) Close() {
 
 // lastTopic returns the topic of the subscription that m made last. Under the fan's lock.
 func (m *Member) lastTopic() (name string, there bool) {
-	last := &m.only
-	switch n := m.count(); {
-	case n == 0:
+	last, subs := &m.only, m.several()
+	switch {
+	case m.count() == 0:
 		return "", false
-	case m.rare != nil && m.rare.subs != nil:
-		last = m.rare.subs[n-1]
+	case subs != nil:
+		last = subs[len(subs)-1]
 	}
 	return last.part.topic.name, true
 }

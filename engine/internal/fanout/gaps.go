@@ -58,7 +58,7 @@ func (p *part) lose(n uint64, tag any, sender *subscription) {
 	if p.nextGap == 0 || p.parted {
 		p.refusals = append(p.refusals, refusal{tag: tag, through: p.fan.number, refused: p.refused})
 	}
-	if sender != nil && sender.backlog == nil && sender.missed() > 0 && sender.endsWithGap() {
+	if sender != nil && sender.backlog() == nil && sender.missed() > 0 && sender.endsWithGap() {
 		p.fan.markSlow(sender.member) // notes where that begins
 	}
 	if p.nextGap == 0 {
@@ -73,8 +73,9 @@ func (p *part) lose(n uint64, tag any, sender *subscription) {
 	for _, s := range p.slow {
 		if s != sender && !s.member.closing() {
 			s.lost += n
-			s.backlog.over = s.backlog.over || s.endsWithGap()
-			s.member.slow.Load().miss(s.backlog, n, tag)
+			b := s.backlog()
+			b.over = b.over || s.endsWithGap()
+			s.member.waiting().miss(b, n, tag)
 		}
 	}
 }
@@ -99,7 +100,7 @@ func (m *Member) takeGaps() (gaps []Gap) {
 	}()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	w := m.slow.Load()
+	w := m.waiting()
 	if w == nil {
 		return nil
 	}
@@ -111,7 +112,7 @@ func (m *Member) takeGaps() (gaps []Gap) {
 		}
 		gaps = append(gaps, Gap{b.s.part.topic.name, b.missed % unknown, b.over, b.tag})
 		b.missed, b.after, b.tag = 0, nil, nil
-		if b.s.backlog == b && b.over {
+		if b.s.backlog() == b && b.over {
 			f.leave(b.s)
 			left = append(left, b.s.part)
 		}
@@ -132,7 +133,7 @@ func (p *part) refuse(sender *subscription, msg *Message) {
 // missed is how many messages s lost that OnGap was not called for. Under the
 // fan's lock.
 func (s *subscription) missed() uint64 {
-	if b := s.backlog; b != nil {
+	if b := s.backlog(); b != nil {
 		return b.missed
 	}
 	return s.part.refused - s.lost
@@ -147,7 +148,7 @@ func (f *fan) noticeGap(s *subscription) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
-	case s.backlog != nil || s.missed() == 0:
+	case s.backlog() != nil || s.missed() == 0:
 	case !f.hub.conns.HasOnGap(s.member.conn) && !s.endsWithGap():
 		s.lost, s.part.parted = s.part.refused, true
 	default:

@@ -18,25 +18,51 @@ type Member struct {
 	// or decided on by policy. Guarded by the connection's lock.
 	seq uint64
 
+	// Written under the fan's lock, read by anyone.
+	rare atomic.Pointer[rare] // nil: it had one topic at most, is not slow and not closing
+
+	only subscription // the first one: most members have no other; guarded by the fan's lock
+}
+
+// rare is what members with several topics have, those that are slow, and those that are
+// closing.
+type rare struct {
 	// Written under the locks of the fan and the connection, read by anyone.
 	slow atomic.Pointer[waiting] // nil: not slow; otherwise every subscription has a backlog
 
 	// Guarded by the fan's lock.
-	rare *rare        // nil: it had one topic at most, and is not closing
-	only subscription // the first one: most members have no other
-}
-
-// rare is what members with several topics have, and those that are closing.
-type rare struct {
 	subs    []*subscription          // all of them; nil: it had one at most
 	index   map[string]*subscription // nil: it had few topics
 	closing bool                     // not counted any more, and nothing more is published to it
 }
 
-// closedMember is the rare of closing members that had one topic at most. Immutable.
+// closedMember is the rare of closing members that had one topic at most and were not slow.
+// Immutable.
 var closedMember = &rare{closing: true}
 
-func (m *Member) closing() bool { return m.rare != nil && m.rare.closing }
+// waiting returns what waits for m; nil: it is not slow. Any goroutine.
+func (m *Member) waiting() *waiting {
+	if r := m.rare.Load(); r != nil {
+		return r.slow.Load()
+	}
+	return nil
+}
+
+// closing is under the fan's lock.
+func (m *Member) closing() bool {
+	r := m.rare.Load()
+	return r != nil && r.closing
+}
+
+// rarely returns the rare of m, which is not closing, made if need be. Under the fan's lock.
+func (m *Member) rarely() *rare {
+	r := m.rare.Load()
+	if r == nil {
+		r = new(rare)
+		m.rare.Store(r)
+	}
+	return r
+}
 
 // NewMember makes a member of the connection c, which the loop of that index owns.
 func (h *Hub) NewMember(c *loop.Conn, o *outlet.Outlet, loop int) *Member {
@@ -48,20 +74,35 @@ type subscription struct {
 	// Immutable.
 	member *Member
 	part   *part
-	since  uint64 // number of the last message before it joined
 
 	// Guarded by the fan's lock.
-	at      int32    // in part.subs
-	own     int32    // in rare.subs of the member; -1: it was left
-	backlog *backlog // nil: not slow
-	lost    uint64   // of part.refused, those that were reported or not meant for it
+	at   int32  // in part.subs
+	own  int32  // in rare.subs of the member; -1: it was left
+	lost uint64 // of part.refused, those that were reported or not meant for it
+}
+
+// backlog returns what waits in s; nil: it is not slow, or was left. Under the fan's lock.
+func (s *subscription) backlog() *backlog {
+	w := s.member.waiting()
+	if w == nil || s.own < 0 || int(s.own) >= len(w.backlogs) {
+		return nil
+	}
+	return w.backlogs[s.own]
+}
+
+// several returns all subscriptions of m, if it had more than one. Under the fan's lock.
+func (m *Member) several() []*subscription {
+	if r := m.rare.Load(); r != nil {
+		return r.subs
+	}
+	return nil
 }
 
 // count returns the number of subscriptions. Under the fan's lock, as all that follows.
 func (m *Member) count() int {
-	switch {
-	case m.rare != nil && m.rare.subs != nil:
-		return len(m.rare.subs)
+	switch subs := m.several(); {
+	case subs != nil:
+		return len(subs)
 	case m.hasOnly():
 		return 1
 	}
@@ -72,11 +113,12 @@ func (m *Member) hasOnly() bool { return m.only.member != nil && m.only.own >= 0
 
 // subs calls yield for each subscription.
 func (m *Member) subs(yield func(*subscription) bool) {
-	if m.rare == nil || m.rare.subs == nil {
+	subs := m.several()
+	if subs == nil {
 		_ = m.hasOnly() && yield(&m.only)
 		return
 	}
-	for _, s := range m.rare.subs {
+	for _, s := range subs {
 		if !yield(s) {
 			return
 		}
@@ -90,13 +132,11 @@ func (m *Member) add(one subscription) *subscription {
 		m.only = one
 		return &m.only
 	}
-	if m.rare == nil {
-		m.rare = new(rare)
-		if m.hasOnly() {
-			m.rare.subs = append(m.rare.subs, &m.only)
-		}
+	r := m.rarely()
+	if r.subs == nil && m.hasOnly() {
+		r.subs = append(r.subs, &m.only)
 	}
-	r, s := m.rare, new(subscription)
+	s := new(subscription)
 	*s = one // which is on the stack this way
 	s.own = int32(len(r.subs))
 	r.subs = append(r.subs, s)
@@ -112,9 +152,15 @@ func (m *Member) add(one subscription) *subscription {
 	return s
 }
 
-// remove undoes add.
+// remove undoes add. s has no backlog any more.
 func (m *Member) remove(s *subscription) {
-	if r := m.rare; r != nil && r.subs != nil {
+	if w := m.waiting(); w != nil {
+		last := len(w.backlogs) - 1
+		w.backlogs[s.own] = w.backlogs[last]
+		w.backlogs[last] = nil
+		w.backlogs = w.backlogs[:last]
+	}
+	if r := m.rare.Load(); r != nil && r.subs != nil {
 		last := len(r.subs) - 1
 		r.subs[s.own], r.subs[last].own = r.subs[last], s.own
 		r.subs[last] = nil
@@ -125,8 +171,8 @@ func (m *Member) remove(s *subscription) {
 }
 
 func (m *Member) find(topic string) *subscription {
-	if m.rare != nil && m.rare.index != nil {
-		return m.rare.index[topic]
+	if r := m.rare.Load(); r != nil && r.index != nil {
+		return r.index[topic]
 	}
 	for s := range m.subs {
 		if s.part.topic.name == topic {

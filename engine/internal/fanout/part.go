@@ -39,17 +39,19 @@ type change struct {
 
 // join adds a subscription. Under the fan's lock, as all that follows.
 func (f *fan) join(m *Member, p *part) *subscription {
-	s := m.add(subscription{member: m, part: p, since: f.number, lost: p.refused})
+	f.catchUp(m) // what was published before is not for it
+	s := m.add(subscription{member: m, part: p, lost: p.refused})
 	f.subscriptions.Add(1)
 	if m.count() == 1 {
 		f.members.Add(1)
 	}
 	p.count++
 	p.parted = true
-	if w := m.slow.Load(); w != nil {
+	if w := m.waiting(); w != nil {
+		m.skip(f.number) // as catchUp does for others
 		after := w.gapOf(p.topic.name)
 		s.addBacklog(w)
-		s.backlog.after = after
+		s.backlog().after = after
 	}
 	f.apply(change{s: s})
 	return s
@@ -58,12 +60,12 @@ func (f *fan) join(m *Member, p *part) *subscription {
 // leave ends a subscription. Its backlog stays with the member.
 func (f *fan) leave(s *subscription) {
 	m := s.member
+	s.removeBacklog()
 	m.remove(s)
 	f.subscriptions.Add(-1)
 	if m.count() == 0 {
 		f.members.Add(-1)
 	}
-	s.removeBacklog()
 	if !m.closing() {
 		s.part.count--
 	}

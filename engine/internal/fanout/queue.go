@@ -13,6 +13,7 @@ type waiting struct {
 	held      atomic.Int64 // bytes in backlogs; written under the lock, read by anyone
 	weight    int          // of what is in backlogs
 	own       int          // memory of backlogs besides their messages
+	backlogs  []*backlog   // by subscription.own
 	queue     backlogHeap  // backlogs with messages, also of subscriptions that ended
 	gapped    []*backlog   // backlogs that OnGap is to be called for
 	reporting uint64       // OnGap is being called for what is missing up to this number; 0: it is not
@@ -135,7 +136,7 @@ func (w *waiting) tally(b *backlog) {
 
 // discard forgets everything that waits for m. Under the fan's lock.
 func (m *Member) discard() {
-	if w := m.slow.Load(); w != nil {
+	if w := m.waiting(); w != nil {
 		w.discard()
 	}
 }

@@ -52,7 +52,7 @@ func (f *fan) admitRetained(m *Member, list []*Message) error {
 	queued := m.conn.QueuedLocked()
 	waits := m.out.Fragments != 0 || m.conn.BlockedLocked()
 	m.conn.Unlock()
-	if w := m.slow.Load(); w != nil {
+	if w := m.waiting(); w != nil {
 		queued += w.weight
 	}
 	size := 0
@@ -76,12 +76,12 @@ func (f *fan) deliverRetained(s *subscription, list []*Message) {
 	if len(list) == 0 {
 		return
 	}
-	if w := s.member.slow.Load(); w != nil {
+	if w := s.member.waiting(); w != nil {
 		for _, msg := range list {
 			f.number++
 			kept := *msg
 			kept.number = f.number
-			w.push(s.backlog, kept)
+			w.push(s.backlog(), kept)
 		}
 		return
 	}

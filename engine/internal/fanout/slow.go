@@ -30,8 +30,8 @@ func (s *Slow) keeps() bool { return s.Policy == DropOldest || s.Policy == Confl
 // decide does with msg, the last message published, what the policy of a slow
 // subscriber says. Under the fan's lock.
 func (f *fan) decide(s *subscription, msg Message, d *Delivery) {
-	m, b := s.member, s.backlog
-	w := m.slow.Load()
+	m, b := s.member, s.backlog()
+	w := m.waiting()
 	m.conn.Lock()
 	rules := s.rulesLocked()
 	room, waits := s.roomLocked(rules), rules.keeps() || !w.nothing() || m.out.Fragments != 0
@@ -91,7 +91,7 @@ func (s *subscription) roomLocked(rules *Slow) int {
 	c := s.member.conn
 	room := math.MaxInt / 2
 	if rules.Limit > 0 {
-		room = rules.Limit - c.QueuedLocked() - s.member.slow.Load().weight
+		room = rules.Limit - c.QueuedLocked() - s.member.waiting().weight
 	}
 	if s.part.fan.loop.Over() {
 		room = min(room, 0)
@@ -112,7 +112,7 @@ func (f *fan) markSlow(m *Member) {
 	c := m.conn
 	c.Lock()
 	defer c.Unlock()
-	if m.slow.Load() != nil {
+	if m.waiting() != nil {
 		return
 	}
 	list := f.collect(f.unsent[:0], m, m.seq, f.number)
@@ -124,12 +124,12 @@ func (f *fan) markSlow(m *Member) {
 // list. Under the connection's lock too.
 func (f *fan) markSlowLocked(m *Member, list []unsent) {
 	w := &waiting{m: m}
-	m.slow.Store(w)
+	m.rarely().slow.Store(w)
 	for s := range m.subs {
 		s.addBacklog(w)
 	}
 	for _, u := range list {
-		b := u.s.backlog
+		b := u.s.backlog()
 		if b.over && u.msg.number > b.through {
 			w.miss(b, 1, nil)
 			m.fan.hub.dropped.Add(1)
@@ -150,13 +150,14 @@ func (f *fan) markSlowLocked(m *Member, list []unsent) {
 func (s *subscription) addBacklog(w *waiting) {
 	p := s.part
 	missed := s.missed()
-	s.backlog = &backlog{s: s, at: int32(len(p.slow))}
-	w.tally(s.backlog)
+	b := &backlog{s: s, at: int32(len(p.slow))}
+	w.backlogs = append(w.backlogs, b) // those of m are added in the order of its list
+	w.tally(b)
 	if missed > 0 {
 		first := s.firstRefusal()
-		s.backlog.over = s.rulesLocked().Policy == Unsubscribe
-		s.backlog.through = first.through
-		w.miss(s.backlog, missed, first.tag)
+		b.over = s.rulesLocked().Policy == Unsubscribe
+		b.through = first.through
+		w.miss(b, missed, first.tag)
 	}
 	s.lost, p.parted = p.refused, true
 	p.slow = append(p.slow, s)
@@ -165,18 +166,19 @@ func (s *subscription) addBacklog(w *waiting) {
 // removeBacklog undoes addBacklog. What waits in the backlog stays with the member.
 // Under the fan's lock.
 func (s *subscription) removeBacklog() {
-	b := s.backlog
+	b := s.backlog()
 	if b == nil {
 		return
 	}
+	w := s.member.waiting()
 	slow := s.part.slow
 	last := len(slow) - 1
 	slow[b.at] = slow[last]
-	slow[b.at].backlog.at = b.at
+	slow[b.at].backlog().at = b.at
 	slow[last] = nil
 	s.part.slow = slow[:last]
-	s.backlog = nil
-	s.member.slow.Load().tally(b)
+	w.backlogs[s.own] = nil
+	w.tally(b)
 }
 
 // unmarkSlowLocked undoes markSlow. Under the locks of the fan and the connection.
@@ -185,7 +187,11 @@ func (m *Member) unmarkSlowLocked() {
 		s.removeBacklog()
 	}
 	m.seq = m.fan.number
-	m.slow.Store(nil)
+	r := m.rare.Load()
+	r.slow.Store(nil)
+	if r.subs == nil && !r.closing {
+		m.rare.Store(nil)
+	}
 }
 
 // closeMember stops counting the subscriptions of m, for which nothing more is
@@ -194,10 +200,10 @@ func (f *fan) closeMember(m *Member) {
 	if m.closing() {
 		return
 	}
-	if m.rare == nil {
-		m.rare = closedMember
+	if r := m.rare.Load(); r != nil {
+		r.closing = true
 	} else {
-		m.rare.closing = true
+		m.rare.Store(closedMember)
 	}
 	for s := range m.subs {
 		s.part.count--

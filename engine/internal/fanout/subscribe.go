@@ -41,7 +41,7 @@ func (h *Hub) Resubscribe(m *Member, topic string) error {
 	if err := m.fan.admitRetained(m, kept); err != nil {
 		return err
 	}
-	if s.backlog != nil && s.backlog.over { // its end only waits to be reported
+	if b := s.backlog(); b != nil && b.over { // its end only waits to be reported
 		sh.unsubscribe(s)
 		return sh.subscribe(m, topic)
 	}

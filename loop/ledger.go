@@ -22,15 +22,11 @@ const (
 
 // ledger counts what the connections of a loop hold. Any goroutine.
 type ledger struct {
-	budget int64 // immutable; 0: none
-
 	held     [uses]atomic.Int64 // bytes of memory
 	referred atomic.Int64       // what Shared cost, counted at each place that holds one
 	queued   atomic.Int64       // bytes that connections are to get
 	tls      atomic.Int64       // state of connections whose TLS handshake is over
 	over     atomic.Bool        // more than the budget is held, and OnOverBudget is at work
-
-	fresh [uses]int // what HoldHere did not count yet; owned by the loop
 }
 
 // freshMost is how much HoldHere may keep from others.
@@ -50,7 +46,7 @@ func (l *Loop) Hold(use Use, n int) {
 // HoldHere is Hold without an atomic operation. Others see it after the iteration,
 // or when it is more than 64 KiB. Loop only.
 func (l *Loop) HoldHere(use Use, n int) {
-	fresh := &l.ledger.fresh[use]
+	fresh := &l.fresh[use]
 	*fresh += n
 	if *fresh >= freshMost || *fresh <= -freshMost {
 		l.Hold(use, *fresh)
@@ -60,10 +56,10 @@ func (l *Loop) HoldHere(use Use, n int) {
 
 // countFresh counts what HoldHere kept back. Loop only.
 func (l *Loop) countFresh() {
-	for use, n := range l.ledger.fresh {
+	for use, n := range l.fresh {
 		if n != 0 {
 			l.Hold(Use(use), n)
-			l.ledger.fresh[use] = 0
+			l.fresh[use] = 0
 		}
 	}
 }
@@ -115,7 +111,7 @@ func (l *Loop) own() (n int) {
 }
 
 // Budget returns the loop's part of Config.Budget; 0 means none.
-func (l *Loop) Budget() int { return int(l.ledger.budget) }
+func (l *Loop) Budget() int { return int(l.budget) }
 
 // Spent reports whether n more bytes would exceed the budget of the loop, in which
 // case OnOverBudget is called on it. Any goroutine.

@@ -9,31 +9,48 @@ import (
 
 const readBufferSize = 64 << 10
 
+// apart keeps what follows it off the cache lines of what is before it, and off their
+// neighbours, which some CPUs fetch along.
+type apart [128]byte
+
 // Loop is one goroutine over one poller. It owns its connections, listeners
 // and timers.
+//
+// Its fields are in three blocks, by who writes them while the loop runs, so that no write of
+// another goroutine takes a cache line away that the loop uses all the time.
 type Loop struct {
-	// Immutable.
-	group  *Group
-	index  int
-	poller poller
-	accept func(fd int) (int, error) // accept4; tests make it fail
+	// Nobody: immutable.
+	group    *Group
+	index    int
+	poller   poller
+	accept   func(fd int) (int, error) // accept4; tests make it fail
+	overload func()                    // overBudget as a value: a post allocates nothing
+	budget   int64                     // of memory; 0: none
 
-	mailbox   mailbox
-	conns     atomic.Int64
-	ledger    ledger
-	encrypted atomic.Int64 // connections
-	public    published    // counters, as of the last turn
-	// What is counted by other goroutines, or by the loop as if it were one of them.
+	_ apart
+
+	// Any goroutine. The loop reads of these what it has to at each turn, which is
+	// mailbox.some, and counts here when it is to be as exact as others.
+	mailbox     mailbox
+	ledger      ledger
 	messagesOut atomic.Uint64
 	bytesOut    atomic.Uint64
-	alive       atomic.Bool   // set by the loop for the watchdog
-	goroutine   atomic.Uint64 // the number of the loop's goroutine; 0: none runs
+	alive       atomic.Bool // set by the loop for the watchdog
+
+	_ apart
+
+	// The loop alone. Others read few of these, and seldom.
+	conns     atomic.Int64
+	encrypted atomic.Int64  // connections
+	public    published     // counters, as of the last turn
+	goroutine atomic.Uint64 // the number of the loop's goroutine; 0: none runs
 
 	// Owned by the loop.
 	now       time.Duration // since the group started, read once per batch
 	buf       []byte        // every recv of the loop lands here
 	table     connTable
 	listeners map[int]*acceptor
+	taken     taken // of the mailbox
 	wheel     wheel
 	alarm     alarm
 	ended     []endedConn   // closed at the end of the iteration
@@ -44,7 +61,7 @@ type Loop struct {
 	touched   phase         // of the last connection that was touched: a load that is used for nothing is left out
 	yielded   time.Duration // when yield passed through the scheduler
 	counters  Counters      // read by others through public
-	overload  func()        // overBudget as a value: a post allocates nothing
+	fresh     [uses]int     // what HoldHere did not count yet
 	call      call
 	meter     meter
 	waiting   line
@@ -55,6 +72,8 @@ type Loop struct {
 
 	gather *gather     // scratch of flushes
 	tls    *tlsBuffers // nil: no connection was encrypted yet
+
+	_ apart // from the next object
 }
 
 // gather is what a flush of many buffers is assembled in.
@@ -90,9 +109,9 @@ func newLoop(g *Group, index int) (*Loop, error) {
 		meter:     meter{budget: g.cfg.IterationBudget, left: g.cfg.IterationBudget},
 	}
 	l.wheel.table = &l.table
-	l.ledger.budget = int64(g.cfg.Budget)
+	l.budget = int64(g.cfg.Budget)
 	if g.cfg.Budget > 0 {
-		l.ledger.budget = int64(max(1, g.cfg.Budget/g.cfg.Loops))
+		l.budget = int64(max(1, g.cfg.Budget/g.cfg.Loops))
 	}
 	l.overload = l.overBudget
 	return l, nil
@@ -237,12 +256,12 @@ func (l *Loop) turnAt(at time.Duration) {
 // did not return.
 func (l *Loop) readMail() {
 	l.readTaken()
-	l.mailbox.take()
+	l.mailbox.take(&l.taken)
 	l.readTaken()
 }
 
 func (l *Loop) readTaken() {
-	for m, ok := l.mailbox.next(); ok; m, ok = l.mailbox.next() {
+	for m, ok := l.taken.next(); ok; m, ok = l.taken.next() {
 		l.read(m)
 	}
 }
@@ -289,7 +308,7 @@ func (l *Loop) closeEnded() {
 // is called again when a callback breaks it off.
 func (l *Loop) end() {
 	l.readTaken()
-	l.mailbox.shut()
+	l.mailbox.shut(&l.taken)
 	l.readTaken()
 	for fd := range l.listeners {
 		l.unlisten(fd)

@@ -19,10 +19,12 @@ type mailbox struct {
 	mu     sync.Mutex
 	in     []mail
 	closed bool
+}
 
-	// Owned by the loop.
-	out  []mail // taken
-	read int    // of out
+// taken is what a loop took out of its mailbox. Owned by the loop.
+type taken struct {
+	mail []mail
+	read int // of mail
 }
 
 // put appends m. first says that the loop must be woken; ok is false when the
@@ -44,38 +46,37 @@ func (b *mailbox) put(m mail) (first, ok bool) {
 // mailKept is the capacity a mailbox keeps between turns.
 const mailKept = 4096
 
-// take makes what was put so far that which next returns. All that was taken
-// before is read.
-func (b *mailbox) take() {
+// take moves what was put so far to t. All that was taken before is read.
+func (b *mailbox) take(t *taken) {
 	if !b.some.Load() { // the lock costs more
 		return
 	}
 	b.mu.Lock()
-	b.in, b.out = b.out, b.in
+	b.in, t.mail = t.mail, b.in
 	b.some.Store(false)
 	b.mu.Unlock()
 }
 
 // next returns what was taken, one after the other. A mail is read once it is
 // returned, whatever becomes of it.
-func (b *mailbox) next() (m mail, ok bool) {
-	if b.read < len(b.out) {
-		m = b.out[b.read]
-		b.read++
+func (t *taken) next() (m mail, ok bool) {
+	if t.read < len(t.mail) {
+		m = t.mail[t.read]
+		t.read++
 		return m, true
 	}
-	clear(b.out)
-	b.out, b.read = b.out[:0], 0
-	if cap(b.out) > mailKept {
-		b.out = nil
+	clear(t.mail)
+	t.mail, t.read = t.mail[:0], 0
+	if cap(t.mail) > mailKept {
+		t.mail = nil
 	}
 	return mail{}, false
 }
 
-// shut takes what is left, and refuses mail from now on.
-func (b *mailbox) shut() {
+// shut moves what is left to t, and refuses mail from now on.
+func (b *mailbox) shut(t *taken) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
-	b.in, b.out = nil, b.in
+	b.in, t.mail = nil, b.in
 }

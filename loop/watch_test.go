@@ -94,7 +94,7 @@ func TestLoopThatHasEndedIsNotReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var looks atomic.Int32
 		l, _, stop := startWatch(func() string { looks.Add(1); return "main.onText" })
-		l.mailbox.shut()
+		l.mailbox.shut(&l.taken)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		if n := looks.Load(); n != 0 {

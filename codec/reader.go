@@ -26,24 +26,36 @@ type Event struct {
 	Payload []byte
 }
 
-// Reader turns the bytes of one connection into events. Init makes it ready. One
-// goroutine at a time may use it. While no frame or message is pending it holds
-// no buffer.
+// Reader turns the bytes of one connection into events: a Parser with its configuration.
+// Init makes it ready. One goroutine at a time may use it. While no frame or message is
+// pending it holds no buffer.
 type Reader struct {
-	cfg       *ReaderConfig
-	pending   *assembly // nil while between messages with no byte left over
-	frames    uint32
-	streaming bool  // for messages that start from now on
-	broken    uint8 // set for good by the first broken rule: its place in faults
+	cfg *ReaderConfig
+	Parser
 }
 
 // Init makes r ready for a new connection. cfg is shared and must not change
 // while r is in use.
 func (r *Reader) Init(cfg *ReaderConfig) { *r = Reader{cfg: cfg} }
 
-// SetConfig replaces the configuration of r. It counts from the next frame on: of
-// one that has begun, the size is accepted. cfg is shared as with Init.
+// SetConfig replaces the configuration of r, as Next of a Parser does. cfg is shared as
+// with Init.
 func (r *Reader) SetConfig(cfg *ReaderConfig) { r.cfg = cfg }
+
+// Next is Next of a Parser with the configuration of r.
+func (r *Reader) Next(b []byte) (ev Event, ok bool, n int, err error) {
+	return r.Parser.Next(r.cfg, b)
+}
+
+// Parser is a Reader whose caller keeps the configuration, for those who have many: it
+// takes 16 bytes. The zero value is ready for a new connection. One goroutine at a time may
+// use it.
+type Parser struct {
+	pending   *assembly // nil while between messages with no byte left over
+	frames    uint32
+	streaming bool  // for messages that start from now on
+	broken    uint8 // set for good by the first broken rule: its place in faults
+}
 
 // Next takes bytes from the front of b, which follow those of the call before,
 // and reports the next event.
@@ -62,11 +74,14 @@ func (r *Reader) SetConfig(cfg *ReaderConfig) { r.cfg = cfg }
 // the events nor the error; in streaming mode it changes only how messages are
 // cut into pieces, and how much of a message was delivered when it turns out to
 // be bad.
-func (r *Reader) Next(b []byte) (ev Event, ok bool, n int, err error) {
+//
+// cfg may be another one in each call. It counts from the next frame on: of one that has
+// begun, the size is accepted.
+func (r *Parser) Next(cfg *ReaderConfig, b []byte) (ev Event, ok bool, n int, err error) {
 	if r.pending != nil || r.broken != 0 {
-		return r.resume(b)
+		return r.resume(cfg, b)
 	}
-	if op, payload, n := r.whole(b); n > 0 {
+	if op, payload, n := r.whole(cfg, b); n > 0 {
 		if op == Text && !utf8.Valid(payload) {
 			return r.fail(ErrInvalidUTF8) // §8.1
 		}
@@ -78,13 +93,13 @@ func (r *Reader) Next(b []byte) (ev Event, ok bool, n int, err error) {
 		if err == nil && len(b) == 0 {
 			return Event{}, false, 0, nil
 		}
-		return r.start(b)
+		return r.start(cfg, b)
 	}
-	if fault := r.cfg.check(&h, &message{streaming: r.streaming && !h.Rsv1}); fault != nil {
+	if fault := cfg.check(&h, &message{streaming: r.streaming && !h.Rsv1}); fault != nil {
 		return r.fail(fault)
 	}
 	if !h.Fin || h.Length > int64(len(b)-n) {
-		return r.start(b)
+		return r.start(cfg, b)
 	}
 	end := n + int(h.Length)
 	payload := b[n:end:end]
@@ -101,7 +116,7 @@ func (r *Reader) Next(b []byte) (ev Event, ok bool, n int, err error) {
 // whole is the shortest way for the usual frame: a message of less than 64 KiB that is
 // whole in b, not compressed, and breaks no rule that its header tells. n is 0 for all
 // others, of which ParseHeader and check know more.
-func (r *Reader) whole(b []byte) (op OpCode, payload []byte, n int) {
+func (r *Parser) whole(cfg *ReaderConfig, b []byte) (op OpCode, payload []byte, n int) {
 	const text, binary, least = finBit | byte(Text), finBit | byte(Binary), 6
 	if len(b) < least || b[0] != text && b[0] != binary {
 		return 0, nil, 0
@@ -121,9 +136,9 @@ func (r *Reader) whole(b []byte) (op OpCode, payload []byte, n int) {
 	}
 	end := at + length
 	switch {
-	case len(b) < end, masked != (r.cfg.Role == Server):
+	case len(b) < end, masked != (cfg.Role == Server):
 		return 0, nil, 0
-	case int64(length) > r.cfg.maxMessage() && !r.streaming:
+	case int64(length) > cfg.maxMessage() && !r.streaming:
 		return 0, nil, 0
 	}
 	payload = b[at:end:end]
@@ -134,24 +149,24 @@ func (r *Reader) whole(b []byte) (op OpCode, payload []byte, n int) {
 }
 
 // start leaves the straight path of Next: something is going to stay pending.
-func (r *Reader) start(b []byte) (Event, bool, int, error) {
+func (r *Parser) start(cfg *ReaderConfig, b []byte) (Event, bool, int, error) {
 	r.pending = newAssembly()
-	return r.resume(b)
+	return r.resume(cfg, b)
 }
 
 // resume is Next while a header, a frame or a message is pending.
-func (r *Reader) resume(b []byte) (ev Event, ok bool, n int, err error) {
+func (r *Parser) resume(cfg *ReaderConfig, b []byte) (ev Event, ok bool, n int, err error) {
 	if r.broken != 0 {
 		return Event{}, false, 0, faults[r.broken]
 	}
 	a := r.pending
 	if a.delivered {
 		r.Reset()
-		return r.Next(b)
+		return r.Next(cfg, b)
 	}
 	for n < len(b) {
 		if !a.inFrame {
-			used, fault := a.readHeader(b[n:], r.cfg, r.streaming)
+			used, fault := a.readHeader(b[n:], cfg, r.streaming)
 			if fault != nil {
 				return r.fail(fault)
 			}
@@ -163,7 +178,7 @@ func (r *Reader) resume(b []byte) (ev Event, ok bool, n int, err error) {
 		}
 		p := a.unmask(b[n:])
 		n += len(p)
-		ev, ok, fault := a.readPayload(p, r.cfg)
+		ev, ok, fault := a.readPayload(p, cfg)
 		if fault != nil {
 			return r.fail(fault)
 		}
@@ -180,16 +195,16 @@ func (r *Reader) resume(b []byte) (ev Event, ok bool, n int, err error) {
 // sequence. MaxMessage and MaxFragments do not apply, since nothing is kept. The
 // switch takes effect at the next message. Compressed messages are not handed
 // over in pieces: they are assembled, within the limits.
-func (r *Reader) SetStreaming(on bool) { r.streaming = on }
+func (r *Parser) SetStreaming(on bool) { r.streaming = on }
 
 // Frames returns how many frames have begun, modulo 2^32: a caller that divides
 // its time wants to know how many there were in the bytes it gave to Next.
-func (r *Reader) Frames() uint32 { return r.frames }
+func (r *Parser) Frames() uint32 { return r.frames }
 
 // Keep makes p, the payload of the message that Next has just returned, last until
 // the next call of Next or Reset, whatever becomes of the bytes that Next was given,
 // and returns it. It may have moved.
-func (r *Reader) Keep(p []byte) []byte {
+func (r *Parser) Keep(p []byte) []byte {
 	if len(p) == 0 || r.pending != nil && r.pending.data != nil {
 		return p
 	}
@@ -203,14 +218,14 @@ func (r *Reader) Keep(p []byte) []byte {
 
 // InMessage reports whether a data message has begun and has not been delivered
 // to its end.
-func (r *Reader) InMessage() bool { return r.pending != nil && r.pending.inMessage }
+func (r *Parser) InMessage() bool { return r.pending != nil && r.pending.inMessage }
 
 // Pending reports whether a frame or message has begun and has not come to its
 // end.
-func (r *Reader) Pending() bool { return r.pending != nil && !r.pending.delivered }
+func (r *Parser) Pending() bool { return r.pending != nil && !r.pending.delivered }
 
 // Buffered returns how many bytes of a message that is not whole yet are kept.
-func (r *Reader) Buffered() int {
+func (r *Parser) Buffered() int {
 	if !r.InMessage() || r.pending.data == nil {
 		return 0
 	}
@@ -219,7 +234,7 @@ func (r *Reader) Buffered() int {
 
 // Held returns the bytes of memory that r keeps, because a header, a frame or a
 // message is not whole yet, or for the payload of the event before.
-func (r *Reader) Held() int {
+func (r *Parser) Held() int {
 	if r.pending == nil {
 		return 0
 	}
@@ -227,8 +242,8 @@ func (r *Reader) Held() int {
 }
 
 // Reset gives back all buffers and forgets what is pending, for the end of a
-// connection. A Reader that failed stays failed; use Init to begin anew.
-func (r *Reader) Reset() {
+// connection. One that failed stays failed: begin anew with another.
+func (r *Parser) Reset() {
 	if r.pending != nil {
 		r.pending.release()
 		r.pending = nil
@@ -236,7 +251,7 @@ func (r *Reader) Reset() {
 }
 
 // fail gives the buffers back and makes fault the answer from now on.
-func (r *Reader) fail(fault *ProtocolError) (Event, bool, int, error) {
+func (r *Parser) fail(fault *ProtocolError) (Event, bool, int, error) {
 	r.Reset()
 	r.broken = uint8(slices.Index(faults, fault))
 	return Event{}, false, 0, fault

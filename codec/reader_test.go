@@ -185,8 +185,8 @@ func TestWholeMessageIsDeliveredInPlace(t *testing.T) {
 }
 
 func TestIdleReaderIsSmallAndHoldsNothing(t *testing.T) {
-	if size := unsafe.Sizeof(Reader{}); size > 40 {
-		t.Errorf("a Reader takes %d bytes", size)
+	if size := unsafe.Sizeof(Parser{}); size > 16 {
+		t.Errorf("a Parser takes %d bytes", size)
 	}
 	var r Reader
 	r.Init(new(ReaderConfig))

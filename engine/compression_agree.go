@@ -135,7 +135,6 @@ func (c *compressor) accept(ws *WebSocket, params *handshake.DeflateParams) {
 func (c *compressor) agree(ws *WebSocket, params handshake.DeflateParams) {
 	a := c.agreementOf(params)
 	ws.params, ws.out.Variant, ws.out.Takeover = params, a.variant, a.takeover
-	ws.reader.SetConfig(ws.settings().readerConfig(ws.out.Variant))
 	c.conns.Add(1)
 	c.InUse[ws.out.Variant].Add(1)
 	if ws.out.Takeover == 0 {

@@ -38,7 +38,7 @@ type WebSocket struct {
 	terms atomic.Pointer[settings] // see settings
 
 	// Owned by the loop.
-	reader    codec.Reader
+	reader    codec.Parser  // by readerConfig of terms
 	callbacks *Callbacks    // shared, until own copies them
 	opening   *opening      // nil once the opening handshake is over
 	heard     time.Duration // when bytes last came; if it owes: when it was pinged
@@ -51,7 +51,6 @@ type WebSocket struct {
 func newWebSocket(e *settings, o *opening) *WebSocket {
 	ws := &WebSocket{callbacks: &e.callbacks, opening: o}
 	ws.terms.Store(e)
-	ws.reader.Init(&e.reader)
 	return ws
 }
 
@@ -81,6 +80,5 @@ func (ws *WebSocket) settings() *settings { return ws.terms.Load() }
 // goBy makes e the settings of ws. On the loop.
 func (ws *WebSocket) goBy(e *settings) {
 	ws.conn.SetPolicy(&e.policy)
-	ws.reader.SetConfig(e.readerConfig(ws.out.Variant))
 	ws.terms.Store(e)
 }

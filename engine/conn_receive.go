@@ -14,7 +14,7 @@ func (ws *WebSocket) receive(b []byte) {
 			return
 		}
 		frames := ws.reader.Frames()
-		ev, ok, n, err := ws.reader.Next(b)
+		ev, ok, n, err := ws.reader.Next(ws.settings().readerConfig(ws.out.Variant), b)
 		if err != nil {
 			ws.failProtocol(err)
 			return

@@ -79,7 +79,7 @@
 // # The path of a message
 //
 //	descriptor readable -> the loop reads into its buffer
-//	handler.OnData      -> codec.Reader yields a message in place
+//	handler.OnData      -> codec.Parser yields a message in place
 //	WebSocket.deliver   -> your callback, with borrowed bytes
 //	WebSocket.Send      -> the frame is appended to the corked outbox
 //	the event ends      -> one send

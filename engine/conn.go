@@ -34,11 +34,8 @@ type WebSocket struct {
 	// Set once, under the lock of conn.
 	member atomic.Pointer[fanout.Member] // nil until it subscribes
 
-	// Set on the loop, read by anyone.
-	terms atomic.Pointer[settings] // see settings
-
 	// Owned by the loop.
-	reader    codec.Parser  // by readerConfig of terms
+	reader    codec.Parser  // by readerConfig of its settings
 	callbacks *Callbacks    // shared, until own copies them
 	opening   *opening      // nil once the opening handshake is over
 	heard     time.Duration // when bytes last came; if it owes: when it was pinged
@@ -50,7 +47,7 @@ type WebSocket struct {
 
 func newWebSocket(e *settings, o *opening) *WebSocket {
 	ws := &WebSocket{callbacks: &e.callbacks, opening: o}
-	ws.terms.Store(e)
+	ws.conn.SetPolicy(&e.policy)
 	return ws
 }
 
@@ -74,11 +71,11 @@ func (ws *WebSocket) Buffered() int {
 	return n
 }
 
-// settings returns the settings of ws. Any goroutine.
-func (ws *WebSocket) settings() *settings { return ws.terms.Load() }
+// settings returns the settings of ws, to which the policy of its conn leads: a pointer of
+// its own would take room in each. Any goroutine.
+func (ws *WebSocket) settings() *settings { return ws.conn.Policy().Owner.(*settings) }
 
 // goBy makes e the settings of ws. On the loop.
 func (ws *WebSocket) goBy(e *settings) {
 	ws.conn.SetPolicy(&e.policy)
-	ws.terms.Store(e)
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"sync/atomic"
 
-	"github.com/fanloop-go/fanloop/codec"
 	"github.com/fanloop-go/fanloop/engine/internal/headcount"
 	"github.com/fanloop-go/fanloop/handshake"
 )
@@ -93,7 +92,8 @@ func (s *Server) newService(e *Endpoint) *service {
 	base := s.settings
 	set := *base
 	set.latest = new(atomic.Pointer[settings])
-	set.bounds, set.callbacks = newBounds(codec.Server, e.Limits.over(base.asked)), e.Callbacks
+	set.setBounds(e.Limits.over(base.asked))
+	set.callbacks = e.Callbacks
 	set.compressor = newCompressor(e.Compression, &set, &s.deflated)
 	set.setSlow(cmp.Or(e.Slow, base.slowAsked))
 	if e.MaxConnections > 0 {

@@ -34,13 +34,20 @@ func newSettings(role codec.Role, limits Limits, callbacks Callbacks, log *slog.
 	if log == nil {
 		log = slog.Default()
 	}
-	return &settings{
+	e := &settings{
 		role:      role,
-		bounds:    newBounds(role, limits),
 		callbacks: callbacks,
 		log:       log,
 		latest:    new(atomic.Pointer[settings]),
 	}
+	e.setBounds(limits)
+	return e
+}
+
+// setBounds makes limits those of e.
+func (e *settings) setBounds(limits Limits) {
+	e.bounds = newBounds(e.role, limits)
+	e.policy.Owner = e
 }
 
 // with returns settings in which the fields of l that are not 0 replace those of
@@ -63,7 +70,7 @@ func (e *settings) with(l Limits) (*settings, error) {
 	}
 	own := *e
 	own.base, own.latest = e, nil
-	own.bounds = newBounds(e.role, asked)
+	own.setBounds(asked)
 	own.setSlow(e.slowAsked)
 	e.latest.Store(&own)
 	return &own, nil

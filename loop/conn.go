@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -58,6 +59,9 @@ type WritePolicy struct {
 	Limit int
 	// High and Low are the marks, in bytes, of OnDrain.
 	High, Low int
+	// Owner is what the program finds these bounds in, for a handler that asks Policy. The
+	// loop does not look at it.
+	Owner any
 }
 
 // CloseMode says what happens to queued bytes when this side closes. The modes
@@ -135,7 +139,7 @@ type Conn struct {
 	loop    *Loop
 	handler Handler
 
-	policy *WritePolicy // guarded by mu
+	policy atomic.Pointer[WritePolicy] // written under mu, read by anyone
 
 	// Guarded by mu. Only the loop changes the phase, and reads it without mu.
 	status

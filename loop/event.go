@@ -111,7 +111,7 @@ func (c *Conn) actLocked() (drain bool, over error) {
 		c.flags = c.flags&^emptyArmed | notified
 		c.scheduleLocked()
 	}
-	if c.flags&lowArmed != 0 && c.QueuedLocked() <= c.policy.Low {
+	if c.flags&lowArmed != 0 && c.QueuedLocked() <= c.policy.Load().Low {
 		c.flags = c.flags&^lowArmed | notified
 		c.scheduleLocked()
 	}

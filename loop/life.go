@@ -3,14 +3,18 @@ package loop
 import "errors"
 
 // bind ties c to its loop before that has seen it: from now on c may be written
-// to and closed, which waits until c is open.
+// to and closed, which waits until c is open. policy replaces what SetPolicy set; nil does
+// not.
 func (c *Conn) bind(l *Loop, h Handler, policy *WritePolicy) {
-	if policy == nil {
-		policy = &noBounds
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.loop, c.handler, c.policy = l, h, policy
+	c.loop, c.handler = l, h
+	switch {
+	case policy != nil:
+		c.policy.Store(policy)
+	case c.policy.Load() == nil:
+		c.policy.Store(&noBounds)
+	}
 	c.fd, c.want = -1, writable
 }
 

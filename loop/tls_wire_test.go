@@ -72,7 +72,7 @@ func TestNothingLeavesAnEncryptedConnectionInPlain(t *testing.T) {
 		},
 		"a corked write over the limit": func(t *testing.T, s *scripted) {
 			s.Lock()
-			s.policy.Limit = 1000
+			s.Policy().Limit = 1000
 			s.Unlock()
 			_ = s.Do(func() {
 				for range 50 {

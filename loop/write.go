@@ -47,7 +47,7 @@ func (c *Conn) CorkLocked(n int) []byte {
 		return nil
 	}
 	size := o.size + n
-	if p := c.policy; p.Limit > 0 && size > p.Limit || p.High > 0 && size > p.High || n >= gatherMin {
+	if p := c.policy.Load(); p.Limit > 0 && size > p.Limit || p.High > 0 && size > p.High || n >= gatherMin {
 		return nil
 	}
 	b := o.extendCork(n)
@@ -155,14 +155,17 @@ func (c *Conn) BlockedLocked() bool { return c.want&writable != 0 }
 func (c *Conn) SetPolicy(p *WritePolicy) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.policy = p
+	c.policy.Store(p)
 }
+
+// Policy returns the write policy of c; nil if c was not opened and has none. Any goroutine.
+func (c *Conn) Policy() *WritePolicy { return c.policy.Load() }
 
 // NotifyLowLocked makes OnNotify come when the queue is at the policy's Low or
 // below, which may be now. For a caller that holds Lock.
 func (c *Conn) NotifyLowLocked() {
 	c.flags |= lowArmed
-	if c.QueuedLocked() <= c.policy.Low {
+	if c.QueuedLocked() <= c.policy.Load().Low {
 		c.scheduleLocked()
 	}
 }
@@ -204,7 +207,7 @@ func (c *Conn) admitLocked(n int, urgent bool) error {
 		c.armDrainLocked(c.QueuedLocked() - 1)
 		return ErrBackpressure
 	}
-	limit := c.policy.Limit
+	limit := c.policy.Load().Limit
 	if limit <= 0 || c.QueuedLocked()+n <= limit {
 		return nil
 	}
@@ -277,7 +280,7 @@ func (c *Conn) refer(s *Shared, at int) {
 
 // markLocked follows an append.
 func (c *Conn) markLocked() {
-	if high := c.policy.High; high > 0 && c.out.size > high {
+	if high := c.policy.Load().High; high > 0 && c.out.size > high {
 		c.armDrainLocked(c.out.size - 1)
 	}
 }
@@ -287,7 +290,7 @@ func (c *Conn) markLocked() {
 // write that it tries again would follow each other while the peer takes nothing.
 // Of several marks the highest counts.
 func (c *Conn) armDrainLocked(room int) {
-	mark := max(0, min(c.policy.Low, room))
+	mark := max(0, min(c.policy.Load().Low, room))
 	switch {
 	case c.out == nil: // connecting: due when that is over
 	case c.flags&drainArmed == 0:

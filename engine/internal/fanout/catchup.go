@@ -121,12 +121,12 @@ func (m *Member) writeLocked(msg Message) {
 	if !m.out.MayWrite() {
 		return
 	}
-	frame := msg.Frames.In(m.out.Variant, m.fan.hub.compressor)
+	frame := msg.Frames.In(m.out.Variant, m.fan().hub.compressor)
 	if frame != msg.Frames.Plain() {
 		m.out.Overtaken = true
 	}
 	if m.conn.WriteSharedLocked(frame, true) == nil {
-		m.fan.loop.CountOut(1)
+		m.fan().loop.CountOut(1)
 	}
 }
 
@@ -134,16 +134,16 @@ func (m *Member) writeLocked(msg Message) {
 // waits in its backlogs is written before that too, as far as OnGap need not be called
 // first. Any goroutine that holds no lock.
 func (m *Member) CatchUp() {
-	if m.fan.busy.Load() || m.waiting() != nil {
+	if r := m.rare.Load(); r.fan.busy.Load() || r.slow.Load() != nil {
 		m.catchUpAll()
 	}
 }
 
 // catchUpAll is CatchUp where something may wait.
 func (m *Member) catchUpAll() {
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
-	m.fan.catchUp(m)
+	m.fan().mu.Lock()
+	defer m.fan().mu.Unlock()
+	m.fan().catchUp(m)
 	if w := m.waiting(); w != nil && w.reporting == 0 {
 		c := m.conn
 		c.Lock()

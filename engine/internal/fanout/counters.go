@@ -20,8 +20,8 @@ func (m *Member) Holds() (own, shared int) {
 	if !m.IsSlow() {
 		return 0, 0
 	}
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
+	m.fan().mu.Lock()
+	defer m.fan().mu.Unlock()
 	if w := m.waiting(); w != nil {
 		return w.own, w.weight
 	}

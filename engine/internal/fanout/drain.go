@@ -28,7 +28,7 @@ func (m *Member) blocked() bool {
 // writeWaiting writes what waits for m until the socket takes no more. When nothing
 // is left, m is no longer slow.
 func (m *Member) writeWaiting() {
-	f := m.fan
+	f := m.fan()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c := m.conn

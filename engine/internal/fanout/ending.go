@@ -5,7 +5,7 @@ package fanout
 // before is written now, or, where OnGap has to be called first, left to Finish. Any
 // goroutine that holds no lock.
 func (m *Member) AskClose(askLocked func() (first bool)) (first bool) {
-	f := m.fan
+	f := m.fan()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.noticeGaps(m)
@@ -37,7 +37,7 @@ func (f *fan) noticeGaps(m *Member) {
 // published to the connection, which gets nothing after that. On the loop, in an
 // event of the connection.
 func (m *Member) Finish() {
-	f := m.fan
+	f := m.fan()
 	f.mu.Lock()
 	f.noticeGaps(m)
 	f.closeMember(m)
@@ -60,7 +60,7 @@ func (m *Member) Finish() {
 // whose frames nothing else may stand (§5.4): the close frame is next. It says
 // whether OnGap is to be called for that. On the loop.
 func (m *Member) loseBehindFragment() bool {
-	f := m.fan
+	f := m.fan()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m.conn.Lock()
@@ -77,9 +77,9 @@ func (m *Member) loseBehindFragment() bool {
 // nothing more, is not counted, and may not subscribe. What waits for it is
 // discarded. Any goroutine that holds no lock.
 func (m *Member) Close() {
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
-	m.fan.closeMember(m)
+	m.fan().mu.Lock()
+	defer m.fan().mu.Unlock()
+	m.fan().closeMember(m)
 	m.discard()
 }
 
@@ -98,11 +98,11 @@ func (m *Member) lastTopic() (name string, there bool) {
 // LeaveAll ends every subscription of a connection that is closed. Any goroutine
 // that holds no lock.
 func (m *Member) LeaveAll() {
-	m.fan.mu.Lock()
-	m.fan.closeMember(m)
+	m.fan().mu.Lock()
+	m.fan().closeMember(m)
 	m.discard()
 	name, more := m.lastTopic()
-	m.fan.mu.Unlock()
+	m.fan().mu.Unlock()
 	for more {
 		name, more = m.leave(name)
 	}
@@ -111,13 +111,13 @@ func (m *Member) LeaveAll() {
 // leave ends the subscription to the topic called name, if there is one, and returns the topic
 // of another.
 func (m *Member) leave(name string) (next string, more bool) {
-	sh := m.fan.hub.shard(name)
+	sh := m.fan().hub.shard(name)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
+	m.fan().mu.Lock()
+	defer m.fan().mu.Unlock()
 	if s := m.find(name); s != nil {
-		m.fan.leave(s)
+		m.fan().leave(s)
 		sh.prune(s.part)
 	}
 	return m.lastTopic()

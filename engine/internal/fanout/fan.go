@@ -34,6 +34,8 @@ type fan struct {
 
 	releaseHeld func() // doReleaseHeld as a value
 
+	plain, closed *rare // that members share which have nothing of it, and which are only closing
+
 	// behind is what the messages weigh that wait for the loop, if it is much.
 	// members and subscriptions are how many there are. Written under mu, read by
 	// anyone.
@@ -70,6 +72,7 @@ type fan struct {
 func newFan(h *Hub, l *loop.Loop, c *Config) *fan {
 	f := &fan{hub: h, loop: l, slow: c.Slow, pace: c.Pace.withDefaults(), copies: copies{loop: l}}
 	f.flush, f.releaseHeld = f.doFlush, f.doReleaseHeld
+	f.plain, f.closed = &rare{fan: f}, &rare{fan: f, closing: true}
 	if c.Batching != nil {
 		f.perSend = cmp.Or(c.Batching.SendCost, firstSend)
 		f.groups, f.budget = make(map[string]*group), &budget{batching: c.Batching}

@@ -85,13 +85,13 @@ func (p *part) lose(n uint64, tag any, sender *subscription) {
 // what OnGap sends goes before it. On the loop, in an event of the connection.
 func (m *Member) callOnGap() {
 	if gaps := m.takeGaps(); len(gaps) > 0 {
-		m.fan.hub.conns.CallOnGap(m.conn, gaps)
+		m.fan().hub.conns.CallOnGap(m.conn, gaps)
 	}
 }
 
 // takeGaps returns what is missing, and counts it as reported.
 func (m *Member) takeGaps() (gaps []Gap) {
-	f := m.fan
+	f := m.fan()
 	var left []*part
 	defer func() {
 		for _, p := range left {

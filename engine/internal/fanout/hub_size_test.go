@@ -35,7 +35,7 @@ type conn struct {
 }
 
 // member makes a member of c, which belongs to f.
-func (c *conn) member(f *fan) *Member { return &Member{conn: &c.conn, out: &c.out, fan: f} }
+func (c *conn) member(f *fan) *Member { return newMember(&c.conn, &c.out, f) }
 
 // bareHub is a hub over two loops that have no connections. Its members share
 // one connection, which is closed: what is published to them goes nowhere.

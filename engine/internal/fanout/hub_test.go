@@ -27,7 +27,7 @@ func TestTopicThatIsLeftDuringAFlushIsForgotten(t *testing.T) {
 		"unsubscribe": func(m *Member) { h.Unsubscribe(m, "topic") },
 		"end":         func(m *Member) { m.LeaveAll() },
 		"joined meanwhile": func(m *Member) {
-			other := c.member(m.fan)
+			other := c.member(m.fan())
 			if err := h.Subscribe(other, "topic"); err != nil {
 				t.Error(err)
 			}
@@ -40,7 +40,7 @@ func TestTopicThatIsLeftDuringAFlushIsForgotten(t *testing.T) {
 		if err := h.Subscribe(m, "topic"); err != nil {
 			t.Fatal(err)
 		}
-		flushing(m.fan, func() { leave(m) })
+		flushing(m.fan(), func() { leave(m) })
 		if topics, subs := h.sizes(); topics+subs != 0 {
 			t.Errorf("%s: %d topics and %d subscribers are left", name, topics, subs)
 		}
@@ -59,7 +59,7 @@ func TestForgettingAnOldPartLeavesItsSuccessorAlone(t *testing.T) {
 	if err := h.Subscribe(m, "topic"); err != nil {
 		t.Fatal(err)
 	}
-	m.fan.prune(old)
+	m.fan().prune(old)
 	if topics, subs := h.sizes(); topics != 1 || subs != 1 {
 		t.Errorf("%d topics and %d subscribers, want one of each", topics, subs)
 	}
@@ -143,7 +143,7 @@ func TestTopicIsClosedOnce(t *testing.T) {
 	}
 	p := m.only.part
 	h.Unsubscribe(m, "topic")
-	m.fan.prune(p)
+	m.fan().prune(p)
 	if w != (counter{1, 1}) {
 		t.Errorf("%+v, want one of each", w)
 	}

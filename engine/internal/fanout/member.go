@@ -12,21 +12,22 @@ type Member struct {
 	// Immutable.
 	conn *loop.Conn     // its connection
 	out  *outlet.Outlet // of that
-	fan  *fan
 
 	// seq is the number up to which every message for this connection was written,
 	// or decided on by policy. Guarded by the connection's lock.
 	seq uint64
 
 	// Written under the fan's lock, read by anyone.
-	rare atomic.Pointer[rare] // nil: it had one topic at most, is not slow and not closing
+	rare atomic.Pointer[rare] // fan.plain: it had one topic at most, is not slow and not closing
 
 	only subscription // the first one: most members have no other; guarded by the fan's lock
 }
 
 // rare is what members with several topics have, those that are slow, and those that are
-// closing.
+// closing. Others share one.
 type rare struct {
+	fan *fan // immutable
+
 	// Written under the locks of the fan and the connection, read by anyone.
 	slow atomic.Pointer[waiting] // nil: not slow; otherwise every subscription has a backlog
 
@@ -36,29 +37,23 @@ type rare struct {
 	closing bool                     // not counted any more, and nothing more is published to it
 }
 
-// closedMember is the rare of closing members that had one topic at most and were not slow.
-// Immutable.
-var closedMember = &rare{closing: true}
-
 // waiting returns what waits for m; nil: it is not slow. Any goroutine.
 func (m *Member) waiting() *waiting {
-	if r := m.rare.Load(); r != nil {
-		return r.slow.Load()
-	}
-	return nil
+	return m.rare.Load().slow.Load()
 }
+
+// fan returns that of m, always the same one. Any goroutine.
+func (m *Member) fan() *fan { return m.rare.Load().fan }
 
 // closing is under the fan's lock.
-func (m *Member) closing() bool {
-	r := m.rare.Load()
-	return r != nil && r.closing
-}
+func (m *Member) closing() bool { return m.rare.Load().closing }
 
-// rarely returns the rare of m, which is not closing, made if need be. Under the fan's lock.
+// rarely returns a rare that m, which is not closing, has for itself, made if need be. Under
+// the fan's lock.
 func (m *Member) rarely() *rare {
 	r := m.rare.Load()
-	if r == nil {
-		r = new(rare)
+	if f := r.fan; r == f.plain {
+		r = &rare{fan: f}
 		m.rare.Store(r)
 	}
 	return r
@@ -66,7 +61,13 @@ func (m *Member) rarely() *rare {
 
 // NewMember makes a member of the connection c, which the loop of that index owns.
 func (h *Hub) NewMember(c *loop.Conn, o *outlet.Outlet, loop int) *Member {
-	return &Member{conn: c, out: o, fan: h.fans[loop]}
+	return newMember(c, o, h.fans[loop])
+}
+
+func newMember(c *loop.Conn, o *outlet.Outlet, f *fan) *Member {
+	m := &Member{conn: c, out: o}
+	m.rare.Store(f.plain)
+	return m
 }
 
 // subscription is one connection in one topic.
@@ -92,10 +93,7 @@ func (s *subscription) backlog() *backlog {
 
 // several returns all subscriptions of m, if it had more than one. Under the fan's lock.
 func (m *Member) several() []*subscription {
-	if r := m.rare.Load(); r != nil {
-		return r.subs
-	}
-	return nil
+	return m.rare.Load().subs
 }
 
 // count returns the number of subscriptions. Under the fan's lock, as all that follows.
@@ -160,7 +158,7 @@ func (m *Member) remove(s *subscription) {
 		w.backlogs[last] = nil
 		w.backlogs = w.backlogs[:last]
 	}
-	if r := m.rare.Load(); r != nil && r.subs != nil {
+	if r := m.rare.Load(); r.subs != nil {
 		last := len(r.subs) - 1
 		r.subs[s.own], r.subs[last].own = r.subs[last], s.own
 		r.subs[last] = nil
@@ -171,7 +169,7 @@ func (m *Member) remove(s *subscription) {
 }
 
 func (m *Member) find(topic string) *subscription {
-	if r := m.rare.Load(); r != nil && r.index != nil {
+	if r := m.rare.Load(); r.index != nil {
 		return r.index[topic]
 	}
 	for s := range m.subs {

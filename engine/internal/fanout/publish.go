@@ -65,7 +65,7 @@ func (f *fan) publish(p *part, msg Message, from *atomic.Pointer[Member], d *Del
 // subscriptionOf returns that of m, which may be nil, to p; nil if there is none. Under the
 // fan's lock.
 func (f *fan) subscriptionOf(m *Member, p *part) *subscription {
-	if m == nil || m.fan != f {
+	if m == nil || m.fan() != f {
 		return nil
 	}
 	return m.find(p.topic.name)

@@ -123,7 +123,7 @@ func (w *waiting) tally(b *backlog) {
 		return
 	}
 	b.tallied = now
-	l := w.m.fan.loop
+	l := w.m.fan().loop
 	w.held.Add(int64(now.bytes - was.bytes))
 	w.weight += now.weight - was.weight
 	w.own += now.own - was.own

@@ -23,7 +23,7 @@ func TestBacklogsGiveMessagesInTheirOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f := m.fan
+	f := m.fan()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	w := &waiting{m: m}

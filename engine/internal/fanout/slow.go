@@ -132,7 +132,7 @@ func (f *fan) markSlowLocked(m *Member, list []unsent) {
 		b := u.s.backlog()
 		if b.over && u.msg.number > b.through {
 			w.miss(b, 1, nil)
-			m.fan.hub.dropped.Add(1)
+			m.fan().hub.dropped.Add(1)
 			continue
 		}
 		if m.out.Fragments == 0 && len(w.queue) == 0 && !u.s.rulesLocked().keeps() && !u.behindGap() {
@@ -186,11 +186,11 @@ func (m *Member) unmarkSlowLocked() {
 	for s := range m.subs {
 		s.removeBacklog()
 	}
-	m.seq = m.fan.number
+	m.seq = m.fan().number
 	r := m.rare.Load()
 	r.slow.Store(nil)
 	if r.subs == nil && !r.closing {
-		m.rare.Store(nil)
+		m.rare.Store(r.fan.plain)
 	}
 }
 
@@ -200,10 +200,10 @@ func (f *fan) closeMember(m *Member) {
 	if m.closing() {
 		return
 	}
-	if r := m.rare.Load(); r != nil {
-		r.closing = true
+	if r := m.rare.Load(); r == f.plain {
+		m.rare.Store(f.closed)
 	} else {
-		m.rare.Store(closedMember)
+		r.closing = true
 	}
 	for s := range m.subs {
 		s.part.count--

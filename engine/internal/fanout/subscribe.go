@@ -9,8 +9,8 @@ func (h *Hub) Subscribe(m *Member, topic string) error {
 	sh := h.shard(topic)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
+	m.fan().mu.Lock()
+	defer m.fan().mu.Unlock()
 	if m.closing() {
 		return loop.ErrClosed
 	}
@@ -27,8 +27,8 @@ func (h *Hub) Resubscribe(m *Member, topic string) error {
 	sh := h.shard(topic)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
+	m.fan().mu.Lock()
+	defer m.fan().mu.Unlock()
 	if m.closing() {
 		return loop.ErrClosed
 	}
@@ -36,16 +36,16 @@ func (h *Hub) Resubscribe(m *Member, topic string) error {
 	if s == nil {
 		return sh.subscribe(m, topic)
 	}
-	m.fan.noticeGaps(m) // OnGap is called before it gets the rest
+	m.fan().noticeGaps(m) // OnGap is called before it gets the rest
 	kept := sh.kept(topic)
-	if err := m.fan.admitRetained(m, kept); err != nil {
+	if err := m.fan().admitRetained(m, kept); err != nil {
 		return err
 	}
 	if b := s.backlog(); b != nil && b.over { // its end only waits to be reported
 		sh.unsubscribe(s)
 		return sh.subscribe(m, topic)
 	}
-	m.fan.deliverRetained(s, kept)
+	m.fan().deliverRetained(s, kept)
 	return nil
 }
 
@@ -53,10 +53,10 @@ func (h *Hub) Resubscribe(m *Member, topic string) error {
 // fan's lock.
 func (sh *shard) subscribe(m *Member, topic string) error {
 	kept := sh.kept(topic)
-	if err := m.fan.admitRetained(m, kept); err != nil {
+	if err := m.fan().admitRetained(m, kept); err != nil {
 		return err
 	}
-	m.fan.deliverRetained(m.fan.join(m, sh.part(topic, m.fan)), kept)
+	m.fan().deliverRetained(m.fan().join(m, sh.part(topic, m.fan())), kept)
 	return nil
 }
 
@@ -74,8 +74,8 @@ func (h *Hub) Unsubscribe(m *Member, topic string) {
 	sh := h.shard(topic)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
+	m.fan().mu.Lock()
+	defer m.fan().mu.Unlock()
 	if s := m.find(topic); s != nil {
 		sh.unsubscribe(s)
 	}

@@ -54,8 +54,8 @@ func (p *part) members() map[*Member]bool {
 
 // Topics returns the names of the topics that m subscribes to. Any goroutine.
 func (m *Member) Topics() []string {
-	m.fan.mu.Lock()
-	defer m.fan.mu.Unlock()
+	m.fan().mu.Lock()
+	defer m.fan().mu.Unlock()
 	names := make([]string, 0, m.count())
 	for s := range m.subs {
 		names = append(names, s.part.topic.name)

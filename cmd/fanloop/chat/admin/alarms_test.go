@@ -73,9 +73,9 @@ type lonely struct {
 }
 
 func (l *lonely) States(context.Context) []service.NodeState {
-	all := []service.NodeState{{Name: "n1", State: "ready"}}
+	all := []service.NodeState{{Name: "n1", State: "ready", Sessions: 2, Users: 2}}
 	if !l.gone.Load() {
-		all = append(all, service.NodeState{Name: "n2", State: "ready", Admin: "http://n2.internal:8001/admin"})
+		all = append(all, service.NodeState{Name: "n2", State: "ready", Sessions: 3, Users: 3, Admin: "http://n2.internal:8001/admin"})
 	}
 	return all
 }
@@ -91,7 +91,9 @@ func TestPageShowsNodesThatAreGone(t *testing.T) {
 	t.Cleanup(func() { h.End(); server.Close() })
 	page := browser.Open(t, server.URL+"/admin")
 	page.Wait(`document.querySelector("#nodes a")?.href === "http://n2.internal:8001/admin"`)
+	page.Wait(`document.getElementById("scope").textContent.endsWith("All 2 nodes together have 5 sessions.") && document.getElementById("sum").innerText.replace(/\s+/g, " ").trim() === "All nodes 5"`)
 	node.gone.Store(true)
+	page.Wait(`document.getElementById("sum").hidden && document.getElementById("scope").textContent === "The charts and tables are of this node."`)
 	page.Wait(`document.querySelector("#nodes tr.bad")?.textContent.startsWith("n2gone since ")`)
 	page.Wait(`[...document.querySelectorAll("#charts small")].every((s) => / since /.test(s.textContent))`)
 }

@@ -183,6 +183,7 @@ function showNodes(nodes) {
 	for (const n of nodes) seen.set(n.name, { ...n, at: new Date() });
 	const all = [...seen.values()].map((n) => (nodes.some((other) => other.name === n.name) ? n : { ...n, state: `gone since ${n.at.toLocaleTimeString()}`, sessions: 0, users: 0 }));
 	fill("nodes", all.map((n) => [n.name, n.state, size.format(n.sessions), size.format(n.users)]));
+	showSum(nodes);
 	all.forEach((n, i) => {
 		const row = byID("nodes").rows[i];
 		row.className = n.state === "ready" ? "" : "bad";
@@ -193,6 +194,15 @@ function showNodes(nodes) {
 		link.textContent = n.name;
 		row.cells[0].replaceChildren(link);
 	});
+}
+
+// The cluster as a whole. A user of two nodes counts on both, so users have no sum.
+function showSum(nodes) {
+	const sessions = nodes.reduce((sum, n) => sum + n.sessions, 0);
+	const several = nodes.length > 1;
+	byID("scope").textContent = several ? `The charts and tables are of this node. All ${nodes.length} nodes together have ${size.format(sessions)} sessions.` : "The charts and tables are of this node.";
+	fill("sum", several ? [["All nodes", "", size.format(sessions), ""]] : []);
+	byID("sum").hidden = !several;
 }
 
 function ask() {

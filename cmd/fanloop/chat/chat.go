@@ -180,9 +180,6 @@ func serveAdmin(c *config.Config, s *service.Service, log *slog.Logger) (*admin.
 		OperatorKey: key, OperatorCertificates: c.Operator.Certificates, TLS: secure, Tracer: s.Tracer(),
 		Idempotency: idempotency.Config{
 			Keep: c.Idempotency.Keep, MaxKeys: c.Idempotency.MaxKeys, MaxBytes: int(c.Idempotency.MaxBytes),
-			OnPanic: func(key idempotency.Key, value any, stack []byte) {
-				log.Error("a call of the server API panicked", "call", key.Route, "stack", string(stack))
-			},
 		},
 	}))
 	if err != nil {

@@ -3,11 +3,13 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -49,15 +51,31 @@ func (h *Handler) serveCall(c *call) http.HandlerFunc {
 		}
 		response, err := h.carryOut(r, c, caller, body)
 		if err != nil {
-			p := problemOf(err)
-			if p.Code == string(protocol.Internal) {
-				h.failed.Log(h.config.Log, slog.LevelError, "a call of the server API failed", slog.String("call", c.path), slog.Any("err", err))
-			}
-			write(w, p)
+			write(w, h.problem(c, err))
 			return
 		}
 		answer(w, "application/json", response.Status, response.Body)
 	}
+}
+
+// problem is problemOf. What is a fault of the node is logged.
+func (h *Handler) problem(c *call, err error) *api.Problem {
+	p := problemOf(err)
+	if p.Code == string(protocol.Internal) {
+		h.failed.Log(h.config.Log, slog.LevelError, "a call of the server API failed", slog.String("call", c.path), slog.Any("err", err))
+	}
+	return p
+}
+
+// survive calls do. A panic in it is an error with the stack: it ends what it happens in,
+// and not the node, on whatever goroutine that is.
+func survive[A any](do func() (A, error)) (answer A, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = fmt.Errorf("admin: panic: %v\n%s", value, debug.Stack())
+		}
+	}()
+	return do()
 }
 
 // caller is who shows a key or a certificate. Requests of browsers are refused: a key that a
@@ -104,9 +122,9 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 
 // carryOut does what a call asks for: once for each idempotency key.
 func (h *Handler) carryOut(r *http.Request, c *call, caller rules.Caller, body []byte) (idempotency.Response, error) {
-	one := &request{node: h.config.Node, caller: caller}
+	one := &request{node: h.config.Node, caller: caller, problem: func(err error) *api.Problem { return h.problem(c, err) }}
 	do := func(ctx context.Context) (idempotency.Response, error) {
-		answer, err := c.serve(ctx, one, body)
+		answer, err := survive(func() (any, error) { return c.serve(ctx, one, body) })
 		if err != nil {
 			return idempotency.Response{}, err
 		}

@@ -26,6 +26,9 @@ type request struct {
 	node   Node
 	caller rules.Caller
 	key    func(topic string) string // an id of the idempotency key; nil: there is none
+	// problem is what the caller gets to know of an error, which is logged where it is the
+	// node's.
+	problem func(error) *api.Problem
 }
 
 // call is one of the server API.
@@ -108,7 +111,11 @@ func publish(ctx context.Context, r *request, q *api.Publish) (*api.Published, e
 	if err != nil {
 		return nil, err
 	}
-	return &api.Published{ID: c.ID, Pos: *p.Pos, Duplicate: p.Duplicate}, nil
+	answer := &api.Published{ID: c.ID, Duplicate: p.Duplicate}
+	if p.Pos != nil { // nil: the topic keeps no history
+		answer.Pos = *p.Pos
+	}
+	return answer, nil
 }
 
 func broadcast(ctx context.Context, r *request, q *api.Broadcast) (*api.Results, error) {
@@ -127,10 +134,12 @@ func broadcast(ctx context.Context, r *request, q *api.Broadcast) (*api.Results,
 		places <- struct{}{}
 		work.Go(func() {
 			defer func() { <-places }()
-			p, err := publish(ctx, r, &api.Publish{Topic: topic, User: q.User, Name: q.Name, Kind: q.Kind, Data: q.Data})
+			p, err := survive(func() (*api.Published, error) {
+				return publish(ctx, r, &api.Publish{Topic: topic, User: q.User, Name: q.Name, Kind: q.Kind, Data: q.Data})
+			})
 			all.Results[i] = api.Result{Topic: topic, Published: p}
 			if err != nil {
-				all.Results[i].Problem = problemOf(err)
+				all.Results[i].Problem = r.problem(err)
 			}
 		})
 	}

@@ -19,7 +19,7 @@ type Publish struct {
 // Published is where it is stored.
 type Published struct {
 	ID        string            `json:"id"`
-	Pos       protocol.Position `json:"pos"`
+	Pos       protocol.Position `json:"pos,omitzero"` // zero: the topic keeps no history
 	Duplicate bool              `json:"duplicate,omitzero"`
 }
 

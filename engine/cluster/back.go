@@ -101,11 +101,11 @@ func (f *feed) inFront(at *Position) (messages []Message, known bool) {
 		if f.open {
 			*at = f.position()
 		}
-		return f.ring.messages, f.open
+		return f.retained(f.ring.messages), f.open
 	}
 	for _, r := range []*ring{&f.ring, &f.old} {
 		messages, found := r.inFront(*at)
-		if len(messages) > 0 {
+		if messages = f.retained(messages); len(messages) > 0 {
 			return messages, true
 		}
 		known = known || found

@@ -20,6 +20,7 @@ type feed struct {
 	ctx     context.Context // ends with close
 	cancel  context.CancelFunc
 	reading chan struct{} // one element while old messages are read
+	keeps   Retention
 
 	// Guarded by the node's mutex.
 	users  int
@@ -53,6 +54,9 @@ func newFeed(n *Node, topic string) *feed {
 	f := &feed{node: n, topic: topic, subs: make(map[*Subscription]struct{}), reading: make(chan struct{}, 1)}
 	f.ctx, f.cancel = context.WithCancel(n.ctx)
 	f.ring.limit, f.old.limit = n.config.Ring, n.config.Page
+	if n.config.Retention != nil {
+		f.keeps = n.config.Retention(topic)
+	}
 	f.changed = make(chan struct{})
 	return f
 }

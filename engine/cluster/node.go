@@ -30,6 +30,9 @@ type Config struct {
 	Timeout time.Duration
 	// Requests is how many requests for history are under way at a time (8).
 	Requests int
+	// Retention returns how much of a topic the store keeps; it is asked when a topic is
+	// followed, and must not block. nil: what is in memory counts as kept.
+	Retention func(topic string) Retention
 }
 
 func (c Config) withDefaults() Config {

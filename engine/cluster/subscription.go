@@ -21,6 +21,7 @@ type Subscription struct {
 
 	// Guarded by the feed's mutex.
 	begun  uint64   // rounds of the feed when the position became what it is, if it is ahead
+	resume bool     // the position was brought, and Next has returned nothing yet
 	idle   bool     // Next has returned everything: notify is to be called
 	seen   Position // the end of the chain then
 	closed bool
@@ -82,7 +83,7 @@ func (n *Node) Join(topic string, from Position, notify func()) (*Subscription, 
 	if f.closed {
 		return nil, ErrClosed
 	}
-	s := &Subscription{feed: f, notify: notify, at: from, begun: f.begun}
+	s := &Subscription{feed: f, notify: notify, at: from, begun: f.begun, resume: !from.IsZero()}
 	f.subs[s] = struct{}{}
 	f.wantOpen()
 	return s, nil
@@ -194,14 +195,24 @@ func (s *Subscription) look(max Budget) ([]Message, place, error) {
 	default:
 		where = ahead
 	}
-	if where == before {
-		messages, where = f.older(s.at)
-		return messages, where, nil
-	}
-	if where == inside && len(max.Take(messages)) == len(messages) {
+	newest := where == inside
+	if messages, where = s.inMemory(messages, where); where == inside && newest && len(max.Take(messages)) == len(messages) {
 		s.idle, s.seen = true, f.ring.end()
 	}
 	return messages, where, nil
+}
+
+// inMemory completes what the ring says of the position. Who comes back is sent to the store
+// where messages in memory are over the limits of history. Under the feed's mutex.
+func (s *Subscription) inMemory(messages []Message, where place) ([]Message, place) {
+	f := s.feed
+	if where == before {
+		messages, where = f.older(s.at)
+	}
+	if s.resume && where == inside && len(f.retained(messages)) < len(messages) {
+		return nil, before
+	}
+	return messages, where
 }
 
 // older finds the messages behind a position in front of the ring in what was read from
@@ -226,6 +237,7 @@ func (s *Subscription) take(messages []Message, max Budget) Batch {
 	f := s.feed
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	s.resume = false
 	if s.at.Offset > f.ring.end().Offset {
 		s.begun = f.begun // what was read from history may be ahead of the node
 	}
@@ -237,7 +249,7 @@ func (s *Subscription) lose() Batch {
 	f := s.feed
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s.at = f.position()
+	s.at, s.resume = f.position(), false
 	return Batch{Lost: true, Position: s.at, More: true}
 }
 
@@ -263,10 +275,7 @@ func (s *Subscription) fetch(ctx context.Context) ([]Message, place, error) {
 	defer func() { <-f.reading }()
 	f.mu.Lock()
 	end := f.ring.end().Offset
-	_, where := f.ring.after(s.at)
-	if where == before {
-		_, where = f.older(s.at)
-	}
+	_, where := s.inMemory(f.ring.after(s.at))
 	f.mu.Unlock()
 	if where != before {
 		return nil, before, nil // somebody has read it since the caller looked

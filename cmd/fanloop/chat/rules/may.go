@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
+	"github.com/fanloop-go/fanloop/engine/cluster"
 	"github.com/fanloop-go/fanloop/engine/cluster/presence"
 )
 
@@ -66,6 +67,15 @@ func (r *Rules) PresenceLevel(topic string) presence.Level {
 		return presence.Off
 	}
 	return n.Presence
+}
+
+// Retention is how much of a topic is kept, as cluster.Config.Retention wants it.
+func (r *Rules) Retention(topic string) cluster.Retention {
+	n, err := r.Namespace(topic)
+	if err != nil {
+		return cluster.Retention{}
+	}
+	return cluster.Retention{Messages: n.HistorySize, Age: n.HistoryAge}
 }
 
 // Grants are the rights that a token or a hook gives, besides those of the rules.

@@ -191,7 +191,9 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 		return err
 	}
 	s.broker = broker{&s.store.spaces}
-	s.node = cluster.NewNode(s.broker, cluster.Config{})
+	s.node = cluster.NewNode(s.broker, cluster.Config{
+		Retention: func(topic string) cluster.Retention { return s.rules.Load().Retention(topic) },
+	})
 	s.tails = newTails(s.node, s.session.Limits.Unread)
 	s.markers = &markers{nc: s.store.nc, replicas: s.config.Copies(), lifetime: s.store.age}
 	if s.deaf, err = s.store.broker.Listen(markerChannel, markerReceiver{s}); err != nil {

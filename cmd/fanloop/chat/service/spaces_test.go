@@ -18,6 +18,10 @@ func TestNamespacesKeepTheirOwnHistory(t *testing.T) {
 		c.Namespaces["few"], c.Namespaces["brief"] = few, brief
 	})
 	published := []string{"a", "b", "c", "d", "e", "f"}
+	watching := connect(t, ctx, s, protocol.JSON, "bob") // what subscribers get is in memory for longer
+	for i, topic := range []string{"few:y", "brief:x"} {
+		watching.subscribe(protocol.Subscribe{Topic: topic, Attempt: uint32(i + 1)})
+	}
 	history := func(topic string) (ids []string) {
 		t.Helper()
 		page, err := s.History(ctx, &protocol.History{Topic: topic, Limit: 100})

@@ -82,21 +82,9 @@ func (r *request) id(chosen, topic string) string {
 	return "r-" + rand.Text()
 }
 
-// checked is a command as the decoder of the protocol has it: checked, and in one line.
+// checked is a command as the decoder of the protocol leaves it.
 func checked[C protocol.Command](r *request, c C) (C, error) {
-	text, err := protocol.JSON.AppendCommand(nil, c)
-	if err != nil {
-		return c, protocol.Fail(nil, protocol.BadField, "data is not JSON")
-	}
-	limits := r.node.Limits()
-	limits.Message = len(text) // data is bounded, and the body was
-	for decoded, err := range protocol.Commands(protocol.JSON, limits, text) {
-		if err != nil {
-			return c, err
-		}
-		return decoded.(C), nil
-	}
-	return c, protocol.BadFrame
+	return c, protocol.Check(c, r.node.Limits())
 }
 
 func publish(ctx context.Context, r *request, q *api.Publish) (*api.Published, error) {

@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 )
 
@@ -97,19 +98,14 @@ func (c *raw) take(name string, value json.RawMessage) (err error) {
 	case "nbf":
 		c.notBefore, err = date(value)
 	case "info":
-		if len(value) > maxInfo {
+		if err := protocol.CheckData(&value, maxInfo); err != nil {
 			return errJSON
 		}
 		c.Info = value
 	case "topics":
 		c.Grants.Topics, err = grants(value, names.CheckTopic)
 	case "namespaces":
-		c.Grants.Namespaces, err = grants(value, func(name string) error {
-			if name == "" {
-				return nil // the default one
-			}
-			return rules.CheckNamespace(name)
-		})
+		c.Grants.Namespaces, err = grants(value, rules.CheckGranted)
 	case "topic":
 		c.Topic, err = checked(value, names.CheckTopic)
 	case "rights":

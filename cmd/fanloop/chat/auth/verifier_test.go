@@ -93,6 +93,8 @@ func TestForgedTokens(t *testing.T) {
 			"claims are a list": claims(`[]`), "claims are broken": claims(`{"sub":`), "claims end twice": claims(payload + "}"), "claims are empty": claims(""),
 			"unknown right": claims(toJSON(good(m{"topics": m{"a": []string{"root"}}}))), "rights are text": claims(toJSON(good(m{"topics": m{"a": "publish"}}))),
 			"rights twice": claims(strings.Replace(payload, "{", `{"topics":{"a":[],"a":["publish"]},`, 1)), "info is large": claims(toJSON(good(m{"info": strings.Repeat("i", 4096)}))),
+			"a name twice in info": claims(strings.Replace(payload, "{", `{"info":{"a":[{"b":1,"b":2}]},`, 1)), "half a surrogate in info": claims(strings.Replace(payload, "{", `{"info":"\ud800",`, 1)),
+			"info is deep": claims(strings.Replace(payload, "{", `{"info":`+strings.Repeat("[", 40)+strings.Repeat("]", 40)+`,`, 1)),
 		},
 		auth.ReasonAudience: {"aud of others": claims(toJSON(good(m{"aud": "shop"}))), "empty aud": claims(toJSON(good(m{"aud": []string{}})))},
 		auth.ReasonLifetime: {"a year": claims(toJSON(good(m{"exp": now.AddDate(1, 0, 0).Unix()})))},
@@ -124,7 +126,8 @@ func TestNamesInTokens(t *testing.T) {
 		"line end": {m{"sub": "a\nb"}, "the user has a control"}, "half a letter": {m{"sub": json.RawMessage(`"\ud800"`)}, "the user has a code point"},
 		"not normal": {m{"sub": "cafe\u0301"}, "the user is not in Unicode normal form"}, "bidi": {m{"sub": "a\u202eb"}, "the user has an invisible"},
 		"filler": {m{"sub": "\u3164"}, "the user has a filler"}, "topic": {m{"topics": m{"a\x00": []string{"publish"}}}, "the topic has a control"},
-		"namespace": {m{"namespaces": m{"A": []string{"publish"}}}, "the topic has a namespace"},
+		"namespace":              {m{"namespaces": m{"A": []string{"publish"}}}, "the namespace is not 1 to 64 of a-z"},
+		"a topic as a namespace": {m{"namespaces": m{"team:x": []string{"publish"}}}, "the namespace is not 1 to 64 of a-z"},
 	} {
 		_, err := v.Connection(token(good(one.claims)))
 		if !errors.Is(err, auth.ErrInvalid) || !errors.Is(err, names.ErrName) || !strings.Contains(err.Error(), one.says) || auth.ReasonOf(err) != auth.ReasonName {

@@ -48,6 +48,8 @@ type Config struct {
 	Waiting int
 	// MaxBody is the size of an answer at most, in bytes (64 KiB).
 	MaxBody int64
+	// MaxData is the size of data that replaces what is published at most, in bytes (16 KiB).
+	MaxData int
 	// Otherwise is what is decided without an answer (Refuse). Allow is for Subscribe and
 	// Publish only.
 	Otherwise Otherwise
@@ -61,8 +63,9 @@ type Config struct {
 	PublicOnly bool
 	// OnState is called when the circuit opens and when it closes. It does not block.
 	OnState func(Kind, State)
-	// OnAnswer is called for each question. It does not block.
-	OnAnswer func(Kind, Outcome, time.Duration)
+	// OnAnswer is called for each question, with the reason if there is no answer. It does
+	// not block.
+	OnAnswer func(Kind, Outcome, error, time.Duration)
 	// Tracer records a span for each request, whose traceparent the request brings; nil:
 	// none.
 	Tracer trace.Tracer
@@ -96,13 +99,14 @@ func (c *Config) check() error {
 	case c.Otherwise != Allow && c.Otherwise != Refuse:
 		return fmt.Errorf("hooks: %s: otherwise %.20q: want refuse or allow", c.Kind, c.Otherwise)
 	}
-	if c.Timeout < 0 || c.Open < 0 || c.Concurrency < 0 || c.Waiting < 0 || c.MaxBody < 0 || c.Failures < 0 {
+	if c.Timeout < 0 || c.Open < 0 || c.Concurrency < 0 || c.Waiting < 0 || c.MaxBody < 0 || c.MaxData < 0 || c.Failures < 0 {
 		return fmt.Errorf("hooks: %s: a time or number is negative", c.Kind)
 	}
 	c.Timeout = orDefault(c.Timeout, 3*time.Second)
 	c.Concurrency = orDefault(c.Concurrency, 32)
 	c.Waiting = orDefault(c.Waiting, 4*c.Concurrency)
 	c.MaxBody = orDefault(c.MaxBody, 64<<10)
+	c.MaxData = orDefault(c.MaxData, 16<<10)
 	c.Failures = orDefault(c.Failures, 5)
 	c.Open = orDefault(c.Open, 10*time.Second)
 	return nil

@@ -124,7 +124,7 @@ func (h *Hook) Ask(ctx context.Context, q Question) (Answer, error) {
 // wrapped, whatever Config.Otherwise is, and done is not called.
 func (h *Hook) Go(ctx context.Context, q Question, done func(Answer, error)) error {
 	if !h.enter() {
-		h.count(Busy, time.Now())
+		h.count(Busy, nil, time.Now())
 		return &failure{outcome: Busy, delay: h.delay()}
 	}
 	go func() {
@@ -158,7 +158,7 @@ func (h *Hook) ask(ctx context.Context, q Question) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.config.Timeout)
 	defer cancel()
 	key := sha256.Sum256(body)
-	result := h.flights.DoChan(string(key[:]), func() (any, error) { return h.attempt(body) })
+	result := h.flights.DoChan(string(key[:]), func() (any, error) { return h.attempt(&q, body) })
 	select {
 	case r := <-result:
 		if r.Shared {
@@ -177,7 +177,7 @@ func (h *Hook) ask(ctx context.Context, q Question) (Answer, error) {
 
 // attempt waits for its turn and asks, within a deadline of its own: who asked first
 // may leave, others want to know.
-func (h *Hook) attempt(body []byte) (any, error) {
+func (h *Hook) attempt(q *Question, body []byte) (any, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), h.config.Timeout)
 	defer cancel()
 	if !h.take(&h.flying) { // those whose askers have left count too
@@ -195,7 +195,7 @@ func (h *Hook) attempt(body []byte) (any, error) {
 	if end, _ := ctx.Deadline(); time.Until(end) < h.config.Timeout/10 {
 		return Answer{}, &failure{outcome: Busy, delay: h.delay()} // the answer would be late
 	}
-	a, err := h.breaker.Execute(func() (Answer, error) { return h.traced(ctx, body) })
+	a, err := h.breaker.Execute(func() (Answer, error) { return h.traced(ctx, q, body) })
 	h.tellState()
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		err = &failure{outcome: Open, delay: h.delay()}
@@ -204,14 +204,14 @@ func (h *Hook) attempt(body []byte) (any, error) {
 }
 
 // traced is request with a span.
-func (h *Hook) traced(ctx context.Context, body []byte) (Answer, error) {
+func (h *Hook) traced(ctx context.Context, q *Question, body []byte) (Answer, error) {
 	if h.config.Tracer == nil {
-		return h.request(ctx, body)
+		return h.request(ctx, q, body)
 	}
 	ctx, span := h.config.Tracer.Start(ctx, "hook "+string(h.config.Kind), trace.WithSpanKind(trace.SpanKindClient),
 		trace.WithAttributes(attribute.String("fanloop.hook", string(h.config.Kind))))
 	defer span.End()
-	a, err := h.request(ctx, body)
+	a, err := h.request(ctx, q, body)
 	outcome := string(OutcomeOf(a, err))
 	span.SetAttributes(attribute.String("fanloop.outcome", outcome))
 	if err != nil {
@@ -221,7 +221,7 @@ func (h *Hook) traced(ctx context.Context, body []byte) (Answer, error) {
 }
 
 // request asks once. Its errors are failures.
-func (h *Hook) request(ctx context.Context, body []byte) (Answer, error) {
+func (h *Hook) request(ctx context.Context, q *Question, body []byte) (Answer, error) {
 	began := time.Now()
 	fail := func(outcome Outcome, cause error) (Answer, error) {
 		late := false
@@ -259,7 +259,7 @@ func (h *Hook) request(ctx context.Context, body []byte) (Answer, error) {
 	case int64(len(text)) > h.config.MaxBody:
 		return fail(Body, fmt.Errorf("the answer has more than %d bytes", h.config.MaxBody))
 	}
-	a, err := parseAnswer(h.config.Kind, text)
+	a, err := parseAnswer(q, h.config.MaxData, text)
 	if err != nil {
 		return fail(Body, err)
 	}
@@ -324,17 +324,25 @@ func OutcomeOf(a Answer, err error) Outcome {
 	return Refused
 }
 
+// causeOf is why there is no answer, nil if there is one or more is not known.
+func causeOf(err error) error {
+	if f, failed := errors.AsType[*failure](err); failed {
+		return f.cause
+	}
+	return nil
+}
+
 // decide makes the answer of what became of a question, and counts it.
 func (h *Hook) decide(a Answer, err error, began time.Time) (Answer, error) {
 	outcome := OutcomeOf(a, err)
-	h.count(outcome, began)
+	h.count(outcome, causeOf(err), began)
 	if failed := err != nil; failed && h.config.Otherwise == Allow && outcome != Canceled {
 		return Answer{Allow: true, Otherwise: true}, nil
 	}
 	return a, err
 }
 
-func (h *Hook) count(outcome Outcome, began time.Time) {
+func (h *Hook) count(outcome Outcome, cause error, began time.Time) {
 	took := time.Since(began)
 	for i, o := range outcomes {
 		if o == outcome {
@@ -345,7 +353,7 @@ func (h *Hook) count(outcome Outcome, began time.Time) {
 		h.took.Add(took)
 	}
 	if h.config.OnAnswer != nil {
-		h.config.OnAnswer(h.config.Kind, outcome, took)
+		h.config.OnAnswer(h.config.Kind, outcome, cause, took)
 	}
 }
 

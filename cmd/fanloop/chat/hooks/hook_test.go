@@ -65,7 +65,7 @@ func TestBackendsWithFaults(t *testing.T) {
 				}
 				var seen []hooks.Outcome
 				b := &backend{answer: tt.answer}
-				h := newHook(t, hooks.Config{Kind: kind, Transport: b, OnAnswer: func(_ hooks.Kind, o hooks.Outcome, _ time.Duration) { seen = append(seen, o) }})
+				h := newHook(t, hooks.Config{Kind: kind, Transport: b, OnAnswer: func(_ hooks.Kind, o hooks.Outcome, _ error, _ time.Duration) { seen = append(seen, o) }})
 				began := time.Now()
 				a, err := h.Ask(context.Background(), hooks.Question{User: "ann"})
 				if !errors.Is(err, hooks.ErrUnavailable) || a.Allow {

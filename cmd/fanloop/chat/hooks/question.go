@@ -9,6 +9,9 @@ import (
 	"time"
 	"unicode"
 
+	strict "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
@@ -92,12 +95,12 @@ type answer struct {
 
 var errAnswer = errors.New("the answer is not of the form that the documentation shows")
 
-// parseAnswer reads an answer to a question of a kind. What is wrong in it makes it
-// none.
-func parseAnswer(kind Kind, body []byte) (a Answer, err error) {
-	var raw answer
-	if err := json.Unmarshal(body, &raw); err != nil || raw.Allow == nil {
-		return a, errAnswer
+// parseAnswer reads an answer to a question. What is wrong in it makes it none. Data has at
+// most so many bytes.
+func parseAnswer(q *Question, maxData int, body []byte) (a Answer, err error) {
+	raw, err := decodeAnswer(body)
+	if err != nil {
+		return a, err
 	}
 	if !*raw.Allow {
 		if len(raw.Reason) > 256 {
@@ -106,7 +109,7 @@ func parseAnswer(kind Kind, body []byte) (a Answer, err error) {
 		return Answer{Reason: raw.Reason}, nil
 	}
 	a = Answer{Allow: true, User: raw.User, Session: raw.Session, Name: names.Display(raw.Name), Info: raw.Info, Data: raw.Data}
-	if kind == Connect && a.User == "" {
+	if q.Hook == Connect && a.User == "" {
 		return Answer{}, fmt.Errorf("%w: there is no user", errAnswer)
 	}
 	if a.User != "" {
@@ -117,8 +120,11 @@ func parseAnswer(kind Kind, body []byte) (a Answer, err error) {
 	if len(a.Session) > 128 || strings.ContainsFunc(a.Session, unicode.IsControl) {
 		return Answer{}, fmt.Errorf("%w: session has at most 128 bytes and no control characters", errAnswer)
 	}
-	if len(a.Info) > 4<<10 {
-		return Answer{}, fmt.Errorf("%w: info is too long", errAnswer)
+	if err := protocol.CheckData(&a.Info, 4<<10); err != nil {
+		return Answer{}, fmt.Errorf("%w: info: %w", errAnswer, err)
+	}
+	if err := a.checkData(q, maxData); err != nil {
+		return Answer{}, fmt.Errorf("%w: %w", errAnswer, err)
 	}
 	if raw.Expires != 0 {
 		if !(raw.Expires > 0 && raw.Expires < 1<<37) {
@@ -129,16 +135,49 @@ func parseAnswer(kind Kind, body []byte) (a Answer, err error) {
 	if a.Rights, err = rightsOf(raw.Rights); err != nil {
 		return Answer{}, err
 	}
-	if a.Grants.Topics, err = grantsOf(raw.Topics); err != nil {
+	if a.Grants.Topics, err = grantsOf(raw.Topics, names.CheckTopic); err != nil {
 		return Answer{}, err
 	}
-	if a.Grants.Namespaces, err = grantsOf(raw.Namespaces); err != nil {
+	if a.Grants.Namespaces, err = grantsOf(raw.Namespaces, rules.CheckGranted); err != nil {
 		return Answer{}, err
 	}
 	return a, nil
 }
 
-func grantsOf(raw map[string][]string) (map[string]rules.Rights, error) {
+// decodeAnswer reads JSON as that of clients is read: names occur once and are written as
+// they are. Errors have nothing of the answer.
+func decodeAnswer(body []byte) (*answer, error) {
+	raw := new(answer)
+	err := strict.Unmarshal(body, raw)
+	syntax, isSyntax := errors.AsType[*jsontext.SyntacticError](err)
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return nil, fmt.Errorf("%w: a name occurs twice", errAnswer)
+	case isSyntax:
+		return nil, fmt.Errorf("%w: it is not JSON at byte %d", errAnswer, syntax.ByteOffset)
+	case err != nil:
+		return nil, fmt.Errorf("%w: a member has the wrong type", errAnswer)
+	case raw.Allow == nil:
+		return nil, fmt.Errorf("%w: there is no allow", errAnswer)
+	}
+	return raw, nil
+}
+
+// checkData checks what replaces the data of a publish as the publish was checked.
+func (a *Answer) checkData(q *Question, most int) error {
+	if q.Hook != Publish || a.Data == nil {
+		return nil
+	}
+	c := &protocol.Publish{Topic: q.Topic, ID: q.ID, Kind: q.Event, Target: q.Target, Data: a.Data}
+	if err := protocol.Check(c, protocol.Limits{Data: most}); err != nil {
+		return err
+	}
+	a.Data = c.Data
+	return nil
+}
+
+// grantsOf reads names with lists of rights. A name that check refuses is an error of it.
+func grantsOf(raw map[string][]string, check func(string) error) (map[string]rules.Rights, error) {
 	if len(raw) == 0 {
 		return nil, nil
 	}
@@ -147,6 +186,9 @@ func grantsOf(raw map[string][]string) (map[string]rules.Rights, error) {
 	}
 	all := make(map[string]rules.Rights, len(raw))
 	for name, rights := range raw {
+		if err := check(name); err != nil {
+			return nil, err
+		}
 		set, err := rightsOf(rights)
 		if err != nil {
 			return nil, err

@@ -35,7 +35,7 @@ var ErrName = errors.New("names: refused")
 
 // Error says what is wrong with a name. It does not contain the name.
 type Error struct {
-	What   string // topic, user, key, kind, id, reaction
+	What   string // topic, namespace, user, key, kind, id, reaction
 	Reason string // goes on behind "the topic", say
 }
 
@@ -49,8 +49,16 @@ func CheckTopic(topic string) error {
 	if err := check("topic", topic, MaxTopic); err != nil {
 		return err
 	}
-	if namespace, _, found := strings.Cut(topic, ":"); found && !isWord(namespace, MaxNamespace, lower+digits+"-_") {
+	if namespace, _, found := strings.Cut(topic, ":"); found && CheckNamespace(namespace) != nil {
 		return &Error{"topic", "has a namespace, in front of the colon, that is not 1 to 64 of a-z 0-9 - _"}
+	}
+	return nil
+}
+
+// CheckNamespace returns an [Error] if namespace cannot be the name of one.
+func CheckNamespace(namespace string) error {
+	if !isWord(namespace, MaxNamespace, lower+digits+"-_") {
+		return &Error{"namespace", "is not 1 to 64 of a-z 0-9 - _"}
 	}
 	return nil
 }

@@ -21,6 +21,16 @@ const (
 	maxKinds   = 16
 )
 
+// Check returns an [*Error] that says what is wrong with a command that [Commands] did not
+// read, nil if nothing is. It leaves the command as Commands does. Its text is taken for
+// well-formed, as a strict decoder has it; Data is checked.
+func Check(c Command, limits Limits) error {
+	if fault := check(c, &limits); fault != nil {
+		return fault
+	}
+	return nil
+}
+
 // check returns what is wrong with a command that could be read, nil if nothing is.
 // It leaves the command as the session wants it: a mode is one of the constants, and
 // data is without white space.
@@ -126,7 +136,7 @@ func checkPublish(c *Publish, limits *Limits) error {
 	if t := c.Target; t != nil && (t.Offset == 0 || cluster.CheckID(t.ID) != nil || t.ID == "") {
 		err = first(err, errors.New("target has no offset, or no id that a message may have"))
 	}
-	return first(err, checkKind(c), checkData(&c.Data, limits))
+	return first(err, checkKind(c), CheckData(&c.Data, limits.Data))
 }
 
 // checkKind checks that what the service knows has what it needs.
@@ -171,7 +181,7 @@ func checkSet(c *Set, limits *Limits) error {
 	if c.Key != "" {
 		err = first(err, names.CheckKey(c.Key))
 	}
-	return first(err, checkData(&c.Data, limits))
+	return first(err, CheckData(&c.Data, limits.Data))
 }
 
 func checkRefresh(c *Refresh) error {
@@ -218,16 +228,18 @@ func checkPosition(name string, p *Position, required bool) error {
 	return nil
 }
 
-// checkData bounds data and takes white space out of it, so that it has no line ends.
-func checkData(data *Data, limits *Limits) error {
+// CheckData returns an [*Error] unless data may be in a message: JSON of at most so many
+// bytes, without a name that occurs twice in an object, in valid UTF-8, and no deeper than fits
+// into a frame. It takes white space out of it, so that it has no line ends. Nil is left.
+func CheckData(data *Data, most int) error {
 	if *data == nil {
 		return nil
 	}
-	if len(*data) > limits.Data {
-		return Fail(nil, TooLarge, fmt.Sprintf("data has %d bytes; the limit is %d", len(*data), limits.Data))
+	if len(*data) > most {
+		return Fail(nil, TooLarge, fmt.Sprintf("data has %d bytes; the limit is %d", len(*data), most))
 	}
 	compact, err := jsontext.AppendFormat(nil, bytes.TrimSpace(*data), jsontext.PreserveRawStrings(true))
-	if err != nil || isDeep(compact) {
+	if err != nil || isDeep(compact, maxDepth-1) {
 		return Fail(nil, BadFrame, "data is not JSON")
 	}
 	*data = compact

@@ -338,7 +338,7 @@ func TestDataIsCompact(t *testing.T) {
 	if got, err := read("client", protocol.CBOR, message); err != nil || string(got.(*protocol.Set).Data) != "[1,2]" {
 		t.Errorf("%v, %v", got, err)
 	}
-	for _, bad := range []string{"", "x", "[1", `{"a":1,"a":2}`, "\"\xff\"", deep(33)} {
+	for _, bad := range []string{"", "x", "[1", `{"a":1,"a":2}`, "\"\xff\"", deep(32)} {
 		message, err := protocol.CBOR.AppendCommand(nil, &protocol.Publish{Topic: "a", ID: "b", Data: protocol.Data(bad)})
 		if err != nil {
 			t.Fatal(err)

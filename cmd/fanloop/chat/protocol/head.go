@@ -52,7 +52,7 @@ func (e Encoding) kindOf(frame []byte) (name string, number uint64, err error) {
 		}
 		return "", *head.Type, nil
 	}
-	if isDeep(frame) {
+	if isDeep(frame, maxDepth) {
 		return "", 0, errDeep
 	}
 	d := jsontext.NewDecoder(bytes.NewBuffer(frame))
@@ -116,8 +116,8 @@ func refOf(n uint64) Ref {
 	return Ref(n)
 }
 
-// isDeep reports whether JSON is nested more than maxDepth levels.
-func isDeep(text []byte) bool {
+// isDeep reports whether JSON is nested more than so many levels.
+func isDeep(text []byte, most int) bool {
 	depth, quoted := 0, false
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
@@ -127,7 +127,7 @@ func isDeep(text []byte) bool {
 			quoted = !quoted
 		case quoted:
 		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
+			if depth++; depth > most {
 				return true
 			}
 		case c == '}' || c == ']':

@@ -32,7 +32,7 @@ type Rules struct {
 func New(namespaces map[string]Namespace) (*Rules, error) {
 	r := &Rules{make(map[string]*Namespace, len(namespaces))}
 	for name, n := range namespaces {
-		if name != "" && CheckNamespace(name) != nil {
+		if CheckGranted(name) != nil {
 			return nil, fmt.Errorf("rules: namespace %.80q: want a-z, 0-9, - and _, at most %d of them", name, names.MaxNamespace)
 		}
 		if err := n.check(); err != nil {

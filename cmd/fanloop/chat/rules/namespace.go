@@ -79,15 +79,13 @@ func Default() Namespace {
 	}
 }
 
-// CheckNamespace returns names.ErrName, wrapped, if name cannot be that of a namespace.
-func CheckNamespace(name string) error {
-	if err := names.CheckTopic(name + ":"); err != nil {
-		return err
+// CheckGranted returns a [names.Error] if rights cannot be granted in the namespace of that
+// name. The name of the default one is empty.
+func CheckGranted(name string) error {
+	if name == "" {
+		return nil
 	}
-	if names.Namespace(name+":") != name {
-		return names.ErrName
-	}
-	return nil
+	return names.CheckNamespace(name)
 }
 
 // KeepsHistory reports whether topics store anything.

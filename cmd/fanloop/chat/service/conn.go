@@ -171,21 +171,23 @@ func (c *conn) do(fn func()) {
 }
 
 // Send implements session.Output.
-func (c *conn) Send(f protocol.Frame) {
-	c.service.counts.sent(f)
-	c.happened("sent", f)
+func (c *conn) Send(f protocol.Frame) error {
 	batch, err := c.encoding.Append(c.batch, f)
 	if err != nil {
-		c.service.faults.unencoded.Log(c.service.log, slog.LevelError, "a frame cannot be encoded", slog.Any("err", err))
-		return
+		c.service.faults.unencoded.Log(c.service.log, slog.LevelError, "a frame cannot be encoded",
+			slog.String("type", protocol.NameOf(f)), slog.Any("err", err))
+		return err
 	}
 	c.batch = batch
+	c.service.counts.sent(f)
+	c.happened("sent", f)
+	return nil
 }
 
 // Close implements session.Output.
 func (c *conn) Close(code protocol.CloseCode, last *protocol.Closing) {
 	if last != nil {
-		c.Send(last)
+		_ = c.Send(last) // it has no data
 	}
 	c.flush()
 	_ = c.ws.Close(engine.StatusCode(code), "") // it is closing already otherwise

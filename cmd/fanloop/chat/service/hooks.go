@@ -1,10 +1,7 @@
 package service
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"log/slog"
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
@@ -96,19 +93,8 @@ func (b *backend) publishByHook(h *hooks.Hook, c *protocol.Publish, author strin
 	b.askBackend(h, q, protocol.Forbidden, func(a hooks.Answer, err error) {
 		data := c.Data
 		if err == nil && a.Data != nil {
-			data, err = b.replaced(a.Data)
+			data = a.Data
 		}
 		then(data, err)
 	})
-}
-
-// replaced is data of the backend as clients get it.
-func (b *backend) replaced(data json.RawMessage) (protocol.Data, error) {
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, data); err != nil || compact.Len() > b.service.session.Limits.Data {
-		b.service.faults.replaced.Log(b.service.log, slog.LevelError,
-			"the publish hook replaced data by what is larger than limits.data", slog.Int("bytes", len(data)))
-		return nil, protocol.Internal
-	}
-	return compact.Bytes(), nil
 }

@@ -15,23 +15,22 @@ import (
 // it was is to be found by a trace.
 type faults struct {
 	unencoded loop.Throttle // frames
-	replaced  loop.Throttle // data of the publish hook
 	ended     loop.Throttle // subscriptions
 	internal  loop.Throttle // commands that are answered with that code
 }
 
 // watched has a hook logged, that there is no answer and that the circuit changes, and
-// traced.
-func watched(log *slog.Logger, tracer trace.Tracer) func(*hooks.Config) {
+// traced. What it has published has at most so many bytes.
+func watched(log *slog.Logger, tracer trace.Tracer, maxData int) func(*hooks.Config) {
 	return func(c *hooks.Config) {
-		c.Tracer = tracer
+		c.Tracer, c.MaxData = tracer, maxData
 		unanswered := new(loop.Throttle)
-		c.OnAnswer = func(kind hooks.Kind, outcome hooks.Outcome, took time.Duration) {
+		c.OnAnswer = func(kind hooks.Kind, outcome hooks.Outcome, cause error, took time.Duration) {
 			switch outcome {
 			case hooks.Allowed, hooks.Refused, hooks.Canceled:
 			default:
 				unanswered.Log(log, slog.LevelWarn, "a question to the backend has no answer",
-					slog.String("hook", string(kind)), slog.String("outcome", string(outcome)), slog.Duration("took", took))
+					slog.String("hook", string(kind)), slog.String("outcome", string(outcome)), slog.Duration("took", took), slog.Any("err", cause))
 			}
 		}
 		c.OnState = func(kind hooks.Kind, state hooks.State) {

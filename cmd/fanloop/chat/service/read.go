@@ -230,7 +230,7 @@ func (s *Service) sendNotes(n passive.Note, end *tail) {
 			if end != nil {
 				note.Unread = end.unread(d.conn.user, d.marker)
 			}
-			d.conn.Send(note)
+			_ = d.conn.Send(note) // it has no data
 		})
 	}
 }

@@ -203,7 +203,7 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 		return err
 	}
 	bus := s.topicBus()
-	if s.accounts, err = openAccounts(&s.config, addr, s.name, s.others(), watched(s.log, s.Tracer())); err != nil {
+	if s.accounts, err = openAccounts(&s.config, addr, s.name, s.others(), watched(s.log, s.Tracer(), s.session.Limits.Data)); err != nil {
 		return err
 	}
 	if err := s.await(ctx, s.accounts.revoked.Ready()); err != nil {

@@ -9,8 +9,9 @@ import (
 
 // Output is the way to the client.
 type Output interface {
-	// Send sends a frame behind all that were sent before.
-	Send(protocol.Frame)
+	// Send sends a frame behind all that were sent before. It returns an error where some
+	// data of the frame cannot be encoded; then nothing was sent.
+	Send(protocol.Frame) error
 	// Close sends a last frame, unless it is nil, and closes. Nothing is sent after it,
 	// and the owner calls Session.End when the connection is closed.
 	Close(protocol.CloseCode, *protocol.Closing)

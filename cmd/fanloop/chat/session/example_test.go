@@ -19,13 +19,14 @@ func (door) Connect(c *protocol.Connect, done func(session.Identity, session.Ent
 // printed is a connection.
 type printed struct{}
 
-func (printed) Send(f protocol.Frame) {
+func (printed) Send(f protocol.Frame) error {
 	if c, is := f.(*protocol.Connected); is {
 		fmt.Println(c.User, "is connected")
-		return
+		return nil
 	}
-	text, _ := protocol.JSON.Append(nil, f)
+	text, err := protocol.JSON.Append(nil, f)
 	fmt.Println(string(text))
+	return err
 }
 
 func (printed) Close(status protocol.CloseCode, last *protocol.Closing) {

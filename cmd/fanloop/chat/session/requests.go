@@ -112,7 +112,9 @@ func (s *Session) history(c *protocol.History) {
 		} else if s.state == connected {
 			answer := *p
 			answer.Ref, answer.Topic = c.Ref, c.Topic
-			s.out.Send(&answer)
+			if s.out.Send(&answer) != nil {
+				s.fail(c, protocol.Internal)
+			}
 		}
 	})
 }

@@ -128,8 +128,12 @@ func (s *Session) openedTopic(t *topic, o Opened, err error) {
 	if !answer.More {
 		t.carries &^= feedHistory // it is all in the answer
 	}
+	if s.out.Send(&answer) != nil {
+		o.Delivery.Stop()
+		s.failOpen(t, protocol.Internal)
+		return
+	}
 	t.pending, t.delivery = nil, o.Delivery
-	s.out.Send(&answer)
 	o.Delivery.Start()
 }
 

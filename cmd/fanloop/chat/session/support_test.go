@@ -89,7 +89,7 @@ func (w *world) setRules(changes map[rules.Right]rules.Who) {
 func (w *world) note(what string) { w.got = append(w.got, what) }
 
 // Send and Close are what goes to the client.
-func (w *world) Send(f protocol.Frame) {
+func (w *world) Send(f protocol.Frame) error {
 	w.t.Helper()
 	text, err := protocol.JSON.Append(nil, f)
 	if err != nil {
@@ -99,6 +99,7 @@ func (w *world) Send(f protocol.Frame) {
 	if w.sent != nil {
 		w.sent(f)
 	}
+	return nil
 }
 
 // brief is a frame in few words: type, code, ref and attempt.

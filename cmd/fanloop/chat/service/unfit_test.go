@@ -1,0 +1,84 @@
+package service_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+)
+
+// unfit are JSON values that no client may publish.
+var unfit = map[string]string{
+	"twice": `{"a":1,"a":2}`, "surrogate": `"\ud800"`, "utf8": "\"\xff\"", "deep": strings.Repeat("[", 40) + strings.Repeat("]", 40),
+	"large": `"` + strings.Repeat("x", 17<<10) + `"`,
+}
+
+// X38: what a publish hook puts in place of a message and no client may publish is not
+// stored: who published hears to try again, and the history stays readable.
+func TestHookCannotPublishWhatNoClientMay(t *testing.T) {
+	decide := func(q asked) string {
+		switch {
+		case q.Hook == "connect":
+			return `{"allow":true,"user":"ann","namespaces":{"":["publish"]}}`
+		case unfit[q.ID] != "":
+			return `{"allow":true,"data":` + unfit[q.ID] + `}`
+		}
+		return `{"allow":true}`
+	}
+	s, ctx := start(t, func(c *config.Config) {
+		withBackend(t, decide, "connect", "publish")(c)
+		c.Hooks.Publish.Failures = 100
+	})
+	ann := enter(t, ctx, s, "ann")
+	ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+	for id := range unfit {
+		ann.send(&protocol.Publish{Ref: 7, Topic: "lobby", ID: id, Data: protocol.Data(`1`)})
+		if got := ann.failure(); got.Ref != 7 || got.Code != protocol.Unavailable || got.Retry != protocol.Later {
+			t.Errorf("%s: %+v", id, got)
+		}
+	}
+	ann.publish("lobby", "good")
+	ann.saw("good")
+	if got := idsOf(history(ann, protocol.History{Topic: "lobby"}).Messages); len(got) != 1 || got[0] != "good" {
+		t.Errorf("%v", got)
+	}
+}
+
+// A command with a ref whose answer cannot be encoded, as that of an earlier version's
+// message, is answered once, by internal, and the connection goes on.
+func TestAnswerThatCannotBeEncodedIsInternal(t *testing.T) {
+	s, ctx := start(t, nil)
+	bad := &protocol.Publish{Topic: "lobby", ID: "bad", Data: protocol.Data(unfit["twice"])}
+	if _, err := s.Publish(ctx, "ann", "", bad); err != nil { // checked by nobody
+		t.Fatal(err)
+	}
+	for _, command := range []protocol.Command{
+		&protocol.History{Ref: 5, Topic: "lobby"},
+		&protocol.Subscribe{Ref: 5, Topic: "lobby", Attempt: 1, Last: 10},
+	} {
+		ann := connect(t, ctx, s, protocol.JSON, "ann")
+		if _, is := command.(*protocol.History); is {
+			ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+		}
+		ann.send(command)
+		ann.send(&protocol.Ping{Ref: 6})
+		var internal int
+		for pinged := false; !pinged || internal == 0; {
+			switch f := ann.next().(type) {
+			case *protocol.Pong:
+				pinged = true
+			case *protocol.Error:
+				if f.Ref != 5 || f.Code != protocol.Internal || f.Topic != "lobby" {
+					t.Errorf("%T: %+v", command, f)
+				}
+				internal++
+			default:
+				t.Fatalf("%T: %+v", command, f)
+			}
+		}
+		ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 2})
+		ann.send(&protocol.Publish{Ref: 8, Topic: "lobby", ID: "next", Data: protocol.Data(`1`)})
+		await[*protocol.Published](ann)
+	}
+}

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/tracing"
@@ -47,6 +50,9 @@ type Tab struct {
 	Script
 	ctx    context.Context
 	traced chan *tracing.EventDataCollected // of the trace that is recorded
+
+	mu       sync.Mutex
+	unloaded []string // guarded by mu: what the browser could not load, as a test that failed says
 }
 
 // Open opens an address as somebody of whom the browser knows nothing yet.
@@ -69,8 +75,17 @@ func open(t testing.TB, parent context.Context, address string, options ...chrom
 	tab.evaluate = tab.evaluateHere
 	tab.ctx, cancel = chromedp.NewContext(ctx, append(options, chromedp.WithListener(tab.complaint))...)
 	t.Cleanup(cancel)
+	t.Cleanup(tab.sayUnloaded)
 	tab.Run(chromedp.Navigate(address))
 	return tab
+}
+
+func (tab *Tab) sayUnloaded() {
+	tab.mu.Lock()
+	defer tab.mu.Unlock()
+	if tab.t.Failed() && len(tab.unloaded) > 0 {
+		tab.t.Logf("the browser did not load: %s", strings.Join(tab.unloaded, ", "))
+	}
 }
 
 // complaint fails the test when the page has a fault, or the browser blocks something.
@@ -88,6 +103,10 @@ func (tab *Tab) complaint(event any) {
 		close(tab.traced)
 	case *page.EventJavascriptDialogOpening:
 		tab.t.Errorf("the page opened a dialog: %s", e.Message)
+	case *network.EventLoadingFailed:
+		tab.mu.Lock()
+		defer tab.mu.Unlock()
+		tab.unloaded = append(tab.unloaded, string(e.Type)+" "+e.ErrorText)
 	case *log.EventEntryAdded:
 		if e.Entry.Source == log.EntrySourceSecurity {
 			tab.t.Errorf("the browser blocked something: %s", e.Entry.Text)

@@ -60,6 +60,12 @@ globalThis.look = (() => {
     return merge(now, read);
   }
 
+  // The last lines, as soon as they are drawn.
+  function tail(count) {
+    view.scrollTop = view.scrollHeight;
+    return lines().slice(-count).map(({ dataset }) => dataset.key).join();
+  }
+
   // Scrolls from one end to the other, and returns all lines.
   async function read(way) {
     const faults = [];
@@ -129,5 +135,5 @@ globalThis.look = (() => {
     return most;
   }
 
-  return { hide, watch, listen, countElements, lines, texts, shows, count, pending, people, typing, seen, unread, divider, end, state, holes, read, settled };
+  return { hide, watch, listen, countElements, lines, texts, shows, count, pending, people, typing, seen, unread, divider, end, state, holes, tail, read, settled };
 })();

@@ -85,7 +85,7 @@ type Remote struct {
 
 // NewRemote begins to fetch keys. Close ends it.
 func NewRemote(c RemoteConfig) (*Remote, error) {
-	if err := checkURL(c.URL); err != nil {
+	if err := c.Check(); err != nil {
 		return nil, err
 	}
 	r := &Remote{
@@ -109,9 +109,9 @@ func NewRemote(c RemoteConfig) (*Remote, error) {
 	return r, nil
 }
 
-// checkURL allows no way on which others could give keys.
-func checkURL(text string) error {
-	u, err := url.Parse(text)
+// Check returns why NewRemote would refuse c. It allows no URL at which others could give keys.
+func (c RemoteConfig) Check() error {
+	u, err := url.Parse(c.URL)
 	switch {
 	case err != nil, u.Host == "":
 		return errors.New("auth: the URL of the JWKS is none: write it like https://example.com/jwks.json")

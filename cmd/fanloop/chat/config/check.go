@@ -4,14 +4,18 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/cli"
 	"github.com/fanloop-go/fanloop/handshake"
 )
 
@@ -67,7 +71,7 @@ func (c *Config) mistakes() []error {
 	_, errOperator := c.OperatorKey()
 	errs := []error{
 		at("listen", checkAddress(c.Listen)), at("address", checkPublic(c.Address)), c.checkAdmin(), c.checkOpen(), c.checkOrigins(), c.Page.check(),
-		errRules, errKeys, errHooks, errCallers, errOperator, c.Accounts.check(), c.Limits.check(), c.Traces.check(), c.Idempotency.check(),
+		errRules, c.checkAges(), errKeys, errHooks, errCallers, c.checkScopes(), errOperator, c.Accounts.check(), c.Limits.check(), c.Traces.check(), c.Idempotency.check(),
 	}
 	_, errProxies := c.Proxies()
 	errs = append(append(errs, errProxies), c.checkTLS()...)
@@ -155,6 +159,37 @@ func (a *Accounts) check() error {
 	}
 	if j := &a.JWKS; j.URL != "" && (j.Every < time.Second || j.AtLeast < time.Second || j.MaxStale < j.Every) {
 		errs = append(errs, at("accounts.jwks", errors.New("want every and at-least of 1s or more, and a max-stale that is not less than every")))
+	}
+	if remote, ok := a.Remote(); ok {
+		errs = append(errs, at("accounts.jwks.url", remote.Check()))
+	}
+	return errors.Join(errs...)
+}
+
+// checkAges wants messages kept while their ids are recognized.
+func (c *Config) checkAges() error {
+	atLeast := time.Duration(protocol.DefaultLimits().Duplicates) * time.Millisecond
+	var errs []error
+	for name, n := range c.Namespaces {
+		if n.HistoryAge > 0 && n.HistoryAge < atLeast {
+			errs = append(errs, at("namespaces."+name+".history-age", fmt.Errorf(
+				"want %v (limits.duplicates of the protocol) or more: ids of messages are recognized that long; or 0, with a history-size of 0, for no history", atLeast)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkScopes finds namespaces of callers that do not exist.
+func (c *Config) checkScopes() error {
+	known := slices.Sorted(maps.Keys(c.Namespaces))
+	var errs []error
+	for i, caller := range c.Callers {
+		for j, name := range caller.Namespaces {
+			if name != DefaultNamespace && !slices.Contains(known, name) {
+				errs = append(errs, at(fmt.Sprintf("callers[%d].namespaces[%d]", i, j),
+					fmt.Errorf("there is no namespace %q%s", name, cli.DidYouMean(name, known))))
+			}
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -50,13 +50,21 @@ func (c *Config) checkCluster() []error {
 		}
 		errs = append(errs, at(fmt.Sprintf("routes[%d]", i), err))
 	}
-	if c.Replicas != 0 && c.Replicas != 1 && c.Replicas != 3 {
-		errs = append(errs, at("replicas", errors.New("want 0, 1 or 3")))
-	}
+	errs = append(errs, at("replicas", c.checkReplicas()))
 	if strings.ContainsAny(c.Name, " \t\r\n.*>/\\") {
 		errs = append(errs, at("name", errors.New("want letters, digits, - and _")))
 	}
 	return errs
+}
+
+func (c *Config) checkReplicas() error {
+	switch {
+	case c.Replicas != 0 && c.Replicas != 1 && c.Replicas != 3:
+		return errors.New("want 0, 1 or 3")
+	case c.Replicas == 3 && len(c.Routes) == 0 && c.NATS == "":
+		return errors.New("three servers keep each message: set routes to the nodes that do, or nats to your own servers")
+	}
+	return nil
 }
 
 // checkOwn refuses to let everybody into the store.

@@ -167,6 +167,8 @@ func TestMistakes(t *testing.T) {
 		{"namespaces: {team: {presence: ful}}", `namespaces.team.presence: want off, count, sample, pages or full; did you mean full?`},
 		{"namespaces:\n  Team: {}", `x.yaml:2: namespaces.Team: want a-z, 0-9`},
 		{"namespaces:\n  a:\n    history-size: 0", `x.yaml:2: namespaces.a: history size 0`},
+		{"namespaces:\n  a:\n    history-age: 59s", `x.yaml:3: namespaces.a.history-age: want 1m0s (limits.duplicates`},
+		{"namespaces:\n  default:\n    history-age: 1ms", `x.yaml:3: namespaces.default.history-age: want 1m0s`},
 		{"listen: a:1\nlisten: b:1", `x.yaml:2: listen: is in line 1 already`},
 		{"listen: [a]", `x.yaml:1: listen: want one value`},
 		{"listen: 8000", `x.yaml:1: listen: "8000" is not an address`},
@@ -207,6 +209,11 @@ func TestMistakes(t *testing.T) {
 		{"nats-listen: 0.0.0.0:1", `x.yaml:1: nats-listen: whoever reaches this address could do everything`},
 		{"nats-secret-file: /nowhere/a", `x.yaml:1: nats-secret-file: open /nowhere/a`},
 		{"replicas: 2", `x.yaml:1: replicas: want 0, 1 or 3`},
+		{"replicas: 3", `x.yaml:1: replicas: three servers keep each message: set routes`},
+		{"nats-listen: 127.0.0.1:1\nreplicas: 3", `x.yaml:2: replicas: three servers keep each message`},
+		{"accounts:\n  jwks:\n    url: http://example.com/x", `x.yaml:3: accounts.jwks.url: the URL of the JWKS begins with "http": want https`},
+		{"accounts: {jwks: {url: 'https://a:b@example.com/x'}}", `x.yaml:1: accounts.jwks.url: the URL of the JWKS has a user in it`},
+		{"accounts: {jwks: {url: x}}", `x.yaml:1: accounts.jwks.url: the URL of the JWKS is none`},
 		{"address: a.example", `x.yaml:1: address: "a.example": want what is in front of the path`},
 		{"address: 'https://a.example/'", `address: "https://a.example/": want`},
 		{"address: 'https://A.example'", `want`},
@@ -225,6 +232,7 @@ func TestMistakes(t *testing.T) {
 		{"callers: [{key: " + secret + "}]", `callers[0]: want a name`},
 		{"callers: [{name: a, key: " + secret + ", calls: [root]}]", `callers[0]: "root" is no call`},
 		{"callers: [{name: a, key: " + secret + "}, {name: b, key: " + secret + "}]", `callers[1]: the key is that of "a" too`},
+		{"namespaces: {team: {}}\ncallers:\n- name: a\n  key: " + secret + "\n  namespaces: [team, taem]", `x.yaml:5: callers[0].namespaces[1]: there is no namespace "taem"; did you mean team?`},
 		{"callers: [{name: a, certificate: shop}]", `callers[0]: set admin-client-ca`},
 		{"admin-tls-cert: /nowhere/c", `x.yaml:1: admin-tls-cert: set admin-tls-key too`},
 		{"admin-tls-key: /nowhere/c", `x.yaml:1: admin-tls-key: set admin-tls-cert too`},
@@ -262,6 +270,9 @@ func TestAllMistakesOfAListAtOnce(t *testing.T) {
 		"accounts: {keys: [{id: a, algorithm: HS256}, {id: b, algorithm: HS256}]}":     {"accounts.keys[0]", "accounts.keys[1]"},
 		"hooks: {subscribe: {url: x}, publish: {url: x}}":                              {"hooks.subscribe", "hooks.publish"},
 		"namespaces: {a: {history-size: 0}, b: {history-size: 0}}":                     {"namespaces.a", "namespaces.b"},
+		"namespaces: {a: {history-age: 1s}, b: {history-age: 2s, history-size: 0}}":    {"namespaces.a.history-age", "namespaces.b"},
+		"callers: [{name: a, key: " + secret + ", namespaces: [x, y]}]":                {"callers[0].namespaces[0]", "callers[0].namespaces[1]"},
+		"accounts: {jwks: {url: x, every: 0s}}":                                        {"accounts.jwks", "accounts.jwks.url"},
 		"origins: ['*', 'null']":                                                       {"origins[0]", "origins[1]"},
 		"limits: {message: 1, topics: 0, user: {commands: {per-second: 5, burst: 0}}}": {"limits.message", "limits.topics", "limits.user.commands"},
 		"traces: {url: x, sample: 2}":                                                  {"traces.url", "traces.sample"},
@@ -272,6 +283,19 @@ func TestAllMistakesOfAListAtOnce(t *testing.T) {
 			if err == nil || strings.Count(err.Error(), key+": ") != 1 {
 				t.Errorf("%s: want one mistake of %s:\n%v", text, key, err)
 			}
+		}
+	}
+}
+
+// What only several servers, or no history, can do is no mistake where they are.
+func TestWhatIsRightElsewhere(t *testing.T) {
+	for _, text := range []string{
+		"namespaces: {a: {history-age: 1m}}", "namespaces: {a: {history-size: 0, history-age: 0s}}",
+		"nats: nats://a\nreplicas: 3", "callers: [{name: a, key: " + secret + ", namespaces: [default]}]",
+		"data-dir: /x\ncluster: 127.0.0.1:1\nroutes: [127.0.0.1:1, 127.0.0.1:2, 127.0.0.1:3]\nreplicas: 3",
+	} {
+		if _, err := config.Parse("x.yaml", []byte(text)); err != nil {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func (s space) settings(of natsbroker.Config, duplicates time.Duration) natsbrok
 	if s.name != "" {
 		of.Prefix, of.Shards = "fanloop-ns-"+s.name, spaceShards
 	}
-	of.PerTopic, of.MaxAge, of.Duplicates = s.size, s.age, min(duplicates, s.age)
+	of.PerTopic, of.MaxAge, of.Duplicates = s.size, s.age, duplicates
 	of.Change = natsbroker.ChangeLarger
 	if s.shrink {
 		of.Change = natsbroker.ChangeAll

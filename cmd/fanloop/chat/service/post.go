@@ -34,14 +34,25 @@ func (s *streams) charge(r *http.Request, cost, bytes int) error {
 	return s.service.addresses.Allow(limits.Network(client), float64(cost), float64(bytes))
 }
 
-// refuseFor answers what is over a limit. The connection is closed: what follows on it would
-// be read.
+// refuseFor answers what is over a limit.
 func refuseFor(w http.ResponseWriter, over error) {
-	seconds := time.Second
+	var wait time.Duration
 	if limit, is := errors.AsType[*limits.Error](over); is {
-		seconds = max(seconds, limit.Retry+time.Second-1)
+		wait = limit.Retry
 	}
+	refuseUntil(w, wait)
+}
+
+// refuseUntil answers what is over a limit for a while. The connection is closed: what
+// follows on it would be read.
+func refuseUntil(w http.ResponseWriter, wait time.Duration) {
 	w.Header().Set("Connection", "close")
-	w.Header().Set("Retry-After", strconv.Itoa(int(seconds/time.Second)))
+	retryAfter(w, wait)
 	w.WriteHeader(http.StatusTooManyRequests)
+}
+
+// retryAfter says when to try again, in whole seconds: not before, and not at once.
+func retryAfter(w http.ResponseWriter, wait time.Duration) {
+	seconds := max(time.Second, wait+time.Second-1)
+	w.Header().Set("Retry-After", strconv.Itoa(int(seconds/time.Second)))
 }

@@ -92,22 +92,25 @@ func (s *streams) open(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer ws.CloseNow()
-	if ws.Write(r.Context(), engine.Text, body) != nil {
+	_ = ws.Write(r.Context(), engine.Text, body) // why it was not taken is read
+	message, err := readOrBeat(r.Context(), ws)
+	if endedAtOnce(w, message, err) {
 		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // of nginx
+	s.carry(w, r, ws, message)
+}
+
+// carry writes what comes as events, from the first message on, until the end.
+func (s *streams) carry(w http.ResponseWriter, r *http.Request, ws *pull.Conn, message []byte) {
 	one := &stream{ws: ws}
 	session := ""
 	defer func() { s.forget(session, one) }()
 	var event []byte
 	for {
-		message, err := readOrBeat(r.Context(), ws)
-		if err != nil {
-			return
-		}
 		event = event[:0]
 		switch {
 		case message == nil:
@@ -120,6 +123,10 @@ func (s *streams) open(w http.ResponseWriter, r *http.Request) {
 			event = protocol.AppendEvent(event, "", 0, message)
 		}
 		if _, err := w.Write(event); err != nil || http.NewResponseController(w).Flush() != nil {
+			return
+		}
+		var err error
+		if message, err = readOrBeat(r.Context(), ws); err != nil {
 			return
 		}
 	}
@@ -232,6 +239,35 @@ func proxyLine(from string, to net.Addr) string {
 		strconv.Itoa(int(a.Port())) + " " + strconv.Itoa(int(b.Port())) + "\r\n"
 }
 
+// endedAtOnce reports whether a stream ended before its first event, and answers what its
+// WebSocket was told. An end for good is not answered: closing says it as an event.
+func endedAtOnce(w http.ResponseWriter, first []byte, err error) bool {
+	var last *protocol.Closing
+	for f, bad := range protocol.Frames(protocol.JSON, first) {
+		if closing, is := f.(*protocol.Closing); is && bad == nil {
+			last = closing
+		}
+		break
+	}
+	var closed *engine.CloseError
+	switch {
+	case last != nil && last.Retry == protocol.Later:
+		wait := time.Duration(last.Delay) * time.Millisecond
+		if last.Code == protocol.RateLimited {
+			refuseUntil(w, wait)
+		} else {
+			retry(w, wait)
+		}
+	case errors.As(err, &closed) && closed.Code == engine.StatusCode(protocol.RateLimited.Close()):
+		refuseUntil(w, 0)
+	case err != nil:
+		retry(w, 0)
+	default:
+		return false
+	}
+	return true
+}
+
 // refuse answers as the server answered the stream's WebSocket.
 func (s *streams) refuse(w http.ResponseWriter, err error) {
 	var status *engine.StatusError
@@ -239,12 +275,12 @@ func (s *streams) refuse(w http.ResponseWriter, err error) {
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}
-	retry(w)
+	retry(w, 0)
 }
 
 // retry answers that nothing was taken.
-func retry(w http.ResponseWriter) {
-	w.Header().Set("Retry-After", "1")
+func retry(w http.ResponseWriter, wait time.Duration) {
+	retryAfter(w, wait)
 	w.WriteHeader(http.StatusServiceUnavailable)
 }
 
@@ -265,7 +301,7 @@ func (s *streams) command(w http.ResponseWriter, r *http.Request) {
 		status = s.take(session, seq, body)
 	}
 	if status == http.StatusServiceUnavailable {
-		retry(w)
+		retry(w, 0)
 		return
 	}
 	w.WriteHeader(status)

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -62,6 +63,9 @@ type Config struct {
 	Address string
 	// Answer answers a question of another node, or of this one. It may wait.
 	Answer func(question []byte) []byte
+	// OnPanic is called when Answer panics, with the value and the stack. The question has an
+	// empty answer then, and the node goes on.
+	OnPanic func(value any, stack []byte)
 	// Every is the time between two beats (1 s).
 	Every time.Duration
 	// Settle is how long a node that began waits for what others say before it asks them:
@@ -136,6 +140,9 @@ type ask struct {
 
 // New begins to talk to others. Close it before the bus.
 func New(c Config) (*Nodes, error) {
+	if c.OnPanic == nil {
+		c.OnPanic = func(any, []byte) {}
+	}
 	if c.Every <= 0 {
 		c.Every = time.Second
 	}
@@ -271,7 +278,7 @@ func (n *Nodes) ask(ctx context.Context, body []byte) (answers []Answer, number 
 	if wait != nil {
 		n.send(&letter{Kind: question, Number: number, Body: body})
 	}
-	answers = []Answer{{n.config.Name, n.config.Answer(body)}}
+	answers = []Answer{{n.config.Name, n.answer(body)}}
 	if wait == nil {
 		return answers, number, nil
 	}
@@ -397,7 +404,7 @@ func (n *Nodes) questionLocked(l *letter) {
 	n.keepLocked(k)
 	n.work.Go(func() {
 		defer func() { <-n.places }()
-		body := append([]byte{}, n.config.Answer(l.Body)...)
+		body := append([]byte{}, n.answer(l.Body)...)
 		n.mu.Lock()
 		if _, still := n.kept[k]; still {
 			n.kept[k] = body
@@ -405,6 +412,18 @@ func (n *Nodes) questionLocked(l *letter) {
 		n.mu.Unlock()
 		n.send(&letter{Kind: reply, To: k.from, Number: k.number, Body: body})
 	})
+}
+
+// answer answers a question. A panic in it ends neither this node nor, where all are asked,
+// the others.
+func (n *Nodes) answer(question []byte) (body []byte) {
+	defer func() {
+		if value := recover(); value != nil {
+			n.config.OnPanic(value, debug.Stack())
+			body = nil
+		}
+	}()
+	return n.config.Answer(question)
 }
 
 // keepLocked notes a question, in place of the oldest one.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -85,6 +86,45 @@ func TestAllNodesAnswerOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A question whose answer panics ends no node, neither who asks nor who is asked: it has an
+// empty answer, and the next one is answered.
+func TestAnswerThatPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := clustertest.NewStore(clustertest.Options{})
+		var panics atomic.Int64
+		var all []*nodes.Nodes
+		for range 2 {
+			n, err := nodes.New(nodes.Config{Bus: store.Connect(), Answer: func(question []byte) []byte {
+				if string(question) == "bad" {
+					panic("a fault of the program")
+				}
+				return question
+			}, OnPanic: func(value any, stack []byte) {
+				if value == "a fault of the program" && strings.Contains(string(stack), "TestAnswerThatPanics") {
+					panics.Add(1)
+				}
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer n.Close()
+			all = append(all, n)
+		}
+		for len(all[0].Names()) < 2 {
+			time.Sleep(time.Second)
+		}
+		for question, want := range map[string]string{"bad": "", "good": "good"} {
+			answers, err := all[0].Ask(t.Context(), []byte(question))
+			if got := bodies(answers); err != nil || !slices.Equal(got, []string{want, want}) {
+				t.Errorf("%s: %q, %v", question, got, err)
+			}
+		}
+		if panics.Load() != 2 {
+			t.Errorf("%d panics were told", panics.Load())
+		}
+	})
 }
 
 // A node that is cut off is waited for, and then given up; one that ends is not waited

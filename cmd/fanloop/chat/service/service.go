@@ -216,7 +216,7 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 	if s.passive, err = passive.New(bus, passive.Config{}); err != nil {
 		return err
 	}
-	asking := nodes.Config{Bus: s.store.broker, Name: s.name, Address: s.config.Address, Answer: s.obey}
+	asking := nodes.Config{Bus: s.store.broker, Name: s.name, Address: s.config.Address, Answer: s.obey, OnPanic: s.panicked}
 	if s.others() != nil {
 		asking.Settle = settleWithin
 	}

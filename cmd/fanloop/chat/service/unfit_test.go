@@ -1,11 +1,14 @@
 package service_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
 )
 
 // unfit are JSON values that no client may publish.
@@ -80,5 +83,30 @@ func TestAnswerThatCannotBeEncodedIsInternal(t *testing.T) {
 		ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 2})
 		ann.send(&protocol.Publish{Ref: 8, Topic: "lobby", ID: "next", Data: protocol.Data(`1`)})
 		await[*protocol.Published](ann)
+	}
+}
+
+// Topics and namespaces that a connect hook, or a token, grants rights in and that cannot be
+// are refused as a user's name is: the client hears which, and not that it may come in.
+func TestNamesOfGrantsAreChecked(t *testing.T) {
+	bad := map[string]struct{ grants, says string }{
+		"topic":     {`"topics":{"a ":["publish"]}`, "the topic begins or ends with white space"},
+		"namespace": {`"namespaces":{"team:x":["publish"]}`, "the namespace is not 1 to 64 of a-z 0-9 - _"},
+	}
+	decide := func(q asked) string { return `{"allow":true,"user":"ann",` + bad[q.Token].grants + `}` }
+	byHook, ctx := start(t, withBackend(t, decide, "connect"))
+	byToken, _ := start(t, withAccounts)
+	for name, one := range bad {
+		var grants map[string]any
+		if err := json.Unmarshal([]byte(`{"sub":"ann",`+one.grants+`}`), &grants); err != nil {
+			t.Fatal(err)
+		}
+		for s, shown := range map[*service.Service]string{byHook: name, byToken: token(t, time.Hour, grants)} {
+			c := dial(t, ctx, s, protocol.JSON)
+			c.send(&protocol.Connect{Ref: 1, Version: 1, Token: shown})
+			if got := c.failure(); got.Code != protocol.BadName || got.Retry != protocol.Never || got.Message != one.says {
+				t.Errorf("%s, hook %v: %+v", name, s == byHook, got)
+			}
+		}
 	}
 }

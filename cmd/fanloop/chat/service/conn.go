@@ -103,6 +103,11 @@ func (c *conn) arrive() {
 	c.address = place
 }
 
+// tolerated is how many times limits.message a message of a user may have: it is answered by
+// too_large. Of who has not connected, a larger one than limits.message ends the connection,
+// since what came of a message counts for no limit before all of it is there.
+const tolerated = 32
+
 // enter takes a place of the user, and is ended by a revocation from now on.
 func (c *conn) enter(claims *auth.Claims) (err error) {
 	if c.place, err = c.service.users.Connect(claims.User); err != nil {
@@ -112,6 +117,9 @@ func (c *conn) enter(claims *auth.Claims) (err error) {
 	c.revocation, err = c.service.accounts.revoked.Register(revocable(claims), func(revoke.Revocation) {
 		c.do(func() { c.session.Close(protocol.Revoked, "") })
 	})
+	if err == nil {
+		_ = c.ws.SetLimits(engine.Limits{MaxMessage: tolerated * int64(c.service.session.Limits.Message)}) // it has ended otherwise
+	}
 	return err
 }
 

@@ -134,3 +134,34 @@ func TestFramesOfTheWebSocketAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// Who has not connected has no place for a message over limits.message; afterwards one is
+// answered.
+func TestMessagesBeforeConnectAreSmall(t *testing.T) {
+	s, ctx := start(t, nil)
+	message := func(size int) []byte {
+		hello := `{"type":"connect","ref":1,"version":1,"user":"ann"}`
+		return []byte(hello + strings.Repeat("\n", size-len(hello)))
+	}
+	limit := protocol.DefaultLimits().Message
+	c := dial(t, ctx, s, protocol.JSON)
+	if err := c.ws.Write(ctx, engine.Text, message(limit)); err != nil {
+		t.Fatal(err)
+	}
+	await[*protocol.Connected](c)
+	for range 2 {
+		if err := c.ws.Write(ctx, engine.Text, message(2*limit)); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.failure(); got.Code != protocol.TooLarge {
+			t.Errorf("%+v", got)
+		}
+	}
+	early := dial(t, ctx, s, protocol.JSON)
+	_ = early.ws.Write(ctx, engine.Text, message(limit+1)) // it may be closed before all of it is sent
+	_, got, err := early.ws.Read(ctx)
+	var closed *engine.CloseError
+	if !errors.As(err, &closed) || closed.Code != engine.StatusMessageTooBig {
+		t.Errorf("%q, %v", got, err)
+	}
+}

@@ -277,7 +277,7 @@ func (s *Service) serve() error {
 		Origin:       s.origins(),
 		Subprotocols: protocol.Subprotocols(),
 		Limits: engine.Limits{
-			MaxMessage: 32 * int64(s.session.Limits.Message), PingInterval: pingEvery,
+			MaxMessage: int64(s.session.Limits.Message), PingInterval: pingEvery, // until enter
 			MaxControlRate: controlRate, MaxFragments: max(minFragments, s.session.Limits.Message/fragment),
 		},
 	})

@@ -73,7 +73,10 @@ func (ws *WebSocket) Buffered() int {
 
 // settings returns the settings of ws, to which the policy of its conn leads: a pointer of
 // its own would take room in each. Any goroutine.
-func (ws *WebSocket) settings() *settings { return ws.conn.Policy().Owner.(*settings) }
+func (ws *WebSocket) settings() *settings {
+	e, _ := ws.conn.Policy().Owner.(*settings) // always; a check that panics would be code in 60 places
+	return e
+}
 
 // goBy makes e the settings of ws. On the loop.
 func (ws *WebSocket) goBy(e *settings) {

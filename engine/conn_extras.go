@@ -59,7 +59,10 @@ var (
 	}
 )
 
-// extrasLocked returns the extras of ws, made if need be.
+// extrasLocked returns the extras of ws, made if need be. Many call it: inlined it would make
+// programs larger by 20 KB.
+//
+//go:noinline
 func (ws *WebSocket) extrasLocked() *extras {
 	switch ws.extras {
 	case nil:
@@ -97,6 +100,8 @@ func (ws *WebSocket) knownInputLocked() *input {
 
 // endingLocked returns the ending of ws, made if need be: in one object with the extras if it
 // has none, as most connections that end.
+//
+//go:noinline
 func (ws *WebSocket) endingLocked() *ending {
 	if ws.extras == nil {
 		both := new(struct {

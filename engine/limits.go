@@ -126,6 +126,9 @@ func (l Limits) highWater() int {
 	return max(1, min(most, l.MaxQueued/2))
 }
 
+// setDefault sets what is not set. It is not inlined, since 40 callers would be larger for it.
+//
+//go:noinline
 func setDefault[T comparable](v *T, def T) {
 	var zero T
 	if *v == zero {

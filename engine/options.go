@@ -17,6 +17,9 @@ const NoLimit = -1
 // mistakes collects the errors of options.
 type mistakes []error
 
+// add is not inlined, for the size of programs: many call it, and seldom.
+//
+//go:noinline
 func (m *mistakes) add(field string, value any, remedy string, args ...any) {
 	*m = append(*m, &OptionError{Field: field, Value: value, Remedy: fmt.Sprintf(remedy, args...)})
 }

@@ -41,6 +41,7 @@ func TestEveryAssetHasItsContentType(t *testing.T) {
 		"/socket.js":     "text/javascript; charset=utf-8",
 		"/log.js":        "text/javascript; charset=utf-8",
 		"/values.js":     "text/javascript; charset=utf-8",
+		"/reload.js":     "text/javascript; charset=utf-8",
 	}
 	for path, contentType := range want {
 		resp := get(t, "GET", path, nil)

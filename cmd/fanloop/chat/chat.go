@@ -90,6 +90,7 @@ func run(ctx context.Context, c config.Config, o cli.LogOptions, std cli.Stdio) 
 	case err != nil:
 		return err
 	}
+	cli.CollectSooner()
 	defer cli.ReturnMemory(s.Engine(), log)()
 	operators, err := serveAdmin(&c, s, log)
 	if err != nil {

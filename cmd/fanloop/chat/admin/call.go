@@ -3,13 +3,11 @@ package admin
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"mime"
 	"net/http"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -23,6 +21,7 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
+	"github.com/fanloop-go/fanloop/loop"
 )
 
 // maxBody is the size of a request at most, in bytes.
@@ -62,17 +61,21 @@ func (h *Handler) serveCall(c *call) http.HandlerFunc {
 func (h *Handler) problem(c *call, err error) *api.Problem {
 	p := problemOf(err)
 	if p.Code == string(protocol.Internal) {
-		h.failed.Log(h.config.Log, slog.LevelError, "a call of the server API failed", slog.String("call", c.path), slog.Any("err", err))
+		about := []slog.Attr{slog.String("call", c.path), slog.Any("err", err)}
+		if end, is := errors.AsType[*loop.PanicError](err); is {
+			about = append(about, slog.Any("panic", end.Value), slog.String("stack", string(end.Stack)))
+		}
+		h.failed.Log(h.config.Log, slog.LevelError, "a call of the server API failed", about...)
 	}
 	return p
 }
 
-// survive calls do. A panic in it is an error with the stack: it ends what it happens in,
-// and not the node, on whatever goroutine that is.
+// survive calls do. A panic in it is a *loop.PanicError: it ends what it happens in, and not
+// the node, on whatever goroutine that is.
 func survive[A any](do func() (A, error)) (answer A, err error) {
 	defer func() {
 		if value := recover(); value != nil {
-			err = fmt.Errorf("admin: panic: %v\n%s", value, debug.Stack())
+			err = loop.NewPanicError(value)
 		}
 	}()
 	return do()

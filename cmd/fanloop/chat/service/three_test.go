@@ -157,17 +157,8 @@ func (c *client) enter(topic string) *protocol.Subscribed {
 	c.t.Helper()
 	for attempt := uint32(1); ; attempt++ {
 		c.send(&protocol.Subscribe{Ref: protocol.Ref(attempt), Topic: topic, Attempt: attempt})
-		for answered := false; !answered; {
-			switch f := c.next().(type) {
-			case *protocol.Subscribed:
-				return f
-			case *protocol.Error:
-				if f.Retry != protocol.Later {
-					c.t.Fatalf("%+v", f)
-				}
-				time.Sleep(time.Duration(f.Delay) * time.Millisecond)
-				answered = true
-			}
+		if answer, done := answered[*protocol.Subscribed](c); done {
+			return answer
 		}
 	}
 }
@@ -176,16 +167,25 @@ func (c *client) enter(topic string) *protocol.Subscribed {
 // is to be tried again.
 func (c *client) outcome() bool {
 	c.t.Helper()
+	_, stored := answered[*protocol.Published](c)
+	return stored
+}
+
+// answered is the next frame of a type; false: the command is to be tried again, and now is
+// late enough.
+func answered[F protocol.Frame](c *client) (answer F, done bool) {
+	c.t.Helper()
 	for {
-		switch f := c.next().(type) {
-		case *protocol.Published:
-			return true
-		case *protocol.Error:
-			if f.Retry != protocol.Later {
-				c.t.Fatalf("%+v", f)
+		f := c.next()
+		if wanted, is := f.(F); is {
+			return wanted, true
+		}
+		if e, is := f.(*protocol.Error); is {
+			if e.Retry != protocol.Later {
+				c.t.Fatalf("%+v", e)
 			}
-			time.Sleep(time.Duration(f.Delay) * time.Millisecond) // who goes on regardless is closed
-			return false
+			time.Sleep(time.Duration(e.Delay) * time.Millisecond) // who goes on regardless is closed
+			return answer, false
 		}
 	}
 }

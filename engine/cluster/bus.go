@@ -43,11 +43,12 @@ type Bus interface {
 
 	// Listen delivers what other nodes send on the channel to r, until stop is called.
 	// It succeeds without a connection too: what is missed then is a gap.
+	// When stop has returned, r gets nothing that is sent later.
 	Listen(c Channel, r Receiver) (stop func(), err error)
 }
 
-// Receiver gets what a Bus delivers. Its methods may be called by any goroutine,
-// also at the same time, and for a short time after stop; they do not block.
+// Receiver gets what a Bus delivers. Its methods may be called by any goroutine, also at
+// the same time, and with what was sent before for a short time after stop; they do not block.
 type Receiver interface {
 	// Receive is called for each message. data belongs to the receiver, who shares it
 	// with others: do not change it.

@@ -58,7 +58,7 @@ func (b *Broker) Listen(c cluster.Channel, r cluster.Receiver) (func(), error) {
 	if b.over() {
 		return nil, cluster.ErrClosed
 	}
-	l := &listening{broker: b, channel: c, receiver: &receiver{self: b.name, receiver: r}, since: b.attempts.Load()}
+	l := &listening{broker: b, channel: c, receiver: r, since: b.attempts.Load()}
 	b.out.do(l.begin)
 	return l.stop, nil
 }
@@ -68,11 +68,11 @@ type listening struct {
 	// Immutable.
 	broker   *Broker
 	channel  cluster.Channel
-	receiver *receiver
+	receiver cluster.Receiver
 	since    uint64 // attempts to connect again, at the call
 
-	stopped atomic.Bool
-	leave   func() // of the goroutine that sends; nil: there is no subscription
+	stopped atomic.Bool // nothing is delivered any more
+	leave   func()      // of the goroutine that sends; nil: there is no subscription
 }
 
 // begin subscribes, on the goroutine that sends. Where the connection was lost since the
@@ -82,17 +82,17 @@ func (l *listening) begin() {
 		return
 	}
 	b := l.broker
-	leave, err := b.subscribe(b.busSubject(l.channel), b.busLanes, l.receiver)
+	leave, err := b.subscribe(b.busSubject(l.channel), b.busLanes, l)
 	if err != nil {
 		return // closed: nothing comes any more
 	}
 	l.leave = leave
 	if b.attempts.Load() != l.since {
-		l.receiver.gap(ErrReconnected)
+		l.gap(ErrReconnected)
 	}
 }
 
-// stop ends it.
+// stop ends it. NATS gets to know later.
 func (l *listening) stop() {
 	if !l.stopped.Swap(true) {
 		l.broker.out.do(l.end)
@@ -106,17 +106,15 @@ func (l *listening) end() {
 	}
 }
 
-// receiver is one who listens to a channel.
-type receiver struct {
-	self     sender // the one of what is not for it
-	receiver cluster.Receiver
-}
-
-func (r *receiver) deliver(m *nats.Msg) {
-	if len(m.Data) < senderSize || sender(m.Data[:senderSize]) == r.self {
+func (l *listening) deliver(m *nats.Msg) {
+	if len(m.Data) < senderSize || sender(m.Data[:senderSize]) == l.broker.name || l.stopped.Load() {
 		return
 	}
-	r.receiver.Receive(m.Data[senderSize:])
+	l.receiver.Receive(m.Data[senderSize:])
 }
 
-func (r *receiver) gap(reason error) { r.receiver.Gap(reason) }
+func (l *listening) gap(reason error) {
+	if !l.stopped.Load() {
+		l.receiver.Gap(reason)
+	}
+}

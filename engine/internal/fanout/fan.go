@@ -61,6 +61,7 @@ type fan struct {
 	changes  []change    // of subs, to be made when the flush has ended
 	spare    [][]Message // empty, for pending
 	unsent   []unsent    // scratch of catchUp
+	sorting  byNumber    // list of collect, while it is sorted
 	gaps     int         // parts whose gap the next flush reports
 
 	groups map[string]*group

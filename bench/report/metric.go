@@ -58,6 +58,7 @@ var Metrics = []Metric{
 	{Key: "wire_msg", Title: "wire/msg", Unit: octets},
 	{Key: "allocs", Title: "client allocs/msg", Unit: count, Quiet: true},
 	{Key: "rss_conn", Title: "RSS/conn", Unit: octets, Chart: true},
+	{Key: "rss_more", Title: "one more", Unit: octets},
 	{Key: "rss_conn_given", Title: "after SIGUSR1", Unit: octets},
 	{Key: "heap_conn", Title: "heap/conn", Unit: octets},
 	{Key: "ledger_conn", Title: "ledger/conn", Unit: octets},

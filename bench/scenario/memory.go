@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -92,66 +93,107 @@ func (o *round) giveBack(ctx context.Context) error {
 	return nil
 }
 
-// idle is a round of Idle: what connections that do nothing hold.
+// idle is a round of Idle: what connections that do nothing hold. Half of them come first:
+// what the others add is what one more connection takes. The share of each has what the
+// process sets up as it grows too, such as tables of a garbage collector.
 func (o *round) idle(ctx context.Context) error {
-	// A few connections first: what a server sets up once belongs to no connection.
-	first := o.spec
-	first.Conns, first.Processes = min(o.spec.Conns, 64), 1
-	if err := o.withClients(ctx, first, o.greet); err != nil {
+	// A few connections before: what a server sets up once belongs to no connection.
+	if err := o.withClients(ctx, o.spec.part(min(o.spec.Conns, 64)), o.greet); err != nil {
 		return err
 	}
 	if err := o.giveBack(ctx); err != nil {
 		return err
 	}
-	before, err := residentBytes(o.process.pid)
+	before, err := o.held()
 	if err != nil {
 		return err
 	}
-	heapBefore, heap := o.process.logged(heapLine)
-	kernelBefore, kernel := kernelBytes()
-	return o.withClients(ctx, o.spec, func(cs *clients) error {
-		opened, err := cs.open()
+	first := o.spec.part(o.spec.Conns / 2)
+	others := o.spec.part(o.spec.Conns - first.Conns)
+	return o.withClients(ctx, first, func(cs *clients) error {
+		if _, err := o.openAndRest(ctx, cs); err != nil {
+			return err
+		}
+		between, err := o.held()
 		if err != nil {
 			return err
 		}
-		n := float64(opened.Conns)
-		o.figures["open_rate"] = n / opened.Seconds
-		o.percentiles(opened.Latency)
-		for range o.spec.greetings() {
-			if err := o.greet(cs); err != nil {
+		return o.withClients(ctx, others, func(cs *clients) error {
+			opened, err := o.openAndRest(ctx, cs)
+			if err != nil {
 				return err
 			}
-		}
-		if err := pause(ctx, o.spec.Settle); err != nil {
-			return err
-		}
-		rss, err := residentBytes(o.process.pid)
-		if err != nil {
-			return err
-		}
-		o.figures["rss"] = float64(rss)
-		o.figures["rss_conn"] = (float64(rss) - float64(before)) / n
-		if after, ok := kernelBytes(); ok && kernel {
-			o.figures["kernel_conn"] = (float64(after) - float64(kernelBefore)) / n
-		}
-		if !o.server.GivesBack {
-			return nil
-		}
-		if err := o.giveBack(ctx); err != nil {
-			return err
-		}
-		if rss, err = residentBytes(o.process.pid); err != nil {
-			return err
-		}
-		o.figures["rss_conn_given"] = (float64(rss) - float64(before)) / n
-		if after, ok := o.process.logged(heapLine); ok && heap {
-			o.figures["heap_conn"] = (float64(after) - float64(heapBefore)) / n
-		}
-		if held, ok := o.process.logged(ledgerLine); ok {
-			o.figures["ledger_conn"] = float64(held) / n
-		}
-		return nil
+			o.figures["open_rate"] = float64(opened.Conns) / opened.Seconds
+			o.percentiles(opened.Latency)
+			after, err := o.held()
+			if err != nil {
+				return err
+			}
+			o.figures["rss_more"] = (after.rss - between.rss) / float64(others.Conns)
+			return o.holds(ctx, before, after)
+		})
 	})
+}
+
+// openAndRest opens connections that speak and are idle then, until the server has settled.
+func (o *round) openAndRest(ctx context.Context, cs *clients) (load.Opened, error) {
+	opened, err := cs.open()
+	if err != nil {
+		return opened, err
+	}
+	for range o.spec.greetings() {
+		if err := o.greet(cs); err != nil {
+			return opened, err
+		}
+	}
+	return opened, pause(ctx, o.spec.Settle)
+}
+
+// held is what a server holds at a time, in bytes.
+type held struct {
+	rss    float64
+	heap   float64 // as it was given back last; NaN: unknown
+	kernel float64 // NaN: unknown
+}
+
+func (o *round) held() (held, error) {
+	rss, err := residentBytes(o.process.pid)
+	return held{float64(rss), known(o.process.logged(heapLine)), known(kernelBytes())}, err
+}
+
+// known returns n, or NaN.
+func known(n uint64, ok bool) float64 {
+	if !ok {
+		return math.NaN()
+	}
+	return float64(n)
+}
+
+// holds reports what all connections take: the server held so much before and after they
+// came. Then it asks it to give memory back.
+func (o *round) holds(ctx context.Context, before, after held) error {
+	each := func(name string, bytes float64) {
+		if !math.IsNaN(bytes) {
+			o.figures[name] = bytes / float64(o.spec.Conns)
+		}
+	}
+	o.figures["rss"] = after.rss
+	each("rss_conn", after.rss-before.rss)
+	each("kernel_conn", after.kernel-before.kernel)
+	if !o.server.GivesBack {
+		return nil
+	}
+	if err := o.giveBack(ctx); err != nil {
+		return err
+	}
+	after, err := o.held()
+	if err != nil {
+		return err
+	}
+	each("rss_conn_given", after.rss-before.rss)
+	each("heap_conn", after.heap-before.heap)
+	each("ledger_conn", known(o.process.logged(ledgerLine)))
+	return nil
 }
 
 // greetings is how often connections speak at least before they are idle. With

@@ -23,7 +23,7 @@ func TestEveryKindMakesItsFigures(t *testing.T) {
 		{Spec{Kind: Echo, Conns: 10, Rate: 100, Window: 500 * time.Millisecond}, []string{"rate", "p999_ns"}},
 		{Spec{Kind: Fanout, Conns: 10, Burst: 3, Publishers: 2}, []string{"rate", report.CPU, "last_p50_ns", "last_p99_ns"}},
 		{Spec{Kind: Connect, Conns: 4}, []string{"rate", report.CPU, "p99_ns"}},
-		{Spec{Kind: Idle, Conns: 50}, []string{"rss_conn", "rss", "kernel_conn", "open_rate"}},
+		{Spec{Kind: Idle, Conns: 50}, []string{"rss_conn", "rss_more", "rss", "kernel_conn", "open_rate"}},
 		{Spec{Kind: Slow, Conns: 20, Rate: 50}, []string{"reach", "p99_ns", "calm_p99_ns", "rss_grown", "dropped"}},
 		{Spec{Kind: Storm, Conns: 30}, []string{"back_s", "retries", report.CPU}},
 		{Spec{Kind: Soak, Conns: 5, Rate: 50, Window: 500 * time.Millisecond}, []string{"slope", "rss"}},

@@ -229,6 +229,8 @@ func (s Spec) Check() error {
 		return usagef("a window of %v: want 10ms or more", s.Window)
 	case s.Processes > s.Conns:
 		return usagef("%d client processes for %d connections", s.Processes, s.Conns)
+	case s.Kind == Idle && s.Conns < 2:
+		return usagef("%d connections: want 2 or more, since they come in two halves", s.Conns)
 	case s.Publishers > s.Conns/s.Processes:
 		return usagef("%d publishers: want no more than the %d connections of one client process", s.Publishers, s.Conns/s.Processes)
 	}
@@ -238,6 +240,13 @@ func (s Spec) Check() error {
 		return err
 	}
 	return last.Check()
+}
+
+// part is s with n of its connections, and as many client processes as those need.
+func (s Spec) part(n int) Spec {
+	s.Processes = (s.Processes*n + s.Conns - 1) / s.Conns
+	s.Conns = n
+	return s
 }
 
 func usagef(format string, args ...any) error {

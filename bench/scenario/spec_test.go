@@ -55,6 +55,7 @@ func TestWrongScenariosAreRefused(t *testing.T) {
 		"no time":         {Kind: Echo, Window: 1},
 		"negative rounds": {Kind: Echo, Rounds: -1},
 		"more processes":  {Kind: Echo, Conns: 2, Processes: 3},
+		"one idle":        {Kind: Idle, Conns: 1},
 
 		"compressed noise":    {Kind: Echo, Payload: load.Noise, Compression: load.Deflate},
 		"unknown payload":     {Kind: Echo, Payload: "xml"},

@@ -148,6 +148,8 @@ func checkKind(c *Publish) error {
 		}
 	case KindReact, KindUnreact:
 		return checkReaction(c)
+	case KindUnreadable:
+		return fmt.Errorf("the kind %s is the service's", c.Kind)
 	case KindDelete:
 		if c.Target == nil || c.Data != nil {
 			return errors.New("delete has a target and no data")
@@ -239,7 +241,7 @@ func CheckData(data *Data, most int) error {
 		return Fail(nil, TooLarge, fmt.Sprintf("data has %d bytes; the limit is %d", len(*data), most))
 	}
 	compact, err := jsontext.AppendFormat(nil, bytes.TrimSpace(*data), jsontext.PreserveRawStrings(true))
-	if err != nil || isDeep(compact, maxDepth-1) {
+	if err != nil || isDeep(compact, maxDataDepth) {
 		return Fail(nil, BadFrame, "data is not JSON")
 	}
 	*data = compact

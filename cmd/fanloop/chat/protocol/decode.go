@@ -19,7 +19,7 @@ func cborOptions(extra cbor.ExtraDecErrorCond) cbor.DecOptions {
 		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
 		IndefLength:       cbor.IndefLengthForbidden,
 		TagsMd:            cbor.TagsForbidden,
-		MaxNestedLevels:   maxDepth,
+		MaxNestedLevels:   maxCommandDepth,
 		MaxArrayElements:  16384,
 		MaxMapPairs:       1024,
 		ExtraReturnErrors: extra,
@@ -31,7 +31,7 @@ func cborOptions(extra cbor.ExtraDecErrorCond) cbor.DecOptions {
 var cborKnown = must(cborOptions(cbor.ExtraDecErrorUnknownField).DecMode())
 
 var (
-	errDeep = fmt.Errorf("the frame is nested more than %d levels", maxDepth)
+	errDeep = fmt.Errorf("the frame is nested too deep; data has at most %d levels", maxDataDepth)
 	errRef  = errors.New("ref is a whole number from 1 to 4294967295")
 )
 
@@ -72,7 +72,7 @@ func Commands(e Encoding, limits Limits, message []byte) iter.Seq2[Command, erro
 func Frames(e Encoding, message []byte) iter.Seq2[Frame, error] {
 	return func(yield func(Frame, error) bool) {
 		for frame, rest := e.first(message); len(frame) > 0; frame, rest = e.first(rest) {
-			name, number, err := e.kindOf(frame)
+			name, number, err := e.kindOf(frame, maxFrameDepth)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -112,7 +112,7 @@ func (e Encoding) first(message []byte) (frame, rest []byte) {
 
 // command reads one command and checks it.
 func (e Encoding) command(frame []byte, limits *Limits) (Command, *Error) {
-	name, number, err := e.kindOf(frame)
+	name, number, err := e.kindOf(frame, maxCommandDepth)
 	if err != nil {
 		return nil, malformed(err)
 	}

@@ -226,6 +226,47 @@ func TestFramesEndAtWhatIsMalformed(t *testing.T) {
 	}
 }
 
+// Data that a client may publish, nested as deep as may be, comes to clients wherever a frame has
+// data. The frame around it does not count.
+func TestDataOfFullDepthIsRead(t *testing.T) {
+	data := protocol.Data(deep(31))
+	body := protocol.Body{Data: data}
+	list := []protocol.Message{{Offset: 1, ID: "a", Body: body}}
+	values := []protocol.Value{{Key: "a", Data: data}}
+	for _, e := range []protocol.Encoding{protocol.JSON, protocol.CBOR} {
+		for _, c := range []protocol.Command{
+			&protocol.Publish{Topic: "a", ID: "b", Data: data},
+			&protocol.Set{Topic: "a", Kind: "b", Data: data},
+		} {
+			message, err := e.AppendCommand(nil, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := read("client", e, message); err != nil || !reflect.DeepEqual(got, c) {
+				t.Errorf("%d: %T: %v", e, c, err)
+			}
+		}
+		for _, f := range []protocol.Frame{
+			&protocol.Message{Topic: "a", ID: "b", Body: body},
+			&protocol.Messages{Topic: "a", Messages: list},
+			&protocol.Page{Topic: "a", Messages: list},
+			&protocol.Subscribed{Topic: "a", Messages: list, Kinds: []protocol.KeyedSet{{Kind: "k", Values: values}}},
+			&protocol.Values{Topic: "a", Kind: "k", Values: values},
+		} {
+			message, err := e.Append(nil, f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := read("server", e, message); err != nil || !reflect.DeepEqual(got, f) {
+				t.Errorf("%d: %T: %v", e, f, err)
+			}
+		}
+	}
+	if _, err := read("server", protocol.JSON, []byte(`{"type":"pong","x":`+deep(36)+`}`)); err == nil {
+		t.Error("a frame that is nested deeper is read")
+	}
+}
+
 // X51: offsets pass 2^53 unharmed, in both encodings.
 func TestOffsetsPassTwoToThe53(t *testing.T) {
 	for _, offset := range []uint64{0, 1, 1<<53 - 1, 1 << 53, 1<<53 + 1, 1<<64 - 1} {

@@ -40,8 +40,13 @@ func EncodingOf(subprotocol string) (e Encoding, known bool) {
 	return JSON, false
 }
 
-// maxDepth is how deep values are nested in a frame at most.
-const maxDepth = 32
+// How deep values are nested at most. Data is one level deep in a command, and up to five in
+// what the service sends: in a value of a set of kinds of subscribed.
+const (
+	maxDataDepth    = 31
+	maxCommandDepth = maxDataDepth + 1
+	maxFrameDepth   = maxDataDepth + 5
+)
 
 // Names are well-formed when they come here; what a backend says may be not.
 var jsonOptions = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.PreserveRawStrings(true))

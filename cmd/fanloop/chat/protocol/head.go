@@ -38,8 +38,8 @@ func indexOf(names map[string]int, numbers map[byte]int, e Encoding, name string
 }
 
 // kindOf finds the type of a frame, which is usually its first member. It reads no
-// further; what is behind it is checked when the frame is read.
-func (e Encoding) kindOf(frame []byte) (name string, number uint64, err error) {
+// further; what is behind it is checked when the frame is read, but for the depth of JSON.
+func (e Encoding) kindOf(frame []byte, depth int) (name string, number uint64, err error) {
 	if e == CBOR {
 		var head struct {
 			Type *uint64 `cbor:"0,keyasint"`
@@ -52,7 +52,7 @@ func (e Encoding) kindOf(frame []byte) (name string, number uint64, err error) {
 		}
 		return "", *head.Type, nil
 	}
-	if isDeep(frame, maxDepth) {
+	if isDeep(frame, depth) {
 		return "", 0, errDeep
 	}
 	d := jsontext.NewDecoder(bytes.NewBuffer(frame))

@@ -37,6 +37,10 @@ const (
 	KindDelete  = "delete"
 	KindReact   = "react"
 	KindUnreact = "unreact"
+
+	// KindUnreadable is of a message that is stored and cannot be shown. It has neither a
+	// publisher nor data, and nobody publishes it.
+	KindUnreadable = "unreadable"
 )
 
 // Changes reports whether publishes of a kind change an earlier message. They are not

@@ -3,7 +3,6 @@ package service
 import (
 	"cmp"
 	"errors"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -182,8 +181,7 @@ func (c *conn) do(fn func()) {
 func (c *conn) Send(f protocol.Frame) error {
 	batch, err := c.encoding.Append(c.batch, f)
 	if err != nil {
-		c.service.faults.unencoded.Log(c.service.log, slog.LevelError, "a frame cannot be encoded",
-			slog.String("type", protocol.NameOf(f)), slog.Any("err", err))
+		c.service.unencoded(f, err)
 		return err
 	}
 	c.batch = batch

@@ -1,10 +1,6 @@
 package service
 
 import (
-	"fmt"
-
-	"github.com/fxamacker/cbor/v2"
-
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/engine/cluster"
@@ -14,16 +10,13 @@ import (
 // encoder makes what subscribers of one encoding get. It is immutable.
 type encoder struct {
 	encoding protocol.Encoding
-	// lost is called when all live subscribers of a topic may have missed something.
-	lost func(topic string)
-	// delivered is called for each message that subscribers get.
-	delivered func(protocol.Encoding, *cluster.Message)
+	service  *Service
 }
 
 // Message implements live.Encoder.
 func (e *encoder) Message(m *cluster.Message) engine.Message {
-	e.delivered(e.encoding, m)
-	frame := messageOf(m)
+	e.service.delivered(e.encoding, m)
+	frame := e.service.messageOf(m)
 	frame.Topic = m.Topic
 	return messageIn(e.encoding, e.encoding.AppendMessage(nil, &frame))
 }
@@ -35,13 +28,13 @@ func (e *encoder) Page(p *live.Page) engine.Message {
 	var frames []byte
 	switch {
 	case p.Reset && p.WebSocket == nil:
-		e.lost(p.Topic)
+		e.service.lost(p.Topic)
 	case p.Reset:
 		c := engine.Get[*conn](p.WebSocket)
 		frames = e.append(frames, &protocol.ResetTo{Topic: p.Topic, Attempt: c.attempt(p.Topic), Pos: protocol.Position(p.Position)})
 	}
 	if len(p.Messages) > 0 || p.WebSocket != nil && engine.Get[*conn](p.WebSocket).awaits(p.Topic) {
-		frames = e.append(frames, &protocol.Messages{Topic: p.Topic, Messages: messagesOf(p.Messages), More: p.More})
+		frames = e.append(frames, &protocol.Messages{Topic: p.Topic, Messages: e.service.messagesOf(p.Messages), More: p.More})
 	}
 	if frames == nil {
 		return engine.Message{}
@@ -49,9 +42,13 @@ func (e *encoder) Page(p *live.Page) engine.Message {
 	return messageIn(e.encoding, frames)
 }
 
-// append appends a frame that is none of a client's JSON, or one that was checked.
+// append appends a frame. All that has Data has been checked; otherwise package live has the
+// subscriber get a reset.
 func (e *encoder) append(frames []byte, f protocol.Frame) []byte {
-	frames, _ = e.encoding.Append(frames, f) // stored Data is JSON: a publish was decoded
+	frames, err := e.encoding.Append(frames, f)
+	if err != nil {
+		panic(err)
+	}
 	return frames
 }
 
@@ -66,29 +63,3 @@ func opOf(e protocol.Encoding) engine.OpCode {
 	}
 	return engine.Text
 }
-
-// messageOf is a stored message without its topic. What is not stored by this program
-// has an empty body.
-func messageOf(m *cluster.Message) protocol.Message {
-	body, _ := bodyOf(m.Data)
-	return protocol.Message{Offset: m.Offset, Prev: m.Prev, ID: m.ID, Time: m.Time.UnixMilli(), Body: body}
-}
-
-func messagesOf(all []cluster.Message) []protocol.Message {
-	list := make([]protocol.Message, len(all))
-	for i := range all {
-		list[i] = messageOf(&all[i])
-	}
-	return list
-}
-
-// bodyOf reads what storedBody wrote.
-func bodyOf(data []byte) (body protocol.Body, err error) {
-	if err := cbor.Unmarshal(data, &body); err != nil {
-		return protocol.Body{}, fmt.Errorf("service: a stored message cannot be read: %w", err)
-	}
-	return body, nil
-}
-
-// storedBody is a body as the store has it.
-func storedBody(body *protocol.Body) ([]byte, error) { return cbor.Marshal(body) }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 )
 
 // PriceSends has each send of the nodes that start from now on cost d, until the test ends.
@@ -29,4 +30,9 @@ func MarkersLive(ctx context.Context, s *Service) (time.Duration, error) {
 		return 0, err
 	}
 	return status.TTL(), nil
+}
+
+// Store stores a message as an earlier version may have: with a body that nobody checks.
+func Store(ctx context.Context, s *Service, topic, id string, body []byte) (*protocol.Published, error) {
+	return s.publish(ctx, topic, id, body)
 }

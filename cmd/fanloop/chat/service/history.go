@@ -49,7 +49,7 @@ func (s *Service) before(ctx context.Context, c *protocol.History) (*protocol.Pa
 			return nil, err
 		}
 		if !page.Lost {
-			return pageOf(page.Position.Epoch, page.Messages, page.Begin, c.Before == nil), nil
+			return s.pageOf(page.Position.Epoch, page.Messages, page.Begin, c.Before == nil), nil
 		}
 	}
 	return nil, protocol.PositionLost
@@ -103,11 +103,11 @@ func (s *Service) after(ctx context.Context, c *protocol.History) (*protocol.Pag
 	case batch.Lost:
 		return nil, protocol.PositionLost
 	}
-	return pageOf(batch.Position.Epoch, batch.Messages, false, !batch.More), nil
+	return s.pageOf(batch.Position.Epoch, batch.Messages, false, !batch.More), nil
 }
 
-func pageOf(epoch string, messages []cluster.Message, begin, end bool) *protocol.Page {
-	p := &protocol.Page{Epoch: epoch, Messages: messagesOf(messages), Begin: begin, End: end}
+func (s *Service) pageOf(epoch string, messages []cluster.Message, begin, end bool) *protocol.Page {
+	p := &protocol.Page{Epoch: epoch, Messages: s.messagesOf(messages), Begin: begin, End: end}
 	if n := len(messages); n > 0 {
 		back, forward := protocol.Position(messages[0].Position()), protocol.Position(messages[n-1].Position())
 		p.Back, p.Forward = &back, &forward
@@ -129,9 +129,9 @@ func (s *Service) author(ctx context.Context, topic string, target protocol.Targ
 	case len(found) == 0 || found[0].Offset != target.Offset || found[0].ID != target.ID:
 		return "", protocol.BadTarget
 	}
-	body, err := bodyOf(found[0].Data)
-	if err == nil && protocol.Changes(body.Kind) {
-		err = protocol.BadTarget
+	body, _ := bodyOf(found[0].Data)
+	if protocol.Changes(body.Kind) || body.Kind == protocol.KindUnreadable {
+		return "", protocol.BadTarget
 	}
-	return body.User, err
+	return body.User, nil
 }

@@ -47,7 +47,7 @@ func (k *kind) watch(s *Service, topic string) (sub *keyed.Subscription, err err
 		<-ready
 		batch, err := sub.Next(0)
 		if err == nil && (batch.Reset || len(batch.Values) > 0) {
-			share(s.server, k.name, topic, &protocol.Values{Topic: topic, Kind: k.name, Reset: batch.Reset, Values: valuesOf(batch.Values)})
+			s.share(k.name, topic, &protocol.Values{Topic: topic, Kind: k.name, Reset: batch.Reset, Values: valuesOf(batch.Values)})
 		}
 	})
 	if err == nil {

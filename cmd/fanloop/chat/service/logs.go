@@ -8,15 +8,22 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/loop"
 )
 
 // faults bounds what clients and backends can have logged. Lines have no user content: who
 // it was is to be found by a trace.
 type faults struct {
-	unencoded loop.Throttle // frames
-	ended     loop.Throttle // subscriptions
-	internal  loop.Throttle // commands that are answered with that code
+	unencoded  loop.Throttle // frames
+	unreadable loop.Throttle // stored messages
+	ended      loop.Throttle // subscriptions
+	internal   loop.Throttle // commands that are answered with that code
+}
+
+// unencoded has it logged that some Data of a frame is no JSON: the decoder let none through.
+func (s *Service) unencoded(f protocol.Frame, err error) {
+	s.faults.unencoded.Log(s.log, slog.LevelError, "a frame cannot be encoded", slog.String("type", protocol.NameOf(f)), slog.Any("err", err))
 }
 
 // watched has a hook logged, that there is no answer and that the circuit changes, and

@@ -150,7 +150,7 @@ func (s *Service) lastOf(ctx context.Context, c *protocol.Subscribe, a *protocol
 	a.Begin = page.Begin
 	if n := len(page.Messages); n > 0 {
 		end, back := protocol.Position(page.Messages[n-1].Position()), protocol.Position(page.Position)
-		a.Messages, a.Pos, a.Back = messagesOf(page.Messages), &end, &back
+		a.Messages, a.Pos, a.Back = s.messagesOf(page.Messages), &end, &back
 	}
 	return nil
 }
@@ -303,7 +303,7 @@ func (d *delivery) live() *live.Topics { return d.conn.service.topics[d.conn.enc
 // watchMembers shares what changes in the presence of a topic.
 func (s *Service) watchMembers(topic string) (*presence.Watch, error) {
 	return s.presence.Watch(topic, func(u presence.Update) {
-		share(s.server, presenceKind, topic, &protocol.PresenceChange{
+		s.share(presenceKind, topic, &protocol.PresenceChange{
 			Topic: topic, Seq: u.Seq, Count: u.Count, Reset: u.Reset, Joined: u.Joined, Left: u.Left, Sample: u.Sample,
 		})
 	})

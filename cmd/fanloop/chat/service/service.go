@@ -267,7 +267,7 @@ func (s *Service) serve() error {
 	callbacks := engine.Callbacks{OnText: received, OnBinary: received, OnDrain: drained, OnClose: closed}
 	for i, e := range encodings {
 		s.topics[i] = live.New(s.node, s.server, live.Config{
-			Encoder: &encoder{e, s.lost, s.delivered}, Prefix: sharedTopic(e, liveKind, ""), Ended: s.ended,
+			Encoder: &encoder{e, s}, Prefix: sharedTopic(e, liveKind, ""), Ended: s.ended,
 		})
 		callbacks = s.topics[i].Callbacks(callbacks)
 	}

@@ -1,9 +1,6 @@
 package service
 
-import (
-	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
-	"github.com/fanloop-go/fanloop/engine"
-)
+import "github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 
 // encodings are those that clients may choose.
 var encodings = [...]protocol.Encoding{protocol.JSON, protocol.CBOR}
@@ -29,13 +26,14 @@ func prefixOf(e protocol.Encoding) string {
 }
 
 // share sends a frame to all on this node who are subscribed to a kind of a topic.
-func share(server *engine.Server, kind, topic string, f protocol.Frame) {
+func (s *Service) share(kind, topic string, f protocol.Frame) {
 	for _, e := range encodings {
 		frame, err := e.Append(nil, f)
 		if err != nil {
-			continue // data that is no JSON; the decoder let none through
+			s.unencoded(f, err)
+			continue
 		}
 		// Who misses it gets what follows: nothing of this is kept.
-		_, _ = server.Publish(sharedTopic(e, kind, topic), messageIn(e, frame))
+		_, _ = s.server.Publish(sharedTopic(e, kind, topic), messageIn(e, frame))
 	}
 }

@@ -48,44 +48,6 @@ func TestHookCannotPublishWhatNoClientMay(t *testing.T) {
 	}
 }
 
-// A command with a ref whose answer cannot be encoded, as that of an earlier version's
-// message, is answered once, by internal, and the connection goes on.
-func TestAnswerThatCannotBeEncodedIsInternal(t *testing.T) {
-	s, ctx := start(t, nil)
-	bad := &protocol.Publish{Topic: "lobby", ID: "bad", Data: protocol.Data(unfit["twice"])}
-	if _, err := s.Publish(ctx, "ann", "", bad); err != nil { // checked by nobody
-		t.Fatal(err)
-	}
-	for _, command := range []protocol.Command{
-		&protocol.History{Ref: 5, Topic: "lobby"},
-		&protocol.Subscribe{Ref: 5, Topic: "lobby", Attempt: 1, Last: 10},
-	} {
-		ann := connect(t, ctx, s, protocol.JSON, "ann")
-		if _, is := command.(*protocol.History); is {
-			ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
-		}
-		ann.send(command)
-		ann.send(&protocol.Ping{Ref: 6})
-		var internal int
-		for pinged := false; !pinged || internal == 0; {
-			switch f := ann.next().(type) {
-			case *protocol.Pong:
-				pinged = true
-			case *protocol.Error:
-				if f.Ref != 5 || f.Code != protocol.Internal || f.Topic != "lobby" {
-					t.Errorf("%T: %+v", command, f)
-				}
-				internal++
-			default:
-				t.Fatalf("%T: %+v", command, f)
-			}
-		}
-		ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 2})
-		ann.send(&protocol.Publish{Ref: 8, Topic: "lobby", ID: "next", Data: protocol.Data(`1`)})
-		await[*protocol.Published](ann)
-	}
-}
-
 // Topics and namespaces that a connect hook, or a token, grants rights in and that cannot be
 // are refused as a user's name is: the client hears which, and not that it may come in.
 func TestNamesOfGrantsAreChecked(t *testing.T) {

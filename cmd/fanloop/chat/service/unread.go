@@ -129,10 +129,10 @@ func (t *tails) follow(ctx context.Context, one *tail) error {
 	}
 }
 
-// writtenIn are the messages that count: edits, reactions and the like do not.
+// writtenIn are the messages that count: edits, reactions, what cannot be read and the like do not.
 func writtenIn(messages []cluster.Message) (all []written) {
 	for i := range messages {
-		if body, err := bodyOf(messages[i].Data); err == nil && body.Kind == protocol.KindMessage {
+		if body, _ := bodyOf(messages[i].Data); body.Kind == protocol.KindMessage {
 			all = append(all, written{messages[i].Offset, authorOf(body.User)})
 		}
 	}

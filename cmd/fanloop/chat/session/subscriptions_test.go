@@ -27,6 +27,26 @@ func TestDeliveryBeginsBehindTheAnswer(t *testing.T) {
 	w.want("call Authorize", "call Open", "subscribed ref=2 attempt=1", "start 1")
 }
 
+// A command whose answer cannot be encoded is answered once, by internal, and the connection
+// goes on.
+func TestAnswerThatCannotBeEncodedIsInternal(t *testing.T) {
+	w := newWorld(t).connect().subscribe("a", 1)
+	w.unfit = "page"
+	w.s.Do(&protocol.History{Ref: 5, Topic: "a"})
+	w.answer("History", nil)
+	w.want("call History 100", "internal ref=5")
+	w.unfit = "subscribed"
+	w.s.Do(sub(6, 2))
+	w.answer("Authorize", nil)
+	w.answer("Open", nil)
+	w.want("stop 1", "call Authorize", "call Open", "stop 2", "internal ref=6")
+	w.unfit = ""
+	w.s.Do(sub(7, 3))
+	w.answer("Authorize", nil)
+	w.answer("Open", nil)
+	w.want("call Authorize", "call Open", "subscribed ref=7 attempt=3", "start 3")
+}
+
 // X17: subscribe, unsubscribe, subscribe, before anything was answered. What was
 // opened for the first attempt ends unseen, whenever it is opened.
 func TestALaterAttemptReplacesAnEarlierOne(t *testing.T) {

@@ -26,7 +26,8 @@ type world struct {
 	live   []*delivery // started and not stopped
 	opened int
 	sent   func(protocol.Frame)
-	atOnce bool // the backend answers before its methods return
+	atOnce bool   // the backend answers before its methods return
+	unfit  string // frames of this type cannot be encoded
 }
 
 // call is one call of the backend. answer finishes it; with an error, by that.
@@ -91,6 +92,9 @@ func (w *world) note(what string) { w.got = append(w.got, what) }
 // Send and Close are what goes to the client.
 func (w *world) Send(f protocol.Frame) error {
 	w.t.Helper()
+	if w.unfit != "" && protocol.NameOf(f) == w.unfit {
+		return errUnknown
+	}
 	text, err := protocol.JSON.Append(nil, f)
 	if err != nil {
 		w.t.Fatal(err)

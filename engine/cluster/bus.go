@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// ErrTooLarge is wrapped by Send when data is more than the bus takes.
-var ErrTooLarge = errors.New("cluster: the message is larger than the bus takes; send less, or in parts")
+// ErrTooLarge is wrapped by Send and Publish when data is more than the bus or the broker takes.
+var ErrTooLarge = errors.New("cluster: the message is larger than the broker takes; send less, or in parts")
 
 // Channel names what is sent on a Bus: a topic, and what of it.
 type Channel struct {

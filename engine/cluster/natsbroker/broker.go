@@ -250,7 +250,7 @@ func (b *Broker) store(ctx context.Context, topic, id string, data []byte) (clus
 		case err == nil:
 			return ack, nil
 		case errors.Is(err, nats.ErrMaxPayload):
-			return cluster.Ack{}, fmt.Errorf("natsbroker: %d bytes are more than the server allows: %w", len(data), err)
+			return cluster.Ack{}, fmt.Errorf("natsbroker: %d bytes are more than the server allows: %w: %w", len(data), cluster.ErrTooLarge, err)
 		case errors.Is(err, context.DeadlineExceeded):
 			return cluster.Ack{}, unavailable(fmt.Errorf("%w: %w", errNotAcknowledged, err))
 		case again || !errors.Is(err, jetstream.ErrNoStreamResponse):

@@ -152,7 +152,7 @@ func TestFullStore(t *testing.T) {
 	if err != nil || len(page) != stored || stored == 0 {
 		t.Errorf("%d messages of %d, %v", len(page), stored, err)
 	}
-	if _, err := b.Publish(t.Context(), topic, "", make([]byte, 2<<20)); errors.Is(err, cluster.ErrUnavailable) || !errors.Is(err, nats.ErrMaxPayload) {
+	if _, err := b.Publish(t.Context(), topic, "", make([]byte, 2<<20)); errors.Is(err, cluster.ErrUnavailable) || !errors.Is(err, cluster.ErrTooLarge) || !errors.Is(err, nats.ErrMaxPayload) {
 		t.Errorf("a publish over the limit of the server: %v", err)
 	}
 }

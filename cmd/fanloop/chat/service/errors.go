@@ -38,7 +38,7 @@ func answer(err error) error {
 		return protocol.Fail(nil, protocol.BadName, "the "+name.What+" "+name.Reason)
 	case errors.Is(err, names.ErrName), errors.Is(err, cluster.ErrTopic), errors.Is(err, keyed.ErrKey):
 		return protocol.Fail(nil, protocol.BadName, "")
-	case errors.Is(err, keyed.ErrTooLarge):
+	case errors.Is(err, keyed.ErrTooLarge), errors.Is(err, cluster.ErrTooLarge):
 		return protocol.TooLarge
 	case errors.Is(err, keyed.ErrFull):
 		return later(protocol.Overloaded)

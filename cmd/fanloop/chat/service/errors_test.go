@@ -21,6 +21,9 @@ func TestWhatGotNoAnswerIsUnavailable(t *testing.T) {
 			t.Errorf("%v: %#v", err, got)
 		}
 	}
+	if got := answer(fmt.Errorf("store: %w", cluster.ErrTooLarge)); got != protocol.TooLarge {
+		t.Errorf("what the store does not take: %v", got)
+	}
 	if fault := errors.New("a fault"); answer(fault) != fault || !isFault(answer(fault)) {
 		t.Error("a fault has another answer than internal")
 	}

@@ -58,6 +58,13 @@ func openStore(ctx context.Context, c *config.Config, duplicates time.Duration, 
 		settings.Options = append(settings.Options, s.server.InProcess())
 	}
 	settings.Options = slices.Clip(settings.Options) // several append to it
+	s.nc, err = nats.Connect(settings.URL, append(settings.Options, nats.Name("fanloop-chat"), nats.MaxReconnects(-1))...)
+	if err != nil {
+		return nil, fmt.Errorf("service: no connection to the servers of nats: %w", err)
+	}
+	if err := fits(int64(c.Limits.Message), s.nc.MaxPayload()); err != nil {
+		return nil, err
+	}
 	for _, one := range spacesOf(c) {
 		b, err := connectSpace(ctx, one.name, one.settings(settings, duplicates), len(c.Routes) > 0, log)
 		if err != nil {
@@ -67,12 +74,22 @@ func openStore(ctx context.Context, c *config.Config, duplicates time.Duration, 
 		s.age = max(s.age, one.age)
 	}
 	s.broker = s.spaces.plain
-	s.nc, err = nats.Connect(settings.URL, append(settings.Options, nats.Name("fanloop-chat"), nats.MaxReconnects(-1))...)
-	if err != nil {
-		return nil, err
-	}
 	s.watchQuorum(c, log)
 	return s, nil
+}
+
+// around is what is in front of the bytes of a client where NATS has them, at most: names, a
+// target, headers.
+const around = 4 << 10
+
+// fits returns an error unless NATS takes whatever a client may send: as a message, and to the
+// node of its stream.
+func fits(message, most int64) error {
+	if message+around > most {
+		return fmt.Errorf("limits.message: %d bytes are more than the NATS server takes, which is %d with %d for what is around them: "+
+			"lower limits.message and limits.data, or raise max_payload of your own server", message, most, around)
+	}
+	return nil
 }
 
 // watchQuorum looks whether several servers can store.

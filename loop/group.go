@@ -104,6 +104,7 @@ type Group struct {
 	turns  *turns
 	hellos hellos
 
+	conns   pages        // of all loops
 	shared  atomic.Int64 // what the Shared cost that connections hold
 	panics  Throttle
 	accepts Throttle      // of lines about failures to accept

@@ -107,6 +107,39 @@ func TestStaleEventDoesNotOpenADial(t *testing.T) {
 	})
 }
 
+// An event that a loop gets for a descriptor that another one owns is of an earlier owner
+// of the number: the connection is not touched.
+func TestStaleEventDoesNotReadForAnotherLoop(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b Backend) {
+		g := start(t, Config{Backend: b, Loops: 2, BlockedAfter: -1})
+		s := newScripted()
+		came := make(chan struct{}, 1)
+		s.onData = func(*scripted, []byte) { came <- struct{}{} }
+		peer := connectTo(t, listen(t, g, nil, func(*Loop) Handler { return s }))
+		receive(t, s.open)
+		held := make(chan struct{})
+		if err := s.Loop().Do(func() { <-held }); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := peer.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it is there", func() bool {
+			n, err := unix.IoctlGetInt(int(s.fd), unix.TIOCINQ)
+			return err == nil && n == 1
+		})
+		other := g.loops[1-s.Loop().Index()]
+		onLoop(t, other, func() { other.ready(int(s.fd), readable) })
+		select {
+		case <-came:
+			t.Error("a loop read what another one owns")
+		default:
+		}
+		close(held)
+		receive(t, came)
+	})
+}
+
 func TestWakeAfterCloseWritesNowhere(t *testing.T) {
 	eachBackend(t, func(t *testing.T, b Backend) {
 		p, err := newPoller(b)

@@ -108,6 +108,7 @@ func newLoop(g *Group, index int) (*Loop, error) {
 		call:      call{accepted: noFD},
 		meter:     meter{budget: g.cfg.IterationBudget, left: g.cfg.IterationBudget},
 	}
+	l.table.shared = &g.conns
 	l.wheel.table = &l.table
 	l.budget = int64(g.cfg.Budget)
 	if g.cfg.Budget > 0 {
@@ -139,19 +140,20 @@ func (l *Loop) Touch(c *Conn) { l.touched = c.phase }
 func (l *Loop) Do(fn func()) error { return l.post(mail{fn: fn}) }
 
 // Each calls fn for every open connection of the loop. Loop only.
-func (l *Loop) Each(fn func(*Conn)) { l.EachOf(0, len(l.table.conns), fn) }
+func (l *Loop) Each(fn func(*Conn)) { l.EachOf(0, l.table.end(), fn) }
 
 // EachOf calls fn for those open connections of the loop that lie in n places from
 // place from on. It returns where to go on, 0 after the last place. What is opened
 // meanwhile may be left out. Loop only.
 func (l *Loop) EachOf(from, n int, fn func(*Conn)) (next int) {
-	to := min(len(l.table.conns), from+n)
-	for _, c := range l.table.conns[min(from, to):to] {
-		if c != nil && c.phase != ended {
+	end := l.table.end()
+	to := min(end, from+n)
+	for fd := l.table.next(from); fd < to; fd = l.table.next(fd + 1) {
+		if c := l.table.of(fd); c.phase != ended {
 			fn(c)
 		}
 	}
-	if to == len(l.table.conns) {
+	if to == end {
 		return 0
 	}
 	return to
@@ -176,7 +178,7 @@ func (l *Loop) tick() time.Duration {
 
 // ready implements pollHandler.
 func (l *Loop) ready(fd int, ev interest) {
-	if c := l.table.of(fd); c != nil {
+	if c := l.table.of(fd); c != nil && c.loop == l {
 		l.meter.begin()
 		c.ready(ev)
 		return

@@ -62,7 +62,7 @@ func (w *wheel) arm(c *Conn, at time.Duration) {
 	w.occupied[slot/64] |= 1 << (slot % 64)
 }
 
-func (w *wheel) at(place int32) *Conn { return w.table.conns[place-1] }
+func (w *wheel) at(place int32) *Conn { return w.table.of(int(place - 1)) }
 
 // disarm takes c out of the wheel if it is in.
 func (w *wheel) disarm(c *Conn) {

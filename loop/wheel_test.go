@@ -49,7 +49,7 @@ func TestWheelFiresNeverEarlyAndAtMostOneTickLate(t *testing.T) {
 
 // wheelOf returns a wheel for conns.
 func wheelOf(conns []Conn) *wheel {
-	w := &wheel{table: new(connTable)}
+	w := &wheel{table: &connTable{shared: new(pages)}}
 	for fd := range conns {
 		conns[fd].fd = int32(fd)
 		w.table.put(fd, &conns[fd])

@@ -21,7 +21,7 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
-	"github.com/fanloop-go/fanloop/loop"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/survive"
 )
 
 // maxBody is the size of a request at most, in bytes.
@@ -61,24 +61,10 @@ func (h *Handler) serveCall(c *call) http.HandlerFunc {
 func (h *Handler) problem(c *call, err error) *api.Problem {
 	p := problemOf(err)
 	if p.Code == string(protocol.Internal) {
-		about := []slog.Attr{slog.String("call", c.path), slog.Any("err", err)}
-		if end, is := errors.AsType[*loop.PanicError](err); is {
-			about = append(about, slog.Any("panic", end.Value), slog.String("stack", string(end.Stack)))
-		}
-		h.failed.Log(h.config.Log, slog.LevelError, "a call of the server API failed", about...)
+		h.failed.Log(h.config.Log, slog.LevelError, "a call of the server API failed",
+			append(survive.Attrs(err), slog.String("call", c.path))...)
 	}
 	return p
-}
-
-// survive calls do. A panic in it is a *loop.PanicError: it ends what it happens in, and not
-// the node, on whatever goroutine that is.
-func survive[A any](do func() (A, error)) (answer A, err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = loop.NewPanicError(value)
-		}
-	}()
-	return do()
 }
 
 // caller is who shows a key or a certificate. Requests of browsers are refused: a key that a
@@ -127,7 +113,8 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 func (h *Handler) carryOut(r *http.Request, c *call, caller rules.Caller, body []byte) (idempotency.Response, error) {
 	one := &request{node: h.config.Node, caller: caller, problem: func(err error) *api.Problem { return h.problem(c, err) }}
 	do := func(ctx context.Context) (idempotency.Response, error) {
-		answer, err := survive(func() (any, error) { return c.serve(ctx, one, body) })
+		var answer any
+		err := survive.Do(func() (err error) { answer, err = c.serve(ctx, one, body); return err })
 		if err != nil {
 			return idempotency.Response{}, err
 		}

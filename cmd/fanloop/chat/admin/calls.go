@@ -14,6 +14,7 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/survive"
 )
 
 const (
@@ -122,8 +123,10 @@ func broadcast(ctx context.Context, r *request, q *api.Broadcast) (*api.Results,
 		places <- struct{}{}
 		work.Go(func() {
 			defer func() { <-places }()
-			p, err := survive(func() (*api.Published, error) {
-				return publish(ctx, r, &api.Publish{Topic: topic, User: q.User, Name: q.Name, Kind: q.Kind, Data: q.Data})
+			var p *api.Published
+			err := survive.Do(func() (err error) {
+				p, err = publish(ctx, r, &api.Publish{Topic: topic, User: q.User, Name: q.Name, Kind: q.Kind, Data: q.Data})
+				return err
 			})
 			all.Results[i] = api.Result{Topic: topic, Published: p}
 			if err != nil {

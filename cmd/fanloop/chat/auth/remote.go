@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/survive"
 )
 
 // RemoteConfig is where keys come from, and how often. The zero value of a field but
@@ -175,7 +177,9 @@ func (r *Remote) run(ctx context.Context) {
 	defer close(r.done)
 	for {
 		began := time.Now()
-		keys, skipped, err := r.fetch(ctx)
+		var keys Static
+		var skipped int
+		err := survive.Do(func() (err error) { keys, skipped, err = r.fetch(ctx); return err })
 		if ctx.Err() != nil {
 			return
 		}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
+	"github.com/fanloop-go/fanloop/loop"
 )
 
 // issuer is the other end of a JWKS.
@@ -40,12 +41,15 @@ func (i *issuer) times() []time.Time {
 	return append([]time.Time(nil), i.fetches...)
 }
 
-// RoundTrip implements http.RoundTripper. Status 0 never answers.
+// RoundTrip implements http.RoundTripper. Status 0 never answers, a negative one panics.
 func (i *issuer) RoundTrip(r *http.Request) (*http.Response, error) {
 	i.mu.Lock()
 	i.fetches = append(i.fetches, time.Now())
 	status, body, header := i.status, i.body, i.header
 	i.mu.Unlock()
+	if status < 0 {
+		panic("a fault of the program")
+	}
 	if status == 0 {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
@@ -94,6 +98,27 @@ func newRemote(t *testing.T, i *issuer, more auth.RemoteConfig) (*auth.Remote, *
 	}
 	t.Cleanup(r.Close)
 	return r, newVerifier(t, auth.Config{Keys: r, Now: time.Now})
+}
+
+// A fetch that panics, as by what is answered, is one that failed.
+func TestFetchThatPanicsFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := &issuer{status: -1}
+		var failures []error
+		r, _ := newRemote(t, i, auth.RemoteConfig{Alarm: func(_ auth.Health, err error) { failures = append(failures, err) }})
+		synctest.Wait()
+		i.set(200, jwks(jwkOf("a", pairOf("ES256").public, nil)))
+		if err := r.Wait(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if len(failures) != 2 || failures[1] != nil {
+			t.Fatalf("%v", failures)
+		}
+		if end, is := errors.AsType[*loop.PanicError](failures[0]); !is || end.Value != "a fault of the program" {
+			t.Errorf("%v", failures[0])
+		}
+	})
 }
 
 // X39: ten thousand tokens with random kids cause a fetch each 30 s, evict nothing,

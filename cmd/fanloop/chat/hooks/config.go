@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/fanloop-go/fanloop/loop"
 )
 
 // Kind is what a hook is asked about.
@@ -66,6 +68,9 @@ type Config struct {
 	// OnAnswer is called for each question, with the reason if there is no answer. It does
 	// not block.
 	OnAnswer func(Kind, Outcome, error, time.Duration)
+	// OnPanic is called when a question panics, which then has no answer, or the function that
+	// was given to Go. It does not block.
+	OnPanic func(Kind, *loop.PanicError)
 	// Tracer records a span for each request, whose traceparent the request brings; nil:
 	// none.
 	Tracer trace.Tracer

@@ -22,7 +22,9 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/survive"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/timing"
+	"github.com/fanloop-go/fanloop/loop"
 )
 
 // ErrUnavailable: there was no answer, and nobody is let through without. The client
@@ -130,7 +132,7 @@ func (h *Hook) Go(ctx context.Context, q Question, done func(Answer, error)) err
 	go func() {
 		a, err := h.ask(ctx, q)
 		h.pending.Add(-1)
-		done(a, err)
+		h.guard(func() error { done(a, err); return nil })
 	}()
 	return nil
 }
@@ -158,7 +160,10 @@ func (h *Hook) ask(ctx context.Context, q Question) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.config.Timeout)
 	defer cancel()
 	key := sha256.Sum256(body)
-	result := h.flights.DoChan(string(key[:]), func() (any, error) { return h.attempt(&q, body) })
+	result := h.flights.DoChan(string(key[:]), func() (a any, err error) { // on a goroutine of its own
+		err = h.guard(func() error { a, err = h.attempt(&q, body); return err })
+		return a, err
+	})
 	select {
 	case r := <-result:
 		if r.Shared {
@@ -173,6 +178,19 @@ func (h *Hook) ask(ctx context.Context, q Question) (Answer, error) {
 		}
 		return h.decide(Answer{}, &failure{outcome: outcome, cause: ctx.Err(), delay: h.delay()}, began)
 	}
+}
+
+// guard calls do. If it panics there is no answer.
+func (h *Hook) guard(do func() error) error {
+	err := survive.Do(do)
+	end, panicked := errors.AsType[*loop.PanicError](err)
+	if !panicked {
+		return err
+	}
+	if h.config.OnPanic != nil {
+		h.config.OnPanic(h.config.Kind, end)
+	}
+	return &failure{outcome: Body, cause: end, delay: h.delay()}
 }
 
 // attempt waits for its turn and asks, within a deadline of its own: who asked first

@@ -7,10 +7,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/survive"
 )
 
 // MaxKey is the length of a key at most, in bytes.
@@ -27,8 +28,6 @@ var (
 	ErrBusy = errors.New("idempotency: too many requests are under way; try again with the same key")
 	// ErrForgotten: the request was carried out, and its answer was too large to keep.
 	ErrForgotten = errors.New("idempotency: the request was carried out; its answer was not kept")
-	// ErrPanic: carrying it out panicked.
-	ErrPanic = errors.New("idempotency: the request could not be carried out")
 )
 
 // Key names a request.
@@ -83,9 +82,6 @@ type Config struct {
 	// body, and who repeats it carries the same request on, with the Begun of its first
 	// attempt. Without it no error does.
 	Partly func(error) bool
-	// OnPanic is called when carrying a request out panicked, with the value and the
-	// stack. Callers get ErrPanic without them.
-	OnPanic func(key Key, value any, stack []byte)
 }
 
 // Store has the requests of the last time. Its methods may be called by any goroutine.
@@ -144,9 +140,6 @@ func New(c Config) *Store {
 	if c.Partly == nil {
 		c.Partly = func(error) bool { return false }
 	}
-	if c.OnPanic == nil {
-		c.OnPanic = func(Key, any, []byte) {}
-	}
 	return &Store{config: c, callers: make(map[string]*caller)}
 }
 
@@ -157,7 +150,8 @@ func (s *Store) Wait() { s.running.Wait() }
 // of the first one, and then again is true. carry runs on a goroutine of its own with
 // Config.Timeout, and goes on when ctx ends: whoever asks again gets to know what
 // became of it. An error of carry means that nothing happened, unless it is
-// Config.Partly's. It is returned to all who wait, and the key is free again.
+// Config.Partly's. It is returned to all who wait, and the key is free again. Where carry
+// panics the error is a [*loop.PanicError].
 func (s *Store) Do(ctx context.Context, key Key, body []byte, carry func(context.Context) (Response, error)) (r Response, again bool, err error) {
 	if err := key.Check(); err != nil {
 		return Response{}, false, err
@@ -212,7 +206,8 @@ func (s *Store) carry(ctx context.Context, q *request, do func(context.Context) 
 	defer s.running.Done()
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, begunKey{}, q.begun), s.config.Timeout)
 	defer cancel()
-	r, err := s.call(ctx, q.key, do)
+	var r Response
+	err := survive.Do(func() (err error) { r, err = do(ctx); return err })
 	partly := err != nil && s.config.Partly(err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -237,17 +232,6 @@ func (s *Store) carry(ctx context.Context, q *request, do func(context.Context) 
 	c.bytes += len(r.Body)
 	for c.bytes > s.config.MaxBytes && c.dropOldest() {
 	}
-}
-
-// call calls do. A panic is an error, so that nobody waits for ever.
-func (s *Store) call(ctx context.Context, key Key, do func(context.Context) (Response, error)) (r Response, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.config.OnPanic(key, p, debug.Stack())
-			r, err = Response{}, ErrPanic
-		}
-	}()
-	return do(ctx)
 }
 
 // dropOldest forgets the oldest request that is done, and reports whether there was

@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -20,7 +19,9 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/survive"
 	"github.com/fanloop-go/fanloop/engine/cluster"
+	"github.com/fanloop-go/fanloop/loop"
 )
 
 const (
@@ -63,9 +64,9 @@ type Config struct {
 	Address string
 	// Answer answers a question of another node, or of this one. It may wait.
 	Answer func(question []byte) []byte
-	// OnPanic is called when Answer panics, with the value and the stack. The question has an
-	// empty answer then, and the node goes on.
-	OnPanic func(value any, stack []byte)
+	// OnPanic is called when Answer panics. The question has an empty answer then, and the node
+	// goes on.
+	OnPanic func(*loop.PanicError)
 	// Every is the time between two beats (1 s).
 	Every time.Duration
 	// Settle is how long a node that began waits for what others say before it asks them:
@@ -141,7 +142,7 @@ type ask struct {
 // New begins to talk to others. Close it before the bus.
 func New(c Config) (*Nodes, error) {
 	if c.OnPanic == nil {
-		c.OnPanic = func(any, []byte) {}
+		c.OnPanic = func(*loop.PanicError) {}
 	}
 	if c.Every <= 0 {
 		c.Every = time.Second
@@ -417,13 +418,11 @@ func (n *Nodes) questionLocked(l *letter) {
 // answer answers a question. A panic in it ends neither this node nor, where all are asked,
 // the others.
 func (n *Nodes) answer(question []byte) (body []byte) {
-	defer func() {
-		if value := recover(); value != nil {
-			n.config.OnPanic(value, debug.Stack())
-			body = nil
-		}
-	}()
-	return n.config.Answer(question)
+	err := survive.Do(func() error { body = n.config.Answer(question); return nil })
+	if end, panicked := errors.AsType[*loop.PanicError](err); panicked {
+		n.config.OnPanic(end)
+	}
+	return body
 }
 
 // keepLocked notes a question, in place of the oldest one.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/nodes"
 	"github.com/fanloop-go/fanloop/engine/cluster/clustertest"
+	"github.com/fanloop-go/fanloop/loop"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -101,8 +102,8 @@ func TestAnswerThatPanics(t *testing.T) {
 					panic("a fault of the program")
 				}
 				return question
-			}, OnPanic: func(value any, stack []byte) {
-				if value == "a fault of the program" && strings.Contains(string(stack), "TestAnswerThatPanics") {
+			}, OnPanic: func(err *loop.PanicError) {
+				if err.Value == "a fault of the program" && strings.Contains(string(err.Stack), "TestAnswerThatPanics") {
 					panics.Add(1)
 				}
 			}})

@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
@@ -10,6 +9,7 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/session"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/survive"
 )
 
 // backend is the session.Backend of one connection. Its methods are called on the
@@ -25,10 +25,10 @@ func ask[T any](b *backend, question func(ctx context.Context) (T, error), then 
 	ok := b.service.crew.try(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
-		result, err := question(ctx)
-		err = answer(err)
+		var result T
+		err := answer(survive.Do(func() (err error) { result, err = question(ctx); return err }))
 		if isFault(err) {
-			b.service.faults.internal.Log(b.service.log, slog.LevelError, "a command failed", slog.Any("err", err))
+			b.service.failed("a command", err)
 		}
 		b.conn.do(func() { then(result, err) })
 	})

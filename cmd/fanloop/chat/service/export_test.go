@@ -7,7 +7,11 @@ import (
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/engine/cluster"
 )
+
+// CrewSize is how many goroutines wait for the store.
+const CrewSize = crewSize
 
 // PriceSends has each send of the nodes that start from now on cost d, until the test ends.
 func PriceSends(t *testing.T, d time.Duration) {
@@ -35,4 +39,13 @@ func MarkersLive(ctx context.Context, s *Service) (time.Duration, error) {
 // Store stores a message as an earlier version may have: with a body that nobody checks.
 func Store(ctx context.Context, s *Service, topic, id string, body []byte) (*protocol.Published, error) {
 	return s.publish(ctx, topic, id, body)
+}
+
+// Break has questions to the store about a message panic, from before there are clients.
+func Break(s *Service) { s.broker = broken{s.broker} }
+
+type broken struct{ cluster.Broker }
+
+func (broken) Read(context.Context, string, uint64, cluster.Budget) ([]cluster.Message, error) {
+	panic("a fault of the program")
 }

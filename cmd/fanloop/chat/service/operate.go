@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -208,12 +207,6 @@ func (s *Service) obey(question []byte) []byte {
 	}
 	body, _ := cbor.Marshal(&result) // of plain fields
 	return body
-}
-
-// panicked notes that a question of a node could not be answered, for a fault of this one.
-func (s *Service) panicked(value any, stack []byte) {
-	s.faults.internal.Log(s.log, slog.LevelError, "what all nodes are asked failed on this one",
-		slog.Any("panic", value), slog.String("stack", string(stack)))
 }
 
 // eachOf runs do as a turn of each connection of a user, and counts where it was true.

@@ -28,6 +28,7 @@ import (
 	"github.com/fanloop-go/fanloop/engine/cluster/passive"
 	"github.com/fanloop-go/fanloop/engine/cluster/presence"
 	"github.com/fanloop-go/fanloop/engine/cluster/relay"
+	"github.com/fanloop-go/fanloop/loop"
 )
 
 const (
@@ -185,7 +186,7 @@ func (s *Service) bound() (err error) {
 
 // join opens the store and what the cluster shares.
 func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
-	s.crew = newCrew(crewSize, crewWaiting)
+	s.crew = newCrew(crewSize, crewWaiting, func(err error) { s.failed("a task", err) })
 	duplicates := time.Duration(s.session.Limits.Duplicates) * time.Millisecond
 	if s.store, err = openStore(ctx, &s.config, duplicates, s.log); err != nil {
 		return err
@@ -203,7 +204,7 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 		return err
 	}
 	bus := s.topicBus()
-	if s.accounts, err = openAccounts(&s.config, addr, s.name, s.others(), watched(s.log, s.Tracer(), s.session.Limits.Data)); err != nil {
+	if s.accounts, err = openAccounts(&s.config, addr, s.name, s.others(), s.watched); err != nil {
 		return err
 	}
 	if err := s.await(ctx, s.accounts.revoked.Ready()); err != nil {
@@ -216,7 +217,9 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 	if s.passive, err = passive.New(bus, passive.Config{}); err != nil {
 		return err
 	}
-	asking := nodes.Config{Bus: s.store.broker, Name: s.name, Address: s.config.Address, Answer: s.obey, OnPanic: s.panicked}
+	asking := nodes.Config{Bus: s.store.broker, Name: s.name, Address: s.config.Address, Answer: s.obey, OnPanic: func(err *loop.PanicError) {
+		s.failed("what all nodes are asked", err)
+	}}
 	if s.others() != nil {
 		asking.Settle = settleWithin
 	}

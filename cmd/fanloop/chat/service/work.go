@@ -1,22 +1,30 @@
 package service
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/survive"
+)
 
 // crew is a fixed number of goroutines for what waits: for the store, say.
 type crew struct {
-	jobs chan func() // closed by close
-	done sync.WaitGroup
+	jobs    chan func() // closed by close
+	onPanic func(error) // immutable
+	done    sync.WaitGroup
 
 	mu     sync.RWMutex
 	closed bool // guarded by mu
 }
 
-func newCrew(size, waiting int) *crew {
-	c := &crew{jobs: make(chan func(), waiting)}
+// newCrew returns a crew. onPanic is called for a job that panics; the others go on.
+func newCrew(size, waiting int, onPanic func(error)) *crew {
+	c := &crew{jobs: make(chan func(), waiting), onPanic: onPanic}
 	for range size {
 		c.done.Go(func() {
 			for job := range c.jobs {
-				job()
+				if err := survive.Do(func() error { job(); return nil }); err != nil {
+					c.onPanic(err)
+				}
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/engine/cluster"
 )
 
@@ -40,6 +41,9 @@ func MarkersLive(ctx context.Context, s *Service) (time.Duration, error) {
 func Store(ctx context.Context, s *Service, topic, id string, body []byte) (*protocol.Published, error) {
 	return s.publish(ctx, topic, id, body)
 }
+
+// Memory is what the connections of a node make it hold.
+func Memory(s *Service) engine.Memory { return s.server.Memory() }
 
 // Break has questions to the store about a message panic, from before there are clients.
 func Break(s *Service) { s.broker = broken{s.broker} }

@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/service"
 	"github.com/fanloop-go/fanloop/engine"
 )
 
@@ -164,4 +168,31 @@ func TestMessagesBeforeConnectAreSmall(t *testing.T) {
 	if !errors.As(err, &closed) || closed.Code != engine.StatusMessageTooBig {
 		t.Errorf("%q, %v", got, err)
 	}
+}
+
+// Messages that are begun and not ended take no more of a node than a quarter of its memory, the
+// default of Limits.MaxMemory: those that hold most are dropped, and nobody else.
+func TestUnfinishedMessagesAreBounded(t *testing.T) {
+	const budget, senders, size = 16 << 20, 24, 2<<20 - 1
+	before := debug.SetMemoryLimit(4 * budget)
+	s, ctx := start(t, nil)
+	debug.SetMemoryLimit(before)
+	ann := connect(t, ctx, s, protocol.JSON, "ann")
+	ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+	var open []*client
+	for range senders {
+		c := connect(t, ctx, s, protocol.JSON, "bob")
+		if err := c.ws.WebSocket().SendFragment(engine.Text, make([]byte, size), false); err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, c)
+	}
+	for most := budget / size; len(open) > most; time.Sleep(time.Millisecond) {
+		open = slices.DeleteFunc(open, func(c *client) bool { return c.ws.Context().Err() != nil })
+		if held := service.Memory(s).Waiting(); held > 2*budget || ctx.Err() != nil {
+			t.Fatalf("%d connections hold %d bytes; want %d at most", len(open), held, budget)
+		}
+	}
+	ann.publish("lobby", "on")
+	ann.saw("on")
 }

@@ -23,7 +23,7 @@ func Types() []byte { return types }
 // imports only from those before it.
 var parts = []string{
 	"base.js", "alarm.js", "codes.js", "tokens.js", "transport.js", "attempts.js", "link.js", "returning.js", "connector.js", "session.js",
-	"live.js", "outbox.js", "chain.js", "subscription.js", "topic.js", "fanloop.js",
+	"live.js", "outgoing.js", "lookup.js", "outbox.js", "chain.js", "subscription.js", "topic.js", "fanloop.js",
 }
 
 // Module returns the client as one ES module: its sources joined, without

@@ -2,7 +2,8 @@
 
 /** @import {Client as Declared, ClientEvents, ClientOptions, Env, GetToken, TopicOptions} from "./types.d.ts" */
 import { ChatError, compareOffsets, Emitter, Refused, surroundings } from "./base.js";
-import { Outbox, Outgoing } from "./outbox.js";
+import { Outbox } from "./outbox.js";
+import { Outgoing } from "./outgoing.js";
 import { Session } from "./session.js";
 import { tokenFrom } from "./tokens.js";
 import { Topic } from "./topic.js";

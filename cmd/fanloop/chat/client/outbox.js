@@ -1,82 +1,16 @@
 // What was published and is not known to be stored: sent in order, again with
 // the same id, and never again by itself where that could store it twice.
 
-/** @import {AnswerFrame, ConnectedFrame, Env, Failure, Message, Outgoing as Declared, OutgoingState, Page, Position, Storage, Target} from "./types.d.ts" */
+/** @import {AnswerFrame, ConnectedFrame, Env, Failure, Message, OutgoingState, Position, Storage, Target} from "./types.d.ts" */
 /** @import {Session} from "./session.js" */
 /** @import {Topic} from "./topic.js" */
 import { Alarm } from "./alarm.js";
-import { backoff, byteLength, ChatError, compareOffsets, randomId } from "./base.js";
+import { backoff, byteLength, ChatError, randomId } from "./base.js";
+import { findStored, unknown } from "./lookup.js";
+import { Outgoing } from "./outgoing.js";
 
 const most = 100; // entries
-const pagesMost = 50; // to look through for one id
-const unknown = -1;
 const notCarriedOut = new Set(["not_subscribed", "rate_limited", "overloaded"]);
-
-/** One publish, from Enter to stored. @implements {Declared} */
-export class Outgoing {
-  /** @type {OutgoingState} */
-  state = "sending";
-  /** Why it is refused, or not confirmed yet. @type {Failure | null} */
-  error = null;
-  /** Where it is stored. @type {Position | null} */
-  position = null;
-  /** Nobody can find out whether it is stored: retry may store it twice. */
-  mayRepeat = false;
-  /** Who published it. @internal */
-  user = "";
-  /** When it went first, by Env.wall and Env.now; 0 is never. @internal */
-  first = 0;
-  /** @internal */ firstNow = 0;
-  /** Where the topic was then. @internal @type {Position | null} */
-  from = null;
-  /** @internal @type {object | null} */ lineage = null;
-  /** Not before this, by Env.now. @internal */
-  notBefore = 0;
-  /** @internal */ failures = 0;
-  /** The topic must be subscribed first. @internal */
-  held = false;
-  /** @internal */ busy = false;
-  /** Resolves to the entry when it is stored or refused. @type {Promise<Outgoing>} */
-  settled;
-  #settle = /** @type {(entry: Outgoing) => void} */ (() => {});
-  #outbox;
-
-  /**
-   * @param {Outbox} outbox
-   * @param {string} topic
-   * @param {{kind?: string, target?: Target, data?: unknown}} content
-   * @param {string} id
-   */
-  constructor(outbox, topic, { kind, target, data }, id) {
-    this.#outbox = outbox;
-    this.topic = topic;
-    this.kind = kind;
-    this.target = target;
-    this.data = data;
-    this.id = id;
-    this.settled = new Promise((resolve) => (this.#settle = resolve));
-  }
-
-  /** Sends it now, with its id, although it was refused or may be stored. */
-  retry() {
-    this.#outbox.retry(this);
-  }
-
-  /** Gives it up. What is on its way may be stored all the same. */
-  discard() {
-    this.#outbox.remove(this);
-  }
-
-  /** @internal */
-  get waits() {
-    return (this.state === "sending" || this.state === "unconfirmed") && !this.mayRepeat;
-  }
-
-  /** @internal */
-  settle() {
-    this.#settle(this);
-  }
-}
 
 export class Outbox {
   /** In the order of their sending, over all topics. @type {Map<string, Outgoing>} */
@@ -229,19 +163,11 @@ export class Outbox {
   /** @param {Outgoing} entry */
   #next(entry) {
     const topic = this.#topicOf(entry.topic);
-    if (entry.first === 0 || this.#inWindow(entry)) return this.#send(entry, topic);
+    if (entry.first === 0 || entry.inWindow(this.#env, this.#session.limits.duplicates)) return this.#send(entry, topic);
     // All that came after the first attempt was seen, and it was not there.
     if (topic?.state === "subscribed" && topic.mode === "live" && entry.from && entry.lineage === topic.chain.lineage) return this.#send(entry, topic, true);
     if (topic?.state !== "subscribed" && topic?.state !== "failed") return void (entry.held = true);
     void this.#lookUp(entry, topic);
-  }
-
-  /** @param {Outgoing} entry */
-  #inWindow(entry) {
-    const { duplicates } = this.#session.limits;
-    const wall = this.#env.wall() - entry.first;
-    const elapsed = entry.firstNow ? Math.max(wall, this.#env.now() - entry.firstNow) : wall;
-    return wall >= 0 && elapsed < duplicates - Math.min(5000, duplicates / 5);
   }
 
   /**
@@ -290,8 +216,6 @@ export class Outbox {
     this.#update(entry, entry.first === 0 ? "sending" : "unconfirmed", error);
   }
 
-  // Looks for an id in the history, from the end back to where the topic was
-  // at the first attempt.
   /**
    * @param {Outgoing} entry
    * @param {Topic} topic
@@ -299,7 +223,7 @@ export class Outbox {
   async #lookUp(entry, topic) {
     entry.busy = true;
     try {
-      const found = await this.#find(entry, topic);
+      const found = await findStored(entry, topic, this.#session.limits.page);
       entry.busy = false;
       if (this.#entries.get(entry.id) !== entry || entry.state === "stored") return;
       if (found === unknown) {
@@ -316,30 +240,6 @@ export class Outbox {
       } else entry.notBefore = this.#env.now() + backoff(this.#env, ++entry.failures);
     }
     this.flush();
-  }
-
-  /**
-   * @param {Outgoing} entry
-   * @param {Topic} topic
-   * @returns {Promise<Position | null | typeof unknown>}
-   */
-  async #find({ from, id, user }, topic) {
-    /** @type {Position | undefined} */
-    let before;
-    for (let n = 0; from && n < pagesMost; n++) {
-      /** @type {Page} */
-      const { epoch, messages, back, begin } = await topic.history({ before, limit: this.#session.limits.page });
-      if (epoch !== from.epoch) return unknown;
-      const found = messages.find((message) => message.id === id && message.user === user);
-      if (found?.offset) return { epoch, offset: found.offset, id };
-      const oldest = messages[0];
-      if (!oldest?.offset) return begin && from.offset === "0" ? null : unknown;
-      const reached = compareOffsets(oldest.offset, from.offset) <= 0 || (oldest.prev !== undefined && compareOffsets(oldest.prev, from.offset) <= 0);
-      if (reached) return null;
-      if (begin || !back) return unknown;
-      before = back;
-    }
-    return unknown;
   }
 
   /**
@@ -380,11 +280,7 @@ export class Outbox {
 
   #load() {
     try {
-      for (const { id, topic, state, error, user, first, from, mayRepeat, ...content } of JSON.parse(this.#storage?.getItem(this.#key) ?? "[]")) {
-        const entry = new Outgoing(this, topic, content, id);
-        Object.assign(entry, { state: state === "sending" && first ? "unconfirmed" : state, error, user, first, from, mayRepeat });
-        this.#entries.set(id, entry);
-      }
+      for (const kept of JSON.parse(this.#storage?.getItem(this.#key) ?? "[]")) this.#entries.set(kept.id, Outgoing.from(this, kept));
     } catch {
       // Not what this client wrote: there is nothing to send.
     }
@@ -392,9 +288,8 @@ export class Outbox {
 
   #save() {
     if (!this.#storage) return;
-    const kept = this.entries.map(({ id, topic, kind, target, data, state, error, user, first, from, mayRepeat }) => ({ id, topic, kind, target, data, state, error, user, first, from, mayRepeat }));
     try {
-      if (kept.length > 0) this.#storage.setItem(this.#key, JSON.stringify(kept));
+      if (this.#entries.size > 0) this.#storage.setItem(this.#key, JSON.stringify(this.entries.map((entry) => entry.kept())));
       else this.#storage.removeItem(this.#key);
     } catch {
       // Full, or forbidden: what is published lives as long as the page.

@@ -2,7 +2,8 @@
 // is done with it.
 
 /** @import {Env, Failure, Message, Page, Position, SubscribedFrame, Target, Topic as Declared, TopicEvents, TopicFrame, TopicOptions, TopicState} from "./types.d.ts" */
-/** @import {Outbox, Outgoing} from "./outbox.js" */
+/** @import {Outbox} from "./outbox.js" */
+/** @import {Outgoing} from "./outgoing.js" */
 /** @import {Session} from "./session.js" */
 import { Emitter } from "./base.js";
 import { Chain } from "./chain.js";

@@ -9,7 +9,7 @@ type None<Names extends never> = Names;
 
 export type Client = None<Missing<source.Client, declared.Client, "emit">>;
 export type Topic = None<Missing<source.Topic, declared.Topic, "emit" | "opening" | "lost" | "received" | "subscription" | "chain">>;
-export type Outgoing = None<Missing<source.Outgoing, declared.Outgoing, "user" | "first" | "firstNow" | "from" | "lineage" | "notBefore" | "failures" | "held" | "busy" | "waits" | "settle">>;
+export type Outgoing = None<Missing<source.Outgoing, declared.Outgoing, "user" | "first" | "firstNow" | "from" | "lineage" | "notBefore" | "failures" | "held" | "busy" | "waits" | "settle" | "inWindow" | "kept">>;
 export type ChatError = None<Missing<source.ChatError, declared.ChatError, never>>;
 
 export const fits: [typeof declared.compareOffsets, typeof declared.tokenFrom, new (failure: declared.Failure) => declared.ChatError] =

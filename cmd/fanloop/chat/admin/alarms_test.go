@@ -66,16 +66,21 @@ func TestPageShowsServersThatAreAway(t *testing.T) {
 	page.Wait(`document.getElementById("alarms").hidden && document.getElementById("state").className === "good"`)
 }
 
-// lonely is a node that hears of another one only for a while.
+// lonely is a node that hears of another one only for a while. Both have counted more each
+// time that they are asked.
 type lonely struct {
 	*service.Service
-	gone atomic.Bool
+	gone  atomic.Bool
+	asked atomic.Int64
 }
 
 func (l *lonely) States(context.Context) []service.NodeState {
-	all := []service.NodeState{{Name: "n1", State: "ready", Sessions: 2, Users: 2}}
+	n := l.asked.Add(1)
+	counted := func(perSecond uint64) uint64 { return 7 + 3*perSecond*uint64(n) }
+	all := []service.NodeState{{Name: "n1", State: "ready", Sessions: 2, Users: 2, Published: counted(10), Delivered: counted(200), Time: 3000 * n}}
 	if !l.gone.Load() {
-		all = append(all, service.NodeState{Name: "n2", State: "ready", Sessions: 3, Users: 3, Admin: "http://n2.internal:8001/admin"})
+		all = append(all, service.NodeState{Name: "n2", State: "ready", Sessions: 3, Users: 3, Admin: "http://n2.internal:8001/admin",
+			Published: counted(20), Delivered: counted(400), Time: 90_000 + 3000*n})
 	}
 	return all
 }
@@ -91,7 +96,9 @@ func TestPageShowsNodesThatAreGone(t *testing.T) {
 	t.Cleanup(func() { h.End(); server.Close() })
 	page := browser.Open(t, server.URL+"/admin")
 	page.Wait(`document.querySelector("#nodes a")?.href === "http://n2.internal:8001/admin"`)
-	page.Wait(`document.getElementById("scope").textContent.endsWith("All 2 nodes together have 5 sessions.") && document.getElementById("sum").innerText.replace(/\s+/g, " ").trim() === "All nodes 5"`)
+	page.Wait(`document.getElementById("scope").textContent.endsWith("All 2 nodes together have 5 sessions, 30 publishes/s and 600 deliveries/s.")`, `document.getElementById("scope").textContent`)
+	const rows = `["nodes", "sum"].map((id) => document.getElementById(id).innerText.replace(/\s+/g, " ").trim()).join("; ")`
+	page.Wait(rows+` === "n1 ready 2 2 10 200 n2 ready 3 3 20 400; All nodes 5 30 600"`, rows)
 	node.gone.Store(true)
 	page.Wait(`document.getElementById("sum").hidden && document.getElementById("scope").textContent === "The charts and tables are of this node."`)
 	page.Wait(`document.querySelector("#nodes tr.bad")?.textContent.startsWith("n2gone since ")`)

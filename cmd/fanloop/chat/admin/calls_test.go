@@ -267,6 +267,11 @@ func TestBackendActsOnAllNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	bob.message()
+	for states := one.States(ctx); states[0].Published != 1 || states[1].Delivered != 1; states = one.States(ctx) { // it is counted when it was sent
+		if states[0].Time == 0 || states[1].Time == 0 || ctx.Err() != nil {
+			t.Fatalf("%+v", states)
+		}
+	}
 	for _, u := range []*user{ann, tab} {
 		if got := await[*protocol.Unsubscribed](u); got.Topic != "a" || got.Code != protocol.Forbidden {
 			t.Errorf("%+v", got)

@@ -41,7 +41,7 @@ func TestPageShowsNamesAsText(t *testing.T) {
 	show(operatorKey)
 	page.Wait(`document.querySelectorAll("#topics tr").length === 2`, `document.getElementById("topics").innerHTML`)
 	page.Wait(`[...document.querySelectorAll("#topics td")].some((td) => td.textContent.startsWith("<img src=x"))`)
-	page.Wait(`document.querySelectorAll("#nodes tr td").length === 4 && document.querySelector("#nodes").textContent.includes("ready")`)
+	page.Wait(`document.querySelectorAll("#nodes tr td").length === 6 && document.querySelector("#nodes").textContent.includes("ready")`)
 	for i := 0; ; i++ { // until it is counted in a full window
 		c := &protocol.Publish{Topic: "lobby", ID: fmt.Sprint("m", i), Data: protocol.Data(`1`)}
 		if _, err := s.Publish(ctx, name, "", c); err != nil {

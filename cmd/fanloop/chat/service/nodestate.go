@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -18,7 +19,14 @@ type NodeState struct {
 	Sessions int    `cbor:"3,keyasint" json:"sessions"`
 	Users    int    `cbor:"4,keyasint" json:"users"`
 	Admin    string `cbor:"5,keyasint,omitempty" json:"admin,omitzero"` // URL of its page; empty: not known
+
+	// Counted since the start, until Time. A rate is what two states of a node differ by.
+	Published uint64 `cbor:"6,keyasint,omitempty" json:"published,omitzero"`
+	Delivered uint64 `cbor:"7,keyasint,omitempty" json:"delivered,omitzero"`
+	Time      int64  `cbor:"8,keyasint,omitempty" json:"time,omitzero"` // milliseconds of a clock that does not step; 0: an earlier version counts nothing
 }
+
+var began = time.Now()
 
 // state is that of this node. Others may ask for it while this one begins.
 func (s *Service) state() *NodeState {
@@ -27,6 +35,10 @@ func (s *Service) state() *NodeState {
 		state.State = err.Error()
 	}
 	state.Sessions, state.Users = s.registry.count()
+	state.Published, state.Time = s.counts.stored.Value().Count, 1+time.Since(began).Milliseconds()
+	for _, t := range s.topics {
+		state.Delivered += t.Stats().Delivered
+	}
 	return state
 }
 

@@ -180,10 +180,12 @@ async function lookAtNodes() {
 const seen = new Map();
 
 function showNodes(nodes) {
-	for (const n of nodes) seen.set(n.name, { ...n, at: new Date() });
-	const all = [...seen.values()].map((n) => (nodes.some((other) => other.name === n.name) ? n : { ...n, state: `gone since ${n.at.toLocaleTimeString()}`, sessions: 0, users: 0 }));
-	fill("nodes", all.map((n) => [n.name, n.state, size.format(n.sessions), size.format(n.users)]));
-	showSum(nodes);
+	for (const n of nodes) seen.set(n.name, { ...n, ...ratesOf(n, seen.get(n.name)), at: new Date() });
+	const here = nodes.map(({ name }) => seen.get(name));
+	const gone = [...seen.values()].filter((n) => !here.includes(n)).map((n) => ({ name: n.name, admin: n.admin, state: `gone since ${n.at.toLocaleTimeString()}`, sessions: 0, users: 0 }));
+	const all = [...here, ...gone];
+	fill("nodes", all.map((n) => [n.name, n.state, size.format(n.sessions), size.format(n.users), rate(n.publishes), rate(n.deliveries)]));
+	showSum(here);
 	all.forEach((n, i) => {
 		const row = byID("nodes").rows[i];
 		row.className = n.state === "ready" ? "" : "bad";
@@ -196,12 +198,24 @@ function showNodes(nodes) {
 	});
 }
 
+// What a node did since it was asked before. Its counts begin anew when it is started again.
+function ratesOf(now, before) {
+	const passed = now.time - before?.time;
+	if (!(passed > 0)) return {};
+	const of = (key) => Math.max(0, (1000 * ((now[key] ?? 0) - (before[key] ?? 0))) / passed);
+	return { publishes: of("published"), deliveries: of("delivered") };
+}
+
+const rate = (n) => (n === undefined ? "" : size.format(n));
+
 // The cluster as a whole. A user of two nodes counts on both, so users have no sum.
 function showSum(nodes) {
-	const sessions = nodes.reduce((sum, n) => sum + n.sessions, 0);
+	const sum = (key) => nodes.map((n) => n[key]).filter((n) => n !== undefined).reduce((all, n) => (all ?? 0) + n, undefined);
+	const [sessions, publishes, deliveries] = ["sessions", "publishes", "deliveries"].map(sum);
 	const several = nodes.length > 1;
-	byID("scope").textContent = several ? `The charts and tables are of this node. All ${nodes.length} nodes together have ${size.format(sessions)} sessions.` : "The charts and tables are of this node.";
-	fill("sum", several ? [["All nodes", "", size.format(sessions), ""]] : []);
+	const rates = deliveries === undefined ? "" : `, ${rate(publishes)} publishes/s and ${rate(deliveries)} deliveries/s`;
+	byID("scope").textContent = several ? `The charts and tables are of this node. All ${nodes.length} nodes together have ${size.format(sessions)} sessions${rates}.` : "The charts and tables are of this node.";
+	fill("sum", several ? [["All nodes", "", size.format(sessions), "", rate(publishes), rate(deliveries)]] : []);
 	byID("sum").hidden = !several;
 }
 
@@ -228,6 +242,7 @@ byID("trace-form").addEventListener("submit", (event) => {
 byID("trace-end").addEventListener("click", endTrace);
 document.addEventListener("visibilitychange", () => {
 	last = null; // rates begin anew
+	for (const n of seen.values()) delete n.time;
 	if (!document.hidden) look();
 });
 look().then(lookAtNodes);

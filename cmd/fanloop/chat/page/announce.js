@@ -2,6 +2,7 @@
 // most one utterance every 3 s, nothing for history.
 
 import { clean, plural } from "./format.js";
+import { plain } from "./text.js";
 
 const pause = 3000;
 
@@ -33,7 +34,7 @@ export class Announcer {
     if (this.#lines.length === 0) return;
     this.#last = this.#env.now();
     const [line] = this.#lines;
-    this.#region.textContent = this.#lines.length === 1 ? `${clean(line.name)}: ${line.text.slice(0, 200)}` : plural(this.#lines.length, "new message");
+    this.#region.textContent = this.#lines.length === 1 ? `${clean(line.name)}: ${plain(line.text.slice(0, 200))}` : plural(this.#lines.length, "new message");
     this.#lines = [];
   }
 }

@@ -82,11 +82,16 @@ func TestEndsInChromium(t *testing.T) {
 			ann.sees(`!` + menu + `.open`)
 		}
 	})
-	t.Run("the head shows as many faces as there are people, and each has a colour", func(t *testing.T) {
-		ann := enter(t, browser, node, "ann", "faces")
-		enter(t, browser, node, "bea", "faces")
+	t.Run("the head shows as many faces as there are people, and each has a colour that all see", func(t *testing.T) {
+		ann, bea := enter(t, browser, node, "ann", "faces"), enter(t, browser, node, "bea", "faces")
 		enter(t, browser, node, "cy", "faces")
-		ann.sees(`look.people() === "3 people" && new Set([...document.querySelectorAll("#stack .avatar")].map((one) => one.className)).size === 3`)
+		const colours = `[...document.querySelectorAll("#members .avatar")].map((one) => one.nextSibling.textContent.replace(" (you)", "") + getComputedStyle(one).backgroundColor).sort().join()`
+		for _, p := range []*person{ann, bea} {
+			p.sees(`look.people() === "3 people" && document.querySelectorAll("#stack .avatar").length === 3`)
+		}
+		var seen string
+		ann.Get(colours, &seen)
+		bea.sees(colours + ` === ` + quote(seen) + ` && new Set([...document.querySelectorAll("#stack .avatar")].map((one) => getComputedStyle(one).backgroundColor)).size === 3`)
 	})
 	t.Run("the state of the connection is not cut off", func(t *testing.T) {
 		ann := enter(t, browser, node, "ann", "state")

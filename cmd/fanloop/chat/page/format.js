@@ -35,23 +35,11 @@ export function initials(name) {
   return letters.map((word) => [...word][0]).join("").toLocaleUpperCase() || "?";
 }
 
-const hues = new Map(); // user -> colour
-const wearers = new Array(8).fill(0); // how many users have each colour
-
-/**
- * One of eight colours, which a user keeps as long as the page lives: that of the name, or
- * the next one that fewer users have. Nine users are needed for two of one colour.
- */
+/** The hue of a user's colour in degrees: of 24, the same on all pages. */
 export function hue(user) {
-  let colour = hues.get(user);
-  if (colour !== undefined) return colour;
   let hash = 2166136261;
   for (let i = 0; i < user.length; i++) hash = Math.imul(hash ^ user.charCodeAt(i), 16777619);
-  const fewest = Math.min(...wearers);
-  for (colour = (hash >>> 13) % 8; wearers[colour] > fewest; ) colour = (colour + 1) % 8;
-  wearers[colour]++;
-  hues.set(user, colour);
-  return colour;
+  return ((hash >>> 8) % 24) * 15;
 }
 
 /** "Ann is typing", "Ann and Bob are typing", "Several people are typing". */

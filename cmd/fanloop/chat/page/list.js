@@ -111,8 +111,8 @@ export class List {
   // The first message in the viewport, and where it ends. Its end, since a page
   // in front may take its author's name away; a message, since days and dividers
   // come and go.
-  #anchor() {
-    if (this.follows) return null; // the end is where it is
+  #anchor(always = false) {
+    if (this.follows && !always) return null; // the end is where it is
     const top = this.#view.getBoundingClientRect().top;
     let other = null;
     for (const [key, { element, row }] of this.#shown) {
@@ -155,8 +155,8 @@ export class List {
       const height = this.#view.clientHeight;
       const total = this.#tops[n];
       let top = this.#view.scrollTop;
-      if (this.follows) top = Math.max(0, total - height);
-      else if (anchor && this.#index.has(anchor.key)) top = this.#tops[this.#index.get(anchor.key) + 1] - anchor.y;
+      if (anchor && this.#index.has(anchor.key)) top = this.#tops[this.#index.get(anchor.key) + 1] - anchor.y;
+      else if (this.follows) top = Math.max(0, total - height);
       const from = this.#at(top - overscan);
       const to = Math.min(n, this.#at(top + height + overscan) + 1);
       this.#show(from, to);
@@ -170,14 +170,11 @@ export class List {
 
   #place(anchor) {
     const view = this.#view;
-    if (this.follows) view.scrollTop = view.scrollHeight;
-    else if (anchor) {
-      const element = this.#shown.get(anchor.key)?.element;
-      if (element) {
-        const off = element.getBoundingClientRect().bottom - view.getBoundingClientRect().top - anchor.y;
-        if (Math.abs(off) >= 0.5) view.scrollTop += off;
-      }
-    }
+    const element = this.#shown.get(anchor?.key)?.element;
+    if (element) {
+      const off = element.getBoundingClientRect().bottom - view.getBoundingClientRect().top - anchor.y;
+      if (Math.abs(off) >= 0.5) view.scrollTop += off;
+    } else if (this.follows) view.scrollTop = view.scrollHeight;
     this.#expected = view.scrollTop;
     this.#last = this.#anchor();
   }
@@ -252,14 +249,15 @@ export class List {
 
   #scrolled() {
     const top = this.#view.scrollTop;
-    if (Math.abs(top - this.#expected) > 1) {
+    const byReader = Math.abs(top - this.#expected) > 1;
+    if (byReader) {
       this.#expected = top;
       this.following = this.distance < near;
     }
     this.#last = this.#anchor();
     cancelAnimationFrame(this.#frame);
     this.#frame = requestAnimationFrame(() => {
-      this.#draw(this.#anchor());
+      this.#draw(this.#anchor(byReader)); // near the end, nothing moves until something comes
       if (this.#view.scrollTop < 600) this.onTop();
       this.onScroll();
     });

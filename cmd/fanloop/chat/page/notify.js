@@ -3,6 +3,7 @@
 
 import { clean, roomName } from "./format.js";
 import { keyOf } from "./keys.js";
+import { plain } from "./text.js";
 
 const off = "fanloop.quiet"; // the user wants none, whatever the browser allows
 const settling = 500; // what another tab writes to the storage is not seen at once
@@ -57,7 +58,7 @@ export class Notifier {
 
   #show(room, { name, text }, count) {
     const more = count > 1 ? ` (and ${count - 1} more)` : "";
-    const note = new Notification(`${clean(name)} in #${roomName(room)}`, { body: text.slice(0, 200) + more, tag: room, renotify: true, icon: "icon.svg" });
+    const note = new Notification(`${clean(name)} in #${roomName(room)}`, { body: plain(text.slice(0, 200)) + more, tag: room, renotify: true, icon: "icon.svg" });
     note.onclick = () => {
       globalThis.focus();
       this.#open(room);

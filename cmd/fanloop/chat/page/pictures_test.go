@@ -54,9 +54,9 @@ func TestPictures(t *testing.T) {
 	typist.types("So")
 	ann.sees(`look.people() === "5 people" && look.typing() !== "" && look.shows("Ship it")`)
 	picture(ann, "light")
-	ann.Do(`look.shows("Same seed").dispatchEvent(new PointerEvent("pointerover", { bubbles: true }))`)
+	ann.Do(`look.shows("> somebody").dispatchEvent(new PointerEvent("pointerover", { bubbles: true }))`)
 	picture(ann, "actions")
-	ann.act("Same seed", "More reactions")
+	ann.act("> somebody", "More reactions")
 	ann.sees(`document.querySelector(".emoji:popover-open")`)
 	picture(ann, "reactions")
 	ann.Do(`document.querySelector(".emoji").hidePopover(); document.getElementById("options").open = true`)
@@ -162,13 +162,13 @@ func converse(node *chattest.Node) {
 	}
 	for _, line := range []struct{ user, text string }{
 		{"bob", "Morning! The fan-out numbers from last night are in."},
-		{"bob", "p99 went from 38 ms to 11 ms with batching on, same machine, same load."},
+		{"bob", "p99 went from ~38 ms~ to *11 ms* with batching on:\n- same machine\n- same load"},
 		{"Chen Wei", "Nice. Was that with compression or without?"},
 		{"bob", "Without. I'd like to see the compressed run before we tell anybody. Notes: https://example.org/notes/fan-out?run=42."},
 		{"dora", "I can start one after lunch. The command is `fanloop bench chat --seed 7`, right?"},
 		{"bob", "Yes. Or all of it:\n```\nfanloop bench chat --users 10000 \\\n  --rooms 1000 --seed 7\n```"},
 		{"Émile Zola", "While you are at it: the reconnect storm from Tuesday, do we know what began it? I read the logs twice and it seems that all clients came back in the same second, although the delay is random. Either the hint from the node was lost, or somebody put the same seed everywhere."},
-		{"dora", "Same seed. Fixed in the release of yesterday."},
+		{"dora", "> somebody put the same seed everywhere\nSame seed. Fixed in the release of _yesterday_."},
 		{"Émile Zola", "🎉"},
 		{"ann", "Great work, both of you."},
 		{"ann", "I'll write the release note this afternoon, then we can ship."},

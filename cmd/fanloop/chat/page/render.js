@@ -2,13 +2,15 @@
 
 import { el } from "./dom.js";
 import { clean, clock, dayName, hue, initials, moment, plural, shortClock } from "./format.js";
-import { mentions, parts } from "./mention.js";
-import { onlyEmoji, parse } from "./text.js";
+import { mentions, parts as named } from "./mention.js";
+import { onlyEmoji, parse, plain } from "./text.js";
 
 const longText = 4000;
 
 export function avatar(user, name = user) {
-  return el(`span.avatar.h${hue(user)}`, { ariaHidden: "true" }, initials(name));
+  const disc = el("span.avatar", { ariaHidden: "true" }, initials(name));
+  disc.style.setProperty("--hue", hue(user));
+  return disc;
 }
 
 /** @param {{me: () => string, connected: () => boolean, react: Function, retry: Function, discard: Function, rework: Function}} page */
@@ -37,7 +39,7 @@ function message({ message: m, first, seen, readers }, page) {
   const mine = m.user !== page.me() && mentions(m.text, page.me());
   return el(
     `article.row.message${m.user === page.me() ? ".own" : ""}${first ? ".first" : ""}${mine ? ".mentioned" : ""}`,
-    { tabIndex: -1, ariaLabel: `${clean(m.name)}, ${clock(m.time)}: ${m.deleted ? "deleted" : m.text.slice(0, 300)}` },
+    { tabIndex: -1, ariaLabel: `${clean(m.name)}, ${clock(m.time)}: ${m.deleted ? "deleted" : plain(m.text.slice(0, 300))}` },
     first ? avatar(m.user, m.name) : el("span.time.side-time", { ariaHidden: "true" }, shortClock(m.time)),
     body,
   );
@@ -47,7 +49,7 @@ function message({ message: m, first, seen, readers }, page) {
 function faces(text, readers) {
   const most = readers.length > 3 ? 2 : 3;
   const more = readers.length > most ? el("span", {}, `+${readers.length - most}`) : null;
-  return el("div.seen", { role: "img", title: text, ariaLabel: text }, ...readers.slice(0, most).map((user) => avatar(user)), more);
+  return el("div.seen", { role: "img", title: text, ariaLabel: text }, ...readers.slice(0, most).map((user) => avatar(user, [...user][0])), more);
 }
 
 function head(user, name, time) {
@@ -56,7 +58,7 @@ function head(user, name, time) {
 
 function text({ text, edited, deleted }, me) {
   if (deleted) return el("div.gone", {}, "This message was deleted.");
-  const box = el(`div.text${onlyEmoji(text) ? ".big" : ""}`, { dir: "auto" }, ...content(text, me));
+  const box = el(`div.text${onlyEmoji(text) ? ".big" : ""}`, { dir: "auto" }, ...content(parse(text), me));
   if (text.length <= longText && text.split("\n", 40).length < 40) {
     if (edited) box.append(el("span.edited", {}, "(edited)"));
     return box;
@@ -67,14 +69,15 @@ function text({ text, edited, deleted }, me) {
   return el("div", {}, box, more);
 }
 
-function content(text, me = "") {
-  return parse(text).flatMap(({ kind, text, href }) => {
-    switch (kind) {
-      case "link": return el("a", { href, target: "_blank", rel: "noopener noreferrer" }, text);
-      case "code": return el("code", {}, text);
-      case "block": return el("pre", {}, text);
-      default: return parts(text, me).map(({ text, mine }) => (mine ? el("mark", {}, text) : text));
-    }
+const tags = { sign: "span.sign", fence: "span.sign.fence", block: "pre", bold: "strong", italic: "em", struck: "del", quote: "blockquote", list: "ul", item: "li" };
+
+function content(parts, me) {
+  return parts.flatMap(({ kind, text, href, parts }) => {
+    if (kind === "text") return named(text, me).map(({ text, mine }) => (mine ? el("mark", {}, text) : text));
+    if (kind === "link") return el("a", { href, target: "_blank", rel: "noopener noreferrer" }, text);
+    const element = el(tags[kind] ?? kind, {}, ...(parts ? content(parts, me) : [kind === "fence" ? text.trim() : text]));
+    if (kind === "sign" || kind === "fence") element.ariaHidden = "true";
+    return element;
   });
 }
 
@@ -93,7 +96,7 @@ function reactions(m, page) {
 const actions = { edit: "Your edit", delete: "Your deletion", react: "Your reaction", unreact: "Your reaction" };
 
 function outgoing({ entry, first }, page) {
-  const said = entry.kind ? null : el("div.text", { dir: "auto" }, ...content(entry.data?.text ?? ""));
+  const said = entry.kind ? null : el("div.text", { dir: "auto" }, ...content(parse(entry.data?.text ?? ""), ""));
   const body = el("div.body", {}, first ? head(page.me(), page.me()) : null, said, delivery(entry, page));
   return el(`article.row.message.own.pending${first ? ".first" : ""}`, { tabIndex: -1 }, first ? avatar(page.me()) : el("span"), body);
 }

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { hue } from "../format.js";
 
 const css = await readFile(new URL("../style.css", import.meta.url), "utf8");
 const colours = (block) => Object.fromEntries([...block.matchAll(/--([\w-]+): (#\w+)/g)].map(([, name, value]) => [name, value]));
@@ -31,8 +32,19 @@ for (const [name, scheme] of Object.entries({ light, dark })) {
   });
 }
 
-test("the letters of an avatar stand out from its colour", () => {
-  const grounds = [...css.matchAll(/\.h\d \{ background: (#\w+)/g)].map(([, colour]) => colour);
-  assert.equal(grounds.length, 8);
-  for (const ground of grounds) assert.ok(contrast("#fff", ground) >= 4.5, ground);
+// What a browser makes of oklch(), as hex.
+function oklch(l, c, h) {
+  const [a, b] = [c * Math.cos((h * Math.PI) / 180), c * Math.sin((h * Math.PI) / 180)];
+  const [x, y, z] = [l + 0.3963377774 * a + 0.2158037573 * b, l - 0.1055613458 * a - 0.0638541728 * b, l - 0.0894841775 * a - 1.291485548 * b].map((v) => v ** 3);
+  const rgb = [4.0767416621 * x - 3.3077115913 * y + 0.2309699292 * z, -1.2684380046 * x + 2.6097574011 * y - 0.3413193965 * z, -0.0041960863 * x - 0.7034186147 * y + 1.707614701 * z];
+  const byte = (v) => Math.round(255 * Math.min(1, Math.max(0, v <= 0.0031308 ? 12.92 * v : 1.055 * v ** (1 / 2.4) - 0.055)));
+  return `#${rgb.map((v) => byte(v).toString(16).padStart(2, "0")).join("")}`;
+}
+
+test("the letters of an avatar stand out from its colour, whoever it is", () => {
+  const [, l, c] = /\.avatar \{[^}]*background: oklch\(([\d.]+) ([\d.]+) var\(--hue\)\); color: #fff;/.exec(css);
+  const users = Array.from({ length: 1000 }, (_, i) => `user ${i}`);
+  const hues = new Set(users.map(hue));
+  assert.equal(hues.size, 24);
+  for (const h of hues) assert.ok(contrast("#fff", oklch(Number(l), Number(c), h)) >= 4.5, `${h}: ${contrast("#fff", oklch(Number(l), Number(c), h))}`);
 });

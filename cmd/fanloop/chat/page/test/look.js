@@ -10,7 +10,13 @@ globalThis.look = (() => {
     for (let i = 0; i < 2; i++) await frame();
   };
 
-  const texts = () => lines().map((line) => line.querySelector(".text, .gone")?.firstChild?.textContent ?? "");
+  // The text as it was typed.
+  function typed(line) {
+    const text = line.querySelector(".text, .gone")?.cloneNode(true);
+    text?.querySelector(".edited")?.remove();
+    return text?.textContent ?? "";
+  }
+  const texts = () => lines().map(typed);
   const shows = (text) => lines().find((line) => line.querySelector(".text")?.textContent.startsWith(text));
   const count = (text) => texts().filter((shown) => shown === text).length;
   const pending = () => view.querySelectorAll(".pending").length;
@@ -135,5 +141,5 @@ globalThis.look = (() => {
     return most;
   }
 
-  return { hide, watch, listen, countElements, lines, texts, shows, count, pending, people, typing, seen, unread, divider, end, state, holes, tail, read, settled };
+  return { hide, watch, listen, countElements, lines, typed, texts, shows, count, pending, people, typing, seen, unread, divider, end, state, holes, tail, read, settled };
 })();

@@ -123,7 +123,7 @@ type Disconnect struct {
 type Ended struct {
 	Ended int `json:"ended"`
 	// Silent names the nodes that count as ended because they were silent, within the last
-	// hour. One that was only stopped or cut off has not done it yet.
+	// hour. One that was only cut off has not done it yet.
 	Silent []string `json:"silent,omitzero"`
 }
 

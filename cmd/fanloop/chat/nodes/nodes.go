@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -67,6 +68,10 @@ type Config struct {
 	// OnPanic is called when Answer panics. The question has an empty answer then, and the node
 	// goes on.
 	OnPanic func(*loop.PanicError)
+	// OnLate is called when this node sent no beat for so long, nearly ForgetAfter, that others
+	// may count it as ended, as when the process was stopped: an Order may have been answered
+	// without it. Several goroutines call it, again and again until a beat is sent.
+	OnLate func()
 	// Every is the time between two beats (1 s).
 	Every time.Duration
 	// Settle is how long a node that began waits for what others say before it asks them:
@@ -113,7 +118,9 @@ type Nodes struct {
 	work    sync.WaitGroup
 	unhear  func()
 	closing sync.Once
-	settled time.Time // immutable
+	settled time.Time    // immutable
+	began   time.Time    // immutable
+	said    atomic.Int64 // when the last beat was sent, in nanoseconds since began
 
 	mu      sync.Mutex // guards all below
 	address string     // that is announced
@@ -144,6 +151,9 @@ func New(c Config) (*Nodes, error) {
 	if c.OnPanic == nil {
 		c.OnPanic = func(*loop.PanicError) {}
 	}
+	if c.OnLate == nil {
+		c.OnLate = func() {}
+	}
 	if c.Every <= 0 {
 		c.Every = time.Second
 	}
@@ -152,7 +162,7 @@ func New(c Config) (*Nodes, error) {
 	}
 	n := &Nodes{
 		config: c, inbox: make(chan []byte, inboxSize), places: make(chan struct{}, answering), stop: make(chan struct{}),
-		settled: time.Now().Add(c.Settle), address: c.Address, id: NewID(), others: NewRoster[peer, *ask](), kept: make(map[key][]byte), debts: make(debts),
+		settled: time.Now().Add(c.Settle), began: time.Now(), address: c.Address, id: NewID(), others: NewRoster[peer, *ask](), kept: make(map[key][]byte), debts: make(debts),
 	}
 	var err error
 	if n.unhear, err = c.Bus.Listen(channel, n); err != nil {
@@ -308,6 +318,22 @@ func (n *Nodes) settle(ctx context.Context) {
 	}
 }
 
+// Late reports whether others may count this node as ended, after OnLate has returned. Ask
+// before something is handed on that may have come later than an Order: orders to a node that
+// is silent come with the first beats after it.
+func (n *Nodes) Late() bool {
+	if time.Since(n.began)-time.Duration(n.said.Load()) < n.config.ForgetAfter*19/20 {
+		return false
+	}
+	n.mu.Lock()
+	alone := n.others.Len() == 0
+	n.mu.Unlock()
+	if !alone {
+		n.config.OnLate()
+	}
+	return !alone
+}
+
 // Receive implements cluster.Receiver.
 func (n *Nodes) Receive(data []byte) {
 	select {
@@ -347,6 +373,8 @@ func (n *Nodes) run() {
 
 // beat says that this node is there, forgets who is not, and asks again.
 func (n *Nodes) beat() {
+	n.Late()
+	now := time.Since(n.began)
 	n.mu.Lock()
 	n.debts.lose(n.others.ForgetSilent(n.config.ForgetAfter))
 	letters := []*letter{{Kind: beat}}
@@ -358,6 +386,7 @@ func (n *Nodes) beat() {
 	for _, l := range letters {
 		n.send(l)
 	}
+	n.said.Store(int64(now))
 }
 
 // take handles a letter.

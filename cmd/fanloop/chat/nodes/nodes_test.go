@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/nodes"
+	"github.com/fanloop-go/fanloop/engine/cluster"
 	"github.com/fanloop-go/fanloop/engine/cluster/clustertest"
 	"github.com/fanloop-go/fanloop/loop"
 )
@@ -304,6 +305,63 @@ func TestOrdersReachNodesThatWereSilent(t *testing.T) {
 			}
 		}
 	})
+}
+
+// gated is a bus that does not take anything while it is shut.
+type gated struct {
+	cluster.Bus
+	gate chan struct{} // has an element: it is open
+}
+
+func (g *gated) Send(c cluster.Channel, data []byte) error {
+	<-g.gate
+	defer func() { g.gate <- struct{}{} }()
+	return g.Bus.Send(c, data)
+}
+
+// X37: a node that sends no beat knows that it is late before others count it as ended, and
+// that is over with the next beat that is in time. One that is alone never is.
+func TestWhoSaysNothingIsLate(t *testing.T) {
+	for name, others := range map[string]int{"one of two": 1, "alone": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			store := clustertest.NewStore(clustertest.Options{})
+			bus := &gated{store.Connect(), make(chan struct{}, 1)}
+			bus.gate <- struct{}{}
+			var dropped atomic.Int64
+			n, err := nodes.New(nodes.Config{Bus: bus, Name: "late", OnLate: func() { dropped.Add(1) }, Answer: func([]byte) []byte { return nil }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer n.Close()
+			for range others {
+				other, err := nodes.New(nodes.Config{Bus: store.Connect(), Name: "other", Answer: func([]byte) []byte { return nil }})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer other.Close()
+				time.Sleep(5 * time.Second)
+				if n.Late() {
+					t.Errorf("%s: it is late while it sends beats", name)
+				}
+				<-bus.gate
+				for len(other.Silent()) == 0 {
+					time.Sleep(100 * time.Millisecond)
+				}
+			}
+			if others == 0 {
+				<-bus.gate
+				time.Sleep(time.Minute)
+			}
+			if got := n.Late(); got != (others > 0) || got != (dropped.Load() > 0) {
+				t.Errorf("%s: late %v, OnLate was called %d times", name, got, dropped.Load())
+			}
+			bus.gate <- struct{}{}
+			time.Sleep(3 * time.Second)
+			if n.Late() {
+				t.Errorf("%s: it is late for ever", name)
+			}
+		})
+	}
 }
 
 // X37: who stood still does not know who was silent. It forgets nobody for the time that

@@ -26,10 +26,14 @@ func ask[T any](b *backend, question func(ctx context.Context) (T, error), then 
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
 		var result T
-		err := answer(survive.Do(func() (err error) { result, err = question(ctx); return err }))
+		err := error(later(protocol.Unavailable))
+		if !b.service.late() {
+			err = answer(survive.Do(func() (err error) { result, err = question(ctx); return err }))
+		}
 		if isFault(err) {
 			b.service.failed("a command", err)
 		}
+		b.service.late()
 		b.conn.do(func() { then(result, err) })
 	})
 	if !ok {

@@ -145,7 +145,7 @@ func addrOf(a net.Addr) netip.Addr {
 
 // received carries out what the client sent.
 func received(ws *engine.WebSocket, message []byte) {
-	if c := engine.Get[*conn](ws); c != nil {
+	if c := engine.Get[*conn](ws); c != nil && !c.service.late() {
 		c.turn(func() {
 			c.charge(message)
 			c.session.Receive(c.encoding, message)

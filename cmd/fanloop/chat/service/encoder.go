@@ -15,6 +15,7 @@ type encoder struct {
 
 // Message implements live.Encoder.
 func (e *encoder) Message(m *cluster.Message) engine.Message {
+	e.service.late()
 	e.service.delivered(e.encoding, m)
 	frame := e.service.messageOf(m)
 	frame.Topic = m.Topic
@@ -25,6 +26,7 @@ func (e *encoder) Message(m *cluster.Message) engine.Message {
 // told that messages follow, and waits for their end. A reset for all has no attempt that all share, so
 // each session ends its subscription, and the client comes back with its position.
 func (e *encoder) Page(p *live.Page) engine.Message {
+	e.service.late()
 	var frames []byte
 	switch {
 	case p.Reset && p.WebSocket == nil:

@@ -22,6 +22,7 @@ func (b *backend) askBackend(h *hooks.Hook, q hooks.Question, refused protocol.C
 	}
 	began := time.Now()
 	err := h.Go(context.Background(), q, func(a hooks.Answer, err error) {
+		b.service.late()
 		outcome := string(hooks.OutcomeOf(a, err))
 		if a.Otherwise {
 			outcome = "no answer, let through"

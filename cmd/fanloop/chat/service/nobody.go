@@ -19,5 +19,5 @@ func (s *Service) topicBus() cluster.Bus {
 	if s.others() == nil {
 		return nobody{}
 	}
-	return cluster.Lingering(s.store.broker, 0)
+	return cluster.Lingering(punctual{s.store.broker, s}, 0)
 }

@@ -27,6 +27,13 @@ func payload(t *testing.T, most int32) string {
 	return s.ClientURL()
 }
 
+// plainOf is a namespace without history.
+func plainOf(c *config.Config) config.Namespace {
+	plain := c.Namespaces[config.DefaultNamespace]
+	plain.HistorySize, plain.HistoryAge = 0, 0
+	return plain
+}
+
 // A node whose clients may send more than NATS takes does not start, and says which setting
 // it is: a publish would fail, and a POST to another node.
 func TestLimitsOverThoseOfNATSAreRefused(t *testing.T) {
@@ -54,9 +61,7 @@ func TestWhatLimitsAllowFitsIntoNATS(t *testing.T) {
 	shared := func(c *config.Config) {
 		c.NATS = url
 		c.Limits.Data = c.Limits.Message - 512
-		plain := c.Namespaces[config.DefaultNamespace]
-		plain.HistorySize, plain.HistoryAge = 0, 0
-		c.Namespaces["plain"] = plain
+		c.Namespaces["plain"] = plainOf(c)
 	}
 	first, ctx := start(t, shared)
 	second, _ := start(t, shared)

@@ -28,7 +28,7 @@ func plainTopic(e protocol.Encoding, topic string) string {
 
 // joinRelay relays topics without history, from before the server begins.
 func (s *Service) joinRelay() (err error) {
-	s.relay, err = relay.Join(s.server, s.store.broker, relay.Config{Name: "chat-plain", Local: func(topic string) bool {
+	s.relay, err = relay.Join(s.server, punctual{s.store.broker, s}, relay.Config{Name: "chat-plain", Local: func(topic string) bool {
 		for _, e := range encodings {
 			if strings.HasPrefix(topic, prefixOf(e)+plainKind+":") {
 				return false

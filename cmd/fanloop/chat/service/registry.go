@@ -85,6 +85,20 @@ func (r *registry) leave(c *conn) {
 	}
 }
 
+// clear forgets all connections, and returns them: those whose session another one has, too.
+func (r *registry) clear() (all []*conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.users {
+		for ; c != nil; c = c.next {
+			all = append(all, c)
+		}
+	}
+	clear(r.all)
+	clear(r.users)
+	return all
+}
+
 // connections returns all.
 func (r *registry) connections() []*conn {
 	r.mu.Lock()

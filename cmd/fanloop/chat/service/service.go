@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -91,7 +92,8 @@ type Service struct {
 	notes     *feeds[*passive.Watch]
 	counts    *counts
 	nodes     *nodes.Nodes
-	name      string // of this node, for backends and operators
+	beating   atomic.Pointer[nodes.Nodes] // nodes, for those that come before it
+	name      string                      // of this node, for backends and operators
 
 	tails   *tails
 	markers *markers
@@ -104,6 +106,7 @@ type Service struct {
 	looking   looking
 	traces    traces
 	faults    faults
+	dropping  sync.Mutex
 	refusals  *refusals
 	registry  registry
 	noted     noted
@@ -219,13 +222,14 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 	}
 	asking := nodes.Config{Bus: s.store.broker, Name: s.name, Address: s.config.Address, Answer: s.obey, OnPanic: func(err *loop.PanicError) {
 		s.failed("what all nodes are asked", err)
-	}}
+	}, OnLate: s.dropAll}
 	if s.others() != nil {
 		asking.Settle = settleWithin
 	}
 	if s.nodes, err = nodes.New(asking); err != nil {
 		return err
 	}
+	s.beating.Store(s.nodes)
 	s.session.Addresses = s.nodes.Addresses
 	s.members = newFeeds(s.watchMembers)
 	s.notes = newFeeds(s.watchNotes)

@@ -48,7 +48,7 @@ type Config struct {
 	Concurrency int
 	// Waiting is how many questions wait for their turn (4 for each that runs).
 	Waiting int
-	// MaxBody is the size of an answer at most, in bytes (64 KiB).
+	// MaxBody is the size of an answer at most, in bytes (MaxData and 48 KiB).
 	MaxBody int64
 	// MaxData is the size of data that replaces what is published at most, in bytes (16 KiB).
 	MaxData int
@@ -110,8 +110,8 @@ func (c *Config) check() error {
 	c.Timeout = orDefault(c.Timeout, 3*time.Second)
 	c.Concurrency = orDefault(c.Concurrency, 32)
 	c.Waiting = orDefault(c.Waiting, 4*c.Concurrency)
-	c.MaxBody = orDefault(c.MaxBody, 64<<10)
 	c.MaxData = orDefault(c.MaxData, 16<<10)
+	c.MaxBody = orDefault(c.MaxBody, int64(c.MaxData)+48<<10)
 	c.Failures = orDefault(c.Failures, 5)
 	c.Open = orDefault(c.Open, 10*time.Second)
 	return nil

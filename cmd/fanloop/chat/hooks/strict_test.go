@@ -55,6 +55,20 @@ func TestDataOfTheBackendIsChecked(t *testing.T) {
 	}
 }
 
+// An answer may have data of the largest size that clients publish, whatever that is: also where
+// it writes each character as an escape.
+func TestAnswersHaveRoomForTheirData(t *testing.T) {
+	for _, most := range []int{16 << 10, 512 << 10} {
+		for name, text := range map[string]string{"plain": strings.Repeat("x", most-2), "escapes": strings.Repeat(`\u0000`, (most-2)/6)} {
+			h := newHook(t, hooks.Config{Kind: hooks.Publish, MaxData: most, Timeout: time.Minute, Transport: &backend{answer: says(200, `{"allow":true,"data":"`+text+`"}`)}})
+			a, err := h.Ask(context.Background(), hooks.Question{Topic: "t", ID: "1", Data: []byte(`1`)})
+			if err != nil || len(a.Data) != len(text)+2 {
+				t.Errorf("%d bytes, %s: %d, %v", most, name, len(a.Data), err)
+			}
+		}
+	}
+}
+
 // X38: without an answer that can be used, the choice of Otherwise counts, and what the client
 // said is published.
 func TestOtherwiseForDataThatIsUnfit(t *testing.T) {

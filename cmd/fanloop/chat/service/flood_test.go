@@ -170,6 +170,22 @@ func TestMessagesBeforeConnectAreSmall(t *testing.T) {
 	}
 }
 
+// A keyed value has at most 4096 bytes, as PROTOCOL.md says; a larger one is answered.
+func TestKeyedValuesAreSmall(t *testing.T) {
+	s, ctx := start(t, nil)
+	ann := connect(t, ctx, s, protocol.JSON, "ann")
+	ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
+	set := func(bytes int) {
+		ann.send(&protocol.Set{Ref: 3, Topic: "lobby", Kind: protocol.KindTyping, Data: protocol.Data(`"` + strings.Repeat("x", bytes-2) + `"`)})
+	}
+	set(4096)
+	await[*protocol.OK](ann)
+	set(4097)
+	if got := ann.failure(); got.Ref != 3 || got.Code != protocol.TooLarge || got.Retry != protocol.Never {
+		t.Errorf("%+v", got)
+	}
+}
+
 // Messages that are begun and not ended take no more of a node than a quarter of its memory, the
 // default of Limits.MaxMemory: those that hold most are dropped, and nobody else.
 func TestUnfinishedMessagesAreBounded(t *testing.T) {

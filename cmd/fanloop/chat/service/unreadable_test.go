@@ -141,6 +141,7 @@ func TestUnreadableMessagesAreNothingToReadOrChange(t *testing.T) {
 	bob := connect(t, ctx, s, protocol.JSON, "bob")
 	bob.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: 1})
 	ids, first, _ := storeOld(t, ctx, s)
+	bob.saw(ids[len(ids)-1])
 	bob.send(&protocol.Read{Ref: 3, Topic: "lobby", Pos: first})
 	bob.marks(first, 0, 3) // those that are fit
 

@@ -48,7 +48,7 @@ export class Actions {
     const page = this.#page;
     const tools = el("div.tools", { role: "toolbar", ariaLabel: "Actions" }, ...emoji.map((e) => button(`React with ${e}`, e, () => page.react(message, e))));
     const more = button("More reactions", icon("more"), async () => (await import("./emoji.js")).choose(more, (emoji) => page.react(message, emoji)));
-    tools.append(more, el("i"), button("Mark unread from here", icon("unread"), () => page.markUnread(message)));
+    tools.append(more, el("i"), button("Quote", icon("quote"), () => page.quote(message)), button("Mark unread from here", icon("unread"), () => page.markUnread(message)));
     if (message.user === page.me()) {
       tools.append(button("Edit", icon("edit"), () => page.edit(message)), button("Delete", icon("remove"), () => this.#remove(message)));
     }

@@ -20,6 +20,7 @@ import { outbox, Shown } from "./tabs.js";
 import { Watch } from "./watch.js";
 import { keyOf } from "./keys.js";
 import { signIn } from "./signin.js";
+import { plain } from "./text.js";
 
 const identity = await signIn();
 const who = identity.getToken ? { getToken: identity.getToken } : { user: identity.user };
@@ -45,6 +46,7 @@ const page = {
   },
   change: (message, text) => room.topic.edit(message, { text }),
   edit: (message) => composer.edit(message),
+  quote: (message) => composer.restore(`${plain(message.text).replace(/^/gm, "> ")}\n${message.user === me() ? "" : `@${message.user} `}`),
   remove: (message) => room.topic.delete(message),
   react: (message, emoji) => room.topic[message.reactions.get(emoji)?.has(me()) ? "unreact" : "react"](message, emoji),
   retry: (entry) => entry.retry(),

@@ -1,7 +1,6 @@
 // The composer: a message of several lines, its draft, and the edit of a
 // message that was sent.
 
-import { Completion } from "./complete.js";
 import { $ } from "./dom.js";
 
 const encoder = new TextEncoder();
@@ -22,7 +21,7 @@ export class Composer {
   #composed = -Infinity; // when the last composition ended
   #foreign = ""; // the draft as another tab wrote it
   #replaced = ""; // what was here before
-  #completion;
+  #completion = null; // until the first character is typed
   #name = "";
   /** Nothing can be written here now. */
   locked = false;
@@ -31,7 +30,6 @@ export class Composer {
     this.#drafts = drafts;
     this.#page = page;
     const text = this.#text;
-    this.#completion = new Completion(text, page.names);
     text.addEventListener("input", () => this.#input());
     text.addEventListener("beforeinput", (event) => this.#refuse(event, event.data));
     text.addEventListener("paste", (event) => this.#refuse(event, event.clipboardData?.getData("text")));
@@ -42,6 +40,7 @@ export class Composer {
     $("composer").addEventListener("submit", (event) => (event.preventDefault(), this.#send()));
     $("cancel").addEventListener("click", () => this.#leaveEdit());
     $("undo").addEventListener("click", () => this.#undo());
+    $("emoji").addEventListener("click", async () => (await import("./emoji.js")).choose($("emoji"), (emoji) => this.#insert(emoji)));
     addEventListener("storage", (event) => this.#changedElsewhere(drafts.foreign(event, this.#room)));
   }
 
@@ -50,7 +49,7 @@ export class Composer {
     this.#room = room;
     this.#editing = null;
     $("editing").hidden = $("elsewhere").hidden = true;
-    this.#completion.close();
+    this.#completion?.close();
     this.#name = name.length > 32 ? `${name.slice(0, 32)}…` : name;
     this.lock(this.locked);
     this.#put(this.#drafts.get(room));
@@ -72,8 +71,9 @@ export class Composer {
     this.#text.focus();
   }
 
-  /** Puts back a text that was not sent, if nothing else is being written. */
+  /** Puts a text behind what is being written: a quote, or one that was not sent. */
   restore(text) {
+    if (this.locked) return;
     const written = this.#text.value;
     this.#put(written === "" ? text : `${written}\n${text}`);
     if (!this.#editing) this.#drafts.set(this.#room, this.#text.value);
@@ -110,12 +110,34 @@ export class Composer {
 
   #input() {
     const over = this.#check();
-    this.#completion.look();
+    void this.#complete();
     if (this.#editing) return;
     $("elsewhere").hidden = true;
     const value = this.#text.value;
     if (over <= 0) this.#drafts.set(this.#room, value);
     this.#page.typing(value.trim() !== "");
+  }
+
+  // What completes names is loaded when something is typed, and not before.
+  async #complete() {
+    if (!this.#completion) {
+      const { Completion } = await import("./complete.js").catch(() => ({})); // again with the next character
+      if (Completion) this.#completion ??= new Completion(this.#text, this.#page.names);
+    }
+    this.#completion?.look();
+  }
+
+  // As if it was typed: it can be undone.
+  #insert(text) {
+    this.#text.focus();
+    document.execCommand("insertText", false, text);
+  }
+
+  // Puts what is selected between two marks.
+  #surround(mark) {
+    const { value, selectionStart: from, selectionEnd: to } = this.#text;
+    this.#insert(mark + value.slice(from, to) + mark);
+    this.#text.setSelectionRange(from + 1, to + 1);
   }
 
   // What is far over the limit does not come in: a browser takes seconds to lay
@@ -144,8 +166,12 @@ export class Composer {
   }
 
   #key(event) {
-    if (composing(event, event.timeStamp - this.#composed) || this.#completion.key(event)) return;
-    if (event.key === "Enter" && !event.shiftKey && !event.altKey) {
+    if (composing(event, event.timeStamp - this.#composed) || this.#completion?.key(event)) return;
+    const mark = event.ctrlKey || event.metaKey ? { b: "*", i: "_" }[event.key] : undefined;
+    if (mark) {
+      event.preventDefault();
+      this.#surround(mark);
+    } else if (event.key === "Enter" && !event.shiftKey && !event.altKey) {
       event.preventDefault();
       this.#composed = -Infinity;
       this.#send();
@@ -159,7 +185,7 @@ export class Composer {
   #send() {
     const text = this.#text.value.trim();
     if (this.locked || text === "" || this.#check() > 0) return;
-    this.#completion.close();
+    this.#completion?.close();
     const edited = this.#editing;
     if (edited) {
       this.#leaveEdit();

@@ -1,4 +1,4 @@
-// All reactions that the page offers, in a panel that is loaded when it is wanted.
+// All emoji that the page offers, for a text and as reactions, in a panel that is loaded when it is wanted.
 
 import { $, el } from "./dom.js";
 
@@ -26,7 +26,7 @@ export function choose(beside, chosen) {
 }
 
 function make() {
-  const made = el("div.emoji", { popover: "auto", role: "dialog", ariaLabel: "Reactions" });
+  const made = el("div.emoji", { popover: "auto", role: "dialog", ariaLabel: "Emoji" });
   for (const [name, all] of groups) {
     made.append(el("h2", {}, name), el("div", {}, ...all.split(" ").map((emoji) => Object.assign(el("button", { type: "button", ariaLabel: emoji }, emoji)))));
   }

@@ -78,6 +78,28 @@ func TestFeaturesInChromium(t *testing.T) {
 		ann.sees(`look.shows("ready?").querySelector(".reaction")?.textContent === "🦄1"`)
 		bea.sees(`!document.querySelector(".emoji:popover-open")`)
 	})
+	t.Run("an emoji, a mark and a quote come into the text that is being written", func(t *testing.T) {
+		ann := enter(t, browser, node, "ann", "writing")
+		node.Say("bob", "writing", "one *two*\n- three")
+		ann.sees(`look.shows("one") && !performance.getEntriesByName(location.origin + "/complete.js").length`)
+		ann.types("hello world")
+		ann.Do(`const field = document.getElementById("text");
+			field.focus();
+			field.setSelectionRange(6, 11);
+			if (field.dispatchEvent(new KeyboardEvent("keydown", { key: "b", ctrlKey: true, bubbles: true, cancelable: true }))) throw new Error("the browser has the key too");
+			if (field.value !== "hello *world*" || field.selectionStart !== 7 || field.selectionEnd !== 12) throw new Error(field.value);
+			document.execCommand("undo");
+			if (field.value !== "hello world") throw new Error("undone: " + field.value);
+			field.setSelectionRange(11, 11);
+			document.getElementById("emoji").click()`)
+		ann.sees(`document.querySelector(".emoji:popover-open")`)
+		ann.Do(`[...document.querySelectorAll(".emoji button")].find((b) => b.textContent === "🦄").click()`)
+		ann.sees(`document.getElementById("text").value === "hello world🦄" && document.activeElement.id === "text"`)
+		ann.act("one", "Quote")
+		ann.sees(`document.getElementById("text").value === "hello world🦄\n> one two\n> three\n@bob "`)
+		ann.Do(`document.getElementById("composer").requestSubmit()`)
+		ann.sees(`look.lines()[1]?.querySelector("blockquote")?.textContent === "> one two\n> three\n"`)
+	})
 	t.Run("X25 names are completed while @ is typed, and keys of an input method are its own", func(t *testing.T) {
 		ann := enter(t, browser, node, "ann", "complete")
 		node.Say("Bo Chen", "complete", "one")
@@ -94,7 +116,9 @@ func TestFeaturesInChromium(t *testing.T) {
 			globalThis.write = (text) => { field.focus(); field.value = text; field.setSelectionRange(text.length, text.length); field.dispatchEvent(new Event("input")); };
 			globalThis.list = () => [...document.querySelectorAll("#names:not([hidden]) [role=option]")].map((one) => (one.ariaSelected === "true" ? "> " : "") + one.lastChild.textContent).join();
 			globalThis.is = (names, text) => { if (list() !== names || field.value !== text) throw new Error(list() + " | " + field.value); };
-			write("hi @b");
+			write("hi @b")`)
+		ann.sees(`list() !== ""`) // what completes is loaded when something is typed
+		ann.Do(`const field = document.getElementById("text");
 			is("> bea,Bo Chen", "hi @b");
 			for (const more of [{ isComposing: true }, { keyCode: 229 }]) for (const name of ["Enter", "Tab", "ArrowUp", "ArrowDown", "Escape"]) if (key(name, more)) throw new Error(name + " was taken");
 			is("> bea,Bo Chen", "hi @b");

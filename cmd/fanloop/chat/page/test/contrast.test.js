@@ -32,6 +32,22 @@ for (const [name, scheme] of Object.entries({ light, dark })) {
   });
 }
 
+// What is only half there is a decoration, or stands out all the same.
+test("text that fades can be read", () => {
+  const decorations = [".rooms .hash", ".rooms .pen", ".room-head .hash", ".new::before, .new::after"];
+  const byte = (colour, i) => parseInt(colour.slice(1 + 2 * i, 3 + 2 * i), 16);
+  const full = (colour) => (colour.length === 4 ? `#${[...colour.slice(1)].map((c) => c + c).join("")}` : colour);
+  const mix = (a, b, part) => `#${[0, 1, 2].map((i) => Math.round(byte(full(a), i) * part + byte(full(b), i) * (1 - part)).toString(16).padStart(2, "0")).join("")}`;
+  const faded = [...css.matchAll(/^([^@\n{}]*) \{[^}\n]*\bopacity: (0\.\d+)/gm)].filter(([, rule]) => !decorations.includes(rule));
+  for (const { ink, soft, paper, side } of [light, dark]) {
+    for (const [, rule, part] of faded) {
+      const ratio = rule.startsWith(".rooms") ? contrast(mix(soft, side, part), side) : contrast(mix(ink, paper, part), paper);
+      assert.ok(ratio >= 4.5, `${rule}: ${ratio.toFixed(2)}`);
+    }
+  }
+  assert.match(css, /^::placeholder \{ color: var\(--soft\); opacity: 1; \}$/m);
+});
+
 // What a browser makes of oklch(), as hex.
 function oklch(l, c, h) {
   const [a, b] = [c * Math.cos((h * Math.PI) / 180), c * Math.sin((h * Math.PI) / 180)];

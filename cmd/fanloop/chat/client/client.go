@@ -27,7 +27,7 @@ var parts = []string{
 }
 
 // Module returns the client as one ES module: its sources joined, without
-// comments, indentation, and the line ends that say nothing. Do not change it.
+// comments, indentation, and the spaces and line ends that say nothing. Do not change it.
 var Module = sync.OnceValue(func() []byte {
 	var module bytes.Buffer
 	for i, name := range parts {
@@ -47,6 +47,8 @@ var (
 	exports    = regexp.MustCompile(`(?m)^export `)
 	indents    = regexp.MustCompile(`(?m)^\s+`)
 	lineEnds   = regexp.MustCompile(`([;{,])\n`)
+	// Texts come first, so that what is in them is no operator.
+	operators = regexp.MustCompile("\"[^\"\n]*\"|`[^`]*`|\n}| ?[-=+*,:?&|(){}<>!;]+ ?")
 )
 
 // join prepares one source: what it takes from another is in the same module
@@ -58,5 +60,11 @@ func join(source []byte, last bool) []byte {
 	if !last {
 		source = exports.ReplaceAll(source, nil)
 	}
-	return lineEnds.ReplaceAll(source, []byte("$1"))
+	source = lineEnds.ReplaceAll(source, []byte("$1"))
+	return operators.ReplaceAllFunc(source, func(found []byte) []byte {
+		if found[0] == '"' || found[0] == '`' {
+			return found
+		}
+		return bytes.TrimSpace(found)
+	})
 }

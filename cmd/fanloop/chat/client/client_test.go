@@ -44,10 +44,7 @@ func TestClientInNode(t *testing.T) {
 	t.Parallel()
 	node := chattest.Program(t, "node")
 	chattest.Packages(t, "test/npm")
-	files, err := filepath.Glob("test/*.test.js")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("tests: %v, %v", files, err)
-	}
+	files := glob(t, "test/*.test.js")
 	frames := filepath.Join(t.TempDir(), "frames")
 	if err := os.WriteFile(frames, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -159,6 +156,44 @@ func TestModuleIsOneOfItsParts(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The module passes the tests of its parts: nothing that counts is lost when they are joined.
+func TestModuleInNode(t *testing.T) {
+	t.Parallel()
+	node := chattest.Program(t, "node")
+	dir := filepath.Join(t.TempDir(), "client")
+	for _, pattern := range []string{"*.js", "test/*.js", "../PROTOCOL.md"} {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(pattern)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range glob(t, pattern) {
+			source, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name == "fanloop.js" {
+				source = client.Module()
+			}
+			if err := os.WriteFile(filepath.Join(dir, name), source, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	output := run(t, []string{"FANLOOP_ROUNDS=10"}, node, append([]string{"--test", "--test-reporter=tap"}, glob(t, filepath.Join(dir, "test/*.test.js"))...)...)
+	if !strings.Contains(output, "# fail 0\n") || strings.Contains(output, "# pass 0\n") {
+		t.Error(output)
+	}
+}
+
+// glob returns the files of a pattern, of which there are some.
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	names, err := filepath.Glob(pattern)
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%s: %v, %v", pattern, names, err)
+	}
+	return names
 }
 
 // The client is a part of a page of 60 KB.

@@ -17,6 +17,7 @@
 //	backend.go  backend: session.Backend for one connection
 //	hooks.go    what the company's backend is asked
 //	open.go     how a subscription is opened; delivery: session.Delivery
+//	passive.go  passive subscriptions
 //	plain.go    topics without history, relayed to other nodes
 //	history.go  pages, and the authors of messages
 //	keyed.go    keyed values, members

@@ -31,7 +31,7 @@ type delivery struct {
 }
 
 // Open implements session.Backend.
-func (b *backend) Open(who *session.Identity, c *protocol.Subscribe, done func(session.Opened, error)) {
+func (b *backend) Open(who *session.Identity, c *protocol.Subscribe, wanted func() bool, done func(session.Opened, error)) {
 	space, err := b.service.rules.Load().Namespace(c.Topic)
 	if err != nil {
 		done(session.Opened{}, protocol.UnknownTopic)
@@ -43,48 +43,39 @@ func (b *backend) Open(who *session.Identity, c *protocol.Subscribe, done func(s
 		return
 	}
 	user, stored := who.User, space.KeepsHistory()
-	if c.Mode == protocol.Passive {
-		release := b.service.tails.keep(c.Topic)
-		d.release = append(d.release, release)
-		ask(b, func(ctx context.Context) (a protocol.Subscribed, err error) {
-			if stored {
+	opened := func(a protocol.Subscribed, err error, take func(*protocol.Subscribed) error) {
+		switch {
+		case err != nil:
+		case wanted():
+			err = take(&a)
+		default: // what it would share is the latest attempt's
+			err = protocol.Stale
+		}
+		done(d.opened(a, err))
+	}
+	switch {
+	case c.Mode == protocol.Passive:
+		b.askPassive(user, c.Topic, stored, func(a passiveAnswer, err error) {
+			opened(a.Subscribed, err, func(answer *protocol.Subscribed) error { return d.openPassive(answer, a.tail) })
+		})
+	case !stored:
+		opened(protocol.Subscribed{}, nil, func(a *protocol.Subscribed) error {
+			if err := d.openShared(user, c, space, a); err != nil {
+				return err
+			}
+			return d.openPlain(a)
+		})
+	default:
+		ask(b, func(ctx context.Context) (protocol.Subscribed, error) {
+			a, err := b.service.place(ctx, c)
+			if err == nil {
 				err = b.service.withMarker(ctx, user, c.Topic, &a)
 			}
 			return a, err
-		}, func(answer protocol.Subscribed, err error) {
-			if err == nil {
-				err = d.openPassive(&answer)
-			}
-			done(d.opened(answer, err))
+		}, func(a protocol.Subscribed, err error) {
+			opened(a, err, func(a *protocol.Subscribed) error { return d.openStored(user, c, space, a) })
 		})
-		return
 	}
-	if !stored {
-		var a protocol.Subscribed
-		err := d.openShared(user, c, space, &a)
-		if err == nil {
-			err = d.openPlain(&a)
-		}
-		done(d.opened(a, err))
-		return
-	}
-	ask(b, func(ctx context.Context) (protocol.Subscribed, error) {
-		a, err := b.service.place(ctx, c)
-		if err == nil {
-			err = b.service.withMarker(ctx, user, c.Topic, &a)
-		}
-		return a, err
-	}, func(answer protocol.Subscribed, err error) {
-		if err == nil {
-			from := cluster.Position(*answer.Pos)
-			d.from, d.stored, d.more = &from, !from.IsZero(), answer.More
-			err = d.openShared(who.User, c, space, &answer)
-		}
-		if err == nil && answer.Marker != nil {
-			b.service.showRead(user, c.Topic, answer.Marker.Pos) // another node may have had it
-		}
-		done(d.opened(answer, err))
-	})
 }
 
 // count takes a subscription of the limits of the user and the address.
@@ -155,6 +146,19 @@ func (s *Service) lastOf(ctx context.Context, c *protocol.Subscribe, a *protocol
 	return nil
 }
 
+// openStored notes where messages go on, and opens what is shared.
+func (d *delivery) openStored(user string, c *protocol.Subscribe, space *rules.Namespace, a *protocol.Subscribed) error {
+	from := cluster.Position(*a.Pos)
+	d.from, d.stored, d.more = &from, !from.IsZero(), a.More
+	if err := d.openShared(user, c, space, a); err != nil {
+		return err
+	}
+	if a.Marker != nil {
+		d.conn.service.showRead(user, c.Topic, a.Marker.Pos) // another node may have had it
+	}
+	return nil
+}
+
 // openShared joins the user, and subscribes to what is shared, in front of the state
 // that it follows.
 func (d *delivery) openShared(user string, c *protocol.Subscribe, space *rules.Namespace, a *protocol.Subscribed) error {
@@ -210,20 +214,6 @@ func (d *delivery) openKind(k *kind, a *protocol.Subscribed) error {
 		return err
 	}
 	a.Kinds = append(a.Kinds, k.state(watch))
-	return nil
-}
-
-// openPassive begins to watch a topic. From this turn on notes follow the answer.
-func (d *delivery) openPassive(a *protocol.Subscribed) error {
-	s := d.conn.service
-	watch, release, err := s.notes.take(d.topic)
-	if err != nil {
-		return err
-	}
-	d.passive, d.marker = true, a.Marker
-	s.noted.add(d)
-	d.release = append(d.release, release, func() { s.noted.remove(d) })
-	a.State, a.Count = protocol.Fresh, watch.Count()
 	return nil
 }
 

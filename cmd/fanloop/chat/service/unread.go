@@ -42,21 +42,22 @@ func newTails(node *cluster.Node, limit int) *tails {
 	return &tails{node: node, limit: limit, all: make(map[string]*tail)}
 }
 
-// keep has the tail of a topic kept until release is called.
-func (t *tails) keep(topic string) (release func()) {
+// keep has a tail kept until release is called, or that of the topic which is kept already. It
+// returns the one that is.
+func (t *tails) keep(one *tail) (kept *tail, release func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	one := t.all[topic]
-	if one == nil {
-		one = &tail{topic: topic}
-		t.all[topic] = one
+	if other := t.all[one.topic]; other != nil {
+		one = other
+	} else {
+		t.all[one.topic] = one
 	}
 	one.users++
-	return func() {
+	return one, func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if one.users--; one.users == 0 {
-			delete(t.all, topic)
+			delete(t.all, one.topic)
 		}
 	}
 }

@@ -85,9 +85,11 @@ type Backend interface {
 	// token, which may be empty, or by a hook.
 	Authorize(who *Identity, topic, token string, done func(Grant, error))
 	// Open opens a subscription. Last is 0, Pos is nil, Presence is false and the kind read
-	// is left out where the user has no right to what they ask for. What ends it later calls
-	// Session.Unsubscribe.
-	Open(who *Identity, c *protocol.Subscribe, done func(Opened, error))
+	// is left out where the user has no right to what they ask for. wanted reports, on the
+	// goroutine of the session, whether the attempt is still the latest of its topic: one that is
+	// not takes nothing that attempts of the connection share, and done is called with any error.
+	// What ends it later calls Session.Unsubscribe.
+	Open(who *Identity, c *protocol.Subscribe, wanted func() bool, done func(Opened, error))
 	// Author says who wrote a message that is to be changed, or reacted to.
 	Author(topic string, target protocol.Target, done func(user string, err error))
 	// Publish stores a message. author is what Author said of the one that it changes. If it

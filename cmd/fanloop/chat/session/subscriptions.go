@@ -87,7 +87,7 @@ func (s *Session) subscribe(c *protocol.Subscribe) {
 			return
 		}
 		asked := s.allowed(t, *c)
-		s.backend.Open(s.who, &asked, func(o Opened, err error) {
+		s.backend.Open(s.who, &asked, func() bool { return !t.ended }, func(o Opened, err error) {
 			s.waiting--
 			o.Answer.TTL = s.ttl(g.Expires)
 			s.openedTopic(t, o, err)

@@ -56,9 +56,13 @@ func TestALaterAttemptReplacesAnEarlierOne(t *testing.T) {
 	w.s.Do(unsub(3, 1))
 	w.s.Do(sub(4, 2))
 	w.want("call Authorize", "call Open", "stale ref=2", "unsubscribed ref=3 attempt=1", "call Authorize")
+	first := w.calls[0]
 	w.answer("Open", nil)
 	w.want("stop 1")
 	w.answer("Authorize", nil)
+	if first.wanted() || !w.calls[0].wanted() {
+		t.Errorf("the first attempt is wanted: %v, the second: %v", first.wanted(), w.calls[0].wanted())
+	}
 	w.answer("Open", nil)
 	w.want("call Open", "subscribed ref=4 attempt=2", "start 2")
 

@@ -38,6 +38,7 @@ type call struct {
 	grant  session.Grant        // what Authorize answers
 	author string               // what Author answers
 	asked  *protocol.Subscribe  // what Open was given
+	wanted func() bool          // too
 	began  *protocol.Subscribed // what Open answers
 }
 
@@ -157,8 +158,8 @@ func (w *world) Authorize(_ *session.Identity, _, _ string, done func(session.Gr
 	w.called(c)
 }
 
-func (w *world) Open(_ *session.Identity, asked *protocol.Subscribe, done func(session.Opened, error)) {
-	c := &call{name: "Open", asked: asked, began: &protocol.Subscribed{State: protocol.Fresh}}
+func (w *world) Open(_ *session.Identity, asked *protocol.Subscribe, wanted func() bool, done func(session.Opened, error)) {
+	c := &call{name: "Open", asked: asked, wanted: wanted, began: &protocol.Subscribed{State: protocol.Fresh}}
 	c.answer = func(err error) {
 		o := session.Opened{Answer: *c.began}
 		if err == nil {

@@ -46,7 +46,7 @@ const page = {
   },
   change: (message, text) => room.topic.edit(message, { text }),
   edit: (message) => composer.edit(message),
-  quote: (message) => composer.restore(`${plain(message.text).replace(/^/gm, "> ")}\n${message.user === me() ? "" : `@${message.user} `}`),
+  quote: (message) => composer.locked || composer.restore(`${plain(message.text).replace(/^/gm, "> ")}\n${message.user === me() ? "" : `@${message.user} `}`),
   remove: (message) => room.topic.delete(message),
   react: (message, emoji) => room.topic[message.reactions.get(emoji)?.has(me()) ? "unreact" : "react"](message, emoji),
   retry: (entry) => entry.retry(),

@@ -73,7 +73,6 @@ export class Composer {
 
   /** Puts a text behind what is being written: a quote, or one that was not sent. */
   restore(text) {
-    if (this.locked) return;
     const written = this.#text.value;
     this.#put(written === "" ? text : `${written}\n${text}`);
     if (!this.#editing) this.#drafts.set(this.#room, this.#text.value);

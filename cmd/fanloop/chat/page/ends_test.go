@@ -3,6 +3,7 @@ package page_test
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -27,6 +28,10 @@ func TestEndsInChromium(t *testing.T) {
 		closed := c.Namespaces["default"]
 		closed.Who = map[rules.Right]rules.Who{rules.Subscribe: rules.Nobody}
 		c.Namespaces["closed"] = closed
+		mute := c.Namespaces["default"]
+		mute.Who = maps.Clone(mute.Who)
+		mute.Who[rules.Publish] = rules.Nobody
+		c.Namespaces["mute"] = mute
 	})
 	const (
 		nothing = `look.texts().length === 0 && document.getElementById("people").hidden`
@@ -50,6 +55,18 @@ func TestEndsInChromium(t *testing.T) {
 		ann.types("")
 		ann.visit("other")
 		ann.sees(rooms + ` === "other" && !document.getElementById("text").readOnly`)
+	})
+	t.Run("X30 what was refused is not lost where nothing can be written any more", func(t *testing.T) {
+		ann := enter(t, browser, node, "ann", "mute:kick")
+		ann.says("refused")
+		ann.sees(`document.querySelector(".delivery.bad")`)
+		if n, err := node.Service.Unsubscribe(context.Background(), "ann", "mute:kick"); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		ann.sees(locked + ` && look.pending() === 1`)
+		ann.Do(`[...document.querySelectorAll(".delivery button")].find((b) => b.textContent === "Edit").click()`)
+		ann.sees(`look.pending() === 0`)
+		ann.Do(`if (document.getElementById("text").value !== "refused") throw new Error("lost")`)
 	})
 	t.Run("X36 whose connection is ended sees nothing, and all again when they come back", func(t *testing.T) {
 		ann := enter(t, browser, node, "cara", "ended")

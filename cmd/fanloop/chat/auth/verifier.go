@@ -93,13 +93,15 @@ func (v *Verifier) Refresh(t Token, current Claims) (Claims, error) {
 	return c, nil
 }
 
-// Topic checks a topic token that user shows for a topic.
-func (v *Verifier) Topic(t Token, user, topic string) (Claims, error) {
+// Topic checks a topic token that is shown for a topic on a connection, which belongs to the
+// user and the session of current. A token without a session is for all sessions of its user.
+func (v *Verifier) Topic(t Token, current Claims, topic string) (Claims, error) {
 	c, err := v.verify(t)
 	if err != nil {
 		return Claims{}, err
 	}
-	if c.Topic == "" || c.Topic != topic || c.User != user || c.Grants.Topics != nil || c.Grants.Namespaces != nil {
+	elsewhere := c.User != current.User || c.Session != "" && c.Session != current.Session
+	if c.Topic == "" || c.Topic != topic || elsewhere || c.Grants.Topics != nil || c.Grants.Namespaces != nil {
 		return Claims{}, refuse(ReasonPurpose)
 	}
 	return *c, nil

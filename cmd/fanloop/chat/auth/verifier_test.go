@@ -138,7 +138,7 @@ func TestNamesInTokens(t *testing.T) {
 			t.Errorf("%s, forged: %v", what, err)
 		}
 	}
-	_, err := v.Topic(token(good(m{"topic": "a\u200b", "rights": []string{"subscribe"}})), "ann", "a")
+	_, err := v.Topic(token(good(m{"topic": "a\u200b", "rights": []string{"subscribe"}})), auth.Claims{User: "ann"}, "a")
 	if !errors.Is(err, names.ErrName) || !strings.Contains(err.Error(), "the topic has an invisible") {
 		t.Error(err)
 	}
@@ -258,19 +258,29 @@ func TestGrants(t *testing.T) {
 	}
 }
 
-// A topic token is for one user in one topic, and a connection token is none.
+// A topic token is for one user in one topic, and for one session if it names one. A
+// connection token is none.
 func TestTopicTokens(t *testing.T) {
 	v := newVerifier(t, auth.Config{})
 	lobby := m{"topic": "lobby", "rights": []string{"subscribe", "publish"}}
-	c, err := v.Topic(token(good(lobby)), "ann", "lobby")
+	ann := auth.Claims{User: "ann", Session: "s1"}
+	of := func(session any) auth.Token { return token(good(m{"topic": "lobby", "sid": session})) }
+	c, err := v.Topic(token(good(lobby)), ann, "lobby")
 	if err != nil || c.Rights != rules.RightsOf(rules.Subscribe, rules.Publish) {
 		t.Errorf("%+v, %v", c, err)
 	}
+	for _, current := range []auth.Claims{ann, {User: "ann"}} {
+		if _, err := v.Topic(of(nil), current, "lobby"); err != nil {
+			t.Errorf("of no session, in %q: %v", current.Session, err)
+		}
+	}
 	for name, err := range map[string]error{
-		"other user":       second(v.Topic(token(good(lobby)), "ben", "lobby")),
-		"other topic":      second(v.Topic(token(good(lobby)), "ann", "Lobby")),
-		"connection token": second(v.Topic(token(good(nil)), "ann", "")),
-		"both":             second(v.Topic(token(good(m{"topic": "lobby", "topics": m{}})), "ann", "lobby")),
+		"other session":      second(v.Topic(of("s2"), ann, "lobby")),
+		"a session, in none": second(v.Topic(of("s1"), auth.Claims{User: "ann"}, "lobby")),
+		"other user":         second(v.Topic(token(good(lobby)), auth.Claims{User: "ben", Session: "s1"}, "lobby")),
+		"other topic":        second(v.Topic(token(good(lobby)), ann, "Lobby")),
+		"connection token":   second(v.Topic(token(good(nil)), ann, "")),
+		"both":               second(v.Topic(token(good(m{"topic": "lobby", "topics": m{}})), ann, "lobby")),
 	} {
 		if auth.ReasonOf(err) != auth.ReasonPurpose {
 			t.Errorf("%s: %v, %s", name, err, auth.ReasonOf(err))

@@ -68,7 +68,7 @@ func TestTokensOfTheDocument(t *testing.T) {
 		c.Grants.In("room:lobby") != rules.RightsOf(rules.Moderate) || c.Grants.In("team:x") != rules.RightsOf(rules.Subscribe, rules.Publish) {
 		t.Errorf("%+v, %v, %s", c, err, auth.ReasonOf(err))
 	}
-	c, err = v.Topic(sign("topic token"), "ann", "private:board")
+	c, err = v.Topic(sign("topic token"), auth.Claims{User: "ann", Session: "8f1c"}, "private:board")
 	if err != nil || c.Rights != rules.RightsOf(rules.Subscribe, rules.History) {
 		t.Errorf("%+v, %v, %s", c, err, auth.ReasonOf(err))
 	}

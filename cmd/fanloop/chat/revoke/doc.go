@@ -8,7 +8,8 @@
 // Each connection registers with [List.Register], which looks at the list and adds the
 // connection in one step: a revocation that comes before refuses it, and one that
 // comes after ends it. There is nothing in between, however long a handshake takes.
-// [Registration.Refresh] does the same with another token.
+// [Registration.Refresh] does the same with another token. What a topic token opens registers
+// in the same way.
 //
 // Nodes tell each other of revocations over a cluster.Bus, which may lose messages.
 // Each node sends the sum of its list twice a second. A node that hears another sum

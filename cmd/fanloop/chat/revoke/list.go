@@ -212,8 +212,8 @@ func (l *List) sweep() {
 	}
 }
 
-// Check returns ErrRevoked if a token is revoked now, or ErrTooSoon. It is for what happens once: a
-// request, a topic token. What lives registers.
+// Check returns ErrRevoked if a token is revoked now, or ErrTooSoon. It is for what happens
+// once: a request. What lives registers.
 func (l *List) Check(id Identity) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -241,7 +241,7 @@ func (l *List) checkLocked(id *Identity) error {
 // Stats are counts for metrics.
 type Stats struct {
 	Revocations   int    // in the list
-	Registrations int    // connections
+	Registrations int    // connections, and topic tokens in use
 	Nodes         int    // others that are known
 	Dropped       uint64 // messages of others that came faster than they were taken
 }

@@ -1,6 +1,6 @@
 package revoke
 
-// Registration is a connection that a revocation ends. All of it is guarded by the
+// Registration is what a revocation ends: a connection, or what a topic token opened. All of it is guarded by the
 // mutex of the list.
 type Registration struct {
 	list   *List
@@ -30,7 +30,7 @@ func end(all []ended) {
 	}
 }
 
-// Register adds a connection, or returns what Check does.
+// Register adds a connection, or what a topic token opens, or returns what Check does.
 // From then on the first revocation that concerns it calls end, once, on any
 // goroutine, perhaps before Register has returned. end does not block. Call it when a
 // connection is as far that end can close it, and before it may do anything.

@@ -7,6 +7,7 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/session"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/survive"
@@ -101,28 +102,47 @@ func (b *backend) Refresh(who *session.Identity, token string, done func(session
 }
 
 // Authorize implements session.Backend.
-func (b *backend) Authorize(who *session.Identity, topic, token string, done func(session.Grant, error)) {
+func (b *backend) Authorize(who *session.Identity, topic, token string, done func(*session.Grant, error)) {
 	a := b.service.accounts
 	h := a.hooks[hooks.Subscribe]
 	switch {
 	case token == "" && h != nil:
 		b.authorizeByHook(h, topic, done)
 	case token == "" && b.needsToken(who, topic):
-		done(session.Grant{}, protocol.TokenRequired)
+		done(nil, protocol.TokenRequired)
 	case token == "":
-		done(session.Grant{}, nil)
+		done(nil, nil)
 	case a.verifier == nil:
-		done(session.Grant{}, protocol.Forbidden)
+		done(nil, protocol.Forbidden)
 	default:
-		ask(b, func(context.Context) (session.Grant, error) {
-			claims, err := a.verifier.Topic(auth.NewToken(token), who.User, topic)
+		now := auth.Claims{User: who.User, Session: b.conn.login}
+		ask(b, func(context.Context) (auth.Claims, error) {
+			claims, err := a.verifier.Topic(auth.NewToken(token), now, topic)
 			b.service.refused(err, "topic")
+			return claims, err
+		}, func(claims auth.Claims, err error) {
+			var g *session.Grant
 			if err == nil {
-				err = a.revoked.Check(revocable(&claims))
+				g, err = b.grant(&claims)
 			}
-			return session.Grant{Rights: claims.Rights, Expires: claims.Expires, Grace: a.verifier.Leeway()}, err
-		}, done)
+			done(g, answer(err))
+		})
 	}
+}
+
+// grant is what a topic token adds until it is revoked. It is registered on the loop: a
+// connection that has ended registers nothing.
+func (b *backend) grant(claims *auth.Claims) (*session.Grant, error) {
+	c, a := b.conn, b.service.accounts
+	g := &session.Grant{Rights: claims.Rights, Expires: claims.Expires, Grace: a.verifier.Leeway()}
+	registered, err := a.revoked.Register(revocable(claims), func(revoke.Revocation) {
+		c.do(func() { c.session.Withdraw(g, protocol.Revoked) })
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.Release = registered.Close
+	return g, nil
 }
 
 // needsToken reports whether a topic token is what a user lacks.

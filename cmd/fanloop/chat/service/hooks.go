@@ -82,9 +82,9 @@ func claimsOf(a *hooks.Answer) auth.Claims {
 }
 
 // authorizeByHook has the backend say what a user may do in a topic.
-func (b *backend) authorizeByHook(h *hooks.Hook, topic string, done func(session.Grant, error)) {
+func (b *backend) authorizeByHook(h *hooks.Hook, topic string, done func(*session.Grant, error)) {
 	b.askBackend(h, hooks.Question{Topic: topic}, protocol.Forbidden, func(a hooks.Answer, err error) {
-		done(session.Grant{Rights: a.Rights, Expires: a.Expires}, err)
+		done(&session.Grant{Rights: a.Rights, Expires: a.Expires}, err)
 	})
 }
 

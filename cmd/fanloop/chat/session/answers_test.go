@@ -8,6 +8,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/session"
 	"github.com/fanloop-go/fanloop/internal/seeds"
 )
 
@@ -77,7 +78,7 @@ func disturb(w *world, r *rand.Rand) {
 	case 4, 5, 6, 7, 8, 9:
 		if len(w.calls) > 0 {
 			c := w.calls[len(w.calls)-1]
-			c.grant.Rights, c.grant.Expires = rules.AllRights, w.now.Add(time.Duration(r.IntN(5))*time.Second)
+			c.grant = &session.Grant{Rights: rules.AllRights, Expires: w.now.Add(time.Duration(r.IntN(5)) * time.Second)}
 		}
 		answerAny(w, r)
 	}

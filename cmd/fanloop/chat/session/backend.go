@@ -38,15 +38,41 @@ type Entry struct {
 	Topics  []string // where the user belongs, if that is known
 }
 
-// Grant is what a topic token or a hook adds to the rights in a topic.
+// Grant is what a topic token or a hook adds to the rights in a topic. A subscription has
+// one at a time. Who gave it may take it away, by Session.Withdraw.
 type Grant struct {
 	Rights  rules.Rights
 	Expires time.Time     // by Config.Now, as the client is told; zero: never
 	Grace   time.Duration // how much longer it counts, since clocks differ
+	// Release is called once, when the grant is not used any more; nil: nobody needs to know.
+	Release func()
 }
 
 // until is when the rights end; zero: never.
-func (g *Grant) until() time.Time { return with(g.Expires, g.Grace) }
+func (g *Grant) until() time.Time {
+	if g == nil {
+		return time.Time{}
+	}
+	return with(g.Expires, g.Grace)
+}
+
+// rights are those that it adds by now.
+func (g *Grant) rights(now func() time.Time) rules.Rights {
+	if g == nil {
+		return 0
+	}
+	if until := g.until(); !until.IsZero() && !now().Before(until) {
+		return 0
+	}
+	return g.Rights
+}
+
+// release says that the grant is not used any more.
+func (g *Grant) release() {
+	if g != nil && g.Release != nil {
+		g.Release()
+	}
+}
 
 // with is a time that is not never, and some grace.
 func with(t time.Time, grace time.Duration) time.Time {
@@ -82,8 +108,8 @@ type Backend interface {
 	// Refresh checks a new token of the connection. One of another user is refused.
 	Refresh(who *Identity, token string, done func(Identity, error))
 	// Authorize says what rights a user has in a topic besides those of who: by a topic
-	// token, which may be empty, or by a hook.
-	Authorize(who *Identity, topic, token string, done func(Grant, error))
+	// token, which may be empty, or by a hook. A nil Grant adds nothing.
+	Authorize(who *Identity, topic, token string, done func(*Grant, error))
 	// Open opens a subscription. Last is 0, Pos is nil, Presence is false and the kind read
 	// is left out where the user has no right to what they ask for. wanted reports, on the
 	// goroutine of the session, whether the attempt is still the latest of its topic: one that is

@@ -284,7 +284,9 @@ func TestTTLIsWithoutGrace(t *testing.T) {
 		}
 	}
 	who := session.Identity{User: "ann", Expires: w.now.Add(15 * time.Minute), Grace: 30 * time.Second}
-	grant := session.Grant{Rights: rules.RightsOf(rules.Subscribe), Expires: w.now.Add(5 * time.Minute), Grace: 30 * time.Second}
+	grant := func() *session.Grant {
+		return &session.Grant{Rights: rules.RightsOf(rules.Subscribe), Expires: w.now.Add(5 * time.Minute), Grace: 30 * time.Second}
+	}
 	w.s.Do(&protocol.Connect{Ref: 1, Version: 1})
 	c := w.next("Connect")
 	c.who = who
@@ -295,12 +297,12 @@ func TestTTLIsWithoutGrace(t *testing.T) {
 	c.answer(nil)
 	w.s.Do(&protocol.Subscribe{Ref: 3, Topic: "private:a", Attempt: 1, Token: "t"})
 	c = w.next("Authorize")
-	c.grant = grant
+	c.grant = grant()
 	c.answer(nil)
 	w.answer("Open", nil)
 	w.s.Do(&protocol.Refresh{Ref: 4, Topic: "private:a", Attempt: 1, Token: "t"})
 	c = w.next("Authorize")
-	c.grant = grant
+	c.grant = grant()
 	c.answer(nil)
 	if !slices.Equal(told, []int64{900_000, 900_000, 300_000, 300_000}) {
 		t.Errorf("%v", told)
@@ -387,7 +389,7 @@ func grantedUntil(t *testing.T, topic string) *world {
 	w := newWorld(t).connect()
 	w.s.Do(&protocol.Subscribe{Ref: 2, Topic: topic, Attempt: 1, Token: "t"})
 	c := w.next("Authorize")
-	c.grant = session.Grant{Rights: rules.RightsOf(rules.Subscribe), Expires: w.now.Add(time.Minute)}
+	c.grant = &session.Grant{Rights: rules.RightsOf(rules.Subscribe), Expires: w.now.Add(time.Minute)}
 	c.answer(nil)
 	w.answer("Open", nil)
 	w.want("call Authorize", "call Open", "subscribed ref=2 attempt=1", "start 1")
@@ -410,7 +412,7 @@ func TestTopicTokensExpire(t *testing.T) {
 	w = grantedUntil(t, "private:a")
 	w.s.Do(&protocol.Refresh{Ref: 3, Topic: "private:a", Attempt: 1, Token: "t2"})
 	c := w.next("Authorize")
-	c.grant = session.Grant{Rights: rules.RightsOf(rules.Subscribe), Expires: w.now.Add(2 * time.Minute)}
+	c.grant = &session.Grant{Rights: rules.RightsOf(rules.Subscribe), Expires: w.now.Add(2 * time.Minute)}
 	c.answer(nil)
 	w.now = w.now.Add(time.Minute)
 	w.s.Expire()
@@ -420,12 +422,12 @@ func TestTopicTokensExpire(t *testing.T) {
 	w = newWorld(t).connect()
 	w.s.Do(&protocol.Subscribe{Ref: 2, Topic: "private:a", Attempt: 1, Token: "t"})
 	c = w.next("Authorize")
-	c.grant = session.Grant{Rights: rules.RightsOf(rules.Subscribe), Expires: w.now.Add(time.Minute)}
+	c.grant = &session.Grant{Rights: rules.RightsOf(rules.Subscribe), Expires: w.now.Add(time.Minute)}
 	c.answer(nil)
 	w.now = w.now.Add(time.Minute)
 	w.s.Expire()
 	w.answer("Open", nil)
-	w.want("call Authorize", "call Open", "stop 1", "forbidden ref=2")
+	w.want("call Authorize", "call Open", "token_expired ref=2", "stop 1")
 }
 
 // The rights of a token end with it, to the moment.
@@ -434,7 +436,7 @@ func TestRightsEndWithTheirToken(t *testing.T) {
 	w.setRules(map[rules.Right]rules.Who{rules.Publish: rules.Granted})
 	w.s.Do(&protocol.Subscribe{Ref: 2, Topic: "a", Attempt: 1, Token: "t"})
 	c := w.next("Authorize")
-	c.grant = session.Grant{Rights: rules.RightsOf(rules.Publish), Expires: w.now.Add(time.Minute)}
+	c.grant = &session.Grant{Rights: rules.RightsOf(rules.Publish), Expires: w.now.Add(time.Minute)}
 	c.answer(nil)
 	w.answer("Open", nil)
 	w.got = nil

@@ -17,6 +17,14 @@ func (s *Session) ttl(t time.Time) int64 {
 	return max(1, t.Sub(s.config.Now()).Milliseconds())
 }
 
+// ttlOf is that of a grant.
+func (s *Session) ttlOf(g *Grant) int64 {
+	if g == nil {
+		return 0
+	}
+	return s.ttl(g.Expires)
+}
+
 func (s *Session) refresh(c *protocol.Refresh) {
 	if c.Topic != "" {
 		s.refreshTopic(c)
@@ -55,17 +63,18 @@ func (s *Session) refreshTopic(c *protocol.Refresh) {
 		return
 	}
 	s.waiting++
-	s.backend.Authorize(s.who, c.Topic, c.Token, func(g Grant, err error) {
+	s.backend.Authorize(s.who, c.Topic, c.Token, func(g *Grant, err error) {
 		s.waiting--
 		if err == nil && t.ended {
+			g.release()
 			err = protocol.Stale
 		}
 		if err != nil {
 			s.answer(c, err)
 			return
 		}
-		t.rights, t.expires = g.Rights, g.until()
-		s.out.Send(&protocol.Refreshed{Ref: c.Ref, Topic: c.Topic, TTL: s.ttl(g.Expires)})
+		t.hold(g)
+		s.out.Send(&protocol.Refreshed{Ref: c.Ref, Topic: c.Topic, TTL: s.ttlOf(g)})
 		s.review()
 	})
 }
@@ -96,7 +105,7 @@ func (s *Session) Deadline() time.Time {
 	}
 	earlier(s.expiry())
 	for _, t := range s.topics {
-		earlier(t.expires)
+		earlier(t.grant.until())
 	}
 	return next
 }
@@ -127,17 +136,28 @@ func (s *Session) Expire() {
 		return
 	}
 	for _, t := range append([]*topic(nil), s.topics...) {
-		if over(t.expires) {
-			s.expireTopic(t)
+		if over(t.grant.until()) {
+			s.endGrant(t, protocol.TokenExpired)
 		}
 	}
 }
 
-// expireTopic ends a subscription whose grant ended, unless there is a right to all of it
-// without the grant.
-func (s *Session) expireTopic(t *topic) {
-	t.rights, t.expires = 0, time.Time{}
-	if t.open() && s.mayKeep(t) != nil {
-		s.Unsubscribe(t.name, t.attempt, protocol.TokenExpired)
+// Withdraw takes a grant away, for a reason: its token was revoked, say. A grant that is not
+// used any more takes nothing with it.
+func (s *Session) Withdraw(g *Grant, err error) {
+	for _, t := range s.topics {
+		if t.grant == g {
+			s.endGrant(t, err)
+			return
+		}
+	}
+}
+
+// endGrant takes what was granted. The subscription ends with it, unless there is a right to
+// all of it without the grant; one that is being opened is refused.
+func (s *Session) endGrant(t *topic, err error) {
+	t.hold(nil)
+	if s.mayKeep(t) != nil {
+		s.Unsubscribe(t.name, t.attempt, err)
 	}
 }

@@ -117,7 +117,7 @@ func TestATopicTokenTakesItsFeedsAlong(t *testing.T) {
 		w.setRules(map[rules.Right]rules.Who{rules.Presence: rules.Granted})
 		w.s.Do(&protocol.Subscribe{Ref: 2, Topic: "a", Attempt: 1, Presence: true, Token: "t"})
 		c := w.next("Authorize")
-		c.grant = session.Grant{Rights: rules.RightsOf(rules.Presence), Expires: w.now.Add(time.Minute)}
+		c.grant = &session.Grant{Rights: rules.RightsOf(rules.Presence), Expires: w.now.Add(time.Minute)}
 		c.answer(nil)
 		w.answer("Open", nil)
 		w.got = nil

@@ -46,6 +46,13 @@ func (c *client) unsubscribe() {
 	c.send(&protocol.Unsubscribe{Ref: c.ref, Topic: "a", Attempt: c.attempt}, "unsubscribe")
 }
 
+func (c *client) refresh() {
+	if c.attempt > 0 {
+		c.ref++
+		c.send(&protocol.Refresh{Ref: c.ref, Topic: "a", Attempt: c.attempt, Token: "t"}, "refresh")
+	}
+}
+
 // take takes what came from the server.
 func (c *client) take(f any) {
 	switch f := f.(type) {
@@ -66,9 +73,12 @@ func (c *client) take(f any) {
 		if f.Attempt == c.attempt && (f.Ref == 0 || !c.wanted) {
 			c.deaf, c.on, c.wanted = false, false, false
 		}
-	case *protocol.Error:
+	case *protocol.Refreshed:
 		c.answered(f.Ref)
-		if f.Attempt == c.attempt && c.wanted {
+	case *protocol.Error:
+		what := c.open[f.Ref]
+		c.answered(f.Ref)
+		if what != "refresh" && f.Attempt == c.attempt && c.wanted {
 			c.deaf, c.on, c.wanted = false, false, false
 		}
 	}
@@ -105,6 +115,9 @@ func playAttempts(t *testing.T, r *rand.Rand) {
 	if len(w.live) > 1 || len(w.live) != w.opened {
 		t.Errorf("%d are live, %d open", len(w.live), w.opened)
 	}
+	if len(w.held) > len(w.live) {
+		t.Errorf("%d are live, with %d grants", len(w.live), len(w.held))
+	}
 	if on := len(w.live) == 1 && w.live[0].attempt == c.attempt; c.on != on || c.wanted != on || c.deaf {
 		t.Errorf("live: %v; the client: on %v, wanted %v, deaf %v", on, c.on, c.wanted, c.deaf)
 	}
@@ -112,7 +125,7 @@ func playAttempts(t *testing.T, r *rand.Rand) {
 
 // step does one thing.
 func step(w *world, c *client, r *rand.Rand) {
-	switch r.IntN(9) {
+	switch r.IntN(11) {
 	case 0:
 		c.subscribe()
 	case 1:
@@ -132,6 +145,12 @@ func step(w *world, c *client, r *rand.Rand) {
 	case 8:
 		for _, d := range w.live {
 			c.toShow = append(c.toShow, delivered{d.attempt})
+		}
+	case 9:
+		c.refresh()
+	case 10:
+		if len(w.held) > 0 {
+			w.s.Withdraw(w.held[r.IntN(len(w.held))], protocol.Revoked)
 		}
 	}
 }

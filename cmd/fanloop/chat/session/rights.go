@@ -22,8 +22,8 @@ func (s *Session) mayAs(command rules.Command, t *topic, subscribed bool) error 
 
 func (s *Session) decide(command rules.Command, name, author string, t *topic, subscribed bool) error {
 	subject := rules.Subject{User: s.who.User, Grants: s.who.Grants, Subscribed: subscribed}
-	if t != nil && (t.expires.IsZero() || s.config.Now().Before(t.expires)) {
-		subject.Topic = t.rights
+	if t != nil {
+		subject.Topic = t.grant.rights(s.config.Now)
 	}
 	err := s.config.Rules().May(subject, rules.Request{Command: command, Topic: name, Author: author})
 	return codeOf(err)

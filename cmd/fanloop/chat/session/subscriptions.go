@@ -1,8 +1,6 @@
 package session
 
 import (
-	"time"
-
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 )
@@ -14,8 +12,7 @@ type topic struct {
 	attempt  uint32
 	pending  *protocol.Subscribe // until it is answered
 	delivery Delivery            // nil: not open yet
-	rights   rules.Rights        // from a topic token or a hook
-	expires  time.Time           // of those; zero: never
+	grant    *Grant              // of a topic token or a hook; nil: it adds nothing, or has ended
 	ended    bool
 	carries  feeds // what was asked for and allowed; from when it is being opened on
 }
@@ -23,11 +20,18 @@ type topic struct {
 // open reports whether the client knows that it is subscribed.
 func (t *topic) open() bool { return t != nil && t.pending == nil && !t.ended }
 
+// hold has g in place of the grant that there was.
+func (t *topic) hold(g *Grant) {
+	t.grant.release()
+	t.grant = g
+}
+
 // stop ends the delivery. What is opened later, for this attempt, is stopped then.
 func (t *topic) stop() {
 	if t.delivery != nil && !t.ended {
 		t.delivery.Stop()
 	}
+	t.hold(nil)
 	t.ended = true
 }
 
@@ -77,8 +81,12 @@ func (s *Session) subscribe(c *protocol.Subscribe) {
 	t := &topic{name: c.Topic, attempt: c.Attempt, pending: c}
 	s.topics = append(s.topics, t)
 	s.waiting++
-	s.backend.Authorize(s.who, c.Topic, c.Token, func(g Grant, err error) {
-		if err == nil && !t.ended {
+	s.backend.Authorize(s.who, c.Topic, c.Token, func(g *Grant, err error) {
+		switch {
+		case err != nil:
+		case t.ended:
+			g.release()
+		default:
 			err = s.mayOpen(t, g)
 		}
 		if err != nil || t.ended {
@@ -89,15 +97,15 @@ func (s *Session) subscribe(c *protocol.Subscribe) {
 		asked := s.allowed(t, *c)
 		s.backend.Open(s.who, &asked, func() bool { return !t.ended }, func(o Opened, err error) {
 			s.waiting--
-			o.Answer.TTL = s.ttl(g.Expires)
+			o.Answer.TTL = s.ttlOf(t.grant)
 			s.openedTopic(t, o, err)
 		})
 	})
 }
 
 // mayOpen notes what was granted, and decides.
-func (s *Session) mayOpen(t *topic, g Grant) error {
-	t.rights, t.expires = g.Rights, g.until()
+func (s *Session) mayOpen(t *topic, g *Grant) error {
+	t.hold(g)
 	return s.may(rules.DoSubscribe, t.name, "")
 }
 

@@ -25,6 +25,7 @@ type world struct {
 	admit  error
 	live   []*delivery // started and not stopped
 	opened int
+	held   []*session.Grant // answered and not released
 	sent   func(protocol.Frame)
 	atOnce bool   // the backend answers before its methods return
 	unfit  string // frames of this type cannot be encoded
@@ -35,7 +36,7 @@ type call struct {
 	name   string
 	answer func(err error)
 	who    session.Identity     // what Connect and Refresh answer
-	grant  session.Grant        // what Authorize answers
+	grant  *session.Grant       // what Authorize answers
 	author string               // what Author answers
 	asked  *protocol.Subscribe  // what Open was given
 	wanted func() bool          // too
@@ -152,10 +153,27 @@ func (w *world) Refresh(_ *session.Identity, _ string, done func(session.Identit
 	w.called(c)
 }
 
-func (w *world) Authorize(_ *session.Identity, _, _ string, done func(session.Grant, error)) {
-	c := &call{name: "Authorize"}
-	c.answer = func(err error) { done(c.grant, err) }
+func (w *world) Authorize(_ *session.Identity, _, _ string, done func(*session.Grant, error)) {
+	c := &call{name: "Authorize", grant: &session.Grant{}}
+	c.answer = func(err error) {
+		if err == nil {
+			w.grant(c.grant)
+		}
+		done(c.grant, err)
+	}
 	w.called(c)
+}
+
+// grant notes a grant until it is released, which has to be once.
+func (w *world) grant(g *session.Grant) {
+	w.held = append(w.held, g)
+	g.Release = func() {
+		before := len(w.held)
+		w.held = slices.DeleteFunc(w.held, func(other *session.Grant) bool { return other == g })
+		if len(w.held) != before-1 {
+			w.t.Error("a grant is released twice")
+		}
+	}
 }
 
 func (w *world) Open(_ *session.Identity, asked *protocol.Subscribe, wanted func() bool, done func(session.Opened, error)) {

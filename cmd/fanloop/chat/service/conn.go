@@ -48,7 +48,7 @@ type conn struct {
 
 	// Written on the loop, and under registry.mu once others find c there. Others read
 	// them under registry.mu.
-	user, name string // name: the last part of that of the session
+	user, name string // name: the part of that of the session that its connections share
 
 	next *conn // of the user; guarded by registry.mu
 

@@ -15,7 +15,7 @@ type registry struct {
 	node string // in the names of sessions; immutable
 
 	mu    sync.Mutex
-	all   map[string]*conn // by the last part of the session's name, which is short; guarded by mu
+	all   map[string]*conn // by the part of the session's name that its connections share; guarded by mu
 	users map[string]*conn // lists; guarded by mu
 }
 
@@ -24,7 +24,9 @@ func newRegistry() registry {
 }
 
 // join gives c a session: the one that it brings if that is the same user's, whose
-// connection is returned and is to be closed; otherwise a new one.
+// connection is returned and is to be closed; otherwise a new one. The name of the session
+// ends with a part that each of its connections has for itself: a POST that names an earlier
+// one is none of c.
 func (r *registry) join(c *conn, brought, user string) (session string, state protocol.State, old *conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -39,18 +41,20 @@ func (r *registry) join(c *conn, brought, user string) (session string, state pr
 	c.user, c.name = user, name
 	r.all[name] = c
 	c.next, r.users[user] = r.users[user], c
-	return r.prefix() + name, state, old
+	return r.prefix() + name + "." + rand.Text(), state, old
 }
 
 // prefix begins the names of all sessions of this node.
 func (r *registry) prefix() string { return "s." + r.node + "." }
 
-// named returns the connection of a session. Under mu.
+// named returns the connection of a session, which was named by any of its connections:
+// the client may not have got the last name. Under mu.
 func (r *registry) named(session string) *conn {
-	name, is := strings.CutPrefix(session, r.prefix())
+	rest, is := strings.CutPrefix(session, r.prefix())
 	if !is {
 		return nil
 	}
+	name, _, _ := strings.Cut(rest, ".")
 	return r.all[name]
 }
 

@@ -230,22 +230,25 @@ func TestMalformedCloses(t *testing.T) {
 	await[*protocol.Pong](bob)
 }
 
-// A session has one connection: the new one goes on, the old one is closed.
+// A session has one connection, which has a name of its own for it: the new one goes on, the
+// old one is closed. Any of the names leads to it.
 func TestSessionHasOneConnection(t *testing.T) {
 	s, ctx := start(t, nil)
 	first := dial(t, ctx, s, protocol.JSON)
 	first.send(&protocol.Connect{Ref: 1, Version: 1, User: "ann"})
 	session := await[*protocol.Connected](first).Session
+	named := map[string]bool{session: true}
 	for _, c := range []struct {
 		user  string
 		state protocol.State
-	}{{"bob", protocol.Reset}, {"ann", protocol.Resumed}} {
+	}{{"bob", protocol.Reset}, {"ann", protocol.Resumed}, {"ann", protocol.Resumed}} {
 		next := dial(t, ctx, s, protocol.JSON)
 		next.send(&protocol.Connect{Ref: 1, Version: 1, User: c.user, Session: session})
 		got := await[*protocol.Connected](next)
-		if got.State != c.state || (got.Session == session) != (c.state == protocol.Resumed) {
+		if got.State != c.state || named[got.Session] {
 			t.Errorf("%s: %+v", c.user, got)
 		}
+		named[got.Session] = true
 	}
 	if got := await[*protocol.Closing](first); got.Code != protocol.Replaced {
 		t.Errorf("%+v", got)

@@ -32,7 +32,7 @@ type streams struct {
 	heard   *nats.Subscription // of POSTs that came to other nodes; nil: not yet
 
 	mu  sync.Mutex
-	all map[string]*stream // guarded by mu; by session
+	all map[string]*stream // guarded by mu; by the session's name in this connection
 }
 
 type stream struct {

@@ -184,6 +184,43 @@ func TestStreamGoesOnWhereTheWebSocketWas(t *testing.T) {
 	}
 }
 
+// X42: a POST of a stream that comes when the client has resumed with another one is refused,
+// on each node, and takes no number of the new stream.
+func TestALatePostOfAnEarlierStream(t *testing.T) {
+	first, second, ctx := two(t, nil)
+	open := func(session string) *stream {
+		t.Helper()
+		c := openStream(t, ctx, first, &protocol.Connect{Ref: 1, Version: 1, User: "ann", Session: session}, &protocol.Subscribe{Ref: 2, Topic: "lobby", Attempt: 1})
+		until[*protocol.Subscribed](c)
+		return c
+	}
+	say := func(id string) *protocol.Publish {
+		return &protocol.Publish{Topic: "lobby", ID: id, Data: protocol.Data(`1`)}
+	}
+	was := open("")
+	now := open(was.session)
+	until[*protocol.Closing](was)
+	for was.next() != nil { // its end
+	}
+	for _, node := range []*service.Service{first, second} {
+		was.base = "http://" + node.Addr()
+		if got := was.do(1, say("late")); got != http.StatusNotFound {
+			t.Errorf("the late POST: %d", got)
+		}
+	}
+	if got := now.do(1, say("new")); got != http.StatusNoContent {
+		t.Error(got)
+	}
+	if got := now.message(); got.ID != "new" {
+		t.Errorf("%+v", got)
+	}
+	socket := dial(t, ctx, first, protocol.JSON)
+	socket.send(&protocol.Connect{Ref: 1, Version: 1, User: "ann", Session: now.session})
+	if got := await[*protocol.Connected](socket); got.State != protocol.Resumed || got.Session == now.session {
+		t.Errorf("%+v", got)
+	}
+}
+
 // What a stream does not take is answered by a status that says what to do.
 func TestStreamRefuses(t *testing.T) {
 	s, ctx := start(t, nil)

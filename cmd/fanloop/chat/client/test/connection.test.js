@@ -417,6 +417,27 @@ test("a POST whose answer is lost is repeated with its number and carried out on
   assert.deepEqual(oracle.texts, ["once"]);
 });
 
+test("X10: a command that a POST took and that is never answered is sent again, the publish with its id", async () => {
+  const { client, topic, service, pass, oracle } = await connected({ transports: ["sse"] });
+  const swallowed = [];
+  service.intercept = (_, frame) => {
+    if (frame.type === "ping" || swallowed.some(({ type }) => type === frame.type)) return frame;
+    swallowed.push(frame);
+  };
+  const entry = topic.publish("once");
+  const asked = topic.history().catch((err) => err);
+  const other = client.topic("room:other");
+  other.subscribe();
+  await pass(60_000);
+  assert.deepEqual(swallowed.map(({ type }) => type), ["publish", "history", "subscribe"]);
+  assert.equal(entry.state, "stored");
+  assert.equal(entry.id, swallowed[0].id);
+  assert.equal((await asked).retry, "later");
+  assert.equal(other.state, "subscribed");
+  assert.equal(service.topic("room:a").all.length, 1);
+  assert.deepEqual(oracle.texts, ["once"]);
+});
+
 test("a listener that throws, and one that disconnects, disturb nothing", async () => {
   const world = new World(3);
   const client = world.client();

@@ -15,7 +15,7 @@
 // Each node sends the sum of its list twice a second. A node that hears another sum
 // asks for the part that differs, so whoever missed something has it a moment later: a
 // message that was lost, a partition, a restart. [List.Revoke] returns when all nodes
-// that are known have it, or says how many do not.
+// that are known have it and what it ends there has ended, or says which have not.
 //
 // A node that was cut off goes on with what it knows, and catches up when it is back.
 // [List.Alone] says that it hears nobody it knew; refuse new connections then if that

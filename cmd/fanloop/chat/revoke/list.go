@@ -59,12 +59,13 @@ type List struct {
 	sums    [buckets]uint64 // of the entries, by bucket
 	swept   time.Time
 	first   [afterLastKind]map[string]*link // registrations, as rings by the names of their places
+	endings map[place][]*ending             // that are not over
 	count   int                             // of registrations
 }
 
 // New returns a List. Close it before the bus and the store.
 func New(c Config) (*List, error) {
-	l := &List{config: c.withDefaults(), entries: make(map[place]*entry), swept: time.Now()}
+	l := &List{config: c.withDefaults(), entries: make(map[place]*entry), endings: make(map[place][]*ending), swept: time.Now()}
 	for kind := range l.first {
 		l.first[kind] = make(map[string]*link)
 	}
@@ -114,7 +115,7 @@ func (l *List) Revoke(ctx context.Context, r Revocation) error {
 	if l.nodes != nil {
 		err = l.nodes.tell(ctx, e)
 	}
-	return errors.Join(stored, err)
+	return errors.Join(stored, err, l.await(ctx, e))
 }
 
 // check makes an entry of r.
@@ -148,23 +149,25 @@ func (l *List) put(e *entry) error {
 	added := l.add(e.place, e.before, l.config.Lifetime)
 	ending := l.concerned(added)
 	l.mu.Unlock()
-	end(ending)
+	l.begin(ending)
 	return nil
 }
 
 // merge adds entries of another node and ends what they concern.
 func (l *List) merge(received []*entry) {
 	var fresh []*entry
-	var ending []ended
+	var endings []*ending
 	l.mu.Lock()
 	for _, e := range received {
 		if added := l.add(e.place, e.before, time.Until(e.ends)); added != nil {
 			fresh = append(fresh, added)
-			ending = append(ending, l.concerned(added)...)
+			endings = append(endings, l.concerned(added))
 		}
 	}
 	l.mu.Unlock()
-	end(ending)
+	for _, e := range endings {
+		l.begin(e)
+	}
 	if err := l.store(fresh); err != nil {
 		l.config.OnError(err)
 	}

@@ -50,7 +50,7 @@ func TestWhatIsConcerned(t *testing.T) {
 		if err := l.Check(tt.id); errors.Is(err, revoke.ErrRevoked) != tt.want {
 			t.Errorf("%s: Check: %v", tt.name, err)
 		}
-		if _, err := l.Register(tt.id, func(revoke.Revocation) {}); errors.Is(err, revoke.ErrRevoked) != tt.want {
+		if _, err := l.Register(tt.id, func(revoke.Revocation) <-chan struct{} { return nil }); errors.Is(err, revoke.ErrRevoked) != tt.want {
 			t.Errorf("%s: Register: %v", tt.name, err)
 		}
 		other := connect(t, l, revoke.Identity{User: "ben", Issued: issued})
@@ -133,7 +133,7 @@ func TestNothingBetweenCheckAndRegistration(t *testing.T) {
 				if n%2 == 0 {
 					first = old
 				}
-				reg, err := l.Register(first, func(revoke.Revocation) { left.Add(-1) })
+				reg, err := l.Register(first, func(revoke.Revocation) <-chan struct{} { left.Add(-1); return nil })
 				if err != nil {
 					left.Add(-1)
 					return
@@ -230,8 +230,9 @@ func Example() {
 	defer list.Close()
 
 	id := revoke.Identity{User: "ann", Session: "phone", Token: "t1", Issued: time.Now()}
-	connection, err := list.Register(id, func(by revoke.Revocation) {
+	connection, err := list.Register(id, func(by revoke.Revocation) <-chan struct{} {
 		fmt.Println("close the connection: the", by.Kind, "is revoked")
+		return nil // it is closed
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,7 @@ type nodes struct {
 	gap     chan struct{} // something may have been lost
 	stop    chan struct{}
 	done    chan struct{}
+	acks    sync.WaitGroup // confirmations that wait for what ends
 	unhear  func()
 	ready   chan struct{} // closed when this node has what others have
 	dropped atomic.Uint64
@@ -67,6 +69,7 @@ func (l *List) join() error {
 func (n *nodes) leave() {
 	close(n.stop)
 	<-n.done
+	n.acks.Wait()
 	n.unhear()
 	_ = n.list.config.Bus.Send(channel, encodeBye(n.id))
 }
@@ -202,12 +205,33 @@ func (n *nodes) take(data []byte) {
 	if m.kind == messageEntries {
 		l.merge(m.entries)
 		if m.ack != 0 {
-			answers = append(answers, encodeAck(n.id, m.from, m.ack))
+			n.confirm(m)
 		}
 	}
 	for _, a := range answers {
 		_ = l.config.Bus.Send(channel, a) // the next beat finds out what is still missing
 	}
+}
+
+// confirm tells another node that what it sent is in force, as soon as what that concerns here
+// has ended.
+func (n *nodes) confirm(m message) {
+	open := n.list.open(m.entries)
+	send := func() { _ = n.list.config.Bus.Send(channel, encodeAck(n.id, m.from, m.ack)) } // it asks again otherwise
+	if len(open) == 0 {
+		send()
+		return
+	}
+	n.acks.Go(func() {
+		for _, over := range open {
+			select {
+			case <-over:
+			case <-n.stop:
+				return
+			}
+		}
+		send()
+	})
 }
 
 // differing returns messages with the entries of all buckets that another node has

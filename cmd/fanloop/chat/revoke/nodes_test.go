@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	roster "github.com/fanloop-go/fanloop/cmd/fanloop/chat/nodes"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
 	"github.com/fanloop-go/fanloop/engine/cluster/clustertest"
 )
@@ -236,4 +239,43 @@ func TestCloseEndsRevoke(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// X37: Revoke returns when what it ends has ended, on its own node and on another one, also
+// where it is called again meanwhile. Where that takes too long it says which node it is.
+func TestRevokeWaitsForWhatItEnds(t *testing.T) {
+	for at, name := range []string{"here", "there"} {
+		synctest.Test(t, func(t *testing.T) {
+			store := clustertest.NewStore(clustertest.Options{})
+			nodes := []*revoke.List{
+				newList(t, revoke.Config{Bus: store.Connect(), Name: "here"}), newList(t, revoke.Config{Bus: store.Connect(), Name: "there"}),
+			}
+			time.Sleep(time.Second)
+			c := connect(t, nodes[at], ann("t1"))
+			c.held = make(chan struct{})
+			var done atomic.Int32
+			call := func() {
+				if err := nodes[0].Revoke(within(t, time.Hour), revoke.Revocation{Kind: revoke.Token, Name: "t1"}); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				done.Add(1)
+			}
+			go call()
+			time.Sleep(2 * time.Second)
+			go call()
+			err := nodes[0].Revoke(within(t, time.Second), revoke.Revocation{Kind: revoke.Token, Name: "t1"})
+			var missing *roster.UnconfirmedError
+			if !errors.Is(err, revoke.ErrUnconfirmed) || !errors.As(err, &missing) || !slices.Equal(missing.Nodes, []string{name}) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if c.ended() != 1 || done.Load() != 0 {
+				t.Errorf("%s: ended %d times, %d calls have returned", name, c.ended(), done.Load())
+			}
+			close(c.held)
+			time.Sleep(time.Second)
+			if done.Load() != 2 {
+				t.Errorf("%s: %d calls have returned", name, done.Load())
+			}
+		})
+	}
 }

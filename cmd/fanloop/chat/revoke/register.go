@@ -4,8 +4,8 @@ package revoke
 // mutex of the list.
 type Registration struct {
 	list   *List
-	end    func(Revocation) // nil: it was called, or the registration is closed
-	issued int64            // Unix time of the token
+	end    End   // nil: it was called, or the registration is closed
+	issued int64 // Unix time of the token
 	user   link
 	others *[2]link // of the session and of the token; nil: the token names neither
 }
@@ -18,23 +18,11 @@ type link struct {
 	next, prev *link
 }
 
-// ended is a registration that a revocation ends.
-type ended struct {
-	call func(Revocation)
-	by   Revocation
-}
-
-func end(all []ended) {
-	for _, e := range all {
-		e.call(e.by)
-	}
-}
-
 // Register adds a connection, or what a topic token opens, or returns what Check does.
 // From then on the first revocation that concerns it calls end, once, on any
-// goroutine, perhaps before Register has returned. end does not block. Call it when a
-// connection is as far that end can close it, and before it may do anything.
-func (l *List) Register(id Identity, end func(Revocation)) (*Registration, error) {
+// goroutine, perhaps before Register has returned. Call it when a connection is as far that
+// end can close it, and before it may do anything.
+func (l *List) Register(id Identity, end End) (*Registration, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.checkLocked(&id); err != nil {
@@ -131,8 +119,8 @@ func (l *List) quit(kind Kind, n *link) {
 	*n = link{}
 }
 
-// concerned takes out the registrations that e ends. Under mu.
-func (l *List) concerned(e *entry) (all []ended) {
+// concerned takes out the registrations that e ends, for begin; nil: there are none. Under mu.
+func (l *List) concerned(e *entry) *ending {
 	if e == nil {
 		return nil
 	}
@@ -149,10 +137,14 @@ func (l *List) concerned(e *entry) (all []ended) {
 			break
 		}
 	}
-	by := e.revocation()
+	if len(found) == 0 {
+		return nil
+	}
+	ending := &ending{of: e.place, by: e.revocation(), over: make(chan struct{})}
 	for _, r := range found {
-		all = append(all, ended{r.end, by})
+		ending.all = append(ending.all, r.end)
 		l.remove(r)
 	}
-	return all
+	l.endings[e.place] = append(l.endings[e.place], ending)
+	return ending
 }

@@ -42,15 +42,17 @@ func newNodes(t testing.TB, store *clustertest.Store, n int) []node {
 
 // connection is one that may be ended.
 type connection struct {
-	mu  sync.Mutex
-	by  []revoke.Revocation
-	reg *revoke.Registration
+	mu   sync.Mutex
+	by   []revoke.Revocation
+	held chan struct{} // closed when it has ended; nil: at once
+	reg  *revoke.Registration
 }
 
-func (c *connection) end(r revoke.Revocation) {
+func (c *connection) end(r revoke.Revocation) <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.by = append(c.by, r)
+	return c.held
 }
 
 func (c *connection) ended() int {

@@ -133,10 +133,10 @@ func (b *backend) Authorize(who *session.Identity, topic, token string, done fun
 // grant is what a topic token adds until it is revoked. It is registered on the loop: a
 // connection that has ended registers nothing.
 func (b *backend) grant(claims *auth.Claims) (*session.Grant, error) {
-	c, a := b.conn, b.service.accounts
+	c, a, topic := b.conn, b.service.accounts, claims.Topic // claims are kept by nobody
 	g := &session.Grant{Rights: claims.Rights, Expires: claims.Expires, Grace: a.verifier.Leeway()}
-	registered, err := a.revoked.Register(revocable(claims), func(revoke.Revocation) {
-		c.do(func() { c.session.Withdraw(g, protocol.Revoked) })
+	registered, err := a.revoked.Register(revocable(claims), func(revoke.Revocation) <-chan struct{} {
+		return c.ending(topic, func() { c.session.Withdraw(g, protocol.Revoked) })
 	})
 	if err != nil {
 		return nil, err

@@ -113,8 +113,8 @@ func (c *conn) enter(claims *auth.Claims) (err error) {
 		return err
 	}
 	c.user, c.login, c.from = claims.User, claims.Session, nil
-	c.revocation, err = c.service.accounts.revoked.Register(revocable(claims), func(revoke.Revocation) {
-		c.do(func() { c.session.Close(protocol.Revoked, "") })
+	c.revocation, err = c.service.accounts.revoked.Register(revocable(claims), func(revoke.Revocation) <-chan struct{} {
+		return c.ending("", func() { c.session.Close(protocol.Revoked, "") })
 	})
 	if err == nil {
 		_ = c.ws.SetLimits(engine.Limits{MaxMessage: tolerated * int64(c.service.session.Limits.Message)}) // it has ended otherwise

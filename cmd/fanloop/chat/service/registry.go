@@ -113,10 +113,7 @@ func (r *registry) connections() []*conn {
 // each calls f for each connection, with its user.
 func (r *registry) each(f func(c *conn, user string)) {
 	for _, c := range r.connections() {
-		r.mu.Lock()
-		user := c.user
-		r.mu.Unlock()
-		f(c, user)
+		f(c, r.userOf(c))
 	}
 }
 
@@ -135,6 +132,13 @@ func (r *registry) count() (sessions, users int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.all), len(r.users)
+}
+
+// userOf is the user of a connection.
+func (r *registry) userOf(c *conn) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return c.user
 }
 
 // of returns the connections of a user.

@@ -206,3 +206,39 @@ func TestTopicTokensAreRegisteredWhileTheyAreUsed(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// X37: when a topic token, or a user, is revoked while messages of the user are on their way to
+// the store, on another node, none is stored behind the answer.
+func TestNothingIsStoredBehindARevocation(t *testing.T) {
+	first, second, ctx := two(t, func(c *config.Config) {
+		withMembers(c)
+		c.Limits.User.Commands, c.Limits.Address.Commands = config.Rate{}, config.Rate{}
+	})
+	const topic = "private:board"
+	for i, r := range []revoke.Revocation{{Kind: revoke.Token, Name: "t0"}, {Kind: revoke.User, Name: "ann1"}} {
+		user := fmt.Sprint("ann", i)
+		ann := enter(t, ctx, second, token(t, time.Hour, jwt.MapClaims{"sub": user}))
+		ann.subscribe(protocol.Subscribe{Topic: topic, Attempt: 1, Token: topicToken(t, user, topic, jwt.MapClaims{"jti": fmt.Sprint("t", i)})})
+		for n := range 200 {
+			ann.send(&protocol.Publish{Topic: topic, ID: fmt.Sprint("p", n), Data: protocol.Data(`1`)})
+		}
+		if err := first.Revoke(ctx, r); err != nil {
+			t.Fatal(err)
+		}
+		end, _, err := first.Topic(ctx, topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mark, err := first.Publish(ctx, "shop", "", &protocol.Publish{Topic: topic, ID: fmt.Sprint("mark", i), Data: protocol.Data(`1`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := first.History(ctx, &protocol.History{Topic: topic, Limit: 1, Before: mark.Pos})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last := page.Messages; len(last) > 0 && last[0].Offset > end.Offset {
+			t.Errorf("%v: %+v was stored behind %+v", r.Kind, last[0], end)
+		}
+	}
+}

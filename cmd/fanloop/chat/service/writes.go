@@ -62,6 +62,26 @@ func (w *writes) of(user, topic string) (list []chan struct{}) {
 	return list
 }
 
+// ending runs end as a turn of c, which takes rights of its user away: in a topic; empty: in
+// all. It returns at once. What it returns is closed when that is done, and no message that
+// was let through before is on its way to the store. Any goroutine.
+func (c *conn) ending(topic string, end func()) <-chan struct{} {
+	turn, ended := make(chan struct{}), make(chan struct{})
+	c.do(func() {
+		defer close(turn)
+		end()
+	})
+	go func() {
+		defer close(ended)
+		select {
+		case <-turn:
+		case <-c.ws.Done():
+		}
+		c.service.writes.wait(context.Background(), c.service.registry.userOf(c), topic) // each ends by itself
+	}()
+	return ended
+}
+
 // takenKept is longer than a hook may take.
 const takenKept = 5 * time.Minute
 

@@ -25,7 +25,8 @@ const keptSpans = 4096
 // Before returns the messages in front of a position, or the last ones of the topic
 // if at is zero. Those include what this Node has published, as soon as that was
 // acknowledged; what others publish in a topic that is followed here comes as it does to
-// subscribers, moments later. It returns what is in memory, which may be less than the budget
+// subscribers, moments later, and where the store was not heard for two seconds it is asked
+// first. It returns what is in memory, which may be less than the budget
 // has room for; otherwise it makes one request to the broker ([Broker].ReadBack).
 // A page that is not the beginning has one message at least.
 func (n *Node) Before(ctx context.Context, topic string, at Position, max Budget) (Page, error) {
@@ -77,7 +78,7 @@ func (n *Node) place(ctx context.Context, topic string, at Position) (messages [
 	}
 	if f != nil {
 		if at.IsZero() {
-			if err := f.readsOwn(ctx); err != nil {
+			if err := f.readsEnd(ctx); err != nil {
 				return nil, at, false, err
 			}
 		}
@@ -90,6 +91,21 @@ func (n *Node) place(ctx context.Context, topic string, at Position) (messages [
 	}
 	head, err := n.head(ctx, topic)
 	return nil, head.Position, false, err
+}
+
+// readsEnd returns when the chain, if it has begun, has what this node has published, and is
+// current.
+func (f *feed) readsEnd(ctx context.Context) error {
+	f.mu.Lock()
+	open := f.open
+	f.mu.Unlock()
+	if !open {
+		return nil // what is asked for comes from the store
+	}
+	if err := f.readsOwn(ctx); err != nil {
+		return err
+	}
+	return f.current(ctx)
 }
 
 // inFront returns the messages in front of a position that are in memory, and whether the

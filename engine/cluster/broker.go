@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Errors that are returned as they are or wrapped.
@@ -88,6 +89,14 @@ type Broker interface {
 	// delivered that a store of the same epoch had before it was replaced by an older
 	// copy, once that one has answered.
 	Follow(topic string, l Listener) (stop func(), err error)
+
+	// Heard is the time up to which everything that was stored in a topic that is followed has
+	// been sent here, as far as the broker has proof and Gap was not called since: when a
+	// question was asked that the store has answered. A broker asks at least once a second while
+	// a topic is followed. A time that is older than that says that the store may be cut off, or
+	// this process was stopped; messages that nobody has reported missing may be under way. It
+	// does not wait.
+	Heard(topic string) time.Time
 }
 
 // Listener gets what a Broker delivers. Its methods may be called by any

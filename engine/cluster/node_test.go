@@ -486,7 +486,7 @@ func TestCloseEndsWhatWaits(t *testing.T) {
 			_, err := n.Subscribe(t.Context(), "other", cluster.Position{}, func() {})
 			failed <- err
 		}()
-		ahead, err := n.Subscribe(t.Context(), topic, cluster.Position{Epoch: "x", Offset: 1, ID: "x"}, func() {})
+		ahead, err := n.Join(topic, cluster.Position{Epoch: "x", Offset: 1, ID: "x"}, func() {})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -494,9 +494,13 @@ func TestCloseEndsWhatWaits(t *testing.T) {
 			_, err := ahead.Next(t.Context(), cluster.Budget{})
 			failed <- err
 		}()
+		go func() { // it does not know whether it has the end
+			_, err := n.Subscribe(t.Context(), topic, cluster.Position{}, func() {})
+			failed <- err
+		}()
 		synctest.Wait()
 		n.Close()
-		for range 2 {
+		for range 3 {
 			if err := <-failed; !errors.Is(err, cluster.ErrClosed) {
 				t.Errorf("got %v, want ErrClosed", err)
 			}

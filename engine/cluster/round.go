@@ -13,6 +13,8 @@ type rounds struct {
 	retry   time.Duration // of the last one that failed; 0: it did not
 	begun   uint64        // rounds so far
 	done    uint64        // the last one that succeeded
+	asked   time.Time     // when the last one began
+	proof   time.Time     // when the last one began that succeeded; zero: none did
 	changed chan struct{} // closed and replaced after each that succeeds
 }
 
@@ -20,6 +22,10 @@ const (
 	firstRetry = 10 * time.Millisecond
 	lastRetry  = time.Second
 )
+
+// proven is how old the proof may be that a chain has everything, where its end is answered
+// from memory.
+const proven = 2 * time.Second
 
 // want asks for a round that begins from now on. Under mu.
 func (f *feed) want() {
@@ -59,6 +65,7 @@ func (f *feed) begin() bool {
 	}
 	f.wanted = false
 	f.begun++
+	f.asked = time.Now()
 	return true
 }
 
@@ -79,7 +86,7 @@ func (f *feed) succeed() {
 	}
 	f.linked = !f.wanted
 	f.retry = 0
-	f.done = f.begun
+	f.done, f.proof = f.begun, f.asked
 	close(f.changed)
 	f.changed = make(chan struct{})
 	f.wakeAndUnlock()
@@ -93,12 +100,35 @@ func (f *feed) fresh(ctx context.Context) error {
 	return f.awaitAndUnlock(ctx, func() bool { return f.done >= ticket })
 }
 
+// current returns when the chain has everything that was stored before the call, as far as that
+// is known: at once while live messages are appended and the store was heard a moment ago, by a
+// round of it or by the broker. Otherwise the store is asked. All who wait share the answer.
+func (f *feed) current(ctx context.Context) error {
+	f.mu.Lock()
+	if f.open && f.linked && f.isProven(f.proof) {
+		f.mu.Unlock()
+		return nil
+	}
+	ticket := f.begun
+	if f.wanted || !f.running || !f.isProven(f.asked) { // the one under way, if any, does not do
+		ticket++
+		f.want()
+	}
+	return f.awaitAndUnlock(ctx, func() bool { return f.done >= ticket })
+}
+
+// isProven reports whether everything was here a moment ago: at a time, or as the broker says.
+func (f *feed) isProven(at time.Time) bool {
+	now := time.Now()
+	return now.Sub(at) < proven || now.Sub(f.node.broker.Heard(f.topic)) < proven
+}
+
 // readsOwn returns when the chain has what this node has published before the call and was
 // acknowledged, or has begun anew behind it.
 func (f *feed) readsOwn(ctx context.Context) error {
 	f.mu.Lock()
 	acked := f.acked
-	if !f.open || acked.IsZero() || acked.Epoch == f.ring.end().Epoch && acked.Offset <= f.behind() {
+	if acked.IsZero() || acked.Epoch == f.ring.end().Epoch && acked.Offset <= f.behind() {
 		f.mu.Unlock()
 		return nil
 	}

@@ -43,8 +43,10 @@ type Batch struct {
 }
 
 // Subscribe follows a topic from a position on, or from its end if from is zero.
-// It returns when the topic is followed and its end is known. Whether the position
-// is recovered is what the first Next says: its batch is Lost if not.
+// It returns when the topic is followed and its end is known, which is that of the store, but
+// for what is under way to this node: the store is asked if it was not heard for two seconds, as
+// after the process was stopped. Whether the position is recovered is what the first Next says:
+// its batch is Lost if not.
 //
 // notify is called when Next has returned everything and there is more, or the
 // node is closed; once, until Next is called again. It runs on a goroutine of the
@@ -54,7 +56,11 @@ func (n *Node) Subscribe(ctx context.Context, topic string, from Position, notif
 	if err != nil {
 		return nil, err
 	}
-	if err := s.feed.opened(ctx); err != nil {
+	err = s.feed.opened(ctx)
+	if err == nil {
+		err = s.feed.current(ctx)
+	}
+	if err != nil {
 		s.Close()
 		return nil, err
 	}

@@ -19,6 +19,7 @@ type Conn struct {
 
 	// Guarded by the store's mutex.
 	cut       bool
+	deaf      time.Time // when Deafen was called; zero: it was not
 	closed    bool
 	followers map[string][]*follower
 	ears      map[cluster.Channel][]*ear // the slices are replaced, never changed
@@ -77,6 +78,35 @@ func (c *Conn) gap() {
 	}
 }
 
+// Deafen loses what would be delivered to this connection from now on, and nobody reports it:
+// the process was stopped, or a server between lost its others. Requests are answered.
+func (c *Conn) Deafen() {
+	c.store.mu.Lock()
+	defer c.store.mu.Unlock()
+	c.deaf = time.Now()
+}
+
+// Undeafen ends Deafen, by a gap.
+func (c *Conn) Undeafen() {
+	c.gap()
+	c.store.mu.Lock()
+	defer c.store.mu.Unlock()
+	c.deaf = time.Time{}
+}
+
+// Heard implements cluster.Broker: now, and when it became deaf while it is.
+func (c *Conn) Heard(string) time.Time {
+	c.store.mu.Lock()
+	defer c.store.mu.Unlock()
+	switch {
+	case !c.deaf.IsZero():
+		return c.deaf
+	case c.cut || c.store.down:
+		return time.Time{}
+	}
+	return time.Now()
+}
+
 // check returns the error of a request that fails. Under the store's mutex.
 func (c *Conn) check(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
@@ -118,7 +148,7 @@ func (c *Conn) Publish(ctx context.Context, topic, id string, data []byte) (clus
 func (c *Conn) deliver(m cluster.Message) {
 	s, faults := c.store, c.store.options.Faults
 	for _, f := range c.followers[m.Topic] {
-		if c.cut || s.chance(faults.Lose) {
+		if c.cut || !c.deaf.IsZero() || s.chance(faults.Lose) {
 			continue
 		}
 		c.after(f, m)

@@ -20,7 +20,8 @@ import (
 // Broker is a connection to NATS as a [cluster.Broker] and a [cluster.Bus].
 type Broker struct {
 	// Immutable.
-	given    Config // without defaults
+	given    Config    // without defaults
+	began    time.Time // has a monotonic clock, which goes on while the process is stopped
 	config   Config
 	nc       *nats.Conn
 	js       jetstream.JetStream
@@ -87,7 +88,7 @@ func Connect(ctx context.Context, config Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{given: given, config: config, name: newSender(), out: newOutbox(), ended: make(chan struct{}), subscribers: make(map[*nats.Subscription]subscriber)}
+	b := &Broker{given: given, began: time.Now(), config: config, name: newSender(), out: newOutbox(), ended: make(chan struct{}), subscribers: make(map[*nats.Subscription]subscriber)}
 	b.begin()
 	options := append([]nats.Option{nats.Name("fanloop"), nats.ReconnectWait(250 * time.Millisecond)}, config.Options...)
 	b.nc, err = nats.Connect(config.URL, append(options,
@@ -158,6 +159,7 @@ func (b *Broker) open(ctx context.Context) (err error) {
 		b.work.Wait()
 		return unavailable(err)
 	}
+	b.work.Go(b.beats)
 	return nil
 }
 
@@ -184,7 +186,7 @@ func (b *Broker) Close() {
 		b.nc.Close()
 		b.up.Load().lost()
 	}
-	if !callback.In((*Broker).deliver, (*Broker).probe, (*Broker).tellGap) {
+	if !callback.In((*Broker).deliver, (*Broker).probe, (*shard).beat, (*Broker).tellGap) {
 		b.work.Wait()
 	}
 }

@@ -16,7 +16,8 @@ import (
 const stale = 2 * time.Second
 
 // Head implements cluster.Broker. It asks the leader for the last message of the
-// topic. Without one it asks for the state of the stream too.
+// topic. Without one it asks for the state of the stream too. The leader has to have heard of
+// the other servers a moment ago, otherwise the error is cluster.ErrUnavailable.
 func (b *Broker) Head(ctx context.Context, topic string) (cluster.Head, error) {
 	ctx, cancel := b.within(ctx)
 	defer cancel()
@@ -33,6 +34,9 @@ func (b *Broker) Head(ctx context.Context, topic string) (cluster.Head, error) {
 		last, err := s.get(ctx, leaderGet{LastFor: s.stored(before.epoch, tokenOf(topic))})
 		if err != nil {
 			return cluster.Head{}, err
+		}
+		if time.Since(before.asked) > lease {
+			continue // this process, or that server, was stopped: another may lead by now
 		}
 		if last != nil {
 			return cluster.Head{

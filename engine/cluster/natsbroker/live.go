@@ -39,7 +39,15 @@ func (b *Broker) Follow(topic string, l cluster.Listener) (func(), error) {
 	if err := cluster.CheckTopic(topic); err != nil {
 		return nil, err
 	}
-	return b.subscribe(b.shardOf(topic).live("*", tokenOf(topic)), b.lanes, &follower{topic, l})
+	s := b.shardOf(topic)
+	left := s.followed()
+	stop, err := b.subscribe(s.live("*", tokenOf(topic)), b.lanes, &follower{topic, l})
+	if err != nil {
+		left()
+		return nil, err
+	}
+	var once sync.Once
+	return func() { once.Do(func() { left(); stop() }) }, nil
 }
 
 // subscribe delivers the messages of a subject to f, by one of the lanes.
@@ -124,7 +132,7 @@ func (b *Broker) notice() bool {
 	now := b.nc.Stats().Reconnects
 	isNew := now != b.reconnects
 	if isNew {
-		b.tellGap(ErrReconnected)
+		b.tellGap(ErrReconnected, everybody)
 		b.reconnects = now
 	}
 	if up {
@@ -136,10 +144,12 @@ func (b *Broker) notice() bool {
 // gap reports a gap of all topics and channels.
 func (b *Broker) gap(reason error) {
 	b.gapping.Lock()
-	b.tellGap(reason)
+	b.tellGap(reason, everybody)
 	b.gapping.Unlock()
 	b.onGap(reason)
 }
+
+func everybody(subscriber) bool { return true }
 
 // onGap calls that of the Config.
 func (b *Broker) onGap(reason error) {
@@ -148,13 +158,15 @@ func (b *Broker) onGap(reason error) {
 	}
 }
 
-// tellGap reports a gap to all subscribers. Under gapping.
-func (b *Broker) tellGap(reason error) {
+// tellGap reports a gap to subscribers. Under gapping.
+func (b *Broker) tellGap(reason error, to func(subscriber) bool) {
 	b.lastGap.Store(time.Now().UnixNano())
 	b.mu.RLock()
 	all := make([]subscriber, 0, len(b.subscribers))
 	for _, f := range b.subscribers {
-		all = append(all, f)
+		if to(f) {
+			all = append(all, f)
+		}
 	}
 	b.mu.RUnlock()
 	for _, f := range all {

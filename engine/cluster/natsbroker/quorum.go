@@ -47,11 +47,12 @@ func (s *shard) quorum(ctx context.Context) error {
 	case err != nil:
 		return unavailable(fmt.Errorf("stream %s: %w", s.stream(), err))
 	}
-	return electorate(s.stream(), stream.CachedInfo().Cluster)
+	return electorate(s.stream(), stream.CachedInfo().Cluster, silentAfter)
 }
 
-// electorate returns why a stream cannot store, as its leader sees it.
-func electorate(stream string, c *jetstream.ClusterInfo) error {
+// electorate returns why a stream cannot store, as its leader sees it, which has to have heard
+// of more than half of the servers within a time.
+func electorate(stream string, c *jetstream.ClusterInfo, within time.Duration) error {
 	if c == nil { // a server on its own
 		return nil
 	}
@@ -60,7 +61,7 @@ func electorate(stream string, c *jetstream.ClusterInfo) error {
 	}
 	heard := 1
 	for _, r := range c.Replicas {
-		if r.Active > 0 && r.Active < silentAfter {
+		if r.Active > 0 && r.Active < within {
 			heard++
 		}
 	}

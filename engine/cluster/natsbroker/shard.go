@@ -31,11 +31,15 @@ type shard struct {
 	shards int
 	asking chan struct{} // one element while the stream is asked
 	state  atomic.Pointer[state]
+
+	followers atomic.Int32 // of its topics
+	beating   atomic.Bool  // a beat is under way
+	heard     atomic.Int64 // when the last question was asked that the leader answered, since Broker.began
 }
 
 // state is what a stream said of itself.
 type state struct {
-	asked    time.Time // it is not older
+	asked    time.Time // it is not older; zero: who said it may not be the leader any more
 	epoch    string
 	perTopic int64  // the smallest there ever was: topics may have been cut to it
 	first    uint64 // its first message; one behind the last if there is none
@@ -129,6 +133,9 @@ func (s *shard) learn(info *jetstream.StreamInfo, asked time.Time) *state {
 	if info.State.Msgs == 0 {
 		n.first = n.last + 1
 	}
+	if electorate(s.stream(), info.Cluster, lease) != nil {
+		n.asked = time.Time{} // there may be another leader, who has more
+	}
 	s.state.Store(n)
 	return n
 }
@@ -150,8 +157,13 @@ func (s *shard) ask(ctx context.Context, since time.Time) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.learn(info, asked), nil
+	return s.learn(info, asked), electorate(s.stream(), info.Cluster, lease)
 }
+
+// lease is how long a leader may not have heard of the others of which more than half are
+// needed: those choose no other leader before. One that was stopped, or is cut off, takes itself
+// for the leader still.
+const lease = 3500 * time.Millisecond
 
 // leaderGet asks for one message: by its sequence, as the last of a subject, or as
 // the first of a subject from a sequence on.

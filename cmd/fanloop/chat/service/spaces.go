@@ -136,6 +136,9 @@ func (s *spaces) Intact(ctx context.Context, topic string, after uint64) (bool, 
 	return s.of(topic).Intact(ctx, topic, after)
 }
 
+// Heard implements cluster.Broker.
+func (s *spaces) Heard(topic string) time.Time { return s.of(topic).Heard(topic) }
+
 // Follow implements cluster.Broker.
 func (s *spaces) Follow(topic string, l cluster.Listener) (func(), error) {
 	return s.of(topic).Follow(topic, l)

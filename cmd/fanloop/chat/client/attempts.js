@@ -81,7 +81,7 @@ export class Attempts {
   // Who began with TLS goes on with it.
   /** @param {string} address */
   #safe(address) {
-    return URL.canParse(address) && (!this.#own[0].startsWith("https:") || /^(https|wss):/.test(address));
+    return URL.canParse(address) && (this.#own[0].startsWith("https:") ? /^(https|wss):/ : /^(http|ws)s?:/).test(address);
   }
 
   /**

@@ -11,28 +11,35 @@ export class Chain {
   back = null;
   /** Another one whenever messages may be missing before what follows. */
   lineage = {};
+  #forgotten = false;
 
   forget() {
     this.position = this.back = null;
     this.lineage = {};
+    this.#forgotten = true;
   }
 
   /**
-   * A subscription has begun. Returns its messages that were not taken before.
+   * A subscription has begun. Returns its messages that were not taken before. Throws where
+   * they cannot be in front of its position, or that does not go on from the one before.
    * @param {SubscribedFrame} frame
    * @param {boolean} live whether it gets messages
    */
   begin({ state, pos, back, messages = [] }, live) {
     const before = this.position;
-    if (live) {
-      this.position = pos ?? null;
-      if (state !== "resumed") {
-        this.lineage = {};
-        this.back = back ?? null;
-      }
+    if (!live) return [];
+    const resumed = state === "resumed" && before && pos;
+    const taken = resumed ? messages.filter(({ offset }) => compareOffsets(offset ?? "", before.offset) > 0) : messages;
+    const last = taken.at(-1)?.offset ?? (resumed ? before.offset : undefined);
+    const follows = last === undefined || (pos && compareOffsets(last, pos.offset) <= 0);
+    if (!follows || (resumed && (pos.epoch !== before.epoch || pos.offset !== last))) throw new TypeError("pos");
+    this.position = pos ?? null;
+    this.#forgotten = false;
+    if (!resumed) {
+      this.lineage = {};
+      this.back = back ?? null;
     }
-    if (state !== "resumed" || !before) return messages;
-    return messages.filter(({ offset }) => compareOffsets(offset ?? "", before.offset) > 0);
+    return taken;
   }
 
   /** @param {Position} position */
@@ -43,22 +50,27 @@ export class Chain {
 
   /**
    * Takes the messages that follow, and moves the position behind them. hole says
-   * that more came, and that messages are missing before them.
+   * that more came, and that messages are missing before them. Throws, and takes none,
+   * where one has no place in the topic.
    * @param {Message[]} messages
    */
   take(messages) {
     /** @type {Message[]} */
     const taken = [];
+    let { position } = this;
+    let hole = false;
     for (const message of messages) {
       const { offset, prev, id } = message;
-      const { position } = this;
+      if ((offset === undefined) !== (position === null) && !this.#forgotten) throw new TypeError("offset");
       if (offset !== undefined && position) {
         if (compareOffsets(offset, position.offset) <= 0) continue;
-        if (prev !== undefined && compareOffsets(prev, position.offset) > 0) return { taken, hole: true };
-        this.position = { epoch: position.epoch, offset, id };
+        hole = prev !== undefined && compareOffsets(prev, position.offset) > 0;
+        if (hole) break;
+        position = { epoch: position.epoch, offset, id };
       }
       taken.push(message);
     }
-    return { taken, hole: false };
+    this.position = position;
+    return { taken, hole };
   }
 }

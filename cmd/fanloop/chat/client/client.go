@@ -22,7 +22,7 @@ func Types() []byte { return types }
 // parts are the sources in the order in which they stand in the module: each
 // imports only from those before it.
 var parts = []string{
-	"base.js", "alarm.js", "codes.js", "tokens.js", "transport.js", "attempts.js", "link.js", "returning.js", "connector.js", "session.js",
+	"base.js", "frames.js", "alarm.js", "codes.js", "tokens.js", "transport.js", "attempts.js", "link.js", "returning.js", "connector.js", "session.js",
 	"live.js", "outgoing.js", "lookup.js", "outbox.js", "chain.js", "subscription.js", "topic.js", "fanloop.js",
 }
 
@@ -37,8 +37,20 @@ var Module = sync.OnceValue(func() []byte {
 		}
 		module.Write(join(source, i == len(parts)-1))
 	}
-	return module.Bytes()
+	return shorten(module.Bytes())
 })
+
+// shorten gives private names of two letters, which are seen nowhere outside.
+func shorten(module []byte) []byte {
+	short := map[string][]byte{}
+	return privates.ReplaceAllFunc(module, func(name []byte) []byte {
+		if short[string(name)] == nil {
+			n := len(short)
+			short[string(name)] = []byte{'#', 'a' + byte(n%26), 'a' + byte(n/26)}
+		}
+		return short[string(name)]
+	})
+}
 
 var (
 	docComment = regexp.MustCompile(`(?s)/\*\*.*?\*/ ?`)
@@ -47,6 +59,7 @@ var (
 	exports    = regexp.MustCompile(`(?m)^export `)
 	indents    = regexp.MustCompile(`(?m)^\s+`)
 	lineEnds   = regexp.MustCompile(`([;{,])\n`)
+	privates   = regexp.MustCompile(`#[a-zA-Z]+`)
 	// Texts come first, so that what is in them is no operator.
 	operators = regexp.MustCompile("\"[^\"\n]*\"|`[^`]*`|\n}| ?[-=+*,:?&|(){}<>!;]+ ?")
 )

@@ -3,6 +3,7 @@
 
 /** @import {ClientOptions, Ending, Env, Frame, Transport} from "./types.d.ts" */
 import { Attempts } from "./attempts.js";
+import { checked } from "./frames.js";
 import { Link } from "./link.js";
 import { Returning } from "./returning.js";
 import { SocketTransport, StreamTransport } from "./transport.js";
@@ -95,8 +96,8 @@ export class Connector {
       if (this.link !== link) return; // a listener ended it
       if (line === "") continue;
       try {
-        const frame = /** @type {Frame} */ (JSON.parse(line));
-        if (!link.answered(frame)) this.#events.received(frame);
+        const frame = checked(JSON.parse(line));
+        if (frame && !link.answered(frame)) this.#events.received(frame);
       } catch (err) {
         return this.#events.ended({ code: 1006, reason: `bad frame: ${err}` });
       }

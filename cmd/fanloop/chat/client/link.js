@@ -4,6 +4,7 @@
 /** @import {AnswerFrame, Ending, Env, Frame, Limits, Transport} from "./types.d.ts" */
 import { Alarm } from "./alarm.js";
 import { connectionLost, defaultLimits, pack } from "./base.js";
+import { mustAnswer } from "./frames.js";
 
 const answerPatience = 5_000; // then a probe
 export const pongPatience = 3_000;
@@ -29,7 +30,7 @@ export class Link {
   #provedAt = 0; // when a pong came last
   #probedAt = 0; // when the probe that has no pong was sent, or 0
   #ref = 0;
-  /** In the order of their sending. @type {Map<number, {at: number, answer: (frame: AnswerFrame) => void}>} */
+  /** In the order of their sending. @type {Map<number, {at: number, frame: object, answer: (frame: AnswerFrame) => void}>} */
   #commands = new Map();
   /** @type {string[]} */
   #queue = [];
@@ -58,13 +59,14 @@ export class Link {
    * @param {{type: string} & Record<string, unknown>} frame
    * @param {(frame: AnswerFrame) => void} [answer]
    */
-  command({ type, ...rest }, answer) {
+  command(frame, answer) {
     /** @type {number | undefined} */
     let ref;
     if (answer) {
       ref = this.#ref = (this.#ref % 0xffffffff) + 1;
-      this.#commands.set(ref, { at: this.#env.now(), answer });
+      this.#commands.set(ref, { at: this.#env.now(), frame, answer });
     }
+    const { type, ...rest } = frame;
     this.#queue.push(JSON.stringify({ type, ref, ...rest }));
     if (this.connectedAt) this.#alarm.hasten(this.#due);
     if (this.#flushing) return;
@@ -87,6 +89,7 @@ export class Link {
     const { ref } = /** @type {{ref?: number}} */ (frame);
     if (ref === undefined) return false;
     const command = this.#commands.get(ref);
+    if (command) mustAnswer(frame, command.frame);
     this.#commands.delete(ref);
     command?.answer(/** @type {AnswerFrame} */ (frame));
     return true;

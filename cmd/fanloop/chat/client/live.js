@@ -3,7 +3,7 @@
 /** @import {Env, KindFrame, MarkerState, Position, PresenceFrame, PresenceState} from "./types.d.ts" */
 /** @import {Session} from "./session.js" */
 import { Alarm } from "./alarm.js";
-import { movesOn } from "./base.js";
+import { backoff, movesOn } from "./base.js";
 
 /** @implements {PresenceState} */
 export class Presence {
@@ -158,6 +158,7 @@ export class Marker {
   /** What has no answer yet. @type {{type: "read" | "unread", pos: Position} | undefined} */
   #sent;
   #busy = false;
+  #failures = 0;
 
   /**
    * @param {Env} env
@@ -215,13 +216,16 @@ export class Marker {
     this.#busy = true;
     this.#session.command({ type: wish.type, topic: this.#topic, pos: wish.pos, version: this.version }, (answer) => {
       this.#sent = undefined;
-      if (answer.type === "error" && answer.retry === "later") this.#wish ??= wish;
-      const delay = answer.type === "error" ? Math.max(readSpacing, answer.delay ?? 0) : readSpacing;
+      let delay = 0;
+      if (answer.type === "error" && answer.retry === "later") {
+        this.#wish ??= wish;
+        delay = Math.max(answer.delay ?? 0, backoff(this.#env, this.#failures++));
+      } else this.#failures = 0;
       if (answer.type === "marker") this.take(answer);
       this.#env.setTimeout(() => {
         this.#busy = false;
         this.#send();
-      }, delay);
+      }, Math.max(readSpacing, delay));
     });
   }
 }

@@ -88,18 +88,17 @@ export class Session {
   }
 
   /**
-   * Sends a command and returns the answer of a type; an error is thrown.
-   * @template {AnswerFrame["type"]} Type
+   * Sends a command and returns its answer; an error is thrown.
+   * @template {AnswerFrame} Answer
    * @param {{type: string} & Record<string, unknown>} frame
-   * @param {Type} type
-   * @returns {Promise<Extract<AnswerFrame, {type: Type}>>}
+   * @returns {Promise<Answer>}
    */
-  request(frame, type) {
+  request(frame) {
     return new Promise((resolve, reject) => {
       if (!this.ready) return reject(new ChatError(connectionLost));
       this.command(frame, (answer) => {
-        if (answer.type === type) resolve(/** @type {any} */ (answer));
-        else reject(new ChatError(answer.type === "error" ? answer : { code: "bad_answer", retry: "never" }));
+        if (answer.type === "error") reject(new ChatError(answer));
+        else resolve(/** @type {Answer} */ (answer));
       });
     });
   }
@@ -230,13 +229,11 @@ export class Session {
   #connected(answer) {
     const { link, attempts } = this.#connector;
     if (!link?.transport) return;
-    if (answer.type !== "connected") {
-      const failure = answer.type === "error" ? answer : { code: "bad_answer", retry: /** @type {const} */ ("never") };
-      return this.#over(failure, true);
-    }
+    if (answer.type === "error") return this.#over(answer, true);
+    if (answer.type !== "connected") return; // a link gives no other
     attempts.connected(link.base, answer.addresses);
     this.#session = answer.session;
-    this.limits = { ...defaultLimits, ...answer.limits };
+    this.limits = answer.limits;
     this.user = answer.user;
     this.#tokens.taken(answer.ttl);
     this.#connector.connected(link);

@@ -1,7 +1,7 @@
 // One topic, as the application sees it: what comes of its subscription, and what
 // is done with it.
 
-/** @import {Env, Failure, Message, Page, Position, SubscribedFrame, Target, Topic as Declared, TopicEvents, TopicFrame, TopicOptions, TopicState} from "./types.d.ts" */
+/** @import {AnswerFrame, Env, Failure, MembersFrame, Message, Page, Position, SubscribedFrame, Target, Topic as Declared, TopicEvents, TopicFrame, TopicOptions, TopicState} from "./types.d.ts" */
 /** @import {Outbox} from "./outbox.js" */
 /** @import {Outgoing} from "./outgoing.js" */
 /** @import {Session} from "./session.js" */
@@ -137,15 +137,17 @@ export class Topic extends Emitter {
   /** @param {SubscribedFrame} frame */
   #began(frame) {
     const before = this.position;
+    const { lineage } = this.chain;
     const attempt = this.subscription.attempt;
     const messages = this.chain.begin(frame, this.mode === "live");
+    const broken = before && this.chain.lineage !== lineage;
     this.recovering = frame.more ?? false;
     this.count = frame.count;
     this.presence = frame.presence ? new Presence(frame.presence) : null;
     for (const message of messages) this.#around.outbox.seen(this, message);
     const live = () => this.subscription.attempt === attempt;
     return () => {
-      if (live() && frame.state === "reset" && before) this.emit("reset", this.position);
+      if (live() && broken) this.emit("reset", this.position);
       if (live()) this.emit("subscribed", frame);
       if (live() && messages.length > 0) this.emit("messages", messages, "page");
       if (live() && this.presence) this.emit("presence", this.presence);
@@ -250,16 +252,18 @@ export class Topic extends Emitter {
    * @returns {Promise<Page>}
    */
   async history({ before, after, limit } = {}) {
-    const page = await this.#around.session.request({ type: "history", topic: this.name, before, after, limit }, "page");
+    /** @type {Extract<AnswerFrame, {type: "page"}>} */
+    const page = await this.#around.session.request({ type: "history", topic: this.name, before, after, limit });
     return { ...page, messages: page.messages ?? [] };
   }
 
   /**
    * Gets users in the order of their names, from behind one on.
    * @param {{after?: string, limit?: number}} [where]
+   * @returns {Promise<MembersFrame>}
    */
   members({ after, limit } = {}) {
-    return this.#around.session.request({ type: "presence", topic: this.name, after, limit }, "members");
+    return this.#around.session.request({ type: "presence", topic: this.name, after, limit });
   }
 
   // Keyed values.

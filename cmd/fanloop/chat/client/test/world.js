@@ -80,6 +80,8 @@ export class Network {
   latency = () => 5;
   /** What becomes of a message on its way: "pass", "twice", "cut" or "lost". */
   fate = (_direction, _text) => "pass";
+  /** What a message of the service is when it arrives. */
+  mutate = (text) => text;
   sockets = new Set();
   opened = 0;
   streams = 0;
@@ -190,7 +192,7 @@ class Pipe {
 
   accept() {
     this.connection = this.network.service.open({
-      send: (text) => this.#carry("down", text, () => this.client.received(text)),
+      send: (text) => this.#carry("down", text, () => this.client.received(this.network.mutate(text))),
       close: (code, reason) => this.#carry("down", "", () => this.end(code, reason)),
     });
   }

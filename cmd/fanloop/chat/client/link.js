@@ -147,10 +147,11 @@ export class Link {
 
   // When to look: for a pong, an answer, or a word of the service.
   get #due() {
-    if (this.#probedAt) return this.#probedAt + pongPatience;
+    const busy = this.transport?.busyUntil ?? 0;
+    if (this.#probedAt) return Math.max(this.#probedAt, busy) + pongPatience;
     let due = Infinity;
     for (const { at } of this.#commands.values()) {
-      due = Math.max(at, this.#provedAt, this.transport?.busyUntil ?? 0) + answerPatience;
+      due = Math.max(at, this.#provedAt, busy) + answerPatience;
       break; // the oldest
     }
     const visible = this.#env.document?.visibilityState !== "hidden";

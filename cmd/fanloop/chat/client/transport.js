@@ -5,6 +5,7 @@
 import { backoff, defaultLimits, pack } from "./base.js";
 
 const streamsMost = 4;
+const busyMost = 30_000; // that a service may ask for with one POST
 
 /** @implements {Transport} */
 export class SocketTransport {
@@ -174,6 +175,7 @@ export class StreamTransport {
    */
   async #post(body, seq) {
     const headers = { "Fanloop-Session": this.#session, "Fanloop-Seq": String(seq) };
+    const first = this.#env.now();
     for (let attempt = 0; !this.#abort.signal.aborted; attempt++) {
       let delay = backoff(this.#env, attempt, 5000);
       try {
@@ -181,11 +183,13 @@ export class StreamTransport {
         if (response.ok) return;
         const { status } = response;
         if (status < 500 && status !== 429) return this.#end(ending(response));
-        delay = Math.max(delay, ending(response).delay ?? 0);
+        const asked = ending(response).delay ?? 0;
+        // Who is asked to wait waits for no answer meanwhile, but not for ever.
+        if (asked > 0) this.busyUntil = Math.min(this.#env.now() + asked, first + busyMost);
+        delay = Math.max(delay, asked);
       } catch {
         // No answer: it may have been taken, so the same number goes again.
       }
-      this.busyUntil = this.#env.now() + delay;
       await new Promise((resolve) => this.#env.setTimeout(() => resolve(undefined), delay));
     }
   }

@@ -406,7 +406,7 @@ export interface Receiver {
 
 export interface Transport {
   readonly name: "websocket" | "sse";
-  /** Until when the server asked it to wait before it sends, by Env.now. */
+  /** Until when the server asked it to wait before it sends, by Env.now: at most 30 s for one POST. */
   readonly busyUntil: number;
   receiver: Receiver;
   /** Sends frames once connected has come; the queue is theirs to empty. */

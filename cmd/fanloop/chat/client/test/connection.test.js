@@ -341,6 +341,25 @@ test("an error to connect is final if it says so", async () => {
   assert.equal(network.opened, 1);
 });
 
+for (const headers of [{}, { "Retry-After": "5" }]) {
+  test(`X41: a stream whose POSTs fail is probed and replaced, although it lives (${JSON.stringify(headers)})`, async () => {
+    const { client, topic, network, service, pass } = await connected({ transports: ["sse"] });
+    let posts = 0;
+    network.status = (path) => (path === "/v1/commands" ? (posts++, { status: 503, headers }) : undefined);
+    const entry = topic.publish("x");
+    for (let i = 0; i < 95; i++) {
+      service.say("room:a", "bob", i);
+      await pass(1000);
+    }
+    assert.ok(posts > 1);
+    assert.ok(network.streams >= 2, `${network.streams} streams, state ${client.state}`);
+    network.status = () => undefined;
+    await pass(60_000);
+    assert.equal(entry.state, "stored");
+    assert.equal(client.state, "connected");
+  });
+}
+
 test("X41: where WebSocket is blocked the chat goes on over SSE, and comes back later", async () => {
   const { client, topic, network, service, pass, oracle } = await connected({}, ({ network }) => (network.webSockets = "refuse"));
   await pass(10_000);

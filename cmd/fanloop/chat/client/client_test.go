@@ -28,7 +28,7 @@ func TestEveryCodeIsInTheREADME(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	codes := []string{"connection_lost", "no_token", "breaker", "outbox_full", "not_found_out", "timeout", "unsubscribed"}
+	codes := []string{"connection_lost", "no_token", "old_token", "breaker", "outbox_full", "not_found_out", "timeout", "unsubscribed"}
 	for _, code := range protocol.Codes() {
 		codes = append(codes, string(code))
 	}

@@ -39,6 +39,7 @@ export class Client extends Emitter {
         this.emit("connected", frame);
         this.#outbox.connected(frame);
       },
+      told: (failure, topic) => queueMicrotask(() => this.emit("token", failure, topic)),
       received: (frame) => this.#topics.get(frame.topic)?.received(frame),
     });
     this.#outbox = new Outbox(

@@ -16,6 +16,7 @@ const openingPatience = 10_000; // until connected
  * @property {() => void} opening commands that belong into the first message
  * @property {(frame: ConnectedFrame) => void} connected
  * @property {(frame: TopicFrame) => void} received
+ * @property {(failure: Failure, topic?: string) => void} told that a token was not renewed
  * @property {() => void} lost
  */
 
@@ -43,6 +44,7 @@ export class Session {
     this.#env = env;
     this.#name = options.user;
     this.#owner = owner;
+    this.told = owner.told;
     this.#connector = new Connector(env, options, {
       began: () => this.#enter("connecting"),
       first: () => this.#first(),
@@ -50,7 +52,7 @@ export class Session {
       ended: (ending) => this.#over(failureOf(ending)),
       dropped: () => this.#lost(),
     });
-    this.#tokens = new Tokens(env, options.getToken, undefined, (failure) => this.#fetched(failure), (token, answer) => this.#refresh(token, answer));
+    this.#tokens = new Tokens(env, options.getToken, undefined, (failure) => this.#fetched(failure), (token, answer) => this.#refresh(token, answer), (failure) => owner.told(failure));
     this.#tokens.value = options.token ?? "";
     this.#alarm = new Alarm(env, () => this.#late());
   }

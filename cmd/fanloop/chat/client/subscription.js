@@ -51,7 +51,7 @@ export class Subscription {
     this.#nextAttempt = nextAttempt;
     this.#asks = asks;
     this.#subscriber = subscriber;
-    this.#tokens = new Tokens(env, getToken, topic, (failure) => this.#fetched(failure), (token, answer) => this.#command("refresh", { token }, answer));
+    this.#tokens = new Tokens(env, getToken, topic, (failure) => this.#fetched(failure), (token, answer) => this.#command("refresh", { token }, answer), (failure) => session.told(failure, topic));
     this.#alarm = new Alarm(env, () => this.#begin());
   }
 

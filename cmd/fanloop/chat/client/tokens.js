@@ -6,6 +6,9 @@ import { Alarm } from "./alarm.js";
 import { backoff, Refused } from "./base.js";
 
 const patience = 60_000;
+const shortest = 5_000; // a token that lives less is at the end of its life
+/** @type {Failure} */
+const oldToken = { code: "old_token", retry: "later", message: "getToken gave a token at the end of its life, or one that ends with the last" };
 
 export class Tokens {
   /** The token, or "" while there is none. */
@@ -15,10 +18,14 @@ export class Tokens {
   #topic;
   #done;
   #bring;
+  #told;
   #alarm; // when to get the next one
   #fetching = 0;
   #fetches = 0;
   #failures = 0;
+  #ends = -Infinity; // when the last token ends
+  #fetched = false; // since one was taken
+  #vain = 0; // renewals in a row that gave nothing better
 
   /**
    * @param {Env} env
@@ -26,13 +33,15 @@ export class Tokens {
    * @param {string | undefined} topic
    * @param {(failure?: Failure) => void} done called when a fetch has ended
    * @param {(token: string, answer: (frame: AnswerFrame) => void) => void} bring brings a token to the service
+   * @param {(failure: Failure) => void} told called when a renewal was in vain
    */
-  constructor(env, get, topic, done, bring) {
+  constructor(env, get, topic, done, bring, told) {
     this.#env = env;
     this.#get = get;
     this.#topic = topic;
     this.#done = done;
     this.#bring = bring;
+    this.#told = told;
     this.#alarm = new Alarm(env, () => this.fetch());
   }
 
@@ -55,6 +64,7 @@ export class Tokens {
       if (this.#fetching !== fetch) return;
       this.#fetching = 0;
       if (token) this.value = token;
+      this.#fetched = !!token;
       this.#failures = token ? 0 : this.#failures + 1;
       this.#done(token ? undefined : this.#failure(err));
     };
@@ -68,14 +78,22 @@ export class Tokens {
   /** Forgets the token, and ignores what a fetch on its way brings. */
   clear() {
     this.value = "";
-    this.#fetching = 0;
+    this.#fetching = this.#vain = 0;
+    this.#ends = -Infinity;
   }
 
   // Renewal.
 
   /** The service has taken the token, which lives so long. @param {number | undefined} ttl */
-  taken(ttl) {
-    this.#fetchIn(ttl === undefined ? Infinity : ttl * (0.7 + 0.2 * this.#env.random()));
+  taken(ttl = Infinity) {
+    const ends = this.#env.now() + ttl;
+    const better = ttl === Infinity || (ttl >= shortest && ends > this.#ends + 1000);
+    const vain = this.#fetched && !better;
+    if (better) this.#vain = 0;
+    this.#ends = ends;
+    this.#fetched = false;
+    if (vain) this.again({ ...oldToken, delay: ttl / 2 });
+    else this.#fetchIn(Math.max(1000 + 1000 * this.#env.random(), ttl * (0.7 + 0.2 * this.#env.random())));
   }
 
   /** Brings a new token to the service. */
@@ -87,8 +105,9 @@ export class Tokens {
   }
 
   /** No new token was got, or it was not taken: another one may do. @param {Failure} failure */
-  again({ delay }) {
-    this.#fetchIn(delay ?? 1000 + backoff(this.#env, 6));
+  again(failure) {
+    this.#fetchIn(Math.max(failure.delay ?? 0, 1000 + backoff(this.#env, ++this.#vain)));
+    this.#told(failure);
   }
 
   /** @param {number} delay */

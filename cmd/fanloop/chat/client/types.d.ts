@@ -37,6 +37,7 @@ export type ClientEvents = {
   state: [state: ConnectionState, detail: StateDetail];
   connected: [frame: ConnectedFrame];
   outgoing: [entry: Outgoing];
+  token: [error: Failure, topic: string | undefined];
   logout: [];
 };
 

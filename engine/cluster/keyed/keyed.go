@@ -22,6 +22,8 @@ var (
 	ErrTooLarge = errors.New("keyed: the value is larger than Config.MaxValue")
 	// ErrFull: this node has Config.MaxKeys values in the topic.
 	ErrFull = errors.New("keyed: the topic has Config.MaxKeys values of this node; wait until some are gone")
+	// ErrOwner: the owner has Config.MaxOwned values in the topic, by this node.
+	ErrOwner = errors.New("keyed: the owner has Config.MaxOwned values in the topic; delete one, or wait until one is gone")
 )
 
 // Config is how a Keyed works. The zero value of each field means its default.
@@ -39,6 +41,8 @@ type Config struct {
 	Rate int
 	// MaxKeys is how many values this node has in one topic (10 000; 65 536 at most).
 	MaxKeys int
+	// MaxOwned is how many of them one owner has, as SetFor names it (0: no bound).
+	MaxOwned int
 	// MaxValue is the size of a value, in bytes (4096; 8192 at most).
 	MaxValue int
 }
@@ -71,6 +75,7 @@ type Keyed struct {
 	clock uint64                  // the latest version that was given or seen
 	ahead uint64                  // of this node's clock is another's, so far as is known
 	own   map[place]*list.Element // values of this node, in ends
+	owned map[place]int           // how many of them an owner has in a topic; the key is the owner
 	ends  list.List               // of *own, in the order of their ends
 	end   mirror.Task             // at the first of them
 }
@@ -81,7 +86,8 @@ type place struct{ topic, key string }
 // own is a value of this node.
 type own struct {
 	place
-	end time.Time
+	end   time.Time
+	owner string // of a value that is not deleted; empty: nobody
 	// version is that of the last Set, which the others do not have where it changed
 	// nothing.
 	version uint64
@@ -90,7 +96,7 @@ type own struct {
 // New returns a Keyed that talks to those of the same name on other nodes by the
 // bus. Close it before the bus.
 func New(bus cluster.Bus, config Config) (*Keyed, error) {
-	k := &Keyed{config: config.withDefaults(), own: make(map[place]*list.Element)}
+	k := &Keyed{config: config.withDefaults(), own: make(map[place]*list.Element), owned: make(map[place]int)}
 	k.end.Do = k.expire
 	group, err := mirror.New(bus, mirror.Config{
 		Kind:   "keyed-" + k.config.Name,
@@ -117,18 +123,22 @@ func (k *Keyed) Close() { k.group.Close() }
 // Set sets the value of a key, for Config.Lifetime. Subscribers on this node get it
 // with the next batch, those on other nodes about Config.Every later, and nothing
 // where the value is the same as before. data may be changed afterwards.
-func (k *Keyed) Set(topic, key string, data []byte) error {
+func (k *Keyed) Set(topic, key string, data []byte) error { return k.SetFor("", topic, key, data) }
+
+// SetFor is Set for an owner, who has up to Config.MaxOwned values in a topic. A value that
+// somebody else sets, or that is deleted, is not the owner's any more.
+func (k *Keyed) SetFor(owner, topic, key string, data []byte) error {
 	if len(data) > k.config.MaxValue {
-		return fmt.Errorf("%w: %d bytes", ErrTooLarge, len(data))
+		return fmt.Errorf("%w: %d bytes; the limit is %d", ErrTooLarge, len(data), k.config.MaxValue)
 	}
-	return k.put(place{topic, key}, false, data)
+	return k.put(place{topic, key}, owner, false, data)
 }
 
 // Delete takes away the value of a key, whoever set it. It takes the place of a
 // value for Config.Lifetime.
-func (k *Keyed) Delete(topic, key string) error { return k.put(place{topic, key}, true, nil) }
+func (k *Keyed) Delete(topic, key string) error { return k.put(place{topic, key}, "", true, nil) }
 
-func (k *Keyed) put(at place, gone bool, data []byte) error {
+func (k *Keyed) put(at place, owner string, gone bool, data []byte) error {
 	if err := cluster.CheckTopic(at.topic); err != nil {
 		return err
 	}
@@ -140,6 +150,9 @@ func (k *Keyed) put(at place, gone bool, data []byte) error {
 	element := k.own[at]
 	if element == nil && k.group.Size(at.topic) >= k.config.MaxKeys {
 		return ErrFull
+	}
+	if !k.mayOwn(owner, at.topic, element) {
+		return ErrOwner
 	}
 	now := time.Now()
 	version := max(uint64(now.UnixMicro())+k.ahead, k.clock+1)
@@ -155,9 +168,34 @@ func (k *Keyed) put(at place, gone bool, data []byte) error {
 	k.ends.MoveToBack(element)
 	o := element.Value.(*own)
 	o.version, o.end = version, now.Add(k.config.Lifetime)
+	k.give(o, owner)
 	k.clock = version
 	k.planEnd()
 	return nil
+}
+
+// mayOwn reports whether an owner may have the value of an element, which is nil if there is
+// none yet.
+func (k *Keyed) mayOwn(owner, topic string, element *list.Element) bool {
+	if owner == "" || k.config.MaxOwned <= 0 || element != nil && element.Value.(*own).owner == owner {
+		return true
+	}
+	return k.owned[place{topic, owner}] < k.config.MaxOwned
+}
+
+// give gives a value to an owner, and takes it from the one before.
+func (k *Keyed) give(o *own, owner string) {
+	if o.owner == owner {
+		return
+	}
+	if before := (place{o.topic, o.owner}); o.owner != "" {
+		if k.owned[before]--; k.owned[before] == 0 {
+			delete(k.owned, before)
+		}
+	}
+	if o.owner = owner; owner != "" {
+		k.owned[place{o.topic, owner}]++
+	}
 }
 
 // expire takes away the values of this node whose time is over.
@@ -169,6 +207,7 @@ func (k *Keyed) expire(now time.Time) {
 		}
 		k.ends.Remove(e)
 		delete(k.own, o.place)
+		k.give(o, "")
 		_ = k.group.Put(o.topic, o.key, "") // fails when closed only
 	}
 	k.planEnd()

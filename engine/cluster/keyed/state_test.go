@@ -51,7 +51,8 @@ func TestState(t *testing.T) {
 					n.delete(key)
 				case k < 97:
 					c := values{}
-					for _, v := range shared.State(10000) {
+					state, _ := shared.State(10000, 1<<20)
+					for _, v := range state {
 						c[v.Key] = v.Data
 					}
 					clients = append(clients, c)
@@ -71,12 +72,26 @@ func TestState(t *testing.T) {
 				last.expect(c)
 			}
 			state := values{}
-			for _, v := range shared.State(10000) {
+			all, more := shared.State(10000, 1<<20)
+			for _, v := range all {
 				state[v.Key] = v.Data
 			}
 			last.expect(state)
-			if got := shared.State(7); len(got) != 7 {
-				t.Errorf("%d values of 7", len(got))
+			if more {
+				t.Error("more than all values")
+			}
+			if got, more := shared.State(7, 1<<20); len(got) != 7 || !more {
+				t.Errorf("%d values of 7, more: %v", len(got), more)
+			}
+			budget := 0
+			for _, v := range all[:5] {
+				budget += len(v.Key) + len(v.Data)
+			}
+			if got, more := shared.State(10000, budget); len(got) != 5 || !more {
+				t.Errorf("%d values of 5 by their bytes, more: %v", len(got), more)
+			}
+			if got, more := shared.State(10000, budget-1); len(got) != 4 || !more {
+				t.Errorf("%d values of 4 by their bytes, more: %v", len(got), more)
 			}
 		})
 	})

@@ -169,21 +169,28 @@ func (s *Subscription) news() bool {
 	return false
 }
 
-// State returns up to max of the values that Next has returned, as they are now, those
-// that changed last first. If several share a subscription, give it to one who joins: the
-// batches that follow have all that changes.
-func (s *Subscription) State(max int) (values []Value) {
+// State returns the values that Next has returned, as they are now, those that changed last
+// first: up to max of them, with keys and data of so many bytes. More: there are others. If
+// several share a subscription, give it to one who joins: the batches that follow have all
+// that changes.
+func (s *Subscription) State(max, bytes int) (values []Value, more bool) {
 	s.k.group.Lock()
 	defer s.k.group.Unlock()
 	if !s.begun || s.closed {
-		return nil
+		return nil, false
 	}
-	for e := s.board.there.Back(); e != nil && len(values) < max; e = e.Prev() {
-		if slot := e.Value.(*slot); slot.came <= s.there {
-			values = append(values, slot.value())
+	for e := s.board.there.Back(); e != nil; e = e.Prev() {
+		slot := e.Value.(*slot)
+		if slot.came > s.there {
+			continue
 		}
+		v := slot.value()
+		if bytes -= len(v.Key) + len(v.Data); bytes < 0 || len(values) == max {
+			return values, true
+		}
+		values = append(values, v)
 	}
-	return values
+	return values, false
 }
 
 // refill gives the subscriber what it may get since the last time, for one second at

@@ -46,5 +46,24 @@ func (b *bucket) take(r Rate, c *Clock, n float64) (retry time.Duration) {
 	}
 }
 
+// maxDebt is how long it takes at most until what is owed is there.
+const maxDebt = 30 * time.Second
+
+// owe takes n that has been used already. What comes afterwards waits for it.
+func (b *bucket) owe(r Rate, c *Clock, n float64) {
+	if r.off() {
+		return
+	}
+	now, since := c.times()
+	most := now + r.cost(max(r.Burst, 1)) + maxDebt
+	for {
+		full := b.full.Load()
+		next := min(max(time.Duration(full), since)+r.cost(n), max(most, time.Duration(full)))
+		if b.full.CompareAndSwap(full, int64(next)) {
+			return
+		}
+	}
+}
+
 // recovered reports whether it is as if nothing had been taken.
 func (b *bucket) recovered(now time.Duration) bool { return time.Duration(b.full.Load()) <= now }

@@ -388,3 +388,40 @@ func Example() {
 	// <nil>
 	// limits: too many connections; end one first
 }
+
+// What is owed is taken from what comes next, for half a minute at most. Who owes nothing is
+// allowed what costs nothing, though his rate is used up.
+func TestOwed(t *testing.T) {
+	d := newDriven()
+	p := connect(t, newTable(t, d, limits.Limits{Commands: limits.Rate{PerSecond: 10, Burst: 5}}, 0), "ann")
+	if n := allowed(p, 1); n != 5 {
+		t.Fatalf("%d at once", n)
+	}
+	if err := p.Allow(0, 0); err != nil {
+		t.Errorf("nothing is owed: %v", err)
+	}
+	p.Owe(10)
+	e, _ := errors.AsType[*limits.Error](p.Allow(0, 0))
+	if e == nil || e.What != limits.Commands || e.Retry != time.Second {
+		t.Fatalf("%+v", e)
+	}
+	d.pass(time.Second)
+	if err := p.Allow(0, 0); err != nil {
+		t.Error(err)
+	}
+	if n := allowed(p, 1); n != 0 {
+		t.Errorf("%d when nothing is owed any more", n)
+	}
+	for range 3 {
+		p.Owe(1e9)
+	}
+	d.pass(30 * time.Second)
+	if err := p.Allow(0, 0); err != nil {
+		t.Errorf("after half a minute: %v", err)
+	}
+	free := connect(t, newTable(t, d, limits.Limits{}, 0), "ben")
+	free.Owe(1e9)
+	if err := free.Allow(1, 0); err != nil {
+		t.Errorf("without a limit: %v", err)
+	}
+}

@@ -202,6 +202,13 @@ func (t *Table[K]) Len() int {
 // taken nothing of its cost; its bytes have been read and count.
 func (p *Place[K]) Allow(cost, bytes float64) error { return p.table.take(p.entry, cost, bytes) }
 
+// Owe takes a cost that is known only when it has been spent. Nothing is refused: what is
+// asked for next waits, for half a minute at most. A command of no cost is allowed as soon as
+// nothing is owed.
+func (p *Place[K]) Owe(cost float64) {
+	p.entry.commands.owe(p.table.config.Limits.Commands, p.table.config.Clock, cost)
+}
+
 // Subscribe counts one more subscription, or returns an Error.
 func (p *Place[K]) Subscribe() error {
 	t := p.table

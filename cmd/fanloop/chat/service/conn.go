@@ -34,6 +34,7 @@ type conn struct {
 	batch   []byte // frames that were not sent yet
 	held    bool   // the engine did not take the batch; reading is paused
 	opening int32  // subscribes that did not count for the rate of the user
+	opened  int32  // bytes of answers to subscribes, up to freeAnswers
 	timer   *time.Timer
 	due     int64 // when timer fires, in Unix nanoseconds; 0: not armed
 
@@ -71,7 +72,7 @@ func (s *Service) opened(ws *engine.WebSocket, req *engine.Request) {
 		c.from = originOf(ws, req)
 	}
 	c.backend = backend{service: s, conn: c}
-	c.session = session.New(&s.session, &c.backend, c, c.admit)
+	c.session = session.New(&s.session, &c.backend, c)
 	engine.Set(ws, c)
 	c.happened("opened", nil)
 	c.turn(c.arrive)
@@ -153,7 +154,7 @@ func received(ws *engine.WebSocket, message []byte) {
 	}
 }
 
-// charge takes the bytes of what came. If they are too many, admit refuses what is in it.
+// charge takes the bytes of what came. If they are too many, what is in it is refused.
 func (c *conn) charge(came []byte) {
 	bytes := float64(len(came))
 	c.over = nil
@@ -183,6 +184,9 @@ func (c *conn) Send(f protocol.Frame) error {
 	if err != nil {
 		c.service.unencoded(f, err)
 		return err
+	}
+	if _, is := f.(*protocol.Subscribed); is {
+		c.owe(len(batch) - len(c.batch))
 	}
 	c.batch = batch
 	c.service.counts.sent(f)
@@ -273,16 +277,17 @@ func (c *conn) expire() {
 	})
 }
 
-// admit decides by the rates of the user and the address.
-func (c *conn) admit(command protocol.Command) error {
+// Arrived implements session.Backend by the bytes of the message and the rates.
+func (b *backend) Arrived(command protocol.Command) error {
+	c := b.conn
 	c.service.counts.commands.Add(1)
 	c.happened("received", command)
 	if c.over != nil {
 		return answer(c.over)
 	}
-	if c.place != nil && !c.opens(command) {
-		if err := c.place.Allow(1, 0); err != nil {
-			return answer(err)
+	if c.place != nil {
+		if err := b.Waited(command); err != nil {
+			return err
 		}
 	}
 	if c.address == nil {
@@ -291,15 +296,41 @@ func (c *conn) admit(command protocol.Command) error {
 	return answer(c.address.Allow(1, 0))
 }
 
+// Waited implements session.Backend by the rate of the user.
+func (b *backend) Waited(command protocol.Command) error {
+	c := b.conn
+	if c.opens(command) {
+		return answer(c.place.Allow(0, 0))
+	}
+	return answer(c.place.Allow(1, 0))
+}
+
 // opens reports whether a command is one of the first subscribes of the connection, as many
-// as it may have topics. They count for the address only: a user who comes back with all
-// his topics, on several devices too, is not over his rate.
+// as it may have topics, and of a topic that it does not have. They count for the address
+// only, while the user owes nothing: a user who comes back with all his topics, on several
+// devices too, is not over his rate.
 func (c *conn) opens(command protocol.Command) bool {
-	if _, is := command.(*protocol.Subscribe); !is || int(c.opening) >= c.service.session.Limits.Topics {
+	subscribe, is := command.(*protocol.Subscribe)
+	if !is || int(c.opening) >= c.service.session.Limits.Topics || c.session.Has(subscribe.Topic) {
 		return false
 	}
 	c.opening++
 	return true
+}
+
+const (
+	// freeAnswers is how large the answers to the subscribes of a connection may be together,
+	// in bytes, so that they count for nothing: a user comes back with all his topics.
+	freeAnswers = 2 << 20
+	// answerBytes of those behind them count as a command.
+	answerBytes = 32 << 10
+)
+
+// owe has the user's rate pay for an answer to a subscribe.
+func (c *conn) owe(bytes int) {
+	free := min(bytes, freeAnswers-int(c.opened))
+	c.opened += int32(free)
+	c.place.Owe(float64(bytes-free) / answerBytes)
 }
 
 // attempt is that of the delivery of a topic. Any goroutine.

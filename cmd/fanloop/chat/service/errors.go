@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -38,8 +39,14 @@ func answer(err error) error {
 		return protocol.Fail(nil, protocol.BadName, "the "+name.What+" "+name.Reason)
 	case errors.Is(err, names.ErrName), errors.Is(err, cluster.ErrTopic), errors.Is(err, keyed.ErrKey):
 		return protocol.Fail(nil, protocol.BadName, "")
-	case errors.Is(err, keyed.ErrTooLarge), errors.Is(err, cluster.ErrTooLarge):
+	case errors.Is(err, keyed.ErrTooLarge):
+		return protocol.Fail(nil, protocol.TooLarge, fmt.Sprintf("a keyed value has up to %d bytes", maxValue))
+	case errors.Is(err, cluster.ErrTooLarge):
 		return protocol.TooLarge
+	case errors.Is(err, keyed.ErrOwner):
+		e := later(protocol.Overloaded)
+		e.Message = fmt.Sprintf("a user has up to %d keys of a kind in a topic; take one away first", maxOwned)
+		return e
 	case errors.Is(err, keyed.ErrFull):
 		return later(protocol.Overloaded)
 	case errors.Is(err, presence.ErrLevel):

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"sync"
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
@@ -17,7 +18,7 @@ var lifetimes = map[string]time.Duration{
 // keyedConfig is how a kind works. How far others have read is not worth ten batches a
 // second.
 func keyedConfig(name string, lifetime time.Duration) keyed.Config {
-	c := keyed.Config{Name: name, Lifetime: lifetime}
+	c := keyed.Config{Name: name, Lifetime: lifetime, MaxOwned: maxOwned, MaxValue: maxValue}
 	if name == protocol.KindRead {
 		c.Every = time.Second
 		c.MaxKeys = shownReaders
@@ -30,41 +31,76 @@ type kind struct {
 	name     string
 	lifetime time.Duration
 	values   *keyed.Keyed
-	feeds    *feeds[*keyed.Subscription]
+	feeds    *feeds[*sharedValues]
 }
 
 func (s *Service) newKind(name string, lifetime time.Duration, values *keyed.Keyed) *kind {
 	k := &kind{name: name, lifetime: lifetime, values: values}
-	k.feeds = newFeeds(func(topic string) (*keyed.Subscription, error) { return k.watch(s, topic) })
+	k.feeds = newFeeds(func(topic string) (*sharedValues, error) { return k.watch(s, topic) })
 	return k
 }
 
+const (
+	// maxOwned is how many keys of a kind one user has in a topic, by one node.
+	maxOwned = 16
+	// maxValue is the size of a value, in bytes.
+	maxValue = 4096
+	// maxState and stateBytes bound the values in the answer to a subscribe.
+	maxState   = 500
+	stateBytes = 64 << 10
+)
+
+// sharedValues are the values of a topic, for all subscribers of this node.
+type sharedValues struct {
+	kind *kind               // immutable
+	sub  *keyed.Subscription // immutable
+
+	mu    sync.Mutex
+	known *protocol.KeyedSet // of sub, since it was read last; nil: not made. Guarded by mu
+}
+
 // watch shares what changes in a topic.
-func (k *kind) watch(s *Service, topic string) (sub *keyed.Subscription, err error) {
+func (k *kind) watch(s *Service, topic string) (*sharedValues, error) {
+	v := &sharedValues{kind: k}
 	ready := make(chan struct{})
 	defer close(ready)
-	sub, err = k.values.Subscribe(topic, func() {
+	var err error
+	v.sub, err = k.values.Subscribe(topic, func() {
 		<-ready
-		batch, err := sub.Next(0)
+		batch, err := v.read()
 		if err == nil && (batch.Reset || len(batch.Values) > 0) {
 			s.share(k.name, topic, &protocol.Values{Topic: topic, Kind: k.name, Reset: batch.Reset, Values: valuesOf(batch.Values)})
 		}
 	})
 	if err == nil {
-		_, err = sub.Next(0) // who joins has it by state
+		_, err = v.read() // who joins has it by state
 	}
-	return sub, err
+	return v, err
 }
 
-// maxState is how many values are in the answer to a subscribe.
-const maxState = 500
+// Close ends it.
+func (v *sharedValues) Close() { v.sub.Close() }
 
-// state has the values that were shared so far, for one who joins. What changes after
-// that is shared later.
-func (k *kind) state(sub *keyed.Subscription) protocol.KeyedSet {
-	all := sub.State(maxState + 1)
-	n := min(len(all), maxState)
-	return protocol.KeyedSet{Kind: k.name, Lifetime: k.lifetime.Milliseconds(), Values: valuesOf(all[:n]), More: n < len(all)}
+// read reads what changed. It is shared afterwards: a state of before is for those who get
+// it then.
+func (v *sharedValues) read() (keyed.Batch, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	batch, err := v.sub.Next(0)
+	v.known = nil
+	return batch, err
+}
+
+// state has the values that were read so far, for one who joins. What changes after that is
+// shared later. It is made once for all who join meanwhile, who must not change it.
+func (v *sharedValues) state() protocol.KeyedSet {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.known == nil {
+		all, more := v.sub.State(maxState, stateBytes)
+		v.known = &protocol.KeyedSet{Kind: v.kind.name, Lifetime: v.kind.lifetime.Milliseconds(), Values: valuesOf(all), More: more}
+	}
+	return *v.known
 }
 
 func valuesOf(all []keyed.Value) []protocol.Value {
@@ -87,7 +123,7 @@ func (b *backend) Set(topic, name, key string, data protocol.Data) error {
 	case data == nil:
 		return answer(k.values.Delete(topic, key))
 	}
-	return answer(k.values.Set(topic, key, data))
+	return answer(k.values.SetFor(b.conn.user, topic, key, data))
 }
 
 // Members implements session.Backend.

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"slices"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
@@ -175,8 +176,8 @@ func (d *delivery) openShared(user string, c *protocol.Subscribe, space *rules.N
 			}
 		}
 	}
-	for _, name := range c.Kinds {
-		if name == protocol.KindRead && !space.ShowsReadPositions() {
+	for i, name := range c.Kinds {
+		if slices.Contains(c.Kinds[:i], name) || name == protocol.KindRead && !space.ShowsReadPositions() {
 			continue
 		}
 		k := s.kinds[name]
@@ -205,7 +206,7 @@ func (d *delivery) openPresence(level presence.Level, a *protocol.Subscribed) er
 }
 
 func (d *delivery) openKind(k *kind, a *protocol.Subscribed) error {
-	watch, release, err := k.feeds.take(d.topic)
+	shared, release, err := k.feeds.take(d.topic)
 	if err != nil {
 		return err
 	}
@@ -213,7 +214,7 @@ func (d *delivery) openKind(k *kind, a *protocol.Subscribed) error {
 	if err := d.share(k.name); err != nil {
 		return err
 	}
-	a.Kinds = append(a.Kinds, k.state(watch))
+	a.Kinds = append(a.Kinds, shared.state())
 	return nil
 }
 

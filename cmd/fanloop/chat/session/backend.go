@@ -103,6 +103,7 @@ type Opened struct {
 // they are one, by their code if they are a [protocol.Code], and as an internal error
 // otherwise. What they are given is not changed afterwards.
 type Backend interface {
+	Rates
 	// Connect checks who the client is.
 	Connect(c *protocol.Connect, done func(Identity, Entry, error))
 	// Refresh checks a new token of the connection. One of another user is refused.
@@ -158,6 +159,13 @@ func (c *Config) addresses() []string {
 	return c.Addresses()
 }
 
-// Admit decides whether a command is carried out now, by the rate of the user and the
-// address. It returns nil, or how long to wait: a [protocol.Error] with a delay.
-type Admit func(protocol.Command) error
+// Rates decide whether a command is carried out now. Its methods return nil, or how long to
+// wait: a [protocol.Error] with a delay. A command that could not be read is nil.
+type Rates interface {
+	// Arrived is called for each command when it comes: by the rates of the address and, if it
+	// is known who the client is, of the user.
+	Arrived(protocol.Command) error
+	// Waited is called for each command that came before that was known, when it is known: by
+	// the rate of the user.
+	Waited(protocol.Command) error
+}

@@ -453,3 +453,22 @@ func TestASessionIsSmall(t *testing.T) {
 		t.Errorf("%d bytes", size)
 	}
 }
+
+// Commands that came before it was known who the client is count for the rate of the user as
+// soon as that is known: those over it are refused, and not carried out.
+func TestEarlyCommandsCountForTheUser(t *testing.T) {
+	w := newWorld(t)
+	left := 2
+	w.waited = func(protocol.Command) error {
+		if left--; left < 0 {
+			return protocol.RateLimited
+		}
+		return nil
+	}
+	w.s.Do(&protocol.Connect{Ref: 1, Version: 1})
+	for ref := range protocol.Ref(4) {
+		w.s.Do(&protocol.Ping{Ref: 2 + ref})
+	}
+	w.answer("Connect", nil)
+	w.want("call Connect", "connected ref=1", "pong ref=2", "pong ref=3", "rate_limited ref=4", "rate_limited ref=5")
+}

@@ -16,6 +16,9 @@ func (door) Connect(c *protocol.Connect, done func(session.Identity, session.Ent
 	done(session.Identity{User: c.User}, session.Entry{Session: "s.1", State: protocol.Fresh}, nil)
 }
 
+func (door) Arrived(protocol.Command) error { return nil }
+func (door) Waited(protocol.Command) error  { return nil }
+
 // printed is a connection.
 type printed struct{}
 
@@ -39,7 +42,7 @@ func ExampleSession() {
 		Rules: func() *rules.Rules { return all }, Now: time.Now,
 		Limits: protocol.DefaultLimits(), ConnectWithin: 10 * time.Second, Development: true,
 	}
-	s := session.New(config, door{}, printed{}, nil)
+	s := session.New(config, door{}, printed{})
 	s.Receive(protocol.JSON, []byte(`{"type":"connect","ref":1,"version":1,"user":"ann"}
 {"type":"publish","ref":2,"topic":"lobby","id":"p1","data":"hi"}`))
 	s.Receive(protocol.JSON, []byte(`{"type":"connect","ref":3,"version":1,"user":"bob"}`))

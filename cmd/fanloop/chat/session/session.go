@@ -22,7 +22,6 @@ type Session struct {
 	config  *Config
 	backend Backend
 	out     Output
-	admit   Admit
 
 	state      state
 	refreshing bool
@@ -37,13 +36,9 @@ type Session struct {
 	refused    int                // commands that were not admitted, less those that were since
 }
 
-// New returns the session of a connection that is open. Sessions share config. admit may be
-// nil.
-func New(config *Config, backend Backend, out Output, admit Admit) *Session {
-	if admit == nil {
-		admit = func(protocol.Command) error { return nil }
-	}
-	return &Session{config: config, backend: backend, out: out, admit: admit, deadline: config.Now().Add(config.ConnectWithin)}
+// New returns the session of a connection that is open. Sessions share config.
+func New(config *Config, backend Backend, out Output) *Session {
+	return &Session{config: config, backend: backend, out: out, deadline: config.Now().Add(config.ConnectWithin)}
 }
 
 // User is who is connected, and empty if nobody is yet.
@@ -112,10 +107,12 @@ func (s *Session) Do(c protocol.Command) {
 // lets through after a quiet time, or a subscribe for each of its topics.
 func (s *Session) atOnce() int { return max(s.config.Limits.Burst, s.config.Limits.Topics) }
 
-// admitted reports whether a command is within the rate. Who goes on regardless is closed:
-// when more than atOnce were refused, less those that were admitted since.
-func (s *Session) admitted(c protocol.Command) bool {
-	err := s.admit(c)
+// admitted reports whether a command that came is within the rates.
+func (s *Session) admitted(c protocol.Command) bool { return s.judge(c, s.backend.Arrived(c)) }
+
+// judge reports whether err is nil. Otherwise it answers the command. Who goes on regardless
+// is closed: when more than atOnce were refused, less those that were admitted since.
+func (s *Session) judge(c protocol.Command, err error) bool {
 	if err == nil {
 		s.refused = max(0, s.refused-1)
 		return true
@@ -152,10 +149,15 @@ func (s *Session) connected(c *protocol.Connect, who *Identity, in *Entry) {
 		Time: s.config.Now().UnixMilli(), TTL: s.ttl(who.Expires), Ping: s.config.Ping.Milliseconds(),
 		Development: s.config.Development, Topics: in.Topics, Addresses: s.config.addresses(), Limits: s.config.Limits,
 	})
+	s.dispatchEarly()
+}
+
+// dispatchEarly carries out what came before it was known who the user is.
+func (s *Session) dispatchEarly() {
 	early := s.early
 	s.early = nil
 	for _, c := range early {
-		if s.state == connected {
+		if s.state == connected && s.judge(c, s.backend.Waited(c)) {
 			s.dispatch(c)
 		}
 	}

@@ -61,6 +61,9 @@ func (s *Session) drop(t *topic, err error) {
 	}
 }
 
+// Has reports whether a topic is subscribed or being opened.
+func (s *Session) Has(topic string) bool { return s.find(topic) != nil }
+
 func (s *Session) subscribe(c *protocol.Subscribe) {
 	if c.Attempt <= s.attempt {
 		s.fail(c, protocol.Stale)

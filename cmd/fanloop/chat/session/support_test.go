@@ -23,6 +23,7 @@ type world struct {
 	got    []string // what was sent and called since the last look, in order
 	calls  []*call  // not answered yet
 	admit  error
+	waited func(protocol.Command) error
 	live   []*delivery // started and not stopped
 	opened int
 	held   []*session.Grant // answered and not released
@@ -68,8 +69,18 @@ func newWorld(t testing.TB) *world {
 		Rules: func() *rules.Rules { return w.rules }, Now: func() time.Time { return w.now },
 		Limits: protocol.DefaultLimits(), Ping: 25 * time.Second, ConnectWithin: 10 * time.Second,
 	}
-	w.s = session.New(&w.config, w, w, func(protocol.Command) error { return w.admit })
+	w.s = session.New(&w.config, w, w)
 	return w
+}
+
+// Arrived and Waited are the rates.
+func (w *world) Arrived(protocol.Command) error { return w.admit }
+
+func (w *world) Waited(c protocol.Command) error {
+	if w.waited == nil {
+		return nil
+	}
+	return w.waited(c)
 }
 
 // setRules sets the rules of all topics to the default ones with some changes. Topics

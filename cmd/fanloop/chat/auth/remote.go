@@ -32,8 +32,9 @@ type RemoteConfig struct {
 	MaxBody int64
 	// MaxStale is how long keys are used that could not be fetched again (24 h).
 	MaxStale time.Duration
-	// Alarm is called after a fetch that failed, and after the first that succeeded
-	// again, with a nil error. It is called by one goroutine at a time.
+	// Alarm is called after a fetch that failed; with a nil error after the first that
+	// succeeded again, and after one with another number of Skipped keys than the one that
+	// succeeded before. It is called by one goroutine at a time.
 	Alarm func(Health, error)
 	// Transport is for tests; nil: one of its own.
 	Transport http.RoundTripper
@@ -64,7 +65,8 @@ type Health struct {
 	Skipped  int       // in the JWKS, and of no use here
 	Fetched  time.Time // when they were had last; zero: never
 	Failures int       // fetches since then
-	Fetches  uint64    // in all
+	Failed   uint64    // fetches in all
+	Fetches  uint64    // in all, those that failed too
 }
 
 // Remote are the keys of a JWKS. It fetches them from time to time, and soon after a
@@ -212,7 +214,7 @@ func (r *Remote) take(keys Static, skipped int, err error) {
 	r.mu.Lock()
 	h := &r.health
 	h.Fetches++
-	recovered := err == nil && h.Failures > 0
+	news := err != nil || h.Failures > 0 || h.Skipped != skipped
 	switch {
 	case err == nil:
 		if h.Fetched.IsZero() {
@@ -222,6 +224,7 @@ func (r *Remote) take(keys Static, skipped int, err error) {
 		r.keys.Store(&keys)
 	default:
 		h.Failures++
+		h.Failed++
 		if !h.Fetched.IsZero() && time.Since(h.Fetched) > r.config.MaxStale {
 			h.Keys = 0
 			r.keys.Store(nil)
@@ -229,7 +232,7 @@ func (r *Remote) take(keys Static, skipped int, err error) {
 	}
 	health := *h
 	r.mu.Unlock()
-	if err != nil || recovered {
+	if news {
 		r.config.Alarm(health, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/config"
@@ -19,15 +20,19 @@ type accounts struct {
 	develop  *auth.Development // nil: there are accounts
 	verifier *auth.Verifier    // nil: there are none
 	remote   *auth.Remote      // nil: no keys come from the network
+	static   bool              // there are keys besides those
 	revoked  *revoke.List
 	file     *revoke.File // nil: revocations end with the process
 	hooks    map[hooks.Kind]*hooks.Hook
+	opened   time.Time
+	fetched  func(auth.Health, error) // called as auth.RemoteConfig.Alarm
 }
 
 // openAccounts prepares what the settings say, for the node of a name. Without accounts,
-// addr has to be of this machine. Hooks are prepared.
-func openAccounts(c *config.Config, addr net.Addr, name string, bus cluster.Bus, prepare func(*hooks.Config)) (a *accounts, err error) {
-	opening := new(accounts)
+// addr has to be of this machine. Hooks are prepared, and fetched is called as
+// auth.RemoteConfig.Alarm.
+func openAccounts(c *config.Config, addr net.Addr, name string, bus cluster.Bus, prepare func(*hooks.Config), fetched func(auth.Health, error)) (a *accounts, err error) {
+	opening := &accounts{opened: time.Now(), fetched: fetched}
 	defer func() {
 		if err != nil {
 			opening.close()
@@ -72,7 +77,9 @@ func (a *accounts) openKeys(c *config.Accounts) error {
 		return err
 	}
 	keys := auth.Several{static}
+	a.static = len(static) > 0
 	if remote, ok := c.Remote(); ok {
+		remote.Alarm = a.fetched
 		if a.remote, err = auth.NewRemote(remote); err != nil {
 			return err
 		}

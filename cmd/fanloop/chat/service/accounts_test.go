@@ -256,7 +256,7 @@ func TestLimitsOfAUser(t *testing.T) {
 }
 
 // Each connection of a user may subscribe to all its topics, one frame each, whatever the
-// rate is. Further subscribes count.
+// rate is. Further subscribes count, and those of a topic that the connection has.
 func TestSubscribesOfAConnectCountApart(t *testing.T) {
 	s, ctx := start(t, func(c *config.Config) { c.Limits.User.Commands = config.Rate{PerSecond: 0.001, Burst: 2} })
 	for range 2 {
@@ -271,9 +271,9 @@ func TestSubscribesOfAConnectCountApart(t *testing.T) {
 	}
 	ann := connect(t, ctx, s, protocol.JSON, "ann")
 	for n := range s.Limits().Topics + 2 {
-		ann.subscribe(protocol.Subscribe{Topic: "lobby", Attempt: uint32(n + 1)})
+		ann.subscribe(protocol.Subscribe{Topic: fmt.Sprint("room", n%s.Limits().Topics), Attempt: uint32(n + 1)})
 	}
-	ann.send(&protocol.Subscribe{Ref: 9, Topic: "lobby", Attempt: 9999})
+	ann.send(&protocol.Subscribe{Ref: 9, Topic: "room0", Attempt: 9999})
 	if got := ann.failure(); got.Code != protocol.RateLimited || got.Ref != 9 {
 		t.Errorf("%+v", got)
 	}

@@ -25,6 +25,9 @@ func PriceSends(t *testing.T, d time.Duration) {
 // AdviceFor is what the log says of a refused token.
 func AdviceFor(reason auth.Reason) string { return advice[reason] }
 
+// AdviceNow is what the log of a node says of it now.
+func AdviceNow(s *Service, reason auth.Reason) string { return s.adviceFor(reason) }
+
 // MarkersLive is how long the store keeps read positions; 0: for ever.
 func MarkersLive(ctx context.Context, s *Service) (time.Duration, error) {
 	bucket, err := s.markers.open(ctx)

@@ -50,7 +50,18 @@ var advice = map[auth.Reason]string{
 	auth.ReasonPurpose:   "a topic token to connect, the reverse, or a token of another user, session or topic",
 	auth.ReasonExpired:   "clients get a new token; if all are refused, compare the clocks",
 	auth.ReasonNotYet:    "iat or nbf is in the future; compare the clocks, or raise accounts.leeway",
-	auth.ReasonNoKeys:    "the keys of accounts.jwks have not come yet",
+	auth.ReasonNoKeys:    "the keys of accounts.jwks have not come yet; a line about the fetch says why",
+}
+
+// staleAdvice is that of auth.ReasonNoKeys when there were keys.
+const staleAdvice = "the keys of accounts.jwks are older than its max-stale and are not used any more: no fetch has succeeded since; a line about the fetch says why"
+
+// adviceFor is the advice of now.
+func (s *Service) adviceFor(reason auth.Reason) string {
+	if reason == auth.ReasonNoKeys && s.accounts.stale() {
+		return staleAdvice
+	}
+	return advice[reason]
 }
 
 // refused notes a token that was refused, without anything of it. Other errors, and nil,
@@ -62,7 +73,7 @@ func (s *Service) refused(err error, at string) {
 		return
 	}
 	lines.Log(s.log, slog.LevelInfo, "a token was refused",
-		slog.String("reason", string(reason)), slog.String("at", at), slog.String("advice", advice[reason]))
+		slog.String("reason", string(reason)), slog.String("at", at), slog.String("advice", s.adviceFor(reason)))
 }
 
 // refusedOrigin notes a page that may not use this node.

@@ -51,6 +51,7 @@ var (
 	ErrDraining = errors.New("service: the node is draining")
 	ErrNoStore  = errors.New("service: NATS cannot be reached")
 	ErrNotReady = errors.New("service: revocations of other nodes are not here yet")
+	ErrNoKeys   = errors.New("service: there are no keys of accounts.jwks, so nobody can connect; the log says why")
 )
 
 // ListenError is why Start cannot listen on the address for clients.
@@ -207,7 +208,7 @@ func (s *Service) join(ctx context.Context, addr net.Addr) (err error) {
 		return err
 	}
 	bus := s.topicBus()
-	if s.accounts, err = openAccounts(&s.config, addr, s.name, s.others(), s.watched); err != nil {
+	if s.accounts, err = openAccounts(&s.config, addr, s.name, s.others(), s.watched, s.keysFetched()); err != nil {
 		return err
 	}
 	if err := s.await(ctx, s.accounts.revoked.Ready()); err != nil {

@@ -43,12 +43,22 @@ type Stats struct {
 	Connected bool // to NATS
 	Quorum    bool // enough servers run to store messages, as far as this is known
 	Revoked   revoke.Stats
+	Keys      Keys
 	Hooks     []hooks.Stats // of those that are asked
 	Cluster   cluster.Stats
 	Kept      cluster.Budget   // messages of topics, in memory
 	Live      live.Stats       // of all encodings together
 	Store     natsserver.Usage // of the disk; zero: not known
 	Servers   natsserver.Peers // that keep messages with this node; zero: not known
+}
+
+// Keys are those of accounts.jwks; zero: there is none.
+type Keys struct {
+	Used     int    // in use
+	Skipped  int    // in the JWKS, and of no use
+	Failures int    // fetches since one succeeded
+	Failed   uint64 // fetches in all
+	Age      int    // seconds since they were had last; if they never were, since the start
 }
 
 // Stats returns what was counted. It visits each topic. Any goroutine.
@@ -59,7 +69,7 @@ func (s *Service) Stats() Stats {
 		Stored: c.stored.Value(), Repeated: c.repeated.Load(), Unstored: c.unstored.Load(),
 		Read: c.read.Value(), Unread: c.unread.Load(), Waiting: s.crew.waiting(), Overloads: c.overloads.Load(),
 		Draining: s.draining.Load(), Connected: s.store.spaces.connected(),
-		Revoked: s.accounts.revoked.Stats(), Cluster: s.node.Stats(), Kept: s.node.Kept(), Streams: s.streams.count(),
+		Revoked: s.accounts.revoked.Stats(), Keys: s.accounts.keys(), Cluster: s.node.Stats(), Kept: s.node.Kept(), Streams: s.streams.count(),
 	}
 	st.Sessions, st.Users = s.registry.count()
 	for _, h := range s.accounts.hooks {
@@ -115,6 +125,8 @@ func (s *Service) Ready() error {
 		return ErrFull
 	case s.store.quorum != nil && s.store.quorum.why() != nil:
 		return s.store.quorum.why()
+	case s.accounts.keyless():
+		return ErrNoKeys
 	}
 	select {
 	case <-s.accounts.revoked.Ready():

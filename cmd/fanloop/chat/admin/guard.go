@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/proxies"
 )
 
 // guard knows operators. It is immutable. Without a key and certificates, who is on this
@@ -75,10 +77,8 @@ func bearer(r *http.Request) (string, bool) {
 // local reports whether a request comes from this machine, and not through a proxy, nor
 // from a page that has this machine's address under another name.
 func local(r *http.Request) bool {
-	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
-		if len(r.Header.Values(name)) > 0 {
-			return false
-		}
+	if proxies.Shown(r.Header.Values) != "" || !r.ProtoAtLeast(1, 1) { // as some proxies speak, and no browser
+		return false
 	}
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	return err == nil && from.Addr().Unmap().IsLoopback() && loopback(r.Host)

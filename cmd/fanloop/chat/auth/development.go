@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/proxies"
 )
 
 // ErrNotLoopback: the development mode is for one machine.
@@ -41,10 +42,8 @@ func (d *Development) Identify(user string, remote net.Addr, host string, header
 	if !loopbackAddr(remote) || !loopbackHost(host) {
 		return Claims{}, ErrNotLoopback
 	}
-	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
-		if header[name] != nil {
-			return Claims{}, fmt.Errorf("%w: %s is in the request", ErrNotLoopback, name)
-		}
+	if name := proxies.Shown(header.Values); name != "" {
+		return Claims{}, fmt.Errorf("%w: %s is in the request", ErrNotLoopback, name)
 	}
 	if err := names.CheckUser(user); err != nil {
 		return Claims{}, err

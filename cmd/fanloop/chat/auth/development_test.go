@@ -51,6 +51,8 @@ func TestDevelopmentServesThisMachine(t *testing.T) {
 		"like localhost": second(d.Identify("ann", local, "localhost.evil.example", nil)),
 		"no host":        second(d.Identify("ann", local, "", nil)),
 		"nginx":          second(d.Identify("ann", local, "localhost", http.Header{"X-Forwarded-For": {"1.2.3.4"}})),
+		"Apache":         second(d.Identify("ann", local, "localhost", http.Header{"X-Forwarded-Server": {"x"}})),
+		"Cloudflare":     second(d.Identify("ann", local, "localhost", http.Header{"Cf-Ray": {"x"}})),
 		"RFC 7239":       second(d.Identify("ann", local, "localhost", http.Header{"Forwarded": {"for=1.2.3.4"}})),
 	} {
 		if !errors.Is(err, auth.ErrNotLoopback) {

@@ -12,6 +12,7 @@ import (
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/auth"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/limits"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/proxies"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/revoke"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/session"
 	"github.com/fanloop-go/fanloop/engine"
@@ -81,7 +82,7 @@ func (s *Service) opened(ws *engine.WebSocket, req *engine.Request) {
 // originOf is where a WebSocket comes from.
 func originOf(ws *engine.WebSocket, req *engine.Request) *origin {
 	from := &origin{remote: ws.RemoteAddr(), host: req.Host(), header: http.Header{}}
-	for _, name := range proxyHeaders {
+	for _, name := range proxies.Names {
 		if value := req.Header(name); value != "" {
 			from.header.Set(name, value)
 		}
@@ -382,6 +383,3 @@ func (c *conn) forget(topic string) {
 		}
 	}
 }
-
-// proxyHeaders are those by which a proxy shows itself.
-var proxyHeaders = [...]string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"}

@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/proxies"
 	"github.com/fanloop-go/fanloop/engine"
 	"github.com/fanloop-go/fanloop/engine/pull"
 )
@@ -204,7 +205,7 @@ func (s *streams) count() int {
 // dial connects to this server as the client of r.
 func (s *streams) dial(r *http.Request) (*pull.Conn, error) {
 	header := http.Header{}
-	for _, name := range proxyHeaders {
+	for _, name := range proxies.Names {
 		for _, value := range r.Header.Values(name) {
 			header.Add(name, value)
 		}

@@ -39,7 +39,7 @@ func at(key string, err error) error {
 }
 
 // DefaultNamespace is the name of the rules for topics that have no namespace.
-const DefaultNamespace = "default"
+const DefaultNamespace = rules.DefaultName
 
 // Rules are those of the namespaces.
 func (c *Config) Rules() (*rules.Rules, error) {

@@ -1,8 +1,10 @@
 package rules
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/names"
 	"github.com/fanloop-go/fanloop/engine/cluster"
@@ -78,9 +80,14 @@ func (r *Rules) Retention(topic string) cluster.Retention {
 	return cluster.Retention{Messages: n.HistorySize, Age: n.HistoryAge}
 }
 
+// DefaultName is how settings, tokens and answers of hooks call the default namespace. No other
+// has this name.
+const DefaultName = "default"
+
 // Grants are the rights that a token or a hook gives, besides those of the rules.
 type Grants struct {
-	Topics     map[string]Rights
+	Topics map[string]Rights
+	// Namespaces are by their names. The default one is DefaultName, or empty.
 	Namespaces map[string]Rights
 }
 
@@ -89,7 +96,32 @@ func (g *Grants) In(topic string) Rights {
 	if g == nil {
 		return 0
 	}
-	return g.Topics[topic] | g.Namespaces[names.Namespace(topic)]
+	space := names.Namespace(topic)
+	granted := g.Topics[topic] | g.Namespaces[space]
+	if space == "" {
+		granted |= g.Namespaces[DefaultName]
+	}
+	return granted
+}
+
+// Unknown are the namespaces in which g grants rights and that do not exist, sorted.
+func (r *Rules) Unknown(g *Grants) (all []string) {
+	add := func(name string) {
+		if name == DefaultName {
+			name = ""
+		}
+		if r.namespaces[name] == nil {
+			all = append(all, cmp.Or(name, DefaultName))
+		}
+	}
+	for name := range g.Namespaces {
+		add(name)
+	}
+	for topic := range g.Topics {
+		add(names.Namespace(topic))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Subject is who asks.

@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,5 +40,41 @@ func TestRulesDoNotChange(t *testing.T) {
 	n.Who[rules.Subscribe] = rules.Nobody
 	if err := r.May(rules.Subject{User: "ann"}, rules.Request{Command: rules.DoSubscribe, Topic: "a"}); err != nil {
 		t.Error(err)
+	}
+}
+
+// The default namespace is called as in the settings, or by nothing. A grant for it is for no
+// topic of another one, and one for another that does not exist is found.
+func TestGrantsInTheDefaultNamespace(t *testing.T) {
+	all, err := rules.New(map[string]rules.Namespace{"": rules.Default(), "team": rules.Default()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rights := rules.RightsOf(rules.Publish)
+	for _, name := range []string{rules.DefaultName, ""} {
+		g := &rules.Grants{Namespaces: map[string]rules.Rights{name: rights}}
+		if g.In("lobby") != rights || g.In("team:x") != 0 {
+			t.Errorf("%q: %v and %v", name, g.In("lobby"), g.In("team:x"))
+		}
+		if err := all.May(rules.Subject{User: "ann", Grants: g}, rules.Request{Command: rules.DoPublish, Topic: "lobby"}); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+		if got := all.Unknown(g); got != nil {
+			t.Errorf("%q: unknown: %q", name, got)
+		}
+	}
+	g := &rules.Grants{
+		Topics:     map[string]rules.Rights{"lobby": rights, "team:x": rights, "b:x": rights, "b:y": rights},
+		Namespaces: map[string]rules.Rights{"team": rights, "a": rights, "b": rights},
+	}
+	if got := all.Unknown(g); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("unknown: %q", got)
+	}
+	without, err := rules.New(map[string]rules.Namespace{"team": rules.Default()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := without.Unknown(g); !slices.Equal(got, []string{"a", "b", rules.DefaultName}) {
+		t.Errorf("unknown: %q", got)
 	}
 }

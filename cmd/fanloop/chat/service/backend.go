@@ -55,6 +55,7 @@ func (b *backend) Connect(c *protocol.Connect, done func(session.Identity, sessi
 			done(session.Identity{}, session.Entry{}, err)
 			return
 		}
+		b.service.granted(&claims.Grants)
 		b.join(c.Session, &claims, done)
 	}
 	if h := b.service.accounts.hooks[hooks.Connect]; h != nil {
@@ -85,6 +86,7 @@ func (b *backend) Refresh(who *session.Identity, token string, done func(session
 			return
 		}
 		b.conn.login = claims.Session
+		b.service.granted(&claims.Grants)
 		done(a.identity(&claims), nil)
 	}
 	switch {

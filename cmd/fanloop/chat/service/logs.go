@@ -7,6 +7,7 @@ import (
 
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/hooks"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/protocol"
+	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/rules"
 	"github.com/fanloop-go/fanloop/cmd/fanloop/chat/survive"
 	"github.com/fanloop-go/fanloop/loop"
 )
@@ -18,11 +19,22 @@ type faults struct {
 	unreadable loop.Throttle // stored messages
 	ended      loop.Throttle // subscriptions
 	internal   loop.Throttle // what failed by a fault of this node
+	unrevoked  loop.Throttle // revocations that had no place
+	ungranted  loop.Throttle // rights in namespaces that do not exist
 }
 
 // unencoded has it logged that some Data of a frame is no JSON: the decoder let none through.
 func (s *Service) unencoded(f protocol.Frame, err error) {
 	s.faults.unencoded.Log(s.log, slog.LevelError, "a frame cannot be encoded", slog.String("type", protocol.NameOf(f)), slog.Any("err", err))
+}
+
+// granted has it logged that a token, or the backend, grants rights in namespaces that do not
+// exist. The others count.
+func (s *Service) granted(g *rules.Grants) {
+	if unknown := s.rules.Load().Unknown(g); len(unknown) > 0 {
+		s.faults.ungranted.Log(s.log, slog.LevelWarn, "rights are granted in a namespace that does not exist", slog.String("namespace", unknown[0]), slog.Int("others", len(unknown)-1),
+			slog.String("advice", "compare topics and namespaces of tokens, or of answers of the backend, with namespaces of the settings"))
+	}
 }
 
 // failed has it logged that something failed by a fault of this node.

@@ -153,3 +153,21 @@ func TestRefusedOriginsAreLogged(t *testing.T) {
 		}
 	}
 }
+
+// A token grants rights in the default namespace by the name that it has in the settings. One
+// that grants them where there is nothing is accepted, and logged.
+func TestGrantsOfTokens(t *testing.T) {
+	s, ctx, kept := logged(t, withAccounts)
+	grant := func(space string) *client {
+		return enter(t, ctx, s, token(t, time.Hour, jwt.MapClaims{"sub": "ann", "namespaces": map[string]any{space: []string{"publish"}}}))
+	}
+	ann := grant("default")
+	ann.publish("lobby", "unsubscribed")
+	if found := kept.lines("does not exist"); len(found) != 0 {
+		t.Errorf("in the log: %q", found)
+	}
+	grant("nosuch")
+	if found := kept.lines("does not exist"); len(found) != 1 || !strings.Contains(found[0], "namespace=nosuch") {
+		t.Errorf("in the log: %q", found)
+	}
+}

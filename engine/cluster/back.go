@@ -42,8 +42,11 @@ func (n *Node) Before(ctx context.Context, topic string, at Position, max Budget
 	case len(messages) > 0:
 		messages = max.TakeLast(messages)
 		return Page{Messages: messages, Position: messages[0].Position()}, nil
-	case at.ID == "":
+	case at.ID == "" && (whole || known): // the end of an empty topic
 		return Page{Position: at, Begin: true}, nil
+	case at.ID == "":
+		lost, err := n.lostBegin(ctx, topic, at)
+		return Page{Position: at, Begin: !lost && err == nil, Lost: lost}, err
 	}
 	page, none, err := n.readBack(ctx, topic, at, max)
 	switch {
@@ -64,6 +67,16 @@ func (n *Node) Before(ctx context.Context, topic string, at Position, max Budget
 		result.Position = result.Messages[0].Position()
 	}
 	return result, nil
+}
+
+// lostBegin reports whether a position without a message is not the begin of the topic: it has
+// an offset, or is of another store.
+func (n *Node) lostBegin(ctx context.Context, topic string, at Position) (bool, error) {
+	if at.Offset != 0 {
+		return true, nil
+	}
+	head, err := n.head(ctx, topic)
+	return err == nil && head.Position.Epoch != at.Epoch, err
 }
 
 // place returns the messages in front of a position that are in memory, and the

@@ -63,9 +63,12 @@ func TestScrollIsLost(t *testing.T) {
 		old := publish(t, conn, "m1")
 		publish(t, conn, "m2", "m3", "m4")
 		for name, at := range map[string]cluster.Position{
-			"not kept":   old,
-			"another id": {Epoch: old.Epoch, Offset: old.Offset, ID: "x"},
-			"the future": {Epoch: old.Epoch, Offset: old.Offset + 1000, ID: "x"},
+			"not kept":                old,
+			"another id":              {Epoch: old.Epoch, Offset: old.Offset, ID: "x"},
+			"the future":              {Epoch: old.Epoch, Offset: old.Offset + 1000, ID: "x"},
+			"no id":                   {Epoch: old.Epoch, Offset: old.Offset + 2},
+			"no id, of another store": {Epoch: "another", Offset: old.Offset},
+			"begin of another store":  {Epoch: "another"},
 		} {
 			if page, ids := pageIDs(t, n, at); !page.Lost || len(ids) > 0 {
 				t.Errorf("%s: %+v", name, page)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"mime"
 	"net/http"
 	"os"
@@ -208,7 +209,9 @@ func problemOf(err error) *api.Problem {
 	case errors.Is(err, revoke.ErrRevocation):
 		return problem(400, string(protocol.BadName), "a name has 1 to 128 bytes")
 	case errors.Is(err, revoke.ErrFull):
-		return problem(503, string(protocol.Overloaded), "the list of revocations is full")
+		p := problem(503, string(protocol.Overloaded), "the list of revocations is full: nothing was revoked; raise accounts.max-revocations, or revoke the user")
+		p.Retry = max(1, int(math.Ceil(revoke.WaitOf(err).Seconds())))
+		return p
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return problem(408, "timeout", "the body took too long")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

@@ -49,6 +49,7 @@ var table = []metric{
 	gauge("waiting_questions", "Questions to the store, to keys and backends that wait for a goroutine.", func(s *service.Stats) int { return s.Waiting }),
 	counter("refused_questions_total", "Questions refused as too many waited.", func(s *service.Stats) uint64 { return s.Overloads }),
 	gauge("revocations", "Users, sessions and tokens that are revoked.", func(s *service.Stats) int { return s.Revoked.Revocations }),
+	gauge("revocations_limit", "Users, sessions and tokens that may be revoked at a time.", func(s *service.Stats) int { return s.Revoked.Max }),
 	gauge("jwks_keys", "Keys of accounts.jwks that are in use.", func(s *service.Stats) int { return s.Keys.Used }),
 	gauge("jwks_skipped_keys", "Keys of accounts.jwks that are of no use.", func(s *service.Stats) int { return s.Keys.Skipped }),
 	gauge("jwks_age_seconds", "Time since the keys of accounts.jwks were fetched, or since the start if they never were. 0: there is no jwks.", func(s *service.Stats) int { return s.Keys.Age }),

@@ -143,8 +143,9 @@ func (l *List) put(e *entry) error {
 		l.mu.Unlock()
 		return ErrClosed
 	case l.entries[e.place] == nil && len(l.entries) >= l.config.Max:
+		err := &full{time.Until(l.firstEnd())}
 		l.mu.Unlock()
-		return ErrFull
+		return err
 	}
 	added := l.add(e.place, e.before, l.config.Lifetime)
 	ending := l.concerned(added)
@@ -215,6 +216,16 @@ func (l *List) sweep() {
 	}
 }
 
+// firstEnd is when the first entry ends. Under mu.
+func (l *List) firstEnd() (first time.Time) {
+	for _, e := range l.entries {
+		if first.IsZero() || e.ends.Before(first) {
+			first = e.ends
+		}
+	}
+	return first
+}
+
 // Check returns ErrRevoked if a token is revoked now, or ErrTooSoon. It is for what happens
 // once: a request. What lives registers.
 func (l *List) Check(id Identity) error {
@@ -244,6 +255,7 @@ func (l *List) checkLocked(id *Identity) error {
 // Stats are counts for metrics.
 type Stats struct {
 	Revocations   int    // in the list
+	Max           int    // of them
 	Registrations int    // connections, and topic tokens in use
 	Nodes         int    // others that are known
 	Dropped       uint64 // messages of others that came faster than they were taken
@@ -253,7 +265,7 @@ type Stats struct {
 func (l *List) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := Stats{Revocations: len(l.entries), Registrations: l.count}
+	s := Stats{Revocations: len(l.entries), Max: l.config.Max, Registrations: l.count}
 	if l.nodes != nil {
 		s.Nodes, s.Dropped = l.nodes.others.Len(), l.nodes.dropped.Load()
 	}

@@ -164,8 +164,8 @@ func TestListIsBoundedByLifetime(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		if err := l.Revoke(context.Background(), revoke.Revocation{Kind: revoke.Token, Name: "more"}); !errors.Is(err, revoke.ErrFull) {
-			t.Error("more than Max:", err)
+		if err := l.Revoke(context.Background(), revoke.Revocation{Kind: revoke.Token, Name: "more"}); !errors.Is(err, revoke.ErrFull) || revoke.WaitOf(err) != time.Hour-100*time.Second {
+			t.Error("more than Max:", err, revoke.WaitOf(err))
 		}
 		if err := l.Revoke(context.Background(), revoke.Revocation{Kind: revoke.Token, Name: "7"}); err != nil {
 			t.Error("one that is there:", err)

@@ -67,11 +67,20 @@ type tooSoon struct{ wait time.Duration }
 func (e *tooSoon) Error() string   { return ErrTooSoon.Error() }
 func (*tooSoon) Is(err error) bool { return err == ErrTooSoon }
 
-// WaitOf is how long to wait after ErrTooSoon: a token that is issued then is good. It is 0
-// for other errors.
+// full is ErrFull.
+type full struct{ wait time.Duration }
+
+func (e *full) Error() string   { return ErrFull.Error() }
+func (*full) Is(err error) bool { return err == ErrFull }
+
+// WaitOf is how long to wait after ErrTooSoon: a token that is issued then is good; and after
+// ErrFull: the first revocation of the list ends then. It is 0 for other errors.
 func WaitOf(err error) time.Duration {
 	if soon, is := errors.AsType[*tooSoon](err); is {
 		return max(0, soon.wait)
+	}
+	if full, is := errors.AsType[*full](err); is {
+		return max(0, full.wait)
 	}
 	return 0
 }

@@ -21,6 +21,7 @@
 //	plain.go    topics without history, relayed to other nodes
 //	history.go  pages, and the authors of messages
 //	keyed.go    keyed values, members
+//	keys.go     what an operator sees of the keys of tokens
 //	markers.go  where markers are stored
 //	read.go     how markers move, and who is told; notes of passive subscriptions
 //	unread.go   tails: what is counted as unread

@@ -212,3 +212,24 @@ func TestUnfinishedMessagesAreBounded(t *testing.T) {
 	ann.publish("lobby", "on")
 	ann.saw("on")
 }
+
+// Clients are told the rate that holds: where a user has none, that of the address.
+func TestClientsAreToldTheRateThatHolds(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change      func(*config.Limits)
+		rate, burst int
+	}{
+		"of the user": {func(l *config.Limits) { l.User.Commands = config.Rate{PerSecond: 7, Burst: 9} }, 7, 9},
+		"of the address": {func(l *config.Limits) {
+			l.User.Commands, l.Address.Commands = config.Rate{}, config.Rate{PerSecond: 70, Burst: 90}
+		}, 70, 90},
+		"none": {func(l *config.Limits) { l.User.Commands, l.Address.Commands = config.Rate{}, config.Rate{} }, 10_000, 10_000},
+	} {
+		s, ctx := start(t, func(c *config.Config) { tt.change(&c.Limits) })
+		c := dial(t, ctx, s, protocol.JSON)
+		c.send(&protocol.Connect{Ref: 1, Version: protocol.Version, User: "ann"})
+		if got := await[*protocol.Connected](c).Limits; got.Rate != tt.rate || got.Burst != tt.burst {
+			t.Errorf("%s: %d and %d, want %d and %d", name, got.Rate, got.Burst, tt.rate, tt.burst)
+		}
+	}
+}

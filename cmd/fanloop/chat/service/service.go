@@ -297,7 +297,12 @@ func (s *Service) serve() error {
 func (s *Service) Revoke(ctx context.Context, r revoke.Revocation) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	return s.accounts.revoked.Revoke(ctx, r)
+	err := s.accounts.revoked.Revoke(ctx, r)
+	if errors.Is(err, revoke.ErrFull) {
+		s.faults.unrevoked.Log(s.log, slog.LevelError, "the list of revocations is full: what is revoked goes on", slog.Int("revocations", s.config.Accounts.MaxRevocations),
+			slog.String("advice", "raise accounts.max-revocations and restart, or revoke users in place of single tokens"))
+	}
+	return err
 }
 
 // Addr is where clients connect, as host:port.
@@ -415,8 +420,15 @@ func (s *Service) keepsHistory(topic string) bool {
 func limitsOf(c *config.Config) protocol.Limits {
 	l := protocol.DefaultLimits()
 	l.Message, l.Data, l.Topics = int(c.Limits.Message), int(c.Limits.Data), c.Limits.Topics
-	if rate := c.Limits.User.Commands; rate.PerSecond > 0 {
-		l.Rate, l.Burst = max(1, int(rate.PerSecond)), max(1, int(rate.Burst))
+	l.Rate, l.Burst = unlimited, unlimited
+	for _, rate := range []config.Rate{c.Limits.Address.Commands, c.Limits.User.Commands} {
+		if rate.PerSecond > 0 {
+			l.Rate, l.Burst = max(1, int(rate.PerSecond)), max(1, int(rate.Burst))
+		}
 	}
 	return l
 }
+
+// unlimited is what clients are told of a rate that there is not. As many commands of a
+// connection may wait.
+const unlimited = 10_000

@@ -240,10 +240,22 @@ func CheckData(data *Data, most int) error {
 	if len(*data) > most {
 		return Fail(nil, TooLarge, fmt.Sprintf("data has %d bytes; the limit is %d", len(*data), most))
 	}
-	compact, err := jsontext.AppendFormat(nil, bytes.TrimSpace(*data), jsontext.PreserveRawStrings(true))
-	if err != nil || isDeep(compact, maxDataDepth) {
-		return Fail(nil, BadFrame, "data is not JSON")
+	compact, ok := compactOf(*data)
+	if !ok {
+		return Fail(nil, BadFrame, errData.Error())
 	}
 	*data = compact
 	return nil
+}
+
+// compactOf is data without white space; ok is false if it is no JSON, or too deep.
+func compactOf(data Data) (compact Data, ok bool) {
+	text, err := jsontext.AppendFormat(nil, bytes.TrimSpace(data), jsontext.PreserveRawStrings(true))
+	return text, err == nil && !isDeep(text, maxDataDepth)
+}
+
+// isJSON reports whether data is none, or what CheckData takes whatever its size is.
+func isJSON(data Data) bool {
+	_, ok := compactOf(data)
+	return data == nil || ok
 }

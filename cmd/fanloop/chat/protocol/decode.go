@@ -32,6 +32,7 @@ var cborKnown = must(cborOptions(cbor.ExtraDecErrorUnknownField).DecMode())
 
 var (
 	errDeep = fmt.Errorf("the frame is nested too deep; data has at most %d levels", maxDataDepth)
+	errData = errors.New("data is not JSON")
 	errRef  = errors.New("ref is a whole number from 1 to 4294967295")
 )
 
@@ -131,9 +132,23 @@ func (e Encoding) command(frame []byte, limits *Limits) (Command, *Error) {
 		return nil, malformed(err)
 	}
 	if fault := check(c, limits); fault != nil {
+		if !isJSON(dataOf(c)) { // of CBOR: in JSON the frame would have been none
+			return nil, malformed(errData)
+		}
 		return nil, fault
 	}
 	return c, nil
+}
+
+// dataOf is the data of a command, nil if it has none.
+func dataOf(c Command) Data {
+	switch c := c.(type) {
+	case *Publish:
+		return c.Data
+	case *Set:
+		return c.Data
+	}
+	return nil
 }
 
 // readCommand reads a frame as a command, and refuses what is wrong in the rest of it.
@@ -188,7 +203,7 @@ func malformed(err error) *Error {
 		}
 	case errors.As(err, &semantic):
 		message = fmt.Sprintf("a member has a value of the wrong type, at byte %d of the frame", semantic.ByteOffset)
-	case errors.Is(err, errNoType), errors.Is(err, errDeep), errors.Is(err, errRef):
+	case errors.Is(err, errNoType), errors.Is(err, errDeep), errors.Is(err, errData), errors.Is(err, errRef):
 		message = err.Error()
 	}
 	return Fail(nil, BadFrame, message)

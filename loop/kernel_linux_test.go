@@ -117,10 +117,11 @@ func TestStaleEventDoesNotReadForAnotherLoop(t *testing.T) {
 		s.onData = func(*scripted, []byte) { came <- struct{}{} }
 		peer := connectTo(t, listen(t, g, nil, func(*Loop) Handler { return s }))
 		receive(t, s.open)
-		held := make(chan struct{})
-		if err := s.Loop().Do(func() { <-held }); err != nil {
+		holds, held := make(chan struct{}), make(chan struct{})
+		if err := s.Loop().Do(func() { close(holds); <-held }); err != nil {
 			t.Fatal(err)
 		}
+		receive(t, holds)
 		if _, err := peer.Write([]byte("x")); err != nil {
 			t.Fatal(err)
 		}

@@ -43,7 +43,8 @@ type connTable struct {
 	own    []uint64 // a bit for each descriptor that the loop owns
 }
 
-// of returns the connection of fd, which the loop owns; nil if it is none.
+// of returns the connection of fd; nil if it is none. Where an event is of an earlier owner
+// of the number, it may be one of another loop.
 func (t *connTable) of(fd int) *Conn {
 	if i := uint(fd) / pageSize; i < uint(len(t.pages)) {
 		return t.pages[i][fd%pageSize].Load()

@@ -226,14 +226,7 @@ func (l *List) firstEnd() (first time.Time) {
 	return first
 }
 
-// Check returns ErrRevoked if a token is revoked now, or ErrTooSoon. It is for what happens
-// once: a request. What lives registers.
-func (l *List) Check(id Identity) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.checkLocked(&id)
-}
-
+// checkLocked returns ErrRevoked if a token is revoked now, ErrTooSoon, or ErrClosed. Under mu.
 func (l *List) checkLocked(id *Identity) error {
 	if l.closed {
 		return ErrClosed

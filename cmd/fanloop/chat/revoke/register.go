@@ -1,7 +1,7 @@
 package revoke
 
-// Registration is what a revocation ends: a connection, or what a topic token opened. All of it is guarded by the
-// mutex of the list.
+// Registration is what a revocation ends: a connection, or what a topic token opened. All of
+// it is guarded by the mutex of the list.
 type Registration struct {
 	list   *List
 	end    End   // nil: it was called, or the registration is closed
@@ -18,7 +18,8 @@ type link struct {
 	next, prev *link
 }
 
-// Register adds a connection, or what a topic token opens, or returns what Check does.
+// Register adds a connection, or what a topic token opens. It returns ErrRevoked if the token
+// is revoked now, ErrTooSoon, or ErrClosed.
 // From then on the first revocation that concerns it calls end, once, on any
 // goroutine, perhaps before Register has returned. Call it when a connection is as far that
 // end can close it, and before it may do anything.
@@ -34,8 +35,8 @@ func (l *List) Register(id Identity, end End) (*Registration, error) {
 	return r, nil
 }
 
-// Refresh replaces the token of a connection, or returns what Check does and leaves it as
-// it is. A registration that was ended or closed returns ErrRevoked too.
+// Refresh replaces the token of a connection, or returns what Register does and leaves it
+// as it is. A registration that was ended or closed returns ErrRevoked too.
 func (r *Registration) Refresh(id Identity) error {
 	r.list.mu.Lock()
 	defer r.list.mu.Unlock()
